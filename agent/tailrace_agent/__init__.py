@@ -1,0 +1,1 @@
+"""The agent: files on a host become chunks in the topic `tailrace.raw`."""

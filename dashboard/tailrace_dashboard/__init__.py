@@ -1,0 +1,1 @@
+"""The dashboard: Elasticsearch, ZooKeeper and Kafka, made visible."""

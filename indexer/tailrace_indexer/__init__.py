@@ -1,0 +1,1 @@
+"""The indexer: ready bulk lines become documents in Elasticsearch."""

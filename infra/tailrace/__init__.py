@@ -1,0 +1,1 @@
+"""What every role stands on: settings, wire, topics, errors, clock, command line."""

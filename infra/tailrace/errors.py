@@ -1,0 +1,112 @@
+"""Which errors a user of Tailrace may see, and what each tells them to do.
+
+TailraceError                 what happened, with which value, and what to do
+|-- ConfigError               one or more settings are wrong; all are listed
+|-- RoleNotInstalled          the extra that brings a role is missing
+|-- ServiceUnavailable        a server did not answer where it was configured
+|   `-- TopicMissing          the brokers answer, but the topic is not there
+|-- DataDirInUse              another process holds the data folder
+|-- WireError                 bytes on a topic are not what our wire format says
+`-- CommandFailed             a command could not do what it was asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+class TailraceError(Exception):
+    """Something a user can act on.
+
+    `str()` is *what happened, with which value*; `remedy` is *what to do*, a sentence
+    without its full stop. Secrets never go into either.
+    """
+
+    exit_code = EXIT_FAILURE
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class ConfigError(TailraceError):
+    """One or more settings are wrong; every problem is listed, in the user's names."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(
+        self, problems: Sequence[str], *, source: str = "the settings"
+    ) -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(
+            f"{count} in {source}:\n{lines}",
+            remedy="correct each of them and start again",
+        )
+        self.problems = tuple(problems)
+
+
+class RoleNotInstalled(TailraceError):
+    """A role was asked for whose extra is not installed."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, role: str, *, missing_module: str) -> None:
+        super().__init__(
+            f"The {role} needs the Python module {missing_module!r}, which is not"
+            " installed.",
+            remedy=f"run `pip install 'tailrace[{role}]'`",
+        )
+
+
+class ServiceUnavailable(TailraceError):
+    """A server did not answer where it was configured."""
+
+    def __init__(
+        self, service: str, *, address: str, reason: str, remedy: str | None = None
+    ) -> None:
+        super().__init__(
+            f"{service} at {address} cannot be reached: {reason}",
+            remedy=remedy
+            or f"start it, or correct its address; `tailrace doctor` checks {service}",
+        )
+
+
+class TopicMissing(ServiceUnavailable):
+    """The brokers answer, but the topic is not there."""
+
+    def __init__(self, topic: str, *, brokers: str) -> None:
+        super().__init__(
+            "Kafka",
+            address=brokers,
+            reason=f"it has no topic {topic!r}",
+            remedy="`tailrace provision` creates it, and is safe to run again",
+        )
+
+
+class DataDirInUse(TailraceError):
+    """Another process holds the data folder."""
+
+    def __init__(self, data_dir: Path, *, holder: str) -> None:
+        super().__init__(
+            f"The data folder {data_dir} is in use by {holder}.",
+            remedy="stop that one (`tailrace down`), or name another with --data-dir",
+        )
+
+
+class WireError(TailraceError):
+    """Bytes on a topic are not what our wire format says.
+
+    The record they came in is dead-lettered with its original bytes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, remedy="see it with `tailrace dead show`")
+
+
+class CommandFailed(TailraceError):
+    """A command could not do what it was asked."""

@@ -1,0 +1,225 @@
+"""How settings are read: TOML and environment in, one frozen model out.
+
+The environment wins over the file. Every problem is reported at once, in the user's key
+names. A role's table in the TOML file bears its name (`[agent]`, `[stream]`, ...), and
+`[connections]` is shared by all; `TAILRACE_AGENT_SWEEP_MS=500` sets `sweep_ms` of the agent,
+and `TAILRACE_KAFKA_BOOTSTRAP` sets `kafka_bootstrap` of the connections.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, cast
+
+import msgspec
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from tailrace.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "TAILRACE_"
+NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
+SERVERS_FILE = "servers.json"
+
+
+def default_data_dir() -> Path:
+    """Return where this user's embedded servers and role state live."""
+    if configured := os.environ.get("TAILRACE_DATA_DIR"):
+        return Path(configured)
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "tailrace"
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else home / ".local" / "share") / "tailrace"
+
+
+class RoleSettings(BaseSettings):
+    """The frozen settings of one role; the environment wins over the file."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_nested_delimiter="__", validate_default=True
+    )
+    table: ClassVar[str] = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment first; the file's table comes in as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+
+class Connections(RoleSettings):
+    """Where the three servers are, and how to be known to them."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX)
+    table: ClassVar[str] = "connections"
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal[
+        "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = (
+        "SCRAM-SHA-512"
+    )
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: Path | None = None
+    zookeeper_hosts: str = "127.0.0.1:2181"
+    elasticsearch_url: str = "http://127.0.0.1:9200"
+    elasticsearch_username: str = ""
+    elasticsearch_password: SecretStr = SecretStr("")
+    elasticsearch_api_key: SecretStr = SecretStr("")
+    elasticsearch_ca_file: Path | None = None
+    namespace: str = "tailrace"
+    """Begins the name of every topic, index, group and ZooKeeper path."""
+    data_dir: Path = Field(default_factory=default_data_dir)
+
+    @field_validator("namespace")
+    @classmethod
+    def _namespace_is_a_name(cls, value: str) -> str:
+        if not NAMESPACE_PATTERN.fullmatch(value):
+            raise ValueError(
+                "must be 1 to 32 lower-case letters and digits, a letter first"
+            )
+        if value == "logs":
+            raise ValueError(
+                "must not be 'logs', which full distributions reserve for data streams"
+            )
+        return value
+
+    @field_validator("elasticsearch_url")
+    @classmethod
+    def _url_is_http(cls, value: str) -> str:
+        urls = [url.strip().rstrip("/") for url in value.split(",") if url.strip()]
+        for url in urls:
+            if not re.fullmatch(r"https?://[^\s/@]+", url):
+                raise ValueError(
+                    "must be one or more of http://HOST:PORT or https://HOST:PORT,"
+                    " comma separated, with user and password in their own settings"
+                )
+        if not urls:
+            raise ValueError("must name at least one http://HOST:PORT")
+        return ",".join(urls)
+
+    @property
+    def elasticsearch_urls(self) -> list[str]:
+        """Return each node's URL."""
+        return self.elasticsearch_url.split(",")
+
+
+class _RecordedServers(msgspec.Struct):
+    environment: dict[str, str]
+
+
+SettingsT = TypeVar("SettingsT", bound=RoleSettings)
+
+
+def read_connections(
+    config_file: Path | None = None, *, data_dir: Path | None = None
+) -> Connections:
+    """Return where the servers are.
+
+    An address comes from the environment, else from the file, else from what the
+    embedded stack recorded in the data folder, else it is the usual local port.
+    `data_dir` (a command's `--data-dir`) wins over the environment and the file.
+
+    Raises:
+        ConfigError: a setting is wrong, or the file cannot be read; all are listed.
+    """
+    values = _table(config_file, Connections.table)
+    named = data_dir or os.environ.get("TAILRACE_DATA_DIR") or values.get("data_dir")
+    folder = Path(str(named)) if named else default_data_dir()
+    for name, value in _recorded_servers(folder / SERVERS_FILE).items():
+        values.setdefault(name.removeprefix(ENVIRONMENT_PREFIX).lower(), value)
+    connections = _build(Connections, values, config_file=config_file)
+    return connections.model_copy(update={"data_dir": folder})
+
+
+def read_role_settings(
+    model: type[SettingsT], *, config_file: Path | None = None
+) -> SettingsT:
+    """Return a role's settings from its table of the file and from the environment.
+
+    Raises:
+        ConfigError: a setting is wrong, or the file cannot be read; all are listed.
+    """
+    values = _table(config_file, model.table)
+    return _build(model, values, config_file=config_file)
+
+
+def _build(
+    model: type[SettingsT], values: dict[str, Any], *, config_file: Path | None
+) -> SettingsT:
+    try:
+        return model(**values)
+    except ValidationError as error:
+        source = str(config_file) if config_file else "the environment and defaults"
+        raise ConfigError(
+            problems_of(error, table=model.table), source=source
+        ) from None
+
+
+def problems_of(error: ValidationError, *, table: str) -> list[str]:
+    """Return one sentence a problem: the key in the user's spelling, what is wrong.
+
+    The offending value is shown unless its key names a secret.
+    """
+    problems: list[str] = []
+    for item in error.errors(include_url=False, include_context=False):
+        key = ".".join([table, *(str(part) for part in item["loc"])]).strip(".")
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            problems.append(f"{key} is not a setting")
+            continue
+        shown = repr(item["input"])[:80]
+        is_secret = re.search(r"password|secret|api_key|token", key)
+        value = "" if is_secret or item["type"] == "missing" else f", got {shown}"
+        problems.append(f"{key}: {message}{value}")
+    return problems
+
+
+def _table(config_file: Path | None, table: str) -> dict[str, Any]:
+    if config_file is None:
+        return {}
+    try:
+        document = tomllib.loads(config_file.read_text("utf-8"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise ConfigError([problem], source=str(config_file)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problem = f"is not TOML: {error}"
+        raise ConfigError([problem], source=str(config_file)) from None
+    known = {"connections", "agent", "stream", "indexer", "dashboard"}
+    problems = [
+        f"{name} is not a table; there are {', '.join(sorted(known))}"
+        for name in document
+        if name not in known
+    ]
+    values = document.get(table, {})
+    if not isinstance(values, dict):
+        problems.append(f"{table} must be a table, got {values!r}")
+    if problems:
+        raise ConfigError(problems, source=str(config_file))
+    return dict(cast("dict[str, Any]", values))
+
+
+def _recorded_servers(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_RecordedServers).environment
+    except (OSError, msgspec.DecodeError):
+        return {}

@@ -1,0 +1,225 @@
+"""What crosses a topic: one definition is schema, validation and codec.
+
+A record of `tailrace.raw` is a *chunk*: bytes of one file, cut at an event boundary, with
+its `Origin` as JSON in the header `tailrace`. A record of `tailrace.docs` is a piece of a
+`_bulk` body, with its `DocumentsOrigin` in the same header. Field names are the schema:
+they are never given another meaning, and `WIRE_VERSION` grows when one is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeVar
+
+import msgspec
+
+from tailrace.errors import WireError
+
+WIRE_VERSION = 1
+ORIGIN_HEADER = "tailrace"
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Where a generation's documents go: fixed at first sight, so that it never moves.
+
+    It travels in the origin and in the ledger; changed rules serve new generations.
+    """
+
+    dataset: str
+    """Names the shape, and is part of the index name: `[a-z0-9_.]+`, such as `nginx.access`."""
+    parser: str
+    """Which parser reads the lines: a name of `tailrace.detect.PARSERS`, or `auto`."""
+    time_rule: Literal["event", "generation"]
+    """`event`: the index follows the time in the line; `generation`: the file's birth."""
+    time_zone: str
+    """IANA zone of times that carry none."""
+    anchor_ms: int
+    """First sight; a time without a year is the latest one not after it by over a day."""
+    earliest_ms: int
+    """Event times before this are not believed for the index name."""
+    latest_ms: int
+    """Event times from this on are not believed for the index name."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a chunk's bytes stand: host, file, generation, span and event numbers."""
+
+    wire_version: int = WIRE_VERSION
+    agent_id: str
+    host_id: str
+    host_name: str
+    path: str
+    """As the agent opened it; bytes that are not UTF-8 are written `\\xNN`."""
+    generation: str
+    """32 hexadecimal digits, see `tailrace.identity.generation_of`."""
+    born_at_ms: int
+    first_offset: int
+    """File offset of the first byte of the first event."""
+    size_bytes: int
+    """Bytes of the file that the chunk covers: it ends at `first_offset + size_bytes`."""
+    skipped_before_bytes: int = 0
+    """Bytes directly before `first_offset` that hold no event: a hole, a byte order mark,
+    the newline of a line that was already flushed without it."""
+    first_event_number: int
+    """How many events of this generation stand before the first one here."""
+    event_count: int
+    source: str
+    placement: Placement
+    tags: tuple[str, ...] = ()
+    fields: dict[str, str] = {}
+    time_zone: str
+    """The host's IANA zone."""
+    framing: Literal["newline", "mapped"] = "newline"
+    observed_at_ms: int
+
+    @property
+    def next_offset(self) -> int:
+        """The file offset of the first byte after this chunk."""
+        return self.first_offset + self.size_bytes
+
+
+class DocumentsOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Which span of which generation a record of `tailrace.docs` holds documents of."""
+
+    wire_version: int = WIRE_VERSION
+    agent_id: str
+    host_name: str
+    path: str
+    generation: str
+    first_offset: int
+    next_offset: int
+    first_event_number: int
+    event_count: int
+    """Events of the chunk in this span; dead-lettered ones are among them."""
+    document_count: int
+    """Documents in this record: two lines of the value each."""
+    observed_at_ms: int
+    raw_partition: int
+    raw_offset: int
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A record or event that could not be processed, with its original bytes.
+
+    `dead_id` is deterministic (stage, place and bytes), so a re-send is stored once.
+    """
+
+    wire_version: int = WIRE_VERSION
+    dead_id: str
+    stage: Literal["agent", "stream", "indexer"]
+    reason: str
+    """A stable word in snake case, such as `origin_unreadable` or `mapping_conflict`."""
+    detail: str
+    """What exactly was wrong, for a person; at most 2,000 characters."""
+    original: bytes
+    """The bytes as they were (base64 in JSON); for the indexer, the two `_bulk` lines."""
+    truncated_size_bytes: int = 0
+    """Where `original` had to be cut: how long it was."""
+    died_at_ms: int
+    topic: str
+    partition: int
+    offset: int
+    generation: str = ""
+    first_offset: int = -1
+    event_count: int = 1
+    host_name: str = ""
+    path: str = ""
+    dataset: str = ""
+
+
+class FileIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts that name one life of one file; none changes while it grows."""
+
+    host_id: str
+    filesystem_id: str
+    inode: int
+    born_at_ns: int
+    born_at_known: bool
+    """False where the filesystem has no birth time, and first sight stands in for it."""
+    truncation_count: int
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """An event boundary made by time or size, so that a re-read makes it again."""
+
+    offset: int
+    """Where the event that the cut ended begins."""
+    next_offset: int
+    """Where the next event begins."""
+    reason: Literal["flushed", "too_long"]
+
+
+class AgentLedger(
+    msgspec.Struct, frozen=True, kw_only=True, tag="agent", tag_field="hop"
+):
+    """What the agent knows of one generation: the checkpoint's second home.
+
+    Absolute figures, so the newest record of a key is the truth; `revision` grows by one
+    with each record of a generation.
+    """
+
+    wire_version: int = WIRE_VERSION
+    generation: str
+    revision: int
+    agent_id: str
+    host_id: str
+    host_name: str
+    path: str
+    source: str
+    identity: FileIdentity
+    placement: Placement
+    head_size_bytes: int
+    head_hash: str
+    tail_size_bytes: int
+    """How many bytes directly before `next_offset` `tail_hash` covers."""
+    tail_hash: str
+    next_offset: int
+    """Everything before it is acknowledged by Kafka."""
+    next_event_number: int
+    seen_size_bytes: int
+    """The largest size this generation was seen to have."""
+    lost_bytes: dict[str, int] = {}
+    """Bytes that can never be read any more, by reason."""
+    cuts: tuple[Cut, ...] = ()
+    """Only those that a re-read from `next_offset` or later could meet."""
+    identity_rebuilt: bool = False
+    """Checkpoint and ledger were both gone: duplicates of earlier lines are possible."""
+    is_closed: bool = False
+    """The file is gone and read to its end."""
+    updated_at_ms: int
+
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """Return the JSON of a wire record."""
+    return _encoder.encode(record)
+
+
+def decode(raw: bytes, *, as_type: type[T]) -> T:
+    """Read a wire record.
+
+    Raises:
+        WireError: the bytes are not JSON of that type, or of a newer wire version.
+    """
+    try:
+        record = msgspec.json.decode(raw, type=as_type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WireError(f"a {as_type.__name__} cannot be read: {error}") from error
+    version = getattr(record, "wire_version", WIRE_VERSION)
+    if version > WIRE_VERSION:
+        raise WireError(
+            f"a {as_type.__name__} has wire version {version},"
+            f" and this Tailrace reads up to {WIRE_VERSION}; upgrade this role first"
+        )
+    return record
+
+
+def header_of(headers: Iterable[tuple[str, bytes]] | None) -> bytes | None:
+    """Return the bytes of our header, or None where a record has none."""
+    for name, value in headers or ():
+        if name == ORIGIN_HEADER:
+            return value
+    return None

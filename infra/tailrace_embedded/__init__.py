@@ -1,0 +1,1 @@
+"""Real Kafka, ZooKeeper and Elasticsearch as child processes, from ordinary packages."""

@@ -1,0 +1,1 @@
+"""The stream: chunks become documents, counts and dead letters."""
