@@ -186,7 +186,8 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         if item["type"] == "extra_forbidden":
             problems.append(f"{key} is not a setting")
             continue
-        shown = repr(item["input"])[:80]
+        # A password may stand where none belongs: before the @ of an address.
+        shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
         is_secret = re.search(r"password|secret|api_key|token", key)
         value = "" if is_secret or item["type"] == "missing" else f", got {shown}"
         problems.append(f"{key}: {message}{value}")

@@ -1,0 +1,102 @@
+"""Settings come from file and environment, and every mistake is told at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tailrace.errors import ConfigError
+from tailrace.settings import read_connections
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (
+        "TAILRACE_KAFKA_BOOTSTRAP",
+        "TAILRACE_ZOOKEEPER_HOSTS",
+        "TAILRACE_ELASTICSEARCH_URL",
+        "TAILRACE_NAMESPACE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "tailrace.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = written(tmp_path, '[connections]\nkafka_bootstrap = "file:1"\n')
+    assert read_connections(config).kafka_bootstrap == "file:1"
+    monkeypatch.setenv("TAILRACE_KAFKA_BOOTSTRAP", "environment:1")
+    assert read_connections(config).kafka_bootstrap == "environment:1"
+
+
+def test_the_running_stack_is_found_by_its_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "servers.json").write_text(
+        json.dumps({"environment": {"TAILRACE_KAFKA_BOOTSTRAP": "127.0.0.1:7"}})
+    )
+    assert read_connections(data_dir=tmp_path).kafka_bootstrap == "127.0.0.1:7"
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    config = written(
+        tmp_path,
+        "[connections]\n"
+        'namespace = "Bad Name"\n'
+        'elasticsearch_url = "ftp://x"\n'
+        'kafka_sasl_mechanism = "NONE"\n'
+        "no_such = 1\n",
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_connections(config)
+    keys = {problem.split(":")[0].split(" ")[0] for problem in caught.value.problems}
+    assert keys == {
+        "connections.namespace",
+        "connections.elasticsearch_url",
+        "connections.kafka_sasl_mechanism",
+        "connections.no_such",
+    }
+    assert str(config) in str(caught.value)
+
+
+def test_x10_a_password_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = written(
+        tmp_path,
+        '[connections]\nkafka_password = "canary-1"\nelasticsearch_api_key = 5\n',
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_connections(config)
+    monkeypatch.setenv("TAILRACE_ELASTICSEARCH_API_KEY", "canary-2")
+    shown = repr(read_connections(config)) + str(caught.value) + repr(caught.value)
+    assert "canary" not in shown
+
+
+def test_x10_a_password_in_the_url_is_refused_and_not_shown(tmp_path: Path) -> None:
+    config = written(
+        tmp_path, '[connections]\nelasticsearch_url = "http://u:canary@h:1"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_connections(config)
+    assert "in their own settings" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[", "kafka = 1", "[unknown]\n", "connections = 1"])
+def test_a_broken_file_names_itself(tmp_path: Path, text: str) -> None:
+    config = written(tmp_path, text)
+    with pytest.raises(ConfigError, match=str(config)):
+        read_connections(config)
+
+
+def test_a_missing_file_names_itself(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_connections(tmp_path / "absent.toml")
