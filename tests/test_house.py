@@ -187,7 +187,9 @@ def test_the_readme_names_only_commands_that_exist() -> None:
     commands_named = {name for name in named if f"`tailrace {name}" in readme}
     assert commands_named
     assert commands_named <= known, commands_named - known
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    )
     made = set(re.findall(r"`make ([a-z]+)`", readme))
     assert made
     assert made <= targets, made - targets

@@ -1,0 +1,102 @@
+"""Real roles as processes, killed where a plan says and started again after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tailrace.kill_points import POINT_VARIABLE, WITNESS_VARIABLE
+
+STOP_WAIT_S_MAX = 30
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedKill:
+    """Kill at the `count`-th pass of `point`."""
+
+    point: str
+    count: int
+
+
+@dataclass(slots=True)
+class KilledRole:
+    """One role that dies at each planned kill and is started again, as by `tailrace up`.
+
+    After the last planned kill it runs unarmed. A death that no plan explains, or one
+    that leaves no witness, fails the test: a run without its faults proves nothing.
+    """
+
+    name: str
+    config_file: Path
+    environment: dict[str, str]
+    folder: Path
+    plan: Sequence[PlannedKill] = ()
+    witnessed: list[PlannedKill] = field(default_factory=list[PlannedKill])
+    _process: subprocess.Popen[bytes] | None = None
+    _starts: int = 0
+
+    def start(self) -> None:
+        """Start the role, armed with the next planned kill, if one is left."""
+        command = [str(Path(sys.executable).with_name("tailrace")), self.name]
+        environment = {**os.environ, **self.environment}
+        if self.armed is not None:
+            environment[POINT_VARIABLE] = f"{self.armed.point}:{self.armed.count}"
+            environment[WITNESS_VARIABLE] = str(self._witness_path)
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--config", str(self.config_file)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        self._starts += 1
+
+    @property
+    def armed(self) -> PlannedKill | None:
+        """The kill that comes next, or None when all have struck."""
+        index = len(self.witnessed)
+        return self.plan[index] if index < len(self.plan) else None
+
+    @property
+    def log_path(self) -> Path:
+        """Where the role's own log goes, over all its lives."""
+        return self.folder / f"{self.name}.out"
+
+    @property
+    def _witness_path(self) -> Path:
+        return self.folder / f"{self.name}-{len(self.witnessed)}.witness"
+
+    def tend(self) -> None:
+        """Start the role again if its planned kill has struck."""
+        assert self._process is not None
+        code = self._process.poll()
+        if code is None:
+            return
+        kill = self.armed
+        assert kill is not None, f"{self.name} died with {code}: {self.last_lines()}"
+        assert code == -signal.SIGKILL, f"{self.name}: {code}: {self.last_lines()}"
+        assert self._witness_path.read_text().startswith(f"{kill.point} ")
+        self.witnessed.append(kill)
+        self.start()
+
+    def stop(self) -> int:
+        """Ask the role to drain, and return its exit code; kill it if it will not."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        try:
+            return self._process.wait(STOP_WAIT_S_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def last_lines(self) -> str:
+        """Return the end of its log, for a failure's message."""
+        return "\n".join(
+            self.log_path.read_text("utf-8", "backslashreplace").splitlines()[-15:]
+        )
