@@ -6,6 +6,7 @@ TailraceError                 what happened, with which value, and what to do
 |-- ServiceUnavailable        a server did not answer where it was configured
 |   `-- TopicMissing          the brokers answer, but the topic is not there
 |-- DataDirInUse              another process holds the data folder
+|-- QueryInvalid              a search asks for something that cannot be read
 |-- WireError                 bytes on a topic are not what our wire format says
 `-- CommandFailed             a command could not do what it was asked
 """
@@ -96,6 +97,12 @@ class DataDirInUse(TailraceError):
             f"The data folder {data_dir} is in use by {holder}.",
             remedy="stop that one (`tailrace down`), or name another with --data-dir",
         )
+
+
+class QueryInvalid(TailraceError):
+    """A search asks for something that cannot be read: its words, its time, its value."""
+
+    exit_code = EXIT_USAGE
 
 
 class WireError(TailraceError):
