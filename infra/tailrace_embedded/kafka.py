@@ -1,0 +1,140 @@
+"""How Kafka runs here: KRaft, each broker a controller too, on loopback."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tailrace_embedded.identity import RunAs
+from tailrace_embedded.jvm import (
+    COMMON_FLAGS,
+    ServerFolders,
+    class_path,
+    java_environment,
+    log4j2_properties,
+    properties,
+)
+from tailrace_embedded.ports import LOOPBACK
+from tailrace_embedded.probes import kafka_answers
+from tailrace_embedded.server import ServerSpec
+
+# Of three copies two must have a record before it is acknowledged.
+_COPIES_MAX = 3
+
+# The cluster's id is arbitrary but must be the same for all brokers and all starts.
+_CLUSTER_ID = "tailrace embedded kafka"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """One broker's place in the cluster."""
+
+    number: int
+    client_port: int
+    controller_port: int
+
+    @property
+    def name(self) -> str:
+        """Return the server's name."""
+        return f"kafka-{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Return where clients find it."""
+        return f"{LOOPBACK}:{self.client_port}"
+
+
+def broker_settings(
+    broker: Broker, *, brokers: Sequence[Broker], data_dir: Path
+) -> dict[str, str]:
+    """Return a broker's configuration.
+
+    Topics are only ever created on purpose. Internal topics have few partitions:
+    each costs files and start-up time, and a laptop has few groups.
+    """
+    copies = str(min(len(brokers), _COPIES_MAX))
+    acknowledged = str(max(1, min(len(brokers), _COPIES_MAX) - 1))
+    controller = f"{LOOPBACK}:{broker.controller_port}"
+    voters = (f"{b.number}@{LOOPBACK}:{b.controller_port}" for b in brokers)
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(broker.number),
+        "controller.quorum.voters": ",".join(voters),
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{broker.address}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data_dir),
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": copies,
+        "min.insync.replicas": acknowledged,
+        "offsets.topic.replication.factor": copies,
+        "offsets.topic.num.partitions": "8",
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": acknowledged,
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": acknowledged,
+        "share.coordinator.state.topic.num.partitions": "4",
+        # A first member of a group need not wait for others on one machine.
+        "group.initial.rebalance.delay.ms": "0",
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        # The default, 128 MB, would be a quarter of the heap; keys here are few.
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    }
+
+
+def kafka_spec(
+    broker: Broker,
+    *,
+    brokers: Sequence[Broker],
+    folders: ServerFolders,
+    jars: list[Path],
+    java_home: Path,
+    heap_mb: int,
+    user: RunAs | None,
+) -> ServerSpec:
+    """Write the broker's configuration and return how it is run."""
+    settings = broker_settings(broker, brokers=brokers, data_dir=folders.data)
+    log4j2 = log4j2_properties(folders.log_path)
+    files = {"server.properties": properties(settings), "log4j2.properties": log4j2}
+    folders.create(files, user=user)
+    config = str(folders.conf / "server.properties")
+    java = (
+        str(java_home / "bin" / "java"),
+        *COMMON_FLAGS,
+        f"-Djava.io.tmpdir={folders.temporary}",
+        f"-Dlog4j2.configurationFile={folders.conf / 'log4j2.properties'}",
+        "-cp",
+        class_path(jars),
+    )
+    # The tool runs for half a second: compiling well would take longer than running.
+    brief = (java[0], "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *java[1:])
+    cluster_id = _cluster_id(_CLUSTER_ID)
+    return ServerSpec(
+        name=broker.name,
+        command=(java[0], f"-Xmx{heap_mb}m", *java[1:], "kafka.Kafka", config),
+        prepare=(
+            *brief,
+            *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
+            *("-t", cluster_id, "-c", config),
+        ),
+        prepared_mark=folders.data / "meta.properties",
+        environment=java_environment(java_home, temporary=folders.temporary),
+        working_dir=folders.temporary,
+        log_path=folders.log_path,
+        output_path=folders.output_path,
+        is_ready=partial(kafka_answers, broker.client_port, brokers_count=len(brokers)),
+        ports={"client": broker.client_port, "controller": broker.controller_port},
+    )
+
+
+def _cluster_id(name: str) -> str:
+    """Return a name as the base64 of a UUID, which is what Kafka takes."""
+    identifier = uuid.uuid5(uuid.NAMESPACE_DNS, name)
+    return base64.urlsafe_b64encode(identifier.bytes).decode().rstrip("=")

@@ -1,0 +1,26 @@
+"""How a test waits: for a condition, bounded, never for a time to pass."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+POLL_S = 0.02
+
+
+def eventually(
+    predicate: Callable[[], object], wait_s_max: float = 10.0, *, what: str = ""
+) -> None:
+    """Return as soon as `predicate` is true; fail the test when it stays false.
+
+    An exception of the predicate is not caught: a condition that cannot be asked yet
+    must say so itself.
+    """
+    pause = threading.Event()
+    deadline_s = time.monotonic() + wait_s_max
+    while not predicate():
+        if time.monotonic() > deadline_s:
+            described = what or getattr(predicate, "__name__", repr(predicate))
+            raise AssertionError(f"not within {wait_s_max} s: {described}")
+        pause.wait(POLL_S)
