@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailrace.kill_points import POINT_VARIABLE, WITNESS_VARIABLE
+from tailrace_embedded.stack import Endpoints
 
 STOP_WAIT_S_MAX = 30
 
@@ -100,3 +102,47 @@ class KilledRole:
         return "\n".join(
             self.log_path.read_text("utf-8", "backslashreplace").splitlines()[-15:]
         )
+
+
+@contextmanager
+def started_roles(
+    stack: Endpoints,
+    *,
+    namespace: str,
+    folder: Path,
+    plans: Mapping[str, Sequence[PlannedKill]],
+) -> Generator[list[KilledRole]]:
+    """Yield the named roles, running on `stack` in a namespace of their own.
+
+    Topics and templates are there. The agent watches `folder / "logs"`; the roles are
+    stopped at the end, the last of the data flow first.
+    """
+    logs = folder / "logs"
+    logs.mkdir()
+    config_file = folder / "tailrace.toml"
+    config_file.write_text(
+        f'[[agent.sources]]\nname = "app"\npaths = ["{logs}/*.log", "{logs}/*.log.*"]\n'
+    )
+    environment = {
+        **stack.as_environment(),
+        "TAILRACE_NAMESPACE": namespace,
+        "TAILRACE_DATA_DIR": str(folder / "data"),
+    }
+    command = [str(Path(sys.executable).with_name("tailrace")), "provision"]
+    subprocess.run(
+        command, env={**os.environ, **environment}, check=True, capture_output=True
+    )
+    with ExitStack() as running:
+        started: list[KilledRole] = []
+        for name, plan in plans.items():
+            role = KilledRole(
+                name=name,
+                config_file=config_file,
+                environment=environment,
+                folder=folder,
+                plan=plan,
+            )
+            role.start()
+            running.callback(role.stop)
+            started.append(role)
+        yield started

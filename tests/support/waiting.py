@@ -17,10 +17,17 @@ def eventually(
     An exception of the predicate is not caught: a condition that cannot be asked yet
     must say so itself.
     """
+    if not within(predicate, wait_s_max=wait_s_max):
+        described = what or getattr(predicate, "__name__", repr(predicate))
+        raise AssertionError(f"not within {wait_s_max} s: {described}")
+
+
+def within(predicate: Callable[[], object], *, wait_s_max: float) -> bool:
+    """Return True as soon as `predicate` is true, False when it stays false."""
     pause = threading.Event()
     deadline_s = time.monotonic() + wait_s_max
     while not predicate():
         if time.monotonic() > deadline_s:
-            described = what or getattr(predicate, "__name__", repr(predicate))
-            raise AssertionError(f"not within {wait_s_max} s: {described}")
+            return False
         pause.wait(POLL_S)
+    return True
