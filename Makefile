@@ -1,0 +1,41 @@
+# What a person or CI types. Needs Python 3.11 or later and access to packages, no more.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# As [dependency-groups] dev in pyproject.toml, which pip learned to read only in 25.1.
+PIP_MIN := pip>=25.1
+DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down test check bench
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+install: $(VENV)/.installed ## Make .venv with every extra and the development tools
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one: make install PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade '$(PIP_MIN)'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
+
+up: install ## Run everything on this machine (DATA_DIR=... for another folder)
+	$(BIN)/tailrace up --detach $(DATA_DIR_OPTION)
+
+down: install ## Stop everything
+	$(BIN)/tailrace down $(DATA_DIR_OPTION)
+
+test: install ## Run every test, on real servers that it starts and stops itself
+	$(BIN)/python -m pytest
+
+check: install ## What every change must pass: lint, format, types, rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+bench: install ## Measure the whole pipeline, and its ratio to Elasticsearch alone
+	$(BIN)/tailrace bench pipeline

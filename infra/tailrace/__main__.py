@@ -1,0 +1,5 @@
+"""`python -m tailrace` is `tailrace`: how a supervisor starts a role."""
+
+from tailrace.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The command `tailrace`: which commands there are, with an example for each.
+
+What a command does is in `tailrace.commands`. Nothing heavy is imported before the
+command that needs it runs, so that `tailrace --help` answers at once, and a role whose
+extra is missing hinders no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from tailrace.commands import lifecycle, parse, provision, roles
+from tailrace.commands.common import shows_errors, write_line
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Collect, stream, index and look at logs; and prove that none is missing.",
+    epilog="Example: `tailrace up --detach`, then `tailrace search 'log.level:error'`",
+)
+servers = typer.Typer(
+    no_args_is_help=True,
+    help="Kafka, ZooKeeper and Elasticsearch on this machine, without the roles.",
+    epilog='Example: eval "$(tailrace servers env)"',
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        write_line(f"tailrace {version('tailrace')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Hold what stands before a command's name."""
+    del version
+
+
+def _add(
+    group: typer.Typer, name: str, command: Callable[..., None], *, example: str
+) -> None:
+    group.command(name, epilog=f"Example: {example}")(shows_errors(command))
+
+
+_add(app, "up", lifecycle.up, example="tailrace up --detach --watch '/srv/app/*.log'")
+_add(app, "down", lifecycle.down, example="tailrace down --data-dir ~/tailrace")
+_add(servers, "up", lifecycle.servers_up, example="tailrace servers up --detach")
+_add(servers, "down", lifecycle.down, example="tailrace servers down")
+_add(servers, "env", lifecycle.servers_env, example='eval "$(tailrace servers env)"')
+app.add_typer(servers, name="servers")
+_add(
+    app,
+    "provision",
+    provision.provision,
+    example="tailrace provision --config tailrace.toml",
+)
+for _role in (roles.agent, roles.stream, roles.indexer, roles.dashboard):
+    _name = _role.__name__
+    _add(app, _name, _role, example=f"tailrace {_name} --config tailrace.toml")
+_add(
+    app,
+    "parse",
+    parse.parse,
+    example="tailrace parse --dataset nginx.access access.log",
+)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()

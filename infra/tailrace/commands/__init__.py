@@ -1,0 +1,1 @@
+"""What each command of `tailrace` does; `tailrace.cli` lists them."""

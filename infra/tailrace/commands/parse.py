@@ -1,0 +1,68 @@
+"""`tailrace parse`: what the stream would make of a file, with no server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailrace.errors import CommandFailed, RoleNotInstalled
+
+WRITE_BYTES = 1 << 16
+
+
+def parse(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input.")],
+    dataset: Annotated[
+        str, typer.Option(help="Such as nginx.access; auto detects it.")
+    ] = "auto",
+    timezone: Annotated[
+        str, typer.Option(help="The IANA zone of times that name none.")
+    ] = "UTC",
+) -> None:
+    """Print one ECS document for each event of FILE, as NDJSON, in file order."""
+    output = sys.stdout.buffer
+    pending: list[bytes] = []
+    pending_bytes = 0
+    for document in documents(file, dataset=dataset, time_zone=timezone):
+        line = document if document.endswith(b"\n") else document + b"\n"
+        pending.append(line)
+        pending_bytes += len(line)
+        if pending_bytes >= WRITE_BYTES:
+            output.write(b"".join(pending))
+            pending, pending_bytes = [], 0
+    output.write(b"".join(pending))
+    output.flush()
+
+
+def documents(file: str, *, dataset: str, time_zone: str) -> Iterator[bytes]:
+    """Yield the documents of `file`; every problem with it is a user's error.
+
+    Raises:
+        CommandFailed: the file cannot be read.
+        RoleNotInstalled: the stream's extra is missing.
+        ConfigError: the dataset or the time zone is not known.
+    """
+    try:
+        from tailrace_stream.parse_file import parse_lines
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tailrace"):
+            raise
+        raise RoleNotInstalled("stream", missing_module=error.name or "") from None
+    source = "-" if file == "-" else Path(file)
+    if isinstance(source, Path) and source.is_dir():
+        raise CommandFailed(
+            f"{file} is a folder.", remedy=f"name a file in it, such as {file}/x.log"
+        )
+    try:
+        yield from parse_lines(source, dataset=dataset, time_zone=time_zone)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandFailed(
+            f"{file} cannot be read: {error.strerror}.",
+            remedy="check its name and who may read it",
+        ) from None

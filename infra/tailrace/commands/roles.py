@@ -1,0 +1,88 @@
+"""`tailrace agent|stream|indexer|dashboard`: one role in the foreground."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import TYPE_CHECKING, Protocol, cast
+
+import typer
+
+from tailrace.commands.common import ConfigFile, DataDir, stop_on_signals
+from tailrace.errors import RoleNotInstalled
+
+if TYPE_CHECKING:
+    from tailrace.settings import Connections, RoleSettings
+
+ROLES = ("agent", "stream", "indexer", "dashboard")
+
+
+class RoleMain(Protocol):
+    """What each role's `main.py` offers."""
+
+    def __call__(
+        self,
+        *,
+        connections: Connections,
+        settings: RoleSettings,
+        stop: threading.Event,
+    ) -> int:
+        """Run until `stop` is set; return the exit code."""
+        ...
+
+
+def agent(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Ship the files of this host to Kafka, in the foreground."""
+    run_role("agent", config=config, data_dir=data_dir)
+
+
+def stream(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Parse, enrich and count what agents ship, in the foreground."""
+    run_role("stream", config=config, data_dir=data_dir)
+
+
+def indexer(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Write documents to Elasticsearch, in the foreground."""
+    run_role("indexer", config=config, data_dir=data_dir)
+
+
+def dashboard(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Serve the dashboard, in the foreground."""
+    run_role("dashboard", config=config, data_dir=data_dir)
+
+
+def run_role(role: str, *, config: ConfigFile, data_dir: DataDir) -> None:
+    """Run `role` until it is asked to stop, and exit with its code.
+
+    Raises:
+        RoleNotInstalled: the extra that brings the role is missing.
+        ConfigError: a setting is wrong; all are listed.
+    """
+    from tailrace import log
+    from tailrace.settings import read_connections, read_role_settings
+
+    run, model = load_role(role)
+    connections = read_connections(config, data_dir=data_dir)
+    settings = read_role_settings(model, config_file=config)
+    log.configure()
+    with stop_on_signals() as stop:
+        code = run(connections=connections, settings=settings, stop=stop)
+    raise typer.Exit(code)
+
+
+def load_role(role: str) -> tuple[RoleMain, type[RoleSettings]]:
+    """Import a role by name, when it is needed and not before.
+
+    Raises:
+        RoleNotInstalled: a module that its extra brings is missing.
+    """
+    try:
+        config = importlib.import_module(f"tailrace_{role}.config")
+        main = importlib.import_module(f"tailrace_{role}.main")
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.startswith("tailrace"):
+            raise
+        raise RoleNotInstalled(role, missing_module=missing) from None
+    model = getattr(config, f"{role.capitalize()}Settings")
+    return cast("RoleMain", main.run), cast("type[RoleSettings]", model)

@@ -1,0 +1,94 @@
+"""What `tailrace up` says about itself in its data folder, for `status` and `down`."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from tailrace.supervise import MemberRecord
+
+UP_FILE = "up.json"
+SUPERVISOR_DIR = "supervisor"
+"""Holds the lock of the process that supervises; see `tailrace_embedded.lock`."""
+
+
+CREATED_TOLERANCE_S = 2.0
+"""Two readers may see the moment of boot, which the kernel derives, differ."""
+
+
+class Phase(StrEnum):
+    """How far `tailrace up` has come."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    """Everything was started; a line has not been searchable yet, or has."""
+    STOPPING = "stopping"
+
+
+class UpRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The supervisor, and everything that it looks after."""
+
+    pid: int
+    created_at_s: float
+    """With the process id, names the supervisor for ever: ids alone are used again."""
+    started_at_ms: int
+    phase: Phase
+    namespace: str
+    has_roles: bool
+    """False for `tailrace servers up`."""
+    dashboard_url: str
+    dashboard_port: int
+    searchable_after_ms: int | None
+    """From the start to the first line that a search found; None before that."""
+    watched: list[str]
+    members: list[MemberRecord]
+
+    def is_running(self) -> bool:
+        """Tell whether the supervisor lives."""
+        return is_process(self.pid, created_at_s=self.created_at_s)
+
+
+def write_record(data_dir: Path, record: UpRecord) -> None:
+    """Replace the record; a reader sees the old one or the new one, never a part."""
+    path = data_dir / UP_FILE
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    temporary.replace(path)
+
+
+def read_record(data_dir: Path) -> UpRecord | None:
+    """Return the record as it stands, be it of a run long gone, or None."""
+    try:
+        return msgspec.json.decode((data_dir / UP_FILE).read_bytes(), type=UpRecord)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def read_running(data_dir: Path) -> UpRecord | None:
+    """Return the record if its supervisor lives."""
+    record = read_record(data_dir)
+    return record if record is not None and record.is_running() else None
+
+
+def created_at_s(pid: int) -> float:
+    """Return when a process began; 0 when it is gone."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def is_process(pid: int, *, created_at_s: float) -> bool:
+    """Tell whether this very process lives, and not another with its id."""
+    try:
+        process = psutil.Process(pid)
+        return (
+            abs(process.create_time() - created_at_s) < CREATED_TOLERANCE_S
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
+        return False

@@ -1,0 +1,163 @@
+"""What `tailrace up` watches, and the configuration file that says so to the agent."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from tailrace.errors import ConfigError
+
+MACHINE_LOGS = (
+    "/var/log/**/*.log",
+    "/var/log/syslog",
+    "/var/log/messages",
+    "/var/log/auth.log",
+)
+"""Of these, what the user who runs `tailrace up` may read."""
+
+SERVER_DATASETS: Mapping[str, str] = {
+    "elasticsearch": "elasticsearch.server",
+    "kafka": "kafka.log",
+    "zookeeper": "zookeeper.log",
+}
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def configuration(
+    given: Mapping[str, Any], *, watch: Sequence[str], data_dir: Path
+) -> dict[str, Any]:
+    """Return the roles' configuration: the user's, with what is watched added.
+
+    The globs of `--watch` win over the sources of the user's file, and those over this
+    machine's own logs. The servers' logs are always watched, the roles' never: a line
+    that a role writes about a line would make another.
+    """
+    agent = dict(_table(given, "agent"))
+    named = cast("list[dict[str, Any]]", agent.get("sources", []))
+    chosen: list[dict[str, Any]]
+    if watch:
+        chosen = [{"name": "watched", "paths": [_absolute(glob) for glob in watch]}]
+    elif named:
+        chosen = list(named)
+    else:
+        chosen = [{"name": "machine", "paths": list(MACHINE_LOGS)}]
+    own = [f"{data_dir}/**", *_resolved_too(data_dir)]
+    for number, source in enumerate(chosen):
+        excluded = cast("list[str]", source.get("exclude", []))
+        chosen[number] = {**source, "exclude": [*excluded, *own]}
+    agent["sources"] = [*chosen, *_server_sources(data_dir)]
+    return {**given, "agent": agent}
+
+
+def watched_globs(configured: Mapping[str, Any]) -> list[str]:
+    """Return every glob that a configuration watches."""
+    sources = cast("list[dict[str, Any]]", _table(configured, "agent")["sources"])
+    return [glob for source in sources for glob in source["paths"]]
+
+
+def read_given(config_file: Path | None) -> dict[str, Any]:
+    """Return what the user's file says; nothing when there is none.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML.
+    """
+    if config_file is None:
+        return {}
+    try:
+        return tomllib.loads(config_file.read_text("utf-8"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise ConfigError([problem], source=str(config_file)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"is not TOML: {error}"], source=str(config_file)) from None
+
+
+def toml_text(document: Mapping[str, Any]) -> str:
+    """Return TOML that `tomllib` reads back as `document`."""
+    return "\n".join(_table_lines(document, prefix="")) + "\n"
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = document.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError([f"{name} must be a table, got {table!r}"])
+    return cast("dict[str, Any]", table)
+
+
+def _server_sources(data_dir: Path) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": server,
+            "paths": [f"{data_dir}/servers/{server}*/logs/server.log"],
+            "dataset": dataset,
+        }
+        for server, dataset in SERVER_DATASETS.items()
+    ]
+
+
+def _resolved_too(data_dir: Path) -> list[str]:
+    # Started by root, the servers' folder is a link to one that their user can reach.
+    folders = {data_dir.resolve(), (data_dir / "servers").resolve()}
+    return [f"{folder}/**" for folder in sorted(folders - {data_dir})]
+
+
+def _absolute(glob: str) -> str:
+    return str(Path(glob).expanduser().absolute())
+
+
+def _table_lines(table: Mapping[str, Any], *, prefix: str) -> list[str]:
+    lines: list[str] = []
+    nested: list[str] = []
+    for key, value in table.items():
+        name = _key(key)
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            inner = cast("dict[str, Any]", value)
+            nested += ["", f"[{path}]", *_table_lines(inner, prefix=f"{path}.")]
+        elif _is_list_of_tables(value):
+            for item in cast("list[dict[str, Any]]", value):
+                nested += ["", f"[[{path}]]", *_table_lines(item, prefix=f"{path}.")]
+        else:
+            lines.append(f"{name} = {_value(value)}")
+    return lines + nested
+
+
+def _is_list_of_tables(value: object) -> bool:
+    if not isinstance(value, list):
+        return False
+    items = cast("list[object]", value)
+    return bool(items) and all(isinstance(item, dict) for item in items)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _string(key)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return "[" + ", ".join(_value(item) for item in items) + "]"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in pairs) + "}"
+    return str(value)
+
+
+def _string(text: str) -> str:
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPED:
+        return _ESCAPED[character]
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character
