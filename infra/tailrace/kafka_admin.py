@@ -1,0 +1,274 @@
+"""What Kafka is asked about itself: topics, their settings, and how far groups have read.
+
+The one file that knows kafka-python's admin client; every answer leaves it as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import kafka
+import kafka.admin
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorError,
+    TopicAlreadyExistsError,
+)
+
+from tailrace.clock import Clock, SystemClock
+from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_options import kafka_options
+from tailrace.settings import Connections
+
+# The stubs that type checkers bundle describe an older release.
+_kafka: Any = kafka
+_admin: Any = kafka.admin
+
+CONNECT_MS_MAX = 10_000
+"""How long a first answer may take; a person waits for most of these questions."""
+COORDINATOR_WAIT_MS_MAX = 10_000
+"""A fresh cluster makes its topic of offsets when a group is first asked for."""
+COORDINATOR_POLL_MS = 200
+_COORDINATOR_MOVES = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    NotCoordinatorError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTopic:
+    """One topic to make."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionLag:
+    """How far a group has read one partition, and how far that partition goes."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    """What the group reads next; the beginning where it has never committed."""
+    end_offset: int
+    """The offset that the next record written will get."""
+    has_committed: bool
+
+    @property
+    def lag_records(self) -> int:
+        """Return how many records the group has still to read."""
+        return max(self.end_offset - self.next_offset, 0)
+
+
+class KafkaAdmin:
+    """Questions and orders to the brokers; a context manager."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        client_id: str = "tailrace-admin",
+        connect_ms_max: int = CONNECT_MS_MAX,
+        clock: Clock | None = None,
+    ) -> None:
+        """Connect.
+
+        Raises:
+            ServiceUnavailable: no broker answers, or it refuses the credentials.
+        """
+        self._bootstrap = connections.kafka_bootstrap
+        self._clock = clock or SystemClock()
+        try:
+            self._client = _kafka.KafkaAdminClient(
+                **kafka_options(connections, client_id=client_id),
+                bootstrap_timeout_ms=connect_ms_max,
+            )
+        except (KafkaError, ValueError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def broker_count(self) -> int:
+        """Return how many brokers the cluster has now.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        return len(self._ask("describe_cluster")["brokers"])
+
+    def partition_counts(self) -> dict[str, int]:
+        """Return every topic's number of partitions.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        topics = self._ask("describe_topics")
+        return {topic["name"]: len(topic["partitions"]) for topic in topics}
+
+    def create_topics(self, topics: Iterable[NewTopic]) -> None:
+        """Make topics and wait until each has its leaders; one already there is fine.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer, or refuse a topic.
+        """
+        for topic in topics:
+            described = {
+                "num_partitions": topic.partitions,
+                "replication_factor": topic.replication_factor,
+                "configs": dict(topic.settings),
+            }
+            try:
+                self._client.create_topics(
+                    {topic.name: described}, wait_for_metadata=True
+                )
+            except TopicAlreadyExistsError:
+                continue  # Another process provisions at the same time.
+            except (KafkaError, OSError) as error:
+                raise self._unavailable(error) from error
+
+    def topic_settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return every setting of each topic, defaults included.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        resources = [_topic_resource(name) for name in names]
+        if not resources:
+            return {}
+        answer = self._ask("describe_configs", resources, config_filter="all")
+        return {
+            name: {key: str(entry["value"]) for key, entry in entries.items()}
+            for name, entries in answer["topic"].items()
+        }
+
+    def alter_topic_settings(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        """Set the given settings of each topic, and leave the others as they are.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer, or refuse a setting.
+        """
+        resources = [
+            _topic_resource(name, settings=dict(settings))
+            for name, settings in changes.items()
+            if settings
+        ]
+        if not resources:
+            return
+        answer = self._ask("alter_configs", resources)
+        refused = {k: v for k, v in answer["topic"].items() if v != "OK"}
+        if refused:
+            raise self._unavailable(f"it refused settings: {refused}")
+
+    def end_offsets(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Return where each partition ends; topics that do not exist are left out.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        return self._offsets(topics, _admin.OffsetSpec.LATEST)
+
+    def beginning_offsets(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Return each partition's oldest offset; topics not there are left out.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        return self._offsets(topics, _admin.OffsetSpec.EARLIEST)
+
+    def committed_offsets(self, group: str) -> dict[tuple[str, int], int]:
+        """Return what the group reads next, where it has ever committed.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        deadline_ms = self._clock.monotonic_ms() + COORDINATOR_WAIT_MS_MAX
+        while True:
+            try:
+                answer = self._client.list_group_offsets({group: None})
+                break
+            except _COORDINATOR_MOVES as error:
+                if self._clock.monotonic_ms() > deadline_ms:
+                    raise self._unavailable(error) from error
+                self._clock.sleep_ms(COORDINATOR_POLL_MS)
+            except (KafkaError, OSError) as error:
+                raise self._unavailable(error) from error
+        return {
+            (place.topic, place.partition): found.offset
+            for place, found in answer.get(group, {}).items()
+            if found.offset >= 0
+        }
+
+    def group_lag(
+        self, group: str, *, topics: Iterable[str]
+    ) -> tuple[PartitionLag, ...]:
+        """Return how far `group` is in each partition of `topics`, in their order.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        wanted = tuple(topics)
+        committed = self.committed_offsets(group)
+        beginnings = self.beginning_offsets(wanted)
+        ends = self.end_offsets(wanted)
+        return tuple(
+            PartitionLag(
+                topic=place[0],
+                partition=place[1],
+                next_offset=committed.get(place, beginnings.get(place, 0)),
+                end_offset=end,
+                has_committed=place in committed,
+            )
+            for place, end in sorted(ends.items())
+        )
+
+    def _offsets(self, topics: Iterable[str], spec: Any) -> dict[tuple[str, int], int]:  # noqa: ANN401 - kafka-python's own kind of value
+        counts = self.partition_counts()
+        places = {
+            _kafka.TopicPartition(topic, partition): spec
+            for topic in topics
+            for partition in range(counts.get(topic, 0))
+        }
+        if not places:
+            return {}
+        answer = self._ask("list_partition_offsets", places)
+        return {(p.topic, p.partition): found.offset for p, found in answer.items()}
+
+    def _ask(self, question: str, *args: object, **options: object) -> Any:  # noqa: ANN401 - kafka-python is untyped
+        try:
+            return getattr(self._client, question)(*args, **options)
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, reason: Exception | str) -> ServiceUnavailable:
+        text = reason if isinstance(reason, str) else f"{type(reason).__name__}"
+        if isinstance(reason, Exception) and str(reason):
+            text = str(reason).split("\n", maxsplit=1)[0][:300]
+        return ServiceUnavailable("Kafka", address=self._bootstrap, reason=text)
+
+
+def _topic_resource(name: str, *, settings: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - kafka-python's own kind of value
+    return _admin.ConfigResource(
+        _admin.ConfigResourceType.TOPIC, name, configs=settings
+    )
