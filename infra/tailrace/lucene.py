@@ -10,6 +10,7 @@ from tailrace.errors import QueryInvalid
 
 _REASON = re.compile(r"Cannot parse '.*?':\s*(?P<why>.+)", re.DOTALL)
 _PLACE = re.compile(r"line (\d+), column (\d+)")
+_AT_END = re.compile(r"Encountered:?\s+\"?\s*<EOF>")
 
 
 def explain_query_error(query: str, *, answer: object) -> QueryInvalid | None:
@@ -18,7 +19,7 @@ def explain_query_error(query: str, *, answer: object) -> QueryInvalid | None:
     `answer` is the body of its answer with status 400; it is None when the fault is not
     in what the person typed.
     """
-    causes = list(_causes(answer))
+    causes = list(reasons_in(answer))
     reason = next((text for text in causes if "Cannot parse" in text), None)
     if reason is None:
         if any("too_many" in text or "maxClauseCount" in text for text in causes):
@@ -45,7 +46,7 @@ def explain_query_error(query: str, *, answer: object) -> QueryInvalid | None:
         )
     place = _PLACE.search(why)
     where = "at its end"
-    if place and "<EOF>" not in why:
+    if place and not _AT_END.search(why):
         column = _typed_column(query, escaped_column=int(place[2]))
         where = f"at character {column + 1}, before {query[column : column + 20]!r}"
     return QueryInvalid(
@@ -77,14 +78,14 @@ def _typed_column(query: str, *, escaped_column: int) -> int:
     return max(len(query.rstrip()) - 1, 0)
 
 
-def _causes(answer: object) -> Iterator[str]:
-    """Yield every type and reason in an error's tree."""
+def reasons_in(answer: object) -> Iterator[str]:
+    """Yield every type and reason in the tree of an error that Elasticsearch answered."""
     if isinstance(answer, Mapping):
         for key, value in cast("Mapping[str, object]", answer).items():
             if key in {"type", "reason"} and isinstance(value, str):
                 yield value
             else:
-                yield from _causes(value)
+                yield from reasons_in(value)
     elif isinstance(answer, list):
         for value in cast("list[object]", answer):
-            yield from _causes(value)
+            yield from reasons_in(value)

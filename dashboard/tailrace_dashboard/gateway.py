@@ -1,0 +1,157 @@
+"""How Elasticsearch is asked: each question a future whose cancelling cancels the search.
+
+Questions run on one event loop in a thread of their own. Cancelling one closes its
+connection, by which Elasticsearch learns that nobody waits any more and stops searching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar, cast
+
+import elastic_transport
+from elasticsearch import ApiError, AsyncElasticsearch
+
+from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
+from tailrace.lucene import reasons_in
+from tailrace.query import Body, explain_query_error
+from tailrace.settings import Connections
+
+REQUEST_TIMEOUT_S = 25
+"""A little more than the body's own `timeout`, so that partial results come back."""
+
+T = TypeVar("T")
+
+
+class NoIndexYet(TailraceError):
+    """Nothing was ever indexed under this namespace: the index is not there."""
+
+    def __init__(self, index: str) -> None:
+        super().__init__(
+            f"There is no index behind {index!r} yet.",
+            remedy="start an agent; its first lines make the index",
+        )
+
+
+class SearchGateway(Protocol):
+    """Who answers searches."""
+
+    def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
+        """Return the answer to come; `query` is what the person typed, for errors.
+
+        The future raises `ServiceUnavailable`, `NoIndexYet` or `QueryInvalid`.
+        """
+        ...
+
+
+class ElasticsearchGateway:
+    """The real Elasticsearch, over one connection pool for all who look."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._client: AsyncElasticsearch | None = None
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(
+            target=self._loop.run_forever, name="elasticsearch", daemon=True
+        ).start()
+
+    def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
+        """Start one search."""
+        return self._start(self._ask(index=index, body=body, query=query))
+
+    def close(self) -> None:
+        """Let go of every connection; no question may follow."""
+        if self._client is not None:
+            self._start(self._client.close()).result(REQUEST_TIMEOUT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _ask(self, *, index: str, body: Body, query: str) -> Body:
+        if self._client is None:
+            self._client = _client(self._connections)
+        address = self._connections.elasticsearch_url
+        try:
+            answer = await self._client.search(index=index, body=body)
+        except ApiError as error:
+            raise api_error(
+                error.status_code,
+                body=error.body,
+                index=index,
+                query=query,
+                address=address,
+            ) from error
+        except elastic_transport.TransportError as error:
+            raise ServiceUnavailable(
+                "Elasticsearch", address=address, reason=_short(error)
+            ) from error
+        return cast("Body", answer.body)
+
+
+def api_error(
+    status: int, *, body: object, index: str, query: str, address: str
+) -> TailraceError:
+    """Return what a refusal by Elasticsearch means to the person who asked."""
+    if status == 404:
+        return NoIndexYet(index)
+    if status == 400:
+        explained = explain_query_error(query, answer=body)
+        if explained is not None:
+            return explained
+        return QueryInvalid(
+            f"Elasticsearch refused the search: {_first_reason(body)}",
+            remedy="take away the last filter or word, and search again",
+        )
+    if status in {401, 403}:
+        return ServiceUnavailable(
+            "Elasticsearch",
+            address=address,
+            reason=f"it does not let this user search (status {status})",
+            remedy=(
+                "give the dashboard a user that may read, by"
+                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD"
+            ),
+        )
+    return ServiceUnavailable(
+        "Elasticsearch",
+        address=address,
+        reason=f"it answered {status}: {_first_reason(body)}",
+    )
+
+
+def _client(connections: Connections) -> AsyncElasticsearch:
+    options: dict[str, Any] = {}
+    if key := connections.elasticsearch_api_key.get_secret_value():
+        options["api_key"] = key
+    elif connections.elasticsearch_username:
+        options["basic_auth"] = (
+            connections.elasticsearch_username,
+            connections.elasticsearch_password.get_secret_value(),
+        )
+    if connections.elasticsearch_ca_file:
+        options["ca_certs"] = str(connections.elasticsearch_ca_file)
+    return AsyncElasticsearch(
+        connections.elasticsearch_urls,
+        request_timeout=REQUEST_TIMEOUT_S,
+        # A person who waits is told at once; they have a button to try again.
+        max_retries=0,
+        retry_on_timeout=False,
+        **options,
+    )
+
+
+def _short(error: elastic_transport.TransportError) -> str:
+    if isinstance(error, elastic_transport.ConnectionTimeout):
+        return f"no answer within {REQUEST_TIMEOUT_S} s"
+    causes = [str(cause) for cause in error.errors] or [str(error.message)]
+    text = causes[-1].split("\n")[0]
+    return "nothing listens there" if "onnect" in text and "refused" in text else text
+
+
+def _first_reason(body: object) -> str:
+    reasons = [text for text in reasons_in(body) if " " in text]
+    return (reasons[0] if reasons else str(body))[:300]

@@ -1,0 +1,44 @@
+"""Where the pages get what they show: three servers, each of which may be absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailrace.clock import Clock, SystemClock
+from tailrace.settings import read_connections, read_role_settings
+from tailrace_dashboard.config import DashboardSettings
+from tailrace_dashboard.fleet import FleetGateway, LagGateway
+from tailrace_dashboard.fleet_gateway import KafkaLags, ZooKeeperFleet
+from tailrace_dashboard.gateway import ElasticsearchGateway, SearchGateway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a page may ask."""
+
+    namespace: str
+    elasticsearch_url: str
+    rows_max: int
+    search: SearchGateway
+    fleet: FleetGateway
+    lags: LagGateway
+    clock: Clock
+
+
+def from_environment() -> Sources:
+    """Return the real servers, where the environment says they are.
+
+    Raises:
+        ConfigError: a setting is wrong; all are listed.
+    """
+    connections = read_connections()
+    settings = read_role_settings(DashboardSettings)
+    return Sources(
+        namespace=connections.namespace,
+        elasticsearch_url=connections.elasticsearch_url,
+        rows_max=settings.rows_max,
+        search=ElasticsearchGateway(connections),
+        fleet=ZooKeeperFleet(connections),
+        lags=KafkaLags(connections),
+        clock=SystemClock(),
+    )

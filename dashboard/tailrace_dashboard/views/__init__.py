@@ -1,0 +1,1 @@
+"""What the pages look like: drawing only; what is drawn is decided elsewhere."""
