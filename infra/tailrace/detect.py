@@ -1,0 +1,160 @@
+"""Which shape a file's lines have: a dataset and a parser, told from its first lines.
+
+The agent asks once for each generation and fixes the answer in its placement, so the
+answer may be a guess but must be cheap, bounded and the same each time. Patterns are
+linear: each can begin at one place only, and no part of one can match what the next does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SAMPLE_LINES_MAX = 64
+LINE_BYTES_MAX = 4_096
+SHARE_MIN = 0.6
+"""Of the lines looked at; the rest may be stack traces, banners and damaged lines."""
+
+GENERIC = "generic"
+AUTO = "auto"
+PARSERS = frozenset({"json", "logfmt", "access", "syslog", "log4j", "plain", AUTO})
+
+PARSER_OF_DATASET = {
+    "nginx.access": "access",
+    "apache.access": "access",
+    "system.syslog": "syslog",
+    "system.auth": "syslog",
+    "java.log": "log4j",
+    "kafka.log": "log4j",
+    "zookeeper.log": "log4j",
+    "elasticsearch.server": "log4j",
+    "python.log": "log4j",
+    "json": "json",
+    "logfmt": "logfmt",
+    GENERIC: "plain",
+}
+
+_TIME = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
+_ZONE = rb"(?:Z|[+-]\d\d:?\d\d)"
+_LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|FINE)"
+_KEY = rb"[A-Za-z_@][A-Za-z0-9_.@/-]{0,127}"
+_VALUE = rb"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
+
+_SHAPES = (
+    ("json", re.compile(rb"\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\}\s*$)")),
+    (
+        "access",
+        re.compile(
+            rb"\S+ \S+ [^\[\"]{1,256}"
+            rb"\[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \""
+        ),
+    ),
+    (
+        "syslog",
+        re.compile(
+            rb"<\d{1,3}>1 (?:-|\d{4}-)\S* \S+ \S+ \S+ \S+ [\[-]"
+            rb"|(?:<\d{1,3}>)?[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \S"
+            rb"|(?:<\d{1,3}>)?" + _TIME + rb"(?:\.\d{1,9})?" + _ZONE + rb" \S{1,255} "
+            rb"[^\s:\[]{1,128}(?:\[\d{1,10}\])?: "
+        ),
+    ),
+    (
+        "log4j",
+        re.compile(
+            rb"\[?" + _TIME + rb"(?:[.,]\d{1,9})?" + _ZONE + rb"?"
+            rb"[^A-Za-z0-9]{0,8}(?:.{0,160}?[^A-Za-z])??" + _LEVEL + rb"(?![A-Za-z])"
+        ),
+    ),
+    ("logfmt", re.compile(_KEY + rb"=" + _VALUE + rb"\s+" + _KEY + rb"=")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a file was taken for, and which share of the lines looked at agreed."""
+
+    dataset: str
+    parser: str
+    confidence: float
+
+
+def detect(sample: bytes, *, path: str) -> Detection:
+    """Tell dataset and parser from the first lines of a file, and its path as a hint.
+
+    Only the first 64 lines are looked at, and 4 KiB of each. What no shape fits gets
+    the parser `auto`, which looks at each line by itself.
+    """
+    lines = _lines(sample)
+    votes: dict[str, int] = {}
+    for line in lines:
+        shape = shape_of(line)
+        if shape is not None:
+            votes[shape] = votes.get(shape, 0) + 1
+    if not votes:
+        return Detection(GENERIC, AUTO, 0.0)
+    parser = max(votes, key=lambda name: votes[name])
+    share = votes[parser] / len(lines)
+    if share < SHARE_MIN:
+        return Detection(GENERIC, AUTO, share)
+    return Detection(_dataset(parser, lines, path=path.lower()), parser, share)
+
+
+def shape_of(line: bytes) -> str | None:
+    """Return the parser whose shape `line` has, or None."""
+    cut = line[:LINE_BYTES_MAX]
+    for name, pattern in _SHAPES:
+        if pattern.match(cut):
+            return name
+    return None
+
+
+def parser_for(dataset: str) -> str:
+    """Return the parser of a dataset that a user named; `auto` for one of their own."""
+    return PARSER_OF_DATASET.get(dataset, AUTO)
+
+
+def has_time(parser: str) -> bool:
+    """Tell whether lines of `parser` carry a time that may decide their index."""
+    return parser not in {"plain", AUTO}
+
+
+def _lines(sample: bytes) -> list[bytes]:
+    """Return the complete lines to look at; continuation lines say nothing."""
+    pieces = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].split(b"\n", SAMPLE_LINES_MAX)
+    # What follows the last newline may be half a line, and is asked only if alone.
+    complete = pieces[:-1] or pieces
+    first_columns = [
+        line for line in complete if line.strip() and line[:1] not in {b" ", b"\t"}
+    ]
+    return first_columns or [line for line in complete if line.strip()]
+
+
+def _dataset(parser: str, lines: list[bytes], *, path: str) -> str:
+    if parser == "access":
+        is_apache = "apache" in path or "httpd" in path
+        return "apache.access" if is_apache else "nginx.access"
+    if parser == "syslog":
+        name = path.rsplit("/", 1)[-1]
+        is_auth = name.startswith(("auth", "secure"))
+        return "system.auth" if is_auth else "system.syslog"
+    if parser == "log4j":
+        return _java_dataset(lines, path=path)
+    return parser
+
+
+def _java_dataset(lines: list[bytes], *, path: str) -> str:
+    text = b"\n".join(line[:LINE_BYTES_MAX] for line in lines)
+    if b"][o.e." in text or b"][org.elasticsearch" in text:
+        return "elasticsearch.server"
+    if b"[myid:" in text or b"org.apache.zookeeper" in text:
+        return "zookeeper.log"
+    if b"(kafka." in text or b"(org.apache.kafka." in text:
+        return "kafka.log"
+    for word, dataset in (
+        ("elasticsearch", "elasticsearch.server"),
+        ("zookeeper", "zookeeper.log"),
+        ("kafka", "kafka.log"),
+    ):
+        if word in path:
+            return dataset
+    return "java.log"
