@@ -112,10 +112,10 @@ def provision_templates(connections: Connections) -> TemplatesReport:
     Raises:
         ServiceUnavailable: Elasticsearch does not answer, or refuses.
     """
-    from tailrace.elasticsearch import ElasticsearchAdmin
+    from tailrace.elasticsearch import Elastic
     from tailrace.index_templates import index_templates
 
-    with ElasticsearchAdmin(connections) as admin:
+    with Elastic(connections) as admin:
         capabilities = admin.capabilities()
         written: list[str] = []
         unchanged: list[str] = []

@@ -1,0 +1,305 @@
+"""How Elasticsearch is spoken to: requests by path, any status a value, bytes both ways.
+
+The official client brings nodes, TLS and connections; requests go through its transport
+with plain JSON media types, because its own methods ask for the compatibility mode of its
+major version, which older servers refuse. No sniffing, and never `GET /`, which some builds
+lack and restricted users may not ask.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import quote
+
+import elastic_transport
+import orjson
+from elasticsearch import Elasticsearch
+
+from tailrace.errors import ServiceUnavailable
+from tailrace.index_templates import Capabilities
+from tailrace.settings import Connections
+
+REQUEST_TIMEOUT_S = 30.0
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: any status, with the body as it came."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of success."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the body decoded; what is not JSON comes as its text."""
+        try:
+            return orjson.loads(self.body) if self.body else None
+        except orjson.JSONDecodeError:
+            return self.body.decode("utf-8", "replace")
+
+
+class RequestTimedOut(ServiceUnavailable):
+    """No answer came in time; the request may have been carried out all the same."""
+
+
+class _Bytes(elastic_transport.Serializer):
+    """Passes bodies as they are: nothing is decoded that nobody reads."""
+
+    def __init__(self, mimetype: str) -> None:
+        self.mimetype = mimetype  # pyright: ignore[reportAttributeAccessIssue] - a class variable there
+
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+    def dumps(self, data: object) -> bytes:
+        assert isinstance(data, bytes)
+        return data
+
+
+def client_of(
+    connections: Connections, *, connections_per_node: int = 10
+) -> Elasticsearch:
+    """Return a client whose transport gives and takes bytes.
+
+    Its own methods ask for a compatibility mode: use `Elastic` unless the server is
+    known to have the client's major version.
+    """
+    plain = {name: _Bytes(name) for name in (JSON, NDJSON, "text/plain", "text/html")}
+    options: dict[str, Any] = {}
+    if connections.elasticsearch_ca_file is not None:
+        options["ca_certs"] = str(connections.elasticsearch_ca_file)
+    return Elasticsearch(
+        connections.elasticsearch_urls,
+        serializers=plain,
+        connections_per_node=connections_per_node,
+        max_retries=0,
+        retry_on_timeout=False,
+        request_timeout=REQUEST_TIMEOUT_S,
+        **options,
+    )
+
+
+def authorization(connections: Connections) -> dict[str, str]:
+    """Return the header by which Elasticsearch knows us; none where none is set."""
+    if key := connections.elasticsearch_api_key.get_secret_value():
+        return {"authorization": f"ApiKey {key}"}
+    if connections.elasticsearch_username:
+        password = connections.elasticsearch_password.get_secret_value()
+        pair = f"{connections.elasticsearch_username}:{password}".encode()
+        return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    return {}
+
+
+class Elastic:
+    """One Elasticsearch, asked by path; safe to share between threads."""
+
+    def __init__(
+        self, connections: Connections, *, connections_per_node: int = 10
+    ) -> None:
+        self._address = connections.elasticsearch_url
+        self._client = client_of(connections, connections_per_node=connections_per_node)
+        self._headers = {"accept": JSON, **authorization(connections)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """Where it is, for messages."""
+        return self._address
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> Answer:
+        """Send one request, once, and return the answer whatever its status.
+
+        Raises:
+            RequestTimedOut: no answer came in time; it may have been carried out.
+            ServiceUnavailable: no node can be reached, or TLS fails.
+        """
+        headers = self._headers
+        if body is not None:
+            headers = {**headers, "content-type": content_type}
+        try:
+            answer = self._client.transport.perform_request(
+                method,
+                path,
+                body=body,
+                headers=headers,
+                max_retries=0,
+                request_timeout=timeout_s,
+            )
+        except elastic_transport.ConnectionTimeout as error:
+            raise RequestTimedOut(
+                "Elasticsearch",
+                address=self._address,
+                reason=f"no answer within {timeout_s:g} s",
+            ) from error
+        except (elastic_transport.TransportError, OSError) as error:
+            raise ServiceUnavailable(
+                "Elasticsearch", address=self._address, reason=_short(error)
+            ) from error
+        return Answer(answer.meta.status, cast("bytes | None", answer.body) or b"")
+
+    def ask(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - any JSON value
+        """Send one request that must succeed, and return the decoded answer.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or answers with an error.
+        """
+        raw = None if body is None else orjson.dumps(body)
+        answer = self.request(method, path, body=raw)
+        if not answer.is_success:
+            raise self.refusal(answer)
+        return answer.json()
+
+    def refusal(self, answer: Answer) -> ServiceUnavailable:
+        """Return what an answer that is an error means to a user."""
+        remedy = None
+        if answer.status in {401, 403}:
+            remedy = (
+                "give this role a user or key with the rights it needs, by"
+                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD,"
+                " or TAILRACE_ELASTICSEARCH_API_KEY"
+            )
+        return ServiceUnavailable(
+            "Elasticsearch",
+            address=self._address,
+            reason=f"it answered {answer.status}: {error_reason(answer.json())}",
+            remedy=remedy,
+        )
+
+    def search(self, index: str, *, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a search.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses the search.
+        """
+        return self.ask("POST", f"/{quote(index, safe=',*')}/_search", body=body)
+
+    def count(self, index: str) -> int:
+        """Return how many documents a search would find now; 0 where no index is.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        answer = self.ask(
+            "GET",
+            f"/{quote(index, safe=',*')}/_count"
+            "?ignore_unavailable=true&allow_no_indices=true",
+        )
+        return int(answer["count"])
+
+    def refresh(self, index: str) -> None:
+        """Let what is written be found.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        self.ask(
+            "POST",
+            f"/{quote(index, safe=',*')}/_refresh"
+            "?ignore_unavailable=true&allow_no_indices=true",
+        )
+
+    def health(self) -> str:
+        """Return the cluster's colour.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        return str(self.ask("GET", "/_cluster/health?filter_path=status")["status"])
+
+    def capabilities(self) -> Capabilities:
+        """Return what this build has beyond the common ground.
+
+        A field type is there if a template that uses it could be made; none is.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached.
+        """
+        body = {
+            "index_patterns": ["tailrace-capability-*"],
+            "priority": 1_000_000,
+            "template": {
+                "mappings": {"properties": {"message": {"type": "match_only_text"}}}
+            },
+        }
+        answer = self.request(
+            "POST", "/_index_template/_simulate", body=orjson.dumps(body)
+        )
+        return Capabilities(has_match_only_text=answer.is_success)
+
+    def template_fingerprint(self, name: str) -> str:
+        """Return what our template of that name says of itself, "" where none is.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        answer = self.request("GET", f"/_index_template/{quote(name)}")
+        if answer.status == 404:
+            return ""
+        if not answer.is_success:
+            raise self.refusal(answer)
+        found: Any = answer.json()["index_templates"][0]["index_template"]
+        meta: dict[str, Any] = found.get("_meta") or {}
+        return str(meta.get("fingerprint", ""))
+
+    def put_template(self, name: str, *, body: Mapping[str, Any]) -> None:
+        """Write an index template.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        self.ask("PUT", f"/_index_template/{quote(name)}", body=body)
+
+
+def error_reason(body: object) -> str:
+    """Return the most telling sentence of an error's body, at most 300 characters."""
+    if not isinstance(body, dict):
+        return str(body)[:300]
+    whole = cast("dict[str, object]", body)
+    error = whole.get("error", whole)
+    if not isinstance(error, dict):
+        return str(error)[:300]
+    inner = cast("dict[str, object]", error)
+    cause = inner.get("caused_by")
+    deeper = f" ({error_reason(cause)})" if cause else ""
+    return f"{inner.get('type', '')}: {inner.get('reason', '')}{deeper}"[:300]
+
+
+def _short(error: Exception) -> str:
+    text = str(getattr(error, "message", "") or error).split("\n", maxsplit=1)[0]
+    if "refused" in text:
+        return "nothing listens there"
+    return text[:300]

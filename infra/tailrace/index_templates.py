@@ -1,0 +1,70 @@
+"""Which index templates there are: the files in `templates/`, fitted to one namespace.
+
+Events are matched by `<namespace>-*-*` and get the alias `<namespace>-events`, to which
+searches go; every other index of ours has a template of its own that wins over it.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, cast
+
+import orjson
+
+NAMES = ("events", "rates", "dead", "alerts", "ledger", "templates")
+FINGERPRINT_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What this Elasticsearch has beyond what every supported build has."""
+
+    has_match_only_text: bool = False
+
+
+def events_alias(namespace: str) -> str:
+    """Return the alias behind which every event index stands."""
+    return f"{namespace}-events"
+
+
+def template_name(namespace: str, *, kind: str) -> str:
+    """Return the name of a template in Elasticsearch."""
+    return f"{namespace}-{kind}"
+
+
+def index_templates(
+    namespace: str, *, capabilities: Capabilities
+) -> dict[str, dict[str, Any]]:
+    """Return each template's body by its name.
+
+    `_meta.fingerprint` is a hash of the rest: a template that bears the same needs no
+    writing, and one that a person changed is put right by `tailrace provision` only
+    when ours changes too.
+    """
+    return {
+        template_name(namespace, kind=kind): _fitted(
+            kind, namespace=namespace, capabilities=capabilities
+        )
+        for kind in NAMES
+    }
+
+
+def _fitted(kind: str, *, namespace: str, capabilities: Capabilities) -> dict[str, Any]:
+    text = resources.files("tailrace").joinpath("templates", f"{kind}.json").read_text()
+    body = cast("dict[str, Any]", orjson.loads(text.replace("{namespace}", namespace)))
+    if capabilities.has_match_only_text:
+        _use_match_only_text(body["template"]["mappings"]["properties"])
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
+    fitted = copy.deepcopy(body)
+    fitted["_meta"]["fingerprint"] = digest.hexdigest()[:FINGERPRINT_CHARACTERS]
+    return fitted
+
+
+def _use_match_only_text(properties: dict[str, dict[str, Any]]) -> None:
+    """Leave positions out where phrases still work without: it saves a tenth."""
+    for name in ("message", "error.message"):
+        if properties.get(name, {}).get("type") == "text":
+            properties[name] = {"type": "match_only_text"}
