@@ -1,37 +1,81 @@
-"""How ZooKeeper and Kafka are asked: in threads of their own, so that a page can wait less."""
+"""How ZooKeeper and Kafka are asked: in threads of their own, so that a page can go on."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
-from tailrace_dashboard.fleet import Agent, PartitionLag
+from tailrace_dashboard.fleet import GROUPS, Agent, PartitionLag
+
+CONNECT_MS_MAX = 3_000
+"""A person looks at the page while we try."""
+
+
+class KafkaLags:
+    """The real Kafka, over one connection that is made when it is first needed."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        # The admin client is not made for several threads.
+        self._thread = ThreadPoolExecutor(1, "kafka")
+        self._admin: KafkaAdmin | None = None
+
+    def lags(self) -> Future[tuple[PartitionLag, ...]]:
+        """Start asking how far the stream and the indexer are."""
+        return self._thread.submit(self._lags)
+
+    def close(self) -> None:
+        """Let go of the connection; no question may follow."""
+        self._thread.submit(self._forget).result()
+        self._thread.shutdown()
+
+    def _lags(self) -> tuple[PartitionLag, ...]:
+        if self._admin is None:
+            self._admin = KafkaAdmin(
+                self._connections,
+                client_id="tailrace-dashboard",
+                connect_ms_max=CONNECT_MS_MAX,
+            )
+        namespace = self._connections.namespace
+        try:
+            return tuple(
+                PartitionLag(
+                    group=f"{namespace}-{group}",
+                    topic=lag.topic,
+                    partition=lag.partition,
+                    next_offset=lag.next_offset,
+                    end_offset=lag.end_offset,
+                )
+                for group, topic in GROUPS
+                for lag in self._admin.group_lag(
+                    f"{namespace}-{group}", topics=[topic.name(namespace)]
+                )
+            )
+        except ServiceUnavailable:
+            # The next question begins with a new connection.
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
 
 
 class ZooKeeperFleet:
+    """The real ZooKeeper."""
+
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._pool = ThreadPoolExecutor(1, "zookeeper")
+        self._thread = ThreadPoolExecutor(1, "zookeeper")
 
     def agents(self) -> Future[tuple[Agent, ...]]:
-        return self._pool.submit(self._agents)
+        """Start asking which agents are alive."""
+        return self._thread.submit(self._agents)
 
     def _agents(self) -> tuple[Agent, ...]:
         raise ServiceUnavailable(
             "ZooKeeper", address=self._connections.zookeeper_hosts, reason="TODO"
-        )
-
-
-class KafkaLags:
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-        self._pool = ThreadPoolExecutor(1, "kafka")
-
-    def lags(self) -> Future[tuple[PartitionLag, ...]]:
-        return self._pool.submit(self._lags)
-
-    def _lags(self) -> tuple[PartitionLag, ...]:
-        raise ServiceUnavailable(
-            "Kafka", address=self._connections.kafka_bootstrap, reason="TODO"
         )

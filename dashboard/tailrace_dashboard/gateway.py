@@ -11,10 +11,12 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import quote
 
 import elastic_transport
-from elasticsearch import ApiError, AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch
 
+from tailrace.elasticsearch import JSON, authorization
 from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.lucene import reasons_in
 from tailrace.query import Body, explain_query_error
@@ -53,6 +55,11 @@ class ElasticsearchGateway:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._client: AsyncElasticsearch | None = None
+        self._headers = {
+            "accept": JSON,
+            "content-type": JSON,
+            **authorization(connections),
+        }
         self._loop = asyncio.new_event_loop()
         threading.Thread(
             target=self._loop.run_forever, name="elasticsearch", daemon=True
@@ -76,19 +83,26 @@ class ElasticsearchGateway:
             self._client = _client(self._connections)
         address = self._connections.elasticsearch_url
         try:
-            answer = await self._client.search(index=index, body=body)
-        except ApiError as error:
-            raise api_error(
-                error.status_code,
-                body=error.body,
-                index=index,
-                query=query,
-                address=address,
-            ) from error
+            # Plain JSON: the client's own methods ask for the compatibility mode of its
+            # major version, which older servers refuse.
+            answer = await self._client.transport.perform_request(
+                "POST",
+                f"/{quote(index, safe='')}/_search",
+                body=body,
+                headers=self._headers,
+            )
         except elastic_transport.TransportError as error:
             raise ServiceUnavailable(
                 "Elasticsearch", address=address, reason=_short(error)
             ) from error
+        if answer.meta.status >= 400:
+            raise api_error(
+                answer.meta.status,
+                body=answer.body,
+                index=index,
+                query=query,
+                address=address,
+            )
         return cast("Body", answer.body)
 
 
@@ -125,13 +139,6 @@ def api_error(
 
 def _client(connections: Connections) -> AsyncElasticsearch:
     options: dict[str, Any] = {}
-    if key := connections.elasticsearch_api_key.get_secret_value():
-        options["api_key"] = key
-    elif connections.elasticsearch_username:
-        options["basic_auth"] = (
-            connections.elasticsearch_username,
-            connections.elasticsearch_password.get_secret_value(),
-        )
     if connections.elasticsearch_ca_file:
         options["ca_certs"] = str(connections.elasticsearch_ca_file)
     return AsyncElasticsearch(
@@ -147,9 +154,8 @@ def _client(connections: Connections) -> AsyncElasticsearch:
 def _short(error: elastic_transport.TransportError) -> str:
     if isinstance(error, elastic_transport.ConnectionTimeout):
         return f"no answer within {REQUEST_TIMEOUT_S} s"
-    causes = [str(cause) for cause in error.errors] or [str(error.message)]
-    text = causes[-1].split("\n")[0]
-    return "nothing listens there" if "onnect" in text and "refused" in text else text
+    text = str(error.errors[-1] if error.errors else error.message).split("\n")[0]
+    return "nothing listens there" if "onnect call failed" in text else text
 
 
 def _first_reason(body: object) -> str:

@@ -130,16 +130,15 @@ def markdown(text: str) -> str:
     """Return `text` such that Streamlit's Markdown shows it as it stands.
 
     Every sign that could mean something is escaped, and a zero-width space parts the
-    colons of `:red[…]`, `:material/…:` and `:smile:`.
+    colon and the word of `:red[…]`, `:material/…:` and `:smile:`.
     """
+    safe = printable(text)
     escaped: list[str] = []
-    for character in printable(text):
-        if character == ":":
-            escaped.append("\\:\u200b")
-        elif character.isascii() and not character.isalnum() and character != " ":
-            escaped.append("\\" + character)
-        else:
-            escaped.append(character)
+    for place, character in enumerate(safe):
+        is_sign = character.isascii() and not character.isalnum() and character != " "
+        escaped.append(f"\\{character}" if is_sign else character)
+        if character == ":" and safe[place + 1 : place + 2].isalpha():
+            escaped.append("\u200b")
     return "".join(escaped)
 
 

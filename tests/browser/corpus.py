@@ -39,13 +39,19 @@ def time_text(at_ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03d}000000Z"
 
 
-def events(*, count: int, since_ms: int, until_ms: int, seed: int) -> Iterator[dict[str, Any]]:
+def events(
+    *, count: int, since_ms: int, until_ms: int, seed: int
+) -> Iterator[dict[str, Any]]:
     """Yield `count` events of three hosts, oldest first, in dotted keys."""
     chance = random.Random(seed)
     span_ms = until_ms - since_ms
     offsets: dict[str, int] = {}
     for number in range(count):
-        at_ms = since_ms + span_ms * number // count + chance.randrange(max(span_ms // count, 1))
+        at_ms = (
+            since_ms
+            + span_ms * number // count
+            + chance.randrange(max(span_ms // count, 1))
+        )
         yield _event(chance, at_ms=at_ms, offsets=offsets)
 
 
@@ -107,6 +113,7 @@ def _event(
         "b": chance.randrange(256),
         "c": chance.randrange(1, 255),
     }
+    event: dict[str, Any]
     kind = chance.choices(("access", "app", "system"), (6, 3, 1))[0]
     if kind == "access":
         event = _access(chance, values, at_ms=at_ms)
@@ -130,7 +137,7 @@ def _event(
             "process.pid": values["n"],
             "message": text.format(**values),
         }
-    path = event["log.file.path"]
+    path = str(event["log.file.path"])
     event["@timestamp"] = time_text(at_ms)
     event["log.offset"] = offsets.get(path, 0)
     offsets[path] = event["log.offset"] + len(event["message"]) + 1

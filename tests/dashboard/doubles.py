@@ -1,0 +1,130 @@
+"""Servers as a page may meet them: answering, away, empty, or never answering."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from tailrace.clock import SystemClock
+from tailrace.errors import ServiceUnavailable, TailraceError
+from tailrace.query import Body
+from tailrace_dashboard.fleet import Agent, FleetGateway, LagGateway, PartitionLag
+from tailrace_dashboard.gateway import NoIndexYet, SearchGateway
+from tailrace_dashboard.sources import Sources
+
+T = TypeVar("T")
+ELASTICSEARCH_AWAY = ServiceUnavailable(
+    "Elasticsearch", address="http://127.0.0.1:9", reason="nothing listens there"
+)
+KAFKA_AWAY = ServiceUnavailable("Kafka", address="127.0.0.1:9", reason="no broker")
+ZOOKEEPER_AWAY = ServiceUnavailable("ZooKeeper", address="127.0.0.1:9", reason="gone")
+
+
+def done(value: T) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_result(value)
+    return future
+
+
+def failed(problem: TailraceError) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(problem)
+    return future
+
+
+class ScriptedSearch:
+    """Answers rows with `documents`, counts with one bar, and remembers each question."""
+
+    def __init__(self, documents: list[dict[str, Any]]) -> None:
+        self.documents = documents
+        self.bodies: list[Body] = []
+
+    def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
+        del index, query
+        self.bodies.append(body)
+        if "aggs" in body:
+            bars = [{"key": 1_000.0, "doc_count": len(self.documents)}]
+            return done({"aggregations": {"timeline": {"buckets": bars}}})
+        start = 1 + int(body["search_after"][2]) if "search_after" in body else 0
+        page = self.documents[start : start + body["size"]]
+        hits = [
+            {
+                "_index": "ns-a-1",
+                "_id": f"id-{start + place}",
+                "_source": document,
+                "sort": [document["@timestamp"], "g", start + place],
+            }
+            for place, document in enumerate(page)
+        ]
+        total = {"value": len(self.documents), "relation": "eq"}
+        return done({"took": 4, "hits": {"total": total, "hits": hits}})
+
+
+class FailingSearch:
+    """Answers every question with one problem."""
+
+    def __init__(self, problem: TailraceError) -> None:
+        self.problem = problem
+
+    def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
+        del index, body, query
+        return failed(self.problem)
+
+
+class EmptySearch(FailingSearch):
+    """Has no index yet."""
+
+    def __init__(self) -> None:
+        super().__init__(NoIndexYet("ns-events"))
+
+
+class KnownFleet:
+    """Knows the agents it was given."""
+
+    def __init__(self, *agents: Agent) -> None:
+        self.known = agents
+
+    def agents(self) -> Future[tuple[Agent, ...]]:
+        return done(self.known)
+
+
+class AbsentFleet:
+    """Cannot be reached."""
+
+    def agents(self) -> Future[tuple[Agent, ...]]:
+        return failed(ZOOKEEPER_AWAY)
+
+
+class KnownLags:
+    """Knows the lags it was given."""
+
+    def __init__(self, *lags: PartitionLag) -> None:
+        self.known = lags
+
+    def lags(self) -> Future[tuple[PartitionLag, ...]]:
+        return done(self.known)
+
+
+class AbsentLags:
+    """Cannot be reached."""
+
+    def lags(self) -> Future[tuple[PartitionLag, ...]]:
+        return failed(KAFKA_AWAY)
+
+
+def sources(
+    *,
+    search: SearchGateway | None = None,
+    fleet: FleetGateway | None = None,
+    lags: LagGateway | None = None,
+) -> Sources:
+    """Return sources that all answer, but for those that are given."""
+    return Sources(
+        namespace="ns",
+        elasticsearch_url="http://127.0.0.1:9",
+        rows_max=10,
+        search=search or ScriptedSearch([]),
+        fleet=fleet or KnownFleet(),
+        lags=lags or KnownLags(),
+        clock=SystemClock(),
+    )

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+from tailrace.moments import TimeRange
+from tailrace_dashboard.charts import (
+    NO_LEVEL,
+    Point,
+    count_text,
+    level_chart,
+    level_name,
+    read_histogram,
+    read_overview,
+    specification,
+    totals_rows,
+)
+
+RANGE = TimeRange(0, 60_000)
+
+
+def bucket(at_ms: int, count: int, **levels: int) -> dict[str, Any]:
+    terms = [{"key": name, "doc_count": number} for name, number in levels.items()]
+    return {"key": at_ms, "doc_count": count, "levels": {"buckets": terms}}
+
+
+def test_every_event_is_in_the_histogram_whatever_its_level() -> None:
+    answer = {
+        "aggregations": {
+            "timeline": {
+                "buckets": [
+                    bucket(0, 10, err=2, ERROR=1, info=3, weird=1),
+                    bucket(10_000, 4),
+                ]
+            }
+        }
+    }
+    points = read_histogram(answer)
+    assert set(points) == {
+        Point(0, "error", 3),
+        Point(0, "info", 3),
+        Point(0, "other", 1),
+        Point(0, NO_LEVEL, 3),
+        Point(10_000, NO_LEVEL, 4),
+    }
+
+
+def test_levels_of_one_meaning_have_one_name() -> None:
+    assert {level_name(name) for name in ("WARN", "warning", "Warn")} == {"warn"}
+    assert {level_name(name) for name in ("crit", "emerg", "FATAL")} == {"fatal"}
+    assert level_name("<b>error</b>") == "other"
+
+
+def test_bars_of_one_moment_stand_on_one_another_the_worst_lowest() -> None:
+    chart = level_chart(
+        [Point(0, "info", 5), Point(0, "error", 2)],
+        time_range=RANGE,
+        interval_ms=10_000,
+    )
+    spec = specification(chart)
+    (drawn,) = spec["datasets"].values()
+    bars = {one["series"]: one for one in drawn}
+    assert (bars["error"]["low"], bars["error"]["high"]) == (0, 2)
+    assert (bars["info"]["low"], bars["info"]["high"]) == (2, 7)
+
+
+def test_a_bar_can_be_clicked_and_a_stretch_brushed() -> None:
+    spec = specification(level_chart([], time_range=RANGE, interval_ms=1))
+    params = {one["name"]: one["select"] for one in spec["params"]}
+    assert params["brush"] == {"type": "interval", "encodings": ["x"]}
+    assert params["bar"] == {"type": "point", "fields": ["at_ms"]}
+
+
+def series(name: str, *counts: float) -> dict[str, Any]:
+    return {"key": name, "timeline": timeline(*counts)}
+
+
+def timeline(*counts: float) -> dict[str, Any]:
+    return {
+        "buckets": [
+            {"key": place * 60_000.0, "events": {"value": count}}
+            for place, count in enumerate(counts)
+        ]
+    }
+
+
+def test_the_overview_adds_up() -> None:
+    answer: dict[str, Any] = {
+        "aggregations": {
+            "events": {"value": 18.0},
+            "timeline": timeline(10, 8),
+            "datasets": {"buckets": [series("a\x1b", 10, 8)]},
+            "hosts": {"buckets": []},
+            "levels": {
+                "buckets": [
+                    series("warn", 2, 1),
+                    series("warning", 1),
+                    series("info", 4),
+                ]
+            },
+        }
+    }
+    overview = read_overview(answer)
+    assert overview.total == 18
+    assert overview.datasets.totals == (("a\\x1b", 18),)
+    assert overview.levels.totals == ((NO_LEVEL, 10), ("info", 4), ("warn", 4))
+    assert Point(0, "warn", 3) in overview.levels.points
+    rows = list(totals_rows(overview.levels, total=overview.total))
+    assert sum(row["events"] for row in rows) == overview.total
+    assert round(sum(row["share"] for row in rows)) == 100
+
+
+def test_a_count_that_stopped_early_says_so() -> None:
+    assert count_text(8_005) == "8,005"
+    assert count_text(10_000, is_exact=False) == "more than 10,000"

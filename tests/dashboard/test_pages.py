@@ -1,0 +1,236 @@
+"""What each page says when a server answers, has nothing, is away, or refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tailrace.errors import QueryInvalid
+from tailrace_dashboard.fleet import Agent, FleetGateway, LagGateway, PartitionLag
+from tailrace_dashboard.sources import Sources
+from tests.dashboard.doubles import (
+    ELASTICSEARCH_AWAY,
+    AbsentFleet,
+    AbsentLags,
+    EmptySearch,
+    FailingSearch,
+    KnownFleet,
+    KnownLags,
+    ScriptedSearch,
+    sources,
+)
+
+DOCUMENTS = [
+    {
+        "@timestamp": f"2026-11-24T01:02:{59 - number:02d}.000000000Z",
+        "message": f"line {number} <script>",
+        "log.level": "error",
+    }
+    for number in range(25)
+]
+
+
+# Streamlit runs each of these as a script of its own: its imports are inside.
+def search_page(given: object) -> None:
+    from tailrace_dashboard.sources import Sources
+    from tailrace_dashboard.views import search
+
+    assert isinstance(given, Sources)
+    search.show(given)
+
+
+def overview_page(given: object) -> None:
+    from tailrace_dashboard.sources import Sources
+    from tailrace_dashboard.views import overview
+
+    assert isinstance(given, Sources)
+    overview.show(given)
+
+
+def fleet_page(given: object) -> None:
+    from tailrace_dashboard.sources import Sources
+    from tailrace_dashboard.views import fleet
+
+    assert isinstance(given, Sources)
+    fleet.show(given)
+
+
+def shown(
+    page: Callable[[object], None],
+    given: Sources,
+    *,
+    params: dict[str, str] | None = None,
+) -> AppTest:
+    test = AppTest.from_function(page, args=(given,), default_timeout=15)
+    for name, value in (params or {}).items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def said(test: AppTest) -> str:
+    elements = (
+        *test.markdown,
+        *test.caption,
+        *test.error,
+        *test.warning,
+        *test.info,
+        *test.code,
+    )
+    return "\n".join(element.value for element in elements).replace("\\", "")
+
+
+def buttons(test: AppTest) -> set[str]:
+    return {button.label for button in test.button}
+
+
+def test_rows_are_found_counted_and_paged() -> None:
+    search = ScriptedSearch(DOCUMENTS)
+    test = shown(search_page, sources(search=search))
+    assert "**25** events" in said(test)
+    assert "nothing is waiting in Kafka" in said(test)
+    test.button(key="more").click().run()
+    pages = [body for body in search.bodies if body.get("size") == 10]
+    assert [body.get("search_after", [None])[-1] for body in pages] == [None, 9]
+    # The first page, the histogram and the newest event are not asked for again.
+    assert len(search.bodies) == 4
+
+
+def test_rows_are_asked_for_before_the_histogram() -> None:
+    search = ScriptedSearch(DOCUMENTS)
+    shown(search_page, sources(search=search))
+    assert ["aggs" in body for body in search.bodies] == [False, True, False]
+
+
+def test_the_url_is_what_is_searched_for() -> None:
+    search = ScriptedSearch(DOCUMENTS)
+    params = {"q": "timed out", "since": "1h", "until": "now", "f": "-host.name:a"}
+    test = shown(search_page, sources(search=search), params=params)
+    query = search.bodies[0]["query"]["bool"]
+    assert query["filter"][1]["query_string"]["query"] == "timed out"
+    assert query["must_not"] == [{"term": {"host.name": {"value": "a"}}}]
+    assert test.text_input(key="query_text").value == "timed out"
+
+
+def test_what_is_typed_goes_into_the_url() -> None:
+    test = shown(search_page, sources(search=ScriptedSearch(DOCUMENTS)))
+    test.text_input(key="query_text").set_value("order 7").run()
+    assert test.query_params["q"] == "order 7"
+    test.button(key="range_24h").click().run()
+    assert test.query_params["since"] == "24h"
+    assert test.query_params["q"] == "order 7"
+
+
+def test_elasticsearch_away_is_a_sentence_and_a_retry() -> None:
+    test = shown(search_page, sources(search=FailingSearch(ELASTICSEARCH_AWAY)))
+    assert "Elasticsearch at http:" in said(test)
+    assert "cannot be reached: nothing listens there" in said(test)
+    assert "Retry" in buttons(test)
+    assert len(test.error) == 1
+
+
+def test_retry_asks_again() -> None:
+    search = FailingSearch(ELASTICSEARCH_AWAY)
+    given = sources(search=search)
+    test = shown(search_page, given)
+    search.problem = QueryInvalid("now another.", remedy="look")
+    test.button(key="search_retry").click().run()
+    assert "now another" in said(test)
+    assert not test.error
+
+
+def test_before_the_first_line_a_person_is_told_how_to_ship_it() -> None:
+    for page in (search_page, overview_page):
+        test = shown(page, sources(search=EmptySearch()))
+        assert "No logs yet" in said(test)
+        assert "tailrace up --watch" in said(test)
+        assert not test.error
+
+
+def test_a_bad_query_is_told_from_a_server_that_is_away() -> None:
+    problem = QueryInvalid(
+        "The query 'a (' cannot be read.", remedy="close every bracket"
+    )
+    test = shown(
+        search_page, sources(search=FailingSearch(problem)), params={"q": "a ("}
+    )
+    assert "cannot be read" in said(test)
+    assert "Close every bracket" in said(test)
+    assert not test.error
+    assert test.text_input(key="query_text").value == "a ("
+
+
+def test_a_range_that_cannot_be_read_is_said_and_nothing_is_asked() -> None:
+    search = ScriptedSearch(DOCUMENTS)
+    params = {"since": "[x](javascript:1)", "until": "now"}
+    test = shown(search_page, sources(search=search), params=params)
+    assert "is not a moment" in said(test)
+    assert not search.bodies
+
+
+def test_no_match_offers_a_wider_range() -> None:
+    test = shown(search_page, sources(), params={"q": "nowhere"})
+    assert "Nothing matches" in said(test)
+    test.button(key="widen_24h").click().run()
+    assert test.query_params["since"] == "24h"
+    assert test.query_params["q"] == "nowhere"
+
+
+def test_kafka_away_leaves_the_rows() -> None:
+    given = sources(search=ScriptedSearch(DOCUMENTS), lags=AbsentLags())
+    test = shown(search_page, given)
+    assert "**25** events" in said(test)
+    assert "Kafka does not answer" in said(test)
+    assert not test.error
+
+
+def test_hostile_text_in_a_problem_is_not_markdown() -> None:
+    problem = QueryInvalid("[x](javascript:1) <b> :red[y]", remedy="stop")
+    test = shown(search_page, sources(search=FailingSearch(problem)))
+    drawn = test.warning[0].value
+    assert "\\[x\\]\\(" in drawn
+    assert "\\<b\\>" in drawn
+
+
+AGENT = Agent(
+    agent_id="agent-1",
+    host="web-1",
+    host_id="h",
+    version="0.1.0",
+    sources=("app",),
+    started_at_ms=1,
+)
+LAG = PartitionLag(
+    group="ns-stream", topic="ns.raw", partition=3, next_offset=5, end_offset=9
+)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "lags", "tables", "errors"),
+    [
+        (KnownFleet(AGENT), KnownLags(LAG), 2, 0),
+        (AbsentFleet(), KnownLags(LAG), 1, 1),
+        (KnownFleet(AGENT), AbsentLags(), 1, 1),
+        (AbsentFleet(), AbsentLags(), 0, 2),
+    ],
+)
+def test_one_servers_absence_leaves_the_other_part(
+    fleet: FleetGateway, lags: LagGateway, tables: int, errors: int
+) -> None:
+    test = shown(fleet_page, sources(fleet=fleet, lags=lags))
+    assert (len(test.dataframe), len(test.error)) == (tables, errors)
+
+
+def test_agents_with_one_host_id_are_warned_of() -> None:
+    twins = KnownFleet(AGENT, AGENT)
+    test = shown(fleet_page, sources(fleet=twins))
+    assert "have one host id" in said(test)
+
+
+def test_an_empty_fleet_is_no_error() -> None:
+    test = shown(fleet_page, sources())
+    assert "No agent is registered" in said(test)
+    assert not test.error
