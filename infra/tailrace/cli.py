@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tailrace.commands import lifecycle, parse, provision, roles
+from tailrace.commands import doctor, lifecycle, parse, provision, roles, search, status
 from tailrace.commands.common import shows_errors, write_line
 
 app = typer.Typer(
@@ -57,6 +57,8 @@ def _add(
 
 _add(app, "up", lifecycle.up, example="tailrace up --detach --watch '/srv/app/*.log'")
 _add(app, "down", lifecycle.down, example="tailrace down --data-dir ~/tailrace")
+_add(app, "status", status.status, example="tailrace status --json")
+_add(app, "doctor", doctor.doctor, example="tailrace doctor --config tailrace.toml")
 _add(servers, "up", lifecycle.servers_up, example="tailrace servers up --detach")
 _add(servers, "down", lifecycle.down, example="tailrace servers down")
 _add(servers, "env", lifecycle.servers_env, example='eval "$(tailrace servers env)"')
@@ -75,6 +77,12 @@ _add(
     "parse",
     parse.parse,
     example="tailrace parse --dataset nginx.access access.log",
+)
+_add(
+    app,
+    "search",
+    search.search,
+    example="tailrace search 'log.level:error AND kafka' --since 1h",
 )
 
 

@@ -14,10 +14,12 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from tailrace import watched
 from tailrace.clock import Clock
@@ -34,7 +36,7 @@ from tailrace.up_record import (
     write_record,
 )
 from tailrace_embedded import lock, record
-from tailrace_embedded.ports import LOOPBACK, choose_ports
+from tailrace_embedded.ports import choose_ports
 from tailrace_embedded.probes import kafka_answers
 from tailrace_embedded.progress import Progress
 from tailrace_embedded.server import Server
@@ -60,6 +62,10 @@ class UpPlan:
     watch: tuple[str, ...] = ()
     config_file: Path | None = None
     has_roles: bool = True
+
+
+class _DashboardStatus(msgspec.Struct):
+    url: str
 
 
 class ServerLife:
@@ -111,7 +117,7 @@ def run(
     held = hold_supervision(plan.data_dir, clock=clock)
     supervision = Supervision(
         plan,
-        former=former,
+        dashboard_port=_dashboard_port(given, former=former) if plan.has_roles else 0,
         watched_globs=watched.watched_globs(configured) if plan.has_roles else [],
         progress=progress,
         stop=stop,
@@ -168,7 +174,7 @@ class Supervision:
         self,
         plan: UpPlan,
         *,
-        former: UpRecord | None,
+        dashboard_port: int,
         watched_globs: list[str],
         progress: Progress,
         stop: threading.Event,
@@ -186,9 +192,10 @@ class Supervision:
         self._members: list[Member] = []
         self._phase = Phase.STARTING
         self._started_at_ms = clock.now_ms()
+        self._is_line_found = False
         self._searchable_after_ms: int | None = None
         self._connections: Connections | None = None
-        self._dashboard_port = _dashboard_port(former) if plan.has_roles else 0
+        self._dashboard_port = dashboard_port
         # Never written to: that it closes with this process is what watchers see.
         self._watched_fd, self._alive_fd = os.pipe()
 
@@ -265,27 +272,41 @@ class Supervision:
         provision_templates(self._connections)
         self._start_role("indexer", endpoints=self._stack.endpoints)
         self._progress.step("indexer is started; waiting for a first line")
-        connections = self._connections
         deadline_ms = self._clock.monotonic_ms() + SEARCHABLE_WAIT_MS_MAX
-        found = self._wait_for(
-            lambda: (
-                is_searchable(connections, since_ms=self._started_at_ms)
-                or (self._clock.monotonic_ms() > deadline_ms)
-                or None
-            )
+        missing = self._wait_for(
+            lambda: self._missing(deadline_ms=deadline_ms, is_searchable=is_searchable)
         )
-        if found is None:
+        if missing is None:
             return
         took_ms = self._clock.now_ms() - self._started_at_ms
-        if self._clock.monotonic_ms() > deadline_ms:
+        if missing:
             self._progress.step(
-                f"No line is searchable after {took_ms // 1_000} s; still trying:"
+                f"{missing} after {took_ms // 1_000} s; still trying:"
                 " `tailrace status` says what is wrong"
             )
             return
         self._searchable_after_ms = took_ms
         self._progress.step(f"a line is searchable after {took_ms / 1_000:.1f} s")
         self._write()
+
+    def _missing(
+        self, *, deadline_ms: int, is_searchable: Callable[..., bool]
+    ) -> str | None:
+        """Return "" when a line can be found in the dashboard, or what is missing.
+
+        None means that it is not yet time to say so.
+        """
+        assert self._connections is not None
+        self._is_line_found = self._is_line_found or is_searchable(
+            self._connections, since_ms=self._started_at_ms
+        )
+        if self._is_line_found and self._dashboard_url():
+            return ""
+        if self._clock.monotonic_ms() < deadline_ms:
+            return None
+        if not self._is_line_found:
+            return "No line is searchable"
+        return "The dashboard does not answer"
 
     def _connect(self, endpoints: Endpoints) -> Connections:
         # The servers that we start win over any that the environment names.
@@ -367,9 +388,14 @@ class Supervision:
         self._stack_start.join(SERVERS_STOP_WAIT_S_MAX)
 
     def _dashboard_url(self) -> str:
+        """Return where the dashboard is, as it says itself; "" while it does not."""
         if not self._plan.has_roles:
             return ""
-        return f"http://{LOOPBACK}:{self._dashboard_port}"
+        path = self._plan.data_dir / "dashboard" / "status.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=_DashboardStatus).url
+        except (OSError, msgspec.DecodeError):
+            return ""
 
     def _write(self) -> None:
         namespace = self._connections.namespace if self._connections else ""
@@ -391,10 +417,11 @@ class Supervision:
             write_record(self._plan.data_dir, record_now)
 
 
-def _dashboard_port(former: UpRecord | None) -> int:
-    """Return the port of the last run, or the usual one, or a free one."""
+def _dashboard_port(given: Mapping[str, Any], *, former: UpRecord | None) -> int:
+    """Return the configured port, or that of the last run, the usual or a free one."""
     name = "dashboard"
-    configured = os.environ.get("TAILRACE_DASHBOARD_PORT", "")
+    from_file = str(given.get(name, {}).get("port", ""))
+    configured = os.environ.get("TAILRACE_DASHBOARD_PORT", from_file)
     wanted = int(configured) if configured.isdecimal() else 0
     kept = former.dashboard_port if former else 0
     return choose_ports(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -41,12 +42,14 @@ def configuration(
     named = cast("list[dict[str, Any]]", agent.get("sources", []))
     chosen: list[dict[str, Any]]
     if watch:
-        chosen = [{"name": "watched", "paths": [_absolute(glob) for glob in watch]}]
+        chosen = [
+            {"name": "watched", "paths": [_absolute(pattern) for pattern in watch]}
+        ]
     elif named:
         chosen = list(named)
     else:
         chosen = [{"name": "machine", "paths": list(MACHINE_LOGS)}]
-    own = [f"{data_dir}/**", *_resolved_too(data_dir)]
+    own = [f"{glob.escape(folder)}/**" for folder in _own_folders(data_dir)]
     for number, source in enumerate(chosen):
         excluded = cast("list[str]", source.get("exclude", []))
         chosen[number] = {**source, "exclude": [*excluded, *own]}
@@ -57,7 +60,7 @@ def configuration(
 def watched_globs(configured: Mapping[str, Any]) -> list[str]:
     """Return every glob that a configuration watches."""
     sources = cast("list[dict[str, Any]]", _table(configured, "agent")["sources"])
-    return [glob for source in sources for glob in source["paths"]]
+    return [pattern for source in sources for pattern in source["paths"]]
 
 
 def read_given(config_file: Path | None) -> dict[str, Any]:
@@ -92,22 +95,25 @@ def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _server_sources(data_dir: Path) -> list[dict[str, Any]]:
     return [
         {
-            "name": server,
-            "paths": [f"{data_dir}/servers/{server}*/logs/server.log"],
+            # Beside any name of the user's own.
+            "name": f"tailrace.{server}",
+            "paths": [
+                f"{glob.escape(str(data_dir))}/servers/{server}*/logs/server.log"
+            ],
             "dataset": dataset,
         }
         for server, dataset in SERVER_DATASETS.items()
     ]
 
 
-def _resolved_too(data_dir: Path) -> list[str]:
+def _own_folders(data_dir: Path) -> list[str]:
     # Started by root, the servers' folder is a link to one that their user can reach.
-    folders = {data_dir.resolve(), (data_dir / "servers").resolve()}
-    return [f"{folder}/**" for folder in sorted(folders - {data_dir})]
+    folders = {data_dir, data_dir.resolve(), (data_dir / "servers").resolve()}
+    return sorted(map(str, folders))
 
 
-def _absolute(glob: str) -> str:
-    return str(Path(glob).expanduser().absolute())
+def _absolute(pattern: str) -> str:
+    return str(Path(pattern).expanduser().absolute())
 
 
 def _table_lines(table: Mapping[str, Any], *, prefix: str) -> list[str]:

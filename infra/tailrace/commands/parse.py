@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tailrace.errors import CommandFailed, RoleNotInstalled
+from tailrace.errors import CommandFailed
+from tailrace.extras import require
 
 WRITE_BYTES = 1 << 16
 
@@ -46,12 +47,9 @@ def documents(file: str, *, dataset: str, time_zone: str) -> Iterator[bytes]:
         RoleNotInstalled: the stream's extra is missing.
         ConfigError: the dataset or the time zone is not known.
     """
-    try:
-        from tailrace_stream.parse_file import parse_lines
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tailrace"):
-            raise
-        raise RoleNotInstalled("stream", missing_module=error.name or "") from None
+    require("stream")
+    from tailrace_stream.parse_file import parse_lines
+
     source = "-" if file == "-" else Path(file)
     if isinstance(source, Path) and source.is_dir():
         raise CommandFailed(

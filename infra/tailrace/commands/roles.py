@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import typer
 
 from tailrace.commands.common import ConfigFile, DataDir, stop_on_signals
-from tailrace.errors import RoleNotInstalled
+from tailrace.errors import ConfigError
+from tailrace.extras import require
 
 if TYPE_CHECKING:
     from tailrace.settings import Connections, RoleSettings
@@ -76,13 +78,31 @@ def load_role(role: str) -> tuple[RoleMain, type[RoleSettings]]:
     Raises:
         RoleNotInstalled: a module that its extra brings is missing.
     """
-    try:
-        config = importlib.import_module(f"tailrace_{role}.config")
-        main = importlib.import_module(f"tailrace_{role}.main")
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing.startswith("tailrace"):
-            raise
-        raise RoleNotInstalled(role, missing_module=missing) from None
-    model = getattr(config, f"{role.capitalize()}Settings")
-    return cast("RoleMain", main.run), cast("type[RoleSettings]", model)
+    require(role)
+    main = importlib.import_module(f"tailrace_{role}.main")
+    return cast("RoleMain", main.run), _settings_model(role)
+
+
+def check_settings(config: Path | None) -> None:
+    """Return if every role could start with `config`; no role is imported for that.
+
+    Raises:
+        ConfigError: settings are wrong; those of all roles are listed.
+    """
+    from tailrace.settings import Connections, read_role_settings
+
+    problems: list[str] = []
+    models = [Connections, *(_settings_model(role) for role in ROLES)]
+    for model in models:
+        try:
+            read_role_settings(model, config_file=config)
+        except ConfigError as error:
+            problems += [one for one in error.problems if one not in problems]
+    if problems:
+        source = str(config) if config else "the environment"
+        raise ConfigError(problems, source=source)
+
+
+def _settings_model(role: str) -> type[RoleSettings]:
+    config = importlib.import_module(f"tailrace_{role}.config")
+    return cast("type[RoleSettings]", getattr(config, f"{role.capitalize()}Settings"))

@@ -1,0 +1,98 @@
+"""`tailrace search`: what Elasticsearch holds, from a terminal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tailrace.commands.common import (
+    AsJson,
+    ConfigFile,
+    DataDir,
+    stop_on_signals,
+    write_line,
+)
+
+if TYPE_CHECKING:
+    from tailrace.answers import Row
+    from tailrace.query import SearchRequest
+    from tailrace.search import Searcher
+
+FOLLOW_POLL_S = 0.5
+
+
+def search(
+    query: Annotated[
+        str, typer.Argument(help="Words, or Lucene syntax; * is everything.")
+    ],
+    since: Annotated[
+        str, typer.Option(help="An age such as 15m, or a time.", show_default="always")
+    ] = "",
+    until: Annotated[
+        str, typer.Option(help="An age or a time.", show_default="always")
+    ] = "",
+    size: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    as_json: AsJson = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what arrives.")
+    ] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print what matches QUERY, the newest last."""
+    from tailrace.clock import SystemClock
+    from tailrace.elasticsearch import Elastic
+    from tailrace.moments import LATEST_MS
+    from tailrace.query import SearchRequest, parse_moment
+    from tailrace.search import AsksElastic, Searcher
+    from tailrace.settings import read_connections
+
+    connections = read_connections(config, data_dir=data_dir)
+    now_ms = SystemClock().now_ms()
+    request = SearchRequest(
+        query=query,
+        since_ms=parse_moment(since, now_ms=now_ms) if since else 0,
+        until_ms=parse_moment(until, now_ms=now_ms) if until else LATEST_MS,
+        size_max=size,
+    )
+    with Elastic(connections) as elastic:
+        searcher = Searcher(AsksElastic(elastic), namespace=connections.namespace)
+        if follow:
+            _follow(searcher, request, as_json=as_json)
+            return
+        for row in reversed(searcher.newest(request)):
+            write_line(_shown(row, as_json=as_json))
+
+
+def _follow(searcher: Searcher, request: SearchRequest, *, as_json: bool) -> None:
+    """Print the newest rows, then each that arrives, until Ctrl-C."""
+    with stop_on_signals() as stop:
+        for row in _arriving(searcher, request, stop=stop):
+            write_line(_shown(row, as_json=as_json))
+
+
+def _arriving(
+    searcher: Searcher, request: SearchRequest, *, stop: threading.Event
+) -> Iterator[Row]:
+    from tailrace.clock import SystemClock
+
+    clock = SystemClock()
+    # The place first: what arrives between these two looks is seen by the next.
+    arrivals = searcher.arrivals(request, now_ms=clock.now_ms())
+    newest = searcher.newest(request)
+    arrivals.shown_before.update((row.index, row.document_id) for row in newest)
+    yield from reversed(newest)
+    while not stop.wait(FOLLOW_POLL_S):
+        yield from searcher.arrived(request, arrivals=arrivals, now_ms=clock.now_ms())
+
+
+def _shown(row: Row, *, as_json: bool) -> str:
+    from tailrace.shown import document_json, document_line
+
+    if as_json:
+        document: Mapping[str, Any] = row.document
+        return document_json(document, document_id=row.document_id, index=row.index)
+    return document_line(row.document)

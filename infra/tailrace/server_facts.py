@@ -1,0 +1,132 @@
+"""What the three configured servers answer: who they are, and what they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tailrace.doctor import ServerFacts
+from tailrace.errors import TailraceError
+from tailrace.extras import missing_modules
+from tailrace.settings import Connections
+from tailrace.topics import TOPICS
+
+CONNECT_MS_MAX = 3_000
+
+
+def server_facts(connections: Connections) -> tuple[ServerFacts, ...]:
+    """Ask each server; one that somebody configured, or that we run, is expected."""
+    return (
+        _ask(
+            "Kafka",
+            connections.kafka_bootstrap,
+            setting="kafka_bootstrap",
+            connections=connections,
+            question=_missing_topics,
+        ),
+        _ask(
+            "ZooKeeper",
+            connections.zookeeper_hosts,
+            setting="zookeeper_hosts",
+            connections=connections,
+            question=_zookeeper,
+        ),
+        _ask(
+            "Elasticsearch",
+            connections.elasticsearch_url,
+            setting="elasticsearch_url",
+            connections=connections,
+            question=_elasticsearch,
+        ),
+    )
+
+
+def live_hosts(connections: Connections) -> tuple[tuple[str, str], ...]:
+    """Return host id and name of each live agent; none where ZooKeeper is away."""
+    from tailrace.zookeeper import ZooKeeper
+
+    place = f"/{connections.namespace}/agents"
+    if missing_modules("agent"):
+        return ()
+    try:
+        with ZooKeeper.connect(connections.zookeeper_hosts) as zookeeper:
+            found = [
+                zookeeper.get(f"{place}/{name}") for name in zookeeper.children(place)
+            ]
+    except TailraceError:
+        return ()
+    agents = [msgspec.json.decode(raw, type=_Agent) for raw in found if raw]
+    return tuple((agent.host_id, agent.host_name) for agent in agents)
+
+
+class _Agent(msgspec.Struct):
+    host_id: str = ""
+    host_name: str = ""
+
+
+Found = tuple[tuple[int, ...], tuple[str, ...]]
+"""A version, and what `tailrace provision` would make."""
+
+
+def _ask(
+    name: str,
+    address: str,
+    *,
+    setting: str,
+    connections: Connections,
+    question: Callable[[Connections], Found],
+) -> ServerFacts:
+    is_expected = address != type(connections).model_fields[setting].default
+    if missing_modules("indexer"):
+        # Without the clients nobody can ask; that they are missing is told elsewhere.
+        return ServerFacts(name=name, address=address, is_expected=False, problem="?")
+    try:
+        version, missing = question(connections)
+    except TailraceError as error:
+        _what, _separator, reason = str(error).partition("cannot be reached: ")
+        return ServerFacts(
+            name=name,
+            address=address,
+            is_expected=is_expected,
+            problem=reason or str(error),
+        )
+    return ServerFacts(
+        name=name,
+        address=address,
+        is_expected=is_expected,
+        version=version,
+        missing=missing,
+    )
+
+
+def _missing_topics(connections: Connections) -> Found:
+    from tailrace.kafka_admin import KafkaAdmin
+
+    with KafkaAdmin(connections, connect_ms_max=CONNECT_MS_MAX) as admin:
+        there = admin.partition_counts()
+    wanted = [topic.name(connections.namespace) for topic in TOPICS]
+    return (), tuple(name for name in wanted if name not in there)
+
+
+def _elasticsearch(connections: Connections) -> Found:
+    from tailrace.elasticsearch import Elastic
+    from tailrace.index_templates import NAMES, template_name
+
+    with Elastic(connections) as elastic:
+        answer: Any = elastic.ask("GET", "/_nodes/_local?filter_path=nodes.*.version")
+        nodes = list(answer["nodes"].values())
+        names = [template_name(connections.namespace, kind=kind) for kind in NAMES]
+        missing = [name for name in names if not elastic.template_fingerprint(name)]
+    shown = str(nodes[0]["version"]).partition("-")[0]
+    version = tuple(int(part) for part in shown.split(".") if part.isdecimal())
+    return version, tuple(f"the template {name}" for name in missing)
+
+
+def _zookeeper(connections: Connections) -> Found:
+    from tailrace.zookeeper import ZooKeeper
+
+    with ZooKeeper.connect(connections.zookeeper_hosts) as zookeeper:
+        zookeeper.children("/")
+    return (), ()

@@ -1,0 +1,51 @@
+"""How a document is shown in a terminal: one line, with hostile text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tailrace.answers import Document, field
+from tailrace.text import printable
+
+LEVEL_WIDTH = 7
+
+
+def document_line(document: Document) -> str:
+    """Return time, level, dataset, host and message; the line as written, if there is.
+
+    A message of several lines stays on one, its line ends escaped.
+    """
+    parts = [
+        _text(document, "@timestamp"),
+        _text(document, "log.level").upper().ljust(LEVEL_WIDTH),
+        _text(document, "event.dataset"),
+        _text(document, "host.name"),
+        _text(document, "message"),
+    ]
+    return "  ".join(parts)
+
+
+def document_json(document: Document, *, document_id: str, index: str) -> str:
+    """Return the document as one JSON object, with `_id` and `_index`.
+
+    What could steer a terminal is written as JSON's own escapes, so that a program reads
+    the same text.
+    """
+    named: Mapping[str, Any] = {"_id": document_id, "_index": index, **document}
+    text = orjson.dumps(named).decode()
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _json_escape(one) for one in text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+def _text(document: Document, name: str) -> str:
+    value = field(document, name)
+    return "-" if value is None else printable(str(value))

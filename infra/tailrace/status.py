@@ -1,0 +1,157 @@
+"""Whether all is well with what `tailrace up` started, and if not, why: a judgement.
+
+What is judged is gathered in `status_facts`; here nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tailrace.supervise import MemberRecord, MemberState
+from tailrace.up_record import Phase, UpRecord
+
+
+class RoleFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the roles say of themselves."""
+
+    lost_bytes: int = 0
+    held_indices: dict[str, str] = {}
+    """By index, why its documents are held back."""
+    dead_letters: int = 0
+    problems: list[str] = []
+
+
+class StatusFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one data folder."""
+
+    data_dir: str
+    now_ms: int
+    up: UpRecord | None
+    """None when no supervisor lives."""
+    lag_records: dict[str, int] = {}
+    """By role, the records of Kafka that it has still to read."""
+    documents: int | None = None
+    roles: RoleFacts = RoleFacts()
+    unreachable: list[str] = []
+    last_lines: dict[str, list[str]] = {}
+    """By member that is not running, or was started again, the end of its log."""
+
+
+class MemberStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One server or role."""
+
+    name: str
+    kind: str
+    state: MemberState
+    pid: int | None
+    restarts: int
+    last_exit: int | None
+    since_s: int
+    log_path: str
+    last_lines: list[str]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement, with everything it rests on."""
+
+    ok: bool
+    reasons: list[str]
+    """Why not all is well; empty exactly when it is."""
+    warnings: list[str]
+    data_dir: str
+    phase: str
+    pid: int | None
+    uptime_s: int
+    dashboard_url: str
+    searchable_after_ms: int | None
+    watched: list[str]
+    members: list[MemberStatus]
+    lag_records: dict[str, int]
+    documents: int | None
+    lost_bytes: int
+    dead_letters: int
+    held_indices: dict[str, str]
+
+
+def judge(facts: StatusFacts) -> Status:
+    """Say whether all is well, and each reason why not."""
+    up = facts.up
+    reasons = list(_reasons(facts))
+    return Status(
+        ok=not reasons,
+        reasons=reasons,
+        warnings=list(_warnings(facts)),
+        data_dir=facts.data_dir,
+        phase=up.phase if up else "stopped",
+        pid=up.pid if up else None,
+        uptime_s=(facts.now_ms - up.started_at_ms) // 1_000 if up else 0,
+        dashboard_url=up.dashboard_url if up else "",
+        searchable_after_ms=up.searchable_after_ms if up else None,
+        watched=up.watched if up else [],
+        members=[_member(one, facts=facts) for one in up.members] if up else [],
+        lag_records=facts.lag_records,
+        documents=facts.documents,
+        lost_bytes=facts.roles.lost_bytes,
+        dead_letters=facts.roles.dead_letters,
+        held_indices=facts.roles.held_indices,
+    )
+
+
+def _reasons(facts: StatusFacts) -> Iterator[str]:
+    up = facts.up
+    if up is None:
+        yield f"nothing runs on the data folder {facts.data_dir}"
+        return
+    if up.phase is not Phase.RUNNING:
+        yield f"it is still {up.phase}"
+    for member in up.members:
+        if member.state is not MemberState.RUNNING:
+            yield f"{member.name} is {_state_text(member)}"
+    if up.phase is Phase.RUNNING and up.has_roles and up.searchable_after_ms is None:
+        yield "no line has become searchable since the start"
+    yield from facts.unreachable
+    for index, why in facts.roles.held_indices.items():
+        yield f"documents for {index} are held back: {why}"
+    yield from facts.roles.problems
+
+
+def _warnings(facts: StatusFacts) -> Iterator[str]:
+    if facts.up is not None:
+        for member in facts.up.members:
+            if member.restarts:
+                times = "once" if member.restarts == 1 else f"{member.restarts} times"
+                yield f"{member.name} was started again {times}{_exit_text(member)}"
+    if facts.roles.lost_bytes:
+        yield f"{facts.roles.lost_bytes} bytes were gone before they could be read"
+    if facts.roles.dead_letters:
+        yield f"{facts.roles.dead_letters} events are among the dead letters"
+
+
+def _state_text(member: MemberRecord) -> str:
+    shown = member.state.replace("_", " ")
+    why = f": {member.last_error}" if member.last_error else ""
+    return f"{shown}{_exit_text(member)}{why}"
+
+
+def _exit_text(member: MemberRecord) -> str:
+    if member.last_exit is None:
+        return ""
+    if member.last_exit < 0:
+        return f", ended by signal {-member.last_exit}"
+    return f", ended with exit code {member.last_exit}"
+
+
+def _member(member: MemberRecord, *, facts: StatusFacts) -> MemberStatus:
+    return MemberStatus(
+        name=member.name,
+        kind=member.kind,
+        state=member.state,
+        pid=member.pid,
+        restarts=member.restarts,
+        last_exit=member.last_exit,
+        since_s=max(facts.now_ms - member.since_ms, 0) // 1_000,
+        log_path=member.log_path,
+        last_lines=facts.last_lines.get(member.name, []),
+    )

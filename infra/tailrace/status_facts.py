@@ -1,0 +1,113 @@
+"""What `tailrace status` looks at: the supervisor's record, the roles' own words, servers.
+
+A server that does not answer is a fact, and hinders no other look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from tailrace.clock import SystemClock
+from tailrace.errors import TailraceError
+from tailrace.settings import Connections
+from tailrace.status import RoleFacts, StatusFacts
+from tailrace.supervise import MemberRecord, MemberState
+from tailrace.text import printable
+from tailrace.topics import DOCS, RAW
+from tailrace.up_record import read_running
+
+CONNECT_MS_MAX = 3_000
+LAST_LINES = 5
+LAST_BYTES = 8_192
+GROUPS = {"stream": RAW, "indexer": DOCS}
+"""Each group reads one topic of events: `<namespace>-stream` reads raw, and so on."""
+
+
+def gather(connections: Connections) -> StatusFacts:
+    """Look at everything; no look takes longer than a few seconds."""
+    data_dir = connections.data_dir
+    up = read_running(data_dir)
+    lags: dict[str, int] = {}
+    documents: int | None = None
+    unreachable: list[str] = []
+    if up is not None and up.has_roles:
+        if up.namespace:
+            connections = connections.model_copy(update={"namespace": up.namespace})
+        try:
+            lags = _lags(connections)
+        except TailraceError as error:
+            unreachable.append(str(error))
+        try:
+            documents = _documents(connections)
+        except TailraceError as error:
+            unreachable.append(str(error))
+    return StatusFacts(
+        data_dir=str(data_dir),
+        now_ms=SystemClock().now_ms(),
+        up=up,
+        lag_records=lags,
+        documents=documents,
+        roles=role_facts(data_dir) if up is not None else RoleFacts(),
+        unreachable=unreachable,
+        last_lines=_last_lines(up.members) if up is not None else {},
+    )
+
+
+def role_facts(data_dir: Path) -> RoleFacts:
+    """Return what the roles wrote about themselves; what is not there says nothing."""
+    raise NotImplementedError
+
+
+def _lags(connections: Connections) -> dict[str, int]:
+    from tailrace.kafka_admin import KafkaAdmin
+
+    with KafkaAdmin(connections, connect_ms_max=CONNECT_MS_MAX) as admin:
+        return {
+            role: sum(
+                partition.lag_records
+                for partition in admin.group_lag(
+                    f"{connections.namespace}-{role}",
+                    topics=[topic.name(connections.namespace)],
+                )
+            )
+            for role, topic in GROUPS.items()
+        }
+
+
+def _documents(connections: Connections) -> int:
+    from tailrace.elasticsearch import Elastic
+    from tailrace.query import events_alias
+
+    with Elastic(connections) as elastic:
+        return elastic.count(events_alias(connections.namespace))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return cast("dict[str, Any]", msgspec.json.decode(path.read_bytes()))
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _last_lines(members: list[MemberRecord]) -> dict[str, list[str]]:
+    return {
+        member.name: last_lines(Path(member.log_path))
+        for member in members
+        if member.state is not MemberState.RUNNING
+    }
+
+
+def last_lines(path: Path) -> list[str]:
+    """Return the end of a log, escaped; nothing when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - LAST_BYTES))
+            lines = file.read().decode("utf-8", "backslashreplace").splitlines()
+    except OSError:
+        return []
+    return [printable(line) for line in lines[-LAST_LINES:]]

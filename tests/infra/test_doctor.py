@@ -1,0 +1,108 @@
+"""Each thing that can be wrong with a machine is found, and comes with its remedy."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tailrace.doctor import GIBIBYTE, Facts, Finding, Level, ServerFacts, examine
+
+GOOD = Facts(
+    python=(3, 11, 2),
+    memory_bytes=16 * GIBIBYTE,
+    memory_free_bytes=8 * GIBIBYTE,
+    data_dir="/data",
+    disk_free_bytes=50 * GIBIBYTE,
+    is_data_dir_writable=True,
+    open_files_max=sys.maxsize,
+    watches_max=60_000,
+    instances_max=128,
+    root_problem="",
+    missing_modules={"agent": (), "stream": ()},
+    versions={"kafka-python": "3.0.12"},
+    has_fast_checksum=True,
+    taken_ports={},
+    servers=(
+        ServerFacts(
+            name="Elasticsearch",
+            address="http://127.0.0.1:9200",
+            is_expected=True,
+            version=(8, 12, 0),
+        ),
+    ),
+    live_hosts=(("h1", "one"), ("h2", "two")),
+)
+AWAY = ServerFacts(
+    name="Kafka", address="127.0.0.1:9092", is_expected=True, problem="refused"
+)
+
+
+def bad(facts: Facts) -> list[Finding]:
+    return [finding for finding in examine(facts) if finding.level is not Level.OK]
+
+
+def test_a_good_machine_has_nothing_to_say_against_it() -> None:
+    assert bad(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "what"),
+    [
+        (replace(GOOD, python=(3, 10, 9)), Level.FAILURE, "Python 3.10.9"),
+        (replace(GOOD, memory_bytes=2 * GIBIBYTE), Level.FAILURE, "of 2.0 GB"),
+        (replace(GOOD, memory_free_bytes=GIBIBYTE), Level.WARNING, "1.0 GB free"),
+        (replace(GOOD, disk_free_bytes=GIBIBYTE // 2), Level.FAILURE, "0.5 GB free"),
+        (replace(GOOD, disk_free_bytes=3 * GIBIBYTE), Level.WARNING, "3.0 GB free"),
+        (replace(GOOD, is_data_dir_writable=False), Level.FAILURE, "/data cannot be"),
+        (replace(GOOD, open_files_max=256), Level.FAILURE, "256"),
+        (replace(GOOD, open_files_max=4_096), Level.WARNING, "4,096"),
+        (replace(GOOD, watches_max=100), Level.WARNING, "100"),
+        (replace(GOOD, instances_max=1), Level.WARNING, "1"),
+        (replace(GOOD, root_problem="no user"), Level.FAILURE, "no user"),
+        (
+            replace(GOOD, missing_modules={"agent": ("kazoo",)}),
+            Level.WARNING,
+            "kazoo missing",
+        ),
+        (replace(GOOD, has_fast_checksum=False), Level.FAILURE, "crc32c"),
+        (replace(GOOD, taken_ports={"dashboard": 8501}), Level.WARNING, "port 8501"),
+        (replace(GOOD, servers=(AWAY,)), Level.FAILURE, "127.0.0.1:9092"),
+        (
+            replace(GOOD, servers=(replace(GOOD.servers[0], version=(8, 11, 4)),)),
+            Level.FAILURE,
+            "8.11.4",
+        ),
+        (
+            replace(GOOD, servers=(replace(AWAY, problem="", missing=("t.raw",)),)),
+            Level.WARNING,
+            "t.raw",
+        ),
+        (
+            replace(GOOD, live_hosts=(("h1", "one"), ("h1", "two"))),
+            Level.FAILURE,
+            "2 live agents have the host id h1 (one, two)",
+        ),
+    ],
+)
+def test_a_fault_is_found_with_its_value_and_a_remedy(
+    facts: Facts, level: Level, what: str
+) -> None:
+    (finding,) = bad(facts)
+
+    assert finding.level is level
+    assert what in finding.what
+    assert finding.remedy
+
+
+def test_a_server_that_nobody_asked_for_may_be_away() -> None:
+    facts = replace(GOOD, servers=(replace(AWAY, is_expected=False),))
+
+    assert bad(facts) == []
+
+
+def test_where_there_is_no_inotify_nothing_is_said_of_it() -> None:
+    facts = replace(GOOD, watches_max=None, instances_max=None)
+
+    assert not any("inotify" in finding.name for finding in examine(facts))

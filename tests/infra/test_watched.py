@@ -1,0 +1,91 @@
+"""What is watched: the user's words first, the servers' logs always, our own never."""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.errors import ConfigError
+from tailrace.watched import (
+    MACHINE_LOGS,
+    configuration,
+    read_given,
+    toml_text,
+    watched_globs,
+)
+
+DATA_DIR = Path("/data/tailrace")
+NAMED = {"agent": {"sources": [{"name": "shop", "paths": ["/srv/shop/*.log"]}]}}
+
+texts = st.text(max_size=20)
+scalars = texts | st.integers(-(2**62), 2**62) | st.booleans()
+keys = st.text(string.ascii_letters + '_-. "é', min_size=1, max_size=8)
+tables = st.recursive(
+    st.dictionaries(keys, scalars | st.lists(scalars, max_size=3), max_size=3),
+    lambda inner: st.dictionaries(
+        keys, inner | st.lists(inner, min_size=1, max_size=2), max_size=3
+    ),
+    max_leaves=6,
+)
+
+
+@given(tables)
+def test_what_is_written_is_read_back(document: dict[str, Any]) -> None:
+    assert tomllib.loads(toml_text(document)) == document
+
+
+def test_without_a_word_this_machines_logs_are_watched() -> None:
+    globs = watched_globs(configuration({}, watch=(), data_dir=DATA_DIR))
+
+    assert globs[: len(MACHINE_LOGS)] == list(MACHINE_LOGS)
+
+
+def test_the_users_sources_stand_in_for_this_machines() -> None:
+    globs = watched_globs(configuration(NAMED, watch=(), data_dir=DATA_DIR))
+
+    assert globs[0] == "/srv/shop/*.log"
+    assert not set(globs) & set(MACHINE_LOGS)
+
+
+def test_watch_wins_over_the_users_sources_and_keeps_other_settings() -> None:
+    given_: dict[str, Any] = {**NAMED, "connections": {"namespace": "mine"}}
+    given_["agent"] = {**NAMED["agent"], "sweep_ms": 500}
+    configured = configuration(given_, watch=("/a/*.txt",), data_dir=DATA_DIR)
+
+    assert watched_globs(configured)[0] == "/a/*.txt"
+    assert "/srv/shop/*.log" not in watched_globs(configured)
+    assert configured["connections"] == {"namespace": "mine"}
+    assert configured["agent"]["sweep_ms"] == 500
+
+
+@pytest.mark.parametrize("watch", [(), ("/a/*",)])
+def test_servers_logs_are_watched_and_roles_logs_are_not(watch: tuple[str]) -> None:
+    configured = configuration({}, watch=watch, data_dir=DATA_DIR)
+    sources = cast("list[dict[str, Any]]", configured["agent"]["sources"])
+    servers = [source for source in sources if source.get("dataset")]
+
+    assert {source["dataset"] for source in servers} == {
+        "elasticsearch.server",
+        "kafka.log",
+        "zookeeper.log",
+    }
+    for source in sources:
+        if source not in servers:
+            assert f"{DATA_DIR}/**" in source["exclude"]
+    assert not any("/logs/agent" in glob for glob in watched_globs(configured))
+
+
+def test_a_file_that_is_not_toml_is_named_with_its_problem(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("[agent\n")
+
+    with pytest.raises(ConfigError, match=r"broken\.toml"):
+        read_given(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_given(tmp_path / "missing.toml")
