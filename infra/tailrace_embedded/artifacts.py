@@ -96,7 +96,10 @@ def ensure(
         sound = list(pool.map(is_sound, artifacts, paths))
     if all(sound):
         return paths
-    lock = hold_waiting(cache_dir)
+    lock = hold_waiting(
+        cache_dir,
+        on_wait=lambda: progress.step("Waiting for another process that downloads"),
+    )
     try:
         # Another process may have brought them while this one waited for the lock.
         # Two servers may need the same file, which is then fetched once.

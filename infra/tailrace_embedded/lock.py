@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from tailrace.clock import Clock
@@ -53,13 +54,17 @@ def hold(folder: Path, *, clock: Clock) -> FolderLock:
     return FolderLock(descriptor)
 
 
-def hold_waiting(folder: Path) -> FolderLock:
-    """Hold `folder`, however long another process needs it first.
+def hold_waiting(
+    folder: Path, *, on_wait: Callable[[], None] = lambda: None
+) -> FolderLock:
+    """Hold `folder`, however long another process needs it first; tell `on_wait` so.
 
     Used for the cache, whose holder downloads and then ends or is killed.
     """
     descriptor = _open(folder)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if not _try_flock(descriptor, fcntl.LOCK_EX):
+        on_wait()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     return FolderLock(descriptor)
 
 

@@ -111,6 +111,8 @@ def _short(error: requests.RequestException) -> str:
     """Say what failed without the address, which is the registry's own affair."""
     if isinstance(error, requests.Timeout):
         return f"the package registry did not answer within {TIMEOUT_S} s"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the package registry's certificate is not trusted on this machine"
     if isinstance(error, requests.ConnectionError):
         return "the package registry cannot be reached"
     return type(error).__name__

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,39 +19,21 @@ from typing import Self
 import psutil
 
 from tailrace.clock import Clock, SystemClock
+from tailrace.errors import CommandFailed
 from tailrace_embedded import identity, lock, record
 from tailrace_embedded.artifacts import Fetcher
 from tailrace_embedded.config import StackConfig, config_from_environment
-from tailrace_embedded.elasticsearch import Node, elasticsearch_spec
 from tailrace_embedded.identity import RunAs
-from tailrace_embedded.jvm import ServerFolders
-from tailrace_embedded.kafka import Broker, kafka_spec
+from tailrace_embedded.plan import Endpoints, plan, port_names
 from tailrace_embedded.ports import LOOPBACK, choose_ports
 from tailrace_embedded.progress import Progress
-from tailrace_embedded.runtime import DefaultFetcher, Runtime, ensure_runtime
+from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
 from tailrace_embedded.server import STOP_WAIT_MS_MAX, Server, ServerSpec
-from tailrace_embedded.zookeeper import NAME as ZOOKEEPER
-from tailrace_embedded.zookeeper import zookeeper_spec
+
+__all__ = ["Endpoints", "Stack", "read_endpoints"]
 
 # The watchers of a killed owner stop its servers within their own, shorter limit.
 _LEFTOVER_WAIT_S_MAX = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Where clients find the three servers."""
-
-    kafka_bootstrap: str
-    zookeeper_hosts: str
-    elasticsearch_url: str
-
-    def as_environment(self) -> dict[str, str]:
-        """Return them as the variables that every role reads."""
-        return {
-            "TAILRACE_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
-            "TAILRACE_ZOOKEEPER_HOSTS": self.zookeeper_hosts,
-            "TAILRACE_ELASTICSEARCH_URL": self.elasticsearch_url,
-        }
 
 
 def read_endpoints(data_dir: Path) -> Endpoints | None:
@@ -82,6 +64,8 @@ class Stack:
     ) -> None:
         self._data_dir = data_dir
         self._held = held
+        # Servers are started, and started again, from several threads.
+        self._record_lock = threading.Lock()
         # Never written to: that it closes with this process is what the watchers see.
         self._watched_fd, self._alive_fd = os.pipe()
         self.endpoints = endpoints
@@ -122,7 +106,10 @@ class Stack:
         clock = clock or SystemClock()
         config = config or config_from_environment(environ)
         data_dir = data_dir.absolute()
-        held = lock.hold(data_dir, clock=clock)
+        try:
+            held = lock.hold(data_dir, clock=clock)
+        except OSError as error:
+            raise _unwritable(data_dir, error) from error
         try:
             _end_leftovers(data_dir)
             user = identity.run_as()
@@ -133,13 +120,13 @@ class Stack:
                 progress=progress,
             )
             ports = choose_ports(
-                _port_names(config),
+                port_names(config),
                 recorded=record.read_ports(data_dir),
                 configured=config.ports,
                 rng=rng or random.Random(),  # noqa: S311 - a port is no secret
             )
             record.write_ports(data_dir, ports)
-            endpoints, specs = _plan(
+            endpoints, specs = plan(
                 config, runtime=runtime, ports=ports, data_dir=data_dir, user=user
             )
             stack = cls(
@@ -150,8 +137,10 @@ class Stack:
                 clock=clock,
                 held=held,
             )
-        except BaseException:
+        except BaseException as error:
             held.release()
+            if isinstance(error, OSError):
+                raise _unwritable(data_dir, error) from error
             raise
         stack._bring_up(progress)
         return stack
@@ -205,23 +194,24 @@ class Stack:
             raise
 
     def _record(self) -> None:
-        started = [s for s in self.servers if s.is_alive()]
-        servers = [
-            record.RunningServer(
-                name=server.name,
-                pid=server.pid,
-                created_at_s=server.created_at_s(),
-                ports=dict(server.spec.ports),
-                log_path=str(server.log_path),
+        with self._record_lock:
+            servers = [
+                record.RunningServer(
+                    name=server.name,
+                    pid=server.pid,
+                    created_at_s=server.created_at_s(),
+                    ports=dict(server.spec.ports),
+                    log_path=str(server.log_path),
+                )
+                for server in self.servers
+                if server.is_alive()
+            ]
+            running = record.RunningServers(
+                environment=self.endpoints.as_environment(),
+                supervisor_pid=os.getpid(),
+                servers=servers,
             )
-            for server in started
-        ]
-        running = record.RunningServers(
-            environment=self.endpoints.as_environment(),
-            supervisor_pid=os.getpid(),
-            servers=servers,
-        )
-        record.write_servers(self._data_dir, running)
+            record.write_servers(self._data_dir, running)
 
 
 def _start_and_wait(server: Server, progress: Progress) -> None:
@@ -231,80 +221,11 @@ def _start_and_wait(server: Server, progress: Progress) -> None:
     progress.step(f"{server.name} is up at {address}")
 
 
-def _port_names(config: StackConfig) -> list[str]:
-    names = [ZOOKEEPER]
-    for number in range(1, config.brokers + 1):
-        names += [f"kafka-{number}", f"kafka-{number}-controller"]
-    for number in range(1, config.elasticsearch_nodes + 1):
-        names += [f"elasticsearch-{number}", f"elasticsearch-{number}-transport"]
-    return names
-
-
-def _plan(
-    config: StackConfig,
-    *,
-    runtime: Runtime,
-    ports: Mapping[str, int],
-    data_dir: Path,
-    user: RunAs | None,
-) -> tuple[Endpoints, list[ServerSpec]]:
-    """Write every server's configuration; return where they will be and how they run."""
-    brokers = [
-        Broker(
-            number=number,
-            client_port=ports[f"kafka-{number}"],
-            controller_port=ports[f"kafka-{number}-controller"],
-        )
-        for number in range(1, config.brokers + 1)
-    ]
-    nodes = [
-        Node(
-            number=number,
-            http_port=ports[f"elasticsearch-{number}"],
-            transport_port=ports[f"elasticsearch-{number}-transport"],
-        )
-        for number in range(1, config.elasticsearch_nodes + 1)
-    ]
-    folder = identity.servers_dir(data_dir, user=user)
-    # The slowest first, so that it has the processors to itself for a moment.
-    specs = [
-        elasticsearch_spec(
-            node,
-            nodes=nodes,
-            folders=ServerFolders(folder / node.name),
-            home=runtime.elasticsearch_home,
-            java_home=runtime.java_home,
-            heap_mb=config.elasticsearch_heap_mb,
-            user=user,
-        )
-        for node in nodes
-    ]
-    specs += [
-        kafka_spec(
-            broker,
-            brokers=brokers,
-            folders=ServerFolders(folder / broker.name),
-            jars=runtime.kafka_jars,
-            java_home=runtime.java_home,
-            heap_mb=config.kafka_heap_mb,
-            user=user,
-        )
-        for broker in brokers
-    ]
-    zookeeper = zookeeper_spec(
-        port=ports[ZOOKEEPER],
-        folders=ServerFolders(folder / ZOOKEEPER),
-        jars=runtime.zookeeper_jars,
-        java_home=runtime.java_home,
-        heap_mb=config.zookeeper_heap_mb,
-        user=user,
+def _unwritable(data_dir: Path, error: OSError) -> CommandFailed:
+    return CommandFailed(
+        f"The servers' files cannot be written (data folder {data_dir}): {error}.",
+        remedy="name a folder that you may write with --data-dir, on a disk with room",
     )
-    endpoints = Endpoints(
-        kafka_bootstrap=",".join(broker.address for broker in brokers),
-        zookeeper_hosts=f"{LOOPBACK}:{ports[ZOOKEEPER]}",
-        elasticsearch_url=",".join(node.url for node in nodes if node.holds_data),
-    )
-    return endpoints, [*specs, zookeeper]
 
 
 def _end_leftovers(data_dir: Path) -> None:
