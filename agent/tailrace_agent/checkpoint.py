@@ -1,0 +1,219 @@
+"""Where each generation's safe position survives this process: one SQLite file.
+
+Its journal is a write-ahead log with `synchronous=FULL`: a commit returns after the log
+is on the disk, so it stands for the write, fsync, rename and fsync of the folder of a
+checkpoint in a plain file. Kill points, accordingly: A3 before the transaction (in
+`Delivery.commit`), A4 with the rows written and not committed, A5 with the commit on the
+disk, A6 when this process knows of it. Every row carries a checksum of its own, and a
+previous copy stands beside the file, should the disk ever lie.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from crc32c import crc32c
+
+from tailrace.clock import Clock
+from tailrace.errors import WireError
+from tailrace.kill_points import reach
+from tailrace.wire import AgentLedger, decode, encode
+from tailrace_agent.delivery import CheckpointUnwritable
+
+FILE_NAME = "checkpoint.sqlite"
+PREVIOUS_NAME = "checkpoint.previous.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS generations (
+    generation TEXT PRIMARY KEY, record BLOB NOT NULL, checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sources (name TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class Condition(Enum):
+    """What was found of an earlier life."""
+
+    INTACT = "the checkpoint is whole"
+    MISSING = "there is none"
+    DAMAGED = "it was there and cannot be trusted; a previous copy may stand in"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the checkpoint holds when the agent starts."""
+
+    condition: Condition
+    records: tuple[AgentLedger, ...]
+    sources_seen: frozenset[str]
+    detail: str = ""
+
+
+class _Damaged(Exception):
+    """A checkpoint file does not hold what was written to it."""
+
+
+class Checkpoint:
+    """The store of `Delivery`; one thread uses it, and the folder's lock is held."""
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        self._path = folder / FILE_NAME
+        self._previous_path = folder / PREVIOUS_NAME
+        self._clock = clock
+        self._database: sqlite3.Connection | None = None
+
+    def load(self) -> Loaded:
+        """Open the checkpoint, and return what it holds; never refuse.
+
+        A damaged file is set aside under a name of its own, and the previous copy
+        answers, where there is one. Where no file can be made now, `save` tries again.
+        """
+        condition, detail, found = Condition.INTACT, "", None
+        try:
+            found = _read(self._path)
+        except FileNotFoundError:
+            condition = Condition.MISSING
+        except (_Damaged, sqlite3.Error, OSError) as error:
+            condition, detail = Condition.DAMAGED, str(error)
+            self._set_aside()
+        if found is None:
+            try:
+                found = _read(self._previous_path)
+            except (FileNotFoundError, _Damaged, sqlite3.Error, OSError):
+                found = ((), frozenset[str]())
+        records, sources_seen = found
+        if condition is not Condition.INTACT:
+            with contextlib.suppress(CheckpointUnwritable):
+                self.save(records)
+                self.note_sources(sorted(sources_seen))
+        return Loaded(condition, records, sources_seen, detail)
+
+    def save(self, records: Sequence[AgentLedger]) -> None:
+        """Replace the records of these generations, all or none; durable on return.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        rows = [(r.generation, raw := encode(r), crc32c(raw)) for r in records]
+        self._write("INSERT OR REPLACE INTO generations VALUES (?, ?, ?)", rows)
+
+    def remove(self, generations: Sequence[str]) -> None:
+        """Forget generations that can never be met again.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        rows = [(generation,) for generation in generations]
+        self._write("DELETE FROM generations WHERE generation = ?", rows)
+
+    def note_sources(self, names: Sequence[str]) -> None:
+        """Remember that these sources are no longer seen for the first time.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        self._write("INSERT OR IGNORE INTO sources VALUES (?)", [(n,) for n in names])
+
+    def keep_copy(self) -> None:
+        """Put a copy of all that is committed beside the file, durable and whole.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        database = self._opened()
+        temporary = self._previous_path.with_suffix(".tmp")
+        try:
+            temporary.unlink(missing_ok=True)
+            database.execute("VACUUM INTO ?", (str(temporary),))
+            temporary.chmod(0o600)
+            _sync(temporary)
+            temporary.replace(self._previous_path)
+            _sync(self._previous_path.parent)
+        except (sqlite3.Error, OSError) as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Close the file; everything committed is in it."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._database is not None:
+            return self._database
+        try:
+            database = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=FULL")
+            database.executescript(_SCHEMA)
+            self._path.chmod(0o600)
+            _sync(self._path.parent)
+        except (sqlite3.Error, OSError) as error:
+            raise self._unwritable(error) from error
+        self._database = database
+        return database
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if not rows:
+            return
+        database = self._opened()
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(statement, rows)
+            reach("A4")
+            database.execute("COMMIT")
+            reach("A5")
+        except (sqlite3.Error, OSError) as error:
+            with contextlib.suppress(sqlite3.Error):
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: Exception) -> CheckpointUnwritable:
+        return CheckpointUnwritable(
+            f"The checkpoint {self._path} cannot be written: {error}",
+            remedy="make room on that disk; shipping goes on, and it is tried again",
+        )
+
+    def _set_aside(self) -> None:
+        stamp = self._clock.now_ms()
+        for suffix in ("", "-wal", "-shm"):
+            path = self._path.with_name(self._path.name + suffix)
+            if path.exists():
+                path.rename(path.with_name(f"{path.name}.damaged-{stamp}"))
+
+
+def _read(path: Path) -> tuple[tuple[AgentLedger, ...], frozenset[str]]:
+    """Read a whole checkpoint, believing nothing."""
+    if not path.stat().st_size:
+        raise _Damaged("the file is empty")
+    database = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _Damaged(f"SQLite finds: {verdict}")
+        rows = database.execute("SELECT record, checksum FROM generations").fetchall()
+        records: list[AgentLedger] = []
+        for raw, checksum in rows:
+            if crc32c(raw) != checksum:
+                raise _Damaged("a record does not match its checksum")
+            records.append(decode(raw, as_type=AgentLedger))
+        names = database.execute("SELECT name FROM sources").fetchall()
+    except (TypeError, ValueError, WireError) as error:
+        raise _Damaged(str(error)) from error
+    finally:
+        database.close()
+    return tuple(records), frozenset(str(name) for (name,) in names)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

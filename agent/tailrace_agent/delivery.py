@@ -1,0 +1,434 @@
+"""The order in which a chunk becomes durable: the agent's side of the promise."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace.errors import ServiceUnavailable, TailraceError
+from tailrace.kafka_producer import FailureKind, SendFailure
+from tailrace.kill_points import reach
+from tailrace.log import FilteringBoundLogger
+from tailrace.wire import AgentLedger, Cut
+from tailrace_agent.chunking import Chunk, Position
+from tailrace_agent.records import Outgoing, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one record: acknowledged, unless there is a failure."""
+
+    ticket: int
+    failure: SendFailure | None
+
+
+class Sink(Protocol):
+    """Where records go, in order within a partition. Nothing in it blocks for long."""
+
+    def send(self, record: Outgoing, *, ticket: int) -> None:
+        """Hand a record over; its outcome comes later, under its ticket.
+
+        Raises:
+            ServiceUnavailable: it was not taken.
+        """
+        ...
+
+    def outcomes(self) -> Sequence[Outcome]:
+        """Return what became of records since the last call."""
+        ...
+
+    def renew(self) -> None:
+        """Start anew: what has no outcome yet will never have one.
+
+        Raises:
+            ServiceUnavailable: not now.
+        """
+        ...
+
+
+class CheckpointUnwritable(TailraceError):
+    """The checkpoint cannot be written; the last one that was is intact."""
+
+
+class CheckpointStore(Protocol):
+    """Where positions survive this process and this machine's power."""
+
+    def save(self, records: Sequence[AgentLedger]) -> None:
+        """Replace the records of these generations, all or none; durable on return.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        ...
+
+    def remove(self, generations: Sequence[str]) -> None:
+        """Forget generations that can never be met again.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class _Sent:
+    """One record on its way."""
+
+    ticket: int
+    record: Outgoing
+    generation: str
+    after: Position | None
+    """The position that its acknowledgement proves; None for a ledger record."""
+    size_bytes: int = 0
+    revision: int = 0
+    event_count: int = 0
+    is_done: bool = False
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """One generation's record, and its chunks on the way."""
+
+    record: AgentLedger
+    is_declared: bool
+    is_retired: bool = False
+    chunks: deque[_Sent] = field(default_factory=deque["_Sent"])
+    reported: AgentLedger | None = None
+
+
+class Delivery:
+    """Sends chunks and knows, generation by generation, what is safe.
+
+    The protocol, per generation:
+
+    0. Its ledger record is acknowledged by Kafka (`declare`), before its first chunk.
+    1. A cut made by time is in the checkpoint (`ship`), before the chunk it ends is
+       sent.
+    2. The chunk is sent, and Kafka acknowledges it with all in-sync replicas (`settle`).
+       Only the unbroken run of acknowledged chunks counts: an acknowledgement behind a
+       gap waits for the gap.
+    3. The position behind that run goes into the checkpoint (`commit`), and from time
+       to time into the ledger (`report`).
+
+    A crash after any step re-reads from the last checkpoint: chunks after it are sent
+    again, with the same events at the same offsets, and the index takes each once.
+
+    When the sink fails, every chunk without an acknowledgement is sent again from memory
+    (`recover`), in the order of the first time, so a file that was truncated meanwhile
+    loses nothing that had been read. What is held is bounded by the caller, who asks
+    `in_flight_bytes` before it reads. One thread calls all of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        sink: Sink,
+        store: CheckpointStore,
+        records: Records,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._sink = sink
+        self._store = store
+        self._records = records
+        self._clock = clock
+        self._log = log
+        self._ledgers: dict[str, _Ledger] = {}
+        self._sent: dict[int, _Sent] = {}
+        self._next_ticket = 0
+        self._dirty: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
+        self.in_flight_bytes = 0
+        self.shipped_events = 0
+        self.shipped_bytes = 0
+        self.broken: str | None = None
+        """Why nothing can be sent now; `recover` ends it."""
+        self.unwritable: str | None = None
+        """Why the checkpoint cannot be written now; shipping goes on."""
+
+    @property
+    def in_flight_records(self) -> int:
+        """How many records have no acknowledgement yet."""
+        return len(self._sent)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something acknowledged is not yet in the checkpoint."""
+        return bool(self._dirty or self._gone)
+
+    def record_of(self, generation: str) -> AgentLedger:
+        """Return what is safe of a generation: its acknowledged position."""
+        return self._ledgers[generation].record
+
+    def knows(self, generation: str) -> bool:
+        """Return whether the generation was adopted and not yet retired."""
+        return generation in self._ledgers
+
+    def is_declared(self, generation: str) -> bool:
+        """Return whether Kafka holds the generation's ledger record (step 0)."""
+        return self._ledgers[generation].is_declared
+
+    def is_settled(self, generation: str) -> bool:
+        """Return whether no chunk of the generation is on its way."""
+        return not self._ledgers[generation].chunks
+
+    def adopt(self, record: AgentLedger, *, is_declared: bool) -> None:
+        """Take up a generation, from the checkpoint, the ledger, or new."""
+        self._ledgers[record.generation] = _Ledger(record, is_declared)
+        self._dirty[record.generation] = None
+
+    def declare(self, generation: str) -> None:
+        """Step 0: send the ledger record whose acknowledgement allows the chunks."""
+        self.report(generation)
+
+    def amend(
+        self,
+        generation: str,
+        *,
+        path: str | None = None,
+        seen_size_bytes: int | None = None,
+        lost: tuple[str, int] | None = None,
+        head: tuple[int, str] | None = None,
+        is_closed: bool | None = None,
+    ) -> None:
+        """Note what was learned of a generation beside its position."""
+        ledger = self._ledgers[generation]
+        record = ledger.record
+        changes: dict[str, object] = {}
+        if path is not None and path != record.path:
+            changes["path"] = path
+        if seen_size_bytes is not None and seen_size_bytes > record.seen_size_bytes:
+            changes["seen_size_bytes"] = seen_size_bytes
+        if lost is not None and lost[1] > 0:
+            reason, size_bytes = lost
+            before_bytes = record.lost_bytes.get(reason, 0)
+            changes["lost_bytes"] = {
+                **record.lost_bytes,
+                reason: before_bytes + size_bytes,
+            }
+        if head is not None:
+            changes["head_size_bytes"], changes["head_hash"] = head
+        if is_closed is not None and is_closed != record.is_closed:
+            changes["is_closed"] = is_closed
+        if changes:
+            ledger.record = msgspec.structs.replace(record, **changes)
+            self._dirty[generation] = None
+
+    def ship(self, generation: str, chunk: Chunk) -> None:
+        """Steps 1 and 2: send a chunk, its cut first made durable.
+
+        Raises:
+            CheckpointUnwritable: the cut cannot be written, and nothing was sent.
+        """
+        ledger = self._ledgers[generation]
+        assert ledger.is_declared, "a chunk before its ledger record"
+        if chunk.cut is not None and chunk.cut not in ledger.record.cuts:
+            self._cut(ledger, chunk.cut)
+        reach("A1")
+        sent = self._new(
+            self._records.chunk(ledger.record, chunk),
+            generation=generation,
+            after=chunk.after,
+            size_bytes=len(chunk.value),
+            event_count=chunk.event_count,
+        )
+        ledger.chunks.append(sent)
+        self._send(sent)
+        reach("A2")
+
+    def report(self, generation: str) -> None:
+        """Send the generation's ledger record, if it has changed since the last one."""
+        ledger = self._ledgers[generation]
+        if ledger.reported == ledger.record:
+            return
+        record = msgspec.structs.replace(
+            ledger.record,
+            revision=ledger.record.revision + 1,
+            updated_at_ms=self._clock.now_ms(),
+        )
+        ledger.record = ledger.reported = record
+        self._dirty[generation] = None
+        self._send(
+            self._new(
+                self._records.ledger(record),
+                generation=generation,
+                after=None,
+                revision=record.revision,
+            )
+        )
+
+    def needs_report(self, generation: str) -> bool:
+        """Return whether the ledger does not yet say what is safe now."""
+        ledger = self._ledgers[generation]
+        return ledger.reported != ledger.record
+
+    def settle(self) -> int:
+        """Step 2: take the outcomes in; return how many records were acknowledged."""
+        count = 0
+        for outcome in self._sink.outcomes():
+            sent = self._sent.get(outcome.ticket)
+            if sent is None:
+                continue  # A producer that was given up speaks late.
+            if outcome.failure is None:
+                self._acknowledge(sent)
+                count += 1
+            elif outcome.failure.kind is FailureKind.TOO_LARGE:
+                self._bury(sent, outcome.failure.detail)
+            elif self.broken is None:
+                self.broken = outcome.failure.detail
+        return count
+
+    def recover(self) -> bool:
+        """Renew the sink and send again what has no acknowledgement; say if it worked."""
+        if self.broken is None:
+            return True
+        try:
+            self._sink.renew()
+            for sent in list(self._sent.values()):
+                self._sink.send(sent.record, ticket=sent.ticket)
+        except ServiceUnavailable as error:
+            self.broken = f"{error} {error.remedy}"
+            return False
+        self.broken = None
+        return True
+
+    def commit(self) -> bool:
+        """Step 3: put what is safe into the checkpoint; return whether the disk took it.
+
+        A generation that was never declared is not written: nothing of it was sent.
+        """
+        if not self.is_dirty:
+            return True
+        reach("A3")
+        dirty, gone = list(self._dirty), list(self._gone)
+        records = [
+            self._ledgers[name].record
+            for name in dirty
+            if name in self._ledgers and self._ledgers[name].is_declared
+        ]
+        try:
+            if records:
+                self._store.save(records)
+            if gone:
+                self._store.remove(gone)
+        except CheckpointUnwritable as error:
+            self.unwritable = str(error)
+            return False
+        self.unwritable = None
+        for name in dirty:
+            if name not in self._ledgers or self._ledgers[name].is_declared:
+                del self._dirty[name]
+        for name in gone:
+            del self._gone[name]
+        reach("A6")
+        return True
+
+    def retire(self, generation: str, *, is_forgotten: bool) -> None:
+        """Follow a generation no more, once its last chunk is acknowledged.
+
+        `is_forgotten` takes it out of the checkpoint: its file can never be met again.
+        """
+        ledger = self._ledgers[generation]
+        assert not ledger.chunks, "retired with chunks on the way"
+        self.report(generation)
+        if is_forgotten:
+            self._dirty.pop(generation, None)
+            self._gone[generation] = None
+        elif generation in self._dirty and not self.commit():
+            return  # Its last state is not on disk yet: it stays known for a next time.
+        del self._ledgers[generation]
+
+    def _cut(self, ledger: _Ledger, cut: Cut) -> None:
+        """Step 1: a re-read must make this boundary again, so it is durable first."""
+        record = ledger.record
+        # A cut before the acknowledged position can be met by no re-read.
+        still_met = tuple(c for c in record.cuts if c.next_offset >= record.next_offset)
+        changed = msgspec.structs.replace(record, cuts=(*still_met, cut))
+        self._store.save([changed])
+        ledger.record = changed
+        # The second home learns of it, too, before the chunk.
+        self.report(changed.generation)
+
+    def _new(
+        self,
+        record: Outgoing,
+        *,
+        generation: str,
+        after: Position | None,
+        size_bytes: int = 0,
+        revision: int = 0,
+        event_count: int = 0,
+    ) -> _Sent:
+        sent = _Sent(
+            self._next_ticket,
+            record,
+            generation,
+            after,
+            size_bytes=size_bytes,
+            revision=revision,
+            event_count=event_count,
+        )
+        self._next_ticket += 1
+        self._sent[sent.ticket] = sent
+        self.in_flight_bytes += size_bytes
+        return sent
+
+    def _send(self, sent: _Sent) -> None:
+        if self.broken is not None:
+            return  # `recover` sends it in its turn.
+        try:
+            self._sink.send(sent.record, ticket=sent.ticket)
+        except ServiceUnavailable as error:
+            self.broken = f"{error} {error.remedy}"
+
+    def _acknowledge(self, sent: _Sent) -> None:
+        del self._sent[sent.ticket]
+        self.in_flight_bytes -= sent.size_bytes
+        self.shipped_events += sent.event_count
+        self.shipped_bytes += sent.size_bytes
+        sent.is_done = True
+        ledger = self._ledgers.get(sent.generation)
+        if ledger is None:
+            return  # The last report of a generation that was retired.
+        if sent.after is None:
+            ledger.is_declared = True
+            return
+        after: Position | None = None
+        while ledger.chunks and ledger.chunks[0].is_done:
+            after = ledger.chunks.popleft().after
+        if after is None:
+            return
+        record = ledger.record
+        cuts = tuple(c for c in record.cuts if c.next_offset >= after.offset)
+        ledger.record = msgspec.structs.replace(
+            record,
+            next_offset=after.offset,
+            next_event_number=after.event_number,
+            tail_size_bytes=after.tail.size_bytes,
+            tail_hash=after.tail.hash,
+            seen_size_bytes=max(record.seen_size_bytes, after.offset),
+            cuts=cuts,
+        )
+        self._dirty[sent.generation] = None
+
+    def _bury(self, sent: _Sent, detail: str) -> None:
+        """Send a record that the topic never takes to the dead letters, in its place."""
+        self._log.error(
+            "record_refused",
+            reason="record_too_large",
+            detail=detail,
+            topic=sent.record.topic,
+            size_bytes=len(sent.record.value),
+            remedy="`tailrace provision` sets the topic's max.message.bytes",
+        )
+        if sent.after is None or sent.record.is_dead_letter:
+            self._acknowledge(sent)
+            return
+        record = self._ledgers[sent.generation].record
+        sent.record = self._records.dead_letter(record, sent.record, detail=detail)
+        self._send(sent)

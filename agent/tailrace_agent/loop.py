@@ -1,0 +1,241 @@
+"""The agent's one loop: look, read in fair turns, send, and make safe what was taken."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from tailrace.clock import Clock
+from tailrace.log import FilteringBoundLogger
+from tailrace_agent.config import AgentSettings
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.discovery import Discovery
+from tailrace_agent.table import FileTable, Key
+from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.turns import Turns
+
+RECOVER_MS_MIN = 250
+RECOVER_MS_MAX = 10_000
+ALARM_MS = 60_000
+"""What lasts is said again each minute, and no oftener."""
+HINT_SWEEP_MS = 100
+"""Hints start a sweep, but no more than ten a second."""
+SETTLE_MS = 20
+UNWRITABLE_RETRY_MS = 1_000
+WAIT_MS_MAX = 1_000
+
+
+class Hints(Protocol):
+    """Something that knows early when a sweep is worth while."""
+
+    def take(self) -> bool:
+        """Return whether anything was heard since the last call."""
+        ...
+
+
+class AgentLoop:
+    """Runs in one thread and owns all state; others only wake it."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        *,
+        discovery: Discovery,
+        table: FileTable,
+        turns: Turns,
+        delivery: Delivery,
+        hints: Hints,
+        clock: Clock,
+        jitter: random.Random,
+        log: FilteringBoundLogger,
+        wake: threading.Event,
+        on_status: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._discovery = discovery
+        self._table = table
+        self._turns = turns
+        self._delivery = delivery
+        self._hints = hints
+        self._clock = clock
+        self._jitter = jitter
+        self._log = log
+        self._wake = wake
+        self._on_status = on_status
+        self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
+        self._commit_ms = 0
+        self._ledger_ms = clock.monotonic_ms() + settings.ledger_ms
+        self._status_ms = 0
+        self._recover_ms = 0
+        self._recover_wait_ms = RECOVER_MS_MIN
+        self._alarmed_ms: dict[str, int] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the files until `stop` is set, then drain to a deadline."""
+        while not stop.is_set():
+            wait_ms = self.step()
+            if wait_ms > 0:
+                self._wake.wait(wait_ms / 1_000)
+            self._wake.clear()
+        self.drain()
+
+    def step(self) -> int:
+        """Do what is due; return how long there is nothing to do."""
+        now_ms = self._clock.monotonic_ms()
+        if self._hints.take():
+            self._sweep_ms = min(self._sweep_ms, self._swept_ms + HINT_SWEEP_MS)
+        if now_ms >= self._sweep_ms:
+            self._table.take_in(self._discovery.sweep())
+            self._swept_ms = now_ms
+            self._sweep_ms = now_ms + self._settings.sweep_ms
+        self._settle(now_ms)
+        self._read()
+        self._turns.retire_ended()
+        self._keep(now_ms)
+        return self._wait_ms()
+
+    def drain(self) -> None:
+        """Read nothing more; await what is on its way, and make it safe.
+
+        What has no acknowledgement at the deadline is read again by the next agent.
+        """
+        for tracked in self._table.files.values():
+            self._report(tracked)
+        deadline_ms = self._clock.monotonic_ms() + self._settings.stop_ms_max
+        while self._delivery.in_flight_records:
+            now_ms = self._clock.monotonic_ms()
+            if now_ms >= deadline_ms:
+                self._log.warning(
+                    "stopped_before_acknowledgement",
+                    records=self._delivery.in_flight_records,
+                )
+                break
+            self._settle(now_ms)
+            self._wake.wait(SETTLE_MS / 1_000)
+            self._wake.clear()
+        for tracked in self._table.files.values():
+            self._report(tracked)
+        self._delivery.settle()
+        self._delivery.commit()
+
+    def _settle(self, now_ms: int) -> None:
+        self._delivery.settle()
+        if self._delivery.broken is None or now_ms < self._recover_ms:
+            return
+        why = self._delivery.broken
+        if self._delivery.recover():
+            if "kafka" in self._alarmed_ms:
+                self._log.info("kafka_back")
+            self._alarmed_ms.pop("kafka", None)
+            self._recover_wait_ms = RECOVER_MS_MIN
+            return
+        self._alarm("kafka", "kafka_unavailable", why=why, remedy="the files wait")
+        wait_ms = self._jitter.randint(
+            self._recover_wait_ms // 2, self._recover_wait_ms
+        )
+        self._recover_ms = self._clock.monotonic_ms() + wait_ms
+        self._recover_wait_ms = min(RECOVER_MS_MAX, self._recover_wait_ms * 2)
+
+    def _has_room(self) -> bool:
+        room_bytes = self._settings.in_flight_bytes_max - self._delivery.in_flight_bytes
+        return self._delivery.broken is None and room_bytes >= max(
+            self._settings.chunk_bytes, self._settings.event_bytes_max
+        )
+
+    def _read(self) -> None:
+        """Give every file that is due one chunk's turn, and again while there is more."""
+        due = self._table.due
+        now_ms = self._clock.monotonic_ms()
+        ready = [key for key, due_ms in due.items() if due_ms <= now_ms]
+        while ready and self._has_room():
+            again: list[Key] = []
+            for position, key in enumerate(ready):
+                if not self._has_room():
+                    # Those that had no turn come first next time.
+                    for late in ready[position:]:
+                        due[late] = due.pop(late)
+                    return
+                next_ms = self._turn(key)
+                if next_ms is None:
+                    due.pop(key, None)
+                else:
+                    # To the end of the line: the next one to be asked was asked longest ago.
+                    due.pop(key, None)
+                    due[key] = next_ms
+                    if not next_ms:
+                        again.append(key)
+            ready = again
+            self._delivery.settle()
+            if self._clock.monotonic_ms() >= self._sweep_ms:
+                return  # Names may have moved: look before reading on.
+
+    def _turn(self, key: Key) -> int | None:
+        tracked = self._table.files.get(key)
+        if tracked is None:
+            return None
+        try:
+            file = self._table.open(tracked)
+            if file is None:
+                return self._gone(tracked)
+            next_ms = self._turns.take(tracked, file)
+        except OSError as error:
+            return self._table.note_trouble(tracked, error)
+        tracked.trouble = ""
+        if next_ms is None and tracked.stage is Stage.LEAVING:
+            return self._finish(tracked)
+        return next_ms
+
+    def _gone(self, tracked: TrackedFile) -> int | None:
+        """Nothing can be read any more; before a sweep has said so, wait for it."""
+        if tracked.stage is Stage.LEAVING:
+            return self._finish(tracked)
+        return None
+
+    def _finish(self, tracked: TrackedFile) -> int | None:
+        if self._table.finish(tracked):
+            return None
+        return self._clock.monotonic_ms() + SETTLE_MS
+
+    def _report(self, tracked: TrackedFile) -> None:
+        try:
+            self._turns.report(tracked)
+        except OSError as error:
+            self._table.note_trouble(tracked, error)
+
+    def _keep(self, now_ms: int) -> None:
+        """Write checkpoint, ledger and status, each at its own pace."""
+        if self._delivery.is_dirty and now_ms >= self._commit_ms:
+            self._commit_ms = now_ms + self._settings.checkpoint_ms
+            if not self._delivery.commit():
+                self._commit_ms = now_ms + UNWRITABLE_RETRY_MS
+                why = self._delivery.unwritable or ""
+                self._alarm("checkpoint", "checkpoint_unwritable", why=why)
+            elif self._alarmed_ms.pop("checkpoint", None) is not None:
+                self._log.info("checkpoint_written_again")
+        if now_ms >= self._ledger_ms and self._delivery.broken is None:
+            self._ledger_ms = now_ms + self._settings.ledger_ms
+            for tracked in self._table.files.values():
+                self._report(tracked)
+        if now_ms >= self._status_ms:
+            self._status_ms = now_ms + self._settings.status_ms
+            self._on_status()
+
+    def _wait_ms(self) -> int:
+        now_ms = self._clock.monotonic_ms()
+        moments = [self._sweep_ms, self._ledger_ms, self._status_ms]
+        if self._delivery.is_dirty:
+            moments.append(self._commit_ms)
+        if self._delivery.broken is not None:
+            moments.append(self._recover_ms)
+        elif self._table.due and self._has_room():
+            moments.append(min(self._table.due.values()))
+        return max(0, min(min(moments) - now_ms, WAIT_MS_MAX))
+
+    def _alarm(self, about: str, event: str, **fields: str) -> None:
+        now_ms = self._clock.monotonic_ms()
+        last_ms = self._alarmed_ms.get(about)
+        if last_ms is None or now_ms - last_ms >= ALARM_MS:
+            self._alarmed_ms[about] = now_ms
+            self._log.error(event, **fields)

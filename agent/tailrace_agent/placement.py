@@ -1,0 +1,41 @@
+"""Where a generation's documents will go: decided once, from its first bytes."""
+
+from __future__ import annotations
+
+from tailrace.detect import detect, has_time, parser_for
+from tailrace.wire import Placement
+from tailrace_agent.config import DAY_MS, SourceSettings
+
+EARLIEST_BEFORE_MS = 3_650 * DAY_MS
+"""Ten years: archives are imported, but a device without a clock says 1970."""
+LATEST_AFTER_MS = 731 * DAY_MS
+"""Two years: a file is followed for long, but a line from 2099 is a mistake."""
+
+
+def placement_of(
+    sample: bytes,
+    *,
+    path: str,
+    source: SourceSettings,
+    host_time_zone: str,
+    first_seen_at_ms: int,
+) -> Placement:
+    """Return the placement of a generation that begins with `sample`.
+
+    The bounds are relative to first sight and not to now, so that a line that is sent
+    again next year goes to the same index.
+    """
+    if source.dataset == "auto":
+        detection = detect(sample, path=path)
+        dataset, parser = detection.dataset, detection.parser
+    else:
+        dataset, parser = source.dataset, parser_for(source.dataset)
+    return Placement(
+        dataset=dataset,
+        parser=parser,
+        time_rule="event" if has_time(parser) else "generation",
+        time_zone=source.time_zone or host_time_zone,
+        anchor_ms=first_seen_at_ms,
+        earliest_ms=first_seen_at_ms - EARLIEST_BEFORE_MS,
+        latest_ms=first_seen_at_ms + LATEST_AFTER_MS,
+    )

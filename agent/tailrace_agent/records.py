@@ -1,0 +1,132 @@
+"""What the agent's records look like on their topics: functions of values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from tailrace.clock import Clock
+from tailrace.topics import DEAD, EVENT_BYTES_MAX, LEDGER, RAW, partition_of
+from tailrace.wire import (
+    ORIGIN_HEADER,
+    AgentLedger,
+    DeadLetter,
+    Origin,
+    decode,
+    encode,
+)
+from tailrace_agent.chunking import Chunk
+from tailrace_agent.config import SourceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record for Kafka."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+    is_dead_letter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who speaks: what every origin of this agent has in common."""
+
+    agent_id: str
+    host_id: str
+    host_name: str
+    time_zone: str
+
+
+class Records:
+    """Builds the records of one agent in one namespace."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        namespace: str,
+        sources: dict[str, SourceSettings],
+        clock: Clock,
+    ) -> None:
+        self.agent = agent
+        self._sources = sources
+        self._clock = clock
+        self._raw = RAW.name(namespace)
+        self._ledger = LEDGER.name(namespace)
+        self._dead = DEAD.name(namespace)
+
+    def chunk(self, record: AgentLedger, chunk: Chunk) -> Outgoing:
+        """Return a chunk with its origin."""
+        source = self._sources.get(record.source)
+        origin = Origin(
+            agent_id=self.agent.agent_id,
+            host_id=record.host_id,
+            host_name=self.agent.host_name,
+            path=record.path,
+            generation=record.generation,
+            born_at_ms=record.identity.born_at_ns // 1_000_000,
+            first_offset=chunk.first_offset,
+            size_bytes=chunk.size_bytes,
+            skipped_before_bytes=chunk.skipped_before_bytes,
+            first_event_number=chunk.first_event_number,
+            event_count=chunk.event_count,
+            source=record.source,
+            placement=record.placement,
+            tags=source.tags if source else (),
+            fields=source.fields if source else {},
+            time_zone=self.agent.time_zone,
+            framing=chunk.framing,
+            observed_at_ms=self._clock.now_ms(),
+        )
+        key = record.generation.encode()
+        headers = ((ORIGIN_HEADER, encode(origin)),)
+        return Outgoing(self._raw, partition_of(key), key, chunk.value, headers)
+
+    def ledger(self, record: AgentLedger) -> Outgoing:
+        """Return the ledger record of a generation."""
+        generation = record.generation.encode()
+        return Outgoing(
+            self._ledger,
+            partition_of(generation),
+            b"agent|" + generation,
+            encode(record),
+        )
+
+    def dead_letter(
+        self, record: AgentLedger, refused: Outgoing, *, detail: str
+    ) -> Outgoing:
+        """Return the dead letter for a chunk that its topic does not take."""
+        origin = decode(dict(refused.headers)[ORIGIN_HEADER], as_type=Origin)
+        original = refused.value[:EVENT_BYTES_MAX]
+        place = f"agent|{origin.generation}|{origin.first_offset}".encode()
+        letter = DeadLetter(
+            dead_id=hashlib.blake2b(place + original, digest_size=16).hexdigest(),
+            stage="agent",
+            reason="record_too_large",
+            detail=detail[:2_000],
+            original=original,
+            truncated_size_bytes=(
+                len(refused.value) if len(refused.value) > len(original) else 0
+            ),
+            died_at_ms=self._clock.now_ms(),
+            topic=refused.topic,
+            partition=refused.partition,
+            offset=-1,
+            generation=origin.generation,
+            first_offset=origin.first_offset,
+            event_count=origin.event_count,
+            host_name=origin.host_name,
+            path=record.path,
+            dataset=record.placement.dataset,
+        )
+        return Outgoing(
+            self._dead,
+            refused.partition,
+            refused.key,
+            encode(letter),
+            is_dead_letter=True,
+        )

@@ -1,0 +1,65 @@
+"""What the agent knows when it starts: from the checkpoint, else from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from tailrace.wire import AgentLedger
+from tailrace_agent.checkpoint import Condition, Loaded
+
+REVISION_GAP = 16
+"""Reports that were sent and not yet in the checkpoint: later ones must be newer."""
+CLOSED_KEPT_MS = 7 * 86_400_000
+"""How long a file that left its glob is still known, should it come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is known of earlier lives."""
+
+    records: tuple[AgentLedger, ...]
+    is_rebuilt: bool
+    """An earlier life is certain, and nothing of it could be found."""
+    came_from: str
+
+
+def restore(
+    loaded: Loaded,
+    *,
+    had_life: bool,
+    now_ms: int,
+    read_ledger: Callable[[], Mapping[str, AgentLedger]],
+) -> Restored:
+    """Return what is known; `read_ledger` is asked only where the checkpoint fails.
+
+    - A whole checkpoint is the truth, and no server is needed.
+    - A damaged one, or one that is gone: the ledger holds a record of every generation
+      of which anything was sent, so a file that it does not tell of was never begun.
+      Where the previous copy knows more of one, that is taken.
+    - Neither, in a folder where an agent has lived: the identity is rebuilt.
+    - Neither, in a new folder: this is the first start on this host.
+    """
+    if loaded.condition is Condition.INTACT:
+        records = _usable(loaded.records, now_ms=now_ms)
+        return Restored(records, is_rebuilt=False, came_from="checkpoint")
+    ledger = read_ledger()
+    merged = dict(ledger)
+    for record in loaded.records:
+        other = merged.get(record.generation)
+        if other is None or record.next_offset > other.next_offset:
+            merged[record.generation] = record
+    is_rebuilt = had_life and not merged
+    came_from = "ledger" if ledger else "previous copy" if merged else "nothing"
+    records = _usable(merged.values(), now_ms=now_ms)
+    return Restored(records, is_rebuilt=is_rebuilt, came_from=came_from)
+
+
+def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:
+    return tuple(
+        msgspec.structs.replace(record, revision=record.revision + REVISION_GAP)
+        for record in records
+        if not (record.is_closed and now_ms - record.updated_at_ms > CLOSED_KEPT_MS)
+    )

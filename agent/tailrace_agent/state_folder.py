@@ -1,0 +1,105 @@
+"""The agent's folder of state: private, held by one agent at a time, with its name."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailrace.errors import CommandFailed, DataDirInUse
+
+LOCK_NAME = "lock"
+AGENT_ID_NAME = "agent-id"
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The folder, locked for as long as its descriptor is open."""
+
+    path: Path
+    agent_id: str
+    had_life: bool
+    """Whether an agent lived here before."""
+    lock_descriptor: int
+
+    def release(self) -> None:
+        """Let another agent have the folder."""
+        os.close(self.lock_descriptor)
+
+
+def take_folder(path: Path) -> StateFolder:
+    """Make the folder if it is not there, and lock it.
+
+    The lock is the kernel's, on an open descriptor: a crash leaves none behind.
+
+    Raises:
+        DataDirInUse: another agent holds it.
+        CommandFailed: it cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(path / LOCK_NAME, flags, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise DataDirInUse(path, holder=f"the agent with pid {holder}") from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        agent_id, had_life = _agent_id(path / AGENT_ID_NAME)
+    except OSError as error:
+        os.close(descriptor)
+        raise _unusable(path, error) from error
+    return StateFolder(path, agent_id, had_life, descriptor)
+
+
+def _agent_id(path: Path) -> tuple[str, bool]:
+    with contextlib.suppress(OSError, ValueError):
+        return str(uuid.UUID(path.read_text("ascii").strip())), True
+    agent_id = str(uuid.uuid4())
+    write_whole(path, f"{agent_id}\n".encode(), is_durable=True)
+    return agent_id, False
+
+
+def write_whole(path: Path, content: bytes, *, is_durable: bool) -> None:
+    """Replace a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        OSError: the disk does not take it; the old content is intact.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if is_durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if is_durable:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _unusable(path: Path, error: OSError) -> CommandFailed:
+    return CommandFailed(
+        f"The agent's folder {path} cannot be used: {error.strerror}.",
+        remedy="give this user the right to write there, or name another data folder",
+    )

@@ -1,0 +1,94 @@
+"""What the agent tells of itself on this machine: a small file, replaced as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.state_folder import write_whole
+from tailrace_agent.table import FileTable
+from tailrace_agent.tracked import Stage
+
+FILE_NAME = "status.json"
+FILES_MAX = 10_000
+"""The most files that are listed one by one; the totals count all."""
+
+
+class FileStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One file, as `tailrace status` shows it."""
+
+    path: str
+    source: str
+    generation: str
+    dataset: str
+    size_bytes: int
+    acknowledged_offset: int
+    lag_bytes: int
+    events: int
+    lost_bytes: dict[str, int]
+    state: str
+    """`followed`, `leaving`, or why it cannot be read."""
+
+
+class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent as a whole, and each file."""
+
+    agent_id: str
+    host_id: str
+    pid: int
+    files_count: int
+    lag_bytes: int
+    in_flight_bytes: int
+    shipped_events: int
+    kafka: str
+    """`connected`, or why nothing can be sent now."""
+    checkpoint: str
+    """`written`, or why it cannot be."""
+    hints: str
+    """`on`, `off`, or why the kernel tells of no changes."""
+    files: tuple[FileStatus, ...]
+
+
+class StatusFile:
+    """Writes the status when it has changed, and never fails the agent."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        self._written = b""
+
+    def write(self, status: AgentStatus) -> None:
+        """Replace the file, if there is news."""
+        content = msgspec.json.encode(status)
+        if content == self._written:
+            return
+        with contextlib.suppress(OSError):
+            write_whole(self._path, content, is_durable=False)
+            self._written = content
+
+
+def file_statuses(table: FileTable, *, delivery: Delivery) -> tuple[FileStatus, ...]:
+    """Return the state of each file that is followed."""
+    statuses: list[FileStatus] = []
+    for tracked in list(table.files.values())[:FILES_MAX]:
+        is_known = delivery.knows(tracked.generation)
+        record = delivery.record_of(tracked.generation) if is_known else None
+        offset = record.next_offset if record else tracked.position.offset
+        state = "leaving" if tracked.stage is Stage.LEAVING else "followed"
+        statuses.append(
+            FileStatus(
+                path=tracked.shown_path,
+                source=tracked.source.name,
+                generation=tracked.generation,
+                dataset=record.placement.dataset if record else "",
+                size_bytes=tracked.size_bytes,
+                acknowledged_offset=offset,
+                lag_bytes=max(0, tracked.size_bytes - offset),
+                events=record.next_event_number if record else 0,
+                lost_bytes=record.lost_bytes if record else {},
+                state=tracked.trouble or state,
+            )
+        )
+    return tuple(statuses)

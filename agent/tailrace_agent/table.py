@@ -1,0 +1,439 @@
+"""Which files are followed: names come and go, a file stays the same file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tailrace.clock import Clock
+from tailrace.identity import generation_of
+from tailrace.log import FilteringBoundLogger
+from tailrace.text import path_text
+from tailrace.wire import AgentLedger
+from tailrace_agent.chunking import TAIL_BYTES, Position, tail_of
+from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.discovery import Found
+from tailrace_agent.facts import filesystem_id
+from tailrace_agent.known import KnownGenerations, identity_of, position_of
+from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
+from tailrace_agent.tracked import Stage, TrackedFile
+
+RETRY_MS_MIN = 1_000
+RETRY_MS_MAX = 60_000
+
+Key = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A path that cannot be opened: when to try again, and how long after that."""
+
+    retry_at_ms: int
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is to be believed of files that no record tells of."""
+
+    sources_seen: frozenset[str]
+    """Sources whose files of the first sweep are not new to this agent."""
+    is_rebuilt: bool
+    """Checkpoint and ledger are both gone: what is there now may have been sent."""
+
+
+@dataclass(slots=True)
+class FileTable:
+    """All files that are followed, by what they are on this machine now."""
+
+    settings: AgentSettings
+    host_id: str
+    known: KnownGenerations
+    beginning: Beginning
+    delivery: Delivery
+    clock: Clock
+    log: FilteringBoundLogger
+    files: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
+    due: dict[Key, int] = field(default_factory=dict[Key, int])
+    """When each file with something to do has its next turn, by the monotonic clock."""
+    _troubles: dict[str, _Trouble] = field(default_factory=dict[str, _Trouble])
+    _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
+    _is_first_sweep: bool = True
+
+    def take_in(self, found: Sequence[Found]) -> None:
+        """Bring the table up to date with a whole sweep."""
+        at = {one.path: (one.status.st_dev, one.status.st_ino) for one in found}
+        seen: set[Key] = set()
+        for one in found:
+            key = at[one.path]
+            tracked = self.files.get(key)
+            if key in seen or (
+                tracked and one.path != tracked.path and at.get(tracked.path) == key
+            ):
+                continue  # A hard link, or a symbolic link to a file that matches too.
+            seen.add(key)
+            self.look_at(one)
+        for key, tracked in list(self.files.items()):
+            if key not in seen and tracked.stage is Stage.FOLLOWED:
+                self._leave(tracked)
+        if self._is_first_sweep:
+            self._is_first_sweep = False
+            self._find_the_renamed()
+
+    def look_at(self, found: Found) -> None:
+        """Bring the table up to date with one name."""
+        status = found.status
+        key = (status.st_dev, status.st_ino)
+        tracked = self.files.get(key)
+        if tracked is None:
+            self._admit(found, key=key)
+            return
+        if tracked.stage is Stage.LEAVING:
+            tracked.stage = Stage.FOLLOWED  # Its name came back.
+        if tracked.path != found.path:
+            self.log.info(
+                "file_renamed",
+                old_path=tracked.shown_path,
+                path=path_text(found.path),
+            )
+            tracked.path = found.path
+        seen = (status.st_size, status.st_mtime_ns)
+        if seen == tracked.seen:
+            return
+        tracked.seen = seen
+        tracked.note_size(status.st_size, now_ms=self.clock.monotonic_ms())
+        self.due.setdefault(key, 0)
+
+    def open(self, tracked: TrackedFile) -> OpenFile | None:
+        """Return the file opened, or None when another one stands at its path.
+
+        Raises:
+            OSError: it cannot be opened now.
+        """
+        if tracked.file is not None:
+            return tracked.file
+        try:
+            file = open_file(tracked.path)
+        except FileNotFoundError:
+            file = None
+        if file is not None and file.facts == tracked.facts:
+            tracked.file = file
+            self._bound_descriptors()
+            return file
+        if file is not None:
+            file.close()
+        tracked.file = self._open_in_folder(tracked)
+        return tracked.file
+
+    def finish(self, tracked: TrackedFile) -> bool:
+        """Let go of a file that was read to its end; return whether that was possible.
+
+        Its disk space returns with the descriptor, if it was deleted.
+        """
+        file = tracked.file
+        is_gone = file is None or file.status().st_nlink == 0
+        if self.delivery.knows(tracked.generation):
+            if not self.delivery.is_settled(tracked.generation):
+                return False
+            lost_bytes = tracked.unread_bytes if tracked.file is None else 0
+            reason = "deleted"
+            self.delivery.amend(
+                tracked.generation, lost=(reason, lost_bytes), is_closed=True
+            )
+            if lost_bytes:
+                self.log.warning(
+                    "file_deleted_unread",
+                    path=tracked.shown_path,
+                    lost_bytes=lost_bytes,
+                )
+            record = self.delivery.record_of(tracked.generation)
+            self.delivery.retire(tracked.generation, is_forgotten=is_gone)
+            if not is_gone:
+                self.known.add(record)
+        if is_gone:
+            self.known.drop(tracked.identity)
+        self.log.info(
+            "file_closed", path=tracked.shown_path, generation=tracked.generation
+        )
+        tracked.close()
+        self.files.pop(tracked.key, None)
+        self.due.pop(tracked.key, None)
+        return True
+
+    def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
+        """Say once that a followed file cannot be read; return when to try again."""
+        tracked.close()
+        trouble = str(error.strerror or error)
+        if tracked.trouble != trouble:
+            tracked.trouble = trouble
+            tracked.retry_ms = RETRY_MS_MIN
+            self._say_unreadable(tracked.path, error)
+        else:
+            tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
+        return self.clock.monotonic_ms() + tracked.retry_ms
+
+    def _admit(self, found: Found, *, key: Key) -> None:
+        status, now_ms = found.status, self.clock.monotonic_ms()
+        if not stat.S_ISREG(status.st_mode):
+            if self._passed_over.get(key) is None:
+                self._passed_over[key] = status.st_mtime_ns
+                self.log.info("not_a_regular_file", path=path_text(found.path))
+            return
+        if self._passed_over.get(key) == status.st_mtime_ns:
+            return  # Too old, and not written since.
+        trouble = self._troubles.get(found.path)
+        if trouble is not None and now_ms < trouble.retry_at_ms:
+            return
+        try:
+            file = open_file(found.path)
+        except FileNotFoundError:
+            return
+        except NotARegularFile:
+            return
+        except OSError as error:
+            self._note_unopened(found.path, error, now_ms=now_ms)
+            return
+        self._troubles.pop(found.path, None)
+        try:
+            self._follow(found, file)
+        except OSError as error:
+            file.close()
+            self._note_unopened(found.path, error, now_ms=now_ms)
+
+    def _follow(self, found: Found, file: OpenFile) -> None:
+        """Start to follow a file that stands at a name."""
+        facts = file.facts
+        if facts.key in self.files:
+            file.close()  # It was renamed between the look and the opening.
+            return
+        filesystem = filesystem_id(file.descriptor, device=facts.device)
+        record = self.known.match(facts, filesystem_id=filesystem, source=file)
+        if record is None and self._is_too_old(found):
+            self._passed_over[facts.key] = found.status.st_mtime_ns
+            file.close()
+            return
+        tracked = (
+            self._known(found, file, record)
+            if record is not None
+            else self._new(found, file, filesystem)
+        )
+        now_ms = self.clock.monotonic_ms()
+        size_bytes = found.status.st_size
+        tracked.seen = (size_bytes, found.status.st_mtime_ns)
+        tracked.size_bytes = size_bytes
+        tracked.grew_at_ms = tracked.unread_since_ms = now_ms
+        self.files[facts.key] = tracked
+        self.due[facts.key] = 0
+        self._bound_descriptors()
+
+    def _known(self, found: Found, file: OpenFile, record: AgentLedger) -> TrackedFile:
+        tracked = self._resumed(record, file, path=found.path, source=found.source)
+        self.log.info(
+            "file_resumed",
+            path=path_text(found.path),
+            generation=record.generation,
+            offset=record.next_offset,
+        )
+        return tracked
+
+    def _resumed(
+        self,
+        record: AgentLedger,
+        file: OpenFile,
+        *,
+        path: str,
+        source: SourceSettings,
+    ) -> TrackedFile:
+        if not self.delivery.knows(record.generation):
+            self.delivery.adopt(record, is_declared=True)
+        self.delivery.amend(record.generation, is_closed=False)
+        return TrackedFile(
+            generation=record.generation,
+            identity=record.identity,
+            facts=file.facts,
+            path=path,
+            source=source,
+            first_seen_at_ms=record.placement.anchor_ms,
+            file=file,
+            position=position_of(record),
+            cuts=record.cuts,
+            whole_size_bytes=record.seen_size_bytes,
+            identity_rebuilt=record.identity_rebuilt,
+        )
+
+    def _new(self, found: Found, file: OpenFile, filesystem: str) -> TrackedFile:
+        first_seen_at_ms = self.clock.now_ms()
+        identity = identity_of(
+            file.facts,
+            host_id=self.host_id,
+            filesystem_id=filesystem,
+            first_seen_at_ms=first_seen_at_ms,
+        )
+        tracked = TrackedFile(
+            generation=generation_of(identity),
+            identity=identity,
+            facts=file.facts,
+            path=found.path,
+            source=found.source,
+            first_seen_at_ms=first_seen_at_ms,
+            file=file,
+            identity_rebuilt=self._is_first_sweep and self.beginning.is_rebuilt,
+        )
+        is_new_source = found.source.name not in self.beginning.sources_seen
+        if self._is_first_sweep and is_new_source and found.source.start_at == "end":
+            tracked.position = _end_of(file)
+        self.log.info(
+            "file_found",
+            path=path_text(found.path),
+            source=found.source.name,
+            size_bytes=found.status.st_size,
+            offset=tracked.position.offset,
+        )
+        return tracked
+
+    def _leave(self, tracked: TrackedFile) -> None:
+        """Its name is gone: read on by the descriptor, or find its new name."""
+        tracked.stage = Stage.LEAVING
+        now_ms = self.clock.monotonic_ms()
+        tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
+        if tracked.file is None:
+            tracked.file = self._open_in_folder(tracked)
+        self.due[tracked.key] = 0
+
+    def _open_in_folder(self, tracked: TrackedFile) -> OpenFile | None:
+        folder = tracked.path.rpartition("/")[0] or "/"
+        found = find_by_inode(folder, inode=tracked.facts.inode)
+        if found is None:
+            return None
+        try:
+            file = open_file(found)
+        except OSError:
+            return None
+        if file.facts != tracked.facts:
+            file.close()
+            return None
+        return file
+
+    def _find_the_renamed(self) -> None:
+        """Look for files of an earlier life whose name no glob means any more.
+
+        A file that was renamed while the agent was down is read to its end. One that is
+        nowhere had bytes that will never be read: they are declared as lost.
+        """
+        sources = {source.name: source for source in self.settings.sources}
+        followed = {tracked.generation for tracked in self.files.values()}
+        for record in self.known.records():
+            source = sources.get(record.source)
+            if record.generation in followed or record.is_closed or source is None:
+                continue
+            folder, _, name = record.path.rpartition("/")
+            path = find_by_inode(folder or "/", inode=record.identity.inode)
+            if path is not None and path.rpartition("/")[2] == name:
+                continue  # It is where it was: the user's globs leave it out now.
+            if path is None or not self._drain(record, path, source=source):
+                self._declare_lost(record)
+
+    def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
+        try:
+            file = open_file(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self._say_unreadable(path, error)
+            return True
+        filesystem = filesystem_id(file.descriptor, device=file.facts.device)
+        match = self.known.match(file.facts, filesystem_id=filesystem, source=file)
+        if match is None or match.generation != record.generation:
+            file.close()
+            return False
+        tracked = self._resumed(record, file, path=path, source=source)
+        tracked.size_bytes = file.status().st_size
+        tracked.stage = Stage.LEAVING
+        tracked.grew_at_ms = tracked.unread_since_ms = self.clock.monotonic_ms()
+        self.files[tracked.key] = tracked
+        self.due[tracked.key] = 0
+        self.log.info(
+            "renamed_file_found",
+            old_path=record.path,
+            path=path_text(path),
+            offset=record.next_offset,
+        )
+        return True
+
+    def _declare_lost(self, record: AgentLedger) -> None:
+        lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
+        self.delivery.adopt(record, is_declared=True)
+        self.delivery.amend(
+            record.generation, lost=("deleted", lost_bytes), is_closed=True
+        )
+        self.delivery.retire(record.generation, is_forgotten=True)
+        self.known.drop(record.identity)
+        if lost_bytes:
+            self.log.warning(
+                "file_deleted_unread", path=record.path, lost_bytes=lost_bytes
+            )
+
+    def _is_too_old(self, found: Found) -> bool:
+        limit_ms = found.source.ignore_older_ms
+        if limit_ms is None:
+            return False
+        return self.clock.now_ms() - found.status.st_mtime_ns // 1_000_000 > limit_ms
+
+    def _bound_descriptors(self) -> None:
+        """Close those idle longest; never one whose name is gone."""
+        opened = [
+            tracked for tracked in self.files.values() if tracked.file is not None
+        ]
+        excess = len(opened) - self.settings.descriptors_max
+        if excess <= 0:
+            return
+        opened.sort(key=lambda t: (t.unread_bytes > 0, t.grew_at_ms))
+        for tracked in [t for t in opened if t.stage is Stage.FOLLOWED][:excess]:
+            tracked.close()
+
+    def _note_unopened(self, path: str, error: OSError, *, now_ms: int) -> None:
+        trouble = self._troubles.get(path)
+        if trouble is None:
+            self._say_unreadable(path, error)
+        wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
+        self._troubles[path] = _Trouble(now_ms + wait_ms, wait_ms)
+
+    def _say_unreadable(self, path: str, error: OSError) -> None:
+        self.log.error(
+            "file_unreadable",
+            path=path_text(path),
+            why=error.strerror or str(error),
+            remedy="give this user the right to read it; it is tried again, from where"
+            " reading stands",
+        )
+
+
+def find_by_inode(folder: str, *, inode: int) -> str | None:
+    """Return the path of an inode in a folder, or None when it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return next((e.path for e in entries if e.inode() == inode), None)
+    except OSError:
+        return None
+
+
+def _end_of(file: OpenFile) -> Position:
+    """Return the position behind the last whole line, to begin there."""
+    size = file.status().st_size
+    step = 65_536
+    end = size
+    while end > 0:
+        start = max(0, end - step)
+        piece = memoryview(bytearray(end - start))
+        read = file.read_into((piece,), offset=start)
+        newline = bytes(piece[:read]).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    tail = memoryview(bytearray(min(TAIL_BYTES, end)))
+    read = file.read_into((tail,), offset=end - len(tail))
+    return Position(end, 0, tail_of(tail[:read]))

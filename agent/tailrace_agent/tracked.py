@@ -1,0 +1,105 @@
+"""One file that is followed: where reading stands, and when it was last seen to grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tailrace.text import path_text
+from tailrace.wire import Cut, FileIdentity
+from tailrace_agent.chunking import START, LongEvent, Position
+from tailrace_agent.config import SourceSettings
+from tailrace_agent.facts import FileFacts
+from tailrace_agent.open_file import OpenFile
+
+
+class Stage(Enum):
+    """What is to be done with a file."""
+
+    FOLLOWED = "its name is there"
+    LEAVING = "its name went elsewhere or is gone: read to the end, then let go"
+
+
+@dataclass(slots=True)
+class TrackedFile:
+    """What changes while a file is followed; its safe position is in `Delivery`."""
+
+    generation: str
+    identity: FileIdentity
+    facts: FileFacts
+    path: str
+    source: SourceSettings
+    first_seen_at_ms: int
+    file: OpenFile | None
+    position: Position = START
+    """Where the next chunk begins; everything before it was given to `Delivery`."""
+    cuts: tuple[Cut, ...] = ()
+    long_event: LongEvent | None = None
+    stage: Stage = Stage.FOLLOWED
+    size_bytes: int = 0
+    """As last seen; what stands from the position to there is unread."""
+    seen: tuple[int, int] = (-1, -1)
+    """Size and mtime as last seen; the file is looked at when they differ."""
+    grew_at_ms: int = 0
+    unread_since_ms: int = 0
+    trouble: str = ""
+    """Why it cannot be read now."""
+    retry_ms: int = 0
+    identity_rebuilt: bool = False
+    whole_size_bytes: int = 0
+    """The size at the last look that found the content before the position unchanged."""
+    shrunk_bytes: int = 0
+    """How much of what was seen vanished since then."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Name the file among those that exist at this moment."""
+        return self.facts.key
+
+    @property
+    def shown_path(self) -> str:
+        """Return the path as text that any encoder takes."""
+        return path_text(self.path)
+
+    @property
+    def unread_bytes(self) -> int:
+        """Return how much was seen and not read."""
+        return max(0, self.size_bytes - self.position.offset)
+
+    def note_size(self, size_bytes: int, *, now_ms: int) -> None:
+        """Take in how large the file is now."""
+        if size_bytes != self.size_bytes:
+            if not self.unread_bytes:
+                self.unread_since_ms = now_ms
+            self.shrunk_bytes += max(0, self.size_bytes - size_bytes)
+            self.grew_at_ms = now_ms
+            self.size_bytes = size_bytes
+
+    def note_whole(self) -> int:
+        """Note that the content is what it was; return the bytes that were cut off."""
+        lost_bytes, self.shrunk_bytes = self.shrunk_bytes, 0
+        self.whole_size_bytes = max(self.whole_size_bytes, self.size_bytes)
+        return lost_bytes
+
+    def begin_next_life(
+        self, identity: FileIdentity, *, generation: str, at_ms: int, now_ms: int
+    ) -> int:
+        """Start at the head, as a new generation; return the bytes never read."""
+        seen_bytes = max(self.whole_size_bytes, self.size_bytes + self.shrunk_bytes)
+        if not self.shrunk_bytes:
+            # It grew past the position again: of that size, nothing is of the old life.
+            seen_bytes = self.whole_size_bytes
+        lost_bytes = max(0, seen_bytes - self.position.offset)
+        self.identity, self.generation = identity, generation
+        self.position, self.cuts, self.long_event = START, (), None
+        self.first_seen_at_ms = at_ms
+        self.identity_rebuilt = False
+        self.whole_size_bytes = self.shrunk_bytes = 0
+        self.grew_at_ms = self.unread_since_ms = now_ms
+        return lost_bytes
+
+    def close(self) -> None:
+        """Give the descriptor back; reading goes on after opening it again."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None

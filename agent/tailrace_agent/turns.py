@@ -1,0 +1,266 @@
+"""One file's turn: read at most one chunk and give it to the delivery, or say when next."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace.identity import generation_of
+from tailrace.kill_points import reach
+from tailrace.log import FilteringBoundLogger
+from tailrace.wire import AgentLedger
+from tailrace_agent.chunking import (
+    HOLE_BYTES_MIN,
+    Chunk,
+    Chunker,
+    Limits,
+    LongEvent,
+    Reading,
+)
+from tailrace_agent.config import AgentSettings
+from tailrace_agent.delivery import CheckpointUnwritable, Delivery
+from tailrace_agent.known import HEAD_BYTES, head_of
+from tailrace_agent.open_file import OpenFile
+from tailrace_agent.placement import placement_of
+from tailrace_agent.records import Agent
+from tailrace_agent.tracked import Stage, TrackedFile
+
+SAMPLE_BYTES = 65_536
+"""What a parser is chosen by; it is also the most that is read twice."""
+LIVELY_MS = 5_000
+"""A file that grew this recently is looked at each `linger_ms_max`, which costs an fstat:
+a hint from the kernel for each write of a busy file would cost far more."""
+ACK_WAIT_MS = 20
+UNWRITABLE_WAIT_MS = 1_000
+NOW = 0
+"""There may be more to read at once."""
+
+
+class Turns:
+    """Takes each file's turn; the loop decides whose, and whether there is room."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        *,
+        agent: Agent,
+        delivery: Delivery,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._delivery = delivery
+        self._clock = clock
+        self._log = log
+        self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
+        self._ended: list[str] = []
+
+    def take(self, tracked: TrackedFile, file: OpenFile) -> int | None:
+        """Take one turn; return the monotonic time of the next one, or None.
+
+        None means that there is nothing to do before the file changes, or, for a file
+        that is leaving, that it was read to its end and its grace is over.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        now_ms = self._clock.monotonic_ms()
+        tracked.note_size(file.status().st_size, now_ms=now_ms)
+        idle_ms = now_ms - tracked.grew_at_ms
+        is_over = (
+            tracked.stage is Stage.LEAVING
+            and idle_ms >= self._settings.rotated_grace_ms
+        )
+        is_flushing = is_over or idle_ms >= self._settings.flush_after_ms
+        if 0 < tracked.unread_bytes < self._settings.chunk_bytes and not is_flushing:
+            due_ms = tracked.unread_since_ms + self._settings.linger_ms_max
+            if now_ms < due_ms:
+                return due_ms
+        if not self._delivery.knows(tracked.generation):
+            if not self._introduce(tracked, file, is_flushing=is_flushing):
+                return self._next_look(tracked, now_ms, is_partial=True)
+            return now_ms + ACK_WAIT_MS
+        if not self._delivery.is_declared(tracked.generation):
+            return now_ms + ACK_WAIT_MS
+        result = self._read(tracked, file, is_flushing=is_flushing)
+        if isinstance(result, Chunk):
+            self._note_whole(tracked)
+            return self._ship(tracked, result, now_ms=now_ms)
+        if isinstance(result, LongEvent):
+            tracked.long_event = result
+            return NOW
+        if result is Reading.MORE:
+            return NOW
+        if result is Reading.REWRITTEN:
+            self._rewritten(tracked)
+            return NOW
+        self._note_whole(tracked)
+        return self._next_look(tracked, now_ms, is_partial=result is Reading.PARTIAL)
+
+    def _next_look(
+        self, tracked: TrackedFile, now_ms: int, *, is_partial: bool
+    ) -> int | None:
+        """Say when a file that has nothing to read now is worth a look."""
+        settings = self._settings
+        idle_ms = now_ms - tracked.grew_at_ms
+        looks: list[int] = []
+        if is_partial and tracked.unread_bytes and idle_ms < settings.flush_after_ms:
+            looks.append(tracked.grew_at_ms + settings.flush_after_ms)
+        if tracked.stage is Stage.LEAVING and idle_ms < settings.rotated_grace_ms:
+            looks.append(tracked.grew_at_ms + settings.rotated_grace_ms)
+        if idle_ms < LIVELY_MS:
+            looks.append(now_ms + max(settings.linger_ms_max, ACK_WAIT_MS))
+        return min(looks) if looks else None
+
+    def _read(
+        self, tracked: TrackedFile, file: OpenFile, *, is_flushing: bool
+    ) -> Chunk | LongEvent | Reading:
+        if tracked.long_event is not None:
+            return self._chunker.pass_event(
+                file,
+                tracked.long_event,
+                position=tracked.position,
+                cuts=tracked.cuts,
+                is_flushing=is_flushing,
+            )
+        return self._chunker.next_chunk(
+            file,
+            position=tracked.position,
+            cuts=tracked.cuts,
+            hole_bytes_min=1 if tracked.identity.truncation_count else HOLE_BYTES_MIN,
+            is_flushing=is_flushing,
+        )
+
+    def _ship(self, tracked: TrackedFile, chunk: Chunk, *, now_ms: int) -> int:
+        if tracked.stage is Stage.LEAVING:
+            reach("A7")
+        try:
+            self._delivery.ship(tracked.generation, chunk)
+        except CheckpointUnwritable as error:
+            # An event that no re-read could repeat is not made: the line waits.
+            self._log.error("line_held_back", path=tracked.shown_path, why=str(error))
+            return now_ms + UNWRITABLE_WAIT_MS
+        tracked.long_event = None
+        tracked.position = chunk.after
+        tracked.unread_since_ms = now_ms
+        offset = chunk.after.offset
+        cuts = tracked.cuts if chunk.cut is None else (*tracked.cuts, chunk.cut)
+        if cuts:
+            kept = {cut: None for cut in cuts if cut.next_offset >= offset}
+            tracked.cuts = tuple(kept)
+        return NOW
+
+    def _introduce(
+        self, tracked: TrackedFile, file: OpenFile, *, is_flushing: bool
+    ) -> bool:
+        """Fix the placement by the first bytes, and send the ledger record.
+
+        Returns false while there is no whole line to choose by.
+        """
+        offset = tracked.position.offset or file.data_offset()
+        buffer = memoryview(bytearray(SAMPLE_BYTES))
+        size = file.read_into((buffer,), offset=offset)
+        sample = bytes(buffer[:size]).lstrip(b"\0")
+        is_whole = b"\n" in sample or len(sample) == SAMPLE_BYTES or is_flushing
+        if not sample or not is_whole:
+            return False
+        head_size, head_hash = head_of(file)
+        placement = placement_of(
+            sample,
+            path=tracked.shown_path,
+            source=tracked.source,
+            host_time_zone=self._agent.time_zone,
+            first_seen_at_ms=tracked.first_seen_at_ms,
+        )
+        record = AgentLedger(
+            generation=tracked.generation,
+            revision=0,
+            agent_id=self._agent.agent_id,
+            host_id=self._agent.host_id,
+            host_name=self._agent.host_name,
+            path=tracked.shown_path,
+            source=tracked.source.name,
+            identity=tracked.identity,
+            placement=placement,
+            head_size_bytes=head_size,
+            head_hash=head_hash,
+            tail_size_bytes=tracked.position.tail.size_bytes,
+            tail_hash=tracked.position.tail.hash,
+            next_offset=tracked.position.offset,
+            next_event_number=tracked.position.event_number,
+            seen_size_bytes=tracked.size_bytes,
+            identity_rebuilt=tracked.identity_rebuilt,
+            updated_at_ms=self._clock.now_ms(),
+        )
+        self._delivery.adopt(record, is_declared=False)
+        self._delivery.declare(tracked.generation)
+        self._log.info(
+            "generation_started",
+            path=tracked.shown_path,
+            generation=tracked.generation,
+            dataset=placement.dataset,
+            offset=tracked.position.offset,
+            identity_rebuilt=tracked.identity_rebuilt,
+        )
+        return True
+
+    def report(self, tracked: TrackedFile) -> None:
+        """Let the ledger follow along, if there is news.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if not self._delivery.knows(tracked.generation):
+            return
+        record = self._delivery.record_of(tracked.generation)
+        self._delivery.amend(
+            tracked.generation,
+            path=tracked.shown_path,
+            seen_size_bytes=tracked.whole_size_bytes,
+        )
+        is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
+        if is_short and tracked.file is not None:
+            self._delivery.amend(tracked.generation, head=head_of(tracked.file))
+        if self._delivery.needs_report(tracked.generation):
+            self._delivery.report(tracked.generation)
+
+    def _rewritten(self, tracked: TrackedFile) -> None:
+        """End the generation, and begin the file's next life at its head."""
+        old, read_to_offset = tracked.generation, tracked.position.offset
+        identity = tracked.identity
+        renewed = msgspec.structs.replace(
+            identity, truncation_count=identity.truncation_count + 1
+        )
+        lost_bytes = tracked.begin_next_life(
+            renewed,
+            generation=generation_of(renewed),
+            at_ms=self._clock.now_ms(),
+            now_ms=self._clock.monotonic_ms(),
+        )
+        self._delivery.amend(old, lost=("truncated", lost_bytes), is_closed=True)
+        self._ended.append(old)
+        self._log.warning(
+            "file_truncated",
+            path=tracked.shown_path,
+            generation=old,
+            read_to_offset=read_to_offset,
+            lost_bytes=lost_bytes,
+        )
+
+    def _note_whole(self, tracked: TrackedFile) -> None:
+        lost_bytes = tracked.note_whole()
+        if lost_bytes and self._delivery.knows(tracked.generation):
+            # Cut off behind the position: what stands before it was read, and stands.
+            self._delivery.amend(tracked.generation, lost=("truncated", lost_bytes))
+            self._log.warning(
+                "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
+            )
+
+    def retire_ended(self) -> None:
+        """Let go of generations that a truncation ended, once nothing is on its way."""
+        for generation in list(self._ended):
+            if self._delivery.is_settled(generation):
+                self._delivery.retire(generation, is_forgotten=True)
+                if not self._delivery.knows(generation):
+                    self._ended.remove(generation)

@@ -1,0 +1,186 @@
+"""The typed face of kafka-python's producer: durable or failed, never in between.
+
+Every record is acknowledged by all in-sync replicas or its callback is told why not. The
+library has no types; its objects stay in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, cast
+
+from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.kafka_options import kafka_options
+from tailrace.settings import Connections
+from tailrace.topics import KIBIBYTE, RAW
+
+BATCH_BYTES = 256 * KIBIBYTE
+"""Small records of one partition share a batch; a larger record is its own batch."""
+LINGER_MS = 5
+BOOTSTRAP_MS_MAX = 5_000
+METADATA_MS_MAX = 5_000
+REQUEST_MS_MAX = 30_000
+DELIVERY_MS_MAX = 120_000
+
+
+class FailureKind(Enum):
+    """What a failed send means for what comes after it."""
+
+    TOO_LARGE = "the record is larger than the topic takes; no retry can help"
+    PRODUCER = "this producer's order is broken; a new one has to send again"
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailure:
+    """Why a record was not acknowledged."""
+
+    kind: FailureKind
+    detail: str
+
+
+OnDone = Callable[[SendFailure | None], None]
+"""Called once a record, in the producer's thread: put it on a queue and return."""
+
+
+class Producer:
+    """An idempotent producer: acks=all, lz4, order kept within a partition.
+
+    After a failure of kind `PRODUCER` it is to be closed and replaced: what follows in
+    the same partition may have been stored although the failed record was not.
+    """
+
+    def __init__(self, client: object, *, brokers: str) -> None:
+        self._client = cast("Any", client)
+        self._brokers = brokers
+
+    @classmethod
+    def connect(
+        cls,
+        connections: Connections,
+        *,
+        client_id: str,
+        request_bytes_max: int = RAW.message_bytes_max,
+    ) -> Producer:
+        """Return a producer whose brokers have answered.
+
+        Raises:
+            ServiceUnavailable: no broker answered within `BOOTSTRAP_MS_MAX`.
+        """
+        from kafka import KafkaProducer
+        from kafka.errors import KafkaError
+
+        try:
+            client = cast("Any", KafkaProducer)(
+                **kafka_options(connections, client_id=client_id),
+                acks="all",
+                enable_idempotence=True,
+                compression_type="lz4",
+                batch_size=BATCH_BYTES,
+                linger_ms=LINGER_MS,
+                # It counts bytes before compression.
+                max_request_size=request_bytes_max,
+                max_in_flight_requests_per_connection=5,
+                max_block_ms=METADATA_MS_MAX,
+                request_timeout_ms=REQUEST_MS_MAX,
+                delivery_timeout_ms=DELIVERY_MS_MAX,
+                bootstrap_timeout_ms=BOOTSTRAP_MS_MAX,
+                reconnect_backoff_max_ms=2_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        except (KafkaError, OSError) as error:
+            raise ServiceUnavailable(
+                "Kafka", address=connections.kafka_bootstrap, reason=_reason(error)
+            ) from error
+        return cls(client, brokers=connections.kafka_bootstrap)
+
+    def send(
+        self,
+        topic: str,
+        *,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        on_done: OnDone,
+    ) -> None:
+        """Hand a record over; `on_done` is told when it is durable, or why it is not.
+
+        A record that is too large for the client is reported by `on_done`, too.
+
+        Raises:
+            TopicMissing: the brokers do not know the topic, or not this partition.
+            ServiceUnavailable: no broker tells where the topic is.
+        """
+        from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+        try:
+            future = self._client.send(
+                topic,
+                value=value,
+                key=key,
+                partition=partition,
+                headers=list(headers),
+            )
+        except MessageSizeTooLargeError as error:
+            on_done(SendFailure(FailureKind.TOO_LARGE, _reason(error)))
+            return
+        except (KafkaError, ValueError, AssertionError) as error:
+            raise self._unavailable(topic, error) from error
+
+        def succeeded(_metadata: object) -> None:
+            on_done(None)
+
+        def failed(error: BaseException) -> None:
+            on_done(failure_of(error))
+
+        future.add_callback(succeeded)
+        future.add_errback(failed)
+
+    def flush(self, *, wait_ms_max: int) -> bool:
+        """Wait until all that was sent is done; return whether that was in time."""
+        from kafka.errors import KafkaTimeoutError
+
+        try:
+            self._client.flush(timeout=wait_ms_max / 1_000)
+        except KafkaTimeoutError:
+            return False
+        return True
+
+    def close(self, *, wait_ms_max: int) -> None:
+        """Close it; what is not done by then fails, and its callbacks are told."""
+        from kafka.errors import KafkaTimeoutError
+
+        try:
+            self._client.close(timeout=wait_ms_max / 1_000)
+        except KafkaTimeoutError:
+            self._client.close(timeout=0)
+
+    def _unavailable(self, topic: str, error: Exception) -> ServiceUnavailable:
+        from kafka.errors import UnknownTopicOrPartitionError
+
+        is_missing = isinstance(error, UnknownTopicOrPartitionError | ValueError)
+        if is_missing or not self._knows(topic):
+            return TopicMissing(topic, brokers=self._brokers)
+        return ServiceUnavailable("Kafka", address=self._brokers, reason=_reason(error))
+
+    def _knows(self, topic: str) -> bool:
+        if not self._client.bootstrap_connected():
+            return True  # Nobody can say that it is missing.
+        metadata = self._client._metadata  # noqa: SLF001
+        return metadata.partitions_for_topic(topic) is not None
+
+
+def failure_of(error: BaseException) -> SendFailure:
+    """Return what a failed send means."""
+    from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
+
+    too_large = (MessageSizeTooLargeError, RecordListTooLargeError)
+    kind = FailureKind.TOO_LARGE if isinstance(error, too_large) else None
+    return SendFailure(kind or FailureKind.PRODUCER, _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

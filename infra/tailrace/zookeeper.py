@@ -1,0 +1,286 @@
+"""The typed face of kazoo: a session that returns, and nodes that return with it.
+
+Nothing happens in kazoo's listeners but the setting of an event: a node is made again by
+a thread of ours, after a random part of a second or more, so that a thousand clients that
+lost one server do not return in one instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from kazoo import client as kazoo_client  # pyright: ignore[reportMissingTypeStubs]
+from kazoo.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    KazooException,
+    NodeExistsError,
+    NoNodeError,
+)
+from kazoo.handlers.threading import KazooTimeoutError  # pyright: ignore[reportMissingTypeStubs]
+from kazoo.retry import KazooRetry  # pyright: ignore[reportMissingTypeStubs]
+
+from tailrace.errors import ServiceUnavailable
+
+_kazoo: Any = kazoo_client
+_retry: Any = KazooRetry
+
+SESSION_MS = 30_000
+"""Long enough that a pause of the collector ends no session; the servers may shorten it."""
+COMMAND_MS_MAX = 5_000
+RECONNECT_MS_MAX = 10_000
+VERIFY_MS = 10_000
+"""How often a registration looks whether its node is really there."""
+RETURN_MS_MAX = 1_000
+"""Over how long the clients of a server that came back spread their return."""
+CLOSE_MS_MAX = 2_000
+
+
+class ZooKeeper:
+    """One session; every call either answers or says that ZooKeeper is not there."""
+
+    def __init__(self, hosts: str, *, session_ms: int, jitter: random.Random) -> None:
+        self._hosts = hosts
+        self._jitter = jitter
+        self._changed = threading.Condition()
+        self._client = _kazoo.KazooClient(
+            hosts=hosts,
+            timeout=session_ms / 1_000,
+            connection_retry=_retry(
+                max_tries=-1,
+                delay=0.2,
+                backoff=2,
+                max_jitter=1.0,
+                max_delay=RECONNECT_MS_MAX / 1_000,
+            ),
+            command_retry=_retry(max_tries=0),
+        )
+        self._client.add_listener(self._note)
+        self._registrations: list[Registration] = []
+
+    @classmethod
+    def connect(
+        cls,
+        hosts: str,
+        *,
+        session_ms: int = SESSION_MS,
+        jitter: random.Random | None = None,
+    ) -> ZooKeeper:
+        """Return at once; the session is made now, or when a server is there."""
+        zookeeper = cls(
+            hosts,
+            session_ms=session_ms,
+            jitter=jitter or random.Random(),  # noqa: S311 - spreads load, no secret
+        )
+        zookeeper._client.start_async()
+        return zookeeper
+
+    @property
+    def native(self) -> object:
+        """Return kazoo's client, for its recipes (election, watches)."""
+        return self._client
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether there is a session and a server that answers."""
+        return bool(self._client.connected)
+
+    def wait_connected(self, *, wait_ms_max: int) -> bool:
+        """Wait for a session; return whether there is one."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self.is_connected, timeout=wait_ms_max / 1_000
+            )
+
+    def children(self, path: str) -> list[str]:
+        """Return the names below a node, sorted; none when the node is not there.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        try:
+            found = self._call(lambda: self._client.get_children_async(path))
+        except NoNodeError:
+            return []
+        return sorted(cast("list[str]", found))
+
+    def get(self, path: str) -> bytes | None:
+        """Return what a node holds, or None when it is not there.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        try:
+            value, _ = self._call(lambda: self._client.get_async(path))
+        except NoNodeError:
+            return None
+        return cast("bytes", value)
+
+    def set(self, path: str, data: bytes) -> None:
+        """Make a node hold `data`; it and those above it are made if need be.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        try:
+            self._call(lambda: self._client.set_async(path, data))
+        except NoNodeError:
+            with contextlib.suppress(NodeExistsError):
+                self._call(lambda: self._client.create_async(path, data, makepath=True))
+                return
+            self._call(lambda: self._client.set_async(path, data))
+
+    def delete(self, path: str) -> None:
+        """Remove a node, if it is there.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        with contextlib.suppress(NoNodeError):
+            self._call(lambda: self._client.delete_async(path))
+
+    def hold_ephemeral(self, path: str, data: bytes) -> bool:
+        """Make this session the owner of an ephemeral node; return if it was made now.
+
+        A node of another session is that of an earlier life of the same owner, whose
+        session has not yet expired: it is removed.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        stat = self._call(lambda: self._client.exists_async(path))
+        if stat is not None:
+            if stat.ephemeralOwner == self._client.client_id[0]:
+                return False
+            self.delete(path)
+        with contextlib.suppress(NodeExistsError):
+            self._call(
+                lambda: self._client.create_async(
+                    path, data, ephemeral=True, makepath=True
+                )
+            )
+        return True
+
+    def register_ephemeral(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        on_change: Callable[[str], None] = lambda _state: None,
+        verify_ms: int = VERIFY_MS,
+        return_ms_max: int = RETURN_MS_MAX,
+    ) -> Registration:
+        """Keep an ephemeral node there from now on, whatever happens to the session.
+
+        Returns at once. `on_change` is told `registered` or why not, when that changes.
+        """
+        registration = Registration(
+            self,
+            path=path,
+            data=data,
+            on_change=on_change,
+            verify_ms=verify_ms,
+            return_ms_max=return_ms_max,
+            jitter=self._jitter,
+        )
+        self._registrations.append(registration)
+        registration.start()
+        return registration
+
+    def close(self) -> None:
+        """End the session; its ephemeral nodes go with it."""
+        for registration in self._registrations:
+            registration.close()
+        for step in (self._client.stop, self._client.close):
+            with contextlib.suppress(KazooException, KazooTimeoutError, OSError):
+                step()
+
+    def _note(self, _state: object) -> None:
+        """Run in kazoo's thread: wake whoever waits, and return."""
+        with self._changed:
+            self._changed.notify_all()
+        for registration in self._registrations:
+            registration.wake()
+
+    def _call(self, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - kazoo's answer
+        if not self.is_connected:
+            raise self._unavailable("there is no session now")
+        try:
+            return start().get(timeout=COMMAND_MS_MAX / 1_000)
+        except (NoNodeError, NodeExistsError):
+            raise
+        except (KazooException, KazooTimeoutError, OSError) as error:
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise self._unavailable(reason) from error
+
+    def _unavailable(self, reason: str) -> ServiceUnavailable:
+        return ServiceUnavailable("ZooKeeper", address=self._hosts, reason=reason)
+
+
+class Registration:
+    """One ephemeral node that is kept there by a thread of its own."""
+
+    def __init__(
+        self,
+        zookeeper: ZooKeeper,
+        *,
+        path: str,
+        data: bytes,
+        on_change: Callable[[str], None],
+        verify_ms: int,
+        return_ms_max: int,
+        jitter: random.Random,
+    ) -> None:
+        self._zookeeper = zookeeper
+        self._path = path
+        self._data = data
+        self._on_change = on_change
+        self._verify_ms = verify_ms
+        self._return_ms_max = return_ms_max
+        self._jitter = jitter
+        self._woken = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"registration of {path}", daemon=True
+        )
+        self.state = "not registered yet"
+
+    def start(self) -> None:
+        """Begin to keep the node there."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at once: the session has changed."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Keep it no longer, and remove it if a server answers."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._woken.set()
+        self._thread.join(CLOSE_MS_MAX / 1_000)
+        if self.state == "registered":
+            with contextlib.suppress(ServiceUnavailable):
+                self._zookeeper.delete(self._path)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._woken.clear()
+            try:
+                self._zookeeper.hold_ephemeral(self._path, self._data)
+                self._say("registered")
+            except ServiceUnavailable as error:
+                self._say(str(error))
+            except KazooException as error:
+                self._say(f"ZooKeeper refuses {self._path}: {error!r}")
+            self._woken.wait(self._verify_ms / 1_000)
+            # Full jitter: any moment of the window is as likely as another.
+            self._closing.wait(self._jitter.uniform(0, self._return_ms_max) / 1_000)
+
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            self._on_change(state)
