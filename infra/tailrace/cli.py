@@ -12,7 +12,16 @@ from typing import Annotated
 
 import typer
 
-from tailrace.commands import doctor, lifecycle, parse, provision, roles, search, status
+from tailrace.commands import (
+    bench,
+    doctor,
+    lifecycle,
+    parse,
+    provision,
+    roles,
+    search,
+    status,
+)
 from tailrace.commands.common import shows_errors, write_line
 
 app = typer.Typer(
@@ -84,6 +93,7 @@ _add(
     search.search,
     example="tailrace search 'log.level:error AND kafka' --since 1h",
 )
+_add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 
 
 def main() -> None:

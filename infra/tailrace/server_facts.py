@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +13,9 @@ from tailrace.errors import TailraceError
 from tailrace.extras import missing_modules
 from tailrace.settings import Connections
 from tailrace.topics import TOPICS
+
+if TYPE_CHECKING:
+    from tailrace.zookeeper import ZooKeeper
 
 CONNECT_MS_MAX = 3_000
 
@@ -45,16 +49,13 @@ def server_facts(connections: Connections) -> tuple[ServerFacts, ...]:
 
 def live_hosts(connections: Connections) -> tuple[tuple[str, str], ...]:
     """Return host id and name of each live agent; none where ZooKeeper is away."""
-    from tailrace.zookeeper import ZooKeeper
-
     place = f"/{connections.namespace}/agents"
     if missing_modules("agent"):
         return ()
     try:
-        with ZooKeeper.connect(connections.zookeeper_hosts) as zookeeper:
-            found = [
-                zookeeper.get(f"{place}/{name}") for name in zookeeper.children(place)
-            ]
+        with _zookeeper_session(connections) as zookeeper:
+            names = zookeeper.children(place)
+            found = [zookeeper.get(f"{place}/{name}") for name in names]
     except TailraceError:
         return ()
     agents = [msgspec.json.decode(raw, type=_Agent) for raw in found if raw]
@@ -125,8 +126,15 @@ def _elasticsearch(connections: Connections) -> Found:
 
 
 def _zookeeper(connections: Connections) -> Found:
-    from tailrace.zookeeper import ZooKeeper
-
-    with ZooKeeper.connect(connections.zookeeper_hosts) as zookeeper:
+    with _zookeeper_session(connections) as zookeeper:
         zookeeper.children("/")
     return (), ()
+
+
+def _zookeeper_session(connections: Connections) -> closing[ZooKeeper]:
+    """Return a session that has had time to be made."""
+    from tailrace.zookeeper import ZooKeeper
+
+    zookeeper = ZooKeeper.connect(connections.zookeeper_hosts)
+    zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
+    return closing(zookeeper)

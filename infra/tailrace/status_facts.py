@@ -5,9 +5,8 @@ A server that does not answer is a fact, and hinders no other look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +18,8 @@ from tailrace.supervise import MemberRecord, MemberState
 from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
 from tailrace.up_record import read_running
+
+ReadT = TypeVar("ReadT")
 
 CONNECT_MS_MAX = 3_000
 LAST_LINES = 5
@@ -57,9 +58,29 @@ def gather(connections: Connections) -> StatusFacts:
     )
 
 
+class _File(msgspec.Struct):
+    path: str = ""
+    lost_bytes: dict[str, int] = {}
+
+
+class _Agent(msgspec.Struct):
+    kafka: str = "connected"
+    checkpoint: str = "written"
+    files: list[_File] = []
+
+
 def role_facts(data_dir: Path) -> RoleFacts:
     """Return what the roles wrote about themselves; what is not there says nothing."""
-    raise NotImplementedError
+    agent = _read(data_dir, "agent", as_type=_Agent)
+    problems: list[str] = []
+    if agent.kafka != "connected":
+        problems.append(f"the agent has no connection to Kafka: {agent.kafka}")
+    if agent.checkpoint != "written":
+        problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
+    return RoleFacts(
+        lost_bytes=sum(sum(file.lost_bytes.values()) for file in agent.files),
+        problems=problems,
+    )
 
 
 def _lags(connections: Connections) -> dict[str, int]:
@@ -86,11 +107,12 @@ def _documents(connections: Connections) -> int:
         return elastic.count(events_alias(connections.namespace))
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(data_dir: Path, role: str, *, as_type: type[ReadT]) -> ReadT:
     try:
-        return cast("dict[str, Any]", msgspec.json.decode(path.read_bytes()))
+        raw = (data_dir / role / "status.json").read_bytes()
+        return msgspec.json.decode(raw, type=as_type)
     except (OSError, msgspec.DecodeError):
-        return {}
+        return as_type()
 
 
 def _last_lines(members: list[MemberRecord]) -> dict[str, list[str]]:

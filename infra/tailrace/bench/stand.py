@@ -181,7 +181,7 @@ class Stand:
         return self._watched_fd
 
 
-POLL_MS = 20
+POLL_MS = 50
 
 
 @dataclass(slots=True)

@@ -1,0 +1,100 @@
+"""How fast agent and stream are, each with its input ready before it is measured.
+
+A role's figures begin when its input does, not when it starts: importing libraries is no
+cost of a line. Where a role's input comes from the roles before it, it is stopped
+(SIGSTOP) while they fill its topic, so that it has the machine to itself when measured,
+beside the servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailrace.bench.alone import lines_of
+from tailrace.bench.measure import machine
+from tailrace.bench.progress import (
+    corpus_of,
+    cpu_us_by_role,
+    frozen,
+    memory_by_role,
+    rate,
+    read_to_end_at,
+    require_all,
+    running,
+    settled_at,
+)
+from tailrace.bench.records import events_in, values_of
+from tailrace.bench.report import Report
+from tailrace.bench.stand import Stand
+from tailrace.topics import DOCS, RAW
+
+IDLE_FILES = 1_000
+IDLE_MS = 10_000
+
+Say = Callable[[str], None]
+
+
+def bench_agent(stand: Stand, *, lines: int, say: Say) -> Report:
+    """Measure files to Kafka, then the agent at rest on many files."""
+    raw_bytes = stand.write_corpus(corpus_of(stand, lines=lines))
+    say(f"{lines:,} lines written; the agent ships them")
+    with running(stand.round("agent"), "agent") as one:
+        role = one.role("agent")
+        role.begin()
+        began_ms = one.pour()
+        ended_ms = settled_at(one, RAW)
+        role.end()
+        require_all(events_in(one.connections, RAW), lines=lines, what="shipped")
+    say(f"at rest on {IDLE_FILES:,} files")
+    idle_percent = _idle_percent(stand)
+    return Report(
+        name="agent",
+        lines=lines,
+        raw_bytes=raw_bytes,
+        lines_per_s=rate(lines, began_ms=began_ms, ended_ms=ended_ms),
+        cpu_us_per_line=cpu_us_by_role(one.roles, lines=lines),
+        rss_mb=memory_by_role(one.roles),
+        idle_cpu_percent=idle_percent,
+        idle_files=IDLE_FILES,
+        machine=machine(),
+    )
+
+
+def bench_stream(stand: Stand, *, lines: int, say: Say) -> Report:
+    """Measure chunks to documents."""
+    raw_bytes = stand.write_corpus(corpus_of(stand, lines=lines))
+    with running(stand.round("stream"), "agent", "stream") as one:
+        role = one.role("stream")
+        with frozen(role):
+            one.pour()
+            settled_at(one, RAW)
+            say(f"{lines:,} lines are in Kafka; the stream parses them")
+            role.begin()
+            began_ms = float(stand.clock.monotonic_ms())
+        ended_ms = read_to_end_at(one, "stream", source=RAW, output=DOCS)
+        role.end()
+        documents = sum(lines_of([value]) for value in values_of(one.connections, DOCS))
+        require_all(documents, lines=lines, what="parsed")
+    return Report(
+        name="stream",
+        lines=lines,
+        raw_bytes=raw_bytes,
+        lines_per_s=rate(lines, began_ms=began_ms, ended_ms=ended_ms),
+        cpu_us_per_line=cpu_us_by_role([role], lines=lines),
+        rss_mb=memory_by_role([role]),
+        machine=machine(),
+    )
+
+
+def _idle_percent(stand: Stand) -> float:
+    """Return the part of a core that the agent takes while nothing grows."""
+    one = stand.round("idle")
+    for number in range(IDLE_FILES):
+        (one.watched / f"idle-{number}.log").write_text("one line\n")
+    with running(one, "agent"):
+        role = one.role("agent")
+        settled_at(one, RAW)
+        role.begin()
+        stand.clock.sleep_ms(IDLE_MS)
+        role.end()
+    return round(role.cpu_s / (IDLE_MS / 1_000) * 100, 2)

@@ -1,0 +1,125 @@
+"""All is well only when everything runs, is reached, and holds nothing back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tailrace.status import RoleFacts, StatusFacts, judge
+from tailrace.status_facts import LAST_LINES, last_lines, role_facts
+from tailrace.supervise import MemberRecord, MemberState
+from tailrace.up_record import Phase, UpRecord
+
+AGENT = MemberRecord(
+    name="agent",
+    kind="role",
+    state=MemberState.RUNNING,
+    pid=7,
+    restarts=0,
+    last_exit=None,
+    last_error="",
+    since_ms=1_000,
+    log_path="/d/logs/agent.log",
+)
+UP = UpRecord(
+    pid=1,
+    created_at_s=1.0,
+    started_at_ms=1_000,
+    phase=Phase.RUNNING,
+    namespace="tailrace",
+    has_roles=True,
+    dashboard_url="http://127.0.0.1:8501",
+    dashboard_port=8501,
+    searchable_after_ms=20_000,
+    watched=[],
+    members=[AGENT],
+)
+WELL = StatusFacts(data_dir="/d", now_ms=61_000, up=UP, documents=5)
+change = msgspec.structs.replace
+DEAD = change(AGENT, state=MemberState.BACKING_OFF, pid=None, last_exit=-9, restarts=2)
+
+
+def with_up(**changes: object) -> StatusFacts:
+    return change(WELL, up=change(UP, **changes))
+
+
+def test_all_is_well() -> None:
+    judged = judge(WELL)
+
+    assert judged.ok
+    assert judged.reasons == judged.warnings == []
+    assert judged.uptime_s == 60
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (change(WELL, up=None), "nothing runs on the data folder /d"),
+        (with_up(phase=Phase.STARTING), "still starting"),
+        (with_up(members=[DEAD]), "agent is backing off, ended by signal 9"),
+        (with_up(searchable_after_ms=None), "no line has become searchable"),
+        (change(WELL, unreachable=["Kafka is away"]), "Kafka is away"),
+        (
+            change(WELL, roles=RoleFacts(held_indices={"i": "read-only"})),
+            "documents for i are held back: read-only",
+        ),
+        (change(WELL, roles=RoleFacts(problems=["no disk"])), "no disk"),
+    ],
+)
+def test_what_is_wrong_is_said(facts: StatusFacts, reason: str) -> None:
+    judged = judge(facts)
+
+    assert not judged.ok
+    assert len(judged.reasons) == 1
+    assert reason in judged.reasons[0]
+
+
+def test_a_restart_that_helped_is_told_and_is_well() -> None:
+    again = change(AGENT, restarts=1, last_exit=-9)
+
+    judged = judge(with_up(members=[again]))
+
+    assert judged.ok
+    assert judged.warnings == ["agent was started again once, ended by signal 9"]
+
+
+def test_loss_and_dead_letters_are_told() -> None:
+    judged = judge(change(WELL, roles=RoleFacts(lost_bytes=5, dead_letters=2)))
+
+    assert judged.ok
+    assert len(judged.warnings) == 2
+
+
+def test_servers_alone_need_no_searchable_line() -> None:
+    assert judge(with_up(has_roles=False, searchable_after_ms=None)).ok
+
+
+def test_roles_speak_for_themselves(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent" / "status.json").write_text(
+        '{"kafka":"refused","checkpoint":"disk full","files":['
+        '{"path":"/a","lost_bytes":{"truncated":5}},{"path":"/b","lost_bytes":{"x":2}}]}'
+    )
+
+    found = role_facts(tmp_path)
+
+    assert found.lost_bytes == 7
+    assert any("refused" in problem for problem in found.problems)
+    assert any("disk full" in problem for problem in found.problems)
+
+
+def test_roles_that_have_not_spoken_yet_have_no_problem(tmp_path: Path) -> None:
+    assert role_facts(tmp_path) == RoleFacts()
+
+
+def test_the_end_of_a_log_is_shown_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 20_000 + b"\n" + b"line\n" * 20 + b"\x1b[2J\xff\n")
+
+    lines = last_lines(path)
+
+    assert len(lines) == LAST_LINES
+    assert lines[-1] == "\\x1b[2J\\xff"
+    assert last_lines(tmp_path / "missing") == []
