@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -187,8 +187,14 @@ class Stack:
                     pool.submit(_start_and_wait, server, progress)
                     for server in self.servers
                 ]
-                for future in waiting:
-                    future.result()
+                try:
+                    for future in as_completed(waiting):
+                        future.result()
+                except BaseException:
+                    # The others need not come up first to be stopped.
+                    for server in self.servers:
+                        server.ask_to_stop()
+                    raise
         except BaseException:
             self.stop()
             raise
