@@ -206,22 +206,39 @@ def _breakdown(points: Iterable[Point]) -> Breakdown:
 
 def level_chart(
     points: Iterable[Point], *, time_range: TimeRange, interval_ms: int
-) -> alt.Chart:
-    """Draw counts by level over time; a bar can be clicked and a stretch brushed."""
+) -> alt.LayerChart:
+    """Draw counts by level over time; a column can be clicked and a stretch brushed."""
+    known = tuple(points)
     # The worst level stands on the axis, where its height can be compared.
-    drawn = _bars(points, interval_ms=interval_ms, order=list(LEVEL_COLOURS))
+    drawn = _bars(known, interval_ms=interval_ms, order=list(LEVEL_COLOURS))
     present = {bar["series"] for bar in drawn}
     names = [name for name in LEVEL_COLOURS if name in present]
-    chart = _bar_chart(
+    bars = _bar_chart(
         drawn,
         time_range=time_range,
         names=names,
         colours=[LEVEL_COLOURS[name] for name in names],
     )
-    return chart.properties(height=130).add_params(
-        alt.selection_interval(name="brush", encodings=["x"]),
-        alt.selection_point(name="bar", fields=["at_ms"]),
+    # Above the bars an unseen column of full height, so that the smallest can be hit.
+    columns = (
+        alt.Chart(alt.InlineData(values=_columns(known, interval_ms=interval_ms)))
+        .mark_rect(opacity=0)
+        .encode(
+            x=alt.X("at_ms:T"),
+            x2="until_ms:T",
+            tooltip=[
+                alt.Tooltip("at_ms:T", title="from", format="%Y-%m-%d %H:%M:%S"),
+                alt.Tooltip("events:Q", format=","),
+                *(alt.Tooltip(f"{name}:Q", format=",") for name in names),
+            ],
+        )
+        .add_params(
+            alt.selection_interval(name="brush", encodings=["x"]),
+            alt.selection_point(name="bar", fields=["at_ms"]),
+        )
     )
+    chart = cast("alt.LayerChart", alt.layer(bars, columns))
+    return chart.properties(height=150)
 
 
 def series_chart(
@@ -267,6 +284,18 @@ def _bars(
     return drawn
 
 
+def _columns(points: Iterable[Point], *, interval_ms: int) -> list[dict[str, Any]]:
+    columns: dict[int, dict[str, Any]] = {}
+    for point in points:
+        column = columns.setdefault(
+            point.at_ms,
+            {"at_ms": point.at_ms, "until_ms": point.at_ms + interval_ms, "events": 0},
+        )
+        column["events"] += point.count
+        column[point.series] = column.get(point.series, 0) + point.count
+    return list(columns.values())
+
+
 def _bar_chart(
     drawn: list[dict[str, Any]],
     *,
@@ -286,6 +315,8 @@ def _bar_chart(
                 grid=False,
                 labelOverlap=True,
                 tickCount=8,
+                labelPadding=4,
+                ticks=False,
                 format=_time_format(time_range),
             ),
         ),
@@ -321,7 +352,7 @@ def count_text(count: int, *, is_exact: bool = True) -> str:
     return f"{count:,}" if is_exact else f"more than {count:,}"
 
 
-def specification(chart: alt.Chart) -> Mapping[str, Any]:
+def specification(chart: alt.Chart | alt.LayerChart) -> Mapping[str, Any]:
     """Return the chart as Vega-Lite JSON."""
     return cast("Mapping[str, Any]", chart.to_dict())
 

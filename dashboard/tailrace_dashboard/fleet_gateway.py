@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
-from tailrace_dashboard.fleet import GROUPS, Agent, PartitionLag
+from tailrace.zookeeper import ZooKeeper
+from tailrace_dashboard.fleet import GROUPS, Agent, PartitionLag, read_agent
 
 CONNECT_MS_MAX = 3_000
 """A person looks at the page while we try."""
@@ -65,17 +66,42 @@ class KafkaLags:
 
 
 class ZooKeeperFleet:
-    """The real ZooKeeper."""
+    """The real ZooKeeper, over one session that is made when it is first needed."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._thread = ThreadPoolExecutor(1, "zookeeper")
+        self._zookeeper: ZooKeeper | None = None
 
     def agents(self) -> Future[tuple[Agent, ...]]:
         """Start asking which agents are alive."""
         return self._thread.submit(self._agents)
 
+    def close(self) -> None:
+        """End the session; no question may follow."""
+        self._thread.submit(self._forget).result()
+        self._thread.shutdown()
+
     def _agents(self) -> tuple[Agent, ...]:
-        raise ServiceUnavailable(
-            "ZooKeeper", address=self._connections.zookeeper_hosts, reason="TODO"
-        )
+        hosts = self._connections.zookeeper_hosts
+        if self._zookeeper is None:
+            self._zookeeper = ZooKeeper.connect(hosts)
+        # The session returns by itself; only so long does a person wait for it.
+        if not self._zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
+            raise ServiceUnavailable(
+                "ZooKeeper",
+                address=hosts,
+                reason=f"no answer within {CONNECT_MS_MAX // 1_000} s",
+            )
+        folder = f"/{self._connections.namespace}/agents"
+        agents: list[Agent] = []
+        for agent_id in self._zookeeper.children(folder):
+            raw = self._zookeeper.get(f"{folder}/{agent_id}")
+            if raw is not None:  # One that left in between is not alive.
+                agents.append(read_agent(agent_id, raw))
+        return tuple(agents)
+
+    def _forget(self) -> None:
+        if self._zookeeper is not None:
+            self._zookeeper.close()
+            self._zookeeper = None

@@ -65,7 +65,7 @@ def run(
             sys.executable,
             "-m",
             "tailrace_dashboard.serve",
-            *_flags(settings, port=port),
+            *streamlit_flags(settings, port=port),
         ],
         env=child_environment(connections, settings=settings, base=dict(os.environ)),
         stdin=subprocess.PIPE,
@@ -111,7 +111,8 @@ def child_environment(
     return environment
 
 
-def _flags(settings: DashboardSettings, *, port: int) -> list[str]:
+def streamlit_flags(settings: DashboardSettings, *, port: int) -> list[str]:
+    """Return how Streamlit is told to behave; nothing in here is secret."""
     hosts = [*LOOPBACK_NAMES, settings.address, *settings.allowed_hosts]
     options = {
         "server.address": settings.address,

@@ -19,6 +19,7 @@ from tailrace.answers import (
     read_page,
 )
 from tailrace.errors import QueryInvalid
+from tailrace.index_templates import events_alias
 from tailrace.lucene import explain_query_error, without_regex
 from tailrace.moments import TimeRange, interval_ms_for, parse_moment
 
@@ -99,11 +100,6 @@ class SearchRequest:
     def time_range(self) -> TimeRange:
         """The range, checked."""
         return TimeRange(self.since_ms, self.until_ms)
-
-
-def events_alias(namespace: str) -> str:
-    """Return the name behind which every event index stands."""
-    return f"{namespace}-events"
 
 
 def rates_index(namespace: str) -> str:

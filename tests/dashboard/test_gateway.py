@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator
+from concurrent.futures import CancelledError
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tailrace.elasticsearch import Elastic
+from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
+from tailrace.query import SearchRequest, search_body
+from tailrace.settings import Connections
+from tailrace_dashboard.gateway import ElasticsearchGateway, NoIndexYet, api_error
+from tailrace_embedded.stack import Endpoints
+from tests.support.waiting import eventually
+
+WAIT_S = 10
+BODY = search_body(SearchRequest(since_ms=1, until_ms=2))
+
+
+def gateway_to(url: str) -> ElasticsearchGateway:
+    # The environment would win over an argument.
+    return ElasticsearchGateway(
+        Connections().model_copy(update={"elasticsearch_url": url})
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        (404, {}, NoIndexYet, "no index behind 'i'"),
+        (400, {"error": {"reason": "bad sort here"}}, QueryInvalid, "bad sort here"),
+        (401, {}, ServiceUnavailable, "does not let this user search"),
+        (403, {}, ServiceUnavailable, "does not let this user search"),
+        (
+            429,
+            {"error": {"reason": "too busy now"}},
+            ServiceUnavailable,
+            "too busy now",
+        ),
+        (503, "<html>proxy</html>", ServiceUnavailable, "503: <html>proxy"),
+        (400, "", QueryInvalid, "refused the search"),
+    ],
+)
+def test_a_refusal_says_what_it_means_to_the_person(
+    status: int, body: object, kind: type[TailraceError], said: str
+) -> None:
+    error = api_error(status, body=body, index="i", query="q", address="http://x:1")
+    assert type(error) is kind
+    assert said in str(error)
+    assert error.remedy
+
+
+class SilentServer:
+    """Takes a request, never answers, and notices when the asker goes away."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.has_asked = threading.Event()
+        self.has_left = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asker, _ = self._listening.accept()
+        with asker:
+            asker.settimeout(WAIT_S)
+            asker.recv(65_536)
+            self.has_asked.set()
+            try:
+                while asker.recv(65_536):
+                    continue
+            except OSError:
+                return
+            self.has_left.set()
+
+    def close(self) -> None:
+        self._thread.join(WAIT_S)
+        self._listening.close()
+
+
+@pytest.fixture
+def silent() -> Generator[SilentServer, None, None]:
+    with closing(SilentServer()) as server:
+        yield server
+
+
+def test_cancelling_closes_the_connection_so_that_the_search_is_stopped(
+    silent: SilentServer,
+) -> None:
+    with closing(gateway_to(silent.url)) as gateway:
+        asked = gateway.ask(index="i", body=BODY)
+        eventually(silent.has_asked.is_set, WAIT_S)
+        assert not silent.has_left.is_set()
+        asked.cancel()
+        eventually(silent.has_left.is_set, WAIT_S, what="the connection is closed")
+        with pytest.raises(CancelledError):
+            asked.result(0)
+
+
+def test_where_nothing_listens_is_said_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with (
+        closing(gateway_to(url)) as gateway,
+        pytest.raises(ServiceUnavailable, match="nothing listens there"),
+    ):
+        gateway.ask(index="i", body=BODY).result(WAIT_S)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(120, func_only=True)
+def test_the_real_server_answers_refuses_and_explains(
+    stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    index = f"{namespace}-shop-2026.11.24"
+    connections = Connections().model_copy(
+        update={"elasticsearch_url": stack.elasticsearch_url, "data_dir": tmp_path}
+    )
+    with (
+        closing(gateway_to(stack.elasticsearch_url)) as gateway,
+        Elastic(connections) as elastic,
+    ):
+        with pytest.raises(NoIndexYet):
+            gateway.ask(index=index, body=BODY).result(WAIT_S)
+        elastic.ask("PUT", f"/{index}")
+        # Nothing is mapped yet: sorting must not fail for that.
+        found = gateway.ask(index=index, body=BODY).result(WAIT_S)
+        assert found["hits"]["hits"] == []
+        put = b'{"@timestamp": "1970-01-01T00:00:01Z", "message": "one"}'
+        elastic.request("PUT", f"/{index}/_doc/1?refresh=true", body=put)
+        for query, said in (
+            ("a AND (", "cannot be read at its end"),
+            ("a:b:c", "at character 4, before ':c'"),
+            ("*a", "begins with `*`"),
+            ('"a', "cannot be read at its end"),
+        ):
+            request = SearchRequest(query=query, since_ms=1, until_ms=5_000)
+            body = search_body(request)
+            with pytest.raises(QueryInvalid) as caught:
+                gateway.ask(index=index, body=body, query=query).result(WAIT_S)
+            assert said in str(caught.value)
+        elastic.ask("DELETE", f"/{index}")
