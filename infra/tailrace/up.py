@@ -108,7 +108,8 @@ def run(
 
     Raises:
         DataDirInUse: another supervisor holds the data folder.
-        CommandFailed: a server did not come up; nothing is left running.
+        CommandFailed: a server did not come up, or it was interrupted before; nothing
+            is left running.
         ConfigError: a setting is wrong; nothing was started.
     """
     given = watched.read_given(plan.config_file)
@@ -126,6 +127,11 @@ def run(
     try:
         write_config(plan.data_dir / CONFIG_FILE, watched.toml_text(configured))
         supervision.bring_up(ready)
+        if stop.is_set():
+            raise CommandFailed(
+                "Interrupted before it was up; everything is stopped again.",
+                remedy="start again; what was downloaded is kept",
+            )
         supervision.tend_until_stopped()
     finally:
         supervision.take_down()
