@@ -1,0 +1,172 @@
+"""What becomes of a document at fault: a dead letter, and the document that shows it.
+
+Pure. The indexer reads the topic of dead letters, too, and makes of each a document that
+Elasticsearch can hardly refuse; if it does, a last form holds the escaped beginning only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import orjson
+
+from tailrace import wire
+from tailrace.answers import field
+from tailrace.errors import WireError
+from tailrace.kafka_consumer import Record
+from tailrace.text import printable
+from tailrace.topics import MEBIBYTE
+from tailrace_indexer.outcomes import Verdict
+from tailrace_indexer.pieces import Piece, id_of, index_of
+
+ORIGINAL_BYTES_MAX = 8 * MEBIBYTE
+"""As base64 in JSON it still fits into one record of the topic of dead letters."""
+DETAIL_CHARACTERS_MAX = 2_000
+SHOWN_CHARACTERS_MAX = 1_000
+DEAD_ID_BYTES = 16
+
+
+def letter_of(piece: Piece, verdict: Verdict, *, now_ms: int) -> wire.DeadLetter:
+    """Return the dead letter of a document that is at fault.
+
+    Its id is a hash of the two lines, which hold the document's own id: a second try
+    gives the same letter.
+    """
+    document = _readable(piece.body)
+    return wire.DeadLetter(
+        dead_id=_dead_id("indexer", piece.body),
+        stage="indexer",
+        reason=verdict.reason.value,
+        detail=verdict.detail[:DETAIL_CHARACTERS_MAX],
+        original=piece.body[:ORIGINAL_BYTES_MAX],
+        truncated_size_bytes=_truncated_size(piece.body),
+        died_at_ms=now_ms,
+        topic=piece.place.partition.topic,
+        partition=piece.place.partition.number,
+        offset=piece.place.offset,
+        generation=_text(field(document, "tailrace.generation")),
+        first_offset=_number(field(document, "log.offset")),
+        host_name=_text(field(document, "host.name")),
+        path=_text(field(document, "log.file.path")),
+        dataset=_text(field(document, "event.dataset")),
+    )
+
+
+def letter_of_record(record: Record, *, reason: str, now_ms: int) -> wire.DeadLetter:
+    """Return the dead letter of a record that holds no bulk lines."""
+    value = record.value or b""
+    place = f"{record.partition.topic}\0{record.partition.number}\0{record.offset}"
+    return wire.DeadLetter(
+        dead_id=_dead_id(place, value),
+        stage="indexer",
+        reason=reason,
+        detail=f"a record of {record.partition.topic} does not hold bulk lines",
+        original=value[:ORIGINAL_BYTES_MAX],
+        truncated_size_bytes=_truncated_size(value),
+        died_at_ms=now_ms,
+        topic=record.partition.topic,
+        partition=record.partition.number,
+        offset=record.offset,
+    )
+
+
+def read_letter(record: Record, *, now_ms: int) -> wire.DeadLetter:
+    """Return the dead letter of a record of that topic; one that cannot be read is one."""
+    try:
+        return wire.decode(record.value or b"", as_type=wire.DeadLetter)
+    except WireError:
+        return letter_of_record(record, reason="dead_letter_unreadable", now_ms=now_ms)
+
+
+def dead_lines(letter: wire.DeadLetter, *, namespace: str) -> bytes:
+    """Return the bulk lines of the document that shows a dead letter."""
+    shown = letter.original[: 2 * SHOWN_CHARACTERS_MAX].decode(
+        "utf-8", "backslashreplace"
+    )
+    document = {
+        "@timestamp": letter.died_at_ms,
+        "message": printable(shown)[:SHOWN_CHARACTERS_MAX],
+        "dead.id": letter.dead_id,
+        "dead.stage": letter.stage,
+        "dead.reason": letter.reason,
+        "dead.detail": letter.detail[:DETAIL_CHARACTERS_MAX],
+        "dead.original_base64": b64encode(letter.original).decode(),
+        "dead.truncated_size_bytes": letter.truncated_size_bytes,
+        "dead.event_count": letter.event_count,
+        "kafka.topic": letter.topic,
+        "kafka.partition": letter.partition,
+        "kafka.offset": letter.offset,
+        "event.dataset": letter.dataset,
+        "host.name": letter.host_name,
+        "log.file.path": letter.path,
+        "log.offset": letter.first_offset,
+        "tailrace.generation": letter.generation,
+    }
+    index = dead_index(letter.died_at_ms, namespace=namespace)
+    return _lines(index, document_id=letter.dead_id, document=document)
+
+
+def last_resort_lines(piece: Piece, verdict: Verdict, *, now_ms: int) -> bytes:
+    """Return what is stored for a dead letter that Elasticsearch refuses.
+
+    Two short texts and nothing else, so that neither size nor mapping can be at fault.
+    """
+    shown = piece.body[: 2 * SHOWN_CHARACTERS_MAX].decode("utf-8", "backslashreplace")
+    document = {
+        "@timestamp": now_ms,
+        "dead.id": id_of(piece),
+        "dead.stage": "indexer",
+        "dead.reason": "refused",
+        "dead.detail": printable(verdict.detail)[:SHOWN_CHARACTERS_MAX],
+        "message": printable(shown)[:SHOWN_CHARACTERS_MAX],
+    }
+    return _lines(
+        index_of(piece),
+        document_id=f"refused-{_dead_id('refused', piece.body)}",
+        document=document,
+    )
+
+
+def dead_index(at_ms: int, *, namespace: str) -> str:
+    """Return the index of dead letters of that day."""
+    day = datetime.fromtimestamp(max(at_ms, 0) / 1_000, tz=UTC)
+    return f"{namespace}-dead-{day:%Y.%m.%d}"
+
+
+def _lines(index: str, *, document_id: str, document: dict[str, Any]) -> bytes:
+    action = b'{"create":{"_index":"%b","_id":"%b"}}' % (
+        index.encode(),
+        document_id.encode(),
+    )
+    # Control characters and unpaired surrogates are written so that any JSON reads them.
+    return b"%b\n%b\n" % (action, orjson.dumps(document))
+
+
+def _dead_id(place: str, original: bytes) -> str:
+    digest = hashlib.blake2b(place.encode() + b"\0", digest_size=DEAD_ID_BYTES)
+    digest.update(original)
+    return digest.hexdigest()
+
+
+def _truncated_size(original: bytes) -> int:
+    return len(original) if len(original) > ORIGINAL_BYTES_MAX else 0
+
+
+def _readable(body: bytes) -> dict[str, Any]:
+    _, _, rest = body.partition(b"\n")
+    try:
+        decoded = orjson.loads(rest)
+    except orjson.JSONDecodeError:
+        return {}
+    return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1

@@ -1,0 +1,91 @@
+"""How an index comes to be: by order, and never without our template.
+
+Elasticsearch is told not to make indices by itself: one made without our template would
+guess the types of fields, and what it guessed wrong could not be put right afterwards.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from tailrace.elasticsearch import Answer, Elastic
+from tailrace.errors import ServiceUnavailable
+from tailrace.index_templates import NAMES, template_name
+from tailrace.provision import provision_templates
+from tailrace.settings import Connections
+from tailrace_indexer.outcomes import (
+    STORED,
+    ItemError,
+    Outcome,
+    Reason,
+    Verdict,
+    judge_request,
+)
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: ItemError
+
+
+class IndexMaker:
+    """Makes indices of one namespace."""
+
+    def __init__(self, elastic: Elastic, *, connections: Connections) -> None:
+        self._elastic = elastic
+        self._connections = connections
+        self._namespace = connections.namespace
+
+    def make(self, index: str) -> Verdict:
+        """Make an index; STORED where it is there now, else why it is not."""
+        kind = kind_of(index, namespace=self._namespace)
+        if kind is None:
+            return Verdict(
+                Outcome.HOLD,
+                Reason.UNEXPECTED,
+                f"{index!r} is no index of the namespace {self._namespace!r}, so it is"
+                " not made; correct what names it",
+            )
+        try:
+            self._require_template(kind)
+            answer = self._elastic.request("PUT", f"/{quote(index, safe='')}")
+        except ServiceUnavailable as error:
+            return Verdict(Outcome.HOLD, Reason.UNREACHABLE, f"{error} {error.remedy}")
+        return _verdict(answer)
+
+    def _require_template(self, kind: str) -> None:
+        """Return when the template is there, having written it if need be.
+
+        Raises:
+            ServiceUnavailable: it is missing and could not be written.
+        """
+        name = template_name(self._namespace, kind=kind)
+        if not self._elastic.template_fingerprint(name):
+            provision_templates(self._connections)
+
+
+def kind_of(index: str, *, namespace: str) -> str | None:
+    """Return which template serves an index, None where it is none of ours."""
+    if not index.startswith(f"{namespace}-"):
+        return None
+    rest = index.removeprefix(f"{namespace}-")
+    first, _, more = rest.partition("-")
+    if first in NAMES and first != "events":
+        return first
+    return "events" if first and more else None
+
+
+def _verdict(answer: Answer) -> Verdict:
+    if answer.is_success:
+        return STORED
+    try:
+        error = msgspec.json.decode(answer.body, type=_ErrorAnswer).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        error = ItemError("", answer.body[:300].decode("utf-8", "backslashreplace"))
+    if error.type == "resource_already_exists_exception":
+        return STORED
+    verdict = judge_request(answer.status, error)
+    if verdict.outcome is Outcome.DEAD_LETTER:
+        return Verdict(Outcome.HOLD, Reason.UNEXPECTED, verdict.detail)
+    return verdict

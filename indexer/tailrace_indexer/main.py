@@ -1,0 +1,156 @@
+"""The indexer as a process: wires settings, servers and the protocol together, and runs."""
+
+from __future__ import annotations
+
+import random
+import threading
+from contextlib import ExitStack
+
+from tailrace.clock import SystemClock
+from tailrace.elasticsearch import Elastic
+from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.index_templates import NAMES, template_name
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_consumer import Consumer
+from tailrace.log import FilteringBoundLogger, logger
+from tailrace.provision import provision_templates
+from tailrace.settings import Connections
+from tailrace.topics import ALERTS, DEAD, DOCS, RATES
+from tailrace_indexer.alarms import Alarms
+from tailrace_indexer.config import IndexerSettings
+from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
+from tailrace_indexer.delivery import Delivery
+from tailrace_indexer.flow import DeliveryPolicy
+from tailrace_indexer.index_maker import IndexMaker
+from tailrace_indexer.leader import RetentionLeader
+from tailrace_indexer.loop import run_until, tell
+from tailrace_indexer.pace import PacePolicy
+from tailrace_indexer.sink import ElasticsearchSink
+from tailrace_indexer.status import StatusFile
+
+FOLDER_NAME = "indexer"
+TOPICS = (DOCS, RATES, ALERTS, DEAD)
+START_RETRY_S = 1.0
+CLOSE_MS_MAX = 5_000
+
+
+def group_of(namespace: str) -> str:
+    """Return the consumer group of the indexers."""
+    return f"{namespace}-indexer"
+
+
+def run(
+    *, connections: Connections, settings: IndexerSettings, stop: threading.Event
+) -> int:
+    """Index until `stop` is set; return the exit code.
+
+    A server that is away is waited for, with an alarm: nothing is lost by it.
+    """
+    log = logger("indexer")
+    clock = SystemClock()
+    alarms = Alarms()
+    with ExitStack() as closing:
+        elastic = Elastic(connections, connections_per_node=settings.in_flight_max + 2)
+        closing.callback(elastic.close)
+        consumer = _start(
+            connections, elastic=elastic, alarms=alarms, log=log, stop=stop
+        )
+        if consumer is None:
+            return 0
+        closing.callback(consumer.close, wait_ms_max=CLOSE_MS_MAX)
+        dead_letters = KafkaDeadLetters(connections)
+        closing.callback(dead_letters.close)
+        sink = ElasticsearchSink(
+            elastic,
+            index_maker=IndexMaker(elastic, connections=connections),
+            in_flight_max=settings.in_flight_max + 1,
+        )
+        closing.callback(sink.close)
+        delivery = Delivery(
+            source=consumer,
+            sink=sink,
+            dead_letters=dead_letters,
+            clock=clock,
+            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
+            namespace=connections.namespace,
+            policy=DeliveryPolicy(
+                ready_bytes_max=settings.ready_bytes_max,
+                held_bytes_max=settings.held_bytes_max,
+                commit_ms=settings.commit_ms,
+                pace=PacePolicy(in_flight_max=settings.in_flight_max),
+            ),
+            alarms=alarms,
+        )
+        leader = RetentionLeader(connections, settings=settings, log=log)
+        leader.start()
+        closing.callback(leader.stop)
+        status = StatusFile(connections.data_dir / FOLDER_NAME, clock=clock)
+        log.info("indexer_started", group=group_of(connections.namespace))
+        run_until(
+            stop,
+            delivery=delivery,
+            alarms=alarms,
+            clock=clock,
+            log=log,
+            each=lambda: status.write(delivery, alarms=alarms, disk=leader.disk),
+        )
+    return 0
+
+
+def _start(
+    connections: Connections,
+    *,
+    elastic: Elastic,
+    alarms: Alarms,
+    log: FilteringBoundLogger,
+    stop: threading.Event,
+) -> Consumer | None:
+    """Return a consumer once topics and templates are there; None when asked to stop."""
+    clock = SystemClock()
+    while not stop.is_set():
+        try:
+            _require_topics(connections)
+            if not _has_templates(elastic, connections=connections):
+                provision_templates(connections)
+            consumer = Consumer.connect(
+                connections,
+                group=group_of(connections.namespace),
+                client_id=group_of(connections.namespace),
+                topics=[topic.name(connections.namespace) for topic in TOPICS],
+            )
+        except ServiceUnavailable as error:
+            detail = f"{error}; {error.remedy}"
+            subject = type(error).__name__
+            alarms.sound("start", reason=subject, detail=detail, now_ms=clock.now_ms())
+            tell(alarms.take(now_ms=clock.now_ms()), log=log)
+            stop.wait(START_RETRY_S)
+        else:
+            alarms.clear("start", now_ms=clock.now_ms())
+            return consumer
+    return None
+
+
+def _require_topics(connections: Connections) -> None:
+    """Return when every topic that is read is there.
+
+    Raises:
+        TopicMissing: one is not.
+        ServiceUnavailable: Kafka does not answer.
+    """
+    with KafkaAdmin(connections, client_id="tailrace-indexer-start") as admin:
+        found = admin.partition_counts()
+    for topic in (topic.name(connections.namespace) for topic in TOPICS):
+        if topic not in found:
+            raise TopicMissing(topic, brokers=connections.kafka_bootstrap)
+
+
+def _has_templates(elastic: Elastic, *, connections: Connections) -> bool:
+    """Return whether each of our templates is there, whatever its version.
+
+    Raises:
+        ServiceUnavailable: Elasticsearch does not answer, or refuses.
+    """
+    return all(
+        elastic.template_fingerprint(template_name(connections.namespace, kind=kind))
+        for kind in NAMES
+    )

@@ -1,0 +1,114 @@
+"""What the indexer tells of itself on this machine: a small file, replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace_indexer.alarms import Alarms
+from tailrace_indexer.delivery import Delivery
+
+FILE_NAME = "status.json"
+WRITE_MS = 2_000
+
+
+class DiskStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the event indices take, as the elected leader last saw it."""
+
+    is_leader: bool = False
+    used_bytes: int = 0
+    quota_bytes: int = 0
+    """0 while it is not known, or where there is none."""
+    expired_indices: tuple[str, ...] = ()
+    """The last ones that were deleted, the newest last."""
+
+
+class IndexerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures since the start, and the state now."""
+
+    pid: int
+    updated_at_ms: int
+    stored: int
+    already_there: int
+    retried: int
+    dead: int
+    refused: int
+    missed_records: int
+    bulks: int
+    open_documents: int
+    held_bytes: int
+    held_indices: dict[str, str]
+    """By index, why it takes nothing."""
+    problems: list[str]
+    """Every alarm that is on: what it is about, and why."""
+    committed: dict[str, dict[str, int]]
+    """By topic and partition, what is read next after a restart."""
+    disk: DiskStatus
+
+
+class StatusFile:
+    """Writes the status when it has changed, at most every two seconds."""
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        self._path = folder / FILE_NAME
+        self._clock = clock
+        self._next_ms = 0
+        self._written: IndexerStatus | None = None
+
+    def write(self, delivery: Delivery, *, alarms: Alarms, disk: DiskStatus) -> None:
+        """Write if it is time and something changed.
+
+        A folder that cannot be written never stops the indexer: the file is for eyes.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < self._next_ms:
+            return
+        self._next_ms = now_ms + WRITE_MS
+        status = status_of(
+            delivery, alarms=alarms, disk=disk, updated_at_ms=self._clock.now_ms()
+        )
+        if self._written is not None and status == msgspec.structs.replace(
+            self._written, updated_at_ms=status.updated_at_ms
+        ):
+            return
+        beside = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(msgspec.json.encode(status))
+            beside.replace(self._path)
+        except OSError:
+            return
+        self._written = status
+
+
+def status_of(
+    delivery: Delivery, *, alarms: Alarms, disk: DiskStatus, updated_at_ms: int
+) -> IndexerStatus:
+    """Return the state now."""
+    figures = delivery.figures
+    committed: dict[str, dict[str, int]] = {}
+    for partition, offset in sorted(delivery.offsets.committed_offsets().items()):
+        committed.setdefault(partition.topic, {})[str(partition.number)] = offset
+    return IndexerStatus(
+        pid=os.getpid(),
+        updated_at_ms=updated_at_ms,
+        stored=figures.stored,
+        already_there=figures.already_there,
+        retried=figures.retried,
+        dead=figures.dead,
+        refused=figures.refused,
+        missed_records=figures.missed_records,
+        bulks=figures.bulks,
+        open_documents=delivery.offsets.open_count(),
+        held_bytes=delivery.holds.size_bytes,
+        held_indices={
+            hold.index: f"{hold.verdict.reason.value}: {hold.verdict.detail}"[:500]
+            for hold in delivery.holds.held
+        },
+        problems=[f"{subject}: {why}" for subject, why in sorted(alarms.on.items())],
+        committed=committed,
+        disk=disk,
+    )

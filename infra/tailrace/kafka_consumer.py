@@ -1,0 +1,276 @@
+"""The typed face of kafka-python's consumer: records, what was gained and lost, commits.
+
+Nothing is committed that the caller does not name, and nothing is skipped in silence: where
+retention overtook the group, the gap is reported and reading goes on at the oldest record
+that is left. The library has no types; its objects stay in this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import kafka
+import kafka.consumer.subscription_state
+from kafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from kafka.structs import OffsetAndMetadata
+
+from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_options import kafka_options
+from tailrace.settings import Connections
+from tailrace.topics import MEBIBYTE
+
+# The stubs that type checkers bundle describe an older release.
+_kafka: Any = kafka
+_TopicPartition: Any = _kafka.TopicPartition
+_Listener: Any = cast(
+    "Any", kafka.consumer.subscription_state
+).ConsumerRebalanceListener
+
+BOOTSTRAP_MS_MAX = 5_000
+PARTITION_FETCH_BYTES = 8 * MEBIBYTE
+"""As large as the largest record of a topic that is read, so that one always fits."""
+FETCH_BYTES = 16 * MEBIBYTE
+"""What one answer of a broker may hold; with a few brokers it bounds what is buffered."""
+RECORDS_MAX = 500
+COMMIT_MS_MAX = 5_000
+SESSION_MS = 30_000
+"""A process that died is noticed after this; its partitions then go to others."""
+POLL_INTERVAL_MS_MAX = 300_000
+
+_NOT_OURS = (
+    CommitFailedError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+
+class Partition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was read."""
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that retention deleted before the group read them."""
+
+    partition: Partition
+    missed_from: int
+    resumed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll brought; `lost` and `gained` come before `records`."""
+
+    records: Sequence[Record] = ()
+    lost: frozenset[Partition] = frozenset()
+    gained: frozenset[Partition] = frozenset()
+    gaps: Sequence[Gap] = ()
+
+
+class Consumer:
+    """One member of a group; every method belongs to one thread."""
+
+    def __init__(self, client: object, *, brokers: str) -> None:
+        self._client = cast("Any", client)
+        self._brokers = brokers
+        self._changes = _Changes()
+
+    @classmethod
+    def connect(
+        cls,
+        connections: Connections,
+        *,
+        group: str,
+        client_id: str,
+        topics: Iterable[str],
+    ) -> Consumer:
+        """Join `group` and subscribe to `topics`.
+
+        Raises:
+            ServiceUnavailable: no broker answered within `BOOTSTRAP_MS_MAX`.
+        """
+        try:
+            client = _kafka.KafkaConsumer(
+                **kafka_options(connections, client_id=client_id),
+                group_id=group,
+                enable_auto_commit=False,
+                # Neither end is right where records are gone: the gap is told first.
+                auto_offset_reset="none",
+                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+                fetch_max_bytes=FETCH_BYTES,
+                max_poll_records=RECORDS_MAX,
+                max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
+                session_timeout_ms=SESSION_MS,
+                bootstrap_timeout_ms=BOOTSTRAP_MS_MAX,
+                reconnect_backoff_max_ms=2_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        except (KafkaError, OSError) as error:
+            raise ServiceUnavailable(
+                "Kafka", address=connections.kafka_bootstrap, reason=_reason(error)
+            ) from error
+        consumer = cls(client, brokers=connections.kafka_bootstrap)
+        listener = _listener_type()(consumer._changes)
+        wanted = list(topics)
+        for topic in wanted:
+            # Known before the first assignment, which would be empty without.
+            client.partitions_for_topic(topic)
+        client.subscribe(topics=wanted, listener=listener)
+        return consumer
+
+    def poll(self, *, wait_ms_max: int) -> Polled:
+        """Return what came within `wait_ms_max`, and which partitions changed hands.
+
+        Raises:
+            ServiceUnavailable: Kafka refuses in a way that waiting does not cure by
+                itself, such as a right that is missing. Asking again is safe.
+        """
+        gaps: Sequence[Gap] = ()
+        fetched: dict[Any, Any] = {}
+        try:
+            fetched = self._client.poll(timeout_ms=wait_ms_max)
+        except NoOffsetForPartitionError as error:
+            places = cast("Any", error).args[0]
+            self._begin(dict.fromkeys(places, 0))
+        except OffsetOutOfRangeError as error:
+            gaps = self._begin(cast("Any", error).args[0])
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        lost, gained = self._changes.take()
+        records = [
+            Record(
+                Partition(place.topic, place.partition),
+                raw.offset,
+                raw.key,
+                raw.value,
+                raw.headers or (),
+            )
+            for place, raws in fetched.items()
+            for raw in raws
+        ]
+        return Polled(records, lost, gained, gaps)
+
+    def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
+        """Store what is to be read next; return False where it is no longer ours to say.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer; asking again is safe.
+        """
+        offsets = {
+            _TopicPartition(*place): cast("Any", OffsetAndMetadata)(offset, "", -1)
+            for place, offset in next_offsets.items()
+        }
+        try:
+            self._client.commit(offsets, timeout_ms=COMMIT_MS_MAX)
+        except _NOT_OURS:
+            return False
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        return True
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch nothing from `partitions`; polling goes on and keeps the membership."""
+        self._client.pause(*self._ours(partitions))
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Fetch from `partitions` again."""
+        self._client.resume(*self._ours(partitions))
+
+    def close(self, *, wait_ms_max: int) -> None:
+        """Leave the group, so that others take over at once."""
+        self._client.close(autocommit=False, timeout_ms=wait_ms_max)
+
+    def _ours(self, partitions: Iterable[Partition]) -> list[Any]:
+        assigned = self._client.assignment()
+        places = [_TopicPartition(*partition) for partition in partitions]
+        return [place for place in places if place in assigned]
+
+    def _begin(self, asked: Mapping[Any, int]) -> list[Gap]:
+        """Read on at the oldest record that is left; return what was missed."""
+        try:
+            oldest = self._client.beginning_offsets(list(asked))
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        gaps: list[Gap] = []
+        for place, offset in asked.items():
+            self._client.seek(place, oldest[place])
+            partition = Partition(place.topic, place.partition)
+            gaps.append(Gap(partition, offset, oldest[place]))
+        return gaps
+
+    def _unavailable(self, error: Exception) -> ServiceUnavailable:
+        return ServiceUnavailable("Kafka", address=self._brokers, reason=_reason(error))
+
+
+class _Changes:
+    """Which partitions changed hands since last asked; told from the client's thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lost: set[Partition] = set()
+        self._gained: set[Partition] = set()
+
+    def lose(self, places: Iterable[Any]) -> None:
+        with self._lock:
+            for place in places:
+                self._lost.add(Partition(place.topic, place.partition))
+                self._gained.discard(Partition(place.topic, place.partition))
+
+    def gain(self, places: Iterable[Any]) -> None:
+        with self._lock:
+            self._gained.update(Partition(p.topic, p.partition) for p in places)
+
+    def take(self) -> tuple[frozenset[Partition], frozenset[Partition]]:
+        with self._lock:
+            taken = frozenset(self._lost), frozenset(self._gained)
+            self._lost.clear()
+            self._gained.clear()
+        return taken
+
+
+def _listener_type() -> Any:  # noqa: ANN401 - a class made of an untyped one
+    class Listener(_Listener):
+        def __init__(self, changes: _Changes) -> None:
+            self._changes = changes
+
+        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+            self._changes.lose(revoked)
+
+        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+            self._changes.lose(lost)
+
+        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+            self._changes.gain(assigned)
+
+    return Listener
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
