@@ -113,7 +113,8 @@ def _reasons(facts: StatusFacts) -> Iterator[str]:
         yield "no line has become searchable since the start"
     yield from facts.unreachable
     for index, why in facts.roles.held_indices.items():
-        yield f"documents for {index} are held back: {why}"
+        if not any(index in problem for problem in facts.roles.problems):
+            yield f"documents for {index} are held back: {why}"
     yield from facts.roles.problems
 
 

@@ -5,6 +5,7 @@ A server that does not answer is a fact, and hinders no other look.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from tailrace.status import RoleFacts, StatusFacts
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
-from tailrace.up_record import read_running
+from tailrace.up_record import UpRecord, read_running
 
 ReadT = TypeVar("ReadT")
 
@@ -34,6 +35,7 @@ def gather(connections: Connections) -> StatusFacts:
     up = read_running(data_dir)
     lags: dict[str, int] = {}
     documents: int | None = None
+    dead_letters = 0
     unreachable: list[str] = []
     if up is not None and up.has_roles:
         if up.namespace:
@@ -43,7 +45,7 @@ def gather(connections: Connections) -> StatusFacts:
         except TailraceError as error:
             unreachable.append(str(error))
         try:
-            documents = _documents(connections)
+            documents, dead_letters = _documents(connections)
         except TailraceError as error:
             unreachable.append(str(error))
     return StatusFacts(
@@ -52,7 +54,7 @@ def gather(connections: Connections) -> StatusFacts:
         up=up,
         lag_records=lags,
         documents=documents,
-        roles=role_facts(data_dir) if up is not None else RoleFacts(),
+        roles=_roles(data_dir, up=up, dead_letters=dead_letters),
         unreachable=unreachable,
         last_lines=_last_lines(up.members) if up is not None else {},
     )
@@ -64,21 +66,37 @@ class _File(msgspec.Struct):
 
 
 class _Agent(msgspec.Struct):
+    pid: int = 0
     kafka: str = "connected"
     checkpoint: str = "written"
     files: list[_File] = []
 
 
-def role_facts(data_dir: Path) -> RoleFacts:
-    """Return what the roles wrote about themselves; what is not there says nothing."""
-    agent = _read(data_dir, "agent", as_type=_Agent)
+class _Indexer(msgspec.Struct):
+    pid: int = 0
+    held_indices: dict[str, str] = {}
     problems: list[str] = []
+
+
+def role_facts(data_dir: Path, *, pids: Mapping[str, int | None]) -> RoleFacts:
+    """Return what the roles that run as `pids` wrote about themselves.
+
+    What an earlier process left says nothing of now.
+    """
+    agent = _read(data_dir, "agent", as_type=_Agent)
+    if agent.pid != pids.get("agent"):
+        agent = _Agent()
+    indexer = _read(data_dir, "indexer", as_type=_Indexer)
+    if indexer.pid != pids.get("indexer"):
+        indexer = _Indexer()
+    problems = [f"the indexer reports {problem}" for problem in indexer.problems]
     if agent.kafka != "connected":
         problems.append(f"the agent has no connection to Kafka: {agent.kafka}")
     if agent.checkpoint != "written":
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
         lost_bytes=sum(sum(file.lost_bytes.values()) for file in agent.files),
+        held_indices=indexer.held_indices,
         problems=problems,
     )
 
@@ -99,12 +117,23 @@ def _lags(connections: Connections) -> dict[str, int]:
         }
 
 
-def _documents(connections: Connections) -> int:
+def _roles(data_dir: Path, *, up: UpRecord | None, dead_letters: int) -> RoleFacts:
+    if up is None:
+        return RoleFacts()
+    found = role_facts(data_dir, pids={one.name: one.pid for one in up.members})
+    return msgspec.structs.replace(found, dead_letters=dead_letters)
+
+
+def _documents(connections: Connections) -> tuple[int, int]:
+    """Return how many events, and how many dead letters, a search would find."""
     from tailrace.elasticsearch import Elastic
     from tailrace.query import events_alias
 
     with Elastic(connections) as elastic:
-        return elastic.count(events_alias(connections.namespace))
+        return (
+            elastic.count(events_alias(connections.namespace)),
+            elastic.count(f"{connections.namespace}-dead-*"),
+        )
 
 
 def _read(data_dir: Path, role: str, *, as_type: type[ReadT]) -> ReadT:

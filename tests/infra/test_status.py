@@ -96,22 +96,42 @@ def test_servers_alone_need_no_searchable_line() -> None:
     assert judge(with_up(has_roles=False, searchable_after_ms=None)).ok
 
 
+def write_status(data_dir: Path, role: str, text: str) -> None:
+    (data_dir / role).mkdir()
+    (data_dir / role / "status.json").write_text(text)
+
+
 def test_roles_speak_for_themselves(tmp_path: Path) -> None:
-    (tmp_path / "agent").mkdir()
-    (tmp_path / "agent" / "status.json").write_text(
-        '{"kafka":"refused","checkpoint":"disk full","files":['
-        '{"path":"/a","lost_bytes":{"truncated":5}},{"path":"/b","lost_bytes":{"x":2}}]}'
+    write_status(
+        tmp_path,
+        "agent",
+        '{"pid":7,"kafka":"refused","checkpoint":"disk full","files":['
+        '{"path":"/a","lost_bytes":{"truncated":5}},{"path":"/b","lost_bytes":{"x":2}}]}',
+    )
+    write_status(
+        tmp_path,
+        "indexer",
+        '{"pid":8,"held_indices":{"i":"read-only"},"problems":["index i: read-only"]}',
     )
 
-    found = role_facts(tmp_path)
+    found = role_facts(tmp_path, pids={"agent": 7, "indexer": 8})
 
     assert found.lost_bytes == 7
-    assert any("refused" in problem for problem in found.problems)
-    assert any("disk full" in problem for problem in found.problems)
+    assert found.held_indices == {"i": "read-only"}
+    for said in ("refused", "disk full", "index i: read-only"):
+        assert any(said in problem for problem in found.problems)
+    judged = judge(change(WELL, roles=found))
+    assert sum("read-only" in reason for reason in judged.reasons) == 1
+
+
+def test_what_an_earlier_process_wrote_says_nothing_of_now(tmp_path: Path) -> None:
+    write_status(tmp_path, "indexer", '{"pid":8,"problems":["index i: read-only"]}')
+
+    assert role_facts(tmp_path, pids={"indexer": 9}) == RoleFacts()
 
 
 def test_roles_that_have_not_spoken_yet_have_no_problem(tmp_path: Path) -> None:
-    assert role_facts(tmp_path) == RoleFacts()
+    assert role_facts(tmp_path, pids={"agent": 7}) == RoleFacts()
 
 
 def test_the_end_of_a_log_is_shown_escaped(tmp_path: Path) -> None:
