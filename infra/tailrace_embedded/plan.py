@@ -50,22 +50,7 @@ def plan(
     Raises:
         CommandFailed: the folder holds the data of more or fewer servers.
     """
-    brokers = [
-        Broker(
-            number=number,
-            client_port=ports[f"kafka-{number}"],
-            controller_port=ports[f"kafka-{number}-controller"],
-        )
-        for number in range(1, config.brokers + 1)
-    ]
-    nodes = [
-        Node(
-            number=number,
-            http_port=ports[f"elasticsearch-{number}"],
-            transport_port=ports[f"elasticsearch-{number}-transport"],
-        )
-        for number in range(1, config.elasticsearch_nodes + 1)
-    ]
+    brokers, nodes = _brokers(config, ports=ports), _nodes(config, ports=ports)
     folder = identity.servers_dir(data_dir, user=user)
     _refuse_other_count(folder, prefix="kafka", count=config.brokers)
     _refuse_other_count(
@@ -120,6 +105,28 @@ def port_names(config: StackConfig) -> list[str]:
     for number in range(1, config.elasticsearch_nodes + 1):
         names += [f"elasticsearch-{number}", f"elasticsearch-{number}-transport"]
     return names
+
+
+def _brokers(config: StackConfig, *, ports: Mapping[str, int]) -> list[Broker]:
+    return [
+        Broker(
+            number=number,
+            client_port=ports[f"kafka-{number}"],
+            controller_port=ports[f"kafka-{number}-controller"],
+        )
+        for number in range(1, config.brokers + 1)
+    ]
+
+
+def _nodes(config: StackConfig, *, ports: Mapping[str, int]) -> list[Node]:
+    return [
+        Node(
+            number=number,
+            http_port=ports[f"elasticsearch-{number}"],
+            transport_port=ports[f"elasticsearch-{number}-transport"],
+        )
+        for number in range(1, config.elasticsearch_nodes + 1)
+    ]
 
 
 def _refuse_other_count(folder: Path, *, prefix: str, count: int) -> None:
