@@ -156,7 +156,7 @@ _THEME = {
     "theme.light.secondaryBackgroundColor": "#f4f6f8",
     "theme.light.textColor": "#1d2733",
     "theme.light.borderColor": "#dde3e9",
-    "theme.dark.primaryColor": "#4fb3d9",
+    "theme.dark.primaryColor": "#2b8cb8",
     "theme.dark.backgroundColor": "#12171d",
     "theme.dark.secondaryBackgroundColor": "#1a2129",
     "theme.dark.textColor": "#dbe2ea",

@@ -87,9 +87,10 @@ def chip_views(filters: Sequence[Filter]) -> list[View]:
 
 def time_texts(row: Row, *, zone: tzinfo, has_date: bool) -> tuple[str, str]:
     """Return the time of a row, short and whole; as it stands where no clock has it."""
-    stands = str(
-        row.cursor[0] if row.cursor else field(row.document, "@timestamp") or ""
-    )
+    # What Elasticsearch sorted by has one form, whatever the document has.
+    sorted_by = row.cursor[0] if row.cursor else None
+    is_time = isinstance(sorted_by, str)
+    stands = str(sorted_by if is_time else field(row.document, "@timestamp") or "")
     try:
         moment = datetime.fromisoformat(stands).astimezone(zone)
     except (ValueError, OverflowError):

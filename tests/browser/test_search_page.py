@@ -129,6 +129,9 @@ def test_an_opened_row_shows_its_whole_document(page: Page, dashboard_url: str) 
     detail.get_by_role("button", name="Lines around it").click()
     expect(detail.locator(".around .is-this")).to_contain_text("authorised")
     assert detail.locator(".around > div").count() > 5
+    times = detail.locator(".around .time").all_inner_texts()
+    assert times == sorted(times)
+    assert all(re.fullmatch(r"[\d:.]{12}", time) for time in times)
 
 
 def test_a_field_is_filtered_by_a_click_and_its_chip_turned_and_removed(
@@ -181,6 +184,7 @@ def test_a_url_brings_back_what_was_looked_at(page: Page, dashboard_url: str) ->
     type_query(page, "payment")
     expect(page).to_have_url(re.compile("q=payment"))
     page.get_by_test_id("stPopover").get_by_role("button").first.click()
+    expect(page.get_by_label("From")).to_have_value("2h")
     page.get_by_role("button", name="Last 24 hours").click()
     expect(page).to_have_url(re.compile("since=24h"))
     expect(page.get_by_role("button", name="Last 24 hours").first).to_be_visible()

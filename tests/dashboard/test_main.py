@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -116,6 +117,9 @@ def test_it_answers_on_loopback_until_it_is_told_to_stop(tmp_path: Path) -> None
             if connection.status == psutil.CONN_LISTEN
         }
         assert listening == {"127.0.0.1"}
+        # A page elsewhere that points its own name here is not let in.
+        assert handshake(status.url, host="evil.example") == 403
+        assert handshake(status.url, host="localhost") == 101
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: is_gone(pid) and is_gone(status.pid), 20)
     assert not (tmp_path / STATUS_FILE).exists()
@@ -126,6 +130,27 @@ def test_a_killed_role_leaves_no_server_behind(tmp_path: Path) -> None:
     with served_by_a_process(tmp_path) as (pid, status):
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: is_gone(status.pid), 20, what="the child has left")
+
+
+def handshake(url: str, *, host: str) -> int:
+    """Ask for the page's socket under a name, and return the status."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection.request(
+        "GET",
+        "/_stcore/stream",
+        headers={
+            "Host": host,
+            "Origin": f"http://{host}",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol": "streamlit",
+        },
+    )
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def is_gone(pid: int) -> bool:

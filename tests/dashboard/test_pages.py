@@ -124,6 +124,21 @@ def test_what_is_typed_goes_into_the_url() -> None:
     assert test.query_params["q"] == "order 7"
 
 
+def test_a_typed_range_goes_into_the_url_and_a_bad_one_is_said() -> None:
+    test = shown(search_page, sources(search=ScriptedSearch(DOCUMENTS)))
+    begin = next(one for one in test.text_input if one.label == "From")
+    assert begin.value == "15m"
+    begin.set_value("2026-11-24 01:00")
+    apply = next(one for one in test.button if one.label == "Apply")
+    apply.click().run()
+    assert test.query_params["since"] == "2026-11-24T01:00:00.000Z"
+    begin = next(one for one in test.text_input if one.label == "From")
+    begin.set_value("soon")
+    next(one for one in test.button if one.label == "Apply").click().run()
+    assert "'soon' is not a moment" in said(test)
+    assert test.query_params["since"] == "2026-11-24T01:00:00.000Z"
+
+
 def test_elasticsearch_away_is_a_sentence_and_a_retry() -> None:
     test = shown(search_page, sources(search=FailingSearch(ELASTICSEARCH_AWAY)))
     assert "Elasticsearch at http:" in said(test)

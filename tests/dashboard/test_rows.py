@@ -66,6 +66,12 @@ def test_a_row_shows_its_time_in_the_readers_zone_to_the_millisecond() -> None:
     assert row_view(row({}), zone=UTC, has_date=True)["time"] == "Nov 24 01:02:03.456"
 
 
+def test_a_line_found_by_its_offset_shows_its_own_time() -> None:
+    document = {"@timestamp": "2026-11-24T01:02:03.456789012Z"}
+    view = row_view(row(document, cursor=(69_013,)), zone=UTC, has_date=False)
+    assert view["time"] == "01:02:03.456"
+
+
 def test_a_time_that_no_calendar_has_is_shown_as_it_stands() -> None:
     view = row_view(row({}, cursor=("\x1b[31mnever",)), zone=UTC, has_date=False)
     assert view["time"] == "\\x1b[31mnever"

@@ -91,33 +91,39 @@ def _apply_query() -> None:
 def _draw_range(state: SearchState, *, clock: Clock, zone: tzinfo) -> None:
     label = markdown(state.range_text(zone=zone, now_ms=clock.now_ms()))
     with st.popover(label, icon=":material/schedule:", width="content"):
-        with st.container(horizontal=True, gap="small"):
-            for since, text in QUICK_RANGES.items():
-                st.button(
-                    text,
-                    key=f"range_{since}",
-                    on_click=choose_range,
-                    args=(since,),
-                    width=140,
-                    type="primary" if _is_chosen(state, since) else "secondary",
-                )
-        _follow("since_text", state.since)
-        _follow("until_text", state.until)
+        columns = st.columns(2, gap="small")
+        for place, (since, text) in enumerate(QUICK_RANGES.items()):
+            columns[place % len(columns)].button(
+                text,
+                key=f"range_{since}",
+                on_click=choose_range,
+                args=(since,),
+                width="stretch",
+                type="primary" if _is_chosen(state, since) else "secondary",
+            )
+        # Another range is another form: a field that has not been on screen yet shows
+        # what it began with.
+        ends = (state.since, state.until)
+        keys = (f"since_text_{ends}", f"until_text_{ends}")
         with st.form("range", border=False):
-            st.text_input("From", key="since_text")
-            st.text_input("To", key="until_text")
+            for end, key, text in zip(ends, keys, ("From", "To"), strict=True):
+                st.text_input(text, value=end, key=key)
             st.caption(
                 "`15m` `2h` `7d` ago, `now`, or a time such as `2026-11-24 01:02`"
             )
-            st.form_submit_button("Apply", on_click=_apply_range, args=(clock, zone))
+            st.form_submit_button(
+                "Apply", on_click=_apply_range, args=(keys, clock, zone)
+            )
         if problem := st.session_state.get("range_problem"):
             st.warning(markdown(problem), icon=":material/edit:")
 
 
-def _apply_range(clock: Clock, zone: tzinfo) -> None:
-    typed = (st.session_state["since_text"], st.session_state["until_text"])
+def _apply_range(keys: tuple[str, str], clock: Clock, zone: tzinfo) -> None:
+    since_typed, until_typed = (st.session_state[key] for key in keys)
     try:
-        since, until = typed_range(*typed, now_ms=clock.now_ms(), zone=zone)
+        since, until = typed_range(
+            since_typed, until_typed, now_ms=clock.now_ms(), zone=zone
+        )
     except QueryInvalid as problem:
         st.session_state["range_problem"] = f"{problem} {problem.remedy}"
         return
