@@ -1,0 +1,119 @@
+"""One stream worker: Faust brings records and partitions, the worker does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from random import Random
+
+from tailrace.clock import Clock
+from tailrace.log import FilteringBoundLogger
+from tailrace.settings import Connections
+from tailrace_stream.config import StreamSettings
+from tailrace_stream.faust_app import StreamApp
+from tailrace_stream.protocol import CommitProtocol, Retry
+from tailrace_stream.records import Outgoing
+from tailrace_stream.state_store import KafkaStateReader
+from tailrace_stream.status import StatusFile
+from tailrace_stream.worker import StreamWorker
+
+POLL_S = 0.1
+STATUS_MS = 2_000
+REVOKE_WAIT_MS_MAX = 3_000
+"""Well below the time a group waits for its members in a rebalance."""
+EXIT_FAILURE = 1
+
+
+async def run_app(
+    *,
+    connections: Connections,
+    settings: StreamSettings,
+    stop: threading.Event,
+    clock: Clock,
+    random: Random,
+    log: FilteringBoundLogger,
+    topic_id: str,
+) -> int:
+    """Run until `stop` is set, or until the worker can only help by ending.
+
+    Returns the exit code: 0 after a stop that was asked for.
+
+    Raises:
+        PublishFailed: the brokers cannot be reached at the start.
+    """
+    app = StreamApp(connections, settings=settings, log=log)
+
+    async def wait(wait_ms: int) -> None:
+        await asyncio.sleep(wait_ms / 1_000)
+
+    def failed(record: Outgoing, error: Exception) -> None:
+        worker.count(f"failures.{type(error).__name__}")
+        log.warning("publish_failed", topic=record.topic, error=str(error)[:300])
+
+    worker = StreamWorker(
+        protocol=CommitProtocol(
+            app, retry=Retry(), wait=wait, random=random, on_failure=failed
+        ),
+        offsets=app,
+        states=KafkaStateReader(connections, clock.now_ms),
+        clock=clock,
+        log=log,
+        namespace=connections.namespace,
+        topic_id=topic_id,
+        in_flight_bytes_max=settings.in_flight_bytes_max,
+    )
+
+    async def revoked(partitions: list[int]) -> None:
+        await worker.revoke(partitions, wait_ms_max=REVOKE_WAIT_MS_MAX)
+
+    app.connect(on_record=worker.take, on_assigned=worker.assign, on_revoked=revoked)
+    await app.start()
+    log.info("worker_started", namespace=connections.namespace)
+    status = StatusFile(connections.data_dir, started_at_ms=clock.now_ms())
+    try:
+        return await _tend(app, worker, settings, stop, clock, log, status)
+    finally:
+        await worker.stop(wait_ms_max=settings.drain_ms_max)
+        _write_status(status, worker, now_ms=clock.now_ms())
+        await app.stop()
+        log.info("worker_stopped", **worker.counts)
+
+
+async def _tend(
+    app: StreamApp,
+    worker: StreamWorker,
+    settings: StreamSettings,
+    stop: threading.Event,
+    clock: Clock,
+    log: FilteringBoundLogger,
+    status: StatusFile,
+) -> int:
+    """Commit and look after the worker until it is to end; return the exit code."""
+    committed_at_ms = status_at_ms = clock.monotonic_ms()
+    while not stop.is_set():
+        await asyncio.sleep(POLL_S)
+        now_ms = clock.monotonic_ms()
+        if (reason := app.crash_reason) is not None:
+            log.error("faust_crashed", error=repr(reason))
+            return EXIT_FAILURE
+        if now_ms - committed_at_ms >= settings.commit_interval_ms:
+            committed_at_ms = now_ms
+            await worker.commit()
+        if now_ms - status_at_ms >= STATUS_MS:
+            status_at_ms = now_ms
+            _write_status(status, worker, now_ms=clock.now_ms())
+            has_waiting = any(
+                app.waiting_count(lane.partition, next_offset=lane.next_offset)
+                for lane in worker.lanes.values()
+            )
+            if worker.is_stuck(
+                stuck_ms_max=settings.stuck_ms_max, has_waiting=has_waiting
+            ):
+                log.error("worker_stuck", stuck_ms_max=settings.stuck_ms_max)
+                return EXIT_FAILURE
+    return 0
+
+
+def _write_status(status: StatusFile, worker: StreamWorker, *, now_ms: int) -> None:
+    acked = {lane.partition: lane.acked_offset for lane in worker.lanes.values()}
+    status.write(worker.counts, acked=acked, now_ms=now_ms)

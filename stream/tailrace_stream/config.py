@@ -1,0 +1,39 @@
+"""What can be set of the stream, and within which bounds."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from tailrace.settings import RoleSettings
+
+MEBIBYTE = 1_024 * 1_024
+
+
+class StreamSettings(RoleSettings):
+    """The frozen settings of one stream worker: `[stream]`, or `TAILRACE_STREAM_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="TAILRACE_STREAM_")
+    table: ClassVar[str] = "stream"
+
+    in_flight_bytes_max: int = Field(
+        default=64 * MEBIBYTE, ge=8 * MEBIBYTE, le=4_096 * MEBIBYTE
+    )
+    """Of records not yet delivered; when full, no further raw record is taken."""
+    fetch_bytes_max: int = Field(default=2 * MEBIBYTE, ge=64 * 1_024, le=64 * MEBIBYTE)
+    """Of one partition in one fetch; a larger record comes all the same."""
+    commit_interval_ms: int = Field(default=500, ge=50, le=60_000)
+    """How often positions are committed; after a crash as much is done again."""
+    compression: Literal["none", "lz4", "zstd", "gzip"] = "lz4"
+    """Of what is sent."""
+    request_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
+    """After which a send without an answer is sent again."""
+    session_timeout_ms: int = Field(default=30_000, ge=6_000, le=300_000)
+    """After which a worker that went silent loses its partitions."""
+    drain_ms_max: int = Field(default=8_000, ge=0, le=600_000)
+    """How long a stopping worker waits for what is in flight."""
+    stuck_ms_max: int = Field(default=120_000, ge=5_000, le=86_400_000)
+    """How long there may be work without any of it getting done, before the worker
+    ends with an error for its supervisor to start it again."""

@@ -1,0 +1,168 @@
+"""How events become documents: one line of JSON each, in the order of the file.
+
+What all documents of a chunk have in common is encoded once and joined on as text; the
+columns that differ are encoded by polars, and nulls are then cut out of that text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tailrace.wire import Origin
+from tailrace_stream.events import Events
+from tailrace_stream.parsers.columns import ATTRIBUTES, GUESSED, MATCHED, TIME_NS
+from tailrace_stream.times import iso_text
+
+ECS_VERSION = "8.17.0"
+CUT_TAG = "cut"
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """One document an event, as columns of equal length."""
+
+    bodies: pl.Series
+    r"""The document as one line of JSON, without a newline."""
+    times_ns: pl.Series
+    """The time in the line; null where it has none."""
+    levels: pl.Series
+    """Lower case; null where the line has none."""
+
+
+def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Documents:
+    """Return the documents of `events`, whose fields are in `parsed`."""
+    times_ns = parsed.get_column(TIME_NS)
+    observed_ns = pl.lit(origin.observed_at_ms * _NS_PER_MS, pl.Int64)
+    time = pl.col(TIME_NS)
+    source = (
+        pl.when(time.is_null())
+        .then(pl.lit("observed"))
+        .when(pl.col(GUESSED))
+        .then(pl.lit("guessed"))
+    )
+    head = parsed.select(
+        iso_text(pl.coalesce(time, observed_ns)).alias("@timestamp"),
+        source.alias("tailrace.time_source"),
+    )
+    fields = [
+        column
+        for column in parsed.drop(
+            TIME_NS, GUESSED, MATCHED, ATTRIBUTES, "message", strict=False
+        ).get_columns()
+        if column.null_count() < len(column)
+    ]
+    columns = [
+        *head.get_columns(),
+        *fields,
+        *_messages(events, parsed),
+        pl.Series("log.offset", events.offsets),
+        *_marks(events),
+    ]
+    level = "log.level"
+    return Documents(
+        bodies=_bodies(pl.DataFrame(columns), parsed, events=events, origin=origin),
+        times_ns=times_ns,
+        levels=(
+            parsed.get_column(level)
+            if level in parsed.columns
+            else pl.Series([None], dtype=pl.String).new_from_index(0, len(events))
+        ),
+    )
+
+
+def _messages(events: Events, parsed: pl.DataFrame) -> list[pl.Series]:
+    """Return `message`, and the line itself where that is another text."""
+    if "message" not in parsed.columns:
+        return [events.text.alias("message")]
+    own = parsed.get_column("message")
+    line = events.text
+    frame = pl.DataFrame([own.alias("own"), line.alias("line")])
+    both = frame.select(
+        pl.coalesce("own", "line").alias("message"),
+        pl.when(pl.col("own") != pl.col("line"))
+        .then(pl.col("line"))
+        .alias("event.original"),
+    )
+    return both.get_columns()
+
+
+def _marks(events: Events) -> list[pl.Series]:
+    marks: list[pl.Series] = []
+    if events.base64 is not None:
+        marks.append(events.base64.alias("tailrace.original_base64"))
+    if events.original_sizes is not None:
+        marks.append(events.original_sizes.alias("tailrace.original_size_bytes"))
+    return marks
+
+
+def _bodies(
+    frame: pl.DataFrame, parsed: pl.DataFrame, *, events: Events, origin: Origin
+) -> pl.Series:
+    """Encode each row, leave its nulls out, and join on what all have in common."""
+    body = pl.struct(pl.all()).struct.json_encode()
+    nulls = [column.name for column in frame.get_columns() if column.null_count()]
+    if nulls:
+        # Inside a text a quote is always escaped, so `,"name":null` can only be a field.
+        # The first field is never null, so there is always a comma before one.
+        names = "|".join(name.replace(".", r"\.") for name in nulls)
+        body = body.str.replace_all(f',"(?:{names})":null', "")
+    parts: list[pl.Expr] = [body.str.strip_suffix("}")]
+    extra: list[pl.Series] = []
+    if ATTRIBUTES in parsed.columns:
+        attributes = pl.col(ATTRIBUTES)
+        text = pl.when(attributes.is_not_null()).then(
+            pl.concat_str(pl.lit(',"attributes":'), attributes)
+        )
+        parts.append(text.fill_null(""))
+        extra.append(parsed.get_column(ATTRIBUTES))
+    common, tags = _common(origin)
+    parts.append(pl.lit(common))
+    if events.original_sizes is not None:
+        extra.append(events.original_sizes.is_not_null().alias("_cut"))
+        cut = _tags((*origin.tags, CUT_TAG))
+        parts.append(pl.when("_cut").then(pl.lit(cut)).otherwise(pl.lit(tags)))
+    else:
+        parts.append(pl.lit(tags))
+    parts.append(pl.lit("}"))
+    encoded = frame.select(parts[0].alias("_body"))
+    return (
+        encoded.with_columns(extra)
+        .select(pl.concat_str(pl.col("_body"), *parts[1:]))
+        .to_series()
+    )
+
+
+def _common(origin: Origin) -> tuple[str, str]:
+    """Return the fields all documents of a chunk share, and their tags, as JSON text."""
+    created = datetime.fromtimestamp(origin.observed_at_ms / 1_000, tz=UTC)
+    common: dict[str, object] = {
+        "event.dataset": origin.placement.dataset,
+        "event.created": created.isoformat(timespec="milliseconds").replace(
+            "+00:00", "Z"
+        ),
+        "host.name": origin.host_name,
+        "agent.id": origin.agent_id,
+        "log.file.path": origin.path,
+        "tailrace.generation": origin.generation,
+        "ecs.version": ECS_VERSION,
+    }
+    if origin.fields:
+        common["labels"] = origin.fields
+    text = msgspec.json.encode(common).decode()
+    return f",{text[1:-1]}", _tags(origin.tags)
+
+
+def _tags(tags: tuple[str, ...]) -> str:
+    return f',"tags":{msgspec.json.encode(tags).decode()}' if tags else ""
+
+
+def body_sizes(lines: pl.Series) -> npt.NDArray[np.int64]:
+    """Return the length of each line in bytes."""
+    return lines.str.len_bytes().cast(pl.Int64).to_numpy()

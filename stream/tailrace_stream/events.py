@@ -1,0 +1,123 @@
+"""Which events a chunk holds: each with its place in the file, its checksum and its text."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+
+import crc32c
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tailrace.framing import FLAG_CUT, decode_mapped
+from tailrace.wire import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """The events of one chunk, as columns of equal length, in file order."""
+
+    text: pl.Series
+    r"""The event without its newline and one `\r` before that; bytes that are not UTF-8
+    are written `\xNN`."""
+    offsets: npt.NDArray[np.int64]
+    """Where each begins in the file."""
+    checksums: npt.NDArray[np.uint32]
+    """CRC-32C of each one's original bytes."""
+    stored: list[bytes]
+    """The bytes that came, for a dead letter."""
+    base64: pl.Series | None = None
+    """Those bytes in base64 where they were not UTF-8; None where all were."""
+    original_sizes: pl.Series | None = None
+    """True lengths in bytes of events that were cut; None where none was."""
+
+    def __len__(self) -> int:
+        """Return how many events there are."""
+        return len(self.stored)
+
+    def part(self, start: int, stop: int) -> Events:
+        """Return the events from `start` up to `stop`."""
+        count = stop - start
+        return Events(
+            text=self.text.slice(start, count),
+            offsets=self.offsets[start:stop],
+            checksums=self.checksums[start:stop],
+            stored=self.stored[start:stop],
+            base64=None if self.base64 is None else self.base64.slice(start, count),
+            original_sizes=(
+                None
+                if self.original_sizes is None
+                else self.original_sizes.slice(start, count)
+            ),
+        )
+
+
+def read_events(value: bytes, *, origin: Origin) -> Events:
+    """Return the events of a chunk's value.
+
+    Raises:
+        WireError: the table of a mapped chunk does not fit its bytes.
+    """
+    if origin.framing == "mapped":
+        return _mapped(value)
+    lines = value.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    sizes = np.fromiter(map(len, lines), np.int64, len(lines))
+    offsets = np.empty(len(lines), np.int64)
+    if len(lines):
+        offsets[0] = 0
+        np.cumsum(sizes[:-1] + 1, out=offsets[1:])
+    text, base64 = _text_of(value, lines)
+    return Events(
+        text=text,
+        offsets=offsets + origin.first_offset,
+        checksums=np.fromiter(map(crc32c.crc32c, lines), np.uint32, len(lines)),
+        stored=lines,
+        base64=base64,
+    )
+
+
+def _mapped(value: bytes) -> Events:
+    rows = decode_mapped(value)
+    stored = [row.stored for row in rows]
+    text, base64 = _text_each(stored)
+    sizes = [row.original_size_bytes if row.flags & FLAG_CUT else None for row in rows]
+    is_any_cut = any(size is not None for size in sizes)
+    return Events(
+        text=text,
+        offsets=np.fromiter((row.offset for row in rows), np.int64, len(rows)),
+        checksums=np.fromiter((row.checksum for row in rows), np.uint32, len(rows)),
+        stored=stored,
+        base64=base64,
+        original_sizes=pl.Series(sizes, dtype=pl.Int64) if is_any_cut else None,
+    )
+
+
+def _text_of(value: bytes, lines: list[bytes]) -> tuple[pl.Series, pl.Series | None]:
+    try:
+        # Whole, so that the common case costs no call a line. A newline is one byte in
+        # UTF-8 and part of no other character, so both splits agree.
+        decoded = value.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        return _text_each(lines)
+    text = pl.Series(decoded[: len(lines)], dtype=pl.String)
+    if b"\r" in value:
+        text = text.str.strip_suffix("\r")
+    return text, None
+
+
+def _text_each(lines: list[bytes]) -> tuple[pl.Series, pl.Series | None]:
+    texts: list[str] = []
+    base64: list[str | None] = [None] * len(lines)
+    is_any_broken = False
+    for row, line in enumerate(lines):
+        try:
+            texts.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            texts.append(line.decode("utf-8", "backslashreplace"))
+            base64[row] = b64encode(line).decode("ascii")
+            is_any_broken = True
+    text = pl.Series(texts, dtype=pl.String).str.strip_suffix("\r")
+    return text, pl.Series(base64, dtype=pl.String) if is_any_broken else None

@@ -1,0 +1,81 @@
+"""One partition while it is ours: its states, its records in flight, its position.
+
+A lane is made when a partition is assigned and thrown away when it is revoked, with all
+that has not been acknowledged by then: whoever has the partition next reads that again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Lane:
+    """What the worker holds of one assigned partition."""
+
+    partition: int
+    next_offset: int = -1
+    """Of the record to take next; negative while it is being asked for."""
+    acked_offset: int = -1
+    """Every record before it is acknowledged; what may be committed."""
+    committed_offset: int = -1
+    states: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """The newest state record of each generation, as it was or will be written."""
+    loading: asyncio.Task[None] | None = None
+    last: asyncio.Task[None] | None = None
+    """The completion of the record taken last, which the next one waits for."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    is_open: bool = True
+    hole_end: int | None = None
+    """The record that came too early, while those before it are asked for again."""
+
+    def begin_at(self, offset: int) -> None:
+        """Say where the partition is read from."""
+        self.next_offset = self.acked_offset = self.committed_offset = offset
+
+    def close(self) -> None:
+        """Give the partition up: nothing more of it is sent or acknowledged."""
+        self.is_open = False
+        if self.loading is not None:
+            self.loading.cancel()
+        for task in tuple(self.tasks):
+            task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What to do with a record that came, told by its offset alone."""
+
+    is_taken: bool
+    seek_offset: int | None = None
+    missing_count: int = 0
+
+
+def arrival(lane: Lane, offset: int) -> Arrival:
+    """Decide about a record: take it, skip it, or ask again for one before it.
+
+    Faust may drop records that it fetched before a rebalance. Were the next one taken,
+    the commit would pass over them; so a hole is asked for once more. What was fetched
+    before that is skipped when it comes, and only what Kafka then does not have either
+    (retention, a transaction's marker) is passed over.
+    """
+    if offset < lane.next_offset:
+        return Arrival(is_taken=False)  # In flight already, or done.
+    if offset == lane.next_offset:
+        return Arrival(is_taken=True)
+    if lane.hole_end is None:
+        return Arrival(is_taken=False, seek_offset=lane.next_offset)
+    if offset <= lane.hole_end:
+        return Arrival(is_taken=True, missing_count=offset - lane.next_offset)
+    return Arrival(is_taken=False)
+
+
+def positions(lanes: Mapping[int, Lane]) -> dict[int, int]:
+    """Return which offset to commit for each partition, where it has advanced."""
+    return {
+        lane.partition: lane.acked_offset
+        for lane in lanes.values()
+        if lane.is_open and lane.acked_offset > lane.committed_offset
+    }

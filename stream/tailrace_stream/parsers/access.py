@@ -1,0 +1,79 @@
+"""Access logs of nginx and Apache, `combined` and `common`, trailing fields of one's own."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import polars as pl
+
+from tailrace_stream.parsers.columns import (
+    GUESSED,
+    MATCHED,
+    TIME_NS,
+    by_shape,
+    filled,
+    has,
+)
+from tailrace_stream.times import access_ns
+
+_NAMES = ("address", "user", "time", "request", "status", "size", "referrer", "agent")
+# Every byte decides alone where the pattern goes on, so that one pass finds all groups:
+# four times as fast as a pattern in which a space may be two things.
+_PLAIN = (
+    r'^([^ ]+) [^ ]+ ([^ "\[]+) \[([^\]]+)\] "([^"\\]*)" ([0-9]{3}) ([0-9]+|-)'
+    r'(?: "([^"\\]*)" "([^"\\]*)")?'
+)
+_ANY = (
+    r'^([^ ]+) [^ ]+ ([^"\[]{1,256}?) \[([^\]]+)\] "((?:[^"\\]|\\.)*)"'
+    r' ([0-9]{3}) ([0-9]+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?'
+)
+_REQUEST = r"^([A-Z]+) ([^ ]+)(?: HTTP/([0-9.]+))?$"
+_IPV4 = (
+    r"^(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+    r"(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}$"
+)
+
+
+def parse(lines: pl.Series) -> pl.DataFrame:
+    """Return the fields of each access line."""
+    frame = has(by_shape(lines, ((_PLAIN, _NAMES), (_ANY, _NAMES))), *_NAMES)
+    request = frame.get_column("request").str.extract_groups(_REQUEST)
+    request = request.struct.rename_fields(["method", "url", "version"]).struct.unnest()
+    frame = frame.with_columns(
+        *request.get_columns(), is_address(frame.get_column("address")).alias("_is_ip")
+    )
+    address, url = pl.col("address"), pl.col("url")
+    query_parts = url.str.splitn("?", 2).struct
+    return frame.select(
+        MATCHED,
+        access_ns(pl.col("time")).alias(TIME_NS),
+        pl.lit(value=False).alias(GUESSED),
+        pl.when("_is_ip").then(address).alias("source.ip"),
+        pl.when(~pl.col("_is_ip")).then(address).alias("source.address"),
+        filled("user").alias("user.name"),
+        pl.col("method").alias("http.request.method"),
+        url.alias("url.original"),
+        query_parts.field("field_0").alias("url.path"),
+        query_parts.field("field_1").alias("url.query"),
+        pl.col("version").alias("http.version"),
+        pl.col("status").cast(pl.Int64).alias("http.response.status_code"),
+        pl.col("size").cast(pl.Int64, strict=False).alias("http.response.body.bytes"),
+        filled("referrer").alias("http.request.referrer"),
+        filled("agent").alias("user_agent.original"),
+    )
+
+
+def is_address(texts: pl.Series) -> pl.Series:
+    """Tell which texts are IP addresses as Elasticsearch reads them."""
+    is_ip = texts.str.contains(_IPV4).fill_null(value=False)
+    other = texts.filter(~is_ip & texts.is_not_null()).unique()
+    six = [text for text in other if ":" in text and _is_ipv6(text)]
+    return is_ip | texts.is_in(six).fill_null(value=False) if six else is_ip
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text

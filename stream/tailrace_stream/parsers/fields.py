@@ -1,0 +1,205 @@
+"""Where the keys of structured lines go: to fields of ECS, or together into `attributes`.
+
+The same keys in the same order come again and again, so how a set of keys is read is
+worked out once and kept. What fits no field, by name or by type, loses nothing: it stands
+in `attributes`, which the index flattens, so that no user's key can explode a mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import cast
+
+import msgspec
+
+ATTRIBUTES_DEPTH_MAX = 10
+"""Deeper values are kept as JSON text; `flattened` refuses a document beyond 20."""
+LONG_MAX = 2**63
+TIME = "@timestamp"
+
+TEXT_FIELDS = frozenset(
+    {
+        "error.message", "error.type", "error.stack_trace", "error.code",
+        "http.request.method", "http.request.referrer", "http.version",
+        "url.original", "url.path", "url.query", "url.domain",
+        "user_agent.original", "user.name", "user.id",
+        "process.name", "process.thread.name", "host.hostname", "source.address",
+        "log.logger", "service.name", "service.version", "service.environment",
+        "service.node.name", "trace.id", "span.id", "transaction.id",
+        "event.action", "event.category", "event.outcome",
+    }
+)  # fmt: skip
+NUMBER_FIELDS = frozenset(
+    {
+        "http.response.status_code", "http.response.body.bytes",
+        "http.request.body.bytes", "process.pid", "event.duration", "source.port",
+    }
+)  # fmt: skip
+FIELDS = TEXT_FIELDS | NUMBER_FIELDS | {TIME, "log.level", "message"}
+ROOTS = frozenset(name.split(".")[0] for name in FIELDS if "." in name)
+
+# In the order in which they are believed, where a line has several.
+ALIASES = {
+    TIME: (TIME, "timestamp", "time", "ts", "datetime", "asctime"),
+    "log.level": ("log.level", "level", "severity", "levelname", "lvl", "loglevel"),
+    "message": ("message", "msg", "log", "short_message"),
+    "log.logger": ("log.logger", "logger", "logger_name", "loggerName"),
+    "process.thread.name": ("thread", "thread_name", "threadName"),
+    "service.name": ("service", "service_name", "app"),
+    "trace.id": ("trace_id", "traceId", "traceid", "otelTraceID"),
+    "span.id": ("span_id", "spanId", "spanid", "otelSpanID"),
+    "error.message": ("error", "err"),
+    "error.stack_trace": ("exception", "stack_trace", "stacktrace", "exc_info"),
+    "host.hostname": ("hostname", "host"),
+    "process.pid": ("pid", "process_id"),
+    "user.name": ("user", "username"),
+}
+_TARGETS = {
+    alias: (target, rank)
+    for target, aliases in ALIASES.items()
+    for rank, alias in enumerate(aliases)
+}
+
+# The numbers of bunyan and pino; others write names.
+_NUMBERED_LEVELS = {
+    10: "trace",
+    20: "debug",
+    30: "info",
+    40: "warn",
+    50: "error",
+    60: "fatal",
+}
+
+
+@dataclass(slots=True)
+class Fields:
+    """One line's fields: each in its own type, and the rest."""
+
+    known: dict[str, str | int | float] = field(
+        default_factory=dict[str, str | int | float]
+    )
+    attributes: dict[str, object] = field(default_factory=dict[str, object])
+
+
+def fields_of(record: Mapping[str, object]) -> Fields:
+    """Sort the keys of one structured line into fields and attributes."""
+    found = Fields()
+    known, attributes = found.known, found.attributes
+    for key, target in _plan(tuple(record)):
+        value = record[key]
+        if target is not None:
+            read = _READERS[target](value)
+            if read is not None:
+                known.setdefault(target, read)
+                continue
+        if value is None:
+            continue
+        if isinstance(value, dict) and key in ROOTS:
+            rest = _nested(cast("dict[str, object]", value), key, known)
+            if rest:
+                attributes[_key(key)] = rest
+            continue
+        attributes[_key(key)] = _kept(cast("object", value), depth=1)
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def _plan(keys: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+    """Return each key with its field; of two keys for one field the better one wins."""
+    best: dict[str, tuple[int, str]] = {}
+    for key in keys:
+        target, rank = _target(key)
+        if target is not None and (target not in best or rank < best[target][0]):
+            best[target] = (rank, key)
+    chosen = {key: target for target, (_, key) in best.items()}
+    return tuple((key, chosen.get(key)) for key in keys)
+
+
+def _target(key: str) -> tuple[str | None, int]:
+    if key in _TARGETS:
+        return _TARGETS[key]
+    return (key, 0) if key in FIELDS else (None, 0)
+
+
+def _nested(
+    value: dict[str, object], path: str, known: dict[str, str | int | float]
+) -> dict[str, object]:
+    """Take the fields out of a nested object; return what is left of it."""
+    left: dict[str, object] = {}
+    for name, inner in value.items():
+        inner_path = f"{path}.{name}"
+        if inner_path in FIELDS and (read := _READERS[inner_path](inner)) is not None:
+            known.setdefault(inner_path, read)
+        elif isinstance(inner, dict) and inner_path.count(".") < 3:
+            rest = _nested(cast("dict[str, object]", inner), inner_path, known)
+            if rest:
+                left[_key(name)] = rest
+        elif inner is not None:
+            left[_key(name)] = _kept(cast("object", inner), depth=2 + path.count("."))
+    return left
+
+
+def _key(key: str) -> str:
+    # An index takes neither an empty name nor one with a NUL or without a letter.
+    cleaned = key.replace("\0", "\\0")
+    return cleaned if cleaned.strip(". \t\r\n") else f"_{cleaned.strip()}"
+
+
+def _kept(value: object, *, depth: int) -> object:
+    if isinstance(value, str):
+        return value.replace("\0", "\\0") if "\0" in value else value
+    if not isinstance(value, dict | list):
+        return value
+    if depth >= ATTRIBUTES_DEPTH_MAX:
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, list):
+        return [_kept(item, depth=depth + 1) for item in cast("list[object]", value)]
+    return {
+        _key(name): _kept(inner, depth=depth + 1)
+        for name, inner in cast("dict[str, object]", value).items()
+    }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _identifier(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value) if len(value) < 19 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if -LONG_MAX <= value < LONG_MAX else None
+
+
+def _level(value: object) -> str | None:
+    if isinstance(value, str):
+        return value.strip().lower() or None
+    return _NUMBERED_LEVELS.get(value) if isinstance(value, int) else None
+
+
+def _time(value: object) -> str | int | float | None:
+    if isinstance(value, bool):
+        return None
+    return value if isinstance(value, str | int | float) else None
+
+
+_READERS: dict[str, Callable[[object], str | int | float | None]] = {
+    **dict.fromkeys(TEXT_FIELDS, _text),
+    **dict.fromkeys(NUMBER_FIELDS, _number),
+    "user.id": _identifier,
+    "trace.id": _identifier,
+    "span.id": _identifier,
+    "error.code": _identifier,
+    "message": _text,
+    "log.level": _level,
+    TIME: _time,
+}

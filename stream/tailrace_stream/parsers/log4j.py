@@ -1,0 +1,105 @@
+"""Logs of log4j, logback, Spring, Python, and of Kafka, ZooKeeper and Elasticsearch."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tailrace_stream.parsers.columns import (
+    GUESSED,
+    MATCHED,
+    MESSAGE,
+    TIME_NS,
+    by_shape,
+    has,
+)
+from tailrace_stream.times import ISO, iso_ns
+
+_LEVEL = r"(TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|FATAL|CRITICAL|SEVERE|FINEST|FINER|FINE)"
+_LOGGER = r"([A-Za-z_][A-Za-z0-9_.$/-]*)"
+_TEXT = r"((?s:.*))$"
+_WHEN = ("moment", "fraction", "zone")
+_SHAPES = (
+    # Elasticsearch: [time][LEVEL ][logger ] [node] message
+    (
+        rf"^\[{ISO}\]\[{_LEVEL} *\]\[([^\]]{{1,256}}?) *\] (?:\[([^\]]*)\] ?)?{_TEXT}",
+        (*_WHEN, "level", "logger", "node", "text"),
+    ),
+    # Kafka: the logger in parentheses at the end
+    (
+        rf"^\[{ISO}\] {_LEVEL} ((?s:.*)) \({_LOGGER}\)$",
+        (*_WHEN, "level", "text", "logger"),
+    ),
+    # ZooKeeper: time [myid:] - LEVEL  [thread:logger@line] - message
+    (
+        rf"^{ISO} \[myid:[^\]]*\] - {_LEVEL} +\[(.{{0,256}}?):{_LOGGER}@\d+\] - {_TEXT}",
+        (*_WHEN, "level", "thread", "logger", "text"),
+    ),
+    # Spring Boot: time  LEVEL pid --- [app] [thread] logger : message
+    (
+        (
+            rf"^{ISO} +{_LEVEL} +(\d{{1,10}}) --- (?:\[[^\]]*\] )??\[ *([^\]]*)\]"
+            rf" (\S{{1,256}}) *: {_TEXT}"
+        ),
+        (*_WHEN, "level", "pid", "thread", "logger", "text"),
+    ),
+    # logback and log4j: time [thread] LEVEL logger - message
+    (
+        rf"^\[?{ISO}\]? *-? *\[([^\]]*)\] *-? *\[?{_LEVEL}\]? +{_LOGGER} *[-:] +{_TEXT}",
+        (*_WHEN, "thread", "level", "logger", "text"),
+    ),
+    # time LEVEL [thread] logger - message
+    (
+        rf"^\[?{ISO}\]? *-? *\[?{_LEVEL}\]? +\[([^\]]*)\] +{_LOGGER} *[-:] +{_TEXT}",
+        (*_WHEN, "level", "thread", "logger", "text"),
+    ),
+    # Python's usual format, the logger before the level.
+    (
+        rf"^{ISO} *-? {_LOGGER} *-? {_LEVEL} *[-:]? {_TEXT}",
+        (*_WHEN, "logger", "level", "text"),
+    ),
+    # time [thread] LEVEL message
+    (
+        (
+            rf"^\[?{ISO}\]? *[-|]? *\[([^\]]*)\] *[-|]? *\[?{_LEVEL}\]?"
+            rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){_TEXT}"
+        ),
+        (*_WHEN, "thread", "level", "text"),
+    ),
+    # time LEVEL message
+    (
+        (
+            rf"^\[?{ISO}\]? *[-|]? *\[?{_LEVEL}\]?"
+            rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){_TEXT}"
+        ),
+        (*_WHEN, "level", "text"),
+    ),
+)
+# What follows a logged exception line by line; joined only where the agent is told to.
+_CONTINUED = (
+    r"^(?:\s|$|Caused by: |Suppressed: |Traceback |\.\.\. \d+ (?:more|common)"
+    r"|[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?:Exception|Error|Throwable)\b)"
+)
+
+
+def parse(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
+    """Return the fields of each line; the lines of a stack trace have none, and match."""
+    frame = by_shape(lines, _SHAPES)
+    is_continued = lines.str.contains(_CONTINUED)
+    names = (*_WHEN, "level", "logger", "thread", "node", "pid", "text")
+    frame = has(frame, *names).with_columns(is_continued.alias("_continued"))
+    return frame.select(
+        (pl.col(MATCHED) | pl.col("_continued")).alias(MATCHED),
+        iso_ns(
+            pl.col("moment"),
+            fraction=pl.col("fraction"),
+            zone=pl.col("zone"),
+            time_zone=time_zone,
+        ).alias(TIME_NS),
+        pl.col("zone").is_null().alias(GUESSED),
+        pl.col("level").str.to_lowercase().alias("log.level"),
+        pl.col("logger").alias("log.logger"),
+        pl.col("thread").alias("process.thread.name"),
+        pl.col("pid").cast(pl.Int64, strict=False).alias("process.pid"),
+        pl.col("node").alias("service.node.name"),
+        pl.col("text").alias(MESSAGE),
+    )

@@ -1,0 +1,159 @@
+"""JSON lines and logfmt: keys and values, of which each line has its own.
+
+The one shape whose columns are not known beforehand, so a line becomes one Python object
+here before it becomes cells.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+
+import msgspec
+import polars as pl
+
+from tailrace_stream.parsers.columns import (
+    ATTRIBUTES,
+    GUESSED,
+    MATCHED,
+    MESSAGE,
+    TIME_NS,
+)
+from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of
+from tailrace_stream.times import ISO, LAST_NS, iso_ns
+
+_json_object = msgspec.json.Decoder(dict[str, object])
+_encode = msgspec.json.Encoder().encode
+_PAIR = re.compile(r'([^\s="]{1,256})=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+_EPOCH = re.compile(r"-?\d{1,19}(?:\.\d{1,12})?")
+# Below the first, a number counts seconds; and so on: the year 5138 in each unit.
+_UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (1e20, 1))
+
+
+def parse_json(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
+    """Return the fields of each line that is one JSON object."""
+    return _frame(_read(lines, _json_fields), time_zone=time_zone)
+
+
+def parse_logfmt(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
+    """Return the fields of each line of `key=value` pairs, in logfmt's quoting."""
+    return _frame(_read(lines, _logfmt_fields), time_zone=time_zone)
+
+
+def _read(
+    lines: pl.Series, fields: Callable[[str], Fields | None]
+) -> list[Fields | None]:
+    return [fields(line) for line in lines]
+
+
+def _json_fields(line: str) -> Fields | None:
+    if "{" not in line[:64]:
+        return None
+    try:
+        record = _json_object.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return fields_of(record)
+
+
+def _logfmt_fields(line: str) -> Fields | None:
+    record: dict[str, object] = {}
+    for name, quoted, bare in _PAIR.findall(line):
+        record[name] = _ESCAPE.sub(_unescaped, quoted) if quoted else bare
+    return fields_of(record) if record else None
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return _UNESCAPED.get(found[1], found[1])
+
+
+def _frame(found: list[Fields | None], *, time_zone: str) -> pl.DataFrame:
+    """Turn the fields of the lines into columns, a column for each that any line has."""
+    columns: dict[str, list[str | int | float | None]] = {}
+    attributes: list[str | None] = [None] * len(found)
+    for row, fields in enumerate(found):
+        if fields is None:
+            continue
+        for name, value in fields.known.items():
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = [None] * len(found)
+            column[row] = value
+        if fields.attributes:
+            attributes[row] = _encode(fields.attributes).decode()
+    times = columns.pop(TIME, None)
+    series = [
+        pl.Series(
+            name,
+            values,
+            dtype=pl.Int64 if name in NUMBER_FIELDS else pl.String,
+            strict=True,
+        )
+        for name, values in columns.items()
+    ]
+    frame = pl.DataFrame(
+        [
+            pl.Series(MATCHED, [fields is not None for fields in found], pl.Boolean),
+            pl.Series(ATTRIBUTES, attributes, pl.String),
+            *series,
+        ]
+    )
+    if MESSAGE in frame.columns:
+        # Docker's own JSON keeps the newline of the line that it wraps.
+        frame = frame.with_columns(pl.col(MESSAGE).str.strip_suffix("\n"))
+    return _with_times(frame, times, time_zone=time_zone)
+
+
+def _with_times(
+    frame: pl.DataFrame,
+    times: list[str | int | float | None] | None,
+    *,
+    time_zone: str,
+) -> pl.DataFrame:
+    if times is None:
+        return frame.with_columns(
+            pl.lit(None, pl.Int64).alias(TIME_NS), pl.lit(value=False).alias(GUESSED)
+        )
+    texts = pl.Series([time if isinstance(time, str) else None for time in times])
+    groups = texts.cast(pl.String).str.extract_groups(rf"^{ISO}$")
+    parts = groups.struct.rename_fields(["moment", "fraction", "zone"]).struct.unnest()
+    written = parts.select(
+        iso_ns(
+            pl.col("moment"),
+            fraction=pl.col("fraction"),
+            zone=pl.col("zone"),
+            time_zone=time_zone,
+        )
+    ).to_series()
+    counted = pl.Series(list(map(_epoch_ns, times)), dtype=pl.Int64)
+    is_guessed = parts["moment"].is_not_null() & parts["zone"].is_null()
+    return frame.with_columns(
+        pl.coalesce(written, counted).alias(TIME_NS), is_guessed.alias(GUESSED)
+    )
+
+
+def _epoch_ns(time: str | float | None) -> int | None:
+    """Return a count since 1970 as nanoseconds; its size tells its unit."""
+    if isinstance(time, str):
+        if not _EPOCH.fullmatch(time):
+            return None
+        time = float(time) if "." in time else int(time)
+    if time is None or not math.isfinite(time):
+        return None
+    return _scaled(time, _UNITS_NS)
+
+
+def _scaled(time: float, units: Iterable[tuple[float, int]]) -> int | None:
+    for limit, unit_ns in units:
+        if 0 <= time < limit:
+            # A float of seconds is exact to a microsecond, not beyond.
+            at_ns = (
+                time * unit_ns
+                if isinstance(time, int)
+                else round(time * unit_ns / 1_000) * 1_000
+            )
+            return at_ns if at_ns <= LAST_NS else None
+    return None

@@ -1,0 +1,110 @@
+"""What the lines of a chunk say: each line to the parser that its placement names."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tailrace.detect import AUTO
+from tailrace.wire import Placement
+from tailrace_stream.parsers import access, log4j, plain, structured, syslog
+from tailrace_stream.parsers.columns import (
+    GUESSED,
+    MATCHED,
+    TIME_NS,
+    in_order,
+    with_rows,
+)
+from tailrace_stream.times import known_zone
+
+PIPELINE_ERROR = "pipeline_error"
+
+# What a line of its own must begin with, before the parser itself is asked.
+_AUTO = (
+    ("json", r"^\s*\{"),
+    ("access", r'^[^ ]+ [^ ]+ [^"\[]+ \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:'),
+    (
+        "syslog",
+        (
+            r"^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S"
+            r"|1 |\d{4}-\d\d-\d\dT[0-9:.,]{8,18}(?:Z|[+-]\d\d:?\d\d) \S{1,255}"
+            r" [^\s:\[]{1,128}(?:\[\d{1,10}\])?: )"
+        ),
+    ),
+    ("log4j", r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"),
+    ("logfmt", r'^[A-Za-z_@][^\s="]{0,127}=(?:"[^"]*"|\S*)\s+[^\s="]{1,128}='),
+)
+
+
+def parse(lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
+    """Return the fields of each line, in their order, and why one has none.
+
+    A line that its parser does not know is dated like plain text, and says in
+    `error.message` what it is not. Parsers never raise for a line that is only odd; if
+    one does all the same, the caller asks again for the lines one by one.
+    """
+    if placement.parser == AUTO:
+        return _each_by_its_own_shape(lines, placement=placement)
+    frame = parse_as(placement.parser, lines, placement=placement)
+    if frame.get_column(MATCHED).all():
+        return frame
+    return _with_unmatched(frame, lines, placement=placement)
+
+
+def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
+    """Return what one parser makes of the lines; a parser nobody knows reads plainly."""
+    time_zone = known_zone(placement.time_zone)
+    if parser == "access":
+        return access.parse(lines)
+    if parser == "syslog":
+        return syslog.parse(lines, time_zone=time_zone, anchor_ms=placement.anchor_ms)
+    if parser == "log4j":
+        return log4j.parse(lines, time_zone=time_zone)
+    if parser == "json":
+        return structured.parse_json(lines, time_zone=time_zone)
+    if parser == "logfmt":
+        return structured.parse_logfmt(lines, time_zone=time_zone)
+    return plain.parse(lines, time_zone=time_zone)
+
+
+def _with_unmatched(
+    frame: pl.DataFrame, lines: pl.Series, *, placement: Placement
+) -> pl.DataFrame:
+    rows = pl.int_range(len(lines), eager=True)
+    is_matched = frame.get_column(MATCHED)
+    other_rows = rows.filter(~is_matched)
+    others = lines.gather(other_rows)
+    # An empty line is nobody's mistake.
+    is_empty = others.str.strip_chars() == ""
+    read = parse_as("plain", others, placement=placement).with_columns(
+        pl.when(~is_empty).then(pl.lit(PIPELINE_ERROR)).alias("event.kind"),
+        pl.when(~is_empty)
+        .then(pl.lit(f"not a line of {placement.dataset}"))
+        .alias("error.message"),
+    )
+    kept = with_rows(frame, rows).filter(is_matched)
+    return in_order([kept, with_rows(read, other_rows)])
+
+
+def _each_by_its_own_shape(lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
+    parts: list[pl.DataFrame] = []
+    rows = pl.int_range(len(lines), eager=True)
+    for parser, start in _AUTO:
+        if not len(rows):
+            break
+        looks_so = lines.gather(rows).str.contains(start)
+        asked = rows.filter(looks_so)
+        if not len(asked):
+            continue
+        frame = parse_as(parser, lines.gather(asked), placement=placement)
+        is_matched = frame.get_column(MATCHED)
+        parts.append(with_rows(frame, asked).filter(is_matched))
+        left = pl.concat([rows.filter(~looks_so), asked.filter(~is_matched)])
+        rows = left.sort()
+    read = parse_as("plain", lines.gather(rows), placement=placement)
+    parts.append(with_rows(read, rows))
+    return in_order(parts)
+
+
+def time_columns(frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Return the times, and whether each was guessed in part."""
+    return frame.get_column(TIME_NS), frame.get_column(GUESSED)

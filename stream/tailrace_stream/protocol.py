@@ -1,0 +1,133 @@
+"""In which order a raw record's work is done, so that no crash can lose or double it.
+
+The real worker and the simulation run this one class; what it sends through and what it
+acknowledges to are protocols.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from tailrace.kill_points import reach
+from tailrace_stream.oversize import smaller
+from tailrace_stream.records import Outgoing, Work
+
+
+class RecordTooLarge(Exception):
+    """The brokers or the client will never take a record of this size."""
+
+
+class PublishFailed(Exception):
+    """A record is not known to be durable; it may be, and is sent again."""
+
+
+class Publisher(Protocol):
+    """What makes records durable."""
+
+    async def publish(self, record: Outgoing) -> None:
+        """Return when the record is durable on all in-sync replicas.
+
+        Raises:
+            RecordTooLarge: no retry can help, only smaller records.
+            PublishFailed: anything else; trying again is right.
+        """
+        ...
+
+
+Acknowledge = Callable[[Work], None]
+Wait = Callable[[int], Awaitable[None]]
+OnFailure = Callable[[Outgoing, Exception], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How long to wait between two tries; for ever, because Kafka's fault may last."""
+
+    wait_ms_min: int = 50
+    wait_ms_max: int = 5_000
+
+    def wait_ms(self, attempt: int, *, random: Random) -> int:
+        """Return the wait after the given failed attempt, the first being 0."""
+        longest = min(self.wait_ms_min * 2 ** min(attempt, 16), self.wait_ms_max)
+        return random.randint(longest // 2, longest)
+
+
+class CommitProtocol:
+    """At least once, in this order, whatever ends in between:
+
+    1. All documents, dead letters and rates of a record are *delivered*: each delivery is
+       awaited, and one that fails is tried again, for ever, with growing waits. A record
+       that is too large is cut in two, down to a single document, which becomes a dead
+       letter. So no output is missing when the next step begins.
+    2. The generation's state is written by an awaited send, after the state of the record
+       before it in the partition.
+    3. The record is acknowledged, after the record before it in the partition.
+
+    A crash before 3 makes the record come again: its documents get the same ids, so the
+    index takes them once. A crash between 2 and 3 makes it come again to a state that has
+    counted it: nothing is counted twice, and its rates were delivered in 1.
+
+    Deliveries of the next record begin while those of this one are awaited. Only steps 2
+    and 3 keep the partition's order, because Faust's own bookkeeping commits past an
+    unacknowledged record when a later one is acknowledged first.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        *,
+        retry: Retry,
+        wait: Wait,
+        random: Random,
+        on_failure: OnFailure,
+    ) -> None:
+        self._publisher = publisher
+        self._retry = retry
+        self._wait = wait
+        self._random = random
+        self._on_failure = on_failure
+
+    async def complete(
+        self,
+        work: Work,
+        *,
+        before: Awaitable[None] | None,
+        acknowledge: Acknowledge,
+    ) -> None:
+        """Do the three steps for one record; `before` ends with the record before it.
+
+        If `before` is cancelled or fails, so is this: nothing is acknowledged past it.
+        """
+        reach("S2")
+        # 1. Delivered, in parallel: the order of documents means nothing.
+        await asyncio.gather(*map(self._deliver, work.outputs))
+        if before is not None:
+            await before
+        # 2. The state, and only now: it must never know of what was not delivered.
+        if work.state is not None:
+            await self._deliver(work.state)
+        # 3. The acknowledgement.
+        reach("S3")
+        acknowledge(work)
+
+    async def _deliver(self, record: Outgoing) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._publisher.publish(record)
+                return
+            except RecordTooLarge as error:
+                self._on_failure(record, error)
+                parts = smaller(record, detail=str(error))
+                if parts:
+                    for part in parts:
+                        await self._deliver(part)
+                    return
+            except PublishFailed as error:
+                self._on_failure(record, error)
+            await self._wait(self._retry.wait_ms(attempt, random=self._random))
+            attempt += 1

@@ -1,0 +1,60 @@
+"""What the worker has done since it started, for `tailrace status`: one small JSON file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+STATUS_FILE = "stream/status.json"
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts since the start of this process, and where each partition stands."""
+
+    pid: int
+    started_at_ms: int
+    updated_at_ms: int
+    counts: dict[str, int]
+    """Chunks, events, documents, dead letters by reason, failures by kind."""
+    acked_offsets: dict[str, int]
+    """By partition; empty while none is assigned."""
+
+
+class StatusFile:
+    """Writes the file when something has changed."""
+
+    def __init__(self, data_dir: Path, *, started_at_ms: int) -> None:
+        self._path = data_dir / STATUS_FILE
+        self._started_at_ms = started_at_ms
+        self._written: tuple[dict[str, int], dict[str, int]] | None = None
+
+    def write(
+        self, counts: Mapping[str, int], *, acked: Mapping[int, int], now_ms: int
+    ) -> None:
+        """Write the counts, atomically; a file that cannot be written is no failure.
+
+        Raises:
+            Nothing: a full disk must not stop what does not need one.
+        """
+        offsets = {str(partition): offset for partition, offset in acked.items()}
+        content = (dict(counts), offsets)
+        if content == self._written:
+            return
+        status = Status(
+            pid=os.getpid(),
+            started_at_ms=self._started_at_ms,
+            updated_at_ms=now_ms,
+            counts=content[0],
+            acked_offsets=offsets,
+        )
+        partial = self._path.with_suffix(".partial")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(msgspec.json.encode(status))
+            partial.replace(self._path)
+        except OSError:
+            return
+        self._written = content

@@ -1,0 +1,207 @@
+"""What follows from one raw record: documents, dead letters, rates and a new state.
+
+Pure: a record and the state before it give the work, the same each time, so that a record
+read again after a crash sends what it sent before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from tailrace.errors import WireError
+from tailrace.topics import DEAD, DOCS, RATES, STATE
+from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, decode, encode
+from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
+from tailrace_stream.intake import Chunk, dead_id, dead_record, read_record
+from tailrace_stream.rates import rates_body
+from tailrace_stream.records import Outgoing, RawRecord, Work
+from tailrace_stream.windows import EventColumns, GenerationState, count_events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """A record that was read and parsed, but not yet counted."""
+
+    record: RawRecord
+    chunk: Chunk | None = None
+    processed: ProcessedChunk | None = None
+    dead: DeadLetter | None = None
+
+
+def parse_record(
+    record: RawRecord, *, topic_id: str, namespace: str, now_ms: int
+) -> Parsed:
+    """Parse a record; it needs no state, so it may be done apart from its neighbours."""
+    read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
+    if not isinstance(read, Chunk):
+        return Parsed(record=record, dead=read)
+    try:
+        processed = process_chunk(read.value, origin=read.origin, namespace=namespace)
+    except WireError as error:
+        dead = dead_record(
+            record, reason="framing_unreadable", detail=str(error), died_at_ms=now_ms
+        )
+        return Parsed(record=record, dead=dead)
+    return Parsed(record=record, chunk=read, processed=processed)
+
+
+def work_of(
+    parsed: Parsed, *, state: bytes | None, namespace: str, now_ms: int
+) -> Work:
+    """Return what is to be sent and remembered for a parsed record.
+
+    `state` is the generation's newest state record. One that cannot be decoded counts
+    as none: parts are named after records, so what is counted anew adds to what was.
+    """
+    record = parsed.record
+    if parsed.chunk is None or parsed.processed is None:
+        return _without_chunk(parsed, namespace=namespace)
+    origin, processed = parsed.chunk.origin, parsed.processed
+    before = readable_state(state, generation=origin.generation)
+    after, windows = count_events(
+        before,
+        EventColumns(
+            offsets=processed.offsets,
+            times_ns=processed.times_ns,
+            levels=processed.levels,
+        ),
+        span=(origin.first_offset - origin.skipped_before_bytes, origin.next_offset),
+        observed_at_ms=origin.observed_at_ms,
+        part=record.offset,
+    )
+    out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
+    outputs = _document_records(processed, origin=origin, out=out)
+    outputs += [
+        out.to(DEAD.name(namespace), encode(_dead_letter(e, origin, out, now_ms)))
+        for e in processed.dead
+    ]
+    if windows:
+        body = rates_body(
+            windows, revision=after.revision, origin=origin, namespace=namespace
+        )
+        header = encode(_span(origin, record, document_count=len(windows)))
+        outputs.append(out.to(RATES.name(namespace), body, header=header))
+    counts = {
+        "chunks": 1,
+        "events": processed.event_count,
+        "documents": sum(piece.document_count for piece in processed.pieces),
+    }
+    for event in processed.dead:
+        reason = f"dead_letters.{event.reason}"
+        counts[reason] = counts.get(reason, 0) + 1
+    if state is not None and before.revision == 0 and not before.counted:
+        counts["states_unreadable"] = 1
+    return Work(
+        partition=record.partition,
+        offset=record.offset,
+        outputs=tuple(outputs),
+        state=out.to(STATE.name(namespace), encode(after)) if after != before else None,
+        counts=counts,
+    )
+
+
+def readable_state(state: bytes | None, *, generation: str) -> GenerationState:
+    """Return the state, or that of a generation of which nothing was counted."""
+    if state is not None:
+        try:
+            return decode(state, as_type=GenerationState)
+        except WireError:
+            pass
+    return GenerationState(generation=generation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Out:
+    """Where all records of one piece of work go: beside the record they come from."""
+
+    namespace: str
+    record: RawRecord
+    key: bytes
+
+    def to(self, topic: str, value: bytes, *, header: bytes = b"") -> Outgoing:
+        return Outgoing(
+            topic=topic,
+            partition=self.record.partition,
+            key=self.key,
+            value=value,
+            header=header,
+        )
+
+
+def _without_chunk(parsed: Parsed, *, namespace: str) -> Work:
+    record = parsed.record
+    outputs: tuple[Outgoing, ...] = ()
+    counts = {"empty_records": 1}
+    if parsed.dead is not None:
+        out = _Out(namespace=namespace, record=record, key=record.key or b"")
+        outputs = (out.to(DEAD.name(namespace), encode(parsed.dead)),)
+        counts = {f"dead_letters.{parsed.dead.reason}": 1}
+    return Work(
+        partition=record.partition,
+        offset=record.offset,
+        outputs=outputs,
+        state=None,
+        counts=counts,
+    )
+
+
+def _document_records(
+    processed: ProcessedChunk, *, origin: Origin, out: _Out
+) -> list[Outgoing]:
+    pieces = processed.pieces
+    records: list[Outgoing] = []
+    for index, piece in enumerate(pieces):
+        is_last = index + 1 == len(pieces)
+        following = origin.next_offset if is_last else pieces[index + 1].first_offset
+        span = msgspec.structs.replace(
+            _span(origin, out.record, document_count=piece.document_count),
+            first_offset=piece.first_offset,
+            next_offset=following,
+            first_event_number=origin.first_event_number + piece.first_event,
+            event_count=piece.event_count,
+        )
+        records.append(
+            out.to(DOCS.name(out.namespace), piece.body, header=encode(span))
+        )
+    return records
+
+
+def _span(origin: Origin, record: RawRecord, *, document_count: int) -> DocumentsOrigin:
+    return DocumentsOrigin(
+        agent_id=origin.agent_id,
+        host_name=origin.host_name,
+        path=origin.path,
+        generation=origin.generation,
+        first_offset=origin.first_offset,
+        next_offset=origin.next_offset,
+        first_event_number=origin.first_event_number,
+        event_count=origin.event_count,
+        document_count=document_count,
+        observed_at_ms=origin.observed_at_ms,
+        raw_partition=record.partition,
+        raw_offset=record.offset,
+    )
+
+
+def _dead_letter(
+    event: DeadEvent, origin: Origin, out: _Out, now_ms: int
+) -> DeadLetter:
+    place = f"{origin.generation}/{event.offset}"
+    return DeadLetter(
+        dead_id=dead_id(place, original=event.original),
+        stage="stream",
+        reason=event.reason,
+        detail=event.detail,
+        original=event.original,
+        died_at_ms=now_ms,
+        topic=out.record.topic,
+        partition=out.record.partition,
+        offset=out.record.offset,
+        generation=origin.generation,
+        first_offset=event.offset,
+        host_name=origin.host_name,
+        path=origin.path,
+        dataset=origin.placement.dataset,
+    )

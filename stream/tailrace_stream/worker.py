@@ -1,0 +1,258 @@
+"""How raw records flow through one worker: taken in order, parsed apart, completed.
+
+Parsing runs in a thread, where the columns' work lets go of the interpreter, while the
+event loop goes on sending what earlier records gave. Everything else happens on the event
+loop, so that a lane is never touched from two sides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from tailrace.clock import Clock
+from tailrace.kill_points import reach
+from tailrace.log import FilteringBoundLogger
+from tailrace_stream.lanes import Lane, arrival, positions
+from tailrace_stream.protocol import CommitProtocol
+from tailrace_stream.records import RawRecord, Work
+from tailrace_stream.state_store import KafkaError, StateReader
+from tailrace_stream.work import parse_record, work_of
+
+LOAD_RETRY_S = 1.0
+
+
+class OffsetsUnknown(Exception):
+    """The brokers did not say where a partition stands."""
+
+
+class Offsets(Protocol):
+    """The consumer's side of a partition: where it stands, and how it is moved."""
+
+    async def start_of(self, partition: int) -> int:
+        """Return the committed offset, or the first there is where none is.
+
+        Raises:
+            OffsetsUnknown: the brokers did not tell; try again.
+        """
+        ...
+
+    async def seek(self, partition: int, *, offset: int) -> None:
+        """Let the records from `offset` on come (again)."""
+        ...
+
+    async def commit(self, offsets: Mapping[int, int]) -> bool:
+        """Commit the offsets to read next; False where it has to be tried again."""
+        ...
+
+
+class StreamWorker:
+    """All partitions that one process has, and what is in flight of them."""
+
+    def __init__(
+        self,
+        *,
+        protocol: CommitProtocol,
+        offsets: Offsets,
+        states: StateReader,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        namespace: str,
+        topic_id: str,
+        in_flight_bytes_max: int,
+    ) -> None:
+        self.lanes: dict[int, Lane] = {}
+        self.counts: dict[str, int] = {}
+        self.in_flight_bytes = 0
+        self._protocol = protocol
+        self._offsets = offsets
+        self._states = states
+        self._clock = clock
+        self._log = log
+        self._namespace = namespace
+        self._topic_id = topic_id
+        self._in_flight_bytes_max = in_flight_bytes_max
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_draining = False
+        self._moved_at_ms = clock.monotonic_ms()
+
+    def count(self, name: str, count: int = 1) -> None:
+        """Add to one of the counts of the status."""
+        self.counts[name] = self.counts.get(name, 0) + count
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """Open a lane for each partition that is ours now, and begin to load its states."""
+        for partition in partitions:
+            former = self.lanes.pop(partition, None)
+            if former is not None:
+                former.close()
+            lane = self.lanes[partition] = Lane(partition)
+            lane.loading = asyncio.create_task(self._load(lane))
+
+    async def revoke(self, partitions: Iterable[int], *, wait_ms_max: int) -> None:
+        """Close the lanes of partitions that are no longer ours.
+
+        What can be completed within the wait is completed and committed, so that the
+        next owner has less to do again; the rest is left to it.
+        """
+        leaving = [p for p in partitions if p in self.lanes]
+        if leaving:
+            reach("S5")
+            await self.drain(wait_ms_max=wait_ms_max, partitions=leaving)
+            await self.commit()
+        for partition in leaving:
+            self.lanes.pop(partition).close()
+
+    async def take(self, record: RawRecord) -> None:
+        """Begin one record; returns when it is parsed and its deliveries have begun.
+
+        Records of a partition must come in their order. A record of a partition that is
+        not ours, or that comes while draining, is left for a later reading.
+        """
+        lane = self.lanes.get(record.partition)
+        if lane is None or self._is_draining:
+            return
+        if lane.loading is not None:
+            await asyncio.wait({lane.loading})
+        if not lane.is_open:
+            return
+        decided = arrival(lane, record.offset)
+        if decided.seek_offset is not None:
+            lane.hole_end = record.offset
+            self.count("holes_asked_again")
+            await self._offsets.seek(lane.partition, offset=decided.seek_offset)
+        if not decided.is_taken:
+            return
+        if decided.missing_count:
+            self.count("records_missing", decided.missing_count)
+            self._log.warning(
+                "records_missing",
+                partition=lane.partition,
+                first_offset=lane.next_offset,
+                count=decided.missing_count,
+            )
+        lane.next_offset = record.offset + 1
+        lane.hole_end = None
+        reach("S1")
+        await self._begin(record, lane)
+
+    async def _begin(self, record: RawRecord, lane: Lane) -> None:
+        now_ms = self._clock.now_ms()
+        parsed = await asyncio.to_thread(
+            parse_record,
+            record,
+            topic_id=self._topic_id,
+            namespace=self._namespace,
+            now_ms=now_ms,
+        )
+        await self._room.wait()
+        if not lane.is_open:
+            return
+        generation = parsed.chunk.origin.generation if parsed.chunk else ""
+        work = work_of(
+            parsed,
+            state=lane.states.get(generation),
+            namespace=self._namespace,
+            now_ms=now_ms,
+        )
+        if work.state is not None:
+            lane.states[generation] = work.state.value
+        self._start(work, lane)
+
+    def _start(self, work: Work, lane: Lane) -> None:
+        self._hold(work.size_bytes)
+        completion = self._protocol.complete(
+            work,
+            before=lane.last,
+            acknowledge=lambda done: self._acknowledge(done, lane),
+        )
+        task = asyncio.create_task(completion)
+        lane.last = task
+        lane.tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(done, lane, work.size_bytes))
+
+    def _acknowledge(self, work: Work, lane: Lane) -> None:
+        if not lane.is_open:
+            return
+        lane.acked_offset = work.offset + 1
+        self._moved_at_ms = self._clock.monotonic_ms()
+        for name, count in work.counts.items():
+            self.count(name, count)
+
+    def _ended(self, task: asyncio.Task[None], lane: Lane, size_bytes: int) -> None:
+        lane.tasks.discard(task)
+        self._hold(-size_bytes)
+        if lane.last is task:
+            lane.last = None if not task.cancelled() and not task.exception() else task
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Nothing after it is acknowledged; the stuck detector ends the worker.
+            self.count("failures.completion")
+            self._log.error("completion_failed", error=repr(error), exc_info=error)
+
+    def _hold(self, size_bytes: int) -> None:
+        self.in_flight_bytes += size_bytes
+        if self.in_flight_bytes < self._in_flight_bytes_max:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def commit(self) -> None:
+        """Commit what is acknowledged and was not committed yet."""
+        due = positions(self.lanes)
+        if not due:
+            return
+        reach("S4")
+        if await self._offsets.commit(due):
+            for partition, offset in due.items():
+                lane = self.lanes.get(partition)
+                if lane is not None:
+                    lane.committed_offset = max(lane.committed_offset, offset)
+
+    async def drain(
+        self, *, wait_ms_max: int, partitions: Iterable[int] | None = None
+    ) -> None:
+        """Wait until what is in flight is acknowledged, at most so long."""
+        chosen = self.lanes if partitions is None else partitions
+        tasks = {t for p in chosen if p in self.lanes for t in self.lanes[p].tasks}
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_ms_max / 1_000)
+
+    async def stop(self, *, wait_ms_max: int) -> None:
+        """Take nothing more, complete and commit what can be, and close all lanes."""
+        self._is_draining = True
+        await self.drain(wait_ms_max=wait_ms_max)
+        await self.commit()
+        for partition in tuple(self.lanes):
+            self.lanes.pop(partition).close()
+
+    def is_stuck(self, *, stuck_ms_max: int, has_waiting: bool) -> bool:
+        """Tell whether there has been work for so long, and none of it got done.
+
+        To be asked every few seconds: while there is nothing to do, time does not count.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if not has_waiting and not any(lane.tasks for lane in self.lanes.values()):
+            self._moved_at_ms = now_ms
+        return now_ms - self._moved_at_ms > stuck_ms_max
+
+    async def _load(self, lane: Lane) -> None:
+        while lane.is_open:
+            try:
+                start = await self._offsets.start_of(lane.partition)
+                lane.states = await asyncio.to_thread(
+                    self._states.read, lane.partition, is_wanted=lambda: lane.is_open
+                )
+            except (KafkaError, OffsetsUnknown) as error:
+                self.count("failures.load")
+                self._log.warning(
+                    "partition_not_loaded",
+                    partition=lane.partition,
+                    error=repr(error),
+                )
+                await asyncio.sleep(LOAD_RETRY_S)
+            else:
+                lane.begin_at(start)
+                lane.loading = None
+                return
