@@ -24,7 +24,7 @@ from tailrace.clock import Clock
 from tailrace.errors import WireError
 from tailrace.kill_points import reach
 from tailrace.wire import AgentLedger, decode, encode
-from tailrace_agent.delivery import CheckpointUnwritable
+from tailrace_agent.protocols import CheckpointUnwritable
 
 FILE_NAME = "checkpoint.sqlite"
 PREVIOUS_NAME = "checkpoint.previous.sqlite"
@@ -71,11 +71,15 @@ class Checkpoint:
         """Open the checkpoint, and return what it holds; never refuse.
 
         A damaged file is set aside under a name of its own, and the previous copy
-        answers, where there is one. Where no file can be made now, `save` tries again.
+        answers, where there is one. The file is complete, and
+        trusted by the next `load`, once `note_sources` has followed `save`.
         """
         condition, detail, found = Condition.INTACT, "", None
         try:
             found = _read(self._path)
+            if not found[1]:
+                # Sources are noted last: that start ended before all was restored.
+                condition, found = Condition.MISSING, None
         except FileNotFoundError:
             condition = Condition.MISSING
         except (_Damaged, sqlite3.Error, OSError) as error:
@@ -87,10 +91,6 @@ class Checkpoint:
             except (FileNotFoundError, _Damaged, sqlite3.Error, OSError):
                 found = ((), frozenset[str]())
         records, sources_seen = found
-        if condition is not Condition.INTACT:
-            with contextlib.suppress(CheckpointUnwritable):
-                self.save(records)
-                self.note_sources(sorted(sources_seen))
         return Loaded(condition, records, sources_seen, detail)
 
     def save(self, records: Sequence[AgentLedger]) -> None:

@@ -3,76 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
 from tailrace.clock import Clock
-from tailrace.errors import ServiceUnavailable, TailraceError
-from tailrace.kafka_producer import FailureKind, SendFailure
+from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.chunking import Chunk, Position
+from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
 from tailrace_agent.records import Outgoing, Records
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one record: acknowledged, unless there is a failure."""
-
-    ticket: int
-    failure: SendFailure | None
-
-
-class Sink(Protocol):
-    """Where records go, in order within a partition. Nothing in it blocks for long."""
-
-    def send(self, record: Outgoing, *, ticket: int) -> None:
-        """Hand a record over; its outcome comes later, under its ticket.
-
-        Raises:
-            ServiceUnavailable: it was not taken.
-        """
-        ...
-
-    def outcomes(self) -> Sequence[Outcome]:
-        """Return what became of records since the last call."""
-        ...
-
-    def renew(self) -> None:
-        """Start anew: what has no outcome yet will never have one.
-
-        Raises:
-            ServiceUnavailable: not now.
-        """
-        ...
-
-
-class CheckpointUnwritable(TailraceError):
-    """The checkpoint cannot be written; the last one that was is intact."""
-
-
-class CheckpointStore(Protocol):
-    """Where positions survive this process and this machine's power."""
-
-    def save(self, records: Sequence[AgentLedger]) -> None:
-        """Replace the records of these generations, all or none; durable on return.
-
-        Raises:
-            CheckpointUnwritable: the disk does not take it.
-        """
-        ...
-
-    def remove(self, generations: Sequence[str]) -> None:
-        """Forget generations that can never be met again.
-
-        Raises:
-            CheckpointUnwritable: the disk does not take it.
-        """
-        ...
+TRUNCATED = "truncated"
+"""The reason that ends a generation, and is told even where no byte was lost by it."""
 
 
 @dataclass(slots=True)
@@ -204,7 +150,7 @@ class Delivery:
             changes["path"] = path
         if seen_size_bytes is not None and seen_size_bytes > record.seen_size_bytes:
             changes["seen_size_bytes"] = seen_size_bytes
-        if lost is not None and lost[1] > 0:
+        if lost is not None and (lost[1] or lost[0] == TRUNCATED):
             reason, size_bytes = lost
             before_bytes = record.lost_bytes.get(reason, 0)
             changes["lost_bytes"] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_producer import OnDone, Producer, SendFailure
-from tailrace_agent.delivery import Outcome
+from tailrace_agent.protocols import Outcome
 from tailrace_agent.records import Outgoing
 
 CLOSE_MS_MAX = 1_000

@@ -92,7 +92,6 @@ class AgentLoop:
             self._sweep_ms = now_ms + self._settings.sweep_ms
         self._settle(now_ms)
         self._read()
-        self._turns.retire_ended()
         self._keep(now_ms)
         return self._wait_ms()
 

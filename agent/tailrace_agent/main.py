@@ -13,9 +13,10 @@ from tailrace.kafka_producer import Producer
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
+from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings
-from tailrace_agent.delivery import CheckpointUnwritable, Delivery
+from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.hints import open_hints
 from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
@@ -23,12 +24,13 @@ from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import read_ledger
 from tailrace_agent.loop import AgentLoop
+from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.registration import register
-from tailrace_agent.restore import Restored, restore
+from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.state_folder import StateFolder, take_folder
 from tailrace_agent.status import AgentStatus, StatusFile, file_statuses
-from tailrace_agent.table import Beginning, FileTable
+from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
 
 FOLDER_NAME = "agent"
@@ -100,16 +102,14 @@ def _follow(
         sink=sink, store=checkpoint, records=records, clock=clock, log=log
     )
     delivery.broken = "not connected yet"
-    if loaded.condition is not Condition.INTACT:
-        for record in restored.records:
-            delivery.adopt(record, is_declared=True)
+    known = KnownGenerations(restored.records)
     is_later_life = loaded.condition is not Condition.INTACT and (
         folder.had_life or bool(restored.records)
     )
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,
-        known=KnownGenerations(restored.records),
+        known=known,
         beginning=Beginning(
             # Never from the end because a checkpoint is gone.
             frozenset(sources) if is_later_life else loaded.sources_seen,
@@ -155,9 +155,10 @@ def _follow(
         on_status=write_status,
     )
     try:
-        checkpoint.note_sources(sorted(sources))
-    except CheckpointUnwritable as error:
-        log.warning("checkpoint_unwritable", why=str(error), remedy=error.remedy)
+        keep_restored(checkpoint, loaded, known=known, sources=sorted(sources))
+        folder.mark_life()
+    except (CheckpointUnwritable, OSError) as error:
+        log.warning("checkpoint_unwritable", why=str(error))
     log.info("agent_started", sources=sorted(sources), host_id=agent.host_id)
     try:
         loop.run(stop)

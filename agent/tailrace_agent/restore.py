@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from tailrace.wire import AgentLedger
-from tailrace_agent.checkpoint import Condition, Loaded
+from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
+from tailrace_agent.known import KnownGenerations
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
@@ -55,6 +56,31 @@ def restore(
     came_from = "ledger" if ledger else "previous copy" if merged else "nothing"
     records = _usable(merged.values(), now_ms=now_ms)
     return Restored(records, is_rebuilt=is_rebuilt, came_from=came_from)
+
+
+def keep_restored(
+    checkpoint: Checkpoint,
+    loaded: Loaded,
+    *,
+    known: KnownGenerations,
+    sources: Sequence[str],
+) -> None:
+    """Make the checkpoint hold what is known, and nothing that can be met no more.
+
+    1. What came from elsewhere is saved. 2. What is superseded or long gone is removed.
+    3. The sources are noted, which makes the checkpoint trusted.
+
+    Raises:
+        CheckpointUnwritable: the disk does not take it.
+    """
+    records = known.records()
+    if loaded.condition is not Condition.INTACT:
+        checkpoint.save(records)
+    kept = {record.generation for record in records}
+    checkpoint.remove(
+        [r.generation for r in loaded.records if r.generation not in kept]
+    )
+    checkpoint.note_sources(sources)
 
 
 def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:

@@ -13,6 +13,7 @@ from tailrace.errors import CommandFailed, DataDirInUse
 
 LOCK_NAME = "lock"
 AGENT_ID_NAME = "agent-id"
+LIFE_NAME = "has-shipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,17 @@ class StateFolder:
     path: Path
     agent_id: str
     had_life: bool
-    """Whether an agent lived here before."""
+    """Whether an agent here has come so far that it may have shipped."""
     lock_descriptor: int
+
+    def mark_life(self) -> None:
+        """Note, before the first chunk of all, that from now on there is a past.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        if not self.had_life:
+            write_whole(self.path / LIFE_NAME, b"", is_durable=True)
 
     def release(self) -> None:
         """Let another agent have the folder."""
@@ -55,19 +65,20 @@ def take_folder(path: Path) -> StateFolder:
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        agent_id, had_life = _agent_id(path / AGENT_ID_NAME)
+        agent_id = _agent_id(path / AGENT_ID_NAME)
+        had_life = (path / LIFE_NAME).exists()
     except OSError as error:
         os.close(descriptor)
         raise _unusable(path, error) from error
     return StateFolder(path, agent_id, had_life, descriptor)
 
 
-def _agent_id(path: Path) -> tuple[str, bool]:
+def _agent_id(path: Path) -> str:
     with contextlib.suppress(OSError, ValueError):
-        return str(uuid.UUID(path.read_text("ascii").strip())), True
+        return str(uuid.UUID(path.read_text("ascii").strip()))
     agent_id = str(uuid.uuid4())
     write_whole(path, f"{agent_id}\n".encode(), is_durable=True)
-    return agent_id, False
+    return agent_id
 
 
 def write_whole(path: Path, content: bytes, *, is_durable: bool) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tailrace.clock import Clock
-from tailrace.identity import generation_of
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
-from tailrace_agent.chunking import TAIL_BYTES, Position, tail_of
+from tailrace_agent.beginnings import Beginning, begun, resumed
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
-from tailrace_agent.known import KnownGenerations, identity_of, position_of
+from tailrace_agent.known import KnownGenerations
 from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
+from tailrace_agent.places import find_by_inode
 from tailrace_agent.tracked import Stage, TrackedFile
 
 RETRY_MS_MIN = 1_000
@@ -33,16 +32,6 @@ class _Trouble:
 
     retry_at_ms: int
     wait_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """What is to be believed of files that no record tells of."""
-
-    sources_seen: frozenset[str]
-    """Sources whose files of the first sweep are not new to this agent."""
-    is_rebuilt: bool
-    """Checkpoint and ledger are both gone: what is there now may have been sent."""
 
 
 @dataclass(slots=True)
@@ -125,6 +114,12 @@ class FileTable:
             return file
         if file is not None:
             file.close()
+            if file.facts.key == tracked.key:
+                # Its inode serves another file: it is gone, and what was seen of late
+                # was the other's.
+                tracked.stage = Stage.LEAVING
+                tracked.size_bytes = tracked.whole_size_bytes
+                return None
         tracked.file = self._open_in_folder(tracked)
         return tracked.file
 
@@ -135,9 +130,14 @@ class FileTable:
         """
         file = tracked.file
         is_gone = file is None or file.status().st_nlink == 0
+        names = [*tracked.ended, tracked.generation]
+        names = [name for name in names if self.delivery.knows(name)]
+        if not all(self.delivery.is_settled(name) for name in names):
+            return False
+        for old in tracked.ended:
+            self.delivery.retire(old, is_forgotten=True)
+        tracked.ended.clear()
         if self.delivery.knows(tracked.generation):
-            if not self.delivery.is_settled(tracked.generation):
-                return False
             lost_bytes = tracked.unread_bytes if tracked.file is None else 0
             reason = "deleted"
             self.delivery.amend(
@@ -215,10 +215,25 @@ class FileTable:
             self._passed_over[facts.key] = found.status.st_mtime_ns
             file.close()
             return
-        tracked = (
-            self._known(found, file, record)
-            if record is not None
-            else self._new(found, file, filesystem)
+        if record is not None:
+            tracked = self._resumed(record, file, path=found.path, source=found.source)
+        else:
+            tracked = begun(
+                file,
+                path=found.path,
+                source=found.source,
+                host_id=self.host_id,
+                filesystem_id=filesystem,
+                clock=self.clock,
+                beginning=self.beginning,
+                is_first_sweep=self._is_first_sweep,
+            )
+        self.log.info(
+            "file_found" if record is None else "file_resumed",
+            path=tracked.shown_path,
+            source=found.source.name,
+            size_bytes=found.status.st_size,
+            offset=tracked.position.offset,
         )
         now_ms = self.clock.monotonic_ms()
         size_bytes = found.status.st_size
@@ -229,70 +244,17 @@ class FileTable:
         self.due[facts.key] = 0
         self._bound_descriptors()
 
-    def _known(self, found: Found, file: OpenFile, record: AgentLedger) -> TrackedFile:
-        tracked = self._resumed(record, file, path=found.path, source=found.source)
-        self.log.info(
-            "file_resumed",
-            path=path_text(found.path),
-            generation=record.generation,
-            offset=record.next_offset,
-        )
-        return tracked
-
     def _resumed(
-        self,
-        record: AgentLedger,
-        file: OpenFile,
-        *,
-        path: str,
-        source: SourceSettings,
+        self, record: AgentLedger, file: OpenFile, *, path: str, source: SourceSettings
     ) -> TrackedFile:
-        if not self.delivery.knows(record.generation):
-            self.delivery.adopt(record, is_declared=True)
-        self.delivery.amend(record.generation, is_closed=False)
-        return TrackedFile(
-            generation=record.generation,
-            identity=record.identity,
-            facts=file.facts,
+        return resumed(
+            record,
+            file,
             path=path,
             source=source,
-            first_seen_at_ms=record.placement.anchor_ms,
-            file=file,
-            position=position_of(record),
-            cuts=record.cuts,
-            whole_size_bytes=record.seen_size_bytes,
-            identity_rebuilt=record.identity_rebuilt,
+            delivery=self.delivery,
+            clock=self.clock,
         )
-
-    def _new(self, found: Found, file: OpenFile, filesystem: str) -> TrackedFile:
-        first_seen_at_ms = self.clock.now_ms()
-        identity = identity_of(
-            file.facts,
-            host_id=self.host_id,
-            filesystem_id=filesystem,
-            first_seen_at_ms=first_seen_at_ms,
-        )
-        tracked = TrackedFile(
-            generation=generation_of(identity),
-            identity=identity,
-            facts=file.facts,
-            path=found.path,
-            source=found.source,
-            first_seen_at_ms=first_seen_at_ms,
-            file=file,
-            identity_rebuilt=self._is_first_sweep and self.beginning.is_rebuilt,
-        )
-        is_new_source = found.source.name not in self.beginning.sources_seen
-        if self._is_first_sweep and is_new_source and found.source.start_at == "end":
-            tracked.position = _end_of(file)
-        self.log.info(
-            "file_found",
-            path=path_text(found.path),
-            source=found.source.name,
-            size_bytes=found.status.st_size,
-            offset=tracked.position.offset,
-        )
-        return tracked
 
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
@@ -409,31 +371,3 @@ class FileTable:
             remedy="give this user the right to read it; it is tried again, from where"
             " reading stands",
         )
-
-
-def find_by_inode(folder: str, *, inode: int) -> str | None:
-    """Return the path of an inode in a folder, or None when it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return next((e.path for e in entries if e.inode() == inode), None)
-    except OSError:
-        return None
-
-
-def _end_of(file: OpenFile) -> Position:
-    """Return the position behind the last whole line, to begin there."""
-    size = file.status().st_size
-    step = 65_536
-    end = size
-    while end > 0:
-        start = max(0, end - step)
-        piece = memoryview(bytearray(end - start))
-        read = file.read_into((piece,), offset=start)
-        newline = bytes(piece[:read]).rfind(b"\n")
-        if newline >= 0:
-            end = start + newline + 1
-            break
-        end = start
-    tail = memoryview(bytearray(min(TAIL_BYTES, end)))
-    read = file.read_into((tail,), offset=end - len(tail))
-    return Position(end, 0, tail_of(tail[:read]))

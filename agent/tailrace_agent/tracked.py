@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from tailrace.text import path_text
@@ -20,7 +20,7 @@ class Stage(Enum):
     LEAVING = "its name went elsewhere or is gone: read to the end, then let go"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TrackedFile:
     """What changes while a file is followed; its safe position is in `Delivery`."""
 
@@ -46,10 +46,13 @@ class TrackedFile:
     """Why it cannot be read now."""
     retry_ms: int = 0
     identity_rebuilt: bool = False
+    ended: list[str] = field(default_factory=list[str])
+    """Its earlier generations, ended by truncation, that have no successor yet."""
     whole_size_bytes: int = 0
     """The size at the last look that found the content before the position unchanged."""
-    shrunk_bytes: int = 0
-    """How much of what was seen vanished since then."""
+    shrunk_from_bytes: int = 0
+    """How large it was before it shrank since that look; 0 where it did not."""
+    shrunk_to_bytes: int = 0
 
     @property
     def key(self) -> tuple[int, int]:
@@ -71,13 +74,16 @@ class TrackedFile:
         if size_bytes != self.size_bytes:
             if not self.unread_bytes:
                 self.unread_since_ms = now_ms
-            self.shrunk_bytes += max(0, self.size_bytes - size_bytes)
+            if size_bytes < self.size_bytes:
+                self.shrunk_from_bytes = max(self.shrunk_from_bytes, self.size_bytes)
+                self.shrunk_to_bytes = size_bytes
             self.grew_at_ms = now_ms
             self.size_bytes = size_bytes
 
     def note_whole(self) -> int:
         """Note that the content is what it was; return the bytes that were cut off."""
-        lost_bytes, self.shrunk_bytes = self.shrunk_bytes, 0
+        lost_bytes = self.shrunk_from_bytes - self.shrunk_to_bytes
+        self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.whole_size_bytes = max(self.whole_size_bytes, self.size_bytes)
         return lost_bytes
 
@@ -85,16 +91,14 @@ class TrackedFile:
         self, identity: FileIdentity, *, generation: str, at_ms: int, now_ms: int
     ) -> int:
         """Start at the head, as a new generation; return the bytes never read."""
-        seen_bytes = max(self.whole_size_bytes, self.size_bytes + self.shrunk_bytes)
-        if not self.shrunk_bytes:
-            # It grew past the position again: of that size, nothing is of the old life.
-            seen_bytes = self.whole_size_bytes
+        # Where it never looked smaller, its present size is all of the new life.
+        seen_bytes = max(self.whole_size_bytes, self.shrunk_from_bytes)
         lost_bytes = max(0, seen_bytes - self.position.offset)
         self.identity, self.generation = identity, generation
         self.position, self.cuts, self.long_event = START, (), None
         self.first_seen_at_ms = at_ms
         self.identity_rebuilt = False
-        self.whole_size_bytes = self.shrunk_bytes = 0
+        self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.grew_at_ms = self.unread_since_ms = now_ms
         return lost_bytes
 

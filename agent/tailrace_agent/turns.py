@@ -11,6 +11,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
 from tailrace_agent.chunking import (
     HOLE_BYTES_MIN,
+    START,
     Chunk,
     Chunker,
     Limits,
@@ -18,10 +19,11 @@ from tailrace_agent.chunking import (
     Reading,
 )
 from tailrace_agent.config import AgentSettings
-from tailrace_agent.delivery import CheckpointUnwritable, Delivery
+from tailrace_agent.delivery import TRUNCATED, Delivery
 from tailrace_agent.known import HEAD_BYTES, head_of
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.placement import placement_of
+from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.tracked import Stage, TrackedFile
 
@@ -54,7 +56,6 @@ class Turns:
         self._clock = clock
         self._log = log
         self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
-        self._ended: list[str] = []
 
     def take(self, tracked: TrackedFile, file: OpenFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
@@ -77,12 +78,9 @@ class Turns:
             due_ms = tracked.unread_since_ms + self._settings.linger_ms_max
             if now_ms < due_ms:
                 return due_ms
-        if not self._delivery.knows(tracked.generation):
-            if not self._introduce(tracked, file, is_flushing=is_flushing):
-                return self._next_look(tracked, now_ms, is_partial=True)
-            return now_ms + ACK_WAIT_MS
-        if not self._delivery.is_declared(tracked.generation):
-            return now_ms + ACK_WAIT_MS
+        if not self._is_declared(tracked):
+            return self._declare(tracked, file, now_ms, is_flushing=is_flushing)
+        self._retire_ended(tracked)
         result = self._read(tracked, file, is_flushing=is_flushing)
         if isinstance(result, Chunk):
             self._note_whole(tracked)
@@ -97,6 +95,22 @@ class Turns:
             return NOW
         self._note_whole(tracked)
         return self._next_look(tracked, now_ms, is_partial=result is Reading.PARTIAL)
+
+    def _is_declared(self, tracked: TrackedFile) -> bool:
+        name = tracked.generation
+        return self._delivery.knows(name) and self._delivery.is_declared(name)
+
+    def _declare(
+        self, tracked: TrackedFile, file: OpenFile, now_ms: int, *, is_flushing: bool
+    ) -> int | None:
+        """See to it that Kafka knows of the generation before it gets a chunk."""
+        if self._delivery.knows(tracked.generation):
+            return now_ms + ACK_WAIT_MS
+        if tracked.size_bytes < tracked.position.offset:
+            tracked.position = START  # Truncated before anything of it was sent.
+        if self._introduce(tracked, file, is_flushing=is_flushing):
+            return now_ms + ACK_WAIT_MS
+        return self._next_look(tracked, now_ms, is_partial=True)
 
     def _next_look(
         self, tracked: TrackedFile, now_ms: int, *, is_partial: bool
@@ -238,8 +252,9 @@ class Turns:
             at_ms=self._clock.now_ms(),
             now_ms=self._clock.monotonic_ms(),
         )
-        self._delivery.amend(old, lost=("truncated", lost_bytes), is_closed=True)
-        self._ended.append(old)
+        self._delivery.amend(old, lost=(TRUNCATED, lost_bytes), is_closed=True)
+        self._delivery.report(old)
+        tracked.ended.append(old)
         self._log.warning(
             "file_truncated",
             path=tracked.shown_path,
@@ -252,15 +267,16 @@ class Turns:
         lost_bytes = tracked.note_whole()
         if lost_bytes and self._delivery.knows(tracked.generation):
             # Cut off behind the position: what stands before it was read, and stands.
-            self._delivery.amend(tracked.generation, lost=("truncated", lost_bytes))
+            self._delivery.amend(tracked.generation, lost=("shrunk", lost_bytes))
             self._log.warning(
                 "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
             )
 
-    def retire_ended(self) -> None:
-        """Let go of generations that a truncation ended, once nothing is on its way."""
-        for generation in list(self._ended):
-            if self._delivery.is_settled(generation):
-                self._delivery.retire(generation, is_forgotten=True)
-                if not self._delivery.knows(generation):
-                    self._ended.remove(generation)
+    def _retire_ended(self, tracked: TrackedFile) -> None:
+        """Let go of generations that a truncation ended, now that a successor is known.
+
+        Were both unknown, a restart would give the first life's name to other content.
+        """
+        for old in [g for g in tracked.ended if self._delivery.is_settled(g)]:
+            self._delivery.retire(old, is_forgotten=True)
+            tracked.ended.remove(old)

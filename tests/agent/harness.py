@@ -1,0 +1,324 @@
+"""A whole agent on real files, with a sink and a clock that do as a test says."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+from structlog.testing import LogCapture
+
+from tailrace.errors import ServiceUnavailable
+from tailrace.framing import decode_mapped
+from tailrace.kafka_producer import FailureKind, SendFailure
+from tailrace.wire import (
+    ORIGIN_HEADER,
+    AgentLedger,
+    DeadLetter,
+    Origin,
+    decode,
+)
+from tailrace_agent.beginnings import Beginning
+from tailrace_agent.checkpoint import Checkpoint
+from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.discovery import Discovery
+from tailrace_agent.known import KnownGenerations
+from tailrace_agent.ledger_topic import newest_of_host
+from tailrace_agent.loop import AgentLoop
+from tailrace_agent.protocols import Outcome
+from tailrace_agent.records import Agent, Outgoing, Records
+from tailrace_agent.restore import Restored, keep_restored, restore
+from tailrace_agent.table import FileTable
+from tailrace_agent.turns import Turns
+
+AGENT = Agent(agent_id="agent-1", host_id="host-1", host_name="box", time_zone="UTC")
+
+
+@dataclass(slots=True)
+class SteppedClock:
+    """A clock that moves when it is told to; its wall time begins at the real one."""
+
+    at_ms: int = 10_000_000
+    wall_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+
+    def now_ms(self) -> int:
+        return self.wall_ms
+
+    def monotonic_ms(self) -> int:
+        return self.at_ms
+
+    def sleep_ms(self, wait_ms: int) -> None:
+        self.at_ms += wait_ms
+        self.wall_ms += wait_ms
+
+
+class RecordingSink:
+    """Stores every record, and acknowledges it at once unless it is told to hold."""
+
+    def __init__(self) -> None:
+        self.stored: list[Outgoing] = []
+        self.is_holding = False
+        self.held: deque[tuple[int, Outgoing]] = deque()
+        self._outcomes: deque[Outcome] = deque()
+
+    def send(self, record: Outgoing, *, ticket: int) -> None:
+        if self.is_holding:
+            self.held.append((ticket, record))
+            return
+        self._store(ticket, record)
+
+    def outcomes(self) -> Sequence[Outcome]:
+        taken = list(self._outcomes)
+        self._outcomes.clear()
+        return taken
+
+    def renew(self) -> None:
+        self.held.clear()
+        self._outcomes.clear()
+
+    def release(self, *, count: int | None = None, backwards: bool = False) -> None:
+        """Acknowledge what is held: the oldest first, or the newest."""
+        for _ in range(len(self.held) if count is None else count):
+            self._store(*(self.held.pop() if backwards else self.held.popleft()))
+
+    def _store(self, ticket: int, record: Outgoing) -> None:
+        self.stored.append(record)
+        self._outcomes.append(Outcome(ticket, None))
+
+
+class FailingSink(RecordingSink):
+    """Fails what it is told to: sends, outcomes, or being renewed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_down = False
+        self.fail_next: FailureKind | None = None
+        self.renewed_count = 0
+
+    def send(self, record: Outgoing, *, ticket: int) -> None:
+        if self.is_down:
+            raise ServiceUnavailable("Kafka", address="nowhere", reason="it is down")
+        if self.fail_next is not None:
+            kind, self.fail_next = self.fail_next, None
+            self._outcomes.append(
+                Outcome(ticket, SendFailure(kind, "as the test asks"))
+            )
+            return
+        super().send(record, ticket=ticket)
+
+    def renew(self) -> None:
+        if self.is_down:
+            raise ServiceUnavailable("Kafka", address="nowhere", reason="it is down")
+        self.renewed_count += 1
+        super().renew()
+
+
+class NoHints:
+    """Hears nothing: the sweep alone must do."""
+
+    def take(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as the topic holds it."""
+
+    path: str
+    generation: str
+    offset: int
+    number: int
+    stored: bytes
+
+
+class AgentHarness:
+    """One life of an agent; another one on the same folder is its restart."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        glob: str = "*.log",
+        sink: RecordingSink | None = None,
+        clock: SteppedClock | None = None,
+        ledger: RecordingSink | None = None,
+        source: dict[str, object] | None = None,
+        **settings: int,
+    ) -> None:
+        self.logs = folder / "logs"
+        self.logs.mkdir(exist_ok=True)
+        self.state = folder / "state"
+        had_life = self.state.exists()
+        self.state.mkdir(exist_ok=True)
+        self.sink = sink or RecordingSink()
+        self.clock = clock or SteppedClock()
+        values: dict[str, object] = {
+            "name": "test",
+            "paths": (f"{self.logs}/{glob}",),
+            **(source or {}),
+        }
+        self.settings = AgentSettings(
+            sources=(SourceSettings.model_validate(values),),
+            **cast("dict[str, Any]", settings),
+        )
+        self.logged = LogCapture()
+        log = structlog.wrap_logger(None, processors=[self.logged])
+        self.checkpoint = Checkpoint(self.state, clock=self.clock)
+        loaded = self.checkpoint.load()
+        known_topic = ledger or self.sink
+        self.restored: Restored = restore(
+            loaded,
+            had_life=had_life,
+            now_ms=self.clock.now_ms(),
+            read_ledger=lambda: newest_of_host(
+                ((r.key, r.value) for r in known_topic.stored), host_id=AGENT.host_id
+            ),
+        )
+        self.condition = loaded.condition
+        sources = {s.name: s for s in self.settings.sources}
+        self.delivery = Delivery(
+            sink=self.sink,
+            store=self.checkpoint,
+            records=Records(AGENT, namespace="t", sources=sources, clock=self.clock),
+            clock=self.clock,
+            log=log,
+        )
+        known = KnownGenerations(self.restored.records)
+        self.table = FileTable(
+            settings=self.settings,
+            host_id=AGENT.host_id,
+            known=known,
+            beginning=Beginning(
+                loaded.sources_seen, is_rebuilt=self.restored.is_rebuilt
+            ),
+            delivery=self.delivery,
+            clock=self.clock,
+            log=log,
+        )
+        keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        self.loop = AgentLoop(
+            self.settings,
+            discovery=Discovery(self.settings.sources, clock=self.clock, log=log),
+            table=self.table,
+            turns=Turns(
+                self.settings,
+                agent=AGENT,
+                delivery=self.delivery,
+                clock=self.clock,
+                log=log,
+            ),
+            delivery=self.delivery,
+            hints=NoHints(),
+            clock=self.clock,
+            jitter=random.Random(1),
+            log=log,
+            wake=threading.Event(),
+            on_status=lambda: None,
+        )
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Append to a log file."""
+        path = self.logs / name
+        with path.open("ab") as file:
+            file.write(content)
+        return path
+
+    def pass_ms(self, wait_ms: int = 3_000, *, step_ms: int = 100) -> None:
+        """Let time go by, and the agent do in it what it would."""
+        for _ in range(max(1, wait_ms // step_ms)):
+            self.loop.step()
+            self.clock.sleep_ms(step_ms)
+
+    def crash(self) -> None:
+        """End without a word: nothing that is not on the disk is remembered."""
+        for tracked in self.table.files.values():
+            tracked.close()
+        self.checkpoint.close()
+
+    def stop(self) -> None:
+        """End as a SIGTERM does."""
+        self.loop.drain()
+        self.checkpoint.keep_copy()
+        self.crash()
+
+    def said(self, event: str) -> list[dict[str, object]]:
+        """Return what was logged under a name."""
+        return [dict(e) for e in self.logged.entries if e["event"] == event]
+
+
+def events_of(sink: RecordingSink) -> list[Event]:
+    """Return every event of every chunk stored, repeats included."""
+    events: list[Event] = []
+    for record in sink.stored:
+        if record.topic.endswith(".raw"):
+            origin = decode(dict(record.headers)[ORIGIN_HEADER], as_type=Origin)
+            events.extend(_events(origin, record.value))
+    return events
+
+
+def unique_lines(sink: RecordingSink) -> list[bytes]:
+    """Return each event's bytes once a place, as the index would hold them."""
+    places = {(e.generation, e.offset, e.stored): e.stored for e in events_of(sink)}
+    return sorted(places.values())
+
+
+def ledger_of(sink: RecordingSink) -> list[AgentLedger]:
+    """Return every ledger record stored, in order."""
+    return [
+        decode(record.value, as_type=AgentLedger)
+        for record in sink.stored
+        if record.topic.endswith(".ledger")
+    ]
+
+
+def dead_letters_of(sink: RecordingSink) -> list[DeadLetter]:
+    """Return every dead letter stored."""
+    return [
+        decode(record.value, as_type=DeadLetter)
+        for record in sink.stored
+        if record.topic.endswith(".dead")
+    ]
+
+
+def _events(origin: Origin, value: bytes) -> list[Event]:
+    if origin.framing == "mapped":
+        return [
+            Event(
+                origin.path,
+                origin.generation,
+                mapped.offset,
+                origin.first_event_number + index,
+                mapped.stored,
+            )
+            for index, mapped in enumerate(decode_mapped(value))
+        ]
+    events: list[Event] = []
+    offset = origin.first_offset
+    for index, line in enumerate(_split(value)):
+        events.append(
+            Event(
+                origin.path,
+                origin.generation,
+                offset,
+                origin.first_event_number + index,
+                line.removesuffix(b"\n"),
+            )
+        )
+        offset += len(line)
+    assert len(events) == origin.event_count
+    assert offset == origin.next_offset
+    return events
+
+
+def _split(value: bytes) -> list[bytes]:
+    """Split behind each newline, and nowhere else."""
+    pieces = value.split(b"\n")
+    lines = [piece + b"\n" for piece in pieces[:-1]]
+    return [*lines, pieces[-1]] if pieces[-1] else lines

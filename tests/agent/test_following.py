@@ -1,0 +1,420 @@
+"""Files that grow, move, shrink and go: each line once, each loss counted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.agent.harness import (
+    AgentHarness,
+    RecordingSink,
+    events_of,
+    ledger_of,
+    unique_lines,
+)
+
+
+def lines(first: int, last: int, *, text: str = "line") -> bytes:
+    return b"".join(f"{text} {n}\n".encode() for n in range(first, last))
+
+
+def expected(first: int, last: int, *, text: str = "line") -> list[bytes]:
+    return sorted(f"{text} {n}".encode() for n in range(first, last))
+
+
+def test_what_is_appended_is_shipped_once_and_in_order(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    for start in range(0, 100, 10):
+        agent.write("a.log", lines(start, start + 10))
+        agent.pass_ms(500)
+    events = events_of(agent.sink)
+    assert [e.stored for e in events] == lines(0, 100).splitlines()
+    assert [e.number for e in events] == list(range(100))
+
+
+def test_a_generation_is_in_the_ledger_before_its_first_chunk(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.sink.is_holding = True
+    agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    assert [record.topic for _, record in agent.sink.held] == ["t.ledger"]
+    agent.sink.release()
+    agent.sink.is_holding = False
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == expected(0, 10)
+
+
+def test_renamed_file_is_read_to_its_end_and_the_new_one_from_its_head(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    rotated = path.with_suffix(".log.1")
+    with path.open("ab") as writer:
+        path.rename(rotated)
+        agent.write("a.log", lines(20, 30))
+        agent.pass_ms()
+        # The writer has not yet noticed.
+        writer.write(lines(10, 20))
+        writer.flush()
+        agent.pass_ms()
+    agent.pass_ms(20_000)
+    assert unique_lines(agent.sink) == expected(0, 30)
+    assert len(events_of(agent.sink)) == 30
+    assert len({e.generation for e in events_of(agent.sink)}) == 2
+    assert not [t for t in agent.table.files.values() if t.path == str(rotated)]
+
+
+def test_renamed_file_that_still_matches_keeps_its_identity(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, glob="*.log*")
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", lines(10, 20))
+    agent.pass_ms(20_000)
+    assert len(events_of(agent.sink)) == 20
+    assert unique_lines(agent.sink) == expected(0, 20)
+
+
+def test_file_renamed_while_the_agent_was_down_is_found_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    path = first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    first.stop()
+    first.write("a.log", lines(10, 20))
+    path.rename(path.with_name("a.log.1"))
+    second = AgentHarness(tmp_path, sink=sink)
+    second.write("a.log", lines(20, 30))
+    second.pass_ms(20_000)
+    assert len(events_of(sink)) == 30
+    assert unique_lines(sink) == expected(0, 30)
+    assert second.said("renamed_file_found")
+
+
+def test_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    with path.open("ab") as writer:
+        path.unlink()
+        agent.pass_ms()
+        writer.write(lines(10, 20))
+    agent.pass_ms(20_000)
+    assert unique_lines(agent.sink) == expected(0, 20)
+    assert not agent.table.files
+    assert ledger_of(agent.sink)[-1].is_closed
+    # It can never be met again, so nothing remembers it.
+    agent.crash()
+    assert not AgentHarness(tmp_path, sink=agent.sink).restored.records
+
+
+def test_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    path.write_bytes(lines(10, 13))
+    agent.pass_ms()
+    events = events_of(agent.sink)
+    assert [e.stored for e in events] == lines(0, 13).splitlines()
+    assert len({e.generation for e in events}) == 2
+    (said,) = agent.said("file_truncated")
+    assert said["lost_bytes"] == 0
+
+
+def test_file_truncated_and_regrown_past_its_offset_is_noticed(tmp_path: Path) -> None:
+    """Its size never shrank between two looks: only the content tells."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    path.write_bytes(lines(100, 150))
+    agent.pass_ms()
+    stored = [e.stored for e in events_of(agent.sink)]
+    assert stored == [*lines(0, 10).splitlines(), *lines(100, 150).splitlines()]
+
+
+def test_file_rewritten_to_the_same_size_is_noticed(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"old 1\nold 2\n")
+    agent.pass_ms()
+    path.write_bytes(b"new 1\nnew 2\n")
+    os.utime(path, ns=(1, 1))
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == [b"new 1", b"new 2", b"old 1", b"old 2"]
+
+
+def test_bytes_truncated_before_they_were_read_are_counted(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, chunk_bytes=4_096, event_bytes_max=4_096)
+    agent.delivery.broken = None
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    read_bytes = path.stat().st_size
+    agent.sink.is_holding = True
+    agent.delivery.in_flight_bytes = agent.settings.in_flight_bytes_max  # no room
+    agent.write("a.log", lines(10, 100))
+    seen_bytes = path.stat().st_size
+    agent.pass_ms()
+    path.write_bytes(b"")
+    agent.pass_ms()
+    agent.delivery.in_flight_bytes = 0
+    agent.sink.is_holding = False
+    agent.sink.release()
+    agent.write("a.log", b"after\n")
+    agent.pass_ms()
+    (said,) = agent.said("file_truncated")
+    assert said["lost_bytes"] == seen_bytes - read_bytes
+    closed = [r for r in ledger_of(agent.sink) if r.is_closed]
+    assert closed[-1].lost_bytes == {"truncated": seen_bytes - read_bytes}
+    assert b"after" in unique_lines(agent.sink)
+
+
+def test_file_deleted_unread_while_the_agent_was_down_is_declared_lost(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink, chunk_bytes=4_096, event_bytes_max=4_096)
+    path = first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    shipped_bytes = path.stat().st_size
+    sink.is_holding = True
+    first.write("a.log", lines(10, 100))
+    first.pass_ms(6_000)
+    size_bytes = path.stat().st_size
+    for tracked in first.table.files.values():
+        first.delivery.amend(tracked.generation, seen_size_bytes=size_bytes)
+    first.delivery.commit()
+    first.crash()
+    path.unlink()
+    sink.renew()
+    sink.is_holding = False
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms()
+    assert ledger_of(sink)[-1].lost_bytes == {"deleted": size_bytes - shipped_bytes}
+    assert second.said("file_deleted_unread")
+
+
+def test_hard_and_symbolic_links_are_sent_once(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 10))
+    os.link(path, path.with_name("b.log"))
+    path.with_name("c.log").symlink_to(path)
+    agent.pass_ms()
+    agent.write("b.log", lines(10, 20))
+    agent.pass_ms()
+    assert [e.stored for e in events_of(agent.sink)] == lines(0, 20).splitlines()
+
+
+def test_retargeted_symlink_drains_the_old_file_and_begins_the_new(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    (tmp_path / "real1").write_bytes(lines(0, 10))
+    (tmp_path / "real2").write_bytes(lines(20, 30))
+    link = agent.logs / "c.log"
+    link.symlink_to(tmp_path / "real1")
+    agent.pass_ms()
+    with (tmp_path / "real1").open("ab") as old:
+        old.write(lines(10, 20))
+    link.unlink()
+    link.symlink_to(tmp_path / "real2")
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == expected(0, 30)
+
+
+def test_equal_files_are_two(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", lines(0, 10))
+    agent.write("b.log", lines(0, 10))
+    agent.pass_ms()
+    assert len(events_of(agent.sink)) == 20
+    assert len({e.generation for e in events_of(agent.sink)}) == 2
+
+
+def test_inode_used_again_is_another_file(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, descriptors_max=8)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms(10_000)
+    for tracked in agent.table.files.values():
+        tracked.close()  # As the limit on descriptors does; the inode is free then.
+    path.unlink()
+    path.write_bytes(lines(10, 25))
+    agent.pass_ms(20_000)
+    assert unique_lines(agent.sink) == expected(0, 25)
+
+
+def test_fifo_in_the_glob_holds_nothing_up(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    os.mkfifo(agent.logs / "pipe.log")
+    (agent.logs / "folder.log").mkdir()
+    agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == expected(0, 10)
+    assert len(agent.said("not_a_regular_file")) == 1
+
+
+def test_descriptors_stay_within_their_limit(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, descriptors_max=8)
+    for number in range(30):
+        agent.write(f"{number}.log", lines(0, 3))
+    agent.pass_ms()
+    for number in range(30):
+        agent.write(f"{number}.log", lines(3, 6))
+    agent.pass_ms()
+    assert len(events_of(agent.sink)) == 180
+    assert sum(t.file is not None for t in agent.table.files.values()) <= 8
+
+
+def test_last_line_without_newline_is_flushed_once(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", b"one\ntwo")
+    agent.pass_ms(3_000)
+    assert unique_lines(agent.sink) == [b"one"]
+    agent.pass_ms(10_000)
+    agent.write("a.log", b"\nthree\n")
+    agent.pass_ms()
+    assert [e.stored for e in events_of(agent.sink)] == [b"one", b"two", b"three"]
+    assert [e.number for e in events_of(agent.sink)] == [0, 1, 2]
+
+
+def test_flushed_line_is_the_same_event_after_a_crash(tmp_path: Path) -> None:
+    """The cut is on the disk before the chunk: a re-read makes the same boundary."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    first.write("a.log", b"one\ntwo")
+    first.pass_ms(3_000)
+    sink.is_holding = True
+    first.pass_ms(5_000)
+    sink.release()
+    first.crash()  # Stored by Kafka, and not acknowledged to this agent.
+    sink.is_holding = False
+    first.write("a.log", b" and more\nthree\n")
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms()
+    assert unique_lines(sink) == [b" and more", b"one", b"three", b"two"]
+
+
+def test_source_that_begins_at_the_end_ships_only_what_comes(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, source={"start_at": "end"})
+    agent.write("a.log", b"old 1\nold 2\nhalf")
+    agent.pass_ms()
+    agent.write("a.log", b" and half\nnew\n")
+    agent.write("b.log", b"came later\n")
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == [b"came later", b"half and half", b"new"]
+
+
+def test_old_file_is_left_alone_until_it_is_written(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, source={"ignore_older_ms": 60_000})
+    path = agent.write("a.log", lines(0, 5))
+    os.utime(path, (1, 1))
+    agent.pass_ms()
+    assert not events_of(agent.sink)
+    agent.write("a.log", lines(5, 6))
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == expected(0, 6)
+
+
+def test_excluded_and_compressed_files_are_left_out(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, glob="*", source={"exclude": ("debug*",)})
+    agent.write("debug.log", b"no\n")
+    agent.write("a.log.1.gz", b"no\n")
+    agent.write("a.log", b"yes\n")
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == [b"yes"]
+
+
+def test_glob_that_matches_nothing_is_told_once(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.pass_ms(5_000)
+    (said,) = agent.said("glob_matched_nothing")
+    assert said["glob"] == f"{agent.logs}/*.log"
+    agent.write("a.log", b"here\n")
+    agent.pass_ms()
+    assert unique_lines(agent.sink) == [b"here"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file_is_read_from_its_head_when_it_can_be(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 5))
+    path.chmod(0)
+    agent.pass_ms(10_000)
+    assert len(agent.said("file_unreadable")) == 1
+    path.chmod(0o600)
+    agent.pass_ms(120_000, step_ms=1_000)
+    assert unique_lines(agent.sink) == expected(0, 5)
+
+
+def test_file_that_is_unreadable_is_said_once_and_tried_again(tmp_path: Path) -> None:
+    """A link that leads round in a circle stands for whatever cannot be opened."""
+    agent = AgentHarness(tmp_path)
+    path = agent.logs / "a.log"
+    path.symlink_to(path)
+    agent.pass_ms(5_000)
+    path.unlink()
+    agent.write("a.log", lines(0, 5))
+    agent.pass_ms(5_000)
+    assert unique_lines(agent.sink) == expected(0, 5)
+
+
+def test_bytes_of_every_kind_are_shipped_as_they_are(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    content = bytes(b for b in range(256) if b != 10) + b"\r\n\xff\xfe\x00\n\n"
+    agent.write("a.log", b"first\n" + content)
+    agent.pass_ms()
+    stored = [e.stored for e in events_of(agent.sink)]
+    assert stored == [b"first", *content.split(b"\n")[:-1]]
+
+
+def test_truncated_and_empty_file_is_not_given_its_first_name_after_a_crash(
+    tmp_path: Path,
+) -> None:
+    """Equal content at equal offsets would then pass for a repeat, and be lost."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    path = first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    path.write_bytes(b"")
+    first.pass_ms()
+    first.crash()
+    second = AgentHarness(tmp_path, sink=sink)
+    second.write("a.log", lines(0, 10))
+    second.pass_ms()
+    assert len({e.generation for e in events_of(sink)}) == 2
+    assert len({(e.generation, e.offset) for e in events_of(sink)}) == 20
+
+
+def test_what_a_truncation_took_is_declared_once_over_restarts(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    path = first.write("a.log", b"whole\nhalf a line that is")
+    first.pass_ms()
+    path.write_bytes(b"")
+    first.pass_ms()
+    first.crash()
+    second = AgentHarness(tmp_path, sink=sink)
+    second.write("a.log", b"next life\n")
+    second.pass_ms()
+    closed = [r for r in ledger_of(sink) if r.is_closed]
+    assert closed[-1].lost_bytes == {"truncated": len("half a line that is")}
+
+
+def test_file_truncated_to_its_middle_loses_only_what_was_cut_off(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"whole\nhalf a line")
+    agent.pass_ms()
+    os.truncate(path, len("whole\n"))
+    agent.pass_ms()
+    agent.write("a.log", b"again\n")
+    agent.pass_ms(10_000)
+    assert unique_lines(agent.sink) == [b"again", b"whole"]
+    assert ledger_of(agent.sink)[-1].lost_bytes == {"shrunk": len("half a line")}
