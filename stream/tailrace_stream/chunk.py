@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PanicException
 
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
@@ -19,6 +20,10 @@ from tailrace_stream.documents import Documents, body_sizes, documents_of
 from tailrace_stream.events import Events, read_events
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
+
+
+_NO_TIME = pl.Series([None], dtype=pl.Int64)
+_NO_LEVEL = pl.Series([None], dtype=pl.String)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,12 @@ class ProcessedChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
-    """The bulk lines of some events of a chunk: an action and a document each."""
+class Part:
+    """Consecutive events of a chunk and their documents, or one event without."""
 
-    text: pl.Series
     events: Events
-    times_ns: pl.Series
-    levels: pl.Series
-    dead: list[DeadEvent]
+    made: Documents | None
+    error: str = ""
 
 
 def process_chunk(
@@ -91,9 +94,16 @@ def process_chunk(
             times_ns=nothing.cast(pl.Int64),
             levels=nothing,
         )
-    parts = _lines_of(events, origin=origin, namespace=namespace)
-    text = pl.concat([part.text for part in parts])
-    dead = [event for part in parts for event in part.dead]
+    parts = documents_in_parts(events, origin=origin)
+    dead: list[DeadEvent] = []
+    texts: list[pl.Series] = []
+    for part in parts:
+        if part.made is None:
+            dead.append(_dead(part.events, 0, "parser_raised", part.error))
+            texts.append(pl.Series([None], dtype=pl.String))
+        else:
+            texts.append(_bulk_lines(part, part.made, origin, namespace=namespace))
+    text = pl.concat(texts)
     sizes = body_sizes(text.fill_null(""))
     too_large = np.flatnonzero(sizes > piece_bytes_max)
     for row in too_large.tolist():
@@ -110,38 +120,26 @@ def process_chunk(
         dead=dead,
         event_count=len(events),
         offsets=events.offsets,
-        times_ns=pl.concat([part.times_ns for part in parts]),
-        levels=pl.concat([part.levels for part in parts]),
+        times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),
+        levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
     )
 
 
-def _lines_of(events: Events, *, origin: Origin, namespace: str) -> list[_Lines]:
-    """Return the lines of `events`, in parts only where a parser raised."""
+def documents_in_parts(events: Events, *, origin: Origin) -> list[Part]:
+    """Return the documents of `events`, in several parts only where a parser raised."""
     try:
         parsed = parse(events.text, placement=origin.placement)
-        made = documents_of(events, parsed, origin=origin)
-        text = _bulk_lines(made, events=events, origin=origin, namespace=namespace)
-    except Exception as error:  # noqa: BLE001 - whatever a line does costs that line
+        return [Part(events, documents_of(events, parsed, origin=origin))]
+    # Whatever a line does to a parser costs that line alone; a panic of polars' own
+    # is no Exception.
+    except (Exception, PanicException) as error:  # noqa: BLE001
         if len(events) > 1:
             half = len(events) // 2
             return [
-                *_lines_of(events.part(0, half), origin=origin, namespace=namespace),
-                *_lines_of(
-                    events.part(half, len(events)), origin=origin, namespace=namespace
-                ),
+                *documents_in_parts(events.part(0, half), origin=origin),
+                *documents_in_parts(events.part(half, len(events)), origin=origin),
             ]
-        detail = f"{type(error).__name__}: {error}"
-        nothing = pl.Series([None])
-        return [
-            _Lines(
-                nothing.cast(pl.String),
-                events,
-                nothing.cast(pl.Int64),
-                nothing.cast(pl.String),
-                [_dead(events, 0, "parser_raised", detail)],
-            )
-        ]
-    return [_Lines(text, events, made.times_ns, made.levels, [])]
+        return [Part(events, None, f"{type(error).__name__}: {error}")]
 
 
 def _dead(events: Events, row: int, reason: str, detail: str) -> DeadEvent:
@@ -151,8 +149,9 @@ def _dead(events: Events, row: int, reason: str, detail: str) -> DeadEvent:
 
 
 def _bulk_lines(
-    made: Documents, *, events: Events, origin: Origin, namespace: str
+    part: Part, made: Documents, origin: Origin, *, namespace: str
 ) -> pl.Series:
+    events = part.events
     frame = pl.DataFrame(
         [
             index_names(

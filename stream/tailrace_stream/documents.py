@@ -153,6 +153,10 @@ def _common(origin: Origin) -> tuple[str, str]:
         "tailrace.generation": origin.generation,
         "ecs.version": ECS_VERSION,
     }
+    # A file that is only looked at has no agent and no life of its own.
+    for name in ("agent.id", "tailrace.generation"):
+        if not common[name]:
+            del common[name]
     if origin.fields:
         common["labels"] = origin.fields
     text = msgspec.json.encode(common).decode()

@@ -29,7 +29,7 @@ _SHAPES = (
         rf"^\[{ISO}\] {_LEVEL} ((?s:.*)) \({_LOGGER}\)$",
         (*_WHEN, "level", "text", "logger"),
     ),
-    # ZooKeeper: time [myid:] - LEVEL  [thread:logger@line] - message
+    # ZooKeeper: the thread and the logger with its line in one pair of brackets
     (
         rf"^{ISO} \[myid:[^\]]*\] - {_LEVEL} +\[(.{{0,256}}?):{_LOGGER}@\d+\] - {_TEXT}",
         (*_WHEN, "level", "thread", "logger", "text"),
