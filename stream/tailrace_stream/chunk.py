@@ -21,7 +21,6 @@ from tailrace_stream.events import Events, read_events
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
 
-
 _NO_TIME = pl.Series([None], dtype=pl.Int64)
 _NO_LEVEL = pl.Series([None], dtype=pl.String)
 
