@@ -61,9 +61,10 @@ class ElasticsearchGateway:
             **authorization(connections),
         }
         self._loop = asyncio.new_event_loop()
-        threading.Thread(
+        self._thread = threading.Thread(
             target=self._loop.run_forever, name="elasticsearch", daemon=True
-        ).start()
+        )
+        self._thread.start()
 
     def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
         """Start one search."""
@@ -74,6 +75,8 @@ class ElasticsearchGateway:
         if self._client is not None:
             self._start(self._client.close()).result(REQUEST_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(REQUEST_TIMEOUT_S)
+        self._loop.close()
 
     def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

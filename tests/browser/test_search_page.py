@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from tailrace.elasticsearch import Elastic
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
 from tailrace_embedded.stack import Endpoints
+from tests.browser import corpus
 from tests.browser.conftest import EVENT_COUNT, connections_to
 from tests.browser.corpus import HOSTILE_MESSAGES
+from tests.dashboard.doubles import SilentServer
 from tests.support import browser as support
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -184,7 +188,7 @@ def test_a_url_brings_back_what_was_looked_at(page: Page, dashboard_url: str) ->
     type_query(page, "payment")
     expect(page).to_have_url(re.compile("q=payment"))
     page.get_by_test_id("stPopover").get_by_role("button").first.click()
-    expect(page.get_by_label("From")).to_have_value("2h")
+    expect(page.get_by_label("From", exact=True)).to_have_value("2h")
     page.get_by_role("button", name="Last 24 hours").click()
     expect(page).to_have_url(re.compile("since=24h"))
     expect(page.get_by_role("button", name="Last 24 hours").first).to_be_visible()
@@ -264,3 +268,42 @@ def test_before_the_first_line_the_page_says_how_to_ship_it(
         page.goto(url)
         expect(page.get_by_text("No logs yet")).to_be_visible()
         expect(page.get_by_text("tailrace up --watch")).to_be_visible()
+
+
+def test_a_refreshing_page_shows_what_has_come_in(
+    page: Page, dashboard_url: str, shop: Connections
+) -> None:
+    look(page, dashboard_url, "&q=brandnew+OR+authorised&refresh=5")
+    expect(page.get_by_text("brandnew arrival")).to_have_count(0)
+    now_ms = time.time_ns() // 1_000_000
+    event = {
+        "@timestamp": corpus.time_text(now_ms),
+        "message": "brandnew arrival",
+        "event.dataset": "shop.late",
+    }
+    index = f"/{shop.namespace}-shop-2026.11.24/_doc/late"
+    with Elastic(shop) as elastic:
+        body = json.dumps(event).encode()
+        elastic.request("PUT", f"{index}?refresh=true", body=body)
+        try:
+            arrived = rows(page).first.locator(".message")
+            expect(arrived).to_have_text("brandnew arrival", timeout=20_000)
+        finally:
+            elastic.request("DELETE", f"{index}?refresh=true")
+
+
+def test_a_search_that_takes_long_can_be_cancelled(
+    page: Page, stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    with closing(SilentServer()) as silent:
+        slow = connections_to(
+            stack, namespace=namespace, data_dir=tmp_path, elasticsearch_url=silent.url
+        )
+        with support.dashboard(slow) as url:
+            page.goto(url)
+            expect(page.get_by_text(re.compile("Searching … "))).to_be_visible()
+            eventually(silent.has_asked.is_set)
+            assert not silent.has_left.is_set()
+            page.get_by_role("button", name="Cancel").click()
+            expect(page.get_by_text("The search was cancelled.")).to_be_visible()
+            eventually(silent.has_left.is_set, what="the search is stopped")

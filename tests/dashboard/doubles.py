@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from tailrace_dashboard.gateway import NoIndexYet, SearchGateway
 from tailrace_dashboard.sources import Sources
 
 T = TypeVar("T")
+SILENT_WAIT_S = 30
 ELASTICSEARCH_AWAY = ServiceUnavailable(
     "Elasticsearch", address="http://127.0.0.1:9", reason="nothing listens there"
 )
@@ -128,3 +131,32 @@ def sources(
         lags=lags or KnownLags(),
         clock=SystemClock(),
     )
+
+
+class SilentServer:
+    """Takes a request, never answers, and notices when the asker goes away."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.has_asked = threading.Event()
+        self.has_left = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asker, _ = self._listening.accept()
+        with asker:
+            asker.settimeout(SILENT_WAIT_S)
+            asker.recv(65_536)
+            self.has_asked.set()
+            try:
+                while asker.recv(65_536):
+                    continue
+            except OSError:
+                return
+            self.has_left.set()
+
+    def close(self) -> None:
+        self._thread.join(SILENT_WAIT_S)
+        self._listening.close()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -15,6 +14,7 @@ from tailrace.query import SearchRequest, search_body
 from tailrace.settings import Connections
 from tailrace_dashboard.gateway import ElasticsearchGateway, NoIndexYet, api_error
 from tailrace_embedded.stack import Endpoints
+from tests.dashboard.doubles import SilentServer
 from tests.support.waiting import eventually
 
 WAIT_S = 10
@@ -52,35 +52,6 @@ def test_a_refusal_says_what_it_means_to_the_person(
     assert type(error) is kind
     assert said in str(error)
     assert error.remedy
-
-
-class SilentServer:
-    """Takes a request, never answers, and notices when the asker goes away."""
-
-    def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        self.has_asked = threading.Event()
-        self.has_left = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        asker, _ = self._listening.accept()
-        with asker:
-            asker.settimeout(WAIT_S)
-            asker.recv(65_536)
-            self.has_asked.set()
-            try:
-                while asker.recv(65_536):
-                    continue
-            except OSError:
-                return
-            self.has_left.set()
-
-    def close(self) -> None:
-        self._thread.join(WAIT_S)
-        self._listening.close()
 
 
 @pytest.fixture
