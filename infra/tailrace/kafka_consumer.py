@@ -90,6 +90,7 @@ class Polled:
     records: Sequence[Record] = ()
     lost: frozenset[Partition] = frozenset()
     gained: frozenset[Partition] = frozenset()
+    """Ours from now on, each read from the group's commit."""
     gaps: Sequence[Gap] = ()
 
 
@@ -100,6 +101,7 @@ class Consumer:
         self._client = cast("Any", client)
         self._brokers = brokers
         self._changes = _Changes()
+        self._to_begin: frozenset[Partition] = frozenset()
 
     @classmethod
     def connect(
@@ -164,6 +166,13 @@ class Consumer:
         except (KafkaError, OSError) as error:
             raise self._unavailable(error) from error
         lost, gained = self._changes.take()
+        # A partition that comes back after a rebalance would go on where it was read to,
+        # not where it was committed to, and skip what was read and not done. So each
+        # begins at its commit; what came of it before that is read again.
+        self._to_begin = (self._to_begin - lost) | gained
+        unbegun = self._to_begin
+        begun = self._begin_at_commits(unbegun)
+        self._to_begin = unbegun - begun
         records = [
             Record(
                 Partition(place.topic, place.partition),
@@ -173,9 +182,10 @@ class Consumer:
                 raw.headers or (),
             )
             for place, raws in fetched.items()
+            if Partition(place.topic, place.partition) not in unbegun
             for raw in raws
         ]
-        return Polled(records, lost, gained, gaps)
+        return Polled(records, lost, begun, gaps)
 
     def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
         """Store what is to be read next; return False where it is no longer ours to say.
@@ -211,6 +221,26 @@ class Consumer:
         assigned = self._client.assignment()
         places = [_TopicPartition(*partition) for partition in partitions]
         return [place for place in places if place in assigned]
+
+    def _begin_at_commits(
+        self, partitions: frozenset[Partition]
+    ) -> frozenset[Partition]:
+        """Read each partition from what the group committed; return which could be.
+
+        The others are tried again at the next poll, and bring nothing until then.
+        """
+        begun: set[Partition] = set()
+        for partition in partitions:
+            place = _TopicPartition(*partition)
+            try:
+                offset = self._client.committed(place, timeout_ms=COMMIT_MS_MAX)
+                if offset is None:
+                    offset = self._client.beginning_offsets([place])[place]
+                self._client.seek(place, offset)
+            except (KafkaError, OSError, AssertionError):
+                continue
+            begun.add(partition)
+        return frozenset(begun)
 
     def _begin(self, asked: Mapping[Any, int]) -> list[Gap]:
         """Read on at the oldest record that is left; return what was missed."""
