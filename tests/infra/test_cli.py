@@ -1,0 +1,152 @@
+"""Every command helps with an example, and says what is wrong without a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from tailrace.cli import app
+from tailrace.extras import MODULES
+
+
+def commands(
+    group: object, *, before: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each command's words, and what it says it does."""
+    inner = cast("Mapping[str, object] | None", getattr(group, "commands", None))
+    if inner is None:
+        yield before, getattr(group, "help", "")
+        return
+    for name, command in inner.items():
+        yield from commands(command, before=(*before, name))
+
+
+EVERY_COMMAND = dict(commands(get_command(app)))
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Commands see a data folder of their own, where nothing runs."""
+    monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
+    return CliRunner()
+
+
+@pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)
+def test_a_command_says_what_it_does_with_an_example(
+    path: tuple[str, ...], runner: CliRunner
+) -> None:
+    result = runner.invoke(app, [*path, "--help"])
+
+    assert result.exit_code == 0
+    assert EVERY_COMMAND[path]
+    assert "Example: " in result.stdout
+    assert f"tailrace {' '.join(path)}" in result.stdout
+
+
+@pytest.mark.parametrize("extra", MODULES)
+def test_a_missing_extra_exits_2_and_says_how_to_install_it(
+    extra: str, tmp_path: Path
+) -> None:
+    """In a process of its own, in which a module of the extra cannot be imported."""
+    command = ["servers", "env"] if extra == "embedded" else [extra]
+    barred = MODULES[extra][0]
+    code = (
+        f"import sys; sys.modules[{barred!r}] = None; sys.argv = {['t', *command]!r};"
+        "from tailrace.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"TAILRACE_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)},
+    )
+
+    assert done.returncode == 2
+    assert f"pip install 'tailrace[{extra}]'" in done.stderr
+    assert barred in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (["servers", "env"], 1, "tailrace servers up"),
+        (["status"], 1, "tailrace up"),
+        (["parse", "/no/such/file"], 1, "/no/such/file cannot be read"),
+        (["parse", "/"], 1, "/ is a folder"),
+        (["parse", "--timezone", "Mars/Base", "-"], 2, "Mars/Base"),
+        (["parse", "--dataset", "No Such!", "-"], 2, "No Such!"),
+        (["search", "x", "--since", "yesteryear"], 2, "'yesteryear' is not a moment"),
+        (["agent", "--config", "/no/such.toml"], 2, "/no/such.toml"),
+        (["provision", "--config", "/no/such.toml"], 2, "cannot be read"),
+    ],
+)
+def test_an_error_says_what_and_what_to_do(
+    arguments: list[str], exit_code: int, said: str, runner: CliRunner
+) -> None:
+    result = runner.invoke(app, arguments)
+
+    assert result.exit_code == exit_code, result.output
+    assert said in result.stderr
+    assert "-> " in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_every_problem_of_a_config_is_told_at_once(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    config = tmp_path / "broken.toml"
+    config.write_text(
+        '[connections]\nnamespace = "UPPER"\nelasticsearch_url = "ftp://x"\ncolour = 1\n'
+    )
+
+    result = runner.invoke(app, ["provision", "--config", str(config)])
+
+    assert result.exit_code == 2
+    for problem in ("namespace", "elasticsearch_url", "colour"):
+        assert f"connections.{problem}" in result.stderr
+
+
+def test_servers_that_are_away_are_named(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_ELASTICSEARCH_URL", "http://127.0.0.1:9")
+
+    result = runner.invoke(app, ["search", "*"])
+
+    assert result.exit_code == 1
+    assert "http://127.0.0.1:9" in result.stderr
+    assert "-> " in result.stderr
+
+
+def test_nothing_to_stop_is_no_error(runner: CliRunner) -> None:
+    result = runner.invoke(app, ["down"])
+
+    assert result.exit_code == 0
+    assert "Nothing was running" in result.stdout
+
+
+def test_the_version_is_told(runner: CliRunner) -> None:
+    assert runner.invoke(app, ["--version"]).stdout.startswith("tailrace ")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("pydantic", "kafka", "elasticsearch", "polars", "faust", "streamlit")
+    code = (
+        "import sys, tailrace.cli;"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
