@@ -85,8 +85,8 @@ class Sink(Protocol):
         """Have an index made, by our template; returns at once."""
         ...
 
-    def finished(self) -> Sequence[Finished]:
-        """Return what was answered since last asked."""
+    def finished(self, *, wait_ms_max: int) -> Sequence[Finished]:
+        """Return what was answered since last asked; wait for a first one at most so."""
         ...
 
 

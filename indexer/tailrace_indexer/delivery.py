@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from tailrace.clock import Clock
-from tailrace.kafka_consumer import Gap, Partition, Polled
+from tailrace.kafka_consumer import Partition, Polled
 from tailrace.kill_points import reach
 from tailrace_indexer.admission import Admission, admit
 from tailrace_indexer.alarms import Alarms
@@ -25,7 +25,7 @@ from tailrace_indexer.contracts import (
     Source,
 )
 from tailrace_indexer.dead_letters import last_resort_lines, letter_of
-from tailrace_indexer.flow import DeliveryPolicy, Figures, wanted_pauses
+from tailrace_indexer.flow import DeliveryPolicy, Figures, tell_gap, wanted_pauses
 from tailrace_indexer.holds import Holds
 from tailrace_indexer.offsets import Offsets
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
@@ -43,8 +43,10 @@ from tailrace_indexer.pieces import (
 from tailrace_indexer.ready import Ready
 
 ELASTICSEARCH = "Elasticsearch"
-ANSWER_WAIT_MS_MAX = 20
-"""While a bulk is on its way records are waited for no longer: its answer may be there."""
+ANSWER_WAIT_MS_MAX = 100
+"""With all under way that may be, an answer is waited for; Kafka is asked in between."""
+RECORD_WAIT_MS_MAX = 50
+"""With a bulk under way, records are waited for no longer: its answer may be there."""
 
 
 class Delivery:
@@ -104,27 +106,31 @@ class Delivery:
         Raises:
             ServiceUnavailable: the source does not answer; stepping again is safe.
         """
-        self._finish()
+        # What costs most is to ask Kafka for nothing, so only one of both is waited for.
+        is_full = self._ready.size_bytes >= self._pace.bulk_bytes
+        is_waiting = bool(self._in_flight) and is_full
+        self._finish(wait_ms_max=min(wait_ms_max, ANSWER_WAIT_MS_MAX) * is_waiting)
         now_ms = self._clock.monotonic_ms()
         if now_ms - self._committed_at_ms >= self._policy.commit_ms:
             self._committed_at_ms = now_ms
             self.commit()
         self._send()
         self._regulate()
-        wait_ms = (
-            min(wait_ms_max, ANSWER_WAIT_MS_MAX) if self._in_flight else wait_ms_max
-        )
-        self._admit(self._source.poll(wait_ms_max=wait_ms))
+        if is_waiting:
+            wait_ms_max = 0
+        elif self._in_flight:
+            wait_ms_max = min(wait_ms_max, RECORD_WAIT_MS_MAX)
+        self._admit(self._source.poll(wait_ms_max=wait_ms_max))
 
     def drain(self) -> None:
         """Do as `step`, but read nothing more: for a role that is stopping."""
-        self._finish()
+        self._finish(wait_ms_max=ANSWER_WAIT_MS_MAX if self._in_flight else 0)
         self._send()
 
     # Step 1: every document is stored, or its dead letter acknowledged.
 
-    def _finish(self) -> None:
-        for finished in self._sink.finished():
+    def _finish(self, *, wait_ms_max: int) -> None:
+        for finished in self._sink.finished(wait_ms_max=wait_ms_max):
             self._take(finished)
         buried = self._burial.write()
         if buried:
@@ -358,7 +364,7 @@ class Delivery:
             # A partition that comes back is not paused any more.
             self._paused = self._paused - polled.lost - polled.gained
         for gap in polled.gaps:
-            self._tell_gap(gap)
+            self.figures.missed_records += tell_gap(gap, alarms=self._alarms)
         now_ms = self._clock.now_ms()
         for record in polled.records:
             asked = admit(record, namespace=self._namespace, now_ms=now_ms)
@@ -385,15 +391,3 @@ class Delivery:
                 self.holds.add(index, document)
             else:
                 self._ready.add(document)
-
-    def _tell_gap(self, gap: Gap) -> None:
-        missed = max(gap.resumed_at - gap.missed_from, 0)
-        self.figures.missed_records += missed
-        self._alarms.happened(
-            f"{gap.partition.topic} partition {gap.partition.number}",
-            reason="records_missed",
-            detail=(
-                f"retention deleted {missed} records before they were indexed:"
-                f" offsets {gap.missed_from} to {gap.resumed_at}"
-            ),
-        )

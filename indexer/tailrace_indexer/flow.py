@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tailrace.kafka_consumer import Partition
+from tailrace.kafka_consumer import Gap, Partition
 from tailrace.topics import MEBIBYTE
+from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.holds import Holds
 from tailrace_indexer.pace import PacePolicy
 
@@ -56,3 +57,17 @@ def wanted_pauses(
     if holds.size_bytes > policy.held_bytes_max:
         return ours & holds.waiting_partitions()
     return frozenset()
+
+
+def tell_gap(gap: Gap, *, alarms: Alarms) -> int:
+    """Say that retention was faster than the indexer; return how many records it took."""
+    missed = max(gap.resumed_at - gap.missed_from, 0)
+    alarms.happened(
+        f"{gap.partition.topic} partition {gap.partition.number}",
+        reason="records_missed",
+        detail=(
+            f"retention deleted {missed} records before they were indexed:"
+            f" offsets {gap.missed_from} to {gap.resumed_at}"
+        ),
+    )
+    return missed

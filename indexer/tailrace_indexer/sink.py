@@ -66,14 +66,16 @@ class ElasticsearchSink:
         """Have an index made, by our template; returns at once."""
         self._index_pool.submit(self._make, index)
 
-    def finished(self) -> Sequence[Finished]:
-        """Return what was answered since last asked."""
+    def finished(self, *, wait_ms_max: int) -> Sequence[Finished]:
+        """Return what was answered since last asked; wait for a first one at most so."""
         taken: list[Finished] = []
-        while True:
-            try:
+        try:
+            if wait_ms_max:
+                taken.append(self._finished.get(timeout=wait_ms_max / 1_000))
+            while True:
                 taken.append(self._finished.get_nowait())
-            except queue.Empty:
-                return taken
+        except queue.Empty:
+            return taken
 
     def close(self) -> None:
         """Take no more; requests on their way end by themselves."""
