@@ -1,0 +1,338 @@
+"""What lines that are really written say, by parser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stream.builders import ACCESS_LINE, documents
+
+OBSERVED = {
+    "@timestamp": "2026-11-24T06:00:00.123Z",
+    "tailrace.time_source": "observed",
+}
+GUESSED = {"tailrace.time_source": "guessed"}
+
+
+def only(line: str | bytes, *, parser: str, **placed: Any) -> dict[str, Any]:
+    (document,) = documents(line, parser=parser, **placed)
+    return document
+
+
+def test_a_combined_access_line_gives_every_field() -> None:
+    assert only(ACCESS_LINE, parser="access") == {
+        "@timestamp": "2026-11-24T00:02:03.000Z",
+        "source.ip": "203.0.113.7",
+        "user.name": "frank",
+        "http.request.method": "GET",
+        "url.original": "/a/b?c=d",
+        "url.path": "/a/b",
+        "url.query": "c=d",
+        "http.version": "1.1",
+        "http.response.status_code": 200,
+        "http.response.body.bytes": 2326,
+        "http.request.referrer": "http://example.com/",
+        "user_agent.original": "Mozilla/5.0 (X11; Linux)",
+        "message": ACCESS_LINE.decode(),
+    }
+
+
+def test_a_common_access_line_without_size_leaves_out_what_it_lacks() -> None:
+    line = 'example.org - - [24/Nov/2026:01:02:03 +0000] "HEAD / HTTP/2.0" 304 -'
+    assert only(line, parser="access") == {
+        "@timestamp": "2026-11-24T01:02:03.000Z",
+        "source.address": "example.org",
+        "http.request.method": "HEAD",
+        "url.original": "/",
+        "url.path": "/",
+        "http.version": "2.0",
+        "http.response.status_code": 304,
+        "message": line,
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "address", "user"),
+    [
+        (r'::1 - a b [24/Nov/2026:01:02:03 +0000] "\x16\"x" 400 0', "::1", "a b"),
+        ('2001:db8::7 - - [24/Nov/2026:01:02:03 +0000] "-" 408 0', "2001:db8::7", None),
+        (
+            '1.2.3.4 - u [24/Nov/2026:01:02:03 +0000] "GET / HTTP/1.1" 200 1 "r" "a \\" b" 0.1',
+            "1.2.3.4",
+            "u",
+        ),
+    ],
+)
+def test_odd_access_lines_are_access_lines(
+    line: str, address: str, user: str | None
+) -> None:
+    document = only(line, parser="access")
+    assert "event.kind" not in document
+    assert document["source.ip"] == address
+    assert document.get("user.name") == user
+
+
+def test_what_looks_like_an_address_but_is_none_is_not_called_one() -> None:
+    line = '999.1.1.1 - - [24/Nov/2026:01:02:03 +0000] "GET / HTTP/1.1" 200 1'
+    assert only(line, parser="access")["source.address"] == "999.1.1.1"
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        (
+            "Nov  4 01:02:03 web1 sshd[123]: Accepted publickey",
+            {
+                "@timestamp": "2026-11-04T01:02:03.000Z",
+                **GUESSED,
+                "host.hostname": "web1",
+                "process.name": "sshd",
+                "process.pid": 123,
+                "message": "Accepted publickey",
+            },
+        ),
+        (
+            "<34>Nov 24 01:02:03 web1 su: 'su root' failed",
+            {
+                "@timestamp": "2026-11-24T01:02:03.000Z",
+                **GUESSED,
+                "log.level": "critical",
+                "log.syslog.priority": 34,
+                "log.syslog.severity.code": 2,
+                "log.syslog.facility.code": 4,
+                "host.hostname": "web1",
+                "process.name": "su",
+                "message": "'su root' failed",
+            },
+        ),
+        (
+            "2026-11-24T01:02:03.456789+01:00 web1 kernel: [1.2] eth0: up",
+            {
+                "@timestamp": "2026-11-24T00:02:03.456789Z",
+                "host.hostname": "web1",
+                "process.name": "kernel",
+                "message": "[1.2] eth0: up",
+            },
+        ),
+        (
+            '<165>1 2026-11-24T01:02:03.003Z h app 8710 ID47 [e@1 a="b\\"]" c=""] \ufeffhi',
+            {
+                "@timestamp": "2026-11-24T01:02:03.003Z",
+                "log.level": "notice",
+                "log.syslog.priority": 165,
+                "log.syslog.severity.code": 5,
+                "log.syslog.facility.code": 20,
+                "host.hostname": "h",
+                "process.name": "app",
+                "process.pid": 8710,
+                "log.syslog.msgid": "ID47",
+                "message": "hi",
+                "attributes": {"a": 'b"]', "c": ""},
+            },
+        ),
+    ],
+)
+def test_syslog_in_its_three_spellings(line: str, fields: dict[str, Any]) -> None:
+    assert only(line, parser="syslog") == {**fields, "event.original": line}
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        (
+            "[2026-11-24 01:02:03,456] INFO [Log a-0] Loaded (kafka.log.LogManager)",
+            {"log.logger": "kafka.log.LogManager", "message": "[Log a-0] Loaded"},
+        ),
+        (
+            "2026-11-24 01:02:03,456 [myid:1] - INFO  [main:o.a.z.QuorumPeer@12] - up",
+            {
+                "log.logger": "o.a.z.QuorumPeer",
+                "process.thread.name": "main",
+                "message": "up",
+            },
+        ),
+        (
+            "[2026-11-24T01:02:03,456][INFO ][o.e.n.Node               ] [n-1] started",
+            {
+                "log.logger": "o.e.n.Node",
+                "service.node.name": "n-1",
+                "message": "started",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03.456  INFO 7 --- [main] c.e.App   : Started: in 2 s",
+            {
+                "log.logger": "c.e.App",
+                "process.thread.name": "main",
+                "process.pid": 7,
+                "message": "Started: in 2 s",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03.456 [http-1] INFO  c.e.Api - got - it",
+            {
+                "log.logger": "c.e.Api",
+                "process.thread.name": "http-1",
+                "message": "got - it",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03,456 INFO [main] o.a.Main: hello",
+            {
+                "log.logger": "o.a.Main",
+                "process.thread.name": "main",
+                "message": "hello",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03,456 - my.app - INFO - careful",
+            {"log.logger": "my.app", "message": "careful"},
+        ),
+        ("2026-11-24 01:02:03.456 INFO hello world", {"message": "hello world"}),
+    ],
+)
+def test_java_and_python_lines(line: str, fields: dict[str, Any]) -> None:
+    assert only(line, parser="log4j") == {
+        "@timestamp": "2026-11-24T01:02:03.456Z",
+        **GUESSED,
+        "log.level": "info",
+        "event.original": line,
+        **fields,
+    }
+
+
+def test_a_stack_trace_is_no_mistake() -> None:
+    found = documents(
+        "2026-11-24 01:02:03,456 ERROR [m] a.B - boom",
+        "java.lang.IllegalStateException: x",
+        "\tat a.B.c(B.java:1)",
+        "Caused by: java.io.IOException",
+        parser="log4j",
+    )
+    assert all("event.kind" not in document for document in found)
+    assert found[2]["message"] == "\tat a.B.c(B.java:1)"
+
+
+def test_json_goes_to_fields_by_name_and_type_and_the_rest_to_attributes() -> None:
+    line = (
+        '{"ts":"2026-11-24T01:02:03.1Z","severity":"WARN","msg":"hi","logger":"a.b",'
+        '"traceId":"t1","http":{"request":{"method":"GET","tries":2},"response":'
+        '{"status_code":"200"}},"url.path":"/x","user":{"id":7},"took_ms":1.5,"gone":null,'
+        '"process":{"pid":"many"}}'
+    )
+    assert only(line, parser="json") == {
+        "@timestamp": "2026-11-24T01:02:03.100Z",
+        "log.level": "warn",
+        "message": "hi",
+        "event.original": line,
+        "log.logger": "a.b",
+        "trace.id": "t1",
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "url.path": "/x",
+        "user.id": "7",
+        "attributes": {
+            "http": {"request": {"tries": 2}},
+            "took_ms": 1.5,
+            "process": {"pid": "many"},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("1795482123", "2026-11-24T01:02:03.000Z"),
+        ("1795482123.25", "2026-11-24T01:02:03.250Z"),
+        ("1795482123456", "2026-11-24T01:02:03.456Z"),
+        ('"1795482123456789"', "2026-11-24T01:02:03.456789Z"),
+        ("1795482123456789123", "2026-11-24T01:02:03.456789123Z"),
+        ('"2026-11-24T01:02:03.456789123+00:00"', "2026-11-24T01:02:03.456789123Z"),
+        ('"soon"', OBSERVED["@timestamp"]),
+        ("-1", OBSERVED["@timestamp"]),
+        ("true", OBSERVED["@timestamp"]),
+    ],
+)
+def test_a_number_of_any_unit_is_a_time(time: str, expected: str) -> None:
+    assert only(f'{{"time":{time}}}', parser="json")["@timestamp"] == expected
+
+
+def test_two_keys_for_one_field_lose_neither() -> None:
+    document = only('{"time":"x","msg":"a","message":"b"}', parser="json")
+    assert document["message"] == "b"
+    assert document["attributes"] == {"msg": "a"}
+
+
+def test_keys_that_no_index_takes_are_renamed() -> None:
+    document = only('{"":1,".":2,"a\\u0000b":"c\\u0000","k":{"":{}}}', parser="json")
+    assert document["attributes"] == {
+        "_": 1,
+        "_.": 2,
+        "a\\0b": "c\\0",
+        "k": {"_": {}},
+    }
+
+
+def test_what_is_nested_too_deep_becomes_text() -> None:
+    document = only('{"a":' * 30 + "1" + "}" * 30, parser="json")
+    depth, value = 0, document["attributes"]
+    while isinstance(value, dict):
+        depth, value = depth + 1, value["a"]
+    assert depth == 10
+    assert value.startswith('{"a":')
+
+
+def test_a_docker_line_loses_its_own_newline() -> None:
+    line = '{"log":"hello\\n","stream":"stderr","time":"2026-11-24T01:02:03.5Z"}'
+    document = only(line, parser="json")
+    assert document["message"] == "hello"
+    assert document["attributes"] == {"stream": "stderr"}
+
+
+def test_logfmt_with_quotes_and_empty_values() -> None:
+    line = (
+        'time=2026-11-24T01:02:03Z level=info msg="a \\"b\\"\\n" pid=12 took= x="1 2"'
+    )
+    assert only(line, parser="logfmt") == {
+        "@timestamp": "2026-11-24T01:02:03.000Z",
+        "log.level": "info",
+        "message": 'a "b"',
+        "event.original": line,
+        "process.pid": 12,
+        "attributes": {"took": "", "x": "1 2"},
+    }
+
+
+@pytest.mark.parametrize("parser", ["access", "syslog", "json", "logfmt", "log4j"])
+def test_a_line_of_another_shape_is_kept_and_says_so(parser: str) -> None:
+    strange, empty = documents("#!? nothing", "", parser=parser, dataset="my.data")
+    assert strange == {
+        **OBSERVED,
+        "event.kind": "pipeline_error",
+        "error.message": "not a line of my.data",
+        "message": "#!? nothing",
+    }
+    assert empty == {**OBSERVED, "message": ""}
+
+
+def test_auto_looks_at_each_line_by_itself() -> None:
+    found = documents(
+        '{"level":"ERROR","msg":"j"}',
+        "plain words",
+        "Nov 24 01:02:03 web1 cron[1]: tick",
+        ACCESS_LINE,
+        "a=1 b=2",
+        "2026-11-24 01:02:03 WARN careful",
+        "2026-11-24T01:02:03Z something",
+        parser="auto",
+    )
+    assert [d["message"] for d in found] == [
+        *("j", "plain words", "tick", ACCESS_LINE.decode()),
+        *("a=1 b=2", "careful", "2026-11-24T01:02:03Z something"),
+    ]
+    assert found[0]["log.level"] == "error"
+    assert found[2]["process.name"] == "cron"
+    assert found[3]["http.response.status_code"] == 200
+    assert found[4]["attributes"] == {"a": "1", "b": "2"}
+    assert found[6]["@timestamp"] == "2026-11-24T01:02:03.000Z"
