@@ -6,6 +6,9 @@ library has no types; its objects stay in this file.
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,10 +22,12 @@ from tailrace.topics import KIBIBYTE, RAW
 BATCH_BYTES = 256 * KIBIBYTE
 """Small records of one partition share a batch; a larger record is its own batch."""
 LINGER_MS = 5
+PROBE_MS_MAX = 2_000
 BOOTSTRAP_MS_MAX = 5_000
 METADATA_MS_MAX = 5_000
 REQUEST_MS_MAX = 30_000
 DELIVERY_MS_MAX = 120_000
+FORCED_CLOSE_MS_MAX = 5_000
 
 
 class FailureKind(Enum):
@@ -71,6 +76,12 @@ class Producer:
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
 
+        _require_listener(connections.kafka_bootstrap)
+
+        # It repeats every tenth of a second what our errors say once, and finds each
+        # compression of a large batch remarkable.
+        for name in ("kafka.cluster", "kafka.net.selector"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             client = cast("Any", KafkaProducer)(
                 **kafka_options(connections, client_id=client_id),
@@ -116,6 +127,7 @@ class Producer:
         """
         from kafka.errors import KafkaError, MessageSizeTooLargeError
 
+        refreshed_at = self._refreshed_at()
         try:
             future = self._client.send(
                 topic,
@@ -128,7 +140,13 @@ class Producer:
             on_done(SendFailure(FailureKind.TOO_LARGE, _reason(error)))
             return
         except (KafkaError, ValueError, AssertionError) as error:
-            raise self._unavailable(topic, error) from error
+            # The brokers were asked anew, and still know of no such topic.
+            has_answered = self._refreshed_at() != refreshed_at
+            if has_answered or isinstance(error, ValueError):
+                raise TopicMissing(topic, brokers=self._brokers) from error
+            raise ServiceUnavailable(
+                "Kafka", address=self._brokers, reason=_reason(error)
+            ) from error
 
         def succeeded(_metadata: object) -> None:
             on_done(None)
@@ -150,27 +168,44 @@ class Producer:
         return True
 
     def close(self, *, wait_ms_max: int) -> None:
-        """Close it; what is not done by then fails, and its callbacks are told."""
+        """Close it; what is not done by then fails, and its callbacks are told.
+
+        What is on its way to a broker at that moment may still be stored.
+        """
         from kafka.errors import KafkaTimeoutError
 
+        if not self.flush(wait_ms_max=wait_ms_max):
+            # The library's own close leaves its thread running when records remain.
+            self._client._sender.force_close()  # noqa: SLF001
+        with contextlib.suppress(KafkaTimeoutError):
+            self._client.close(timeout=FORCED_CLOSE_MS_MAX / 1_000)
+
+    def _refreshed_at(self) -> object:
+        """Return when brokers last told which topics there are; the library hides it."""
+        return self._client._metadata._last_successful_refresh_ms  # noqa: SLF001
+
+
+def _require_listener(bootstrap: str) -> None:
+    """Return if something listens at one of the addresses.
+
+    The library asks a closed port again and again for all of its time limit, and leaves
+    open sockets behind when it gives up.
+
+    Raises:
+        ServiceUnavailable: nothing listens at any of them.
+    """
+    reasons: list[str] = []
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
         try:
-            self._client.close(timeout=wait_ms_max / 1_000)
-        except KafkaTimeoutError:
-            self._client.close(timeout=0)
-
-    def _unavailable(self, topic: str, error: Exception) -> ServiceUnavailable:
-        from kafka.errors import UnknownTopicOrPartitionError
-
-        is_missing = isinstance(error, UnknownTopicOrPartitionError | ValueError)
-        if is_missing or not self._knows(topic):
-            return TopicMissing(topic, brokers=self._brokers)
-        return ServiceUnavailable("Kafka", address=self._brokers, reason=_reason(error))
-
-    def _knows(self, topic: str) -> bool:
-        if not self._client.bootstrap_connected():
-            return True  # Nobody can say that it is missing.
-        metadata = self._client._metadata  # noqa: SLF001
-        return metadata.partitions_for_topic(topic) is not None
+            place = (host.strip("[]") or address.strip(), int(port or 9_092))
+            with socket.create_connection(place, timeout=PROBE_MS_MAX / 1_000):
+                return
+        except (OSError, ValueError) as error:
+            reasons.append(str(error))
+    raise ServiceUnavailable(
+        "Kafka", address=bootstrap, reason="; ".join(sorted(set(reasons)))
+    )
 
 
 def failure_of(error: BaseException) -> SendFailure:

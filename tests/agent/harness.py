@@ -155,7 +155,7 @@ class AgentHarness:
         self.logs = folder / "logs"
         self.logs.mkdir(exist_ok=True)
         self.state = folder / "state"
-        had_life = self.state.exists()
+        had_life = self.state.exists()  # As `has-shipped` tells the real one.
         self.state.mkdir(exist_ok=True)
         self.sink = sink or RecordingSink()
         self.clock = clock or SteppedClock()

@@ -1,0 +1,274 @@
+"""The commit order: acknowledged without a gap, then on the disk, and never the reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import structlog
+
+from tailrace.kafka_producer import FailureKind
+from tailrace.wire import AgentLedger, Cut, FileIdentity, Placement
+from tailrace_agent.chunking import Chunk, Position, Tail
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.protocols import CheckpointUnwritable
+from tailrace_agent.records import Records
+from tests.agent.harness import (
+    AGENT,
+    FailingSink,
+    RecordingSink,
+    SteppedClock,
+    dead_letters_of,
+    events_of,
+    ledger_of,
+)
+
+PLACEMENT = Placement(
+    dataset="generic",
+    parser="plain",
+    time_rule="generation",
+    time_zone="UTC",
+    anchor_ms=0,
+    earliest_ms=0,
+    latest_ms=1,
+)
+
+
+class RememberingStore:
+    """Keeps what was saved; a full one refuses."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, AgentLedger] = {}
+        self.is_full = False
+
+    def save(self, records: Sequence[AgentLedger]) -> None:
+        if self.is_full:
+            raise CheckpointUnwritable("The disk is full.", remedy="make room")
+        self.records.update({r.generation: r for r in records})
+
+    def remove(self, generations: Sequence[str]) -> None:
+        if self.is_full:
+            raise CheckpointUnwritable("The disk is full.", remedy="make room")
+        for generation in generations:
+            self.records.pop(generation, None)
+
+
+def record(generation: str = "g1") -> AgentLedger:
+    identity = FileIdentity(
+        host_id="h",
+        filesystem_id="f",
+        inode=1,
+        born_at_ns=1,
+        born_at_known=True,
+        truncation_count=0,
+    )
+    return AgentLedger(
+        generation=generation,
+        revision=0,
+        agent_id="a",
+        host_id="h",
+        host_name="b",
+        path="/a.log",
+        source="s",
+        identity=identity,
+        placement=PLACEMENT,
+        head_size_bytes=0,
+        head_hash="",
+        tail_size_bytes=0,
+        tail_hash="",
+        next_offset=0,
+        next_event_number=0,
+        seen_size_bytes=0,
+        updated_at_ms=0,
+    )
+
+
+def chunk(number: int, *, cut: Cut | None = None) -> Chunk:
+    """Return the `number`-th chunk of ten bytes, one line each."""
+    value = b"line %04d" % number + (b"" if cut else b"\n")
+    return Chunk(
+        first_offset=number * 10,
+        size_bytes=len(value),
+        skipped_before_bytes=0,
+        first_event_number=number,
+        event_count=1,
+        framing="newline",
+        value=value,
+        after=Position(number * 10 + len(value), number + 1, Tail(1, "x")),
+        cut=cut,
+    )
+
+
+def delivery_to(sink: RecordingSink, store: RememberingStore) -> Delivery:
+    clock = SteppedClock()
+    delivery = Delivery(
+        sink=sink,
+        store=store,
+        records=Records(AGENT, namespace="t", sources={}, clock=clock),
+        clock=clock,
+        log=structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]),
+    )
+    delivery.adopt(record(), is_declared=True)
+    return delivery
+
+
+def saved_offset(store: RememberingStore) -> int:
+    return store.records["g1"].next_offset if "g1" in store.records else 0
+
+
+def test_nothing_is_saved_before_its_acknowledgement() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.is_holding = True
+    delivery.ship("g1", chunk(0))
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 0
+    sink.release()
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 10
+    assert delivery.in_flight_bytes == 0
+
+
+def test_acknowledgement_behind_a_gap_waits_for_the_gap() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.is_holding = True
+    for number in range(4):
+        delivery.ship("g1", chunk(number))
+    sink.release(count=2, backwards=True)
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 0
+    sink.release(count=1)
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 10
+    sink.release()
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 40
+
+
+def test_failed_chunk_and_all_behind_it_are_sent_again_in_order() -> None:
+    sink, store = FailingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    delivery.ship("g1", chunk(0))
+    sink.fail_next = FailureKind.PRODUCER
+    delivery.ship("g1", chunk(1))
+    sink.is_holding = True
+    delivery.ship("g1", chunk(2))
+    delivery.settle()
+    assert delivery.broken == "as the test asks"
+    delivery.commit()
+    assert saved_offset(store) == 10
+    sink.is_holding = False
+    assert delivery.recover()
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 30
+    assert [e.offset for e in events_of(sink)] == [0, 10, 20]
+
+
+def test_what_is_shipped_while_kafka_is_down_is_sent_when_it_is_back() -> None:
+    sink, store = FailingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.is_down = True
+    delivery.ship("g1", chunk(0))
+    assert not delivery.recover()
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 0
+    sink.is_down = False
+    assert delivery.recover()
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 10
+    assert sink.renewed_count == 1
+
+
+def test_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
+    sink, store = FailingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.fail_next = FailureKind.TOO_LARGE
+    delivery.ship("g1", chunk(0))
+    delivery.ship("g1", chunk(1))
+    delivery.settle()
+    delivery.settle()
+    delivery.commit()
+    (letter,) = dead_letters_of(sink)
+    assert (letter.reason, letter.original) == ("record_too_large", b"line 0000\n")
+    assert saved_offset(store) == 20
+
+
+def test_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.is_holding = True
+    cut = Cut(offset=0, next_offset=9, reason="flushed")
+    delivery.ship("g1", chunk(0, cut=cut))
+    assert store.records["g1"].cuts == (cut,)
+    assert [r.topic for _, r in sink.held] == ["t.ledger", "t.raw"]
+
+
+def test_cut_that_the_disk_does_not_take_is_not_sent() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    store.is_full = True
+    cut = Cut(offset=0, next_offset=9, reason="flushed")
+    with pytest.raises(CheckpointUnwritable):
+        delivery.ship("g1", chunk(0, cut=cut))
+    assert not sink.stored
+
+
+def test_full_disk_stops_the_checkpoint_and_not_the_shipping() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    delivery.ship("g1", chunk(0))
+    delivery.settle()
+    store.is_full = True
+    assert not delivery.commit()
+    assert delivery.unwritable
+    delivery.ship("g1", chunk(1))
+    delivery.settle()
+    assert len(events_of(sink)) == 2
+    store.is_full = False
+    assert delivery.commit()
+    assert saved_offset(store) == 20
+    assert delivery.unwritable is None
+
+
+def test_generation_that_kafka_does_not_know_is_not_in_the_checkpoint() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.is_holding = True
+    delivery.adopt(record("g2"), is_declared=False)
+    delivery.declare("g2")
+    delivery.commit()
+    assert "g2" not in store.records
+    sink.release()
+    delivery.settle()
+    delivery.commit()
+    assert "g2" in store.records
+
+
+def test_report_is_sent_only_with_news_and_each_has_a_higher_revision() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    for number in range(3):
+        delivery.ship("g1", chunk(number))
+        delivery.settle()
+        delivery.report("g1")
+        delivery.report("g1")
+    told = [(r.revision, r.next_offset) for r in ledger_of(sink)]
+    assert told == [(1, 10), (2, 20), (3, 30)]
+
+
+def test_lost_bytes_add_up_by_reason() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    delivery.amend("g1", lost=("deleted", 5))
+    delivery.amend("g1", lost=("deleted", 7))
+    delivery.amend("g1", lost=("shrunk", 0))
+    assert delivery.record_of("g1").lost_bytes == {"deleted": 12}

@@ -1,0 +1,217 @@
+"""What a new life of the agent knows: from the checkpoint, the ledger, or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tailrace.errors import DataDirInUse
+from tailrace_agent.checkpoint import FILE_NAME, PREVIOUS_NAME, Checkpoint, Condition
+from tailrace_agent.protocols import CheckpointUnwritable
+from tailrace_agent.state_folder import take_folder
+from tests.agent.harness import (
+    AgentHarness,
+    RecordingSink,
+    SteppedClock,
+    events_of,
+    ledger_of,
+    unique_lines,
+)
+
+TEN = b"".join(b"line %d\n" % n for n in range(10))
+
+
+def shipped(tmp_path: Path) -> AgentHarness:
+    """Return an agent that has shipped ten lines and told the ledger, then crashed."""
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", TEN)
+    agent.pass_ms(8_000)
+    agent.crash()
+    return agent
+
+
+def forget(agent: AgentHarness, *, is_copy_kept: bool = False) -> None:
+    for path in agent.state.iterdir():
+        if not (is_copy_kept and path.name == PREVIOUS_NAME):
+            path.unlink()
+
+
+def test_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    second = AgentHarness(tmp_path, sink=first.sink)
+    second.write("a.log", b"more\n")
+    second.pass_ms()
+    assert len(events_of(first.sink)) == 11
+    assert second.restored.came_from == "checkpoint"
+
+
+def test_what_was_not_acknowledged_is_sent_again_as_the_same_events(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    first.write("a.log", TEN)
+    first.pass_ms()
+    sink.is_holding = True
+    first.write("a.log", b"a\nb\n")
+    first.pass_ms()
+    sink.release()  # Stored, and the agent dies before it hears of it.
+    first.crash()
+    sink.is_holding = False
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms()
+    assert len(events_of(sink)) == 14
+    assert len(unique_lines(sink)) == 12
+
+
+def test_deleted_checkpoint_is_restored_from_the_ledger(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    forget(first)
+    second = AgentHarness(tmp_path, sink=first.sink)
+    second.write("a.log", b"more\n")
+    second.pass_ms()
+    assert second.restored.came_from == "ledger"
+    assert not second.restored.is_rebuilt
+    assert len(events_of(first.sink)) == 11
+    assert not any(r.identity_rebuilt for r in ledger_of(first.sink))
+
+
+def test_truncation_count_comes_back_from_the_ledger(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", TEN)
+    agent.pass_ms()
+    path.write_bytes(b"second life\n")
+    agent.pass_ms(8_000)
+    agent.crash()
+    forget(agent)
+    second = AgentHarness(tmp_path, sink=agent.sink)
+    second.write("a.log", b"more\n")
+    second.pass_ms()
+    assert len(events_of(agent.sink)) == 12
+    assert len({e.generation for e in events_of(agent.sink)}) == 2
+
+
+def test_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    forget(first)
+    sink = RecordingSink()
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms()
+    second.write("new.log", b"new\n")
+    second.pass_ms()
+    assert second.restored.is_rebuilt
+    assert len(events_of(sink)) == 11
+    # The same names as before: what is stored already is stored once.
+    old = {(e.generation, e.offset) for e in events_of(first.sink)}
+    assert old <= {(e.generation, e.offset) for e in events_of(sink)}
+    declared = {r.path.rpartition("/")[2]: r.identity_rebuilt for r in ledger_of(sink)}
+    assert declared == {"a.log": True, "new.log": False}
+
+
+def test_first_start_of_all_declares_nothing(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", TEN)
+    agent.pass_ms()
+    assert not agent.restored.is_rebuilt
+    assert not any(r.identity_rebuilt for r in ledger_of(agent.sink))
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"\0" * 8_192, b"not a database at all" * 500], ids=len
+)
+def test_damaged_checkpoint_is_set_aside_and_the_ledger_asked(
+    tmp_path: Path, garbage: bytes
+) -> None:
+    first = shipped(tmp_path)
+    for path in first.state.iterdir():
+        path.write_bytes(garbage)
+    second = AgentHarness(tmp_path, sink=first.sink)
+    second.write("a.log", b"more\n")
+    second.pass_ms()
+    assert second.condition is Condition.DAMAGED
+    assert len(events_of(first.sink)) == 11
+    assert [p for p in second.state.iterdir() if ".damaged-" in p.name]
+
+
+def test_record_that_was_altered_on_the_disk_is_not_believed(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    database = sqlite3.connect(first.state / FILE_NAME)
+    database.execute("UPDATE generations SET record = replace(record, '80', '79')")
+    database.commit()
+    database.close()
+    second = AgentHarness(tmp_path, sink=first.sink)
+    assert second.condition is Condition.DAMAGED
+
+
+def test_previous_copy_answers_where_the_ledger_cannot(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", TEN)
+    agent.pass_ms()
+    agent.stop()
+    (agent.state / FILE_NAME).write_bytes(b"torn")
+    second = AgentHarness(tmp_path, sink=RecordingSink())
+    second.write("a.log", b"more\n")
+    second.pass_ms()
+    assert second.restored.came_from == "previous copy"
+    assert unique_lines(second.sink) == [b"more"]
+
+
+def test_start_that_did_not_come_to_its_end_leaves_no_trusted_checkpoint(
+    tmp_path: Path,
+) -> None:
+    first = shipped(tmp_path)
+    forget(first)
+    half = Checkpoint(first.state, clock=first.clock)
+    half.load()
+    half.save(())
+    half.remove(["something"])
+    half.close()
+    second = AgentHarness(tmp_path, sink=first.sink)
+    second.pass_ms()
+    assert second.condition is Condition.MISSING
+    assert len(events_of(first.sink)) == 10
+
+
+def test_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    checkpoint = Checkpoint(first.state, clock=SteppedClock())
+    (before,) = checkpoint.load().records
+    checkpoint.note_sources(["test"])
+    database = checkpoint._database  # pyright: ignore[reportPrivateUsage]
+    assert database is not None
+    database.execute("PRAGMA max_page_count = 1")
+    records = [
+        msgspec.structs.replace(before, generation=f"{n:032x}") for n in range(500)
+    ]
+    with pytest.raises(CheckpointUnwritable):
+        checkpoint.save(records)
+    assert Checkpoint(first.state, clock=SteppedClock()).load().records == (before,)
+    database.execute("PRAGMA max_page_count = 100000")
+    checkpoint.save(records)
+    checkpoint.close()
+    assert len(Checkpoint(first.state, clock=SteppedClock()).load().records) == 501
+
+
+def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    for path in first.state.glob("checkpoint*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    folder = take_folder(tmp_path / "agent")
+    with pytest.raises(DataDirInUse, match="the agent with pid"):
+        take_folder(tmp_path / "agent")
+    folder.release()
+    again = take_folder(tmp_path / "agent")
+    assert again.agent_id == folder.agent_id
+    assert not again.had_life
+    again.mark_life()
+    again.release()
+    third = take_folder(tmp_path / "agent")
+    assert third.had_life
+    third.release()
