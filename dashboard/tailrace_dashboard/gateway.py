@@ -93,6 +93,9 @@ class ElasticsearchGateway:
                 f"/{quote(index, safe='')}/_search",
                 body=body,
                 headers=self._headers,
+                request_timeout=REQUEST_TIMEOUT_S,
+                # A person who waits is told at once; they have a button to try again.
+                max_retries=0,
             )
         except elastic_transport.TransportError as error:
             raise ServiceUnavailable(
@@ -144,14 +147,7 @@ def _client(connections: Connections) -> AsyncElasticsearch:
     options: dict[str, Any] = {}
     if connections.elasticsearch_ca_file:
         options["ca_certs"] = str(connections.elasticsearch_ca_file)
-    return AsyncElasticsearch(
-        connections.elasticsearch_urls,
-        request_timeout=REQUEST_TIMEOUT_S,
-        # A person who waits is told at once; they have a button to try again.
-        max_retries=0,
-        retry_on_timeout=False,
-        **options,
-    )
+    return AsyncElasticsearch(connections.elasticsearch_urls, **options)
 
 
 def _short(error: elastic_transport.TransportError) -> str:

@@ -237,6 +237,8 @@ def look_at_overview_and_fleet(page: Page, dashboard_url: str) -> None:
     # Drawn on a canvas; the table's own hidden twin holds its text.
     expect(page.get_by_test_id("stDataFrame").get_by_text("web-shop")).to_be_attached()
     page.get_by_role("link", name="Search").click()
+    # Another page has taken the search out of the URL; coming back restores it.
+    expect(page).to_have_url(re.compile("since=2h"))
     expect(rows(page).first).to_be_visible()
 
 
