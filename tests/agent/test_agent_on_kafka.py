@@ -34,12 +34,15 @@ class Stored:
 
 
 def connections_of(stack: Endpoints, *, namespace: str, data_dir: Path) -> Connections:
-    return Connections(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        zookeeper_hosts=stack.zookeeper_hosts,
-        elasticsearch_url=stack.elasticsearch_url,
-        namespace=namespace,
-        data_dir=data_dir,
+    # Not as arguments, over which the environment wins.
+    return Connections().model_copy(
+        update={
+            "kafka_bootstrap": stack.kafka_bootstrap,
+            "zookeeper_hosts": stack.zookeeper_hosts,
+            "elasticsearch_url": stack.elasticsearch_url,
+            "namespace": namespace,
+            "data_dir": data_dir,
+        }
     )
 
 
