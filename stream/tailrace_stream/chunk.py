@@ -111,7 +111,7 @@ def process_chunk(
         )
         dead.append(_dead(events, row, "document_too_large", detail))
     if len(too_large):
-        sizes[too_large] = 0
+        sizes = np.where(sizes > piece_bytes_max, 0, sizes)
         rows = pl.Series(too_large)
         text = text.scatter(rows, None)
     return ProcessedChunk(

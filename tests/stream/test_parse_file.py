@@ -1,0 +1,81 @@
+"""`tailrace parse`: the documents of a file, with no server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailrace.errors import ConfigError
+from tailrace.topics import EVENT_BYTES_MAX
+from tailrace_stream import parse_file
+from tailrace_stream.parse_file import parse_lines
+from tests.stream.builders import ACCESS_LINE
+
+
+def parsed(path: Path, *, dataset: str = "auto", zone: str = "UTC") -> list[Any]:
+    return [json.loads(d) for d in parse_lines(path, dataset=dataset, time_zone=zone)]
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "x.log"
+    path.write_bytes(content)
+    return path
+
+
+def test_offsets_are_bytes_for_every_kind_of_line_end(tmp_path: Path) -> None:
+    path = written(tmp_path, "ä\r\n\nb\nlast".encode())
+    found = parsed(path)
+    assert [(d["log.offset"], d["message"]) for d in found] == [
+        (0, "ä"),
+        (4, ""),
+        (5, "b"),
+        (7, "last"),
+    ]
+
+
+def test_a_dataset_is_told_or_detected(tmp_path: Path) -> None:
+    path = written(tmp_path, ACCESS_LINE + b"\n")
+    (detected,) = parsed(path)
+    (told,) = parsed(path, dataset="apache.access")
+    (own,) = parsed(path, dataset="shop.api")
+    assert detected["event.dataset"] == "nginx.access"
+    assert told["event.dataset"] == "apache.access"
+    assert own["event.dataset"] == "shop.api"
+    assert own["http.response.status_code"] == 200
+    assert "tailrace.generation" not in own
+
+
+def test_blocks_that_end_anywhere_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [ACCESS_LINE[: 20 + n % 90] for n in range(300)]
+    path = written(tmp_path, b"\n".join(lines))
+    whole = [(d["log.offset"], d["message"]) for d in parsed(path, dataset="x")]
+    monkeypatch.setattr(parse_file, "READ_BYTES", 37)
+    pieces = [(d["log.offset"], d["message"]) for d in parsed(path, dataset="x")]
+    assert pieces == whole
+    assert [message.encode() for _, message in whole] == lines
+
+
+def test_a_line_that_is_too_long_is_cut_and_the_next_is_whole(tmp_path: Path) -> None:
+    size = 3 * EVENT_BYTES_MAX
+    path = written(tmp_path, b"a\n" + b"x" * size + b"\nb\n")
+    first, cut, last = parsed(path)
+    assert first["message"] == "a"
+    assert len(cut["message"]) == EVENT_BYTES_MAX
+    assert cut["tailrace.original_size_bytes"] == size
+    assert cut["tags"] == ["cut"]
+    assert (last["log.offset"], last["message"]) == (size + 3, "b")
+
+
+def test_an_empty_file_has_no_documents(tmp_path: Path) -> None:
+    assert parsed(written(tmp_path, b"")) == []
+
+
+def test_all_that_is_wrong_with_the_arguments_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parsed(written(tmp_path, b""), dataset="No Name", zone="Mars/North")
+    assert len(raised.value.problems) == 2

@@ -1,0 +1,160 @@
+"""Documents, then state, then the acknowledgement: whatever fails in between."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from tailrace_stream.protocol import CommitProtocol, Publisher, Retry
+from tailrace_stream.records import Outgoing, Work
+from tests.stream.publishers import (
+    FailingPublisher,
+    HeldPublisher,
+    RecordingPublisher,
+)
+
+DOCS, RATES, DEAD, STATE = "t.docs", "t.rates", "t.dead", "t.state"
+
+
+def outgoing(topic: str, value: bytes) -> Outgoing:
+    return Outgoing(topic=topic, partition=0, key=b"g", value=value)
+
+
+def work(offset: int) -> Work:
+    name = b"%d" % offset
+    return Work(
+        partition=0,
+        offset=offset,
+        outputs=tuple(outgoing(topic, name) for topic in (DOCS, RATES, DEAD)),
+        state=outgoing(STATE, name),
+        counts={},
+    )
+
+
+class Waits:
+    """Counts waits instead of waiting."""
+
+    def __init__(self) -> None:
+        self.waited_ms: list[int] = []
+
+    async def __call__(self, wait_ms: int) -> None:
+        self.waited_ms.append(wait_ms)
+        await asyncio.sleep(0)
+
+
+class AckedAfter:
+    """Remembers what was durable at the moment of each acknowledgement."""
+
+    def __init__(self, publisher: RecordingPublisher) -> None:
+        self._publisher = publisher
+        self.durable_at: dict[int, list[tuple[str, bytes]]] = {}
+
+    def __call__(self, done: Work) -> None:
+        self.durable_at[done.offset] = [
+            (record.topic, record.value) for record in self._publisher.durable
+        ]
+
+
+def protocol(publisher: Publisher, waits: Waits | None = None) -> CommitProtocol:
+    return CommitProtocol(
+        publisher,
+        retry=Retry(),
+        wait=waits or Waits(),
+        random=Random(0),
+        on_failure=lambda _record, _error: None,
+    )
+
+
+def test_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last() -> None:
+    async def run() -> None:
+        publisher = RecordingPublisher()
+        acked = AckedAfter(publisher)
+        await protocol(publisher).complete(work(7), before=None, acknowledge=acked)
+        topics = [topic for topic, _ in acked.durable_at[7]]
+        assert sorted(topics[:3]) == sorted([DOCS, RATES, DEAD])
+        assert topics[3:] == [STATE]
+
+    asyncio.run(run())
+
+
+def test_a_publish_that_fails_is_tried_again_until_it_is_durable() -> None:
+    """For each of the topics: no failure is ever taken for a delivery."""
+
+    async def run(topic: str) -> None:
+        publisher = FailingPublisher(topic=topic, failures=20)
+        acked, waits = AckedAfter(publisher), Waits()
+        await protocol(publisher, waits).complete(
+            work(7), before=None, acknowledge=acked
+        )
+        assert len(acked.durable_at[7]) == 4
+        assert len(waits.waited_ms) == 20
+        assert max(waits.waited_ms) <= Retry().wait_ms_max
+        assert waits.waited_ms[-1] > waits.waited_ms[0]
+
+    for topic in (DOCS, RATES, DEAD, STATE):
+        asyncio.run(run(topic))
+
+
+def test_the_state_waits_for_every_delivery() -> None:
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda record: record.topic == RATES)
+        acked = AckedAfter(publisher)
+        task = asyncio.create_task(
+            protocol(publisher).complete(work(1), before=None, acknowledge=acked)
+        )
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert {r.topic for r in publisher.durable} == {DOCS, DEAD}
+        assert not acked.durable_at
+        publisher.released.set()
+        await task
+        assert list(acked.durable_at) == [1]
+
+    asyncio.run(run())
+
+
+def test_records_are_delivered_together_but_acknowledged_in_order() -> None:
+    """Faust's bookkeeping would commit past an earlier record: order is all."""
+
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda r: r.value == b"1" and r.topic == DOCS)
+        acked = AckedAfter(publisher)
+        one = protocol(publisher)
+        first = asyncio.create_task(
+            one.complete(work(1), before=None, acknowledge=acked)
+        )
+        second = asyncio.create_task(
+            one.complete(work(2), before=first, acknowledge=acked)
+        )
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (DOCS, b"2") in [(r.topic, r.value) for r in publisher.durable]
+        assert not any(r.topic == STATE for r in publisher.durable)
+        assert not acked.durable_at
+        publisher.released.set()
+        await second
+        assert list(acked.durable_at) == [1, 2]
+        states = [r.value for r in publisher.durable if r.topic == STATE]
+        assert states == [b"1", b"2"]
+
+    asyncio.run(run())
+
+
+def test_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda r: r.value == b"1")
+        acked = AckedAfter(publisher)
+        one = protocol(publisher)
+        first = asyncio.create_task(
+            one.complete(work(1), before=None, acknowledge=acked)
+        )
+        second = asyncio.create_task(
+            one.complete(work(2), before=first, acknowledge=acked)
+        )
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait({first, second})
+        assert second.cancelled()
+        assert not acked.durable_at
+
+    asyncio.run(run())

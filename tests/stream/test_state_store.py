@@ -1,0 +1,43 @@
+"""What of the state topic counts as the truth."""
+
+from __future__ import annotations
+
+from tailrace.wire import encode
+from tailrace_stream.state_store import keep_newest
+from tailrace_stream.windows import GenerationState
+from tailrace_stream.work import readable_state
+
+
+def state(revision: int) -> bytes:
+    return encode(GenerationState(generation="g", revision=revision))
+
+
+def kept(*values: bytes | None) -> bytes | None:
+    states: dict[str, bytes] = {}
+    for value in values:
+        keep_newest(states, generation="g", value=value)
+    return states.get("g")
+
+
+def test_the_greatest_revision_is_the_truth_and_not_the_last_record() -> None:
+    """A worker that lost the partition may still write behind the one that has it."""
+    assert kept(state(1), state(5), state(3)) == state(5)
+
+
+def test_a_tombstone_ends_a_generation() -> None:
+    assert kept(state(1), None) is None
+    assert kept(state(9), None, state(2)) == state(2)
+
+
+def test_what_cannot_be_read_never_hides_what_can() -> None:
+    """S3."""
+    for junk in (b"", b"\xff", b"[]", b'{"revision":"x"}', b'{"revision":null}'):
+        assert kept(state(1), junk) == state(1)
+        assert kept(junk, state(1)) == state(1)
+        assert kept(junk) == junk
+        assert readable_state(junk, generation="g") == GenerationState(generation="g")
+
+
+def test_a_state_of_a_newer_tailrace_counts_as_none() -> None:
+    newer = b'{"wire_version":99,"generation":"g","revision":7}'
+    assert readable_state(newer, generation="g").revision == 0
