@@ -189,7 +189,7 @@ class StreamWorker:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Nothing after it is acknowledged; the stuck detector ends the worker.
             self.count("failures.completion")
-            self._log.error("completion_failed", error=repr(error), exc_info=error)
+            self._log.error("completion_failed", error=repr(error))
 
     def _hold(self, size_bytes: int) -> None:
         self.in_flight_bytes += size_bytes

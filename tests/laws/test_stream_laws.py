@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from itertools import pairwise
 from typing import Any
 
 import crc32c
 import msgspec
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +17,7 @@ from tailrace.detect import PARSERS
 from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
 from tailrace.identity import document_id
 from tailrace.topics import DOCS
-from tailrace.wire import Placement, decode
-from tailrace.wire import DocumentsOrigin
+from tailrace.wire import DocumentsOrigin, Placement, decode
 from tailrace_stream import chunk as chunk_module
 from tailrace_stream.chunk import process_chunk
 from tailrace_stream.work import parse_record, work_of
@@ -164,7 +165,7 @@ def test_a_line_that_makes_a_parser_raise_costs_that_line_alone(
     ]
     value = b"".join(line + b"\n" for line in marked)
 
-    def raising(text: Any, *, placement: Placement) -> Any:
+    def raising(text: pl.Series, *, placement: Placement) -> pl.DataFrame:
         if text.str.contains("POISON", literal=True).any():
             raise ValueError("poisoned")
         return parse(text, placement=placement)
@@ -215,7 +216,7 @@ def test_a_large_chunk_becomes_records_whose_spans_meet() -> None:
     assert sum(span.event_count for span in spans) == 6_000
     assert spans[0].first_offset == 0
     assert spans[-1].next_offset == len(value)
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before.next_offset == after.first_offset
         assert (
             before.first_event_number + before.event_count == after.first_event_number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -121,12 +121,13 @@ def stored_of(body: bytes) -> list[Stored]:
 
 
 def documents(
-    *lines: bytes | str, parser: str, dataset: str = "x", **placed: Any
+    *lines: bytes | str, parser: str, dataset: str = "x", **placed: str | int
 ) -> list[dict[str, Any]]:
     """Return the documents of some lines, with what all documents have left out."""
     raw = [line if isinstance(line, bytes) else line.encode() for line in lines]
     made = processed(
-        b"\n".join(raw) + b"\n", placed=placement(parser, dataset=dataset, **placed)
+        b"\n".join(raw) + b"\n",
+        placed=placement(parser, dataset=dataset, **cast("Any", placed)),
     )
     assert not made.dead
     common = {"event.created", "host.name", "agent.id", "log.file.path", "ecs.version",

@@ -10,7 +10,7 @@ from tailrace_stream.protocol import PublishFailed, RecordTooLarge
 from tailrace_stream.records import Outgoing
 
 
-class Crashed(BaseException):
+class Crashed(Exception):
     """The process ended here."""
 
 

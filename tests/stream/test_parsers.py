@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,8 +15,8 @@ OBSERVED = {
 GUESSED = {"tailrace.time_source": "guessed"}
 
 
-def only(line: str | bytes, *, parser: str, **placed: Any) -> dict[str, Any]:
-    (document,) = documents(line, parser=parser, **placed)
+def only(line: str | bytes, *, parser: str) -> dict[str, Any]:
+    (document,) = documents(line, parser=parser)
     return document
 
 
@@ -276,9 +276,10 @@ def test_keys_that_no_index_takes_are_renamed() -> None:
 
 def test_what_is_nested_too_deep_becomes_text() -> None:
     document = only('{"a":' * 30 + "1" + "}" * 30, parser="json")
-    depth, value = 0, document["attributes"]
+    depth = 0
+    value: Any = document["attributes"]
     while isinstance(value, dict):
-        depth, value = depth + 1, value["a"]
+        depth, value = depth + 1, cast("Any", value["a"])
     assert depth == 10
     assert value.startswith('{"a":')
 

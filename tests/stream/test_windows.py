@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -247,4 +248,4 @@ def test_intervals_cover_what_was_added_and_nothing_else(seed: int) -> None:
         intervals = add_interval(intervals, (first, last))
         covered |= set(range(first, last))
         assert {n for a, b in intervals for n in range(a, b)} == covered
-        assert all(a[1] < b[0] for a, b in zip(intervals, intervals[1:], strict=False))
+        assert all(a[1] < b[0] for a, b in pairwise(intervals))

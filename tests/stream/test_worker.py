@@ -1,0 +1,349 @@
+"""One worker on a partition in memory: crashes, rebalances and holes lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from tailrace import log
+from tailrace.clock import Clock, SystemClock
+from tailrace.topics import DOCS, RATES, STATE
+from tailrace_stream.protocol import Publisher
+from tailrace_stream.records import Outgoing, RawRecord
+from tailrace_stream.state_store import KafkaError, keep_newest
+from tailrace_stream.worker import StreamWorker
+from tests.stream.builders import (
+    GENERATION,
+    NAMESPACE,
+    chunk_record,
+    origin,
+    placement,
+    stored_of,
+)
+from tests.stream.publishers import (
+    CrashingPublisher,
+    FailingPublisher,
+    HeldPublisher,
+    RecordingPublisher,
+)
+from tests.stream.test_protocol import protocol
+
+PARTITION = 3
+
+
+@dataclass
+class MemoryPartition:
+    """One partition of the raw topic, its committed offset, and all that was sent."""
+
+    records: list[RawRecord]
+    committed: int = 0
+    commits: list[int] = field(default_factory=list[int])
+    seeks: list[int] = field(default_factory=list[int])
+    sent: list[Outgoing] = field(default_factory=list[Outgoing])
+    state_failures: int = 0
+
+    async def start_of(self, partition: int) -> int:
+        assert partition == PARTITION
+        return self.committed
+
+    async def seek(self, partition: int, *, offset: int) -> None:
+        assert partition == PARTITION
+        self.seeks.append(offset)
+
+    async def commit(self, offsets: Mapping[int, int]) -> bool:
+        self.committed = offsets[PARTITION]
+        self.commits.append(self.committed)
+        return True
+
+    def read(
+        self, partition: int, *, is_wanted: Callable[[], bool]
+    ) -> dict[str, bytes]:
+        assert partition == PARTITION
+        assert is_wanted()
+        if self.state_failures:
+            self.state_failures -= 1
+            raise KafkaError("not now")
+        states: dict[str, bytes] = {}
+        for record in self.sent:
+            if record.topic == STATE.name(NAMESPACE):
+                keep_newest(states, generation=record.key.decode(), value=record.value)
+        return states
+
+
+def worker_on(
+    partition: MemoryPartition,
+    publisher: Publisher,
+    *,
+    clock: Clock | None = None,
+    in_flight_bytes_max: int = 10_000_000,
+) -> StreamWorker:
+    return StreamWorker(
+        protocol=protocol(publisher),
+        offsets=partition,
+        states=partition,
+        clock=clock or SystemClock(),
+        log=log.logger("test"),
+        namespace=NAMESPACE,
+        topic_id="t",
+        in_flight_bytes_max=in_flight_bytes_max,
+    )
+
+
+def file_of(count: int) -> list[bytes]:
+    levels = ["INFO", "WARN", "ERROR"]
+    return [
+        f"2026-11-24 01:{n % 7:02d}:03 {levels[n % 3]} event {n}\n".encode()
+        for n in range(count)
+    ]
+
+
+def records_of(lines: list[bytes], random: Random) -> list[RawRecord]:
+    """Ship a file as an agent does that sometimes goes back and cuts otherwise."""
+    records: list[RawRecord] = []
+    position = 0
+    while position < len(lines):
+        first = max(0, position - random.choice([0, 0, 0, 3]))
+        position = random.randint(position + 1, min(position + 4, len(lines)))
+        value = b"".join(lines[first:position])
+        made = origin(
+            value,
+            first_offset=sum(map(len, lines[:first])),
+            placed=placement("log4j", dataset="java.log"),
+            first_event_number=first,
+        )
+        records.append(chunk_record(value, made=made, offset=len(records)))
+    return records
+
+
+def documents_in(sent: list[Outgoing]) -> dict[str, str]:
+    return {
+        one.document_id: one.document["event.original"] + "\n"
+        for record in sent
+        if record.topic == DOCS.name(NAMESPACE)
+        for one in stored_of(record.value)
+    }
+
+
+def rates_in(sent: list[Outgoing]) -> Counter[tuple[str, str]]:
+    """Store the windows as the index does, and add up their parts."""
+    newest: dict[str, tuple[int, tuple[str, str], int]] = {}
+    for record in sent:
+        if record.topic != RATES.name(NAMESPACE):
+            continue
+        lines = record.value.split(b"\n")[:-1]
+        for at in range(0, len(lines), 2):
+            action = json.loads(lines[at])["index"]
+            document = json.loads(lines[at + 1])
+            name, version = action["_id"], action["version"]
+            if name not in newest or newest[name][0] <= version:
+                group = (document["@timestamp"], document["log.level"])
+                newest[name] = (version, group, document["tailrace.rate.count"])
+    found: Counter[tuple[str, str]] = Counter()
+    for _, group, count in newest.values():
+        found[group] += count
+    return found
+
+
+def expected_rates(lines: list[bytes]) -> Counter[tuple[str, str]]:
+    return Counter(
+        (
+            f"{line[:16].decode().replace(' ', 'T')}:00.000Z",
+            line.split()[2].decode().lower(),
+        )
+        for line in lines
+    )
+
+
+async def live_once(partition: MemoryPartition, random: Random) -> bool:
+    """Run one life of a worker; tell whether it came to the end of the partition."""
+    publisher = CrashingPublisher(at=random.randrange(2, 40), random=random)
+    publisher.durable = partition.sent
+    worker = worker_on(partition, publisher)
+    worker.assign([PARTITION])
+    lane = worker.lanes[PARTITION]
+    for record in partition.records[partition.committed :]:
+        await worker.take(record)
+        if random.random() < 0.2:
+            await worker.commit()
+        if random.random() < 0.1:  # A rebalance that gives it back.
+            await worker.revoke([PARTITION], wait_ms_max=random.choice([0, 1_000]))
+            return partition.committed == len(partition.records)
+    await worker.drain(wait_ms_max=5_000)
+    is_done = lane.acked_offset == len(partition.records)
+    if is_done:
+        await worker.commit()
+    for one in worker.lanes.values():
+        one.close()
+    return is_done
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> None:
+    random = Random(seed)
+    lines = file_of(40)
+    partition = MemoryPartition(records_of(lines, random))
+
+    async def run() -> None:
+        for _ in range(200):
+            if await live_once(partition, random):
+                return
+        pytest.fail("the partition's end was never reached")
+
+    asyncio.run(run())
+    assert partition.committed == len(partition.records)
+    assert partition.commits == sorted(partition.commits)
+    assert sorted(documents_in(partition.sent).values()) == sorted(
+        line.decode() for line in lines
+    )
+    assert rates_in(partition.sent) == expected_rates(lines)
+
+
+def test_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> None:
+    """Faust drops what it fetched before a rebalance; the commit must not pass it."""
+    lines = file_of(12)
+    partition = MemoryPartition(records_of(lines, Random(0)))
+
+    async def run() -> None:
+        worker = worker_on(partition, publisher := RecordingPublisher())
+        worker.assign([PARTITION])
+        await worker.take(partition.records[0])
+        await worker.take(partition.records[2])
+        await worker.drain(wait_ms_max=5_000)
+        await worker.commit()
+        assert partition.seeks == [1]
+        assert partition.committed == 1
+        for record in partition.records[1:]:
+            await worker.take(record)
+        await worker.stop(wait_ms_max=5_000)
+        assert len(documents_in(publisher.durable)) == 12
+
+    asyncio.run(run())
+    assert partition.committed == len(partition.records)
+
+
+def test_a_state_that_cannot_be_read_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tailrace_stream.worker.LOAD_RETRY_S", 0.01)
+    partition = MemoryPartition(records_of(file_of(3), Random(0)), state_failures=3)
+
+    async def run() -> None:
+        worker = worker_on(partition, RecordingPublisher())
+        worker.assign([PARTITION])
+        for record in partition.records:
+            await worker.take(record)
+        await worker.stop(wait_ms_max=5_000)
+        assert worker.counts["failures.load"] == 3
+
+    asyncio.run(run())
+    assert partition.committed == len(partition.records)
+
+
+def test_a_state_that_is_junk_is_survived_and_marked() -> None:
+    """S3: the generation starts empty, under other names, and nothing stalls."""
+    partition = MemoryPartition(records_of(file_of(3), Random(0)))
+    partition.sent.append(
+        Outgoing(
+            topic=STATE.name(NAMESPACE),
+            partition=PARTITION,
+            key=GENERATION.encode(),
+            value=b"\x00junk",
+        )
+    )
+
+    async def run() -> None:
+        publisher = RecordingPublisher()
+        worker = worker_on(partition, publisher)
+        worker.assign([PARTITION])
+        for record in partition.records:
+            await worker.take(record)
+        await worker.stop(wait_ms_max=5_000)
+        assert worker.counts["states_unreadable"] == 1
+        assert rates_in(publisher.durable) == expected_rates(file_of(3))
+
+    asyncio.run(run())
+
+
+def test_a_partition_that_is_not_ours_is_left_alone() -> None:
+    partition = MemoryPartition(records_of(file_of(3), Random(0)))
+
+    async def run() -> None:
+        publisher = RecordingPublisher()
+        worker = worker_on(partition, publisher)
+        await worker.take(partition.records[0])
+        worker.assign([PARTITION])
+        await worker.revoke([PARTITION], wait_ms_max=0)
+        await worker.take(partition.records[0])
+        assert publisher.durable == []
+
+    asyncio.run(run())
+    assert partition.commits == []
+
+
+def test_memory_is_bounded_while_kafka_does_not_take_anything() -> None:
+    lines = file_of(200)
+    partition = MemoryPartition(records_of(lines, Random(0)))
+
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda _record: True)
+        worker = worker_on(partition, publisher, in_flight_bytes_max=10_000)
+        worker.assign([PARTITION])
+
+        async def feed() -> None:
+            for record in partition.records:
+                await worker.take(record)
+
+        feeding = asyncio.create_task(feed())
+        await asyncio.wait({feeding}, timeout=1)
+        assert not feeding.done()
+        assert worker.in_flight_bytes < 20_000
+        publisher.released.set()
+        await feeding
+        await worker.stop(wait_ms_max=5_000)
+        assert len(documents_in(publisher.durable)) == 200
+
+    asyncio.run(run())
+
+
+class SteppedClock:
+    """Stands still until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.at_ms = 0
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def monotonic_ms(self) -> int:
+        return self.at_ms
+
+    def sleep_ms(self, wait_ms: int) -> None:
+        self.at_ms += wait_ms
+
+
+def test_standing_still_counts_only_while_there_is_work() -> None:
+    """S10."""
+    partition = MemoryPartition(records_of(file_of(3), Random(0)))
+
+    async def run() -> None:
+        clock = SteppedClock()
+        publisher = FailingPublisher(topic=DOCS.name(NAMESPACE), failures=10**9)
+        worker = worker_on(partition, publisher, clock=clock)
+        clock.sleep_ms(100_000)
+        assert not worker.is_stuck(stuck_ms_max=60_000, has_waiting=False)
+        clock.sleep_ms(50_000)
+        assert not worker.is_stuck(stuck_ms_max=60_000, has_waiting=True)
+        worker.assign([PARTITION])
+        await worker.take(partition.records[0])
+        clock.sleep_ms(50_000)
+        assert worker.is_stuck(stuck_ms_max=60_000, has_waiting=False)
+        for lane in worker.lanes.values():
+            lane.close()
+
+    asyncio.run(run())
