@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tailrace import index_templates
 from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.provision import provision_templates
 from tailrace.query import events_alias, rates_index
@@ -57,6 +58,9 @@ def shop(
         yield connections
         elastic.request("DELETE", f"/{connections.namespace}-shop-2026.11.24")
         elastic.request("DELETE", f"/{rates_index(connections.namespace)}")
+        for kind in index_templates.NAMES:
+            name = index_templates.template_name(connections.namespace, kind=kind)
+            elastic.request("DELETE", f"/_index_template/{name}")
 
 
 @pytest.fixture(scope="session")
