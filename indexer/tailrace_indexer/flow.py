@@ -52,6 +52,9 @@ def wanted_pauses(
     Once something is paused, reading goes on at half of the limit: it must not flutter.
     """
     limit = policy.ready_bytes_max // (2 if paused else 1)
+    if holds.is_asked and paused:
+        # A probe takes from what waits, and mostly brings it back: that is no room.
+        return ours & paused
     if waiting_bytes > limit or holds.size_bytes > 2 * policy.held_bytes_max:
         return ours
     if holds.size_bytes > policy.held_bytes_max:

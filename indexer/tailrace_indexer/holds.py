@@ -7,8 +7,8 @@ when anything is taken, everything that waits for it is sent.
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tailrace.kafka_consumer import Partition
@@ -43,10 +43,20 @@ class Holds:
     def __init__(self, *, chance: random.Random) -> None:
         self._chance = chance
         self._holds: dict[str, Hold] = {}
-        self.size_bytes = 0
+        self._bytes_by_partition: Counter[Partition] = Counter()
 
     def __contains__(self, index: str) -> bool:
         return index in self._holds
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how much waits."""
+        return self._bytes_by_partition.total()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether some of what waits is on its way as a probe."""
+        return any(hold.is_asked for hold in self._holds.values())
 
     @property
     def held(self) -> Sequence[Hold]:
@@ -86,7 +96,7 @@ class Holds:
     def add(self, index: str, piece: Piece) -> None:
         """Let a document wait for its index."""
         self._holds[index].pieces.append(piece)
-        self.size_bytes += piece.size_bytes
+        self._bytes_by_partition[piece.place.partition] += piece.size_bytes
 
     def due(self, *, now_ms: int) -> list[Hold]:
         """Return the holds whose wait is over and that are not being asked."""
@@ -103,7 +113,7 @@ class Holds:
         while hold.pieces and (not taken or size < PROBE_BYTES):
             taken.append(hold.pieces.popleft())
             size += taken[-1].size_bytes
-        self.size_bytes -= size
+        self._forget_bytes(taken)
         return taken
 
     def release(self, index: str) -> list[Piece]:
@@ -111,21 +121,22 @@ class Holds:
         found = self._holds.pop(index, None)
         if found is None:
             return []
-        self.size_bytes -= sum(piece.size_bytes for piece in found.pieces)
+        self._forget_bytes(found.pieces)
         return list(found.pieces)
 
     def forget(self, partitions: frozenset[Partition]) -> None:
         """Drop what waits for partitions that are no longer ours."""
         for hold in self._holds.values():
-            kept = [p for p in hold.pieces if p.place.partition not in partitions]
-            self.size_bytes -= sum(p.size_bytes for p in hold.pieces)
-            self.size_bytes += sum(p.size_bytes for p in kept)
-            hold.pieces = deque(kept)
+            gone = [p for p in hold.pieces if p.place.partition in partitions]
+            if gone:
+                kept = [p for p in hold.pieces if p.place.partition not in partitions]
+                hold.pieces = deque(kept)
+                self._forget_bytes(gone)
 
-    def waiting_partitions(self) -> set[Partition]:
+    def waiting_partitions(self) -> frozenset[Partition]:
         """Return the partitions whose documents wait here."""
-        return {
-            piece.place.partition
-            for hold in self._holds.values()
-            for piece in hold.pieces
-        }
+        return frozenset(+self._bytes_by_partition)
+
+    def _forget_bytes(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            self._bytes_by_partition[piece.place.partition] -= piece.size_bytes

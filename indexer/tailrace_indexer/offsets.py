@@ -65,6 +65,8 @@ class Offsets:
             # Reading went back (a gap's end, a seek): what lies ahead comes again.
             self.gain([partition])
             reading = self._readings[partition]
+        if reading.read_to < 0:
+            reading.committed_to = offset  # It was read from there: that is committed.
         reading.read_to = offset + 1
         if document_count:
             reading.open_documents[offset] = document_count

@@ -147,7 +147,8 @@ def _known_state(
     status: int, error: ItemError, *, text: str
 ) -> tuple[Outcome, Reason] | None:
     """Return what a state of the cluster or the index means, None for anything else."""
-    if any(limit in text for limit in _DISK_FULL):
+    # Not of a status that speaks of the document: its own text may say such words.
+    if status >= 429 and any(words in text for words in _DISK_FULL):
         return Outcome.HOLD, Reason.DISK_FULL
     if error.type == "cluster_block_exception":
         # 403 for a block by hand; 429, and before 7.x 403, for the flood stage; 503 while
@@ -159,7 +160,8 @@ def _known_state(
         return Outcome.HOLD, Reason.UNAUTHORIZED
     if error.type == "index_not_found_exception":
         return Outcome.HOLD, Reason.MISSING_INDEX
-    if any(limit in text for limit in _SHARD_LIMITS):
+    is_limit = error.type in {"validation_exception", "illegal_argument_exception"}
+    if is_limit and any(limit in text for limit in _SHARD_LIMITS):
         return Outcome.HOLD, Reason.SHARD_LIMIT
     # Also the circuit breakers, and a node whose indexing pressure is too high.
     if status == 429:

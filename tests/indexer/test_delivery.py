@@ -1,0 +1,485 @@
+"""The commit protocol: nothing lost, nothing twice, whatever the sink does."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+
+import pytest
+
+from tailrace import wire
+from tailrace_indexer.bulk import Bulk
+from tailrace_indexer.flow import DeliveryPolicy
+from tests.indexer.builders import (
+    DEAD,
+    DOCS,
+    INDEX,
+    Bench,
+    document,
+    documents,
+)
+from tests.indexer.doubles import (
+    BackpressuredSink,
+    ImmediateSink,
+    MemoryElasticsearch,
+    RefusingSink,
+    SilentSink,
+    TimingOutAfterStoringSink,
+)
+
+LINES = [f"line {number:03}" for number in range(20)]
+
+
+def written(bench: Bench, lines: list[str] = LINES, *, size: int = 4) -> None:
+    for first in range(0, len(lines), size):
+        body = documents(lines[first : first + size], first=first)
+        bench.kafka.write(DOCS, body)
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+class CrashingPoints:
+    """Crashes at the `pass_number`-th passing of a kill point."""
+
+    def __init__(self, name: str, pass_number: int) -> None:
+        self.name = name
+        self.passes_left = pass_number
+
+    def __call__(self, name: str) -> None:
+        if name == self.name:
+            self.passes_left -= 1
+            if self.passes_left == 0:
+                raise Crash(name)
+
+
+def test_what_is_read_is_stored_and_then_committed() -> None:
+    bench = Bench()
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert bench.kafka.commits[DOCS] == 5
+
+
+def test_nothing_is_committed_before_its_answer_is_there() -> None:
+    bench = Bench(sink_of=SilentSink)
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored()
+    assert DOCS not in bench.kafka.commits
+
+
+@pytest.mark.parametrize("point", ["I1", "I2", "I3", "I4", "I5"])
+@pytest.mark.parametrize("pass_number", [1, 2])
+def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
+    point: str, pass_number: int
+) -> None:
+    crash = CrashingPoints(point, pass_number)
+    bench = Bench(
+        at_point=crash,
+        has_index=False,
+        policy=DeliveryPolicy(ready_bytes_max=1_000, commit_ms=200),
+    )
+    struck = 0
+
+    def run() -> None:
+        nonlocal struck
+        try:
+            bench.run(steps=60)
+        except Crash:
+            struck += 1
+            bench.restart()
+            bench.run(steps=60)
+
+    written(bench)
+    bench.kafka.write(DOCS, document("bad one", offset=900, host="a string"))
+    run()
+    written(bench, ["late 1", "late 2"])
+    bench.kafka.write(DOCS, document("bad two", offset=901, host="a string"))
+    run()
+
+    assert struck == 1, f"{point} was never passed {pass_number} times"
+    assert bench.stored() == sorted([*LINES, "late 1", "late 2"])
+    assert len({letter.dead_id for letter in bench.dead_letters.letters}) == 2
+    assert bench.kafka.commits[DOCS] == 8
+
+
+def test_e8_an_answer_that_is_lost_after_storing_counts_once() -> None:
+    bench = Bench(sink_of=TimingOutAfterStoringSink)
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert bench.delivery.figures.already_there > 0
+    assert bench.kafka.commits[DOCS] == 5
+
+
+def test_e2_documents_that_are_rejected_are_sent_again_and_only_they() -> None:
+    bench = Bench(sink_of=BackpressuredSink)
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert bench.delivery.figures.already_there == 0
+    assert bench.kafka.commits[DOCS] == 5
+
+
+def test_e2_while_all_is_refused_reading_pauses_and_polling_goes_on() -> None:
+    bench = Bench(sink_of=RefusingSink, policy=DeliveryPolicy(ready_bytes_max=2_000))
+    written(bench, [f"line {number:05}" for number in range(400)])
+
+    bench.run()
+
+    assert bench.member.paused == {DOCS, DEAD}
+    assert bench.member.positions[DOCS] < 100
+    assert bench.member.polls == 200
+    assert DOCS not in bench.kafka.commits
+    assert "Elasticsearch" in bench.alarms.on
+
+    sink = bench.sink
+    assert isinstance(sink, RefusingSink)
+    sink.refuses = lambda _bulk: False
+    bench.run(steps=600)
+
+    assert len(bench.stored()) == 400
+    assert not bench.alarms.on
+    assert not bench.member.paused
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, "security_exception"),
+        (403, "security_exception"),
+        (404, "unknown"),
+        (405, "unknown"),
+        (503, "unavailable"),
+    ],
+)
+def test_e4_a_refused_request_makes_no_dead_letter(status: int, kind: str) -> None:
+    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
+        return RefusingSink(elasticsearch, status=status, kind=kind)
+
+    bench = Bench(sink_of=refusing)
+    written(bench)
+    bench.run()
+
+    assert not bench.dead_letters.letters
+    sink = bench.sink
+    assert isinstance(sink, RefusingSink)
+    sink.refuses = lambda _bulk: False
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert not bench.dead_letters.letters
+
+
+def test_a_request_refused_as_invalid_spares_documents_that_are_sound() -> None:
+    """A proxy that answers 400 to everything must not bury a million good lines."""
+
+    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
+        return RefusingSink(
+            elasticsearch, status=400, kind="illegal_argument_exception"
+        )
+
+    bench = Bench(sink_of=refusing)
+    written(bench)
+    bench.run()
+
+    assert not bench.dead_letters.letters
+    assert "Elasticsearch" in bench.alarms.on
+
+
+def test_e7_a_request_that_is_too_large_is_divided() -> None:
+    def too_large(bulk: Bulk) -> bool:
+        return bulk.size_bytes > 1_000
+
+    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
+        return RefusingSink(elasticsearch, status=413, refuses=too_large)
+
+    bench = Bench(sink_of=refusing)
+    written(bench)
+    huge = "x" * 2_000
+    bench.kafka.write(DOCS, documents([huge, "small"], first=500))
+    bench.run()
+
+    assert bench.stored() == sorted([*LINES, "small"])
+    (letter,) = bench.dead_letters.letters
+    assert letter.reason == "too_large"
+    assert huge.encode() in letter.original
+    assert bench.kafka.commits[DOCS] == 6
+
+
+def test_e5_a_mapping_conflict_is_a_dead_letter_with_its_bytes() -> None:
+    bench = Bench()
+    bad = document("bad", offset=2, host="a string")
+    bench.kafka.write(DOCS, documents(["a", "b"]) + bad + documents(["c"], first=3))
+
+    bench.run()
+
+    assert bench.stored() == ["a", "b", "c"]
+    (letter,) = bench.dead_letters.letters
+    assert letter.original == bad
+    assert letter.reason == "mapping_conflict"
+    assert (letter.first_offset, letter.dataset) == (2, "app.log")
+    assert bench.kafka.commits[DOCS] == 1
+
+
+def test_nothing_is_committed_past_a_dead_letter_that_kafka_does_not_take() -> None:
+    bench = Bench()
+    bench.dead_letters.refusals_left = 10_000
+    bench.kafka.write(DOCS, document("bad", offset=2, host="a string"))
+    written(bench)
+
+    bench.run()
+
+    assert bench.kafka.commits.get(DOCS, 0) == 0
+    assert bench.stored() == LINES
+    assert "dead letters" in bench.alarms.on
+
+    bench.dead_letters.refusals_left = 0
+    bench.run()
+
+    assert bench.kafka.commits[DOCS] == 6
+    assert len(bench.dead_letters.letters) == 1
+
+
+def test_e4_a_blocked_index_is_held_while_others_go_on() -> None:
+    other = "t-other-2026.11.24"
+    bench = Bench()
+    bench.elasticsearch.create_index(other)
+    bench.elasticsearch.block(INDEX)
+    mixed = documents(["a", "b"]) + documents(["x", "y"], index=other)
+    bench.kafka.write(DOCS, mixed)
+    bench.kafka.write(DOCS, documents(["z"], first=7, index=other))
+
+    bench.run()
+
+    assert bench.stored(other) == ["x", "y", "z"]
+    assert bench.kafka.commits.get(DOCS, 0) == 0
+    assert bench.alarms.on == {f"index {INDEX}": "blocked"}
+    assert not bench.dead_letters.letters
+
+    bench.elasticsearch.unblock(INDEX)
+    bench.run()
+
+    assert bench.stored() == ["a", "b"]
+    assert bench.kafka.commits[DOCS] == 2
+    assert not bench.alarms.on
+
+
+def test_a_held_index_is_not_asked_with_everything_again_and_again() -> None:
+    bench = Bench()
+    bench.elasticsearch.block(INDEX)
+    written(bench)
+    bench.run(steps=300, wait_ms=100)
+    requests_after_30_s = bench.elasticsearch.requests
+
+    assert requests_after_30_s < 12
+
+
+def test_held_documents_have_a_bound_and_only_their_partitions_pause() -> None:
+    bench = Bench(policy=DeliveryPolicy(held_bytes_max=10_000))
+    bench.elasticsearch.block(INDEX)
+    written(bench, [f"line {number:05}" for number in range(400)])
+
+    bench.run()
+
+    assert bench.member.paused == {DOCS}
+    assert bench.delivery.holds.size_bytes < 20_000
+    bench.elasticsearch.unblock(INDEX)
+    bench.run(steps=600)
+    assert len(bench.stored()) == 400
+
+
+def test_e10_a_missing_index_is_made_and_what_waited_is_stored() -> None:
+    bench = Bench(has_index=False)
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert not bench.dead_letters.letters
+
+
+def test_e10_an_index_that_may_not_be_made_holds_with_an_alarm() -> None:
+    def may_not(elasticsearch: MemoryElasticsearch) -> ImmediateSink:
+        return ImmediateSink(elasticsearch, makes_indices=False)
+
+    bench = Bench(has_index=False, sink_of=may_not)
+    written(bench)
+    bench.run()
+
+    assert f"index {INDEX}" in bench.alarms.on
+    assert not bench.dead_letters.letters
+    assert bench.kafka.commits.get(DOCS, 0) == 0
+    sink = bench.sink
+    assert isinstance(sink, ImmediateSink)
+    sink.makes_indices = True
+    bench.run()
+
+    assert bench.stored() == LINES
+
+
+def test_k9_what_finishes_after_the_partition_is_lost_is_not_committed() -> None:
+    bench = Bench()
+    written(bench)
+    bench.step()
+    bench.kafka.join()
+
+    bench.run()
+
+    # The other member owns the documents' partition or this one does; never both.
+    owned = bench.member.owned
+    assert bench.kafka.commits.get(DOCS, 0) == (5 if DOCS in owned else 0)
+
+
+def test_a_partition_that_comes_back_is_read_again_from_its_commit() -> None:
+    """Whatever was in memory when it was lost is read again, and none of it skipped."""
+    bench = Bench(sink_of=RefusingSink)
+    written(bench)
+    bench.run(steps=10)
+    other = bench.kafka.join()
+    bench.run(steps=10)
+    bench.kafka.leave(other)
+    sink = bench.sink
+    assert isinstance(sink, RefusingSink)
+    sink.refuses = lambda _bulk: False
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert bench.kafka.commits[DOCS] == 5
+
+
+def test_k10_what_retention_took_is_told_and_reading_goes_on() -> None:
+    bench = Bench()
+    written(bench)
+    bench.kafka.commits[DOCS] = 1
+    bench.kafka.delete_before(DOCS, 3)
+    bench.restart()
+
+    bench.run()
+
+    assert bench.stored() == LINES[12:]
+    assert bench.delivery.figures.missed_records == 2
+    (notice,) = [n for n in bench.alarms.take(now_ms=0) if n.kind == "happened"]
+    assert notice.reason == "records_missed"
+
+
+def test_a_dead_letter_becomes_a_document() -> None:
+    bench = Bench()
+    letter = wire.DeadLetter(
+        dead_id="d1",
+        stage="stream",
+        reason="origin_unreadable",
+        detail="no header",
+        original=b"\xff\x00 raw",
+        died_at_ms=1_795_480_000_000,
+        topic="t.raw",
+        partition=1,
+        offset=7,
+    )
+    bench.kafka.write(DEAD, wire.encode(letter))
+    bench.kafka.write(DEAD, wire.encode(letter))
+
+    bench.run()
+
+    ((_, held),) = bench.elasticsearch.documents("t-dead-2026.11.24").items()
+    assert b64decode(held["dead.original_base64"]) == letter.original
+    assert held["message"] == "\\xff\\x00 raw"
+    assert bench.kafka.commits[DEAD] == 2
+
+
+def test_a_dead_letter_that_is_refused_is_stored_in_a_form_that_fits() -> None:
+    """And never becomes a dead letter again, which would go round for ever."""
+
+    def too_large(bulk: Bulk) -> bool:
+        return bulk.size_bytes > 1_500
+
+    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
+        return RefusingSink(elasticsearch, status=413, refuses=too_large)
+
+    bench = Bench(sink_of=refusing)
+    letter = wire.DeadLetter(
+        dead_id="d1",
+        stage="stream",
+        reason="r",
+        detail="d",
+        original=b"\x1b[31m" * 1_000,
+        died_at_ms=1_795_480_000_000,
+        topic="t.raw",
+        partition=1,
+        offset=7,
+    )
+    bench.kafka.write(DEAD, wire.encode(letter))
+
+    bench.run()
+
+    assert not bench.dead_letters.letters
+    assert bench.kafka.commits[DEAD] == 1
+    dead = bench.elasticsearch.documents("t-dead-2026.11.24")
+    assert len(dead) <= 1
+    assert bench.delivery.figures.refused + len(dead) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"not bulk lines\n", b'{"create":{"_index":"t-x-2026.11.24"}}', b"\xff" * 40],
+)
+def test_a_record_that_holds_no_bulk_lines_is_one_dead_letter(value: bytes) -> None:
+    bench = Bench()
+    bench.kafka.write(DOCS, value)
+    written(bench)
+
+    bench.run()
+
+    assert [letter.original for letter in bench.dead_letters.letters] == [value]
+    assert bench.stored() == LINES
+    assert bench.kafka.commits[DOCS] == 6
+
+
+def test_one_broken_document_amid_a_record_is_the_only_dead_letter() -> None:
+    """Elasticsearch answers 400 to the whole request; the others are found and stored."""
+    broken = b'{"create":{"_index":broken\n{"message":"x"}\n'
+    bench = Bench()
+    bench.kafka.write(DOCS, documents(["a", "b"]) + broken + documents(["c"], first=3))
+
+    bench.run()
+
+    assert bench.stored() == ["a", "b", "c"]
+    assert [letter.original for letter in bench.dead_letters.letters] == [broken]
+    assert bench.kafka.commits[DOCS] == 1
+
+
+@pytest.mark.parametrize("counted", [1, 3, 5, 90])
+def test_a_header_that_counts_wrong_loses_nothing(counted: int) -> None:
+    header = json.dumps({"document_count": counted}).encode()
+    bench = Bench()
+    bad = document("bad", offset=70, host="a string")
+    body = documents(["a", "b", "c"]) + bad
+    bench.kafka.write(DOCS, body, headers=[("tailrace", header)])
+
+    bench.run()
+
+    assert bench.stored() == ["a", "b", "c"]
+    assert [letter.original for letter in bench.dead_letters.letters] == [bad]
+    assert bench.kafka.commits[DOCS] == 1
+
+
+def test_a_record_without_a_value_asks_for_nothing() -> None:
+    bench = Bench()
+    bench.kafka.write(DOCS, None)
+    written(bench)
+
+    bench.run()
+
+    assert bench.kafka.commits[DOCS] == 6
+    assert bench.stored() == LINES
