@@ -6,7 +6,7 @@ import threading
 
 from tailrace.bench.corpus import LINES_PER_S, Corpus
 from tailrace.bench.freshness import Mark, Percentiles, percentiles
-from tailrace.bench.progress import SEED, require_all, running
+from tailrace.bench.progress import SEED, found_now, require_all, running
 from tailrace.bench.stand import Round, Stand
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import CommandFailed
@@ -67,7 +67,7 @@ def _look(one: Round, lines: int, found: list[Mark]) -> None:
     deadline_ms = clock.monotonic_ms() + LENGTH_S * 1_000 + FOUND_WAIT_MS_MAX
     with Elastic(one.connections) as elastic:
         while clock.monotonic_ms() < deadline_ms:
-            count = elastic.count(alias)
+            count = found_now(elastic, alias)
             found.append(Mark(float(clock.monotonic_ms()), count))
             if count >= lines:
                 return

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tailrace.bench.corpus import Corpus
 from tailrace.bench.stand import Round, RunningRole, Stand
 from tailrace.elasticsearch import Elastic
-from tailrace.errors import CommandFailed
+from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.query import events_alias
 from tailrace.topics import Topic
@@ -101,12 +101,20 @@ def searchable_at(one: Round, *, lines: int) -> float:
     alias = events_alias(one.connections.namespace)
     with Elastic(one.connections) as elastic:
         at_ms = one.stand.wait_for(
-            lambda: elastic.count(alias) >= lines,
+            lambda: found_now(elastic, alias) >= lines,
             what="making everything searchable",
             wait_ms_max=WAIT_MS_MAX,
         )
         require_all(elastic.count(alias), lines=lines, what="indexed")
     return at_ms
+
+
+def found_now(elastic: Elastic, alias: str) -> int:
+    """Return how many documents a search finds; 0 while a first index is being made."""
+    try:
+        return elastic.count(alias)
+    except ServiceUnavailable:
+        return 0
 
 
 def require_all(count: int, *, lines: int, what: str) -> None:
