@@ -44,8 +44,9 @@ FETCH_BYTES = 16 * MEBIBYTE
 """What one answer of a broker may hold; with a few brokers it bounds what is buffered."""
 RECORDS_MAX = 500
 COMMIT_MS_MAX = 5_000
-SESSION_MS = 30_000
+SESSION_MS = 10_000
 """A process that died is noticed after this; its partitions then go to others."""
+HEARTBEAT_MS = 2_000
 POLL_INTERVAL_MS_MAX = 300_000
 
 _NOT_OURS = (
@@ -129,6 +130,7 @@ class Consumer:
                 max_poll_records=RECORDS_MAX,
                 max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
                 session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
                 bootstrap_timeout_ms=BOOTSTRAP_MS_MAX,
                 reconnect_backoff_max_ms=2_000,
                 allow_auto_create_topics=False,
