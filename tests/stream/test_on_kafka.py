@@ -1,0 +1,170 @@
+"""The worker on a real Kafka: killed anywhere, it loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from random import Random
+
+import pytest
+from kafka import KafkaProducer
+
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.topics import DEAD, DOCS, RATES, RAW, STATE, Topic
+from tailrace.wire import DeadLetter, decode
+from tailrace_embedded.stack import Endpoints
+from tests.stream.builders import ACCESS_LINE, origin, placement, stored_of
+from tests.stream.harness import StreamOnKafka, stream_on_kafka
+from tests.stream.test_worker import documents_in, expected_rates, rates_in
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+GENERATIONS = [f"{n:032x}" for n in (0xA1 << 120, 0xB2 << 120, 0xC3 << 120)]
+
+
+@pytest.fixture
+def stream(
+    stack: Endpoints, namespace: str, tmp_path: Path
+) -> Generator[StreamOnKafka]:
+    with stream_on_kafka(stack, namespace=namespace, folder=tmp_path) as started:
+        yield started
+
+
+def ship_all(stream: StreamOnKafka, *, count: int, seed: int = 7) -> None:
+    random = Random(seed)
+    for generation in GENERATIONS:
+        stream.ship(generation, count=count, random=random)
+
+
+def assert_exactly_once(stream: StreamOnKafka) -> None:
+    """Every line is a document under one id, and every line counts once."""
+    written = [line for lines in stream.lines.values() for line in lines]
+    sent = stream.read(DOCS)
+    assert sorted(documents_in(sent).values()) == sorted(map(bytes.decode, written))
+    assert rates_in(stream.read(RATES)) == expected_rates(written)
+    assert not stream.read(DEAD)
+
+
+@pytest.mark.parametrize("point", ["S1:5", "S2:4", "S3:3", "S4:2"])
+def test_a_worker_killed_between_two_steps_is_followed_exactly(
+    stream: StreamOnKafka, point: str
+) -> None:
+    """S2, P1: between poll, publish, acknowledgement and commit."""
+    ship_all(stream, count=400)
+    armed = stream.start(kill=point)
+    stream.wait_for_death(armed, point=point[:2])
+    assert stream.lag() > 0
+    stream.start()
+    stream.wait_until_all_is_committed()
+    assert stream.stop_all() == [0]
+    assert_exactly_once(stream)
+
+
+def test_a_worker_killed_while_it_reads_its_states_back_is_followed_exactly(
+    stream: StreamOnKafka,
+) -> None:
+    """Fault S6: the states are read anew by the next one, not half of them."""
+    ship_all(stream, count=300)
+    stream.start()
+    stream.wait_until_all_is_committed()
+    assert stream.stop_all() == [0]
+    assert stream.read(STATE)
+    ship_all(stream, count=300)
+    armed = stream.start(kill="S6:2")
+    stream.wait_for_death(armed, point="S6")
+    stream.start()
+    stream.wait_until_all_is_committed()
+    stream.stop_all()
+    assert_exactly_once(stream)
+
+
+def test_workers_that_come_go_and_die_lose_nothing(stream: StreamOnKafka) -> None:
+    """S9: one joins, one is killed in the rebalance, one takes over."""
+    ship_all(stream, count=300)
+    first = stream.start(kill="S5:1")
+    eventually(lambda: stream.read(DOCS), 30, what="the first worker's documents")
+    stream.start()  # Its joining revokes the first one's partitions.
+    stream.wait_for_death(first, point="S5")
+    ship_all(stream, count=200, seed=8)
+    stream.start()
+    ship_all(stream, count=200, seed=9)
+    stream.wait_until_all_is_committed()
+    assert stream.stop_all() == [0, 0]
+    assert_exactly_once(stream)
+
+
+@pytest.mark.parametrize("topic", [RATES, STATE], ids=lambda topic: topic.suffix)
+def test_what_kafka_does_not_take_is_not_acknowledged_until_it_does(
+    stream: StreamOnKafka, topic: Topic
+) -> None:
+    """A wrong topic setting: sends fail, nothing is committed; repaired, all is sent."""
+    stream.set_topic(topic, max_message_bytes="10")
+    ship_all(stream, count=200)
+    stream.start()
+    eventually(
+        lambda: stream.status().get("counts", {}).get("failures.RecordTooLarge", 0) > 3,
+        60,
+        what="failed sends in the status",
+    )
+    assert stream.lag() == len_of_raw(stream)
+    stream.set_topic(topic, max_message_bytes=str(topic.message_bytes_max))
+    stream.wait_until_all_is_committed()
+    assert stream.stop_all() == [0]
+    assert_exactly_once(stream)
+
+
+def len_of_raw(stream: StreamOnKafka) -> int:
+    """Return the lag of a group that has committed nothing: all there is."""
+    with KafkaAdmin(stream.connections) as admin:
+        return sum(admin.end_offsets([RAW.name(stream.connections.namespace)]).values())
+
+
+def test_a_record_above_the_topics_limit_is_cut_and_nothing_stalls(
+    stream: StreamOnKafka,
+) -> None:
+    """K5: halves of documents arrive; the one that cannot is a dead letter."""
+    stream.set_topic(DOCS, max_message_bytes="20000")
+    value = (ACCESS_LINE + b"\n") * 50 + b"y" * 30_000 + b"\n" + ACCESS_LINE + b"\n"
+    made = origin(value, placed=placement("access", dataset="nginx.access"))
+    producer = KafkaProducer(bootstrap_servers=stream.connections.kafka_bootstrap)
+    stream.send_raw(producer, value, made)
+    producer.close()
+    # Uncompressed, because the limit is on what the broker stores.
+    stream.start(TAILRACE_STREAM_COMPRESSION="none")
+    stream.wait_until_all_is_committed()
+    stream.stop_all()
+    found = [one for record in stream.read(DOCS) for one in stored_of(record.value)]
+    offsets = Counter(one.document["log.offset"] for one in found)
+    assert len(offsets) == 51
+    (letter,) = [decode(r.value, as_type=DeadLetter) for r in stream.read(DEAD)]
+    assert letter.reason == "document_refused"
+    assert b"y" * 30_000 in letter.original
+
+
+def test_records_that_nobody_can_read_and_records_of_others(
+    stream: StreamOnKafka,
+) -> None:
+    """K11: poison is dead-lettered once, a tombstone passes, foreign lines are taken."""
+    name = RAW.name(stream.connections.namespace)
+    producer = KafkaProducer(bootstrap_servers=stream.connections.kafka_bootstrap)
+    producer.send(name, key=b"k", value=None, partition=0)
+    producer.send(name, value=b"poison", headers=[("tailrace", b"{")], partition=0)
+    producer.send(name, value=b'{"message":"hello"}', partition=0)
+    producer.send(name, value=b"", partition=0)
+    producer.close()
+    stream.start()
+    stream.wait_until_all_is_committed()
+    stream.stop_all()
+    found = [one for record in stream.read(DOCS) for one in stored_of(record.value)]
+    assert sorted(one.document["message"] for one in found) == ["", "hello"]
+    (letter,) = [decode(r.value, as_type=DeadLetter) for r in stream.read(DEAD)]
+    assert (letter.reason, letter.original) == ("origin_unreadable", b"poison")
+
+
+def test_a_missing_topic_is_named(stack: Endpoints, tmp_path: Path) -> None:
+    with stream_on_kafka(stack, namespace="tnone", folder=tmp_path) as stream:
+        stream.start(TAILRACE_NAMESPACE="tnothere").wait(30)
+        assert "'tnothere.raw'" in stream.log.read_text()
+        assert "tailrace provision" in stream.log.read_text()
