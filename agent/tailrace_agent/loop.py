@@ -71,6 +71,7 @@ class AgentLoop:
         self._recover_ms = 0
         self._recover_wait_ms = RECOVER_MS_MIN
         self._alarmed_ms: dict[str, int] = {}
+        self._has_news = True
 
     def run(self, stop: threading.Event) -> None:
         """Follow the files until `stop` is set, then drain to a deadline."""
@@ -120,9 +121,11 @@ class AgentLoop:
         self._delivery.commit()
 
     def _settle(self, now_ms: int) -> None:
-        self._delivery.settle()
+        if self._delivery.settle():
+            self._has_news = True
         if self._delivery.broken is None or now_ms < self._recover_ms:
             return
+        self._has_news = True
         why = self._delivery.broken
         if self._delivery.recover():
             if "kafka" in self._alarmed_ms:
@@ -148,6 +151,7 @@ class AgentLoop:
         due = self._table.due
         now_ms = self._clock.monotonic_ms()
         ready = [key for key, due_ms in due.items() if due_ms <= now_ms]
+        self._has_news = self._has_news or bool(ready)
         while ready and self._has_room():
             again: list[Key] = []
             for position, key in enumerate(ready):
@@ -219,7 +223,10 @@ class AgentLoop:
                 self._report(tracked)
         if now_ms >= self._status_ms:
             self._status_ms = now_ms + self._settings.status_ms
-            self._on_status()
+            # Where nothing was read or acknowledged, all is as it was told.
+            if self._has_news or self._delivery.broken or self._delivery.unwritable:
+                self._has_news = False
+                self._on_status()
 
     def _wait_ms(self) -> int:
         now_ms = self._clock.monotonic_ms()

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import random
 import threading
 from collections.abc import Mapping
 
 from tailrace.clock import SystemClock
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_producer import Producer
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
-from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings
-from tailrace_agent.delivery import Delivery
-from tailrace_agent.discovery import Discovery
-from tailrace_agent.hints import open_hints
 from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
-from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import read_ledger
-from tailrace_agent.loop import AgentLoop
 from tailrace_agent.protocols import CheckpointUnwritable
-from tailrace_agent.records import Agent, Records
+from tailrace_agent.records import Agent
 from tailrace_agent.registration import register
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.state_folder import StateFolder, take_folder
-from tailrace_agent.status import AgentStatus, StatusFile, file_statuses
-from tailrace_agent.table import FileTable
-from tailrace_agent.turns import Turns
+from tailrace_agent.wiring import assemble
 
 FOLDER_NAME = "agent"
 LEDGER_RETRY_S_MIN = 0.5
@@ -75,7 +64,7 @@ def _follow(
     folder: StateFolder,
     stop: threading.Event,
 ) -> None:
-    log, clock, wake = logger("agent"), SystemClock(), threading.Event()
+    log, clock = logger("agent"), SystemClock()
     checkpoint = Checkpoint(folder.path, clock=clock)
     loaded = checkpoint.load()
     if loaded.condition is Condition.DAMAGED:
@@ -90,84 +79,34 @@ def _follow(
         checkpoint.close()
         return
     _say_restored(restored, log)
-    sources = {source.name: source for source in settings.sources}
-    records = Records(
-        agent, namespace=connections.namespace, sources=sources, clock=clock
-    )
-    sink = KafkaSink(
-        lambda: Producer.connect(connections, client_id=f"agent-{agent.agent_id}"),
-        wake=wake.set,
-    )
-    delivery = Delivery(
-        sink=sink, store=checkpoint, records=records, clock=clock, log=log
-    )
-    delivery.broken = "not connected yet"
     known = KnownGenerations(restored.records)
-    is_later_life = loaded.condition is not Condition.INTACT and (
-        folder.had_life or bool(restored.records)
-    )
-    table = FileTable(
-        settings=settings,
-        host_id=agent.host_id,
-        known=known,
-        beginning=Beginning(
-            # Never from the end because a checkpoint is gone.
-            frozenset(sources) if is_later_life else loaded.sources_seen,
-            restored.is_rebuilt,
-        ),
-        delivery=delivery,
-        clock=clock,
-        log=log,
-    )
-    turns = Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log)
-    hints = open_hints(settings, wake=wake.set, log=log)
-    status_file = StatusFile(folder.path)
-
-    def write_status() -> None:
-        files = file_statuses(table, delivery=delivery)
-        status_file.write(
-            AgentStatus(
-                agent_id=agent.agent_id,
-                host_id=agent.host_id,
-                pid=os.getpid(),
-                files_count=len(table.files),
-                lag_bytes=sum(file.lag_bytes for file in files),
-                in_flight_bytes=delivery.in_flight_bytes,
-                shipped_events=delivery.shipped_events,
-                kafka=delivery.broken or "connected",
-                checkpoint=delivery.unwritable or "written",
-                hints=hints.state,
-                files=files,
-            )
-        )
-
-    loop = AgentLoop(
+    parts = assemble(
+        connections,
         settings,
-        discovery=Discovery(settings.sources, clock=clock, log=log),
-        table=table,
-        turns=turns,
-        delivery=delivery,
-        hints=hints,
+        agent=agent,
+        folder=folder,
+        checkpoint=checkpoint,
+        loaded=loaded,
+        restored=restored,
+        known=known,
         clock=clock,
-        jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
         log=log,
-        wake=wake,
-        on_status=write_status,
     )
+    sources = sorted(source.name for source in settings.sources)
     try:
-        keep_restored(checkpoint, loaded, known=known, sources=sorted(sources))
+        keep_restored(checkpoint, loaded, known=known, sources=sources)
         folder.mark_life()
     except (CheckpointUnwritable, OSError) as error:
         log.warning("checkpoint_unwritable", why=str(error))
-    log.info("agent_started", sources=sorted(sources), host_id=agent.host_id)
+    log.info("agent_started", sources=sources, host_id=agent.host_id)
     try:
-        loop.run(stop)
-        write_status()
+        parts.loop(settings, clock=clock, log=log).run(stop)
+        parts.write_status()
     finally:
-        hints.close()
-        sink.close()
+        parts.hints.close()
+        parts.sink.close()
         _close(checkpoint, log)
-    log.info("agent_stopped", events=delivery.shipped_events)
+    log.info("agent_stopped", events=parts.delivery.shipped_events)
 
 
 def _ledger(

@@ -1,0 +1,138 @@
+"""What a running agent is made of, put together once what it knows is restored."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from dataclasses import dataclass
+
+from tailrace.clock import Clock
+from tailrace.kafka_producer import Producer
+from tailrace.log import FilteringBoundLogger
+from tailrace.settings import Connections
+from tailrace_agent.beginnings import Beginning
+from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
+from tailrace_agent.config import AgentSettings
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.discovery import Discovery
+from tailrace_agent.hints import FileHints, open_hints
+from tailrace_agent.kafka_sink import KafkaSink
+from tailrace_agent.known import KnownGenerations
+from tailrace_agent.loop import AgentLoop
+from tailrace_agent.records import Agent, Records
+from tailrace_agent.restore import Restored
+from tailrace_agent.state_folder import StateFolder
+from tailrace_agent.status import AgentStatus, StatusFile, file_statuses
+from tailrace_agent.table import FileTable
+from tailrace_agent.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts that `main` starts and stops."""
+
+    agent: Agent
+    sink: KafkaSink
+    delivery: Delivery
+    table: FileTable
+    turns: Turns
+    hints: FileHints
+    status_file: StatusFile
+    wake: threading.Event
+
+    def write_status(self) -> None:
+        """Tell this machine how things stand."""
+        files = file_statuses(self.table, delivery=self.delivery)
+        self.status_file.write(
+            AgentStatus(
+                agent_id=self.agent.agent_id,
+                host_id=self.agent.host_id,
+                pid=os.getpid(),
+                files_count=len(self.table.files),
+                lag_bytes=sum(file.lag_bytes for file in files),
+                in_flight_bytes=self.delivery.in_flight_bytes,
+                shipped_events=self.delivery.shipped_events,
+                kafka=self.delivery.broken or "connected",
+                checkpoint=self.delivery.unwritable or "written",
+                hints=self.hints.state,
+                files=files,
+            )
+        )
+
+    def loop(
+        self, settings: AgentSettings, *, clock: Clock, log: FilteringBoundLogger
+    ) -> AgentLoop:
+        """Return the loop that drives the parts."""
+        return AgentLoop(
+            settings,
+            discovery=Discovery(settings.sources, clock=clock, log=log),
+            table=self.table,
+            turns=self.turns,
+            delivery=self.delivery,
+            hints=self.hints,
+            clock=clock,
+            jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
+            log=log,
+            wake=self.wake,
+            on_status=self.write_status,
+        )
+
+
+def assemble(
+    connections: Connections,
+    settings: AgentSettings,
+    *,
+    agent: Agent,
+    folder: StateFolder,
+    checkpoint: Checkpoint,
+    loaded: Loaded,
+    restored: Restored,
+    known: KnownGenerations,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Assembly:
+    """Put the parts together; nothing is connected yet, and nothing read."""
+    wake = threading.Event()
+    sources = {source.name: source for source in settings.sources}
+    sink = KafkaSink(
+        lambda: Producer.connect(connections, client_id=f"agent-{agent.agent_id}"),
+        wake=wake.set,
+    )
+    delivery = Delivery(
+        sink=sink,
+        store=checkpoint,
+        records=Records(
+            agent, namespace=connections.namespace, sources=sources, clock=clock
+        ),
+        clock=clock,
+        log=log,
+    )
+    # The first recovery is the first connection.
+    delivery.broken = "not connected yet"
+    is_later_life = loaded.condition is not Condition.INTACT and (
+        folder.had_life or bool(restored.records)
+    )
+    table = FileTable(
+        settings=settings,
+        host_id=agent.host_id,
+        known=known,
+        beginning=Beginning(
+            # Never from the end because a checkpoint is gone.
+            frozenset(sources) if is_later_life else loaded.sources_seen,
+            restored.is_rebuilt,
+        ),
+        delivery=delivery,
+        clock=clock,
+        log=log,
+    )
+    return Assembly(
+        agent=agent,
+        sink=sink,
+        delivery=delivery,
+        table=table,
+        turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
+        hints=open_hints(settings, wake=wake.set, log=log),
+        status_file=StatusFile(folder.path),
+        wake=wake,
+    )
