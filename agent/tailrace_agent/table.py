@@ -50,6 +50,7 @@ class FileTable:
     """When each file with something to do has its next turn, by the monotonic clock."""
     _troubles: dict[str, _Trouble] = field(default_factory=dict[str, _Trouble])
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
+    _opened: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     _is_first_sweep: bool = True
 
     def take_in(self, found: Sequence[Found]) -> None:
@@ -110,7 +111,7 @@ class FileTable:
             file = None
         if file is not None and file.facts == tracked.facts:
             tracked.file = file
-            self._bound_descriptors()
+            self._note_opened(tracked)
             return file
         if file is not None:
             file.close()
@@ -242,7 +243,7 @@ class FileTable:
         tracked.grew_at_ms = tracked.unread_since_ms = now_ms
         self.files[facts.key] = tracked
         self.due[facts.key] = 0
-        self._bound_descriptors()
+        self._note_opened(tracked)
 
     def _resumed(
         self, record: AgentLedger, file: OpenFile, *, path: str, source: SourceSettings
@@ -344,17 +345,22 @@ class FileTable:
             return False
         return self.clock.now_ms() - found.status.st_mtime_ns // 1_000_000 > limit_ms
 
-    def _bound_descriptors(self) -> None:
-        """Close those idle longest; never one whose name is gone."""
-        opened = [
-            tracked for tracked in self.files.values() if tracked.file is not None
-        ]
-        excess = len(opened) - self.settings.descriptors_max
-        if excess <= 0:
+    def _note_opened(self, opened: TrackedFile) -> None:
+        """Stay within the limit on descriptors: close what was idle longest.
+
+        Never the one just opened, which is about to be read, and never one whose name
+        is gone. A tenth is closed at once, so that the search for it is rare.
+        """
+        self._opened[opened.key] = opened
+        limit = self.settings.descriptors_max
+        if len(self._opened) <= limit:
             return
-        opened.sort(key=lambda t: (t.unread_bytes > 0, t.grew_at_ms))
-        for tracked in [t for t in opened if t.stage is Stage.FOLLOWED][:excess]:
+        held = [t for t in self._opened.values() if t.file is not None]
+        spare = [t for t in held if t is not opened and t.stage is Stage.FOLLOWED]
+        spare.sort(key=lambda t: (t.unread_bytes > 0, t.grew_at_ms))
+        for tracked in spare[: max(0, len(held) - limit + limit // 10)]:
             tracked.close()
+        self._opened = {t.key: t for t in held if t.file is not None}
 
     def _note_unopened(self, path: str, error: OSError, *, now_ms: int) -> None:
         trouble = self._troubles.get(path)

@@ -268,7 +268,11 @@ def test_descriptors_stay_within_their_limit(tmp_path: Path) -> None:
         agent.write(f"{number}.log", lines(3, 6))
     agent.pass_ms()
     assert len(events_of(agent.sink)) == 180
+    agent.pass_ms(10_000)
     assert sum(t.file is not None for t in agent.table.files.values()) <= 8
+    # A descriptor that is closed under a reader would be another file's soon.
+    assert not agent.said("file_unreadable")
+    assert not agent.table.due
 
 
 def test_last_line_without_newline_is_flushed_once(tmp_path: Path) -> None:
