@@ -176,7 +176,6 @@ def _with_tailrace(
     require_all(lines_of(bodies), lines=lines, what="parsed")
     alias = events_alias(namespace)
     with Elastic(one.connections) as elastic:
-        elastic.ask("POST", f"/{alias}/_flush")
         size_bytes = _index_bytes(elastic, alias)
         elastic.ask("POST", f"/{alias}/_forcemerge?max_num_segments=1")
         merged_bytes = _index_bytes(elastic, alias)
@@ -210,8 +209,15 @@ def _alone(
 
 
 def _index_bytes(elastic: Elastic, alias: str) -> int:
-    answer = elastic.ask("GET", f"/{alias}/_stats/store")
-    return int(answer["_all"]["primaries"]["store"]["size_in_bytes"])
+    """Return the size of the segments that a search reads now.
+
+    Not from `_stats`, whose sizes may be ten seconds old.
+    """
+    elastic.refresh(alias)
+    segments: list[dict[str, str]] = elastic.ask(
+        "GET", f"/_cat/segments/{alias}?bytes=b&format=json&h=prirep,size"
+    )
+    return sum(int(one["size"]) for one in segments if one["prirep"] == "p")
 
 
 def _delete(elastic: Elastic, indices: set[str]) -> None:

@@ -25,7 +25,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The median over rounds of rates with and without Tailrace, in the same run."""
     elasticsearch_alone_lines_per_s: float | None = None
     index_bytes_per_raw_byte: float | None = None
-    """Primary shards after a flush, merged as Elasticsearch did by itself."""
+    """Segments of primary shards, merged as Elasticsearch did by itself."""
     index_bytes_per_raw_byte_merged: float | None = None
     """The same after a merge to one segment."""
     freshness_ms: Percentiles | None = None

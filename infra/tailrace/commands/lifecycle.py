@@ -22,7 +22,7 @@ from tailrace.errors import CommandFailed
 from tailrace.extras import require
 
 if TYPE_CHECKING:
-    from tailrace.up import UpPlan
+    from tailrace.supervision import UpPlan
 
 Detach = Annotated[
     bool,
@@ -123,7 +123,7 @@ def _run(
     require("embedded", *(ROLES if has_roles else ()))
     if has_roles:
         check_settings(config)
-    from tailrace.up import UpPlan
+    from tailrace.supervision import UpPlan
 
     folder = folder_of(data_dir)
     try:
@@ -182,7 +182,7 @@ def _run_here(plan: UpPlan) -> None:
 
 def _run_detached(arguments: list[str], *, plan: UpPlan) -> None:
     from tailrace.detached import SUPERVISOR_LOG, start_detached
-    from tailrace.up import LOGS_DIR
+    from tailrace.supervision import LOGS_DIR
     from tailrace_embedded.progress import RichProgress
 
     with stop_on_signals() as stop:

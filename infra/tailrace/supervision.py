@@ -1,0 +1,332 @@
+"""What runs on this machine, in which order it starts, and how it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
+from tailrace.settings import Connections, read_connections
+from tailrace.supervise import Backoff, Member
+from tailrace.up_record import (
+    Phase,
+    UpRecord,
+    created_at_s,
+    write_record,
+)
+from tailrace_embedded import record
+from tailrace_embedded.probes import kafka_answers
+from tailrace_embedded.progress import Progress
+from tailrace_embedded.server import Server
+from tailrace_embedded.stack import Endpoints, Stack, read_endpoints
+
+TICK_MS = 100
+SEARCHABLE_WAIT_MS_MAX = 120_000
+"""From the servers' readiness; a healthy start takes a tenth of it."""
+SERVERS_STOP_WAIT_S_MAX = 30
+ROLES_ON_KAFKA = ("agent", "stream")
+CONFIG_FILE = "tailrace.toml"
+LOGS_DIR = "logs"
+
+FoundT = TypeVar("FoundT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpPlan:
+    """What is to be started."""
+
+    data_dir: Path
+    watch: tuple[str, ...] = ()
+    config_file: Path | None = None
+    has_roles: bool = True
+
+
+class _DashboardStatus(msgspec.Struct):
+    url: str
+
+
+class ServerLife:
+    """One embedded server, as a member that is started again when it dies."""
+
+    kind = "server"
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.name = server.name
+        self.log_path = str(server.log_path)
+
+    @property
+    def pid(self) -> int | None:
+        """Return its process."""
+        return self._server.pid
+
+    def start(self) -> None:
+        """Start it with the same ports and data."""
+        self._server.restart()
+
+    def is_alive(self) -> bool:
+        """Tell whether its process is there."""
+        return self._server.is_alive()
+
+    def exit_code(self) -> int | None:
+        """Return None: the stack does not say how a server ended."""
+        return None
+
+
+class Supervision:
+    """What runs, and what is to be done about it."""
+
+    def __init__(
+        self,
+        plan: UpPlan,
+        *,
+        dashboard_port: int,
+        watched_globs: list[str],
+        progress: Progress,
+        stop: threading.Event,
+        clock: Clock,
+    ) -> None:
+        self._plan = plan
+        self._watched_globs = watched_globs
+        self._progress = progress
+        self._stop = stop
+        self._clock = clock
+        self._stack: Stack | None = None
+        self._stack_error: BaseException | None = None
+        self._stack_start = threading.Thread(target=self._start_stack, daemon=True)
+        self._roles: dict[str, RoleProcess] = {}
+        self._members: list[Member] = []
+        self._phase = Phase.STARTING
+        self._started_at_ms = clock.now_ms()
+        self._is_line_found = False
+        self._searchable_after_ms: int | None = None
+        self._connections: Connections | None = None
+        self._dashboard_port = dashboard_port
+        # Never written to: that it closes with this process is what watchers see.
+        self._watched_fd, self._alive_fd = os.pipe()
+
+    def bring_up(self, ready: Callable[[str], None]) -> None:
+        """Start everything, each as soon as what it needs is there."""
+        self._write()
+        self._stack_start.start()
+        endpoints = self._wait_for(self._endpoints)
+        if endpoints is None:
+            return
+        if self._plan.has_roles:
+            self._bring_up_roles(endpoints)
+        if self._wait_for(self._servers_up) is None:
+            return
+        self._phase = Phase.RUNNING
+        self._write()
+        if self._plan.has_roles:
+            self._bring_up_indexing()
+        if not self._stop.is_set():
+            ready(self._dashboard_url())
+
+    def tend_until_stopped(self) -> None:
+        """Start again whatever dies, until asked to stop."""
+        while not self._stop.is_set():
+            self._tick()
+
+    def take_down(self) -> None:
+        """Stop the roles, which drain, then the servers; nothing is left."""
+        self._phase = Phase.STOPPING
+        self._write()
+        deadline_ms = self._clock.monotonic_ms() + STOP_WAIT_MS_MAX
+        for role in self._roles.values():
+            role.ask_to_stop()
+        for role in self._roles.values():
+            role.wait(wait_ms_max=deadline_ms - self._clock.monotonic_ms())
+        if self._stack_start.is_alive():
+            self._give_up_start()
+        if self._stack is not None:
+            self._stack.stop()
+        for member in self._members:
+            member.stopped(
+                now_ms=self._clock.now_ms(), monotonic_ms=self._clock.monotonic_ms()
+            )
+        self._write()
+        os.close(self._alive_fd)
+        os.close(self._watched_fd)
+
+    def _start_stack(self) -> None:
+        try:
+            self._stack = Stack.start(
+                self._plan.data_dir, progress=self._progress, clock=self._clock
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again by the waiting one
+            self._stack_error = error
+
+    def _bring_up_roles(self, endpoints: Endpoints) -> None:
+        from tailrace.provision import provision_topics
+
+        self._connections = self._connect(endpoints)
+        self._start_role("dashboard", endpoints=endpoints)
+        if self._wait_for(lambda: self._kafka_answers(endpoints) or None) is None:
+            return
+        provision_topics(self._connections)
+        for name in ROLES_ON_KAFKA:
+            self._start_role(name, endpoints=endpoints)
+        self._progress.step("agent, stream and dashboard are started")
+
+    def _bring_up_indexing(self) -> None:
+        from tailrace.first_line import is_searchable
+        from tailrace.provision import provision_templates
+
+        assert self._connections is not None
+        assert self._stack is not None
+        provision_templates(self._connections)
+        self._start_role("indexer", endpoints=self._stack.endpoints)
+        self._progress.step("indexer is started; waiting for a first line")
+        deadline_ms = self._clock.monotonic_ms() + SEARCHABLE_WAIT_MS_MAX
+        missing = self._wait_for(
+            lambda: self._missing(deadline_ms=deadline_ms, is_searchable=is_searchable)
+        )
+        if missing is None:
+            return
+        took_ms = self._clock.now_ms() - self._started_at_ms
+        if missing:
+            self._progress.step(
+                f"{missing} after {took_ms // 1_000} s; still trying:"
+                " `tailrace status` says what is wrong"
+            )
+            return
+        self._searchable_after_ms = took_ms
+        self._progress.step(f"a line is searchable after {took_ms / 1_000:.1f} s")
+        self._write()
+
+    def _missing(
+        self, *, deadline_ms: int, is_searchable: Callable[..., bool]
+    ) -> str | None:
+        """Return "" when a line can be found in the dashboard, or what is missing.
+
+        None means that it is not yet time to say so.
+        """
+        assert self._connections is not None
+        self._is_line_found = self._is_line_found or is_searchable(
+            self._connections, since_ms=self._started_at_ms
+        )
+        if self._is_line_found and self._dashboard_url():
+            return ""
+        if self._clock.monotonic_ms() < deadline_ms:
+            return None
+        if not self._is_line_found:
+            return "No line is searchable"
+        return "The dashboard does not answer"
+
+    def _connect(self, endpoints: Endpoints) -> Connections:
+        # The servers that we start win over any that the environment names.
+        os.environ.update(endpoints.as_environment())
+        return read_connections(self._plan.config_file, data_dir=self._plan.data_dir)
+
+    def _start_role(self, name: str, *, endpoints: Endpoints) -> None:
+        data_dir = self._plan.data_dir
+        environment = {
+            **os.environ,
+            **endpoints.as_environment(),
+            "TAILRACE_DATA_DIR": str(data_dir),
+            "TAILRACE_DASHBOARD_PORT": str(self._dashboard_port),
+        }
+        role = RoleProcess(
+            name,
+            arguments=[name, "--config", str(data_dir / CONFIG_FILE)],
+            environment=environment,
+            log_path=data_dir / LOGS_DIR / f"{name}.log",
+            watched_fd=self._watched_fd,
+        )
+        self._roles[name] = role
+        member = Member(role, backoff=Backoff())
+        self._members.append(member)
+        member.start(
+            now_ms=self._clock.now_ms(), monotonic_ms=self._clock.monotonic_ms()
+        )
+        self._write()
+
+    def _endpoints(self) -> Endpoints | None:
+        found = read_endpoints(self._plan.data_dir)
+        mine = record.read_servers(self._plan.data_dir)
+        is_mine = mine is not None and mine.supervisor_pid == os.getpid()
+        return found if is_mine else None
+
+    def _servers_up(self) -> Stack | None:
+        if self._stack is None:
+            return None
+        for server in self._stack.servers:
+            member = Member(ServerLife(server), backoff=Backoff())
+            member.started(
+                now_ms=self._clock.now_ms(), monotonic_ms=self._clock.monotonic_ms()
+            )
+            self._members.append(member)
+        return self._stack
+
+    def _kafka_answers(self, endpoints: Endpoints) -> bool:
+        port = int(endpoints.kafka_bootstrap.split(",")[0].rpartition(":")[2])
+        return kafka_answers(port, brokers_count=1)
+
+    def _wait_for(self, condition: Callable[[], FoundT | None]) -> FoundT | None:
+        """Return what `condition` yields once it does; None when asked to stop."""
+        while not self._stop.is_set():
+            if (found := condition()) is not None:
+                return found
+            if self._stack_error is not None:
+                raise self._stack_error
+            self._tick()
+        return None
+
+    def _tick(self) -> None:
+        now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+        changes = [
+            member.tend(now_ms=now_ms, monotonic_ms=monotonic_ms)
+            for member in self._members
+        ]
+        if any(changes):
+            self._write()
+        self._stop.wait(TICK_MS / 1_000)
+
+    def _give_up_start(self) -> None:
+        """End servers that are still starting; their start then fails, and ends."""
+        starting = record.read_servers(self._plan.data_dir)
+        if starting is not None and starting.supervisor_pid == os.getpid():
+            for server in starting.servers:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(server.pid, signal.SIGTERM)
+        # A download is simply left; the cache takes only what is complete.
+        self._stack_start.join(SERVERS_STOP_WAIT_S_MAX)
+
+    def _dashboard_url(self) -> str:
+        """Return where the dashboard is, as it says itself; "" while it does not."""
+        if not self._plan.has_roles:
+            return ""
+        path = self._plan.data_dir / "dashboard" / "status.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=_DashboardStatus).url
+        except (OSError, msgspec.DecodeError):
+            return ""
+
+    def _write(self) -> None:
+        namespace = self._connections.namespace if self._connections else ""
+        record_now = UpRecord(
+            pid=os.getpid(),
+            created_at_s=created_at_s(os.getpid()),
+            started_at_ms=self._started_at_ms,
+            phase=self._phase,
+            namespace=namespace,
+            has_roles=self._plan.has_roles,
+            dashboard_url=self._dashboard_url(),
+            dashboard_port=self._dashboard_port,
+            searchable_after_ms=self._searchable_after_ms,
+            watched=self._watched_globs,
+            members=[member.record() for member in self._members],
+        )
+        # A full disk must not end what it supervises.
+        with contextlib.suppress(OSError):
+            write_record(self._plan.data_dir, record_now)
