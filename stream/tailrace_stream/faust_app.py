@@ -10,6 +10,8 @@ order by `tailrace_stream.protocol`, and those positions are committed from here
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
@@ -39,6 +41,8 @@ BUFFERED_RECORDS_MAX = 16
 """Of up to a few MiB each, between Faust's fetcher and the worker."""
 BATCH_BYTES_MAX = 1_024 * 1_024
 """Small records of one partition share a batch; a larger record has its own."""
+COMMIT_S_MAX = 10.0
+STOP_S_MAX = 5.0
 _TOO_LARGE_NAMES = frozenset({"MessageSizeTooLargeError", "RecordListTooLargeError"})
 
 OnRecord = Callable[[RawRecord], Awaitable[None]]
@@ -133,8 +137,10 @@ class StreamApp:
             raise PublishFailed(str(error)) from error
 
     async def stop(self) -> None:
-        """Leave the group and close all connections."""
-        await self._app.stop()
+        """Leave the group and close all connections, as far as brokers answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S_MAX):
+                await self._app.stop()
 
     @property
     def crash_reason(self) -> BaseException | None:
@@ -177,11 +183,12 @@ class StreamApp:
         """
         where = TopicPartition(self._topic, partition)
         try:
-            committed = await self._call(self._consumer().committed, where)
-            if committed is not None:
-                return int(committed)
-            earliest = await self._call(self._consumer().beginning_offsets, [where])
-            return int(earliest[where])
+            async with asyncio.timeout(COMMIT_S_MAX):
+                committed = await self._call(self._consumer().committed, where)
+                if committed is not None:
+                    return int(committed)
+                earliest = await self._call(self._consumer().beginning_offsets, [where])
+                return int(earliest[where])
         except (KafkaError, TimeoutError) as error:
             raise OffsetsUnknown(repr(error)) from error
 
@@ -196,8 +203,10 @@ class StreamApp:
             for partition, offset in offsets.items()
         }
         try:
-            await self._call(self._consumer().commit, wanted)
-        except (KafkaError, IllegalStateError, IllegalOperation) as error:
+            # The library would ask a broker that is away for ever.
+            async with asyncio.timeout(COMMIT_S_MAX):
+                await self._call(self._consumer().commit, wanted)
+        except (KafkaError, IllegalStateError, IllegalOperation, TimeoutError) as error:
             # Mostly a rebalance that is under way: its new owner reads these again.
             self._log.warning("commit_failed", error=repr(error))
             return False

@@ -72,10 +72,9 @@ def check_topics(connections: Connections) -> str:
     brokers = connections.kafka_bootstrap
     names = [t.name(connections.namespace) for t in (RAW, DOCS, RATES, DEAD, STATE)]
     try:
-        admin = KafkaAdminClient(
-            **kafka_options(connections, client_id="tailrace-stream"),
-            bootstrap_timeout_ms=CONNECT_MS_MAX,
-        )
+        options = kafka_options(connections, client_id="tailrace-stream")
+        options["bootstrap_timeout_ms"] = CONNECT_MS_MAX
+        admin = KafkaAdminClient(**options)
         try:
             described = admin.describe_topics(names)
         finally:
