@@ -483,3 +483,19 @@ def test_a_record_without_a_value_asks_for_nothing() -> None:
 
     assert bench.kafka.commits[DOCS] == 6
     assert bench.stored() == LINES
+
+
+def test_a_dead_letter_refused_in_every_form_is_told_and_counted_once() -> None:
+    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
+        return RefusingSink(elasticsearch, status=413)
+
+    bench = Bench(sink_of=refusing)
+    bench.kafka.write(DEAD, b"no dead letter at all \x1b[31m")
+
+    bench.run()
+
+    assert not bench.dead_letters.letters
+    assert bench.delivery.figures.refused == 1
+    assert bench.kafka.commits[DEAD] == 1
+    told = [n for n in bench.alarms.take(now_ms=0) if n.kind == "happened"]
+    assert [notice.reason for notice in told] == ["too_large"]
