@@ -34,7 +34,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     time_zone: str
     """IANA zone of times that carry none."""
     anchor_ms: int
-    """First sight; a time without a year is the latest one not after it by over a day."""
+    """First sight; a time without a year lies in the year that begins 180 days before."""
     earliest_ms: int
     """Event times before this are not believed for the index name."""
     latest_ms: int

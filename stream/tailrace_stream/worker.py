@@ -174,8 +174,6 @@ class StreamWorker:
         task.add_done_callback(lambda done: self._ended(done, lane, work.size_bytes))
 
     def _acknowledge(self, work: Work, lane: Lane) -> None:
-        if not lane.is_open:
-            return
         lane.acked_offset = work.offset + 1
         self._moved_at_ms = self._clock.monotonic_ms()
         for name, count in work.counts.items():
