@@ -104,7 +104,8 @@ class Discovery:
                         paths[path] = source
                         count += 1
                 self._note_matches(glob, count, source=source, now_ms=now_ms)
-        self._paths = paths
+        # In the order of their names: an original is met before its copies.
+        self._paths = dict(sorted(paths.items(), key=lambda item: item[0]))
 
     def _entries(self, folder: str) -> tuple[Entry, ...]:
         try:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tailrace.errors import ServiceUnavailable, TopicMissing, WireError
 from tailrace.kafka_options import kafka_options
+from tailrace.kafka_producer import require_listener
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER
 from tailrace.wire import AgentLedger, decode
@@ -59,6 +60,7 @@ def read_ledger(
     # The stubs that type checkers bundle describe an older release.
     library = cast("Any", kafka)
     topic = LEDGER.name(connections.namespace)
+    require_listener(connections.kafka_bootstrap)
     try:
         consumer = library.KafkaConsumer(
             **kafka_options(connections, client_id="tailrace-agent-restore"),

@@ -11,7 +11,9 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.beginnings import Beginning, begun, resumed
+from tailrace_agent.chunking import Position
 from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.copies import Copies, Verdict
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
@@ -43,6 +45,7 @@ class FileTable:
     known: KnownGenerations
     beginning: Beginning
     delivery: Delivery
+    copies: Copies
     clock: Clock
     log: FilteringBoundLogger
     files: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
@@ -216,6 +219,19 @@ class FileTable:
             self._passed_over[facts.key] = found.status.st_mtime_ns
             file.close()
             return
+        verdict: Position | Verdict = Verdict.OWN
+        if record is None:
+            verdict = self.copies.judge(
+                found.path,
+                file,
+                key=facts.key,
+                size_bytes=found.status.st_size,
+                followed=self.files.values(),
+                now_ms=self.clock.monotonic_ms(),
+            )
+            if verdict is Verdict.UNCLEAR:
+                file.close()
+                return
         if record is not None:
             tracked = self._resumed(record, file, path=found.path, source=found.source)
         else:
@@ -228,6 +244,11 @@ class FileTable:
                 clock=self.clock,
                 beginning=self.beginning,
                 is_first_sweep=self._is_first_sweep,
+            )
+        if isinstance(verdict, Position):
+            tracked.position = verdict
+            self.log.info(
+                "copy_recognised", path=tracked.shown_path, offset=verdict.offset
             )
         self.log.info(
             "file_found" if record is None else "file_resumed",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tailrace.text import path_text
-from tailrace.wire import Cut, FileIdentity
+from tailrace.wire import AgentLedger, Cut, FileIdentity
 from tailrace_agent.chunking import START, LongEvent, Position
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.facts import FileFacts
@@ -48,6 +48,10 @@ class TrackedFile:
     identity_rebuilt: bool = False
     ended: list[str] = field(default_factory=list[str])
     """Its earlier generations, ended by truncation, that have no successor yet."""
+    ended_record: AgentLedger | None = None
+    """What was safe of the generation that ended last."""
+    copied_bytes: int = 0
+    """How much of it stands in a copy, too: that is not lost with a truncation."""
     whole_size_bytes: int = 0
     """The size at the last look that found the content before the position unchanged."""
     shrunk_from_bytes: int = 0
@@ -93,7 +97,8 @@ class TrackedFile:
         """Start at the head, as a new generation; return the bytes never read."""
         # Where it never looked smaller, its present size is all of the new life.
         seen_bytes = max(self.whole_size_bytes, self.shrunk_from_bytes)
-        lost_bytes = max(0, seen_bytes - self.position.offset)
+        safe_offset = max(self.position.offset, self.copied_bytes)
+        lost_bytes = max(0, seen_bytes - safe_offset)
         self.identity, self.generation = identity, generation
         self.position, self.cuts, self.long_event = START, (), None
         self.first_seen_at_ms = at_ms

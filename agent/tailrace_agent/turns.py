@@ -278,5 +278,6 @@ class Turns:
         Were both unknown, a restart would give the first life's name to other content.
         """
         for old in [g for g in tracked.ended if self._delivery.is_settled(g)]:
+            tracked.ended_record = self._delivery.record_of(old)
             self._delivery.retire(old, is_forgotten=True)
             tracked.ended.remove(old)

@@ -14,6 +14,7 @@ from tailrace.settings import Connections
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.config import AgentSettings
+from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.hints import FileHints, open_hints
@@ -123,6 +124,7 @@ def assemble(
             restored.is_rebuilt,
         ),
         delivery=delivery,
+        copies=Copies(delivery),
         clock=clock,
         log=log,
     )

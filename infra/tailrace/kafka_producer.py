@@ -76,7 +76,7 @@ class Producer:
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
 
-        _require_listener(connections.kafka_bootstrap)
+        require_listener(connections.kafka_bootstrap)
 
         # It repeats every tenth of a second what our errors say once, and finds each
         # compression of a large batch remarkable.
@@ -185,7 +185,7 @@ class Producer:
         return self._client._metadata._last_successful_refresh_ms  # noqa: SLF001
 
 
-def _require_listener(bootstrap: str) -> None:
+def require_listener(bootstrap: str) -> None:
     """Return if something listens at one of the addresses.
 
     The library asks a closed port again and again for all of its time limit, and leaves

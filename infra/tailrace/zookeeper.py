@@ -8,6 +8,7 @@ lost one server do not return in one instant.
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -69,6 +70,8 @@ class ZooKeeper:
         jitter: random.Random | None = None,
     ) -> ZooKeeper:
         """Return at once; the session is made now, or when a server is there."""
+        # It tells of each attempt to connect; our errors and states say it once.
+        logging.getLogger("kazoo.client").setLevel(logging.ERROR)
         zookeeper = cls(
             hosts,
             session_ms=session_ms,

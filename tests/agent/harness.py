@@ -27,6 +27,7 @@ from tailrace.wire import (
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint
 from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.known import KnownGenerations
@@ -199,6 +200,7 @@ class AgentHarness:
                 loaded.sources_seen, is_rebuilt=self.restored.is_rebuilt
             ),
             delivery=self.delivery,
+            copies=Copies(self.delivery),
             clock=self.clock,
             log=log,
         )

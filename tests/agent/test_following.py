@@ -9,6 +9,7 @@ import pytest
 
 from tests.agent.harness import (
     AgentHarness,
+    FailingSink,
     RecordingSink,
     events_of,
     ledger_of,
@@ -66,6 +67,37 @@ def test_renamed_file_is_read_to_its_end_and_the_new_one_from_its_head(
     assert len(events_of(agent.sink)) == 30
     assert len({e.generation for e in events_of(agent.sink)}) == 2
     assert not [t for t in agent.table.files.values() if t.path == str(rotated)]
+
+
+def test_line_that_was_half_written_at_a_rename_is_one_event(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"first\nhalf")
+    agent.pass_ms(1_000)
+    with path.open("ab") as writer:
+        path.rename(path.with_suffix(".log.1"))
+        agent.pass_ms(2_000)
+        writer.write(b" and half\n")
+    agent.pass_ms(20_000)
+    assert unique_lines(agent.sink) == [b"first", b"half and half"]
+
+
+def test_lines_wait_in_their_files_while_kafka_is_down(tmp_path: Path) -> None:
+    sink = FailingSink()
+    agent = AgentHarness(tmp_path, sink=sink)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    sink.is_down = True
+    agent.write("a.log", lines(10, 20))
+    agent.pass_ms(130_000, step_ms=1_000)
+    path.rename(path.with_suffix(".log.1"))
+    agent.write("a.log", lines(20, 30))
+    agent.pass_ms(30_000, step_ms=1_000)
+    assert len(agent.said("kafka_unavailable")) == 3  # Once a minute.
+    sink.is_down = False
+    agent.pass_ms(60_000, step_ms=1_000)
+    assert unique_lines(sink) == expected(0, 30)
+    assert len(events_of(sink)) == 30
+    assert agent.said("kafka_back")
 
 
 def test_renamed_file_that_still_matches_keeps_its_identity(tmp_path: Path) -> None:
@@ -209,6 +241,7 @@ def test_hard_and_symbolic_links_are_sent_once(tmp_path: Path) -> None:
     agent.write("b.log", lines(10, 20))
     agent.pass_ms()
     assert [e.stored for e in events_of(agent.sink)] == lines(0, 20).splitlines()
+    assert not agent.said("file_renamed")
 
 
 def test_retargeted_symlink_drains_the_old_file_and_begins_the_new(

@@ -1,0 +1,64 @@
+"""A wrong setting is told in the user's names, all of them at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tailrace.errors import ConfigError
+from tailrace.settings import read_role_settings
+from tailrace_agent.config import AgentSettings
+
+
+def read(tmp_path: Path, text: str) -> AgentSettings:
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    return read_role_settings(AgentSettings, config_file=file)
+
+
+def test_file_and_environment_give_one_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_AGENT_SWEEP_MS", "500")
+    settings = read(
+        tmp_path,
+        "[agent]\nsweep_ms = 900\nlabels = {zone = 'a'}\n"
+        "[[agent.sources]]\nname = 'n'\npaths = ['/var/log/*.log']\n",
+    )
+    assert settings.sweep_ms == 500
+    assert settings.labels == {"zone": "a"}
+    assert settings.sources[0].dataset == "auto"
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(
+            tmp_path,
+            "[agent]\nsweep_ms = 1\ncolour = 'red'\n[[agent.sources]]\nname = 'n'\n"
+            "paths = ['relative/*.log']\ndataset = 'UPPER'\ntime_zone = 'Mars/Base'\n",
+        )
+    told = str(raised.value)
+    for key in ("sweep_ms", "colour", "paths", "dataset", "time_zone"):
+        assert f"agent.{key}" in told or f".{key}" in told, key
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("chunk_bytes = 65536\nevent_bytes_max = 4096", "event_bytes_max"),
+        ("in_flight_bytes_max = 1048576", "in_flight_bytes_max"),
+        ("linger_ms_max = 10000\nflush_after_ms = 100", "flush_after_ms"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        read(tmp_path, f"[agent]\n{text}\n")
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    source = "[[agent.sources]]\nname = 'n'\npaths = ['/a']\n"
+    with pytest.raises(ConfigError, match="2 entries named 'n'"):
+        read(tmp_path, source * 2)

@@ -1,0 +1,115 @@
+"""A copy made by rotation is not sent again, and what only it holds is read from it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.agent.harness import (
+    AgentHarness,
+    RecordingSink,
+    events_of,
+    ledger_of,
+    unique_lines,
+)
+
+
+def lines(first: int, last: int) -> bytes:
+    return b"".join(b"line %d\n" % n for n in range(first, last))
+
+
+def copytruncate(path: Path) -> Path:
+    copy = path.with_name(path.name + ".1")
+    shutil.copyfile(path, copy)
+    path.write_bytes(b"")
+    return copy
+
+
+def test_copy_of_what_was_read_is_not_sent_again(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.log", lines(0, 500))
+    agent.pass_ms()
+    copytruncate(path)
+    agent.write("a.log", lines(500, 510))
+    agent.pass_ms(30_000)
+    assert [e.stored for e in events_of(agent.sink)] == lines(0, 510).splitlines()
+    assert agent.said("copy_recognised")
+
+
+def test_what_was_not_read_before_the_truncation_is_read_from_the_copy(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = agent.write("a.log", lines(0, 500))
+    agent.pass_ms()
+    agent.write("a.log", lines(500, 600))
+    copytruncate(path)
+    agent.write("a.log", lines(600, 610))
+    agent.pass_ms(30_000)
+    assert sorted(e.stored for e in events_of(sink)) == sorted(
+        lines(0, 610).splitlines()
+    )
+    assert all(not sum(r.lost_bytes.values()) for r in ledger_of(sink))
+
+
+def test_copy_made_while_the_agent_was_down_is_recognised(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = first.write("a.log", lines(0, 500))
+    first.pass_ms()
+    first.stop()
+    first.write("a.log", lines(500, 600))
+    copytruncate(path)
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.write("a.log", lines(600, 610))
+    second.pass_ms(30_000)
+    assert len(events_of(sink)) == 610
+    assert len(unique_lines(sink)) == 610
+
+
+def test_copy_that_stands_beside_its_original_is_not_sent_again(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.log", lines(0, 500))
+    agent.pass_ms()
+    shutil.copyfile(path, path.with_name("a.log.backup"))
+    agent.pass_ms(30_000)
+    assert len(events_of(agent.sink)) == 500
+
+
+def test_file_that_only_begins_alike_is_sent_whole(tmp_path: Path) -> None:
+    """As tables do, whose first line is the same for ever."""
+    head = b"time,host,value\n" * 100
+    agent = AgentHarness(tmp_path, glob="*")
+    agent.write("a.csv", head + lines(0, 100))
+    agent.pass_ms()
+    agent.write("a.csv.2", head + lines(100, 300))
+    agent.write("a.csv.3", head + lines(100, 101))
+    agent.pass_ms(30_000)
+    assert len(events_of(agent.sink)) == 200 + 300 + 101
+
+
+def test_equal_files_of_other_names_are_two(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, glob="*")
+    agent.write("a.log", lines(0, 500))
+    agent.pass_ms()
+    agent.write("b.log", lines(0, 500))
+    agent.write("a.log2", lines(0, 500))
+    agent.pass_ms(30_000)
+    assert len(events_of(agent.sink)) == 1_500
+
+
+def test_copy_is_recognised_though_the_agent_died_before_it_was_sure(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, glob="a.log", sink=sink)
+    path = first.write("a.log", lines(0, 500))
+    first.pass_ms()
+    copytruncate(path)
+    first.pass_ms()  # The truncation is seen, and the copy not yet.
+    first.crash()
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.write("a.log", lines(500, 510))
+    second.pass_ms(30_000)
+    assert len(events_of(sink)) == 510

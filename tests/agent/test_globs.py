@@ -1,0 +1,95 @@
+"""Which paths a glob means, and which folders are listed for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from tailrace_agent.config import SourceSettings
+from tailrace_agent.discovery import FRESH_NS, Discovery
+from tailrace_agent.globs import base_of, excluder
+from tailrace_agent.hints import watched_bases
+from tests.agent.harness import SteppedClock
+
+FILES = ("a.log", "b.txt", "x/c.log", "x/y/d.log", "x/y/[e].log", ".hidden.log")
+
+
+def discovery_of(
+    tmp_path: Path, *globs: str, exclude: tuple[str, ...] = ()
+) -> Discovery:
+    source = SourceSettings(
+        name="n", paths=tuple(f"{tmp_path}/{g}" for g in globs), exclude=exclude
+    )
+    log = structlog.wrap_logger(None, processors=[LogCapture()])
+    return Discovery([source], clock=SteppedClock(), log=log)
+
+
+def names(discovery: Discovery, tmp_path: Path) -> set[str]:
+    return {found.path.removeprefix(f"{tmp_path}/") for found in discovery.sweep()}
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("*.log", {"a.log", ".hidden.log"}),
+        ("**/*.log", {"a.log", ".hidden.log", "x/c.log", "x/y/d.log", "x/y/[e].log"}),
+        ("x/**", {"x/c.log", "x/y/d.log", "x/y/[e].log"}),
+        ("x/?.log", {"x/c.log"}),
+        ("*/*/[a-d].log", {"x/y/d.log"}),
+        ("x/y/[!d]*.log", {"x/y/[e].log"}),
+        ("a.log", {"a.log"}),
+        ("x/y/[[]e].log", {"x/y/[e].log"}),
+        ("nothing/*.log", set[str]()),
+    ],
+)
+def test_glob_means_these(tmp_path: Path, glob: str, expected: set[str]) -> None:
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert names(discovery_of(tmp_path, glob), tmp_path) == expected
+
+
+def test_folders_that_lead_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "a.log").touch()
+    (tmp_path / "x" / "again").symlink_to(tmp_path)
+    assert names(discovery_of(tmp_path, "**/*.log"), tmp_path) == {"x/a.log"}
+
+
+def test_file_that_comes_is_found_though_its_folder_was_listed(tmp_path: Path) -> None:
+    """The folder's mtime may not move twice within one tick of the file system."""
+    clock = SteppedClock()
+    source = SourceSettings(name="n", paths=(f"{tmp_path}/*.log",))
+    log = structlog.wrap_logger(None, processors=[LogCapture()])
+    discovery = Discovery([source], clock=clock, log=log)
+    for number in range(50):
+        (tmp_path / f"{number}.log").touch()
+        assert len(discovery.sweep()) == number + 1
+    clock.sleep_ms(2 * FRESH_NS // 1_000_000)
+    assert len(discovery.sweep()) == 50
+    (tmp_path / "late.log").touch()
+    assert len(discovery.sweep()) == 51
+
+
+def test_exclusion_is_of_names_and_of_whole_paths() -> None:
+    is_excluded = excluder(("/own/**", "*.tmp", "/v/*.log", "/w/**/z.log"))
+    excluded = ("/own/b/c", "/x/y.tmp", "/v/a.log", "/w/z.log", "/w/q/r/z.log")
+    assert all(is_excluded(path) for path in excluded)
+    assert not any(is_excluded(p) for p in ("/owner", "/v/b/a.log", "/x/y.log"))
+
+
+def test_base_of_a_glob_is_what_stands_before_its_first_wildcard() -> None:
+    assert base_of("/var/log/**/*.log") == ("/var/log", True)
+    assert base_of("/var/log/syslog") == ("/var/log", False)
+    assert base_of("/*") == ("/", False)
+    assert base_of("/a/b*/c.log") == ("/a", True)
+
+
+def test_folders_are_watched_once_and_never_the_whole_machine() -> None:
+    bases = watched_bases(
+        ["/var/log/**/*.log", "/var/log/nginx/*.log", "/srv/a.log", "/**/*.log"]
+    )
+    assert bases == {"/var/log": True, "/srv": False}
