@@ -22,7 +22,7 @@ from tests.support.waiting import eventually, within
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
 UP_S_MAX = 180
-FOUND_S_MAX = 15
+FOUND_S_MAX = 60
 IDLE_S = 20
 
 

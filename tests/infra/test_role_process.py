@@ -91,14 +91,18 @@ def test_no_role_outlives_a_supervisor_that_is_killed(
     ) as supervisor:
         assert supervisor.stdout is not None
         role = psutil.Process(int(supervisor.stdout.readline()))
-        family = [role]
-        eventually(lambda: family.extend(role.children()) or len(family) > 1)
+        try:
+            eventually((tmp_path / "data" / "agent").is_dir)
+            family = [role, *role.children()]
+            assert is_living(role)
 
-        eventually((tmp_path / "data" / "agent").is_dir)
-        assert is_living(role)
-        supervisor.send_signal(signal.SIGKILL)
+            supervisor.send_signal(signal.SIGKILL)
 
-        eventually(lambda: not any(map(is_living, family)))
+            eventually(lambda: not any(map(is_living, family)))
+        finally:
+            supervisor.kill()
+            if is_living(role):
+                role.kill()
 
 
 def is_living(process: psutil.Process) -> bool:
