@@ -95,10 +95,12 @@ def test_no_role_outlives_a_supervisor_that_is_killed(
             eventually((tmp_path / "data" / "agent").is_dir)
             family = [role, *role.children()]
             assert is_living(role)
+            # Frozen, it cannot die of the pipe that nobody reads any more.
+            role.suspend()
 
             supervisor.send_signal(signal.SIGKILL)
 
-            eventually(lambda: not any(map(is_living, family)))
+            eventually(lambda: not any(map(is_living, family)), 12)
         finally:
             supervisor.kill()
             if is_living(role):
