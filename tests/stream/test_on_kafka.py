@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from random import Random
 
+import psutil
 import pytest
 from kafka import KafkaProducer
 
@@ -163,8 +164,21 @@ def test_records_that_nobody_can_read_and_records_of_others(
     assert (letter.reason, letter.original) == ("origin_unreadable", b"poison")
 
 
-def test_a_missing_topic_is_named(stack: Endpoints, tmp_path: Path) -> None:
-    with stream_on_kafka(stack, namespace="tnone", folder=tmp_path) as stream:
+def test_a_worker_listens_nowhere(stream: StreamOnKafka) -> None:
+    """X18: Faust's web server would listen on every interface."""
+    ship_all(stream, count=10)
+    worker = stream.start()
+    stream.wait_until_all_is_committed()
+    connections = psutil.Process(worker.pid).net_connections()
+    assert connections
+    assert not [one for one in connections if one.status == psutil.CONN_LISTEN]
+    assert stream.stop_all() == [0]
+
+
+def test_a_missing_topic_is_named(
+    stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    with stream_on_kafka(stack, namespace=namespace, folder=tmp_path) as stream:
         stream.start(TAILRACE_NAMESPACE="tnothere").wait(30)
         assert "'tnothere.raw'" in stream.log.read_text()
         assert "tailrace provision" in stream.log.read_text()
