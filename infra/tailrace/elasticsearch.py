@@ -20,7 +20,7 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from tailrace.errors import ServiceUnavailable
-from tailrace.index_templates import Capabilities
+from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.settings import Connections
 
 REQUEST_TIMEOUT_S = 30.0
@@ -243,22 +243,28 @@ class Elastic:
     def capabilities(self) -> Capabilities:
         """Return what this build has beyond the common ground.
 
-        A field type is there if a template that uses it could be made; none is.
+        Something is there if a template that uses it could be made; none is.
 
         Raises:
             ServiceUnavailable: it cannot be reached.
         """
+        text = {"properties": {"message": {"type": "match_only_text"}}}
+        numbers = {f"index.{SEQUENCE_NUMBERS}": "doc_values_only"}
+        return Capabilities(
+            has_match_only_text=self._takes_template({"mappings": text}),
+            has_lean_sequence_numbers=self._takes_template({"settings": numbers}),
+        )
+
+    def _takes_template(self, template: Mapping[str, Any]) -> bool:
         body = {
             "index_patterns": ["tailrace-capability-*"],
             "priority": 1_000_000,
-            "template": {
-                "mappings": {"properties": {"message": {"type": "match_only_text"}}}
-            },
+            "template": template,
         }
         answer = self.request(
             "POST", "/_index_template/_simulate", body=orjson.dumps(body)
         )
-        return Capabilities(has_match_only_text=answer.is_success)
+        return answer.is_success
 
     def template_fingerprint(self, name: str) -> str:
         """Return what our template of that name says of itself, "" where none is.

@@ -16,6 +16,7 @@ import orjson
 
 NAMES = ("events", "rates", "dead", "alerts", "ledger", "templates")
 FINGERPRINT_CHARACTERS = 32
+SEQUENCE_NUMBERS = "seq_no.index_options"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,9 @@ class Capabilities:
     """What this Elasticsearch has beyond what every supported build has."""
 
     has_match_only_text: bool = False
+    """Text without positions: phrases are checked against the source."""
+    has_lean_sequence_numbers: bool = False
+    """`_seq_no` may be kept without its search tree, which only replication asks."""
 
 
 def events_alias(namespace: str) -> str:
@@ -55,6 +59,9 @@ def index_templates(
 def _fitted(kind: str, *, namespace: str, capabilities: Capabilities) -> dict[str, Any]:
     text = resources.files("tailrace").joinpath("templates", f"{kind}.json").read_text()
     body = cast("dict[str, Any]", orjson.loads(text.replace("{namespace}", namespace)))
+    if capabilities.has_lean_sequence_numbers:
+        settings = body["template"]["settings"]["index"]
+        settings[SEQUENCE_NUMBERS] = "doc_values_only"
     if capabilities.has_match_only_text:
         _use_match_only_text(body["template"]["mappings"]["properties"])
     digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
