@@ -113,3 +113,17 @@ def test_copy_is_recognised_though_the_agent_died_before_it_was_sure(
     second.write("a.log", lines(500, 510))
     second.pass_ms(30_000)
     assert len(events_of(sink)) == 510
+
+
+def test_file_that_only_begins_alike_is_no_copy_when_the_other_is_emptied(
+    tmp_path: Path,
+) -> None:
+    head = b"time,host,value\n" * 100
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.csv", head + lines(0, 100))
+    agent.pass_ms()
+    agent.write("a.csv.2", head + lines(100, 300))
+    path.write_bytes(b"")
+    agent.write("a.csv", b"new\n")
+    agent.pass_ms(30_000)
+    assert len(events_of(agent.sink)) == 200 + 300 + 1

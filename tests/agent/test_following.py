@@ -455,3 +455,18 @@ def test_file_truncated_to_its_middle_loses_only_what_was_cut_off(
     agent.pass_ms(10_000)
     assert unique_lines(agent.sink) == [b"again", b"whole"]
     assert ledger_of(agent.sink)[-1].lost_bytes == {"shrunk": len("half a line")}
+
+
+def test_file_just_opened_is_not_the_one_closed_for_it(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, descriptors_max=8)
+    agent.write("oldest.log", lines(0, 3))
+    agent.pass_ms(10_000)
+    for number in range(12):
+        agent.write(f"{number}.log", lines(0, 3))
+    agent.pass_ms(10_000)
+    (oldest,) = [t for t in agent.table.files.values() if "oldest" in t.path]
+    assert oldest.file is None
+    file = agent.table.open(oldest)
+    assert file is not None
+    assert oldest.file is file
+    assert file.status().st_ino == oldest.facts.inode

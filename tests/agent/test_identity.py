@@ -99,3 +99,14 @@ def test_host_is_named_by_configuration_then_machine_then_state(tmp_path: Path) 
     kept = host_id_of("", state_folder=tmp_path, machine_id_paths=ids)
     assert kept == host_id_of("", state_folder=tmp_path, machine_id_paths=ids)
     assert len(kept) == 32
+
+
+def test_same_inode_with_another_birth_is_another_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"the head\n")
+    known = KnownGenerations([known_of(path, is_birth_known=True)])
+    file = open_file(path)
+    assert file.facts.born_at_ns is not None, "this test needs birth times"
+    later = replace(file.facts, born_at_ns=file.facts.born_at_ns + 1)
+    assert known.match(later, filesystem_id="f", source=file) is None
+    file.close()
