@@ -58,8 +58,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     """Bytes of the file that the chunk covers: it ends at `first_offset + size_bytes`."""
     skipped_before_bytes: int = 0
-    """Bytes directly before `first_offset` that hold no event: a hole, a byte order mark,
-    the newline of a line that was already flushed without it."""
+    """Bytes directly before `first_offset` of which no event is made: a hole, a byte
+    order mark, the newline of a line that was already flushed without it, what
+    `start_at = "end"` leaves out, what a recognised copy holds of another generation."""
     first_event_number: int
     """How many events of this generation stand before the first one here."""
     event_count: int
