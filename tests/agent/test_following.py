@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from tailrace_agent import table
+from tailrace_agent.open_file import OpenFile, open_file
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
@@ -377,20 +380,36 @@ def test_glob_that_matches_nothing_is_told_once(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == [b"here"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_file_is_read_from_its_head_when_it_can_be(tmp_path: Path) -> None:
+class Lock:
+    """Refuses to open files as a mode of 0 does for all but root, until it is lifted."""
+
+    def __init__(self) -> None:
+        self.is_shut = True
+
+    def open(self, path: str) -> OpenFile:
+        """Open the file as the agent does, or refuse it as the kernel would."""
+        if self.is_shut:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return open_file(path)
+
+
+def test_f25_unreadable_file_is_read_from_its_head_when_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Lock()
+    monkeypatch.setattr(table, "open_file", lock.open)
     agent = AgentHarness(tmp_path)
-    path = agent.write("a.log", lines(0, 5))
-    path.chmod(0)
+    agent.write("a.log", lines(0, 5))
     agent.pass_ms(10_000)
-    assert len(agent.said("file_unreadable")) == 1
-    path.chmod(0o600)
+    assert [said["why"] for said in agent.said("file_unreadable")] == [
+        "Permission denied"
+    ]
+    lock.is_shut = False
     agent.pass_ms(120_000, step_ms=1_000)
     assert unique_lines(agent.sink) == expected(0, 5)
 
 
-def test_file_that_is_unreadable_is_said_once_and_tried_again(tmp_path: Path) -> None:
-    """A link that leads round in a circle stands for whatever cannot be opened."""
+def test_link_that_leads_round_in_a_circle_holds_nothing_up(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     path = agent.logs / "a.log"
     path.symlink_to(path)

@@ -101,8 +101,10 @@ def test_an_error_says_what_and_what_to_do(
 
 
 def test_every_problem_of_a_config_is_told_at_once(
-    runner: CliRunner, tmp_path: Path
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("TAILRACE_NAMESPACE", "TAILRACE_ELASTICSEARCH_URL"):
+        monkeypatch.delenv(name, raising=False)
     config = tmp_path / "broken.toml"
     config.write_text(
         '[connections]\nnamespace = "UPPER"\nelasticsearch_url = "ftp://x"\ncolour = 1\n'
