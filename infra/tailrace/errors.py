@@ -49,6 +49,7 @@ class ConfigError(TailraceError):
             remedy="correct each of them and start again",
         )
         self.problems = tuple(problems)
+        self.source = source
 
 
 class RoleNotInstalled(TailraceError):

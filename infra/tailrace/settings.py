@@ -28,6 +28,7 @@ from tailrace.errors import ConfigError
 ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
 SERVERS_FILE = "servers.json"
+TABLES = ("agent", "connections", "dashboard", "indexer", "stream")
 
 
 def default_data_dir() -> Path:
@@ -141,12 +142,14 @@ def read_connections(
     Raises:
         ConfigError: a setting is wrong, or the file cannot be read; all are listed.
     """
-    values = _table(config_file, Connections.table)
+    document = _document(config_file)
+    values = _table(document, Connections.table)
     named = data_dir or os.environ.get("TAILRACE_DATA_DIR") or values.get("data_dir")
     folder = Path(str(named)) if named else default_data_dir()
     for name, value in _recorded_servers(folder / SERVERS_FILE).items():
         values.setdefault(name.removeprefix(ENVIRONMENT_PREFIX).lower(), value)
-    connections = _build(Connections, values, config_file=config_file)
+    strays = _stray_problems(document, Connections.table)
+    connections = _build(Connections, values, strays=strays, config_file=config_file)
     return connections.model_copy(update={"data_dir": folder})
 
 
@@ -158,20 +161,60 @@ def read_role_settings(
     Raises:
         ConfigError: a setting is wrong, or the file cannot be read; all are listed.
     """
-    values = _table(config_file, model.table)
-    return _build(model, values, config_file=config_file)
+    document = _document(config_file)
+    return _build(
+        model,
+        _table(document, model.table),
+        strays=_stray_problems(document, model.table),
+        config_file=config_file,
+    )
+
+
+def read_settings(
+    model: type[SettingsT],
+    *,
+    config_file: Path | None = None,
+    data_dir: Path | None = None,
+) -> tuple[Connections, SettingsT]:
+    """Return where the servers are and a role's settings; what is wrong in either.
+
+    Raises:
+        ConfigError: settings are wrong, or the file cannot be read; all are listed.
+    """
+    problems: dict[str, None] = {}
+    connections = settings = None
+    source = ""
+    try:
+        connections = read_connections(config_file, data_dir=data_dir)
+    except ConfigError as error:
+        problems |= dict.fromkeys(error.problems)
+        source = error.source
+    try:
+        settings = read_role_settings(model, config_file=config_file)
+    except ConfigError as error:
+        problems |= dict.fromkeys(error.problems)
+        source = error.source
+    if connections is None or settings is None:
+        raise ConfigError(tuple(problems), source=source)
+    return connections, settings
 
 
 def _build(
-    model: type[SettingsT], values: dict[str, Any], *, config_file: Path | None
+    model: type[SettingsT],
+    values: dict[str, Any],
+    *,
+    strays: list[str],
+    config_file: Path | None,
 ) -> SettingsT:
+    source = str(config_file) if config_file else "the environment and defaults"
     try:
-        return model(**values)
+        built = model(**values)
     except ValidationError as error:
-        source = str(config_file) if config_file else "the environment and defaults"
-        raise ConfigError(
-            problems_of(error, table=model.table), source=source
-        ) from None
+        problems = [*strays, *problems_of(error, table=model.table)]
+        raise ConfigError(problems, source=source) from None
+    if strays:
+        raise ConfigError(strays, source=source)
+    return built
 
 
 def problems_of(error: ValidationError, *, table: str) -> list[str]:
@@ -194,29 +237,35 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
     return problems
 
 
-def _table(config_file: Path | None, table: str) -> dict[str, Any]:
+def _document(config_file: Path | None) -> dict[str, Any]:
     if config_file is None:
         return {}
     try:
-        document = tomllib.loads(config_file.read_text("utf-8"))
+        return tomllib.loads(config_file.read_text("utf-8"))
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
         raise ConfigError([problem], source=str(config_file)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problem = f"is not TOML: {error}"
         raise ConfigError([problem], source=str(config_file)) from None
-    known = {"connections", "agent", "stream", "indexer", "dashboard"}
+
+
+def _table(document: dict[str, Any], table: str) -> dict[str, Any]:
+    values = document.get(table)
+    return dict(cast("dict[str, Any]", values)) if isinstance(values, dict) else {}
+
+
+def _stray_problems(document: dict[str, Any], table: str) -> list[str]:
+    """Return what is wrong with the file beside the values of its tables."""
     problems = [
-        f"{name} is not a table; there are {', '.join(sorted(known))}"
+        f"{name} is not a table; there are {', '.join(TABLES)}"
         for name in document
-        if name not in known
+        if name not in TABLES
     ]
     values = document.get(table, {})
     if not isinstance(values, dict):
         problems.append(f"{table} must be a table, got {values!r}")
-    if problems:
-        raise ConfigError(problems, source=str(config_file))
-    return dict(cast("dict[str, Any]", values))
+    return problems
 
 
 def _recorded_servers(path: Path) -> dict[str, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tailrace.errors import ConfigError
-from tailrace.settings import read_connections
+from tailrace.settings import read_connections, read_settings
+from tailrace_agent.config import AgentSettings
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +89,17 @@ def test_x10_a_password_in_the_url_is_refused_and_not_shown(tmp_path: Path) -> N
         read_connections(config)
     assert "in their own settings" in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_what_is_wrong_in_any_table_is_told_with_the_rest(tmp_path: Path) -> None:
+    config = written(
+        tmp_path,
+        '[conections]\n[connections]\nnamespace = "Bad"\n[agent]\nsweep_ms = "soon"\n',
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_settings(AgentSettings, config_file=config)
+    keys = [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems]
+    assert keys == ["conections", "connections.namespace", "agent.sweep_ms"]
 
 
 @pytest.mark.parametrize("text", ["[", "kafka = 1", "[unknown]\n", "connections = 1"])

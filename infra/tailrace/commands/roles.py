@@ -61,11 +61,10 @@ def run_role(role: str, *, config: ConfigFile, data_dir: DataDir) -> None:
         ConfigError: a setting is wrong; all are listed.
     """
     from tailrace import log
-    from tailrace.settings import read_connections, read_role_settings
+    from tailrace.settings import read_settings
 
     run, model = load_role(role)
-    connections = read_connections(config, data_dir=data_dir)
-    settings = read_role_settings(model, config_file=config)
+    connections, settings = read_settings(model, config_file=config, data_dir=data_dir)
     log.configure()
     with stop_on_signals() as stop:
         code = run(connections=connections, settings=settings, stop=stop)
