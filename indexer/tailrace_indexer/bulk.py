@@ -14,7 +14,7 @@ from tailrace_indexer.outcomes import (
     Verdict,
     judge_item,
 )
-from tailrace_indexer.pieces import Piece, documents
+from tailrace_indexer.pieces import Piece, documents, is_of_one_index
 
 ALL_STORED = b'{"errors":false'
 """How an answer begins in which nothing needs to be read."""
@@ -99,7 +99,10 @@ def _judge_piece(piece: Piece, verdicts: list[Verdict]) -> Iterator[JudgedPiece]
     """Keep a piece whole where each of its documents met the same fate."""
     first = verdicts[0]
     is_one_fate = all(verdict.reason is first.reason for verdict in verdicts)
-    if is_one_fate and first.outcome is Outcome.STORED:
+    is_whole = first.outcome is Outcome.STORED or (
+        first.outcome is not Outcome.DEAD_LETTER and is_of_one_index(piece)
+    )
+    if is_one_fate and is_whole:
         yield JudgedPiece(piece, first)
         return
     for document, verdict in zip(documents(piece), verdicts, strict=True):

@@ -38,6 +38,7 @@ from tailrace_indexer.pieces import (
     halves,
     index_of,
     is_bulk_document,
+    is_of_one_index,
     mentions,
 )
 from tailrace_indexer.ready import Ready
@@ -385,7 +386,8 @@ class Delivery:
         if not markers or not mentions(piece, markers=markers):
             self._ready.add(piece)
             return
-        for document in documents(piece):
+        whole = [piece] if is_of_one_index(piece) else documents(piece)
+        for document in whole:
             index = index_of(document)
             if index in self.holds:
                 self.holds.add(index, document)

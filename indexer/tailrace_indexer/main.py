@@ -24,6 +24,7 @@ from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.leader import RetentionLeader
 from tailrace_indexer.loop import run_until, tell
+from tailrace_indexer.memory import keep_freed_memory
 from tailrace_indexer.pace import PacePolicy
 from tailrace_indexer.sink import ElasticsearchSink
 from tailrace_indexer.status import StatusFile
@@ -47,6 +48,7 @@ def run(
     A server that is away is waited for, with an alarm: nothing is lost by it.
     """
     log = logger("indexer")
+    keep_freed_memory()
     clock = SystemClock()
     alarms = Alarms()
     with ExitStack() as closing:

@@ -101,9 +101,18 @@ def halves(piece: Piece) -> list[Piece]:
 
 
 def index_of(piece: Piece) -> str:
-    """Return the index of a single document, "" where its action cannot be read."""
+    """Return the index of the first document, "" where its action cannot be read."""
     action = _action(piece.body)
     return action.index if action else ""
+
+
+def is_of_one_index(piece: Piece) -> bool:
+    """Return whether every document goes where the first one goes.
+
+    A document whose own fields hold such words may make it False for nothing.
+    """
+    marker = marker_of(index_of(piece))
+    return piece.body.count(marker) == piece.document_count
 
 
 def id_of(piece: Piece) -> str:

@@ -9,6 +9,7 @@ lack and restricted users may not ask.
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,9 @@ from elasticsearch import Elasticsearch
 from tailrace.errors import ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.settings import Connections
+
+# The node's logger decodes every body to text before it asks whether anyone listens.
+logging.getLogger("elastic_transport.node").propagate = False
 
 REQUEST_TIMEOUT_S = 30.0
 JSON = "application/json"

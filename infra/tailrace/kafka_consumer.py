@@ -40,15 +40,20 @@ _Listener: Any = cast(
 BOOTSTRAP_MS_MAX = 5_000
 PARTITION_FETCH_BYTES = 8 * MEBIBYTE
 """As large as the largest record of a topic that is read, so that one always fits."""
-FETCH_BYTES = 16 * MEBIBYTE
-"""What one answer of a broker may hold; with a few brokers it bounds what is buffered."""
+FETCH_BYTES = 8 * MEBIBYTE
+"""What one answer of a broker may hold, packed; documents unpack to the tenfold."""
+POLL_BYTES = 16 * MEBIBYTE
+"""About what one poll brings, unpacked: records of the size that the last ones had."""
 RECORDS_MAX = 500
+RECORDS_FIRST = 4
+"""How many are asked for before their size is known."""
 COMMIT_MS_MAX = 5_000
 SESSION_MS = 10_000
 """A process that died is noticed after this; its partitions then go to others."""
 HEARTBEAT_MS = 2_000
 POLL_INTERVAL_MS_MAX = 300_000
 
+_IN_LINE = "_next_partition_records"
 _NOT_OURS = (
     CommitFailedError,
     IllegalGenerationError,
@@ -103,6 +108,7 @@ class Consumer:
         self._brokers = brokers
         self._changes = _Changes()
         self._to_begin: frozenset[Partition] = frozenset()
+        self._records_max = RECORDS_FIRST
 
     @classmethod
     def connect(
@@ -158,8 +164,11 @@ class Consumer:
         """
         gaps: Sequence[Gap] = ()
         fetched: dict[Any, Any] = {}
+        self._unpark()
         try:
-            fetched = self._client.poll(timeout_ms=wait_ms_max)
+            fetched = self._client.poll(
+                timeout_ms=wait_ms_max, max_records=self._records_max
+            )
         except NoOffsetForPartitionError as error:
             places = cast("Any", error).args[0]
             self._begin(dict.fromkeys(places, 0))
@@ -187,6 +196,8 @@ class Consumer:
             if Partition(place.topic, place.partition) not in unbegun
             for raw in raws
         ]
+        if records:
+            self._records_max = records_max_of(records)
         return Polled(records, lost, begun, gaps)
 
     def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
@@ -218,6 +229,16 @@ class Consumer:
     def close(self, *, wait_ms_max: int) -> None:
         """Leave the group, so that others take over at once."""
         self._client.close(autocommit=False, timeout_ms=wait_ms_max)
+
+    def _unpark(self) -> None:
+        """Let records that were set aside for a pause come again after it.
+
+        The client takes them back only while no partition's records stand in line, and
+        mistakes a partition whose records are used up for one (seen in 3.0.12).
+        """
+        fetcher = getattr(self._client, "_fetcher", None)
+        if fetcher is not None and not getattr(fetcher, _IN_LINE, None):
+            setattr(fetcher, _IN_LINE, None)
 
     def _ours(self, partitions: Iterable[Partition]) -> list[Any]:
         assigned = self._client.assignment()
@@ -259,6 +280,13 @@ class Consumer:
 
     def _unavailable(self, error: Exception) -> ServiceUnavailable:
         return ServiceUnavailable("Kafka", address=self._brokers, reason=_reason(error))
+
+
+def records_max_of(records: Sequence[Record]) -> int:
+    """Return how many records of this size make about `POLL_BYTES`."""
+    size_bytes = sum(len(record.value or b"") for record in records)
+    mean_bytes = max(size_bytes // len(records), 1)
+    return min(max(POLL_BYTES // mean_bytes, 1), RECORDS_MAX)
 
 
 class _Changes:

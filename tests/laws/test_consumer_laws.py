@@ -238,6 +238,24 @@ def test_k8_a_paused_partition_brings_nothing_and_loses_nothing(broker: Broker) 
 
 
 @pytest.mark.timeout(60)
+def test_k8_a_partition_paused_amid_its_records_goes_on_where_it_stood(
+    broker: Broker,
+) -> None:
+    filled(broker)
+    reader = Reader(broker.join())
+    poll_until(lambda: bool(reader.records), reader)
+    (begun,) = {record.partition for record in reader.records}
+    assert len(reader.values(begun)) < 6, "all came at once: nothing is left to pause"
+    (other,) = set(broker.partitions) - {begun}
+    reader.member.pause([begun])
+    poll_until(lambda: len(reader.values(other)) == 6, reader)
+    reader.member.resume([begun])
+    poll_until(lambda: len(reader.values(begun)) == 6, reader)
+
+    assert reader.values(begun) == expected(begun, range(6))
+
+
+@pytest.mark.timeout(60)
 def test_k10_what_retention_deleted_is_told_and_reading_goes_on(broker: Broker) -> None:
     filled(broker)
     first = Reader(broker.join())
