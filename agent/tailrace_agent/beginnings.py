@@ -33,10 +33,14 @@ def resumed(
     *,
     path: str,
     source: SourceSettings,
+    former: AgentLedger | None,
     delivery: Delivery,
     clock: Clock,
 ) -> TrackedFile:
-    """Follow a file from where its record says that all before is safe."""
+    """Follow a file from where its record says that all before is safe.
+
+    `former` is the life that ended before this one, by which its copy is recognised.
+    """
     if not delivery.knows(record.generation):
         delivery.adopt(record, is_declared=True)
     if record.is_closed and TRUNCATED in record.lost_bytes:
@@ -54,6 +58,7 @@ def resumed(
         cuts=record.cuts,
         whole_size_bytes=record.seen_size_bytes,
         identity_rebuilt=record.identity_rebuilt,
+        ended_record=former,
     )
 
 

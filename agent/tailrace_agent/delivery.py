@@ -289,6 +289,10 @@ class Delivery:
             return  # Its last state is not on disk yet: it stays known for a next time.
         del self._ledgers[generation]
 
+    def forget(self, generation: str) -> None:
+        """Take a generation that was retired before out of the checkpoint."""
+        self._gone[generation] = None
+
     def _cut(self, ledger: _Ledger, cut: Cut) -> None:
         """Step 1: a re-read must make this boundary again, so it is durable first."""
         record = ledger.record

@@ -44,6 +44,7 @@ class KnownGenerations:
 
     def __init__(self, records: Iterable[AgentLedger] = ()) -> None:
         self._by_inode: dict[int, list[AgentLedger]] = {}
+        self._former: dict[str, AgentLedger] = {}
         for record in sorted(records, key=lambda r: r.identity.truncation_count):
             self.add(record)
 
@@ -56,12 +57,22 @@ class KnownGenerations:
 
     def add(self, record: AgentLedger) -> None:
         """Put a record in the place of an earlier life of the same file."""
+        for earlier in self._by_inode.get(record.identity.inode, ()):
+            if _is_life_before(earlier.identity, record.identity):
+                self._former[record.generation] = earlier
         self.drop(record.identity)
         self._by_inode.setdefault(record.identity.inode, []).append(record)
+
+    def former_of(self, generation: str) -> AgentLedger | None:
+        """Return the life that a truncation ended before this one, where it is known."""
+        return self._former.get(generation)
 
     def drop(self, identity: FileIdentity) -> None:
         """Forget a file, whichever of its lives is known."""
         records = self._by_inode.get(identity.inode, [])
+        for record in records:
+            if _is_same_file(record.identity, identity):
+                self._former.pop(record.generation, None)
         records[:] = [r for r in records if not _is_same_file(r.identity, identity)]
         if not records:
             self._by_inode.pop(identity.inode, None)
@@ -117,3 +128,8 @@ def _is_same_file(one: FileIdentity, other: FileIdentity) -> bool:
         other.inode,
         other.born_at_ns,
     )
+
+
+def _is_life_before(one: FileIdentity, other: FileIdentity) -> bool:
+    is_earlier = one.truncation_count == other.truncation_count - 1
+    return is_earlier and _is_same_file(one, other)

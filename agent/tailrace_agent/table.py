@@ -141,12 +141,12 @@ class FileTable:
         for old in tracked.ended:
             self.delivery.retire(old, is_forgotten=True)
         tracked.ended.clear()
+        if tracked.ended_record is not None:
+            self.delivery.forget(tracked.ended_record.generation)
         if self.delivery.knows(tracked.generation):
             lost_bytes = tracked.unread_bytes if tracked.file is None else 0
-            reason = "deleted"
-            self.delivery.amend(
-                tracked.generation, lost=(reason, lost_bytes), is_closed=True
-            )
+            lost = ("deleted", lost_bytes)
+            self.delivery.amend(tracked.generation, lost=lost, is_closed=True)
             if lost_bytes:
                 self.log.warning(
                     "file_deleted_unread",
@@ -193,9 +193,7 @@ class FileTable:
             return
         try:
             file = open_file(found.path)
-        except FileNotFoundError:
-            return
-        except NotARegularFile:
+        except (FileNotFoundError, NotARegularFile):
             return
         except OSError as error:
             self._note_unopened(found.path, error, now_ms=now_ms)
@@ -274,6 +272,7 @@ class FileTable:
             file,
             path=path,
             source=source,
+            former=self.known.former_of(record.generation),
             delivery=self.delivery,
             clock=self.clock,
         )

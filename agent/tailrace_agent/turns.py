@@ -20,7 +20,7 @@ from tailrace_agent.chunking import (
 )
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import TRUNCATED, Delivery
-from tailrace_agent.known import HEAD_BYTES, head_of
+from tailrace_agent.known import HEAD_BYTES, has_head, head_of
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.placement import placement_of
 from tailrace_agent.protocols import CheckpointUnwritable
@@ -172,10 +172,13 @@ class Turns:
 
         Returns false while there is no whole line to choose by.
         """
-        offset = tracked.position.offset or file.data_offset()
-        buffer = memoryview(bytearray(SAMPLE_BYTES))
-        size = file.read_into((buffer,), offset=offset)
-        sample = bytes(buffer[:size]).lstrip(b"\0")
+        sample = b""
+        if tracked.position.offset:
+            sample = _sample(file, offset=tracked.position.offset)
+        if not sample:
+            # Of a copy, or of a file that is begun at its end, what is left out speaks:
+            # where reading begins must be safe before the first new line comes.
+            sample = _sample(file, offset=file.data_offset())
         is_whole = b"\n" in sample or len(sample) == SAMPLE_BYTES or is_flushing
         if not sample or not is_whole:
             return False
@@ -234,7 +237,8 @@ class Turns:
             seen_size_bytes=tracked.whole_size_bytes,
         )
         is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
-        if is_short and tracked.file is not None:
+        # A file that was emptied just now would give its new life's head to the old.
+        if is_short and tracked.file is not None and has_head(tracked.file, record):
             self._delivery.amend(tracked.generation, head=head_of(tracked.file))
         if self._delivery.needs_report(tracked.generation):
             self._delivery.report(tracked.generation)
@@ -276,8 +280,21 @@ class Turns:
         """Let go of generations that a truncation ended, now that a successor is known.
 
         Were both unknown, a restart would give the first life's name to other content.
+        The one that ended last stays in the checkpoint: a copy of it may yet be met.
         """
         for old in [g for g in tracked.ended if self._delivery.is_settled(g)]:
-            tracked.ended_record = self._delivery.record_of(old)
-            self._delivery.retire(old, is_forgotten=True)
+            former, record = tracked.ended_record, self._delivery.record_of(old)
+            self._delivery.retire(old, is_forgotten=False)
+            if self._delivery.knows(old):
+                return  # The disk did not take it: asked again at the next turn.
+            tracked.ended_record = record
             tracked.ended.remove(old)
+            if former is not None:
+                self._delivery.forget(former.generation)
+
+
+def _sample(file: OpenFile, *, offset: int) -> bytes:
+    """Return what a parser is chosen by, without the hole that it may begin with."""
+    buffer = memoryview(bytearray(SAMPLE_BYTES))
+    size = file.read_into((buffer,), offset=offset)
+    return bytes(buffer[:size]).lstrip(b"\0")

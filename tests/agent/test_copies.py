@@ -127,3 +127,67 @@ def test_file_that_only_begins_alike_is_no_copy_when_the_other_is_emptied(
     agent.write("a.csv", b"new\n")
     agent.pass_ms(30_000)
     assert len(events_of(agent.sink)) == 200 + 300 + 1
+
+
+def test_f3_recognised_copy_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    """Nothing of it was sent, so only the checkpoint can tell where it begins."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = first.write("a.log", lines(0, 500))
+    first.pass_ms()
+    copytruncate(path)
+    first.write("a.log", lines(500, 510))
+    first.pass_ms(30_000)
+    first.stop()
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.pass_ms(30_000)
+    assert len(events_of(sink)) == 510
+
+
+def test_f3_copy_is_recognised_by_a_life_that_ended_before_a_kill(
+    tmp_path: Path,
+) -> None:
+    """The truncation was settled, and its life retired, before the copy was ever met."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, glob="a.log", sink=sink)
+    path = first.write("a.log", lines(0, 500))
+    first.pass_ms()
+    copytruncate(path)
+    first.write("a.log", lines(500, 510))
+    first.pass_ms(30_000)
+    first.crash()
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.pass_ms(30_000)
+    assert len(events_of(sink)) == 510
+
+
+def test_f3_each_of_many_copies_is_recognised_between_kills(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    written = 0
+    for number in range(1, 6):
+        agent = AgentHarness(tmp_path, glob="*", sink=sink)
+        path = agent.write("a.log", lines(written, written + 100))
+        agent.pass_ms(30_000)
+        shutil.copyfile(path, path.with_name(f"a.log.{number}"))
+        path.write_bytes(b"")
+        agent.write("a.log", lines(written + 100, written + 103))
+        agent.pass_ms(2_000)
+        agent.crash()
+        written += 103
+    last = AgentHarness(tmp_path, glob="*", sink=sink)
+    last.pass_ms(30_000)
+    assert sorted(unique_lines(sink)) == sorted(lines(0, written).splitlines())
+
+
+def test_file_begun_at_its_end_is_not_read_from_its_head_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink, source={"start_at": "end"})
+    first.write("a.log", lines(0, 500))
+    first.pass_ms(10_000)
+    first.stop()
+    second = AgentHarness(tmp_path, sink=sink, source={"start_at": "end"})
+    second.write("a.log", lines(500, 501))
+    second.pass_ms(10_000)
+    assert [e.stored for e in events_of(sink)] == [b"line 500"]
