@@ -24,9 +24,13 @@ EVENT_COUNT = 600
 HOUR_MS = 3_600_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Generator[Browser, None, None]:
-    """Give one browser to all tests of a run."""
+    """Give one browser to the tests of a file.
+
+    Not to all of a run: while playwright's synchronous interface is open, an event loop
+    runs in this thread, and no other test could run one of its own.
+    """
     with support.browser() as started:
         yield started
 
