@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tailrace.topics import DEAD, DOCS
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode
 from tailrace_stream.oversize import smaller
@@ -19,6 +17,7 @@ from tests.stream.builders import (
     stored_of,
 )
 from tests.stream.publishers import RefusingPublisher
+from tests.stream.running import to_end
 from tests.stream.test_protocol import protocol
 
 DOCS_TOPIC, DEAD_TOPIC = DOCS.name(NAMESPACE), DEAD.name(NAMESPACE)
@@ -38,9 +37,7 @@ def work_for(value: bytes, *, parser: str = "access") -> Work:
 def published(work: Work, *, bytes_max: dict[str, int]) -> RefusingPublisher:
     publisher = RefusingPublisher(bytes_max=bytes_max)
     done: list[Work] = []
-    asyncio.run(
-        protocol(publisher).complete(work, before=None, acknowledge=done.append)
-    )
+    to_end(protocol(publisher).complete(work, before=None, acknowledge=done.append))
     assert done == [work]
     return publisher
 

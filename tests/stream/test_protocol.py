@@ -12,6 +12,7 @@ from tests.stream.publishers import (
     HeldPublisher,
     RecordingPublisher,
 )
+from tests.stream.running import to_end
 
 DOCS, RATES, DEAD, STATE = "t.docs", "t.rates", "t.dead", "t.state"
 
@@ -74,7 +75,7 @@ def test_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last() ->
         assert sorted(topics[:3]) == sorted([DOCS, RATES, DEAD])
         assert topics[3:] == [STATE]
 
-    asyncio.run(run())
+    to_end(run())
 
 
 def test_a_publish_that_fails_is_tried_again_until_it_is_durable() -> None:
@@ -92,7 +93,7 @@ def test_a_publish_that_fails_is_tried_again_until_it_is_durable() -> None:
         assert waits.waited_ms[-1] > waits.waited_ms[0]
 
     for topic in (DOCS, RATES, DEAD, STATE):
-        asyncio.run(run(topic))
+        to_end(run(topic))
 
 
 def test_the_state_waits_for_every_delivery() -> None:
@@ -110,7 +111,7 @@ def test_the_state_waits_for_every_delivery() -> None:
         await task
         assert list(acked.durable_at) == [1]
 
-    asyncio.run(run())
+    to_end(run())
 
 
 def test_records_are_delivered_together_but_acknowledged_in_order() -> None:
@@ -137,7 +138,7 @@ def test_records_are_delivered_together_but_acknowledged_in_order() -> None:
         states = [r.value for r in publisher.durable if r.topic == STATE]
         assert states == [b"1", b"2"]
 
-    asyncio.run(run())
+    to_end(run())
 
 
 def test_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
@@ -157,4 +158,4 @@ def test_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
         assert second.cancelled()
         assert not acked.durable_at
 
-    asyncio.run(run())
+    to_end(run())

@@ -32,6 +32,7 @@ from tests.stream.publishers import (
     HeldPublisher,
     RecordingPublisher,
 )
+from tests.stream.running import to_end
 from tests.stream.test_protocol import protocol
 
 PARTITION = 3
@@ -195,7 +196,7 @@ def test_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> None
                 return
         pytest.fail("the partition's end was never reached")
 
-    asyncio.run(run())
+    to_end(run())
     assert partition.committed == len(partition.records)
     assert partition.commits == sorted(partition.commits)
     assert sorted(documents_in(partition.sent).values()) == sorted(
@@ -223,7 +224,7 @@ def test_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> None:
         await worker.stop(wait_ms_max=5_000)
         assert len(documents_in(publisher.durable)) == 12
 
-    asyncio.run(run())
+    to_end(run())
     assert partition.committed == len(partition.records)
 
 
@@ -241,7 +242,7 @@ def test_a_state_that_cannot_be_read_yet_is_waited_for(
         await worker.stop(wait_ms_max=5_000)
         assert worker.counts["failures.load"] == 3
 
-    asyncio.run(run())
+    to_end(run())
     assert partition.committed == len(partition.records)
 
 
@@ -267,7 +268,7 @@ def test_a_state_that_is_junk_is_survived_and_marked() -> None:
         assert worker.counts["states_unreadable"] == 1
         assert rates_in(publisher.durable) == expected_rates(file_of(3))
 
-    asyncio.run(run())
+    to_end(run())
 
 
 def test_a_partition_that_is_not_ours_is_left_alone() -> None:
@@ -282,7 +283,7 @@ def test_a_partition_that_is_not_ours_is_left_alone() -> None:
         await worker.take(partition.records[0])
         assert publisher.durable == []
 
-    asyncio.run(run())
+    to_end(run())
     assert partition.commits == []
 
 
@@ -308,7 +309,7 @@ def test_memory_is_bounded_while_kafka_does_not_take_anything() -> None:
         await worker.stop(wait_ms_max=5_000)
         assert len(documents_in(publisher.durable)) == 200
 
-    asyncio.run(run())
+    to_end(run())
 
 
 class SteppedClock:
@@ -346,4 +347,4 @@ def test_standing_still_counts_only_while_there_is_work() -> None:
         for lane in worker.lanes.values():
             lane.close()
 
-    asyncio.run(run())
+    to_end(run())
