@@ -198,6 +198,8 @@ class Consumer:
         ]
         if records:
             self._records_max = records_max_of(records)
+        # One that begins at its commit only now meets its gap again, and tells it then.
+        gaps = [gap for gap in gaps if gap.partition not in unbegun]
         return Polled(records, lost, begun, gaps)
 
     def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
