@@ -73,6 +73,33 @@ def test_odd_access_lines_are_access_lines(
     assert document.get("user.name") == user
 
 
+@pytest.mark.parametrize(
+    ("referrer", "agent"),
+    [
+        ("http://e.com/start", r"Mozilla/4.08 \"q\""),
+        (r"http://e.com/\"s\"", "Mozilla/4.08"),
+        (r"http://e.com/\\", r"\x22 [en] (Win98 ;Nav)"),
+        ("http://e.com/start", "Mozilla/4.08"),
+    ],
+)
+@pytest.mark.parametrize("extra", ["", ' "10.0.0.1" 0.005', r' "a \"b\""'])
+def test_an_escaped_quote_costs_neither_referrer_nor_agent(
+    referrer: str, agent: str, extra: str
+) -> None:
+    start = '127.0.0.1 - u [24/Nov/2026:01:02:03 +0000] "GET /a HTTP/1.0" 200 2326'
+    document = only(f'{start} "{referrer}" "{agent}"{extra}', parser="access")
+    assert document["http.request.referrer"] == referrer
+    assert document["user_agent.original"] == agent
+
+
+@pytest.mark.parametrize("rest", [" ", " 0.005", ' "only one" 0.1', ' "cut', " - -"])
+def test_what_is_no_referrer_and_agent_costs_no_access_line(rest: str) -> None:
+    line = f'1.2.3.4 - u [24/Nov/2026:01:02:03 +0000] "GET /a HTTP/1.0" 200 23{rest}'
+    document = only(line, parser="access")
+    assert document["http.response.body.bytes"] == 23
+    assert "user_agent.original" not in document
+
+
 def test_what_looks_like_an_address_but_is_none_is_not_called_one() -> None:
     line = '999.1.1.1 - - [24/Nov/2026:01:02:03 +0000] "GET / HTTP/1.1" 200 1'
     assert only(line, parser="access")["source.address"] == "999.1.1.1"
