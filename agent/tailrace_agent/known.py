@@ -63,6 +63,10 @@ class KnownGenerations:
         self.drop(record.identity)
         self._by_inode.setdefault(record.identity.inode, []).append(record)
 
+    def formers(self) -> list[AgentLedger]:
+        """Return each life that ended before a known one, where it is known."""
+        return list(self._former.values())
+
     def former_of(self, generation: str) -> AgentLedger | None:
         """Return the life that a truncation ended before this one, where it is known."""
         return self._former.get(generation)

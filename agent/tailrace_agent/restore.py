@@ -73,7 +73,7 @@ def keep_restored(
     Raises:
         CheckpointUnwritable: the disk does not take it.
     """
-    records = known.records()
+    records = [*known.records(), *known.formers()]
     if loaded.condition is not Condition.INTACT:
         checkpoint.save(records)
     kept = {record.generation for record in records}

@@ -156,6 +156,7 @@ def test_f3_copy_is_recognised_by_a_life_that_ended_before_a_kill(
     first.write("a.log", lines(500, 510))
     first.pass_ms(30_000)
     first.crash()
+    AgentHarness(tmp_path, glob="a.log", sink=sink).crash()
     second = AgentHarness(tmp_path, glob="*", sink=sink)
     second.pass_ms(30_000)
     assert len(events_of(sink)) == 510
