@@ -21,7 +21,7 @@ from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import Origin, Placement
 from tailrace_stream.chunk import documents_in_parts
 from tailrace_stream.events import read_events
-from tailrace_stream.times import known_zone
+from tailrace_stream.times import anchor_of_past, known_zone
 
 READ_BYTES = 512 * 1_024
 SAMPLE_BYTES = 256 * 1_024
@@ -41,7 +41,8 @@ def parse_lines(
 
     One a line, without a newline, in file order, with `log.offset` in bytes. Memory is
     bounded however long the file or a line is: a line over 1 MiB is cut and marked, as
-    the agent does it. Dataset `auto` is told from the first lines.
+    the agent does it. Dataset `auto` is told from the first lines. A time without a year
+    is the latest there was until now, give or take a day.
 
     Raises:
         ConfigError: dataset or time zone cannot be one.
@@ -136,7 +137,7 @@ def _origin(
             parser=parser,
             time_rule="event" if has_time(parser) else "generation",
             time_zone=time_zone,
-            anchor_ms=now_ms,
+            anchor_ms=anchor_of_past(now_ms, time_zone=time_zone),
             earliest_ms=-_FAR_MS,
             latest_ms=_FAR_MS,
         ),

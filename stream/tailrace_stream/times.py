@@ -94,6 +94,20 @@ def yearless_ns(
     return believable(local_us * NS_PER_US + fraction_ns(fraction))
 
 
+def anchor_of_past(now_ms: int, *, time_zone: str) -> int:
+    """Return the anchor for lines that exist already: their year ends a day after now.
+
+    A day, because the clock that wrote them may be ahead, or in another zone than told.
+    """
+    end = _moment(now_ms, time_zone) + timedelta(days=1)
+    if (end.month, end.day) == (2, 29):
+        # Of no other year; with all of its day it is the window's last.
+        end = end.replace(month=3, day=1, hour=0, minute=0, second=0)
+    start = end.replace(year=end.year - 1)
+    anchor = start + timedelta(days=BEFORE_ANCHOR_DAYS)
+    return int(anchor.timestamp() * 1_000)
+
+
 def believable(at_ns: pl.Expr) -> pl.Expr:
     """Return the time, or null where `date_nanos` could not hold it."""
     return pl.when(at_ns.is_between(0, LAST_NS)).then(at_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,55 @@ def test_a_dataset_is_told_or_detected(tmp_path: Path) -> None:
     assert own["event.dataset"] == "shop.api"
     assert own["http.response.status_code"] == 200
     assert "tailrace.generation" not in own
+
+
+class StoppedClock:
+    """Says one time, whatever happens."""
+
+    def __init__(self, now: str) -> None:
+        moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+        self._now_ms = int(moment.timestamp() * 1_000)
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic_ms(self) -> int:
+        return self._now_ms
+
+    def sleep_ms(self, wait_ms: int) -> None:
+        self._now_ms += wait_ms
+
+
+@pytest.mark.parametrize(
+    ("line_time", "now", "zone", "expected"),
+    [
+        ("Jan  5 01:02:03", "2026-11-24T06:00", "UTC", "2026-01-05T01:02:03"),
+        ("Nov 24 05:59:59", "2026-11-24T06:00", "UTC", "2026-11-24T05:59:59"),
+        ("Nov 25 05:59:59", "2026-11-24T06:00", "UTC", "2026-11-25T05:59:59"),
+        ("Nov 25 06:00:01", "2026-11-24T06:00", "UTC", "2025-11-25T06:00:01"),
+        ("Dec 31 01:02:03", "2027-01-01T06:00", "UTC", "2026-12-31T01:02:03"),
+        ("Jan  1 01:02:03", "2026-12-31T06:00", "UTC", "2027-01-01T01:02:03"),
+        ("Feb 29 01:02:03", "2029-02-27T06:00", "UTC", "2028-02-29T01:02:03"),
+        ("Feb 29 01:02:03", "2028-02-28T06:00", "UTC", "2028-02-29T01:02:03"),
+        ("Mar  1 01:02:03", "2028-02-28T06:00", "UTC", "2027-03-01T01:02:03"),
+        (
+            *("Jan  2 08:00:00", "2026-12-31T20:00", "Pacific/Auckland"),
+            "2027-01-01T19:00:00",
+        ),
+    ],
+)
+def test_a_time_without_a_year_is_the_last_there_was(
+    tmp_path: Path, line_time: str, now: str, zone: str, expected: str
+) -> None:
+    """All lines are there already, and a clock elsewhere may be a day ahead."""
+    path = written(tmp_path, f"{line_time} web1 cron[1]: tick\n".encode())
+    (document,) = (
+        json.loads(body)
+        for body in parse_lines(
+            path, dataset="system.syslog", time_zone=zone, clock=StoppedClock(now)
+        )
+    )
+    assert document["@timestamp"] == f"{expected}.000Z"
 
 
 def test_blocks_that_end_anywhere_change_nothing(
