@@ -18,7 +18,13 @@ LAST_NS = 9_223_372_036_000_000_000
 """What a `date_nanos` of Elasticsearch can hold: 11 April 2262."""
 BEFORE_ANCHOR_DAYS = 180
 """A time without a year lies in the year that begins this long before first sight: a file
-may be months old when it is found, and may live over a New Year afterwards."""
+may be months old when it is found, and may live over a New Year afterwards.
+
+So a line that was older than 180 days when its file was first seen, as in an old file that
+was copied onto the host, is dated one year too late, up to 185 days into the future (and
+marked `guessed`, as all such times). Known limit: neither the line nor the inode of a copy
+tells the year. A file whose lines are all there already is read by `anchor_of_past`.
+"""
 
 ISO = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)? ?(Z|[+-]\d\d:?\d\d)?"
 """Three groups: the second, its fraction, the zone."""
