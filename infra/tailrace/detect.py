@@ -8,6 +8,7 @@ linear: each can begin at one place only, and no part of one can match what the 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 
 SAMPLE_LINES_MAX = 64
@@ -120,7 +121,8 @@ def has_time(parser: str) -> bool:
 
 def _lines(sample: bytes) -> list[bytes]:
     """Return the complete lines to look at; continuation lines say nothing."""
-    pieces = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].split(b"\n", SAMPLE_LINES_MAX)
+    looked_at = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].removeprefix(BOM_UTF8)
+    pieces = looked_at.split(b"\n", SAMPLE_LINES_MAX)
     # What follows the last newline may be half a line, and is asked only if alone.
     complete = pieces[:-1] or pieces
     first_columns = [

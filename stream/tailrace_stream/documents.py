@@ -79,14 +79,17 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
 
 def _messages(events: Events, parsed: pl.DataFrame) -> list[pl.Series]:
     """Return `message`, and the line itself where that is another text."""
-    if "message" not in parsed.columns:
-        return [events.text.alias("message")]
-    own = parsed.get_column("message")
-    line = events.text
-    frame = pl.DataFrame([own.alias("own"), line.alias("line")])
+    text, line = events.text, events.lines()
+    if "message" in parsed.columns:
+        own = parsed.get_column("message")
+    elif events.has_mark:
+        own = text
+    else:
+        return [text.alias("message")]
+    frame = pl.DataFrame([own.alias("own"), text.alias("text"), line.alias("line")])
     both = frame.select(
-        pl.coalesce("own", "line").alias("message"),
-        pl.when(pl.col("own") != pl.col("line"))
+        pl.coalesce("own", "text").alias("message"),
+        pl.when(pl.coalesce("own", "text") != pl.col("line"))
         .then(pl.col("line"))
         .alias("event.original"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import crc32c
 import numpy as np
@@ -13,6 +13,9 @@ import polars as pl
 from tailrace.framing import FLAG_CUT, decode_mapped
 from tailrace.wire import Origin
 
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors and Windows begin a file with; a part of no line (F32)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
@@ -20,7 +23,7 @@ class Events:
 
     text: pl.Series
     r"""The event without its newline and one `\r` before that; bytes that are not UTF-8
-    are written `\xNN`."""
+    are written `\xNN`. Without the mark that a file may begin with."""
     offsets: npt.NDArray[np.int64]
     """Where each begins in the file."""
     checksums: npt.NDArray[np.uint32]
@@ -31,6 +34,8 @@ class Events:
     """Those bytes in base64 where they were not UTF-8; None where all were."""
     original_sizes: pl.Series | None = None
     """True lengths in bytes of events that were cut; None where none was."""
+    has_mark: bool = False
+    """The first event's line begins with the byte order mark of its file."""
 
     def __len__(self) -> int:
         """Return how many events there are."""
@@ -50,7 +55,15 @@ class Events:
                 if self.original_sizes is None
                 else self.original_sizes.slice(start, count)
             ),
+            has_mark=self.has_mark and start == 0,
         )
+
+    def lines(self) -> pl.Series:
+        """Return each event as it is written: `text`, and the mark before the first."""
+        if not self.has_mark:
+            return self.text
+        # A clone, because `scatter` changes the series that it is asked of.
+        return self.text.clone().scatter(0, BYTE_ORDER_MARK + self.text[0])
 
 
 def read_events(value: bytes, *, origin: Origin) -> Events:
@@ -59,8 +72,26 @@ def read_events(value: bytes, *, origin: Origin) -> Events:
     Raises:
         WireError: the table of a mapped chunk does not fit its bytes.
     """
-    if origin.framing == "mapped":
-        return _mapped(value)
+    events = (
+        _mapped(value)
+        if origin.framing == "mapped"
+        else _newline(value, first_offset=origin.first_offset)
+    )
+    return _without_mark(events)
+
+
+def _without_mark(events: Events) -> Events:
+    """Take the mark off the text alone: identity stays that of the bytes as they are."""
+    if not len(events) or events.offsets[0] != 0:
+        return events
+    first: str = events.text[0]
+    if not first.startswith(BYTE_ORDER_MARK):
+        return events
+    text = events.text.clone().scatter(0, first.removeprefix(BYTE_ORDER_MARK))
+    return replace(events, text=text, has_mark=True)
+
+
+def _newline(value: bytes, *, first_offset: int) -> Events:
     lines = value.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -72,7 +103,7 @@ def read_events(value: bytes, *, origin: Origin) -> Events:
     text, base64 = _text_of(value, lines)
     return Events(
         text=text,
-        offsets=offsets + origin.first_offset,
+        offsets=offsets + first_offset,
         checksums=np.fromiter(map(crc32c.crc32c, lines), np.uint32, len(lines)),
         stored=lines,
         base64=base64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from codecs import BOM_UTF8
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,11 @@ def test_stack_traces_do_not_outvote_the_lines_they_belong_to() -> None:
         b"2026-11-24 01:02:03,456 ERROR [main] a.B - boom\n" + b"\tat a.B.c()\n" * 20
     )
     assert detect(trace, path="x").parser == "log4j"
+
+
+def test_f32_a_byte_order_mark_hides_no_shape() -> None:
+    marked = detect(BOM_UTF8 + KAFKA, path="x")
+    assert marked == Detection("kafka.log", "log4j", 1.0)
 
 
 def test_half_a_last_line_is_not_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,16 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_is_whole(tmp_path: Path) ->
     assert cut["tailrace.original_size_bytes"] == size
     assert cut["tags"] == ["cut"]
     assert (last["log.offset"], last["message"]) == (size + 3, "b")
+
+
+def test_f32_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = written(tmp_path, BOM_UTF8 + ACCESS_LINE + b"\n" + ACCESS_LINE + b"\n")
+    marked, plain = parsed(path)
+    assert marked["event.dataset"] == "nginx.access"
+    assert marked["source.ip"] == "203.0.113.7"
+    assert marked["message"] == plain["message"]
+    assert marked["event.original"] == "\ufeff" + ACCESS_LINE.decode()
+    assert (marked["log.offset"], plain["log.offset"]) == (0, len(ACCESS_LINE) + 4)
 
 
 def test_an_empty_file_has_no_documents(tmp_path: Path) -> None:
