@@ -51,9 +51,11 @@ COMMIT_MS_MAX = 5_000
 SESSION_MS = 10_000
 """A process that died is noticed after this; its partitions then go to others."""
 HEARTBEAT_MS = 2_000
+REJOIN_MS_MAX = 5_000
 POLL_INTERVAL_MS_MAX = 300_000
 
 _IN_LINE = "_next_partition_records"
+_JOINING = "_join_task"
 _NOT_OURS = (
     CommitFailedError,
     IllegalGenerationError,
@@ -109,6 +111,7 @@ class Consumer:
         self._changes = _Changes()
         self._to_begin: frozenset[Partition] = frozenset()
         self._records_max = RECORDS_FIRST
+        self._told: dict[Partition, Gap] = {}
 
     @classmethod
     def connect(
@@ -166,6 +169,7 @@ class Consumer:
         fetched: dict[Any, Any] = {}
         self._unpark()
         try:
+            self._rejoin()
             fetched = self._client.poll(
                 timeout_ms=wait_ms_max, max_records=self._records_max
             )
@@ -198,9 +202,7 @@ class Consumer:
         ]
         if records:
             self._records_max = records_max_of(records)
-        # One that begins at its commit only now meets its gap again, and tells it then.
-        gaps = [gap for gap in gaps if gap.partition not in unbegun]
-        return Polled(records, lost, begun, gaps)
+        return Polled(records, lost, begun, self._untold(gaps))
 
     def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
         """Store what is to be read next; return False where it is no longer ours to say.
@@ -232,6 +234,25 @@ class Consumer:
         """Leave the group, so that others take over at once."""
         self._client.close(autocommit=False, timeout_ms=wait_ms_max)
 
+    def _untold(self, gaps: Sequence[Gap]) -> list[Gap]:
+        """Leave out what was told: until a commit, each new ownership meets it again."""
+        untold = [gap for gap in gaps if self._told.get(gap.partition) != gap]
+        self._told.update((gap.partition, gap) for gap in untold)
+        return untold
+
+    def _rejoin(self) -> None:
+        """Let a rebalance run to its end, however short the polls are.
+
+        A poll that gives up in the middle of one, again and again, starts it anew or
+        never sees its end: the member then owns nothing, and no error says so. One that
+        takes too long is begun anew; the broker knows the member by its id.
+        """
+        coordinator = getattr(self._client, "_coordinator", None)
+        if coordinator is None or not coordinator.need_rejoin():
+            return
+        if not coordinator.poll(timeout_ms=REJOIN_MS_MAX):
+            setattr(coordinator, _JOINING, None)
+
     def _unpark(self) -> None:
         """Let records that were set aside for a pause come again after it.
 
@@ -262,6 +283,8 @@ class Consumer:
                 if offset is None:
                     offset = self._client.beginning_offsets([place])[place]
                 self._client.seek(place, offset)
+                # It may be paused from before; whoever gains it knows nothing of that.
+                self._client.resume(place)
             except (KafkaError, OSError, AssertionError):
                 continue
             begun.add(partition)
