@@ -241,6 +241,37 @@ def test_a_stack_trace_is_no_mistake() -> None:
     assert found[2]["message"] == "\tat a.B.c(B.java:1)"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "java.lang.NullPointerException: x",
+        "java.lang.NullPointerException",
+        'Exception in thread "main" java.lang.RuntimeException: x',
+        "com.acme.OrderFailed: no stock",
+        "Caused by: java.io.IOException: y",
+        "Wrapped by: java.io.IOException: y",
+        "... 12 more",
+        "Traceback (most recent call last):",
+        '  File "a.py", line 3, in f',
+        "ValueError: bad",
+        "StopIteration",
+        "KeyboardInterrupt",
+        "shop.errors.NotThere: y",
+        "During handling of the above exception, another exception occurred:",
+        "The above exception was the direct cause of the following exception:",
+    ],
+)
+def test_every_line_of_a_stack_trace_is_treated_alike(line: str) -> None:
+    assert only(line, parser="log4j") == {**OBSERVED, "message": line}
+
+
+@pytest.mark.parametrize(
+    "line", ["Error while reading", "ErrorReport: 3", "www.example.com: down", "Done."]
+)
+def test_words_that_are_no_stack_trace_say_so(line: str) -> None:
+    assert only(line, parser="log4j")["event.kind"] == "pipeline_error"
+
+
 def test_json_goes_to_fields_by_name_and_type_and_the_rest_to_attributes() -> None:
     line = (
         '{"ts":"2026-11-24T01:02:03.1Z","severity":"WARN","msg":"hi","logger":"a.b",'

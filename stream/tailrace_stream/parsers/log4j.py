@@ -76,8 +76,15 @@ _SHAPES = (
 )
 # What follows a logged exception line by line; joined only where the agent is told to.
 _CONTINUED = (
-    r"^(?:\s|$|Caused by: |Suppressed: |Traceback |\.\.\. \d+ (?:more|common)"
-    r"|[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?:Exception|Error|Throwable)\b)"
+    r"^(?:\s|$|Caused by: |Wrapped by: |Suppressed: |Traceback |Exception in thread \""
+    r"|\.\.\. \d+ (?:more|common)|During handling of the above exception, "
+    r"|The above exception was the direct cause "
+    # An exception's class with a package, by its name or followed by its message, and
+    # one without, as Python's own are.
+    r"|[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?:Exception|Error|Throwable)\b"
+    r"|[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)*\.[A-Z][A-Za-z0-9_$]*(?:: |$)"
+    r"|(?:[A-Z][A-Za-z0-9_]*(?:Exception|Error|Warning|Group|Exit|Iteration)"
+    r"|KeyboardInterrupt)(?:: |$))"
 )
 
 
