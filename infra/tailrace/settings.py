@@ -29,6 +29,21 @@ ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
 SERVERS_FILE = "servers.json"
 TABLES = ("agent", "connections", "dashboard", "indexer", "stream")
+PLAIN_WORDS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a table",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "missing": "is required",
+    "model_type": "must be a table",
+    "path_type": "must be a path",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+}
+"""By pydantic's type of a problem, what a person reads."""
 
 
 def default_data_dir() -> Path:
@@ -225,7 +240,11 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
     problems: list[str] = []
     for item in error.errors(include_url=False, include_context=False):
         key = ".".join([table, *(str(part) for part in item["loc"])]).strip(".")
-        message = item["msg"].removeprefix("Value error, ")
+        message = PLAIN_WORDS.get(
+            item["type"], item["msg"].removeprefix("Value error, ")
+        )
+        if item["type"] == "literal_error":
+            message = message.replace("Input should be", "must be one of", 1)
         if item["type"] == "extra_forbidden":
             problems.append(f"{key} is not a setting")
             continue

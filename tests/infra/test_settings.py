@@ -112,3 +112,29 @@ def test_a_broken_file_names_itself(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_names_itself(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_connections(tmp_path / "absent.toml")
+
+
+def test_a_wrong_kind_of_value_is_told_in_plain_words(tmp_path: Path) -> None:
+    config = written(
+        tmp_path,
+        '[connections]\nkafka_sasl_mechanism = "NONE"\nkafka_bootstrap = 3\n'
+        '[agent]\nsources = 3\nsweep_ms = "soon"\n',
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_settings(AgentSettings, config_file=config)
+    assert set(caught.value.problems) == {
+        (
+            "connections.kafka_sasl_mechanism: must be one of 'PLAIN', 'SCRAM-SHA-256' or"
+            " 'SCRAM-SHA-512', got 'NONE'"
+        ),
+        "connections.kafka_bootstrap: must be text, got 3",
+        "agent.sources: must be a list, got 3",
+        "agent.sweep_ms: must be a whole number, got 'soon'",
+    }
+
+
+def test_what_is_missing_is_required(tmp_path: Path) -> None:
+    config = written(tmp_path, "[agent]\nsources = [{}]\n")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(AgentSettings, config_file=config)
+    assert "agent.sources.0.name: is required" in caught.value.problems
