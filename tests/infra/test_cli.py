@@ -152,3 +152,19 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_parse_says_that_a_dataset_names_no_parser(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_text("one\n")
+
+    unknown = runner.invoke(app, ["parse", "--dataset", "nope", str(path)])
+    known = runner.invoke(app, ["parse", "--dataset", "nginx.access", str(path)])
+
+    assert unknown.exit_code == known.exit_code == 0
+    assert "'nope' names no parser of ours" in unknown.stderr
+    assert "nginx.access" in unknown.stderr
+    assert len(unknown.stderr.splitlines()) == 1
+    assert known.stderr == ""

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from tailrace.commands.common import console
+from tailrace.detect import AUTO, PARSER_OF_DATASET
 from tailrace.errors import CommandFailed
 from tailrace.extras import require
 
@@ -25,6 +27,7 @@ def parse(
     ] = "UTC",
 ) -> None:
     """Print one ECS document for each event of FILE, as NDJSON, in file order."""
+    _say_if_unknown(dataset)
     output = sys.stdout.buffer
     pending: list[bytes] = []
     pending_bytes = 0
@@ -37,6 +40,19 @@ def parse(
             pending, pending_bytes = [], 0
     output.write(b"".join(pending))
     output.flush()
+
+
+def _say_if_unknown(dataset: str) -> None:
+    """Names are free, but one that was mistyped is not to pass in silence."""
+    if dataset == AUTO or dataset in PARSER_OF_DATASET:
+        return
+    known = ", ".join(sorted(PARSER_OF_DATASET))
+    console().print(
+        f"{dataset!r} names no parser of ours, so lines are recognised one by one;"
+        f" known datasets: {known}",
+        markup=False,
+        highlight=False,
+    )
 
 
 def documents(file: str, *, dataset: str, time_zone: str) -> Iterator[bytes]:
