@@ -248,7 +248,13 @@ class Consumer:
         takes too long is begun anew; the broker knows the member by its id.
         """
         coordinator = getattr(self._client, "_coordinator", None)
-        if coordinator is None or not coordinator.need_rejoin():
+        if coordinator is None:
+            return
+        if getattr(coordinator, "rejoining", False) and not coordinator.need_rejoin():
+            # Metadata that came meanwhile took the reason away, and nobody ends what
+            # was begun: no heartbeat goes out, and the broker gives the member up.
+            coordinator.request_rejoin()
+        if not coordinator.need_rejoin():
             return
         if not coordinator.poll(timeout_ms=REJOIN_MS_MAX):
             setattr(coordinator, _JOINING, None)
