@@ -238,7 +238,7 @@ class Delivery:
             for sent in list(self._sent.values()):
                 self._sink.send(sent.record, ticket=sent.ticket)
         except ServiceUnavailable as error:
-            self.broken = f"{error} {error.remedy}"
+            self.broken = f"{error}; {error.remedy}"
             return False
         self.broken = None
         return True
@@ -334,7 +334,7 @@ class Delivery:
         try:
             self._sink.send(sent.record, ticket=sent.ticket)
         except ServiceUnavailable as error:
-            self.broken = f"{error} {error.remedy}"
+            self.broken = f"{error}; {error.remedy}"
 
     def _acknowledge(self, sent: _Sent) -> None:
         del self._sent[sent.ticket]

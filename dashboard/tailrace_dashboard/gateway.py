@@ -19,7 +19,7 @@ from elasticsearch import AsyncElasticsearch
 from tailrace.elasticsearch import JSON, authorization
 from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.lucene import reasons_in
-from tailrace.query import Body, explain_query_error
+from tailrace.query import Body, explain_query_error, reading_body
 from tailrace.settings import Connections
 
 REQUEST_TIMEOUT_S = 25
@@ -82,6 +82,13 @@ class ElasticsearchGateway:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _ask(self, *, index: str, body: Body, query: str) -> Body:
+        answer = await self._ask_once(index=index, body=body, query=query)
+        is_empty = bool(body.get("size")) and not answer["hits"]["hits"]
+        if is_empty and (reading := reading_body(query)) is not None:
+            await self._ask_once(index=index, body=reading, query=query)
+        return answer
+
+    async def _ask_once(self, *, index: str, body: Body, query: str) -> Body:
         if self._client is None:
             self._client = _client(self._connections)
         address = self._connections.elasticsearch_url

@@ -51,7 +51,7 @@ class IndexMaker:
             self._require_template(kind)
             answer = self._elastic.request("PUT", f"/{quote(index, safe='')}")
         except ServiceUnavailable as error:
-            return Verdict(Outcome.HOLD, Reason.UNREACHABLE, f"{error} {error.remedy}")
+            return Verdict(Outcome.HOLD, Reason.UNREACHABLE, f"{error}; {error.remedy}")
         return _verdict(answer)
 
     def _require_template(self, kind: str) -> None:

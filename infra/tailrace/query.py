@@ -136,6 +136,24 @@ def search_body(request: SearchRequest) -> Body:
     return body
 
 
+def reading_body(query: str) -> Body | None:
+    """Build the question whether `query` can be read, or None where it says nothing.
+
+    To be asked where a search found nothing: Elasticsearch does not read the words on a
+    shard whose times lie outside the range, so a broken query found nothing, too.
+    """
+    clause = _words_clause(query)
+    if clause is None:
+        return None
+    return {
+        "size": 0,
+        "query": clause,
+        "track_total_hits": False,
+        "terminate_after": 1,
+        "timeout": f"{TIMEOUT_S}s",
+    }
+
+
 def histogram_body(request: SearchRequest, *, buckets_max: int = 120) -> Body:
     """Build the count over time by level, in at most `buckets_max` buckets.
 
@@ -222,25 +240,30 @@ def surroundings_body(
 
 def _query(request: SearchRequest) -> Body:
     query: Body = {"filter": [_range_clause(request.time_range)]}
-    words = request.query.strip()
-    if words not in {"", "*", "*:*"}:
-        query["filter"].append(
-            {
-                "query_string": {
-                    "query": without_regex(words),
-                    "fields": list(DEFAULT_FIELDS),
-                    "default_operator": "AND",
-                    "analyze_wildcard": True,
-                    "allow_leading_wildcard": False,
-                    "lenient": True,
-                    "max_determinized_states": 1_000,
-                }
-            }
-        )
+    clause = _words_clause(request.query)
+    if clause is not None:
+        query["filter"].append(clause)
     for one in request.filters:
         place = "must_not" if one.is_excluded else "filter"
         query.setdefault(place, []).append(_filter_clause(one))
     return {"bool": query}
+
+
+def _words_clause(query: str) -> Body | None:
+    words = query.strip()
+    if words in {"", "*", "*:*"}:
+        return None
+    return {
+        "query_string": {
+            "query": without_regex(words),
+            "fields": list(DEFAULT_FIELDS),
+            "default_operator": "AND",
+            "analyze_wildcard": True,
+            "allow_leading_wildcard": False,
+            "lenient": True,
+            "max_determinized_states": 1_000,
+        }
+    }
 
 
 def _filter_clause(one: Filter) -> Body:

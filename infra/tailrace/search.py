@@ -20,6 +20,7 @@ from tailrace.query import (
     events_alias,
     explain_query_error,
     next_request,
+    reading_body,
     search_body,
 )
 
@@ -99,6 +100,8 @@ class Searcher:
                     " `tailrace status` tells of lost shards",
                 )
             rows.extend(page.rows)
+            if not rows and (body := reading_body(request.query)) is not None:
+                self._ask(index=self._index, body=body, query=request.query)
             if len(rows) >= wanted or not page.next_after:
                 return rows[:wanted]
             page_request = next_request(page_request, page=page)
