@@ -108,9 +108,14 @@ class Elastic:
     """One Elasticsearch, asked by path; safe to share between threads."""
 
     def __init__(
-        self, connections: Connections, *, connections_per_node: int = 10
+        self,
+        connections: Connections,
+        *,
+        connections_per_node: int = 10,
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self._address = connections.elasticsearch_url
+        self._timeout_s = timeout_s
         self._client = client_of(connections, connections_per_node=connections_per_node)
         self._headers = {"accept": JSON, **authorization(connections)}
 
@@ -141,9 +146,11 @@ class Elastic:
         *,
         body: bytes | None = None,
         content_type: str = JSON,
-        timeout_s: float = REQUEST_TIMEOUT_S,
+        timeout_s: float | None = None,
     ) -> Answer:
         """Send one request, once, and return the answer whatever its status.
+
+        It is waited for as long as was said at the beginning, unless `timeout_s` is given.
 
         Raises:
             RequestTimedOut: no answer came in time; it may have been carried out.
@@ -152,6 +159,8 @@ class Elastic:
         headers = self._headers
         if body is not None:
             headers = {**headers, "content-type": content_type}
+        if timeout_s is None:
+            timeout_s = self._timeout_s
         try:
             answer = self._client.transport.perform_request(
                 method,

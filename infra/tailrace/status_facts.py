@@ -23,6 +23,8 @@ from tailrace.up_record import UpRecord, read_running
 ReadT = TypeVar("ReadT")
 
 CONNECT_MS_MAX = 3_000
+ANSWER_WAIT_S_MAX = 3.0
+"""For each question to Elasticsearch: a server that hangs must not hold up the rest."""
 LAST_LINES = 5
 LAST_BYTES = 8_192
 GROUPS = {"stream": RAW, "indexer": DOCS}
@@ -129,7 +131,7 @@ def _documents(connections: Connections) -> tuple[int, int]:
     from tailrace.elasticsearch import Elastic
     from tailrace.query import events_alias
 
-    with Elastic(connections) as elastic:
+    with Elastic(connections, timeout_s=ANSWER_WAIT_S_MAX) as elastic:
         return (
             elastic.count(events_alias(connections.namespace)),
             elastic.count(f"{connections.namespace}-dead-*"),
