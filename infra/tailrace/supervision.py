@@ -78,8 +78,8 @@ class ServerLife:
         return self._server.is_alive()
 
     def exit_code(self) -> int | None:
-        """Return None: the stack does not say how a server ended."""
-        return None
+        """Return how its last life ended, or None while it lives."""
+        return self._server.exit_code()
 
 
 class Supervision:

@@ -94,6 +94,10 @@ class Server:
         """Tell whether the process exists; a stopped (SIGSTOP) one does."""
         return self._process is not None and self._process.poll() is None
 
+    def exit_code(self) -> int | None:
+        """Return how its last life ended: minus the signal's number, or its own code."""
+        return None if self._process is None else self._process.poll()
+
     def is_ready(self) -> bool:
         """Tell whether the server answers what its clients will ask."""
         return self.is_alive() and self.spec.is_ready()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,7 @@ def test_everything_comes_up_is_looked_after_and_goes_down(machine: Machine) -> 
         psutil.Process(machine.member(name)["pid"]).kill()
     for name in ("agent", "stream", "indexer", "zookeeper"):
         eventually(lambda n=name: machine.member(n)["restarts"] == 1, 30)
+        assert machine.member(name)["last_exit"] == -signal.SIGKILL
     eventually(lambda: machine.status()["ok"], 60)
     assert any("started again" in one for one in machine.status()["warnings"])
     machine.append("another needle")
