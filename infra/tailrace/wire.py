@@ -122,6 +122,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     generation: str = ""
     first_offset: int = -1
+    first_event_number: int = -1
+    """Of the `event_count` events in `original`; -1 where it is not known."""
     event_count: int = 1
     host_name: str = ""
     path: str = ""

@@ -1,0 +1,235 @@
+"""What each hop says of each generation: records of `tailrace.ledger`, and their documents.
+
+Every figure is absolute, so the record of a key with the greatest revision is the truth, and
+a record read twice changes nothing. Keys are `<hop>|<name>`; each stands in the partition of
+its name (`tailrace.topics.partition_of`), a generation's records in that of its chunks. The
+index `<namespace>-ledger` holds one document a key, written with `version_type=external_gte`
+and the record's revision: an older one is refused by Elasticsearch with a 409, and done.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from tailrace.errors import WireError
+from tailrace.topics import partition_of
+from tailrace.wire import WIRE_VERSION, AgentLedger
+
+WINDOW_EVENTS: Final = 10_000
+"""Events of a generation are compared with the index by windows of so many event numbers:
+small enough for exact sums, and to look at every document of one that does not add up."""
+GAPS_MAX: Final = 100
+
+
+class StreamLedger(
+    msgspec.Struct, frozen=True, kw_only=True, tag="stream", tag_field="hop"
+):
+    """What the stream made of one generation, each event counted once.
+
+    It is acknowledged by Kafka after the documents that it speaks of, and before the raw
+    record is.
+    """
+
+    wire_version: int = WIRE_VERSION
+    generation: str
+    revision: int
+    """That of the state it is told from; never falls."""
+    agent_id: str
+    host_name: str
+    path: str
+    dataset: str
+    first_event_number: int
+    """The lowest that came; 0, but where a record is an event of another collector."""
+    next_event_number: int
+    next_offset: int
+    """The highest reached; what lies before it may have gaps, see `gaps`."""
+    event_count: int
+    """Documents, dead letters and what was dropped, together."""
+    document_count: int
+    dead: dict[str, int] = {}
+    """Dead-lettered events by reason."""
+    dropped: dict[str, int] = {}
+    """Events of which nothing is kept, by reason: a rule, sampling, or `expired`."""
+    gaps: tuple[tuple[int, int], ...] = ()
+    """Spans of offsets `[from, to)` below `next_offset` of which nothing has come, the
+    first `GAPS_MAX` of them."""
+    observed_at_ms: int
+    """When the agent read the newest chunk."""
+    raw_partition: int
+    raw_next_offset: int
+    updated_at_ms: int
+
+
+class IndexerLedger(
+    msgspec.Struct, frozen=True, kw_only=True, tag="indexer", tag_field="hop"
+):
+    """How far the documents of one generation are stored, or their dead letters safe.
+
+    It is acknowledged by Kafka after step 1 of the indexer (stored) and before step 2
+    (committed), so all that it speaks of is in Elasticsearch, and a crash loses no word.
+    """
+
+    wire_version: int = WIRE_VERSION
+    generation: str
+    revision: int
+    """`next_event_number`: an older record, sent again, never wins over a newer one."""
+    agent_id: str
+    host_name: str
+    path: str
+    next_offset: int
+    next_event_number: int
+    """Of what came on `tailrace.docs`, every event below it is stored or dead."""
+    observed_at_ms: int
+    """When the agent read the newest chunk that is stored."""
+    docs_partition: int
+    docs_next_offset: int
+    updated_at_ms: int
+
+
+class RetentionLedger(
+    msgspec.Struct, frozen=True, kw_only=True, tag="retention", tag_field="hop"
+):
+    """What retention takes of one generation with one index; written before it is taken."""
+
+    wire_version: int = WIRE_VERSION
+    generation: str
+    index: str
+    revision: int
+    """`document_count`."""
+    document_count: int
+    windows: dict[str, tuple[int, int]]
+    """For each window of `WINDOW_EVENTS` event numbers, by its number: how many documents
+    go, and the sum of their event numbers."""
+    updated_at_ms: int
+
+
+class FloorLedger(
+    msgspec.Struct, frozen=True, kw_only=True, tag="floor", tag_field="hop"
+):
+    """Below which time of their index events of one dataset are expired, and kept no more.
+
+    The stream counts them as dropped for `expired`, and nothing makes their index again.
+    """
+
+    wire_version: int = WIRE_VERSION
+    dataset: str
+    floor_ms: int
+    """Events whose index begins before it are expired; it is only ever raised."""
+    updated_at_ms: int
+
+    @property
+    def revision(self) -> int:
+        """The floor itself: it is only ever raised."""
+        return self.floor_ms
+
+
+class AgentHeartbeat(
+    msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", tag_field="hop"
+):
+    """That an agent lives, and up to when its files are looked at.
+
+    The records of its generations that were sent before say what there was at
+    `swept_at_ms`: once all of that is stored, its host is complete up to then.
+    """
+
+    wire_version: int = WIRE_VERSION
+    agent_id: str
+    host_id: str
+    host_name: str
+    swept_at_ms: int
+    files: int
+    unread_bytes: int
+    """Seen on disk and not yet acknowledged by Kafka."""
+    lost_bytes: int
+    interval_ms: int
+    """When the next one comes, at the latest."""
+    updated_at_ms: int
+
+    @property
+    def revision(self) -> int:
+        """The time: the newest is the truth."""
+        return self.updated_at_ms
+
+
+class HoleAnswer(
+    msgspec.Struct, frozen=True, kw_only=True, tag="hole", tag_field="hop"
+):
+    """What an agent did about a span that it was asked to read again."""
+
+    wire_version: int = WIRE_VERSION
+    generation: str
+    revision: int
+    """The time of the answer in milliseconds."""
+    agent_id: str
+    first_offset: int
+    next_offset: int
+    first_event_number: int
+    event_count: int
+    """How many were sent again; 0 where none could be."""
+    refusal: str = ""
+    """Why it could not be read again, in words; empty where it was."""
+    updated_at_ms: int
+
+
+LedgerRecord: TypeAlias = (
+    AgentLedger
+    | StreamLedger
+    | IndexerLedger
+    | RetentionLedger
+    | FloorLedger
+    | AgentHeartbeat
+    | HoleAnswer
+)
+_decoder: Final = msgspec.json.Decoder(LedgerRecord)
+
+
+def ledger_key(record: LedgerRecord) -> bytes:
+    """Return the key under which the newest record is the truth; also its `_id`."""
+    match record:
+        case AgentLedger():
+            key = f"agent|{record.generation}"
+        case StreamLedger():
+            key = f"stream|{record.generation}"
+        case IndexerLedger():
+            key = f"indexer|{record.generation}"
+        case RetentionLedger():
+            key = f"retention|{record.generation}|{record.index}"
+        case FloorLedger():
+            key = f"floor|{record.dataset}"
+        case AgentHeartbeat():
+            key = f"heartbeat|{record.agent_id}"
+        case HoleAnswer():
+            key = f"hole|{record.generation}|{record.first_offset}"
+    return key.encode()
+
+
+def ledger_partition(record: LedgerRecord) -> int:
+    """Return where a record goes: with its generation, else by its own name."""
+    match record:
+        case FloorLedger():
+            name = record.dataset
+        case AgentHeartbeat():
+            name = record.agent_id
+        case _:
+            name = record.generation
+    return partition_of(name.encode())
+
+
+def decode_ledger(value: bytes) -> LedgerRecord:
+    """Read a record of whichever hop.
+
+    Raises:
+        WireError: the bytes are not one, or of a newer wire version.
+    """
+    try:
+        record = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WireError(f"a ledger record cannot be read: {error}") from error
+    if record.wire_version > WIRE_VERSION:
+        raise WireError(
+            f"a ledger record has wire version {record.wire_version},"
+            f" and this Tailrace reads up to {WIRE_VERSION}; upgrade this role first"
+        )
+    return record
