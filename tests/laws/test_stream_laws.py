@@ -8,7 +8,6 @@ from typing import Any
 
 import crc32c
 import msgspec
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +17,6 @@ from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
 from tailrace.identity import document_id
 from tailrace.topics import DOCS
 from tailrace.wire import DocumentsOrigin, Placement, decode
-from tailrace_stream import chunk as chunk_module
 from tailrace_stream.chunk import process_chunk
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import (
@@ -35,6 +33,7 @@ from tests.stream.builders import (
     stored,
     stored_of,
 )
+from tests.stream.poison import poison_at
 
 REAL = [
     ACCESS_LINE,
@@ -185,15 +184,8 @@ def test_a_line_that_makes_a_parser_raise_costs_that_line_alone(
         for row, line in enumerate(lines)
     ]
     value = b"".join(line + b"\n" for line in marked)
-
-    def raising(text: pl.Series, *, placement: Placement) -> pl.DataFrame:
-        if text.str.contains("POISON", literal=True).any():
-            raise ValueError("poisoned")
-        return parse(text, placement=placement)
-
-    parse = chunk_module.parse
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(chunk_module, "parse", raising)
+        poison_at(patched)
         done = process_chunk(value, origin=origin(value), namespace=NAMESPACE)
     dead = sorted(event.offset for event in done.dead)
     alive = [one.document["log.offset"] for one in stored(done)]
