@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
+from tailrace.ledger import AgentHeartbeat, ledger_key, ledger_partition
 from tailrace.topics import DEAD, EVENT_BYTES_MAX, LEDGER, RAW, partition_of
 from tailrace.wire import (
     ORIGIN_HEADER,
@@ -96,6 +97,12 @@ class Records:
             encode(record),
         )
 
+    def heartbeat(self, record: AgentHeartbeat) -> Outgoing:
+        """Return the record that says that the agent lives."""
+        return Outgoing(
+            self._ledger, ledger_partition(record), ledger_key(record), encode(record)
+        )
+
     def dead_letter(
         self, record: AgentLedger, refused: Outgoing, *, detail: str
     ) -> Outgoing:
@@ -118,6 +125,7 @@ class Records:
             offset=-1,
             generation=origin.generation,
             first_offset=origin.first_offset,
+            first_event_number=origin.first_event_number,
             event_count=origin.event_count,
             host_name=origin.host_name,
             path=record.path,

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from structlog.testing import LogCapture
 from tailrace.errors import ServiceUnavailable
 from tailrace.framing import decode_mapped
 from tailrace.kafka_producer import FailureKind, SendFailure
+from tailrace.ledger import AgentHeartbeat
 from tailrace.wire import (
     ORIGIN_HEADER,
     AgentLedger,
@@ -30,6 +31,7 @@ from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
@@ -151,6 +153,7 @@ class AgentHarness:
         clock: SteppedClock | None = None,
         ledger: RecordingSink | None = None,
         source: dict[str, object] | None = None,
+        on_status: Callable[[], None] = lambda: None,
         **settings: int,
     ) -> None:
         self.logs = folder / "logs"
@@ -205,6 +208,13 @@ class AgentHarness:
             log=log,
         )
         keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        self.heartbeats = Heartbeats(
+            self.settings.heartbeat_ms,
+            agent=AGENT,
+            table=self.table,
+            delivery=self.delivery,
+            clock=self.clock,
+        )
         self.loop = AgentLoop(
             self.settings,
             discovery=Discovery(self.settings.sources, clock=self.clock, log=log),
@@ -217,12 +227,13 @@ class AgentHarness:
                 log=log,
             ),
             delivery=self.delivery,
+            heartbeats=self.heartbeats,
             hints=NoHints(),
             clock=self.clock,
             jitter=random.Random(1),
             log=log,
             wake=threading.Event(),
-            on_status=lambda: None,
+            on_status=on_status,
         )
 
     def write(self, name: str, content: bytes) -> Path:
@@ -276,7 +287,16 @@ def ledger_of(sink: RecordingSink) -> list[AgentLedger]:
     return [
         decode(record.value, as_type=AgentLedger)
         for record in sink.stored
-        if record.topic.endswith(".ledger")
+        if record.topic.endswith(".ledger") and record.key.startswith(b"agent|")
+    ]
+
+
+def heartbeats_of(sink: RecordingSink) -> list[AgentHeartbeat]:
+    """Return every heartbeat stored, in order."""
+    return [
+        decode(record.value, as_type=AgentHeartbeat)
+        for record in sink.stored
+        if record.key.startswith(b"heartbeat|")
     ]
 
 
