@@ -134,8 +134,9 @@ class AgentHeartbeat(
 ):
     """That an agent lives, and up to when its files are looked at.
 
-    The records of its generations that were sent before say what there was at
-    `swept_at_ms`: once all of that is stored, its host is complete up to then.
+    The records of its generations that were acknowledged before say what there was at
+    `swept_at_ms`: once all of that is stored, its host is complete up to then. They stand
+    in other partitions: whoever reads makes sure to have read those as far.
     """
 
     wire_version: int = WIRE_VERSION
@@ -145,8 +146,10 @@ class AgentHeartbeat(
     swept_at_ms: int
     files: int
     unread_bytes: int
-    """Seen on disk and not yet acknowledged by Kafka."""
+    """Seen on disk and not yet acknowledged by Kafka, also of files that were never opened:
+    those have no generation."""
     lost_bytes: int
+    """Declared as lost since the agent started; each generation's record says all."""
     interval_ms: int
     """When the next one comes, at the latest."""
     updated_at_ms: int
