@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from tailrace.commands import (
+    audit,
     bench,
     doctor,
     lifecycle,
@@ -93,6 +94,7 @@ _add(
     search.search,
     example="tailrace search 'log.level:error AND kafka' --since 1h",
 )
+_add(app, "audit", audit.audit, example="tailrace audit --wait 30 --deep")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 
 
