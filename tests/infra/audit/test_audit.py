@@ -11,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.look import Looker
 from tailrace.audit.sources import Drained
 from tailrace.audit.verdict import Problem, ProblemKind, report_json, totals_of
+from tailrace.audit.windows import Sums, suspects
 from tailrace.errors import CommandFailed
 from tests.infra.audit.builders import (
     GENERATION,
     LINE_BYTES,
+    WINDOW,
+    FixedProgress,
     HeldDocument,
     HeldIndex,
     agent_word,
@@ -26,6 +30,7 @@ from tests.infra.audit.builders import (
     report_of,
     retention_word,
     stream_word,
+    window_sum,
 )
 
 EVENTS_MAX = 35
@@ -431,13 +436,53 @@ def test_an_index_that_goes_away_again_and_again_ends_the_audit_in_words() -> No
 
 
 def test_the_index_is_read_after_the_ledger() -> None:
-    """What is stored in between lies above the cut, and is no contradiction."""
-    index = held(*range(5))
-    index.before_look = lambda _look: index.documents.append(
-        HeldDocument(max(each.number for each in index.documents) + 1)
+    """An event comes before each reading: the other way round, one would be missing."""
+    flow = Flow()
+    looker = Looker(
+        ledger=flow,
+        progress=FixedProgress(Drained()),
+        index=flow.index,
+        window_events=WINDOW,
     )
 
-    assert report_of(index, facts_at_rest(5)).is_sound
+    assert looker.look(only=None, is_deep=False).verdicts[GENERATION].is_sound
+
+
+class Flow:
+    """Events that come through one by one, whenever anybody looks."""
+
+    def __init__(self) -> None:
+        self.index = held(0)
+        self.index.before_look = lambda _look: self.pass_one()
+
+    def pass_one(self) -> None:
+        self.index.documents.append(HeldDocument(len(self.index.documents)))
+
+    def read(self) -> dict[str, GenerationFacts]:
+        self.pass_one()
+        return {GENERATION: facts_at_rest(len(self.index.documents))}
+
+
+def test_above_what_squares_can_tell_the_cut_still_bounds_its_window() -> None:
+    """Two are gone; one above the cut and a double have their sum."""
+    window_events, cut = 10_000, 1_995_000
+    numbers = [*range(1_990_000, cut), 1_995_009, 1_994_980]
+    for gone in (1_994_990, 1_994_999):
+        numbers.remove(gone)
+    wrong = replace(window_sum(numbers), squares=None)
+    right = replace(window_sum(range(1_990_000, cut)), squares=None)
+
+    is_suspect = [
+        199
+        in suspects(
+            facts_at_rest(cut),
+            sums=Sums(stored={199: found}),
+            window_events=window_events,
+        )
+        for found in (wrong, right)
+    ]
+
+    assert is_suspect == [True, False]
 
 
 def test_what_stays_missing_while_others_move_on_is_still_missing() -> None:
