@@ -74,31 +74,14 @@ def run(
         if consumer is None:
             return 0
         closing.callback(consumer.close, wait_ms_max=CLOSE_MS_MAX)
-        writer = AckedWriter(connections)
-        closing.callback(writer.close)
-        sink = ElasticsearchSink(
-            elastic,
-            index_maker=IndexMaker(
-                elastic, connections=connections, is_expired=floors.is_expired
-            ),
-            in_flight_max=settings.in_flight_max + 1,
-        )
-        closing.callback(sink.close)
-        delivery = Delivery(
-            source=consumer,
-            sink=sink,
-            dead_letters=KafkaDeadLetters(writer, namespace=connections.namespace),
-            ledger=KafkaLedger(writer, namespace=connections.namespace),
-            clock=clock,
-            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
-            namespace=connections.namespace,
-            policy=DeliveryPolicy(
-                ready_bytes_max=settings.ready_bytes_max,
-                held_bytes_max=settings.held_bytes_max,
-                commit_ms=settings.commit_ms,
-                pace=PacePolicy(in_flight_max=settings.in_flight_max),
-            ),
+        delivery = _delivery(
+            connections,
+            settings,
+            consumer=consumer,
+            elastic=elastic,
+            floors=floors,
             alarms=alarms,
+            closing=closing,
         )
         leader = RetentionLeader(
             connections,
@@ -119,6 +102,45 @@ def run(
             each=lambda: status.write(delivery, alarms=alarms, disk=leader.disk),
         )
     return 0
+
+
+def _delivery(
+    connections: Connections,
+    settings: IndexerSettings,
+    *,
+    consumer: Consumer,
+    elastic: Elastic,
+    floors: FloorWatch,
+    alarms: Alarms,
+    closing: ExitStack,
+) -> Delivery:
+    """Wire the protocol to the servers; `closing` lets go of what it holds."""
+    writer = AckedWriter(connections)
+    closing.callback(writer.close)
+    sink = ElasticsearchSink(
+        elastic,
+        index_maker=IndexMaker(
+            elastic, connections=connections, is_expired=floors.is_expired
+        ),
+        in_flight_max=settings.in_flight_max + 1,
+    )
+    closing.callback(sink.close)
+    return Delivery(
+        source=consumer,
+        sink=sink,
+        dead_letters=KafkaDeadLetters(writer, namespace=connections.namespace),
+        ledger=KafkaLedger(writer, namespace=connections.namespace),
+        clock=SystemClock(),
+        chance=random.Random(),  # noqa: S311 - spreads retries, no secret
+        namespace=connections.namespace,
+        policy=DeliveryPolicy(
+            ready_bytes_max=settings.ready_bytes_max,
+            held_bytes_max=settings.held_bytes_max,
+            commit_ms=settings.commit_ms,
+            pace=PacePolicy(in_flight_max=settings.in_flight_max),
+        ),
+        alarms=alarms,
+    )
 
 
 def _start(
