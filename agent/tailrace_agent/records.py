@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
-from tailrace.ledger import AgentHeartbeat, ledger_key, ledger_partition
+from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
 from tailrace.topics import DEAD, EVENT_BYTES_MAX, LEDGER, RAW, partition_of
 from tailrace.wire import (
     ORIGIN_HEADER,
@@ -87,18 +87,8 @@ class Records:
         headers = ((ORIGIN_HEADER, encode(origin)),)
         return Outgoing(self._raw, partition_of(key), key, chunk.value, headers)
 
-    def ledger(self, record: AgentLedger) -> Outgoing:
-        """Return the ledger record of a generation."""
-        generation = record.generation.encode()
-        return Outgoing(
-            self._ledger,
-            partition_of(generation),
-            b"agent|" + generation,
-            encode(record),
-        )
-
-    def heartbeat(self, record: AgentHeartbeat) -> Outgoing:
-        """Return the record that says that the agent lives."""
+    def ledger(self, record: LedgerRecord) -> Outgoing:
+        """Return a record of the ledger: of a generation or about one, or a heartbeat."""
         return Outgoing(
             self._ledger, ledger_partition(record), ledger_key(record), encode(record)
         )
