@@ -16,7 +16,7 @@ from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.chunking import Chunk, Position
 from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
-from tailrace_agent.records import Outgoing, Records
+from tailrace_agent.records import Records
 
 TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
@@ -169,19 +169,6 @@ class Delivery:
         )
         ledger.chunks.append(sent)
         reach("A2")
-
-    def send_aside(self, record: Outgoing, *, generation: str, size_bytes: int) -> int:
-        """Send a record that proves no position; return its ticket.
-
-        It is sent again like any other until it is acknowledged (`is_acknowledged`).
-        """
-        return self.outbox.send(
-            record, generation=generation, size_bytes=size_bytes, is_report=False
-        ).ticket
-
-    def is_acknowledged(self, ticket: int) -> bool:
-        """Return whether Kafka has the record of a ticket."""
-        return self.outbox.has_acknowledged(ticket)
 
     def report(self, generation: str) -> None:
         """Send the generation's ledger record, if it has changed since the last one."""

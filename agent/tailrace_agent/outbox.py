@@ -38,7 +38,7 @@ class Outbox:
         self._sink = sink
         self._sent: dict[int, Sent] = {}
         self._reports: dict[int, None] = {}
-        """The tickets among them that say what a generation is, ascending."""
+        """The tickets among them that are no chunks, ascending."""
         self._beat_ticket = -1
         self.next_ticket = 0
         """Every record sent before now has a lower one."""
@@ -59,18 +59,14 @@ class Outbox:
         after: Position | None = None,
         size_bytes: int = 0,
         event_count: int = 0,
-        is_report: bool = True,
     ) -> Sent:
-        """Send a record; where that is not possible now, `recover` does it in its turn.
-
-        Of what proves no position, `is_report` tells whether a heartbeat waits for it.
-        """
+        """Send a record; where that is not possible now, `recover` does it in its turn."""
         sent = Sent(
             self.next_ticket, record, generation, after, size_bytes, event_count
         )
         self.next_ticket += 1
         self._sent[sent.ticket] = sent
-        if is_report and after is None:
+        if after is None:
             self._reports[sent.ticket] = None
         self.in_flight_bytes += size_bytes
         self.send_again(sent)
@@ -104,12 +100,8 @@ class Outbox:
         return sent.ticket == self._beat_ticket
 
     def are_reports_done(self, *, before_ticket: int) -> bool:
-        """Whether Kafka has every report with a lower ticket than this."""
+        """Whether Kafka has every record, chunks apart, with a lower ticket than this."""
         return next(iter(self._reports), before_ticket) >= before_ticket
-
-    def has_acknowledged(self, ticket: int) -> bool:
-        """Return whether Kafka has the record of a ticket."""
-        return ticket not in self._sent
 
     def outcomes(self) -> Iterator[tuple[Sent, SendFailure | None]]:
         """Yield what became of records since the last call."""
