@@ -145,7 +145,7 @@ class Holes:
         chunk = self._read(filling)
         if chunk is not None:
             if filling.step is _Step.SEND:
-                outgoing = self.records.chunk(filling.record, chunk)
+                outgoing = self.records.repeat(filling.record, chunk)
                 sent = self.delivery.outbox.send(
                     outgoing,
                     generation=filling.request.generation,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final, cast
 from urllib.parse import quote
 
+import orjson
+
 from tailrace.clock import Clock
-from tailrace.elasticsearch import Elastic
+from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
 from tailrace_indexer.retention import IndexFacts
@@ -22,6 +24,7 @@ class EventIndices:
     def __init__(self, elastic: Elastic, *, namespace: str, clock: Clock) -> None:
         self._elastic = elastic
         self._alias = events_alias(namespace)
+        self._ledger = f"{namespace}-ledger"
         self._clock = clock
 
     def facts(self) -> list[IndexFacts]:
@@ -106,6 +109,50 @@ class EventIndices:
         answer = self._elastic.request("DELETE", f"/{quote(index, safe='')}")
         if not answer.is_success and answer.status != 404:
             raise self._elastic.refusal(answer)
+
+    def are_held(self, generations: Collection[str]) -> set[str]:
+        """Return those generations of which any event index still holds a document.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        held: set[str] = set()
+        asked = sorted(generations)
+        for start in range(0, len(asked), BUCKETS_MAX):
+            some = asked[start : start + BUCKETS_MAX]
+            found = self._elastic.search(
+                self._alias,
+                body={
+                    "size": 0,
+                    "query": {"terms": {"tailrace.generation": some}},
+                    "aggs": {
+                        "held": {
+                            "terms": {"field": "tailrace.generation", "size": len(some)}
+                        }
+                    },
+                },
+            )
+            buckets = cast(
+                "list[dict[str, Any]]", found["aggregations"]["held"]["buckets"]
+            )
+            held |= {str(bucket["key"]) for bucket in buckets}
+        return held
+
+    def forget(self, keys: Collection[bytes]) -> bool:
+        """Delete the ledger's documents of these keys; False where that is refused.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer.
+        """
+        lines = [
+            orjson.dumps({"delete": {"_index": self._ledger, "_id": key.decode()}})
+            for key in keys
+        ]
+        answer = self._elastic.request(
+            "POST", "/_bulk", body=b"\n".join(lines) + b"\n", content_type=NDJSON
+        )
+        # One that is not there was never written, or is gone already.
+        return answer.is_success
 
     def _windows(self, index: str) -> Iterator[dict[str, Any]]:
         sources = [

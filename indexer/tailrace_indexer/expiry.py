@@ -8,6 +8,8 @@
    its way.
 3. What the index holds is counted by generation, and the ledger has acknowledged that.
 4. The index is deleted.
+5. Generations of which no index holds a document any more, and whose file is gone, are
+   forgotten by the ledger (`farewell.py`).
 
 A leader that dies in between is followed by one that reads the floors and goes on at 2.
 What a worker sends that slept through all of this meets an index that is not made again:
@@ -16,14 +18,15 @@ the indexer gives it a dead letter for `index_expired`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tailrace.clock import Clock
 from tailrace.floors import Floors, span_of
-from tailrace.ledger import FloorLedger, RetentionLedger
+from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
 from tailrace.log import FilteringBoundLogger
+from tailrace_indexer.farewell import keys_to_bury
 from tailrace_indexer.retention import IndexFacts, expired, quota_of
 
 FLOOR_READ_MS = 30_000
@@ -51,6 +54,14 @@ class Indices(Protocol):
         """Delete one."""
         ...
 
+    def are_held(self, generations: Collection[str]) -> set[str]:
+        """Return those of which any index holds a document."""
+        ...
+
+    def forget(self, keys: Collection[bytes]) -> bool:
+        """Delete the ledger's documents of these keys."""
+        ...
+
 
 class FloorStore(Protocol):
     """Where floors are kept."""
@@ -69,6 +80,10 @@ class RetentionSink(Protocol):
 
     def write(self, records: Sequence[RetentionLedger]) -> bool:
         """Send records; True once Kafka has acknowledged every one."""
+        ...
+
+    def bury(self, keys: Mapping[bytes, str]) -> bool:
+        """Send a tombstone for each key; True once all are acknowledged."""
         ...
 
 
@@ -101,6 +116,7 @@ class Expiry:
     floors: FloorStore
     ledger: RetentionSink
     progress: Progress
+    read_ledger: Callable[[], Mapping[bytes, LedgerRecord]]
     clock: Clock
     log: FilteringBoundLogger
     namespace: str
@@ -126,6 +142,8 @@ class Expiry:
         for index in expired(staying, quota_bytes=quota_bytes):
             self._raise_floor(index, quota_bytes=quota_bytes or 0)
         deleted = [index for index in leaving if self._take(index, floors)]
+        if deleted:
+            self._bury()
         return Kept(
             used_bytes=used_bytes - sum(index.size_bytes for index in deleted),
             quota_bytes=quota_bytes,
@@ -182,6 +200,22 @@ class Expiry:
             latest_ms=index.latest_ms,
         )
         return True
+
+    def _bury(self) -> None:
+        """Step 5; what is left undone is found again when the next index goes."""
+        records = self.read_ledger()
+        expired_generations = {
+            record.generation
+            for record in records.values()
+            if isinstance(record, RetentionLedger)
+        }
+        gone = expired_generations - self.indices.are_held(expired_generations)
+        keys = keys_to_bury(gone, records=records, now_ms=self.clock.now_ms())
+        if not keys:
+            return
+        # The index first: a tombstone is what is looked for again.
+        if self.indices.forget(keys) and self.ledger.bury(keys):
+            self.log.info("generations_forgotten", count=len(set(keys.values())))
 
     def _is_quiet(self, floor: FloorLedger) -> bool:
         """Tell whether no document below the floor can be on its way any more."""

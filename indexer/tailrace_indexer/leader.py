@@ -16,6 +16,7 @@ from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace.floor_topic import FloorReader
 from tailrace.kafka_admin import KafkaAdmin
+from tailrace.ledger_topic import newest_records, read_ledger_topic
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.topics import DOCS
@@ -123,6 +124,13 @@ class RetentionLeader:
             floors=KafkaFloors(reader, writer, namespace=namespace),
             ledger=KafkaLedger(writer, namespace=namespace),
             progress=DocumentsProgress(connections, group=self._group),
+            read_ledger=lambda: newest_records(
+                read_ledger_topic(
+                    connections,
+                    client_id="tailrace-indexer-leader",
+                    is_stopping=self._stop.is_set,
+                )
+            ),
             clock=clock,
             log=self._log,
             namespace=namespace,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
-from tailrace.topics import LEDGER
+from tailrace.topics import LEDGER, partition_of
 from tailrace.wire import encode
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 
@@ -24,6 +24,17 @@ class KafkaLedger:
         that was made too small by hand: it is tried again until that is put right.
         """
         return self._writer.write([self._writing(record) for record in records]) == []
+
+    def bury(self, keys: Mapping[bytes, str]) -> bool:
+        """Send a tombstone for each key, in its generation's partition.
+
+        True once Kafka has acknowledged every one.
+        """
+        writings = [
+            Writing(self._topic, None, key, partition=partition_of(generation.encode()))
+            for key, generation in keys.items()
+        ]
+        return self._writer.write(writings) == []
 
     def _writing(self, record: LedgerRecord) -> Writing:
         return Writing(

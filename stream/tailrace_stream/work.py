@@ -236,6 +236,7 @@ def _span(origin: Origin, record: RawRecord, *, document_count: int) -> Document
         observed_at_ms=origin.observed_at_ms,
         raw_partition=record.partition,
         raw_offset=record.offset,
+        is_repeat=origin.is_repeat,
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 import structlog
 
 from tailrace.floors import Floors
 from tailrace.identity import DAY_MS
-from tailrace.ledger import FloorLedger, RetentionLedger
+from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger, ledger_key
 from tailrace_indexer.expiry import FLOOR_READ_MS, Expiry, Offsets
+from tailrace_indexer.farewell import SILENT_MS
 from tailrace_indexer.retention import IndexFacts
+from tests.agent.test_delivery import record as agent_record
 
 NOV_23_MS = 1_795_392_000_000
 """2026-11-23T00:00:00Z."""
@@ -58,6 +61,9 @@ class World:
     end: int = 10
     committed_to: int = 10
     takes_ledger: bool = True
+    ledger: dict[bytes, LedgerRecord] = field(default_factory=dict[bytes, LedgerRecord])
+    held_generations: set[str] = field(default_factory=set[str])
+    buried: dict[bytes, str] = field(default_factory=dict[bytes, str])
     takes_floors: bool = True
 
     def facts(self) -> list[IndexFacts]:
@@ -96,7 +102,20 @@ class World:
         if self.takes_ledger:
             self.acts.append("written")
             self.written.extend(records)
+            self.ledger |= {ledger_key(record): record for record in records}
         return self.takes_ledger
+
+    def are_held(self, generations: Collection[str]) -> set[str]:
+        return self.held_generations & set(generations)
+
+    def forget(self, keys: Collection[bytes]) -> bool:
+        self.acts.append("forgotten")
+        return bool(keys)
+
+    def bury(self, keys: Mapping[bytes, str]) -> bool:
+        self.acts.append("buried")
+        self.buried.update(keys)
+        return True
 
     def ends(self) -> Offsets:
         return {DOCS: self.end, ("t.docs", 1): 0}
@@ -117,6 +136,7 @@ def _expiry(world: World) -> Expiry:
         floors=world,
         ledger=world,
         progress=world,
+        read_ledger=lambda: world.ledger,
         clock=world.clock,
         log=structlog.get_logger(),
         namespace="t",
@@ -238,3 +258,54 @@ def test_all_indices_of_the_dataset_below_the_floor_go(world: World) -> None:
     kept = _expiry(world).keep(1_000)
 
     assert kept.deleted == (OLD,)
+
+
+def _lives(world: World, *, is_closed: bool, updated_at_ms: int) -> None:
+    """Let the agent have said something of the generation that expires."""
+    record = msgspec.structs.replace(
+        agent_record(),
+        generation="0" * 32,
+        is_closed=is_closed,
+        updated_at_ms=updated_at_ms,
+    )
+    world.ledger[ledger_key(record)] = record
+
+
+def _expire(world: World) -> None:
+    expiry = _expiry(world)
+    expiry.keep(150)
+    world.clock.sleep_ms(FLOOR_READ_MS)
+    expiry.keep(150)
+    assert OLD not in world.held
+
+
+def test_a_generation_that_is_over_is_forgotten_by_the_ledger(world: World) -> None:
+    _lives(world, is_closed=True, updated_at_ms=world.clock.at_ms - SILENT_MS - 1)
+
+    _expire(world)
+
+    assert set(world.buried) == set(world.ledger)
+    assert set(world.buried.values()) == {"0" * 32}
+    assert world.acts[-2:] == ["forgotten", "buried"]
+
+
+@pytest.mark.parametrize(
+    ("is_closed", "silent_ms"), [(False, SILENT_MS + 1), (True, SILENT_MS - 60_000)]
+)
+def test_a_file_that_is_there_or_spoke_of_late_is_not_forgotten(
+    world: World, *, is_closed: bool, silent_ms: int
+) -> None:
+    _lives(world, is_closed=is_closed, updated_at_ms=world.clock.at_ms - silent_ms)
+
+    _expire(world)
+
+    assert world.buried == {}
+
+
+def test_a_generation_with_documents_elsewhere_is_not_forgotten(world: World) -> None:
+    _lives(world, is_closed=True, updated_at_ms=0)
+    world.held_generations = {"0" * 32}
+
+    _expire(world)
+
+    assert world.buried == {}

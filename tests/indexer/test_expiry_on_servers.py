@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 import structlog
@@ -15,7 +16,7 @@ from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.floor_topic import FloorReader, FloorWatch
 from tailrace.index_templates import events_alias
 from tailrace.ledger import RetentionLedger, decode_ledger
-from tailrace.ledger_topic import read_ledger_topic
+from tailrace.ledger_topic import newest_records, read_ledger_topic
 from tailrace.provision import provision
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
@@ -25,8 +26,10 @@ from tailrace_indexer.expiry import FLOOR_READ_MS, Expiry
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.leader import DocumentsProgress
+from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.outcomes import Outcome, Reason
+from tests.agent.test_delivery import record as agent_record
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -120,6 +123,11 @@ def retention(stack: Endpoints, namespace: str) -> Iterator[Retention]:
             floors=KafkaFloors(reader, writer, namespace=namespace),
             ledger=KafkaLedger(writer, namespace=namespace),
             progress=DocumentsProgress(connections, group=f"{namespace}-indexer"),
+            read_ledger=lambda: newest_records(
+                read_ledger_topic(
+                    connections, client_id="test", is_stopping=lambda: False
+                )
+            ),
             clock=clock,
             log=structlog.get_logger(),
             namespace=namespace,
@@ -167,3 +175,43 @@ def test_an_expired_index_is_counted_and_gone_and_is_not_made_again(
         Reason.INDEX_EXPIRED,
     )
     assert retention.indices() == {new}
+
+
+def test_what_is_over_is_gone_from_the_ledger_and_its_index(
+    retention: Retention,
+) -> None:
+    first, _ = GENERATIONS
+    old = retention.put(22, generation=first, numbers=range(3))
+    retention.put(23, generation=GENERATIONS[1], numbers=range(3))
+    namespace = retention.connections.namespace
+    ledger_index = f"{namespace}-ledger"
+    record = msgspec.structs.replace(
+        agent_record(), generation=first, is_closed=True, updated_at_ms=1
+    )
+    writer = AckedWriter(retention.connections)
+    assert KafkaLedger(writer, namespace=namespace).write([record])
+    writer.close()
+    maker = IndexMaker(
+        retention.elastic,
+        connections=retention.connections,
+        is_expired=lambda _index: False,
+    )
+    assert maker.make(ledger_index).outcome is Outcome.STORED
+    retention.elastic.request(
+        "POST",
+        "/_bulk?refresh=true",
+        body=ledger_lines(record, namespace=namespace),
+        content_type=NDJSON,
+    )
+    assert retention.elastic.count(ledger_index) == 1
+
+    retention.expiry.keep(1)
+    retention.clock.sleep_ms(FLOOR_READ_MS)
+    assert retention.expiry.keep(1).deleted == (old,)
+
+    records = read_ledger_topic(
+        retention.connections, client_id="test", is_stopping=lambda: False
+    )
+    assert newest_records(records) == {}
+    retention.elastic.refresh(ledger_index)
+    assert retention.elastic.count(ledger_index) == 0
