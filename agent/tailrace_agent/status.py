@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.whole_files import PRIVATE, replace_file
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.state_folder import write_whole
 from tailrace_agent.table import FileTable
 from tailrace_agent.tracked import Stage
 
@@ -65,7 +65,7 @@ class StatusFile:
         if content == self._written:
             return
         with contextlib.suppress(OSError):
-            write_whole(self._path, content, is_durable=False)
+            replace_file(self._path, content, mode=PRIVATE, is_durable=False)
             self._written = content
 
 
