@@ -20,6 +20,9 @@ from tailrace_agent.records import Outgoing, Records
 TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
 
+DELETED = "deleted"
+"""The reason where a file is gone with bytes that were seen; taken back if it returns."""
+
 
 @dataclass(slots=True)
 class _Sent:
@@ -152,11 +155,8 @@ class Delivery:
             changes["seen_size_bytes"] = seen_size_bytes
         if lost is not None and (lost[1] or lost[0] == TRUNCATED):
             reason, size_bytes = lost
-            before_bytes = record.lost_bytes.get(reason, 0)
-            changes["lost_bytes"] = {
-                **record.lost_bytes,
-                reason: before_bytes + size_bytes,
-            }
+            size_bytes += record.lost_bytes.get(reason, 0)
+            changes["lost_bytes"] = {**record.lost_bytes, reason: size_bytes}
         if head is not None:
             changes["head_size_bytes"], changes["head_hash"] = head
         if is_closed is not None and is_closed != record.is_closed:

@@ -14,13 +14,13 @@ from tailrace_agent.beginnings import Beginning, begun, resumed
 from tailrace_agent.chunking import Position
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies, Verdict
-from tailrace_agent.delivery import Delivery
+from tailrace_agent.delivery import DELETED, Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
-from tailrace_agent.places import find_by_inode
 from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.whereabouts import is_away, open_in_folder, whereabouts
 
 RETRY_MS_MIN = 1_000
 RETRY_MS_MAX = 60_000
@@ -124,7 +124,7 @@ class FileTable:
                 tracked.stage = Stage.LEAVING
                 tracked.size_bytes = tracked.whole_size_bytes
                 return None
-        tracked.file = self._open_in_folder(tracked)
+        tracked.file = open_in_folder(tracked)
         return tracked.file
 
     def finish(self, tracked: TrackedFile) -> bool:
@@ -133,7 +133,8 @@ class FileTable:
         Its disk space returns with the descriptor, if it was deleted.
         """
         file = tracked.file
-        is_gone = file is None or file.status().st_nlink == 0
+        may_return = file is None and is_away(tracked, log=self.log)
+        is_gone = not may_return and (file is None or file.status().st_nlink == 0)
         names = [*tracked.ended, tracked.generation]
         names = [name for name in names if self.delivery.knows(name)]
         if not all(self.delivery.is_settled(name) for name in names):
@@ -144,9 +145,10 @@ class FileTable:
         if tracked.ended_record is not None:
             self.delivery.forget(tracked.ended_record.generation)
         if self.delivery.knows(tracked.generation):
-            lost_bytes = tracked.unread_bytes if tracked.file is None else 0
-            lost = ("deleted", lost_bytes)
-            self.delivery.amend(tracked.generation, lost=lost, is_closed=True)
+            lost_bytes = tracked.unread_bytes if is_gone and file is None else 0
+            lost = (DELETED, lost_bytes)
+            # One that is away is asked for again by the next life, too.
+            self.delivery.amend(tracked.generation, lost=lost, is_closed=not may_return)
             if lost_bytes:
                 self.log.warning(
                     "file_deleted_unread",
@@ -282,23 +284,7 @@ class FileTable:
         tracked.stage = Stage.LEAVING
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
-        if tracked.file is None:
-            tracked.file = self._open_in_folder(tracked)
         self.due[tracked.key] = 0
-
-    def _open_in_folder(self, tracked: TrackedFile) -> OpenFile | None:
-        folder = tracked.path.rpartition("/")[0] or "/"
-        found = find_by_inode(folder, inode=tracked.facts.inode)
-        if found is None:
-            return None
-        try:
-            file = open_file(found)
-        except OSError:
-            return None
-        if file.facts != tracked.facts:
-            file.close()
-            return None
-        return file
 
     def _find_the_renamed(self) -> None:
         """Look for files of an earlier life whose name no glob means any more.
@@ -308,14 +294,15 @@ class FileTable:
         """
         sources = {source.name: source for source in self.settings.sources}
         followed = {tracked.generation for tracked in self.files.values()}
-        for record in self.known.records():
-            source = sources.get(record.source)
-            if record.generation in followed or record.is_closed or source is None:
-                continue
-            folder, _, name = record.path.rpartition("/")
-            path = find_by_inode(folder or "/", inode=record.identity.inode)
-            if path is not None and path.rpartition("/")[2] == name:
-                continue  # It is where it was: the user's globs leave it out now.
+        missed = [
+            record
+            for record in self.known.records()
+            if record.generation not in followed
+            and not record.is_closed
+            and record.source in sources
+        ]
+        for record, path in whereabouts(missed, log=self.log):
+            source = sources[record.source]
             if path is None or not self._drain(record, path, source=source):
                 self._declare_lost(record)
 
@@ -350,10 +337,12 @@ class FileTable:
         lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
         self.delivery.adopt(record, is_declared=True)
         self.delivery.amend(
-            record.generation, lost=("deleted", lost_bytes), is_closed=True
+            record.generation, lost=(DELETED, lost_bytes), is_closed=True
         )
-        self.delivery.retire(record.generation, is_forgotten=True)
-        self.known.drop(record.identity)
+        closed = self.delivery.record_of(record.generation)
+        # Not forgotten: should its folder have been moved, it may yet come back.
+        self.delivery.retire(record.generation, is_forgotten=False)
+        self.known.add(closed)
         if lost_bytes:
             self.log.warning(
                 "file_deleted_unread", path=record.path, lost_bytes=lost_bytes
