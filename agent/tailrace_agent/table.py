@@ -139,11 +139,7 @@ class FileTable:
         names = [name for name in names if self.delivery.knows(name)]
         if not all(self.delivery.is_settled(name) for name in names):
             return False
-        for old in tracked.ended:
-            self.delivery.retire(old, is_forgotten=True)
-        tracked.ended.clear()
-        if tracked.ended_record is not None:
-            self.delivery.forget(tracked.ended_record.generation)
+        self._retire_ended(tracked, is_gone=is_gone)
         if self.delivery.knows(tracked.generation):
             lost_bytes = tracked.unread_bytes if is_gone and file is None else 0
             lost = (DELETED, lost_bytes)
@@ -168,6 +164,22 @@ class FileTable:
         self.files.pop(tracked.key, None)
         self.due.pop(tracked.key, None)
         return True
+
+    def _retire_ended(self, tracked: TrackedFile, *, is_gone: bool) -> None:
+        """Let go of a file's earlier lives; the last speaks for one not yet declared.
+
+        Were it forgotten while the file exists, the first life's name, and with it the
+        ids of its lines, would be given to what is written next.
+        """
+        for old in tracked.ended:
+            is_spoken_for = is_gone or self.delivery.knows(tracked.generation)
+            is_kept = old == tracked.ended[-1] and not is_spoken_for
+            if is_kept:
+                self.known.add(self.delivery.record_of(old))
+            self.delivery.retire(old, is_forgotten=not is_kept)
+        tracked.ended.clear()
+        if tracked.ended_record is not None:
+            self.delivery.forget(tracked.ended_record.generation)
 
     def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
         """Say once that a followed file cannot be read; return when to try again."""

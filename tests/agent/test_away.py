@@ -150,6 +150,26 @@ def test_only_a_folder_that_can_be_listed_says_that_a_file_is_gone(
     )
 
 
+def test_file_that_left_before_its_second_life_had_a_line_keeps_its_count(
+    tmp_path: Path,
+) -> None:
+    """Else the first life's name, and its places, would be given to other lines."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"started\n")
+    agent.pass_ms(8_000)
+    path.write_bytes(b"")
+    agent.pass_ms()
+    moved = path.rename(path.with_suffix(".kept"))
+    agent.pass_ms(20_000)
+    assert not agent.table.files
+    moved.rename(path)
+    agent.write("a.log", b"started\n")
+    agent.pass_ms(8_000)
+
+    places = [(e.generation, e.offset) for e in events_of(agent.sink)]
+    assert len(places) == len(set(places)) == 2
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 def test_folder_that_may_not_be_listed_says_nothing(tmp_path: Path) -> None:
     tmp_path.chmod(0)
