@@ -69,8 +69,7 @@ class Delivery:
 
     When the sink fails, every chunk without an acknowledgement is sent again from memory
     (`recover`), in the order of the first time, so a file that was truncated meanwhile
-    loses nothing that had been read. What is held is bounded by the caller, who asks
-    `in_flight_bytes` before it reads. One thread calls all of it.
+    loses nothing that had been read. The caller bounds what is held: `in_flight_bytes`.
     """
 
     def __init__(
@@ -95,6 +94,7 @@ class Delivery:
         self.in_flight_bytes = 0
         self.shipped_events = 0
         self.shipped_bytes = 0
+        self.lost_bytes = 0
         self.broken: str | None = None
         """Why nothing can be sent now; `recover` ends it."""
         self.unwritable: str | None = None
@@ -155,6 +155,7 @@ class Delivery:
             changes["seen_size_bytes"] = seen_size_bytes
         if lost is not None and (lost[1] or lost[0] == TRUNCATED):
             reason, size_bytes = lost
+            self.lost_bytes += size_bytes
             size_bytes += record.lost_bytes.get(reason, 0)
             changes["lost_bytes"] = {**record.lost_bytes, reason: size_bytes}
         if head is not None:

@@ -87,6 +87,8 @@ class AgentLoop:
         self._recover_wait_ms = RECOVER_MS_MIN
         self._alarmed_ms: dict[str, int] = {}
         self._has_news = True
+        self._troubles = (0, 0)
+        """How many paths cannot be read, and how many globs match nothing."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow the files until `stop` is set, then drain to a deadline."""
@@ -104,6 +106,12 @@ class AgentLoop:
             self._sweep_ms = min(self._sweep_ms, self._swept_ms + HINT_SWEEP_MS)
         if now_ms >= self._sweep_ms:
             self._table.take_in(self._discovery.sweep())
+            troubles = (
+                len(self._table.unreadable),
+                len(self._discovery.unmatched_globs),
+            )
+            self._has_news = self._has_news or troubles != self._troubles
+            self._troubles = troubles
             self._swept_ms = now_ms
             self._sweep_ms = now_ms + self._settings.sweep_ms
         self._settle(now_ms)

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 from dataclasses import dataclass
+from itertools import islice
 
 from tailrace.clock import Clock
 from tailrace.kafka_producer import Producer
@@ -26,7 +27,12 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.restore import Restored
 from tailrace_agent.state_folder import StateFolder
-from tailrace_agent.status import AgentStatus, StatusFile, file_statuses
+from tailrace_agent.status import (
+    UNREADABLE_MAX,
+    AgentStatus,
+    StatusFile,
+    file_statuses,
+)
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
 
@@ -38,6 +44,7 @@ class Assembly:
     agent: Agent
     sink: KafkaSink
     delivery: Delivery
+    discovery: Discovery
     table: FileTable
     turns: Turns
     hints: FileHints
@@ -57,6 +64,13 @@ class Assembly:
                 lag_bytes=sum(file.lag_bytes for file in files),
                 in_flight_bytes=self.delivery.in_flight_bytes,
                 shipped_events=self.delivery.shipped_events,
+                # A loss of an earlier life may have been taken back since.
+                lost_bytes=max(self.delivery.lost_bytes, 0),
+                unreadable_count=len(self.table.unreadable),
+                unreadable=dict(
+                    islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)
+                ),
+                unmatched_globs=self.discovery.unmatched_globs,
                 kafka=self.delivery.broken or "connected",
                 checkpoint=self.delivery.unwritable or "written",
                 hints=self.hints.state,
@@ -70,7 +84,7 @@ class Assembly:
         """Return the loop that drives the parts."""
         return AgentLoop(
             settings,
-            discovery=Discovery(settings.sources, clock=clock, log=log),
+            discovery=self.discovery,
             table=self.table,
             turns=self.turns,
             delivery=self.delivery,
@@ -138,6 +152,7 @@ def assemble(
         agent=agent,
         sink=sink,
         delivery=delivery,
+        discovery=Discovery(settings.sources, clock=clock, log=log),
         table=table,
         turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),

@@ -225,9 +225,12 @@ class AgentHarness:
             log=log,
         )
         keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        self.discovery = Discovery(self.settings.sources, clock=self.clock, log=log)
+        self.told: list[tuple[dict[str, str], tuple[str, ...]]] = []
+        """What each status told of paths that cannot be read, and globs without file."""
         self.loop = AgentLoop(
             self.settings,
-            discovery=Discovery(self.settings.sources, clock=self.clock, log=log),
+            discovery=self.discovery,
             table=self.table,
             turns=Turns(
                 self.settings,
@@ -253,7 +256,9 @@ class AgentHarness:
             jitter=random.Random(1),
             log=log,
             wake=threading.Event(),
-            on_status=lambda: None,
+            on_status=lambda: self.told.append(
+                (self.table.unreadable.whys, self.discovery.unmatched_globs)
+            ),
         )
 
     def write(self, name: str, content: bytes) -> Path:
