@@ -42,6 +42,8 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
+    away: dict[str, int] = field(default_factory=dict[str, int])
+    """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
     _opened: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     _is_first_sweep: bool = True
@@ -53,7 +55,7 @@ class FileTable:
         """Bring the table up to date with a whole sweep."""
         at = {one.path: (one.status.st_dev, one.status.st_ino) for one in found}
         seen: set[Key] = set()
-        self.unreadable.keep(at)
+        self.unreadable.begin_sweep()
         for one in found:
             key = at[one.path]
             tracked = self.files.get(key)
@@ -91,6 +93,7 @@ class FileTable:
         if seen == tracked.seen:
             return
         tracked.seen = seen
+        tracked.changes += 1
         tracked.note_size(status.st_size, now_ms=self.clock.monotonic_ms())
         self.due.setdefault(key, 0)
 
@@ -135,10 +138,15 @@ class FileTable:
             return False
         self._retire_ended(tracked, is_gone=is_gone)
         if self.delivery.knows(tracked.generation):
-            lost_bytes = tracked.unread_bytes if is_gone and file is None else 0
-            lost = (DELETED, lost_bytes)
-            # One that is away is asked for again by the next life, too.
-            self.delivery.amend(tracked.generation, lost=lost, is_closed=not may_return)
+            unread_bytes = tracked.unread_bytes if file is None else 0
+            lost_bytes = unread_bytes if is_gone else 0
+            self.delivery.amend(
+                tracked.generation,
+                seen_size_bytes=tracked.position.offset + unread_bytes,
+                lost=(DELETED, lost_bytes),
+                # One that is away is asked for again by the next life, too.
+                is_closed=not may_return,
+            )
             if lost_bytes:
                 self.log.warning(
                     "file_deleted_unread",
@@ -149,6 +157,8 @@ class FileTable:
             self.delivery.retire(tracked.generation, is_forgotten=is_gone)
             if not is_gone:
                 self.known.add(record)
+            if may_return:
+                self.away[record.generation] = unread_bytes
         if is_gone:
             self.known.drop(tracked.identity)
         self.log.info(
@@ -196,21 +206,22 @@ class FileTable:
             return
         if self._passed_over.get(key) == status.st_mtime_ns:
             return  # Too old, and not written since.
-        if self.unreadable.is_waiting(found.path):
+        size_bytes = status.st_size
+        if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
             return
         try:
             file = open_file(found.path)
         except (FileNotFoundError, NotARegularFile):
             return
         except OSError as error:
-            self.unreadable.note(found.path, error)
+            self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
             return
-        self.unreadable.forget(found.path)
+        self.unreadable.note_opened(found.path)
         try:
             self._follow(found, file)
         except OSError as error:
             file.close()
-            self.unreadable.note(found.path, error)
+            self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
 
     def _follow(self, found: Found, file: OpenFile) -> None:
         """Start to follow a file that stands at a name."""
@@ -235,6 +246,7 @@ class FileTable:
                 now_ms=self.clock.monotonic_ms(),
             )
             if verdict is Verdict.UNCLEAR:
+                self.unreadable.note_held_back(size_bytes=found.status.st_size)
                 file.close()
                 return
         if record is not None:
@@ -274,6 +286,7 @@ class FileTable:
     def _resumed(
         self, record: AgentLedger, file: OpenFile, *, path: str, source: SourceSettings
     ) -> TrackedFile:
+        self.away.pop(record.generation, None)
         return resumed(
             record,
             file,
@@ -287,6 +300,7 @@ class FileTable:
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
         tracked.stage = Stage.LEAVING
+        tracked.changes += 1  # It may have grown since it was seen last.
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
         self.due[tracked.key] = 0
@@ -306,10 +320,15 @@ class FileTable:
             and not record.is_closed
             and record.source in sources
         ]
-        for record, path in whereabouts(missed, log=self.log):
-            source = sources[record.source]
-            if path is None or not self._drain(record, path, source=source):
-                self._declare_lost(record)
+        found = whereabouts(missed, log=self.log)
+        for record, path in found.renamed:
+            if not self._drain(record, path, source=sources[record.source]):
+                found.gone.append(record)
+        for record in found.gone:
+            self._declare_lost(record)
+        for record in found.away:
+            unread_bytes = max(0, record.seen_size_bytes - record.next_offset)
+            self.away[record.generation] = unread_bytes
 
     def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
         try:

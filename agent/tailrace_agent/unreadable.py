@@ -1,8 +1,7 @@
-"""Which paths cannot be opened now: said once, and tried again after growing waits."""
+"""Files that a sweep found and nothing reads: said once, tried again, and their bytes known."""
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
@@ -20,49 +19,65 @@ class _Trouble:
     why: str
     retry_at_ms: int
     wait_ms: int
+    is_found: bool = True
 
 
 class Unreadable:
-    """The paths that a glob means and this user may not read, or that fail otherwise."""
+    """What stands at names that match and is not followed, as of the last sweep."""
 
     def __init__(self, *, clock: Clock, log: FilteringBoundLogger) -> None:
         self._clock = clock
         self._log = log
         self._troubles: dict[str, _Trouble] = {}
+        self.size_bytes = 0
+        """Of files that cannot be opened or are held back."""
+        self.held_back_count = 0
+        """Files of which it is not clear yet whether they are copies."""
 
     @property
     def whys(self) -> dict[str, str]:
-        """Return why each of them cannot be read, by the path as text."""
-        return {path_text(path): one.why for path, one in self._troubles.items()}
+        """Return why each path that stands there cannot be opened, the path as text."""
+        return {path_text(p): t.why for p, t in self._troubles.items() if t.is_found}
 
-    def __len__(self) -> int:
-        return len(self._troubles)
+    def begin_sweep(self) -> None:
+        """Count anew, and forget paths at which nothing was found the last time."""
+        self.size_bytes = self.held_back_count = 0
+        self._troubles = {p: t for p, t in self._troubles.items() if t.is_found}
+        for trouble in self._troubles.values():
+            trouble.is_found = False
 
-    def is_waiting(self, path: str) -> bool:
-        """Return whether it is too early to try a path again."""
+    def must_wait(self, path: str, *, size_bytes: int) -> bool:
+        """Return whether a path in trouble is not to be tried yet, and count its bytes."""
         trouble = self._troubles.get(path)
-        return trouble is not None and self._clock.monotonic_ms() < trouble.retry_at_ms
+        if trouble is None:
+            return False
+        trouble.is_found = True
+        if self._clock.monotonic_ms() >= trouble.retry_at_ms:
+            return False
+        self.size_bytes += size_bytes
+        return True
 
-    def note(self, path: str, error: OSError) -> None:
-        """Take in that a path cannot be opened."""
+    def note_unopened(self, path: str, error: OSError, *, size_bytes: int) -> None:
+        """Note that a file cannot be opened, and try again later, and later still."""
         trouble = self._troubles.get(path)
         if trouble is None:
             self.say(path, error)
         wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
         retry_at_ms = self._clock.monotonic_ms() + wait_ms
         self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms)
+        self.size_bytes += size_bytes
 
-    def forget(self, path: str) -> None:
-        """Take in that a path was opened."""
+    def note_opened(self, path: str) -> None:
+        """Note that a file could be opened."""
         self._troubles.pop(path, None)
 
-    def keep(self, paths: Container[str]) -> None:
-        """Forget all paths but these: the others are gone."""
-        for path in [path for path in self._troubles if path not in paths]:
-            del self._troubles[path]
+    def note_held_back(self, *, size_bytes: int) -> None:
+        """Note a file that is not followed yet although it can be read."""
+        self.held_back_count += 1
+        self.size_bytes += size_bytes
 
     def say(self, path: str, error: OSError) -> None:
-        """Tell whoever reads the log."""
+        """Say that a file cannot be read, and what to do."""
         self._log.error(
             "file_unreadable",
             path=path_text(path),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
@@ -51,15 +52,28 @@ def find_by_inode(folder: str, *, inode: int, filesystem: str) -> str | None:
     return None
 
 
+@dataclass(slots=True)
+class Whereabouts:
+    """What became of files of an earlier life that no glob means."""
+
+    renamed: list[tuple[AgentLedger, str]] = field(
+        default_factory=list[tuple[AgentLedger, str]]
+    )
+    """Each with its path in its folder now."""
+    gone: list[AgentLedger] = field(default_factory=list[AgentLedger])
+    away: list[AgentLedger] = field(default_factory=list[AgentLedger])
+    """Nobody can tell, such as before a volume is mounted."""
+
+
 def whereabouts(
     records: Iterable[AgentLedger], *, log: FilteringBoundLogger
-) -> Iterator[tuple[AgentLedger, str | None]]:
-    """Yield each file of an earlier life with its path in its folder; None: it is gone.
+) -> Whereabouts:
+    """Look for files in the folders where they were.
 
-    Left out are those that stand where they were, because the user's globs leave them
-    out now, and those of which nobody can tell, such as before a volume is mounted.
+    Left out are those that stand where they were: the user's globs leave them out now.
     """
-    away: dict[str, str] = {}
+    found = Whereabouts()
+    folders: dict[str, str] = {}
     for record in records:
         folder, _, name = record.path.rpartition("/")
         identity = record.identity
@@ -70,12 +84,16 @@ def whereabouts(
                 filesystem=identity.filesystem_id,
             )
         except FolderAway as why:
-            away[folder] = str(why)
+            folders[folder] = str(why)
+            found.away.append(record)
             continue
-        if path is None or path.rpartition("/")[2] != name:
-            yield record, path
-    for folder, why in away.items():
+        if path is None:
+            found.gone.append(record)
+        elif path.rpartition("/")[2] != name:
+            found.renamed.append((record, path))
+    for folder, why in folders.items():
         log.warning("file_away", path=f"{folder}/", why=why)
+    return found
 
 
 def is_away(tracked: TrackedFile, *, log: FilteringBoundLogger) -> bool:

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from tailrace_agent.whereabouts import FolderAway, find_by_inode
-from tests.agent.harness import AgentHarness, RecordingSink, events_of, ledger_of
+from tests.agent.harness import (
+    AgentHarness,
+    RecordingSink,
+    events_of,
+    heartbeats_of,
+    ledger_of,
+)
 
 MEMORY = Path("/dev/shm")
 
@@ -76,6 +82,7 @@ def test_agent_that_starts_before_a_volume_is_mounted_forgets_nothing(
     third.pass_ms()
     assert lost_bytes(sink) == 0
     assert third.said("file_away")
+    assert len(third.table.away) == 1
 
     volume.mount()
     third.pass_ms(8_000)
@@ -92,9 +99,12 @@ def test_volume_that_goes_while_no_descriptor_is_held_takes_nothing_along(
     second_life(agent)
     for tracked in agent.table.files.values():
         tracked.close()  # As where more files are followed than descriptors are held.
+    tracked.size_bytes += 5  # As where it grew and was not read yet.
     volume.unmount()
     agent.pass_ms(20_000)
     assert not agent.table.files
+    # Whatever is said of completeness meanwhile: these are unread.
+    assert heartbeats_of(agent.sink)[-1].unread_bytes == 5
     volume.mount()
     agent.write("a.log", b"after it came back\n")
     agent.pass_ms(8_000)
@@ -102,6 +112,7 @@ def test_volume_that_goes_while_no_descriptor_is_held_takes_nothing_along(
     stored = [event.stored for event in events_of(agent.sink)]
     assert stored == [b"first life"] * 5 + [b"second life", b"after it came back"]
     assert lost_bytes(agent.sink) == 0
+    assert heartbeats_of(agent.sink)[-1].unread_bytes == 0
 
 
 def test_file_found_again_takes_back_the_loss_that_was_declared(
