@@ -59,8 +59,11 @@ def _halves(record: Outgoing, lines: list[bytes], *, middle: int) -> list[Outgoi
 def _dead_document(record: Outgoing, *, namespace: str, detail: str) -> Outgoing:
     origin = decode(record.header, as_type=DocumentsOrigin)
     place = f"{origin.generation}/{origin.first_event_number}"
+    # Named by the action line, which holds the document's own id: read again from its
+    # file, the same line makes a document that tells of another moment of reading.
+    action, _, _ = record.value.partition(b"\n")
     letter = DeadLetter(
-        dead_id=dead_id(place, original=record.value),
+        dead_id=dead_id(place, original=action),
         stage="stream",
         reason="document_refused",
         detail=detail[:2_000],

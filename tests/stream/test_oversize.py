@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tailrace.topics import DEAD, DOCS
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode
 from tailrace_stream.oversize import smaller
@@ -70,6 +72,28 @@ def test_a_single_document_that_does_not_fit_is_a_dead_letter() -> None:
     (letter,) = letters
     assert letter.reason == "document_refused"
     assert b"x" * 4_000 in letter.original
+
+
+def test_k5_a_line_that_is_read_again_later_has_the_same_dead_letter() -> None:
+    """Its document tells of another moment of reading; its name must not (seed 1)."""
+    names: set[str] = set()
+    for observed_at_ms in (SEEN_AT_MS, SEEN_AT_MS + 5_000):
+        value = b"x" * 4_000 + b"\n"
+        made = msgspec.structs.replace(origin(value), observed_at_ms=observed_at_ms)
+        parsed = parse_record(
+            chunk_record(value, made=made),
+            topic_id="t",
+            namespace=NAMESPACE,
+            now_ms=SEEN_AT_MS,
+        )
+        work = work_of(parsed, state=None, namespace=NAMESPACE, now_ms=SEEN_AT_MS)
+        publisher = published(work, bytes_max={DOCS_TOPIC: 3_000})
+        names |= {
+            decode(record.value, as_type=DeadLetter).dead_id
+            for record in publisher.durable
+            if record.topic == DEAD_TOPIC
+        }
+    assert len(names) == 1
 
 
 def test_a_dead_letter_that_does_not_fit_keeps_its_beginning() -> None:
