@@ -19,10 +19,9 @@ from tests.indexer.doubles import (
     ImmediateSink,
     ManualClock,
     MemoryDeadLetters,
-    MemoryElasticsearch,
-    MemoryKafka,
-    MemoryMember,
 )
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
+from tests.support.fakes.kafka import MemoryKafka, MemoryMember
 
 NAMESPACE = "t"
 GENERATION = "00112233445566778899aabbccddeeff"
