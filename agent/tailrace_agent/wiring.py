@@ -13,11 +13,14 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.hints import FileHints, open_hints
+from tailrace_agent.holes import Holes, Requests
 from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
@@ -39,6 +42,7 @@ class Assembly:
     table: FileTable
     turns: Turns
     hints: FileHints
+    holes: Holes
     status_file: StatusFile
     wake: threading.Event
 
@@ -52,7 +56,7 @@ class Assembly:
                 pid=os.getpid(),
                 files_count=len(self.table.files),
                 lag_bytes=sum(file.lag_bytes for file in files),
-                in_flight_bytes=self.delivery.in_flight_bytes,
+                in_flight_bytes=self.delivery.outbox.in_flight_bytes,
                 shipped_events=self.delivery.shipped_events,
                 kafka=self.delivery.broken or "connected",
                 checkpoint=self.delivery.unwritable or "written",
@@ -71,7 +75,15 @@ class Assembly:
             table=self.table,
             turns=self.turns,
             delivery=self.delivery,
+            heartbeats=Heartbeats(
+                settings.heartbeat_ms,
+                agent=self.agent,
+                table=self.table,
+                delivery=self.delivery,
+                clock=clock,
+            ),
             hints=self.hints,
+            holes=self.holes,
             clock=clock,
             jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
             log=log,
@@ -90,6 +102,7 @@ def assemble(
     loaded: Loaded,
     restored: Restored,
     known: KnownGenerations,
+    hole_requests: Requests,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Assembly:
@@ -100,17 +113,18 @@ def assemble(
         lambda: Producer.connect(connections, client_id=f"agent-{agent.agent_id}"),
         wake=wake.set,
     )
+    records = Records(
+        agent, namespace=connections.namespace, sources=sources, clock=clock
+    )
     delivery = Delivery(
         sink=sink,
         store=checkpoint,
-        records=Records(
-            agent, namespace=connections.namespace, sources=sources, clock=clock
-        ),
+        records=records,
         clock=clock,
         log=log,
     )
     # The first recovery is the first connection.
-    delivery.broken = "not connected yet"
+    delivery.outbox.broken = "not connected yet"
     is_later_life = loaded.condition is not Condition.INTACT and (
         folder.had_life or bool(restored.records)
     )
@@ -135,6 +149,15 @@ def assemble(
         table=table,
         turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),
+        holes=Holes(
+            requests=hole_requests,
+            table=table,
+            delivery=delivery,
+            records=records,
+            chunker=Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max)),
+            clock=clock,
+            log=log,
+        ),
         status_file=StatusFile(folder.path),
         wake=wake,
     )

@@ -15,7 +15,8 @@ from tailrace.kafka_consumer import Consumer
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
-from tailrace.topics import ALERTS, DEAD, DOCS, RATES
+from tailrace.topics import ALERTS, DEAD, DOCS, LEDGER, RATES
+from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
@@ -23,6 +24,7 @@ from tailrace_indexer.delivery import Delivery
 from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.leader import RetentionLeader
+from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.loop import run_until, tell
 from tailrace_indexer.memory import keep_freed_memory
 from tailrace_indexer.pace import PacePolicy
@@ -30,7 +32,7 @@ from tailrace_indexer.sink import ElasticsearchSink
 from tailrace_indexer.status import StatusFile
 
 FOLDER_NAME = "indexer"
-TOPICS = (DOCS, RATES, ALERTS, DEAD)
+TOPICS = (DOCS, RATES, ALERTS, DEAD, LEDGER)
 START_RETRY_S = 1.0
 CLOSE_MS_MAX = 5_000
 
@@ -60,8 +62,8 @@ def run(
         if consumer is None:
             return 0
         closing.callback(consumer.close, wait_ms_max=CLOSE_MS_MAX)
-        dead_letters = KafkaDeadLetters(connections)
-        closing.callback(dead_letters.close)
+        writer = AckedWriter(connections)
+        closing.callback(writer.close)
         sink = ElasticsearchSink(
             elastic,
             index_maker=IndexMaker(elastic, connections=connections),
@@ -71,7 +73,8 @@ def run(
         delivery = Delivery(
             source=consumer,
             sink=sink,
-            dead_letters=dead_letters,
+            dead_letters=KafkaDeadLetters(writer, namespace=connections.namespace),
+            ledger=KafkaLedger(writer, namespace=connections.namespace),
             clock=clock,
             chance=random.Random(),  # noqa: S311 - spreads retries, no secret
             namespace=connections.namespace,

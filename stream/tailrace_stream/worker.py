@@ -121,6 +121,7 @@ class StreamWorker:
         decided = arrival(lane, record.offset)
         if decided.seek_offset is not None:
             lane.hole_end = record.offset
+            lane.hole_asks += 1
             self.count("holes_asked_again")
             await self._offsets.seek(lane.partition, offset=decided.seek_offset)
         if not decided.is_taken:
@@ -134,7 +135,7 @@ class StreamWorker:
                 count=decided.missing_count,
             )
         lane.next_offset = record.offset + 1
-        lane.hole_end = None
+        lane.hole_end, lane.hole_asks = None, 0
         reach("S1")
         await self._begin(record, lane)
 
@@ -163,9 +164,13 @@ class StreamWorker:
 
     def _start(self, work: Work, lane: Lane) -> None:
         self._hold(work.size_bytes)
+        lane.ledger_turns.begin(work)
         completion = self._protocol.complete(
             work,
             before=lane.last,
+            is_ledger_due=lambda: lane.ledger_turns.is_due(
+                work, now_ms=self._clock.monotonic_ms()
+            ),
             acknowledge=lambda done: self._acknowledge(done, lane),
         )
         task = asyncio.create_task(completion)

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,9 @@ from structlog.testing import LogCapture
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.framing import decode_mapped
+from tailrace.holes import HoleRequest
 from tailrace.kafka_producer import FailureKind, SendFailure
+from tailrace.ledger import AgentHeartbeat, LedgerRecord, decode_ledger
 from tailrace.wire import (
     ORIGIN_HEADER,
     AgentLedger,
@@ -26,10 +28,13 @@ from tailrace.wire import (
 )
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
+from tailrace_agent.holes import Holes
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
@@ -128,6 +133,20 @@ class NoHints:
         return False
 
 
+class ListedRequests:
+    """Holes as a test asks for them."""
+
+    def __init__(self) -> None:
+        self.asked: deque[HoleRequest] = deque()
+        self.done: list[HoleRequest] = []
+
+    def take(self) -> HoleRequest | None:
+        return self.asked.popleft() if self.asked else None
+
+    def answered(self, request: HoleRequest) -> None:
+        self.done.append(request)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event as the topic holds it."""
@@ -151,6 +170,7 @@ class AgentHarness:
         clock: SteppedClock | None = None,
         ledger: RecordingSink | None = None,
         source: dict[str, object] | None = None,
+        on_status: Callable[[], None] = lambda: None,
         **settings: int,
     ) -> None:
         self.logs = folder / "logs"
@@ -184,13 +204,15 @@ class AgentHarness:
         )
         self.condition = loaded.condition
         sources = {s.name: s for s in self.settings.sources}
+        records = Records(AGENT, namespace="t", sources=sources, clock=self.clock)
         self.delivery = Delivery(
             sink=self.sink,
             store=self.checkpoint,
-            records=Records(AGENT, namespace="t", sources=sources, clock=self.clock),
+            records=records,
             clock=self.clock,
             log=log,
         )
+        self.requests = ListedRequests()
         known = KnownGenerations(self.restored.records)
         self.table = FileTable(
             settings=self.settings,
@@ -205,6 +227,13 @@ class AgentHarness:
             log=log,
         )
         keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        self.heartbeats = Heartbeats(
+            self.settings.heartbeat_ms,
+            agent=AGENT,
+            table=self.table,
+            delivery=self.delivery,
+            clock=self.clock,
+        )
         self.loop = AgentLoop(
             self.settings,
             discovery=Discovery(self.settings.sources, clock=self.clock, log=log),
@@ -217,12 +246,24 @@ class AgentHarness:
                 log=log,
             ),
             delivery=self.delivery,
+            heartbeats=self.heartbeats,
             hints=NoHints(),
+            holes=Holes(
+                requests=self.requests,
+                table=self.table,
+                delivery=self.delivery,
+                records=records,
+                chunker=Chunker(
+                    Limits(self.settings.chunk_bytes, self.settings.event_bytes_max)
+                ),
+                clock=self.clock,
+                log=log,
+            ),
             clock=self.clock,
             jitter=random.Random(1),
             log=log,
             wake=threading.Event(),
-            on_status=lambda: None,
+            on_status=on_status,
         )
 
     def write(self, name: str, content: bytes) -> Path:
@@ -272,12 +313,22 @@ def unique_lines(sink: RecordingSink) -> list[bytes]:
 
 
 def ledger_of(sink: RecordingSink) -> list[AgentLedger]:
-    """Return every ledger record stored, in order."""
+    """Return every record of a generation in the ledger, in order."""
+    return [r for r in ledger_records_of(sink) if isinstance(r, AgentLedger)]
+
+
+def ledger_records_of(sink: RecordingSink) -> list[LedgerRecord]:
+    """Return every ledger record stored, whatever it tells, in order."""
     return [
-        decode(record.value, as_type=AgentLedger)
+        decode_ledger(record.value)
         for record in sink.stored
         if record.topic.endswith(".ledger")
     ]
+
+
+def heartbeats_of(sink: RecordingSink) -> list[AgentHeartbeat]:
+    """Return every heartbeat stored, in order."""
+    return [r for r in ledger_records_of(sink) if isinstance(r, AgentHeartbeat)]
 
 
 def dead_letters_of(sink: RecordingSink) -> list[DeadLetter]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tailrace.holes import HoleRequest
 from tailrace.kafka_consumer import Partition
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER, PARTITIONS
@@ -17,6 +18,7 @@ from tailrace_agent import wiring
 from tailrace_agent.checkpoint import Checkpoint
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
@@ -60,6 +62,16 @@ class NoHints:
         return False
 
 
+class NoRequests:
+    """Nobody asks for a hole to be filled."""
+
+    def take(self) -> HoleRequest | None:
+        return None
+
+    def answered(self, request: HoleRequest) -> None:
+        """Not met: none was taken."""
+
+
 @dataclass(slots=True)
 class AgentHost:
     """What of a host survives its agent: clock, files and the state folder."""
@@ -91,6 +103,7 @@ class AgentHost:
             rotated_grace_ms=900,
             checkpoint_ms=150,
             ledger_ms=900,
+            heartbeat_ms=20_000,
             status_ms=60_000,
         )
 
@@ -131,6 +144,7 @@ class AgentHost:
             checkpoint=checkpoint,
             loaded=loaded,
             restored=restored,
+            hole_requests=NoRequests(),
             known=known,
             clock=self.clock,
             log=SILENT,
@@ -173,6 +187,14 @@ class AgentLife:
             turns=parts.turns,
             delivery=parts.delivery,
             hints=NoHints(),
+            heartbeats=Heartbeats(
+                host.settings.heartbeat_ms,
+                agent=parts.agent,
+                table=parts.table,
+                delivery=parts.delivery,
+                clock=host.clock,
+            ),
+            holes=parts.holes,
             clock=host.clock,
             jitter=Random(host.world.random.random()),
             log=SILENT,
@@ -185,7 +207,7 @@ class AgentLife:
         """Whether everything that was seen is read, acknowledged and on the disk."""
         delivery, table = self._parts.delivery, self._parts.table
         return not (
-            delivery.in_flight_records
+            delivery.outbox.in_flight_records
             or delivery.is_dirty
             or any(tracked.unread_bytes for tracked in table.files.values())
         )

@@ -43,7 +43,6 @@ def check(files: Files, cluster: Cluster, hosts: list[AgentHost]) -> Findings:
     problems = findings.problems
     problems += claims.claim(events)
     hops = hops_of(cluster.kafka)
-    hops.has_halves = cluster.docs_bytes_max < MEBIBYTE
     problems += _missing(files.lives, claims, hops, present=present)
     problems += _dead(claims, findings.witnesses, limit=cluster.docs_bytes_max)
     problems += _rates(events, claims, indexed_rates(indices))

@@ -60,7 +60,7 @@ class Cluster:
         )
         self.streams = MemoryGroup(self.kafka, partitions_of(RAW))
         self.indexers = MemoryGroup(
-            self.kafka, partitions_of(DOCS, RATES, ALERTS, DEAD)
+            self.kafka, partitions_of(DOCS, RATES, ALERTS, DEAD, LEDGER)
         )
         self.elasticsearch = MemoryElasticsearch(
             conflicts=lambda line: CONFLICT in line and b'"dead.id"' not in line,

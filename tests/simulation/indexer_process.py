@@ -12,11 +12,13 @@ from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_consumer import Partition, Polled
 from tailrace.settings import Connections
+from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
 from tailrace_indexer.delivery import Delivery
 from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
+from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.sink import ElasticsearchSink
 from tests.simulation.cluster import NAMESPACE, Cluster, SimulatedElastic
 from tests.simulation.world import HostClock, SimulatedCrash, World
@@ -102,10 +104,12 @@ class IndexerLife:
             index_maker=IndexMaker(elastic, connections=connections),
             in_flight_max=3,
         )
+        writer = AckedWriter(connections)
         self.delivery = Delivery(
             source=SourceOnMember(self._member, cluster),
             sink=self._sink,
-            dead_letters=KafkaDeadLetters(connections),
+            dead_letters=KafkaDeadLetters(writer, namespace=NAMESPACE),
+            ledger=KafkaLedger(writer, namespace=NAMESPACE),
             clock=clock,
             chance=Random(world.random.random()),
             namespace=NAMESPACE,

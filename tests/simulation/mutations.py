@@ -7,7 +7,7 @@ of faults that the guarantee answers.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +71,11 @@ def ack_before_delivery(patched: Patch) -> None:
         self: CommitProtocol,
         work: Work,
         *,
-        before: Awaitable[None] | None,
         acknowledge: Acknowledge,
+        **named: Any,  # noqa: ANN401
     ) -> None:
         acknowledge(work)
-        await complete(self, work, before=before, acknowledge=lambda _work: None)
+        await complete(self, work, acknowledge=lambda _work: None, **named)
 
     patched.setattr(protocol.CommitProtocol, "complete", mutated)
 
@@ -87,13 +87,11 @@ def state_before_delivery(patched: Patch) -> None:
     async def mutated(
         self: CommitProtocol,
         work: Work,
-        *,
-        before: Awaitable[None] | None,
-        acknowledge: Acknowledge,
+        **named: Any,  # noqa: ANN401
     ) -> None:
         if work.state is not None:
             await self._deliver(work.state)  # pyright: ignore[reportPrivateUsage]
-        await complete(self, work, before=before, acknowledge=acknowledge)
+        await complete(self, work, **named)
 
     patched.setattr(protocol.CommitProtocol, "complete", mutated)
 

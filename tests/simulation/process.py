@@ -14,7 +14,7 @@ RESTART_MS = (50, 1_500)
 POINTS = {
     "agent": ("A1", "A2", "A3", "A4", "A5", "A6", "A7"),
     "stream": ("S1", "S2", "S3", "S4", "S5", "S6"),
-    "indexer": ("I1", "I2", "I3", "I4", "I5"),
+    "indexer": ("I1", "I2", "I3", "I4", "I5", "I6"),
 }
 RARE = ("A7", "S5", "I3", "I5")
 """Points that few lives pass: chosen more often, and for the first pass."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tailrace_agent import discovery, facts, open_file, places, wiring
-from tailrace_indexer import dead_letter_sink, sink
+from tailrace_indexer import acked_writer, sink
 from tailrace_stream import windows, work
 from tests.simulation.cluster import Cluster, RemoteThreads
 from tests.simulation.filesystem import Files, SimulatedOs
@@ -36,9 +36,7 @@ def put_in_place(
     for module in (discovery, facts, open_file, places):
         patched.setattr(module, "os", simulated_os)
     patched.setattr(wiring, "Producer", ProducerClass(cluster.connect))
-    patched.setattr(
-        dead_letter_sink, "Producer", ProducerClass(cluster.connect_at_once)
-    )
+    patched.setattr(acked_writer, "Producer", ProducerClass(cluster.connect_at_once))
     patched.setattr(sink, "ThreadPoolExecutor", threads)
     patched.setattr(sink, "queue", QueueModule)
     patched.setattr(sink, "time", StoppedTime)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
+from tailrace.digest import with_digest
 from tailrace.framing import FLAG_CUT, MappedEvent, decode_mapped
 from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
@@ -54,8 +55,9 @@ def process_chunk_plainly(
     times: list[int | None] = []
     levels: list[str | None] = []
     lines: list[bytes] = []
-    for event, document_id in zip(events, ids, strict=True):
+    for number, (event, document_id) in enumerate(zip(events, ids, strict=True)):
         document, at_ns = _document(event, origin=origin)
+        document["event.sequence"] = origin.first_event_number + number
         times.append(at_ns)
         levels.append(document.get("log.level"))
         index = index_name(
@@ -65,18 +67,18 @@ def process_chunk_plainly(
             born_at_ms=origin.born_at_ms,
         )
         action = f'{{"create":{{"_index":"{index}","_id":"{document_id}"}}}}'
-        lines += (action.encode(), orjson.dumps(document))
-    pieces = [
-        BulkPiece(
+        lines += (action.encode(), with_digest(orjson.dumps(document)))
+    piece = BulkPiece.without_events(origin)
+    if events:
+        piece = BulkPiece(
             body=b"\n".join(lines) + b"\n",
             document_count=len(events),
             event_count=len(events),
             first_event=0,
             first_offset=events[0].offset,
         )
-    ]
     return ProcessedChunk(
-        pieces=pieces if events else [],
+        pieces=[piece],
         dead=[],
         event_count=len(events),
         offsets=offsets,
