@@ -25,6 +25,7 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.state_folder import StateFolder
+from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.simulation.filesystem import Files
@@ -209,7 +210,7 @@ class AgentLife:
         return not (
             delivery.outbox.in_flight_records
             or delivery.is_dirty
-            or any(tracked.unread_bytes for tracked in table.files.values())
+            or any(_is_unread(tracked) for tracked in table.files.values())
         )
 
     def follows(self, key: tuple[int, int]) -> bool:
@@ -237,3 +238,9 @@ class AgentLife:
         self._loop.drain()
         self._checkpoint.keep_copy()
         self.kill()
+
+
+def _is_unread(tracked: TrackedFile) -> bool:
+    """Return whether something waits, other than the newline of a flushed line."""
+    is_flushed = any(cut.next_offset == tracked.position.offset for cut in tracked.cuts)
+    return tracked.unread_bytes > (len(b"\r\n") if is_flushed else 0)
