@@ -8,10 +8,10 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test check bench
+.PHONY: help install up down test simulation check bench
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed ## Make .venv with every extra and the development tools
 
@@ -30,6 +30,9 @@ down: install ## Stop everything
 
 test: install ## Run every test, on real servers that it starts and stops itself
 	$(BIN)/python -m pytest
+
+simulation: install ## Try 10,000 seeds of the whole pipeline in one process (SEEDS=... for fewer)
+	TAILRACE_SIMULATION_SEEDS=$(or $(SEEDS),10000) $(BIN)/python -m pytest -q tests/simulation/test_simulation.py
 
 check: install ## What every change must pass: lint, format, types, rules of the house
 	$(BIN)/ruff check .

@@ -202,6 +202,8 @@ class Chunker:
         Raises:
             OSError: the file cannot be read.
         """
+        if not self._still_stands(source, event, position):
+            return Reading.REWRITTEN
         stop = next((c.next_offset for c in cuts if c.next_offset > event.offset), None)
         looked_bytes = 0
         while looked_bytes < SCAN_BYTES_MAX:
@@ -221,6 +223,26 @@ class Chunker:
                 return Reading.PARTIAL
             looked_bytes += size
         return Reading.MORE
+
+    def _still_stands(
+        self, source: Source, event: LongEvent, position: Position
+    ) -> bool:
+        """Return whether the file still holds what was read of an event, and before it.
+
+        Were it emptied meanwhile, the event would end somewhere in its next life, and the
+        lines before that place would never be read.
+        """
+        tail = self._tail[: position.tail.size_bytes]
+        begin = self._data[: min(TAIL_BYTES, len(event.stored))]
+        before = position.offset - len(tail)
+        if tail and source.read_into((tail,), offset=before) < len(tail):
+            return False
+        if tail and tail_of(tail) != position.tail:
+            return False
+        size = source.read_into((begin,), offset=event.offset)
+        if size < len(begin) or bytes(begin) != event.stored[: len(begin)]:
+            return False
+        return source.read_into((self._data[:1],), offset=event.next_offset - 1) == 1
 
     def _room(self, start: int, cut: Cut | None) -> int:
         room = self.limits.chunk_bytes

@@ -239,6 +239,11 @@ class Turns:
         Raises:
             OSError: the file cannot be read.
         """
+        for old in tracked.ended:
+            # While the file stays empty no successor lets go of it, and what was on its
+            # way when it ended is acknowledged since.
+            if self._delivery.knows(old) and self._delivery.needs_report(old):
+                self._delivery.report(old)
         if not self._delivery.knows(tracked.generation):
             return
         record = self._delivery.record_of(tracked.generation)

@@ -513,3 +513,41 @@ def test_file_just_opened_is_not_the_one_closed_for_it(tmp_path: Path) -> None:
     assert file is not None
     assert oldest.file is file
     assert file.status().st_ino == oldest.facts.inode
+
+
+@pytest.mark.parametrize("is_longer", [False, True], ids=["shorter", "longer"])
+def test_f5_f27_file_rewritten_amid_a_too_long_line_is_read_from_its_head(
+    tmp_path: Path, *, is_longer: bool
+) -> None:
+    """Else the line would end somewhere in the next life (simulation, seed 93)."""
+    agent = AgentHarness(tmp_path, chunk_bytes=4_096, event_bytes_max=4_096)
+    path = agent.write("a.log", lines(0, 3) + b"x" * 9_000)
+    agent.pass_ms(600)
+    path.write_bytes(lines(10, 2_000 if is_longer else 30))
+    agent.pass_ms(8_000)
+    agent.write("a.log", lines(2_000, 2_010))
+    agent.pass_ms(2_000)
+    kept = expected(10, 2_000 if is_longer else 30) + expected(2_000, 2_010)
+    assert unique_lines(agent.sink) == sorted(expected(0, 3) + kept)
+    assert ledger_of(agent.sink)[0].generation != ledger_of(agent.sink)[-1].generation
+
+
+def test_what_is_acknowledged_after_a_truncation_is_told_to_the_ledger(
+    tmp_path: Path,
+) -> None:
+    """Also while the file stays empty (simulation, seed 326)."""
+    agent = AgentHarness(tmp_path, ledger_ms=500)
+    path = agent.write("a.log", lines(0, 5))
+    while not ledger_of(agent.sink):
+        agent.pass_ms(20, step_ms=20)
+    agent.sink.is_holding = True
+    agent.pass_ms(300)
+    path.write_bytes(b"")
+    agent.pass_ms(1_000)
+    assert ledger_of(agent.sink)[-1].next_event_number == 0
+    agent.sink.is_holding = False
+    agent.sink.release()
+    agent.pass_ms(2_000)
+    newest = max(ledger_of(agent.sink), key=lambda record: record.revision)
+    assert newest.next_event_number == 5
+    assert newest.lost_bytes == {"truncated": 0}
