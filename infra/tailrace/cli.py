@@ -14,6 +14,7 @@ import typer
 
 from tailrace.commands import (
     bench,
+    chaos,
     doctor,
     lifecycle,
     parse,
@@ -94,6 +95,7 @@ _add(
     example="tailrace search 'log.level:error AND kafka' --since 1h",
 )
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
+_add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 
 
 def main() -> None:
