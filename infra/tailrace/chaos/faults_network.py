@@ -20,9 +20,9 @@ CUT_MS_MAX = 20_000
 BULK_MS = 6_000
 LATE_MS = 40_000
 """Longer than the indexer waits for an answer."""
-STRIKES_WAIT_MS_MAX = 60_000
+STRIKES_WAIT_MS_MAX = 240_000
 KAFKA_MS = 10_000
-POISONS_WAIT_MS_MAX = 60_000
+POISONS_WAIT_MS_MAX = 240_000
 
 
 def network_faults() -> list[FaultKind]:

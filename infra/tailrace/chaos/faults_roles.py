@@ -21,7 +21,8 @@ POINTS: dict[str, tuple[str, ...]] = {
 PASSES_MAX = 3
 RARE_POINTS = frozenset({"A7", "S5", "S6", "I3", "I5"})
 """Passed now and then only: armed for the first pass."""
-STRIKE_MS_MAX = 90_000
+STRIKE_MS_MAX = 240_000
+"""Waits here are bounds of patience, for machines with much else to do."""
 PROVOKE_MS = 4_000
 """How often what leads to a rare point is done again."""
 FREEZE_MS: dict[str, int] = {"agent": 8_000, "stream": 13_000, "indexer": 13_000}

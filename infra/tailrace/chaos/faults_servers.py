@@ -17,14 +17,15 @@ from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace_embedded.server import Server
 
-RECOVERY_MS_MAX = 300_000
-DEATH_MS_MAX = 10_000
+RECOVERY_MS_MAX = 600_000
+"""A bound of patience, for machines with much else to do."""
+DEATH_MS_MAX = 60_000
 FREEZE_MS = {"kafka": 15_000, "elasticsearch": 15_000, "zookeeper": 20_000}
 """A broker loses its place after 9 s without a heartbeat; ZooKeeper is away longer than
 half of its clients' sessions."""
 AWAY_MS = 15_000
 FULL_MS = 10_000
-BLOCK_MS_MAX = 60_000
+BLOCK_MS_MAX = 180_000
 FLOOD_SETTING = "cluster.routing.allocation.disk.watermark"
 FLOOD_LEVELS = ("low", "high", "flood_stage")
 MORE_THAN_ANY_DISK = "1000tb"

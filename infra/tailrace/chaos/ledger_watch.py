@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +27,19 @@ class LedgerTotals:
     shipped: int
     streamed: int | None
     lost_bytes: int
+
+
+def without_copies(records: Iterable[AgentLedger]) -> list[AgentLedger]:
+    """Return the records without those of recognised copies.
+
+    What copytruncate leaves behind is a generation of its own, which goes on counting
+    where its original ended: head, tail and place are the same, and nothing was shipped.
+    """
+    found: dict[tuple[object, ...], AgentLedger] = {}
+    for record in records:
+        content = (record.head_hash, record.tail_hash, record.next_offset)
+        found.setdefault((record.host_id, *content), record)
+    return list(found.values())
 
 
 class LedgerWatch:
@@ -59,8 +73,9 @@ class LedgerWatch:
         """Return the sums as of now."""
         with self._lock:
             told = self._stream.values()
+            own = without_copies(self._agent.values())
             return LedgerTotals(
-                shipped=sum(r.next_event_number for r in self._agent.values()),
+                shipped=sum(record.next_event_number for record in own),
                 streamed=sum(r.event_count for r in told) if told else None,
                 lost_bytes=sum(
                     sum(r.lost_bytes.values()) for r in self._agent.values()

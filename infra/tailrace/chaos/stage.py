@@ -53,6 +53,8 @@ ROLE_SETTINGS = {
     "TAILRACE_AGENT_ROTATED_GRACE_MS": "3000",
     # The shortest that brokers allow, so that a frozen worker loses its partitions.
     "TAILRACE_STREAM_SESSION_TIMEOUT_MS": "6000",
+    # Shorter than Kafka is kept silent, so that sends really fail and are sent again.
+    "TAILRACE_STREAM_REQUEST_TIMEOUT_MS": "5000",
 }
 
 

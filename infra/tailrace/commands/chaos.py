@@ -50,8 +50,12 @@ def chaos(
         bool, typer.Option("--small", help="One broker and one Elasticsearch node.")
     ] = False,
     only: Annotated[
-        str, typer.Option(help="Only faults with this in their names.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Only faults with this in their names; may be repeated.",
+            show_default="every fault",
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
@@ -86,7 +90,7 @@ def chaos(
         brokers=brokers or count,
         nodes=nodes or count,
         folder=data_dir,
-        only=only,
+        only=only or (),
     )
     progress = RichProgress(console())
     with stop_on_signals() as stop:
