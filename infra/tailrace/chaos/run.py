@@ -20,7 +20,7 @@ from tailrace.chaos.faults import FaultKind, Lane, Need
 from tailrace.chaos.faults_network import network_faults
 from tailrace.chaos.faults_roles import role_faults
 from tailrace.chaos.faults_servers import revive, server_faults
-from tailrace.chaos.lane_run import LaneRun
+from tailrace.chaos.lane_run import LaneRun, Struck
 from tailrace.chaos.live import Live, Say
 from tailrace.chaos.record import read_record, written_lives
 from tailrace.chaos.report import ChaosReport, struck_reports
@@ -158,12 +158,7 @@ class _Run:
         self._say("No more faults; waiting until everything is stored.")
         self._heal()
         drain_ms = self._drain()
-        evidence = self._evidence()
-        results = _made(RUNNING_CHECKS, evidence)
-        self._say("Stopping the roles, and comparing every line.")
-        codes = self._arena.roles.stop()
-        results.append(_roles_ended(codes))
-        results += _made(FINAL_CHECKS, evidence)
+        results = self._check()
         return ChaosReport(
             is_exact=all(result.is_passed for result in results),
             seed=self._options.seed,
@@ -183,9 +178,20 @@ class _Run:
             },
             memory_mb=self._live.memory,
             left_out=list(left_out),
-            faults=struck_reports(evidence.struck),
+            faults=struck_reports(self._struck),
             checks=results,
         )
+
+    @property
+    def _struck(self) -> list[Struck]:
+        return [each for lane in self._lanes for each in lane.struck]
+
+    def _check(self) -> list[CheckResult]:
+        evidence = self._evidence()
+        results = _made(RUNNING_CHECKS, evidence)
+        self._say("Stopping the roles, and comparing every line.")
+        codes = self._arena.roles.stop()
+        return [*results, _roles_ended(codes), *_made(FINAL_CHECKS, evidence)]
 
     def _wait_for_first_lines(self) -> None:
         def is_there() -> bool:
@@ -260,7 +266,7 @@ class _Run:
             arena=stage.arena,
             lives=written_lives(entries, maker=stage.maker),
             agent_records=stage.ledger.agent_records(),
-            struck=[each for lane in self._lanes for each in lane.struck],
+            struck=self._struck,
             environment=stage.environment,
             readers=readers_of,
         )

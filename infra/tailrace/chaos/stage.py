@@ -40,7 +40,7 @@ from tailrace_embedded.stack import Stack
 
 ELASTICSEARCH_HEAP_MB = 512
 KAFKA_HEAP_MB = 384
-READY_MS_MAX = 600_000
+READY_MS_MAX = 1_200_000
 """Seven Java processes start at once, on a machine that may have two processors."""
 AGENT_DISK_BYTES = 64 * MEBIBYTE
 BROKER_DISK_BYTES = 1_536 * MEBIBYTE
@@ -98,52 +98,15 @@ def set_stage(
         DataDirInUse: a stack runs in the named folder.
     """
     with ExitStack() as cleanup:
-        folder = _folder(options.folder, cleanup)
-        network = None
-        if options.has_network:
-            network = Network.make(_member_names(options), clock=clock)
-            cleanup.callback(network.close)
-        disks = _mount_disks(options, folder=folder)
-        chance = random.Random(f"{options.seed} stage")  # noqa: S311 - spreads, hides nothing
-        config, proxies = _stack_config(options, network=network, chance=chance)
-        for proxy in proxies:
-            proxy.start()
-            cleanup.callback(proxy.stop)
-        stack = Stack.start(
-            folder / "data", progress=progress, clock=clock, config=config
-        )
-        cleanup.callback(stack.stop)
-        bulk_proxies = _bulk_proxies(stack, network=network, chance=chance)
-        for proxy in bulk_proxies:
-            proxy.start()
-            cleanup.callback(proxy.stop)
-        connections = _connections(stack, folder=folder, clock=clock)
-        provision(connections)
-        ledger = LedgerWatch(connections)
+        ground = _lay_ground(options, cleanup, progress=progress, clock=clock)
+        ledger = LedgerWatch(ground.connections)
         ledger.start()
         cleanup.callback(ledger.stop)
-        environment = _environment(stack, connections)
-        watched_fd, alive_fd = os.pipe()
-        cleanup.callback(os.close, watched_fd)
-        cleanup.callback(os.close, alive_fd)
-        roles = RoleGroup(
-            _role(
-                name,
-                folder=folder,
-                environment=environment,
-                bulk_proxies=bulk_proxies,
-                watched_fd=watched_fd,
-                network=network,
-                clock=clock,
-            )
-            for name in ROLES
-        )
-        cleanup.callback(roles.stop)
+        roles = _roles(ground, cleanup, clock=clock)
         maker = LineMaker(
             seed=options.seed, start_ms=clock.now_ms(), lines_per_s=options.lines_per_s
         )
-        record_path = folder / "written.ndjson"
-        record = cleanup.enter_context(Record(record_path))
+        record_path = ground.folder / "written.ndjson"
         safe = SafeOffsets(
             checkpoints=[
                 role.folder / "state" / "agent" / "checkpoint.sqlite"
@@ -154,8 +117,8 @@ def set_stage(
             clock=clock,
         )
         writer = Writer(
-            folder=folder / "logs",
-            record=record,
+            folder=ground.folder / "logs",
+            record=cleanup.enter_context(Record(record_path)),
             maker=maker,
             chance=random.Random(f"{options.seed} writer"),  # noqa: S311 - repeats a seed
             clock=clock,
@@ -164,19 +127,79 @@ def set_stage(
             stop=threading.Event(),
         )
         arena = Arena(
-            stack=stack,
-            connections=connections,
+            stack=ground.stack,
+            connections=ground.connections,
             roles=roles,
             writer=writer,
-            elasticsearch_proxies=bulk_proxies,
-            kafka_proxies=proxies,
-            network=network,
-            agent_disk=disks[0] if disks else None,
-            broker_disk=disks[1] if len(disks) > 1 else None,
+            elasticsearch_proxies=ground.bulk_proxies,
+            kafka_proxies=ground.kafka_proxies,
+            network=ground.network,
+            agent_disk=ground.disks[0] if ground.disks else None,
+            broker_disk=ground.disks[1] if len(ground.disks) > 1 else None,
             clock=clock,
             stop=stop,
         )
-        yield Stage(arena, ledger, maker, record_path, environment)
+        yield Stage(arena, ledger, maker, record_path, ground.environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What is there before any role."""
+
+    folder: Path
+    network: Network | None
+    disks: list[SmallDisk]
+    stack: Stack
+    kafka_proxies: list[TcpProxy]
+    bulk_proxies: list[ElasticsearchProxy]
+    connections: Connections
+    environment: Mapping[str, str]
+
+
+def _lay_ground(
+    options: StageOptions, cleanup: ExitStack, *, progress: Progress, clock: Clock
+) -> _Ground:
+    """Start network, disks, servers and proxies, and make topics and templates."""
+    folder = _folder(options.folder, cleanup)
+    network = None
+    if options.has_network:
+        network = Network.make(_member_names(options), clock=clock)
+        cleanup.callback(network.close)
+    disks = _mount_disks(options, folder=folder)
+    chance = random.Random(f"{options.seed} stage")  # noqa: S311 - spreads, hides nothing
+    config, kafka_proxies = _stack_config(options, network=network, chance=chance)
+    for proxy in kafka_proxies:
+        proxy.start()
+        cleanup.callback(proxy.stop)
+    stack = Stack.start(folder / "data", progress=progress, clock=clock, config=config)
+    cleanup.callback(stack.stop)
+    bulk_proxies = _bulk_proxies(stack, network=network, chance=chance)
+    for proxy in bulk_proxies:
+        proxy.start()
+        cleanup.callback(proxy.stop)
+    connections = _connections(stack, folder=folder, clock=clock)
+    provision(connections)
+    return _Ground(
+        folder=folder,
+        network=network,
+        disks=disks,
+        stack=stack,
+        kafka_proxies=kafka_proxies,
+        bulk_proxies=bulk_proxies,
+        connections=connections,
+        environment=_environment(stack, connections),
+    )
+
+
+def _roles(ground: _Ground, cleanup: ExitStack, *, clock: Clock) -> RoleGroup:
+    watched_fd, alive_fd = os.pipe()
+    cleanup.callback(os.close, watched_fd)
+    cleanup.callback(os.close, alive_fd)
+    roles = RoleGroup(
+        _role(name, ground=ground, watched_fd=watched_fd, clock=clock) for name in ROLES
+    )
+    cleanup.callback(roles.stop)
+    return roles
 
 
 def _folder(named: Path | None, cleanup: ExitStack) -> Path:
@@ -288,22 +311,13 @@ def _environment(stack: Stack, connections: Connections) -> dict[str, str]:
     }
 
 
-def _role(
-    name: str,
-    *,
-    folder: Path,
-    environment: Mapping[str, str],
-    bulk_proxies: list[ElasticsearchProxy],
-    watched_fd: int,
-    network: Network | None,
-    clock: Clock,
-) -> ChaosRole:
-    own = folder / "roles" / name
+def _role(name: str, *, ground: _Ground, watched_fd: int, clock: Clock) -> ChaosRole:
+    own = ground.folder / "roles" / name
     own.mkdir(parents=True, exist_ok=True)
     kind = name.partition("-")[0]
     arguments = [kind]
     settings = {
-        **environment,
+        **ground.environment,
         **ROLE_SETTINGS,
         "TAILRACE_DATA_DIR": str(own / "state"),
         "TAILRACE_AGENT_HOST_ID": f"chaos-host-{name}",
@@ -312,13 +326,15 @@ def _role(
     if kind == "agent":
         config = own / "tailrace.toml"
         stem = "*" if name == ROLES[0] else "app0"
-        paths = [f"{folder}/logs/{stem}.log", f"{folder}/logs/{stem}.log.*"]
+        logs = ground.folder / "logs"
+        paths = [f"{logs}/{stem}.log", f"{logs}/{stem}.log.*"]
         source = {"name": "chaos", "paths": paths}
         config.write_text(toml_text({"agent": {"sources": [source]}}))
         arguments += ["--config", str(config)]
     if kind == "indexer":
-        urls = ",".join(proxy.url for proxy in bulk_proxies)
+        urls = ",".join(proxy.url for proxy in ground.bulk_proxies)
         settings["TAILRACE_ELASTICSEARCH_URL"] = urls
+    network = ground.network
     return ChaosRole(
         name=name,
         arguments=arguments,

@@ -113,17 +113,22 @@ class TcpProxy:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if self._manner is Manner.REFUSING:
-            self.affected += 1
-            _reset(writer)
-            return
+        # A task that ends as cancelled is reported as an error by whoever began it.
+        with contextlib.suppress(asyncio.CancelledError):
+            if self._manner is Manner.REFUSING:
+                self.affected += 1
+                _reset(writer)
+            else:
+                await self._relay(reader, writer)
+
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        opening = asyncio.open_connection(
+            self._target.host, self._target.port, limit=_READ_BYTES
+        )
         try:
-            there_reader, there_writer = await asyncio.wait_for(
-                asyncio.open_connection(
-                    self._target.host, self._target.port, limit=_READ_BYTES
-                ),
-                _CONNECT_S_MAX,
-            )
+            there_reader, there_writer = await asyncio.wait_for(opening, _CONNECT_S_MAX)
         except (OSError, TimeoutError):
             _reset(writer)
             return
