@@ -34,6 +34,7 @@ class ChaosReport(msgspec.Struct, frozen=True, kw_only=True):
     documents: int
     """What was to be stored: some files are read by two hosts."""
     renamed: int
+    moved_away: int
     copied_and_truncated: int
     deleted: int
     inodes_reused: int
@@ -68,7 +69,7 @@ def report_lines(report: ChaosReport) -> Iterator[str]:
     """Yield what a person wants to know."""
     yield (
         f"{report.lines} lines written at {report.lines_per_s:.0f}/s;"
-        f" files: {report.renamed} renamed, {report.copied_and_truncated} copied and"
+        f" files: {report.renamed} renamed, {report.moved_away} moved away, {report.copied_and_truncated} copied and"
         f" truncated, {report.deleted} deleted, {report.inodes_reused} inodes reused"
     )
     families = Counter(each.family for each in report.faults if not each.problem)

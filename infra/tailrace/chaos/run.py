@@ -167,6 +167,7 @@ class _Run:
             lines_per_s=round(counts.lines * 1_000 / wrote_ms, 1),
             documents=counts.wanted,
             renamed=counts.renamed,
+            moved_away=counts.moved,
             copied_and_truncated=counts.copied,
             deleted=counts.deleted,
             inodes_reused=counts.inodes_reused,

@@ -36,18 +36,36 @@ class SafeOffsets:
 
     def is_safe(self, life: Life) -> bool:
         """Tell whether every byte is acknowledged, and known to be in both places."""
-        now_ms = self.clock.monotonic_ms()
-        if now_ms - self._looked_at_ms >= _LOOK_MS:
-            self._looked_at_ms = now_ms
-            records = [r for path in self.checkpoints for r in _read(path)]
-            self._kept = _by_inode(records)
-            self._told = _by_inode(self.ledger.agent_records())
+        self._look()
         wanted = self.readers(str(life.path))
         return all(
             sum(r.next_offset == life.size_bytes for r in told.get(life.inode, ()))
             >= wanted
             for told in (self._kept, self._told)
         )
+
+    def is_known(self, life: Life) -> bool:
+        """Tell whether each reader has begun it, so that a restart looks for it."""
+        self._look()
+        path, wanted = str(life.path), self.readers(str(life.path))
+        return all(
+            # An inode is used again: the record must speak of this life of it.
+            sum(
+                r.path == path and not r.is_closed and r.next_offset <= life.size_bytes
+                for r in told.get(life.inode, ())
+            )
+            >= wanted
+            for told in (self._kept, self._told)
+        )
+
+    def _look(self) -> None:
+        now_ms = self.clock.monotonic_ms()
+        if now_ms - self._looked_at_ms < _LOOK_MS:
+            return
+        self._looked_at_ms = now_ms
+        records = [r for path in self.checkpoints for r in _read(path)]
+        self._kept = _by_inode(records)
+        self._told = _by_inode(self.ledger.agent_records())
 
 
 def _read(checkpoint: Path) -> list[AgentLedger]:

@@ -45,7 +45,7 @@ READY_MS_MAX = 1_200_000
 AGENT_DISK_BYTES = 64 * MEBIBYTE
 BROKER_DISK_BYTES = 1_536 * MEBIBYTE
 """Of the last broker: memory, of which only what is written is taken."""
-SHARED_FILES = re.compile(r"/app0\.log(\.\d+)?$")
+SHARED_FILES = re.compile(r"/app0(\.log(\.\d+)?|-\d+\.moved)$")
 """Files that a second agent, of another host, reads as well."""
 ROLES = ("agent-1", "agent-2", "stream-1", "stream-2", "indexer-1", "indexer-2")
 ROLE_SETTINGS = {
@@ -122,7 +122,7 @@ def set_stage(
             maker=maker,
             chance=random.Random(f"{options.seed} writer"),  # noqa: S311 - repeats a seed
             clock=clock,
-            is_safe=safe.is_safe,
+            knowledge=safe,
             readers=readers_of,
             stop=threading.Event(),
         )

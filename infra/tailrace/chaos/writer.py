@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 from tailrace.chaos.lines import LineMaker
 from tailrace.chaos.record import Entry, Record
@@ -23,12 +24,14 @@ SAFE_WAIT_MS_MAX = 15_000
 KEPT_ROTATED_MAX = 24
 """More rotated files than this are not made while none of them may be deleted."""
 CATCH_UP_LINES_MAX = 20_000
+MOVED_SUFFIX = ".moved"
 
 
 class Rotation(Enum):
     """How a file is turned over."""
 
     RENAME = "renamed, and a new file in its place"
+    MOVE_AWAY = "renamed to where no glob looks, and a new file in its place"
     COPY_TRUNCATE = "copied, and truncated"
 
 
@@ -52,6 +55,7 @@ class Counts:
     wanted: int = 0
     """Documents that these lines are to become: one for each host that reads them."""
     renamed: int = 0
+    moved: int = 0
     copied: int = 0
     deleted: int = 0
     inodes_reused: int = 0
@@ -65,7 +69,16 @@ class _Copying:
     until_ms: int
 
 
-IsSafe = Callable[[Life], bool]
+class Knowledge(Protocol):
+    """What the agents' checkpoints and the ledger say of a file."""
+
+    def is_known(self, life: Life) -> bool:
+        """Tell whether each of its readers would find it after a restart."""
+        ...
+
+    def is_safe(self, life: Life) -> bool:
+        """Tell whether every byte is acknowledged, and a restart knows it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -73,8 +86,9 @@ class Writer:
     """Writes at a steady rate until told to stop; runs in a thread of its own.
 
     A file is truncated or deleted only once the agent's checkpoint and ledger hold all
-    of it: what is gone before it could be read is no fault of the pipeline. Renaming
-    asks nobody.
+    of it: what is gone before it could be read is no fault of the pipeline. One that is
+    moved out of every glob must have been met before, so that it can be looked for.
+    Renaming asks nobody.
     """
 
     folder: Path
@@ -82,7 +96,7 @@ class Writer:
     maker: LineMaker
     chance: random.Random
     clock: Clock
-    is_safe: IsSafe
+    knowledge: Knowledge
     readers: Callable[[str], int]
     stop: threading.Event
     counts: Counts = field(default_factory=Counts)
@@ -105,7 +119,7 @@ class Writer:
             self.error = error
 
     def rotate_all(self) -> None:
-        """Ask for every file to be renamed away at once, with lines not yet read."""
+        """Ask for every file to be moved away at once, with lines not yet read."""
         self._rotate_all.set()
 
     @contextmanager
@@ -128,7 +142,7 @@ class Writer:
             if self._rotate_all.is_set():
                 self._rotate_all.clear()
                 for number in range(FILES):
-                    self._rename(number)
+                    self._rename(number, is_moved=True)
             elif now_ms >= rotate_at_ms:
                 rotate_at_ms = now_ms + self._pause_ms()
                 self._rotate(now_ms)
@@ -170,25 +184,39 @@ class Writer:
 
     def _rotate(self, now_ms: int) -> None:
         number = self.chance.randrange(FILES)
-        if self.chance.choice(tuple(Rotation)) is Rotation.COPY_TRUNCATE:
-            if self._copying is None and self._current[number].size_bytes:
-                until_ms = now_ms + SAFE_WAIT_MS_MAX
-                self._copying = _Copying(self._current[number], until_ms)
-            return
-        if len(self._rotated) < KEPT_ROTATED_MAX:
-            self._rename(number)
+        match self.chance.choice(tuple(Rotation)):
+            case Rotation.COPY_TRUNCATE:
+                if self._copying is None and self._current[number].size_bytes:
+                    until_ms = now_ms + SAFE_WAIT_MS_MAX
+                    self._copying = _Copying(self._current[number], until_ms)
+            case Rotation.MOVE_AWAY:
+                self._rename(number, is_moved=True)
+            case Rotation.RENAME:
+                self._rename(number, is_moved=False)
 
-    def _rename(self, number: int) -> None:
+    def _rename(self, number: int, *, is_moved: bool) -> None:
         life = self._current[number]
         resting = self._copying.life if self._copying else None
         if not life.size_bytes or life is resting:
             return
-        rotated = life.path.with_name(f"{life.path.name}.{life.number}")
+        if is_moved and not self.knowledge.is_known(life):
+            return
+        if not is_moved and len(self._rotated) >= KEPT_ROTATED_MAX:
+            return
+        # `app0.log.7` is still looked at; `app0-7.moved` is not.
+        kept, moved = (
+            f"{life.path.name}.{life.number}",
+            f"{life.path.stem}-{life.number}",
+        )
+        rotated = life.path.with_name(moved + MOVED_SUFFIX if is_moved else kept)
         life.path.rename(rotated)
         self._current[number] = self._begin(life.path)
         life.path = rotated
-        self._rotated.append(life)
-        self.counts.renamed += 1
+        if is_moved:
+            self.counts.moved += 1
+        else:
+            self._rotated.append(life)
+            self.counts.renamed += 1
 
     def _dispose(self, now_ms: int) -> None:
         """Truncate and delete what may be, unless that is not to happen just now."""
@@ -207,7 +235,7 @@ class Writer:
         if copying is None:
             return
         life = copying.life
-        if self.is_safe(life):
+        if self.knowledge.is_safe(life):
             number = self._current.index(life)
             copy = life.path.with_name(f"{life.path.name}.{life.number}")
             shutil.copyfile(life.path, copy)
@@ -225,7 +253,7 @@ class Writer:
     def _delete_one(self) -> None:
         """Delete the oldest rotated file of which everything is safe."""
         for life in self._rotated[: len(self._rotated) // 2]:
-            if life.is_copy or self.is_safe(life):
+            if life.is_copy or self.knowledge.is_safe(life):
                 life.path.unlink()
                 self._inodes_freed.add(life.inode)
                 self._rotated.remove(life)
