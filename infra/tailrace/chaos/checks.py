@@ -74,7 +74,7 @@ def check_lines(evidence: Evidence) -> CheckResult:
         is_passed=verdict.is_exact,
         detail=f"{verdict.written} written, {verdict.stored} stored;"
         f" {verdict.missing} missing, {verdict.doubled} doubled,"
-        f" {verdict.altered} altered",
+        f" {verdict.altered} altered, {verdict.disordered} files out of order",
         problems=verdict.examples,
     )
 

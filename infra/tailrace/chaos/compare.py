@@ -11,7 +11,6 @@ import hashlib
 from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
 
 import msgspec
 
@@ -34,12 +33,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Documents beyond the one that each written line may have."""
     altered: int
     """Documents whose id, place and content contradict each other."""
+    disordered: int
+    """Generations whose events are not numbered in the order of their offsets."""
     examples: tuple[str, ...] = ()
 
     @property
     def is_exact(self) -> bool:
         """Whether every line is there once, and as it was written."""
-        return not (self.missing or self.doubled or self.altered)
+        return not (self.missing or self.doubled or self.altered or self.disordered)
 
 
 class Gathered:
@@ -62,7 +63,7 @@ class Gathered:
         places = self.generations.get(event.generation)
         if places is None:
             places = self.generations[event.generation] = Places(event.path)
-        places.add(event.offset, content_digest(event.line))
+        places.add(event.offset, content_digest(event.line), number=event.number)
 
 
 def contradiction(event: StoredEvent) -> str | None:
@@ -113,17 +114,19 @@ def compare(
             unmatched.append(places)
     left = [places for candidates in wanted.values() for places in candidates]
     missing, doubled = _leftovers(left, unmatched)
+    disordered = _order_problems(gathered.generations)
     return Comparison(
         written=sum(map(len, written)),
         stored=gathered.count,
         missing=sum(missing.values()),
         doubled=sum(doubled.values()),
         altered=gathered.altered_count,
+        disordered=len(disordered),
         examples=(
             *gathered.altered,
             *_examples("is missing", missing),
             *_examples("is there once too often", doubled),
-            *_order_problems(gathered.generations),
+            *disordered[:EXAMPLES_MAX],
         ),
     )
 
@@ -165,17 +168,18 @@ def _examples(what: str, counts: Mapping[tuple[str, int], int]) -> list[str]:
 
 
 def _order_problems(generations: Mapping[str, Places]) -> list[str]:
-    """Name generations in which two documents have one place."""
+    """Name generations whose n-th event, by offset, does not bear the number n."""
     problems: list[str] = []
     for generation, places in generations.items():
-        for (before, _), (after, _) in pairwise(places.sorted()):
-            if before == after:
+        ordered = sorted(zip(places.offsets, places.numbers, strict=True))
+        for wanted, (offset, number) in enumerate(ordered):
+            if number != wanted:
                 problems.append(
-                    f"{places.name}, generation {generation}, offset {after} has two"
-                    " documents"
+                    f"{places.name}, generation {generation}, offset {offset} bears the"
+                    f" number {number} in place of {wanted}"
                 )
                 break
-    return problems[:EXAMPLES_MAX]
+    return problems
 
 
 def _place(event: StoredEvent) -> str:

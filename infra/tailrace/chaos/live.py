@@ -13,6 +13,8 @@ from tailrace.errors import ServiceUnavailable
 from tailrace.query import events_alias
 
 SAY_MS = 10_000
+COUNT_MS = 1_000
+"""A count refreshes the indices: not more often than this."""
 COUNT_WAIT_S = 5.0
 
 Say = Callable[[str], None]
@@ -28,6 +30,8 @@ class Live:
     memory: dict[str, float] = field(default_factory=dict[str, float])
     """The most memory seen, by the kind of process."""
     _said_at_ms: int = -SAY_MS
+    _counted_at_ms: int = -COUNT_MS
+    _indexed: int | None = None
 
     def look(self) -> None:
         """Say how things stand, if some time has passed since the last word."""
@@ -58,6 +62,13 @@ class Live:
 
     def indexed(self) -> int | None:
         """Return how many events a search finds, None while nobody answers."""
+        now_ms = self.stage.arena.clock.monotonic_ms()
+        if now_ms - self._counted_at_ms >= COUNT_MS:
+            self._indexed = self._count()
+            self._counted_at_ms = self.stage.arena.clock.monotonic_ms()
+        return self._indexed
+
+    def _count(self) -> int | None:
         connections = self.stage.arena.connections
         alias = events_alias(connections.namespace)
         try:

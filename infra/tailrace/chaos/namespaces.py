@@ -47,7 +47,13 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "network namespaces and mounts need root"
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
-    return f"{', '.join(missing)} is not installed" if missing else None
+    if missing:
+        return f"{', '.join(missing)} is not installed"
+    try:
+        run("unshare", "--net", "--mount", "true")
+    except CommandFailed as error:
+        return str(error)
+    return None
 
 
 def leave_the_machine() -> None:
@@ -60,7 +66,7 @@ def leave_the_machine() -> None:
     if library.unshare(_CLONE_NEWNS | _CLONE_NEWNET) != 0:
         raise CommandFailed(
             f"The kernel gives no namespaces: {os.strerror(ctypes.get_errno())}.",
-            remedy="run without --network, or where namespaces are allowed",
+            remedy="run as another user than root: what needs them is then left out",
         )
     # What is mounted from now on is seen by this process and its children alone.
     run("mount", "--make-rprivate", "/")

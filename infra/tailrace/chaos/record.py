@@ -66,11 +66,13 @@ class Places:
     name: str
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     digests: array[int] = field(default_factory=lambda: array("Q"))
+    numbers: array[int] = field(default_factory=lambda: array("Q"))
 
-    def add(self, offset: int, digest: int) -> None:
-        """Note one event."""
+    def add(self, offset: int, digest: int, *, number: int) -> None:
+        """Note one event; `number` counts those of its life from 0."""
         self.offsets.append(offset)
         self.digests.append(digest)
+        self.numbers.append(number)
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -106,6 +108,8 @@ def written_lives(entries: Iterable[Entry], *, maker: LineMaker) -> list[Written
             )
         for number in range(entry.first_number, entry.first_number + entry.count):
             line = maker.line(number)
-            life.places.add(life.size_bytes, content_digest(line))
+            life.places.add(
+                life.size_bytes, content_digest(line), number=len(life.places)
+            )
             life.size_bytes += len(line) + 1
     return [lives[number] for number in sorted(lives)]

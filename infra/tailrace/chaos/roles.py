@@ -18,7 +18,7 @@ from tailrace.status_facts import last_lines
 
 TEND_MS = 100
 RESTART_WAIT_MS = 1_000
-"""Before a role that ended by itself is started again, as a supervisor would."""
+"""From one start to the next at least, as a supervisor would have it."""
 UNPLANNED_KEPT_MAX = 20
 
 
@@ -47,6 +47,7 @@ class ChaosRole:
     _process: RoleProcess | None = None
     _armed: PlannedKill | None = None
     _witness: Path | None = None
+    _struck: str | None = None
     _is_expected: bool = False
     _is_held: bool = False
     _is_stopped: bool = False
@@ -73,6 +74,7 @@ class ChaosRole:
         """
         with self._lock:
             environment = dict(self.environment)
+            self._witness = None
             if self._armed is not None:
                 witness = self.folder / f"{self.name}-{self.starts}.witness"
                 environment[POINT_VARIABLE] = f"{self._armed.point}:{self._armed.count}"
@@ -97,22 +99,20 @@ class ChaosRole:
             process = self._process
             if process is None or self._is_stopped or self._is_held:
                 return
-            if process.is_alive():
+            age_ms = self.clock.monotonic_ms() - self._started_at_ms
+            if process.is_alive() or age_ms < RESTART_WAIT_MS:
                 return
-            code = process.exit_code()
-            if self.witnessed() is not None:
-                self._armed = None
+            written = self._written()
+            if written is not None:
+                self._struck, self._armed = written, None
             elif not self._is_expected:
-                self._note_unplanned(code)
-                age_ms = self.clock.monotonic_ms() - self._started_at_ms
-                if age_ms < RESTART_WAIT_MS:
-                    return
+                self._note_unplanned(process.exit_code())
             self.start()
 
     def arm(self, kill: PlannedKill) -> None:
         """Have it start anew with a kill planned for the next passes of a point."""
         with self._lock:
-            self._armed, self._witness = kill, None
+            self._armed, self._struck = kill, None
             self.kill()
 
     def disarm(self) -> None:
@@ -121,16 +121,9 @@ class ChaosRole:
             self._armed = None
 
     def witnessed(self) -> str | None:
-        """Return what the armed kill wrote as it struck, None while it has not."""
+        """Return what the armed kill wrote as it struck, once it was started again."""
         with self._lock:
-            witness = self._witness
-        if witness is None:
-            return None
-        try:
-            text = witness.read_text().strip()
-        except FileNotFoundError:
-            return None
-        return text or None
+            return self._struck
 
     def kill(self) -> int | None:
         """Kill it as `kill -9` does; return the process that was killed."""
@@ -179,8 +172,16 @@ class ChaosRole:
         """Return the memory it has now, 0 while it is not running."""
         return memory_mb(self.pid)
 
+    def _written(self) -> str | None:
+        """Return what the armed kill of this life has written, if it has struck."""
+        if self._witness is None:
+            return None
+        try:
+            return self._witness.read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
     def _note_unplanned(self, code: int | None) -> None:
-        self._is_expected = True
         said = last_lines(self.log_path)
         if len(self.unplanned) < UNPLANNED_KEPT_MAX:
             self.unplanned.append(f"exit code {code}: {said[-1] if said else ''}")

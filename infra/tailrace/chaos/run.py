@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailrace.chaos import namespaces
+from tailrace.chaos.arena import NotWitnessed
 from tailrace.chaos.checks import (
     FINAL_CHECKS,
     RUNNING_CHECKS,
@@ -221,10 +222,13 @@ class _Run:
         try:
             while not is_over():
                 self._arena.wait(LOOK_MS)
+        except BaseException:
+            # Whatever ended the run: no fault may strike what is being put away.
+            self._arena.stop.set()
+            raise
         finally:
             for lane in self._lanes:
-                if self._arena.stop.is_set() or lane.is_over:
-                    lane.join()
+                lane.join()
 
     def _look(self) -> None:
         """Say how things stand, and end the run if something of ours has failed."""
@@ -240,8 +244,14 @@ class _Run:
                 ) from error
 
     def _heal(self) -> None:
-        for server in self._arena.stack.servers:
-            revive(self._arena, server)
+        try:
+            for server in self._arena.stack.servers:
+                revive(self._arena, server)
+        except NotWitnessed as error:
+            raise CommandFailed(
+                f"A server did not come back after the faults: {error}.",
+                remedy="name a folder with --data-dir, and see the server's log in it",
+            ) from None
 
     def _drain(self) -> int:
         """Wait until everything is stored and told; return how long it took."""

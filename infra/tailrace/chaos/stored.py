@@ -16,6 +16,7 @@ FIELDS = (
     "tailrace.generation",
     "log.offset",
     "log.file.path",
+    "event.sequence",
     "message",
     "event.original",
 )
@@ -30,6 +31,8 @@ class StoredEvent:
     generation: str
     offset: int
     path: str
+    number: int
+    """Of the event in its generation, counted from 0."""
     line: bytes
 
 
@@ -49,6 +52,7 @@ def stored_events(elastic: Elastic, *, index: str) -> Iterator[StoredEvent]:
             generation=str(field(source, "tailrace.generation")),
             offset=int(cast("int", field(source, "log.offset"))),
             path=str(field(source, "log.file.path")),
+            number=int(cast("int", field(source, "event.sequence"))),
             line=str(line).encode("utf-8", "surrogateescape"),
         )
 
