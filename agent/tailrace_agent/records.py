@@ -88,7 +88,7 @@ class Records:
         return Outgoing(self._raw, partition_of(key), key, chunk.value, headers)
 
     def ledger(self, record: LedgerRecord) -> Outgoing:
-        """Return a record of the ledger: of a generation, or an answer about one."""
+        """Return a record of the ledger, in the partition of what it is about."""
         return Outgoing(
             self._ledger, ledger_partition(record), ledger_key(record), encode(record)
         )

@@ -223,7 +223,7 @@ def test_k1_a_hole_is_sent_again_when_kafka_comes_back(tmp_path: Path) -> None:
     agent.pass_ms()
 
     sink.is_down, sink.is_holding = True, False
-    agent.delivery.broken = "the test pulled the plug"
+    agent.delivery.outbox.broken = "the test pulled the plug"
     agent.pass_ms(20_000)
     sink.is_down = False
     agent.pass_ms(20_000)

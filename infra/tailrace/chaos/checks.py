@@ -23,6 +23,8 @@ from tailrace.query import events_alias
 from tailrace.wire import AgentLedger
 
 AUDIT_S_MAX = 600
+AUDIT = ("audit", "--deep", "--wait", "120")
+"""It waits so many seconds for what is in flight."""
 _SHOWN_MAX = 5
 
 
@@ -49,8 +51,7 @@ class Evidence:
     """How many hosts read the file of that path: each of its lines is there so often."""
 
 
-Check = Callable[[Evidence], CheckResult | None]
-"""None where there is nothing to check with."""
+Check = Callable[[Evidence], CheckResult]
 
 
 def check_faults(evidence: Evidence) -> CheckResult:
@@ -147,16 +148,10 @@ def check_agent_ledger(evidence: Evidence) -> CheckResult:
     )
 
 
-def check_audit(evidence: Evidence) -> CheckResult | None:
-    """Require that `tailrace audit` finds that everything adds up, where it exists."""
-    from typer.main import get_command
-
-    from tailrace.cli import app
-
-    if "audit" not in getattr(get_command(app), "commands", {}):
-        return None
+def check_audit(evidence: Evidence) -> CheckResult:
+    """Require that `tailrace audit --deep` finds that everything adds up."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "tailrace", "audit"],
+        [sys.executable, "-P", "-m", "tailrace", *AUDIT],
         env=dict(evidence.environment),
         capture_output=True,
         text=True,
@@ -167,7 +162,7 @@ def check_audit(evidence: Evidence) -> CheckResult | None:
     return CheckResult(
         name="audit",
         is_passed=done.returncode == 0,
-        detail=f"`tailrace audit` ended with {done.returncode}",
+        detail=f"`tailrace {' '.join(AUDIT)}` ended with {done.returncode}",
         problems=tuple(said[-_SHOWN_MAX:]) if done.returncode else (),
     )
 

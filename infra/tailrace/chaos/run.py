@@ -284,8 +284,7 @@ class _Run:
 
 
 def _made(checks: Sequence[Check], evidence: Evidence) -> list[CheckResult]:
-    results = [check(evidence) for check in checks]
-    return [result for result in results if result is not None]
+    return [check(evidence) for check in checks]
 
 
 def _roles_ended(codes: dict[str, int | None]) -> CheckResult:
