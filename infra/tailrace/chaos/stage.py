@@ -51,8 +51,9 @@ ROLES = ("agent-1", "agent-2", "stream-1", "stream-2", "indexer-1", "indexer-2")
 ROLE_SETTINGS = {
     "TAILRACE_AGENT_LEDGER_MS": "1000",
     "TAILRACE_AGENT_ROTATED_GRACE_MS": "3000",
-    # The shortest that brokers allow, so that a frozen worker loses its partitions.
-    "TAILRACE_STREAM_SESSION_TIMEOUT_MS": "6000",
+    # As the indexer's: short enough that a frozen worker loses its partitions, and long
+    # enough that one which is only slow does not.
+    "TAILRACE_STREAM_SESSION_TIMEOUT_MS": "10000",
     # Shorter than Kafka is kept silent, so that sends really fail and are sent again.
     "TAILRACE_STREAM_REQUEST_TIMEOUT_MS": "5000",
 }

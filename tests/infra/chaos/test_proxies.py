@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
 
 import pytest
 
@@ -88,8 +89,8 @@ def bulk(proxy: ElasticsearchProxy, *, path: str = "/_bulk") -> tuple[int, objec
 
 
 def statuses(answer: object) -> list[int]:
-    assert isinstance(answer, dict)
-    return [item["create"]["status"] for item in answer["items"]]
+    items = cast("dict[str, list[dict[str, dict[str, int]]]]", answer)["items"]
+    return [item["create"]["status"] for item in items]
 
 
 def test_an_honest_proxy_passes_everything_on(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Says:
 
 
 @contextmanager
-def writing_to(folder: Path, *, is_safe: bool) -> Iterator[Writer]:
+def writing_to(folder: Path, *, is_safe: bool) -> Generator[Writer]:
     with Record(folder / "written.ndjson") as record:
         writer = Writer(
             folder=folder / "logs",
