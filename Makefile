@@ -8,10 +8,10 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test simulation check bench
+.PHONY: help install up down test simulation check bench chaos chaos-mutations
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed ## Make .venv with every extra and the development tools
 
@@ -42,3 +42,9 @@ check: install ## What every change must pass: lint, format, types, rules of the
 
 bench: install ## Measure the whole pipeline, and its ratio to Elasticsearch alone
 	$(BIN)/tailrace bench pipeline
+
+chaos: install ## Half an hour of faults at 2,000 lines/s on three of each server (SEED=...)
+	$(BIN)/tailrace chaos --minutes 30 --lines-per-s 2000 --seed $(or $(SEED),1)
+
+chaos-mutations: install ## Break each guarantee in real roles, and see chaos turn red
+	$(BIN)/python -m tests.end_to_end.chaos.mutations

@@ -145,6 +145,7 @@ class Files:
         self.lives: list[Life] = []
         self._folder_changed_ns: dict[str, int] = {}
         self._open: dict[int, Node] = {}
+        self._open_folders: dict[int, str] = {}
         self._next_descriptor = 1_000
 
     def new_life(self, host: str, log: str) -> Life:
@@ -204,7 +205,8 @@ class Files:
             return Status(0o40755, 1, DEVICE, 2, 0, self._folder_changed_ns[path], 0.0)
         return self._status(self._named(path))
 
-    def scandir(self, folder: str) -> Folder:
+    def scandir(self, where: str | int) -> Folder:
+        folder = self._open_folders[where] if isinstance(where, int) else where
         prefix = f"{folder}/"
         return Folder(
             [
@@ -215,15 +217,24 @@ class Files:
         )
 
     def open(self, path: str, flags: int = 0) -> int:
-        del flags
         self._next_descriptor += 1
+        if flags & os.O_DIRECTORY:
+            if path not in self._folder_changed_ns:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            self._open_folders[self._next_descriptor] = path
+            return self._next_descriptor
         self._open[self._next_descriptor] = self._named(path)
         return self._next_descriptor
 
     def close(self, descriptor: int) -> None:
+        if self._open_folders.pop(descriptor, None) is not None:
+            return
         self._forget(self._open.pop(descriptor))
 
     def fstat(self, descriptor: int) -> Status:
+        folder = self._open_folders.get(descriptor)
+        if folder is not None:
+            return self.stat(folder)
         return self._status(self._open[descriptor])
 
     def fstatvfs(self, descriptor: int) -> VolumeStatus:

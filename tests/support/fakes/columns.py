@@ -20,6 +20,7 @@ import orjson
 import polars as pl
 
 from tailrace.digest import with_digest
+from tailrace.floors import NO_FLOORS, Floors
 from tailrace.framing import FLAG_CUT, MappedEvent, decode_mapped
 from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
@@ -40,9 +41,11 @@ def process_chunk_plainly(
     *,
     origin: Origin,
     namespace: str,
+    floors: Floors = NO_FLOORS,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
-    """Return what to send for a chunk, as one piece."""
+    """Return what to send for a chunk, as one piece; nothing of it is ever expired."""
+    assert not floors
     del piece_bytes_max
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
@@ -80,6 +83,7 @@ def process_chunk_plainly(
     return ProcessedChunk(
         pieces=[piece],
         dead=[],
+        expired_offsets=np.empty(0, np.int64),
         event_count=len(events),
         offsets=offsets,
         times_ns=pl.Series(times, dtype=pl.Int64),
