@@ -10,7 +10,7 @@ from tailrace.clock import Clock
 from tailrace.identity import generation_of
 from tailrace.wire import AgentLedger
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.delivery import TRUNCATED, Delivery
+from tailrace_agent.delivery import DELETED, TRUNCATED, Delivery
 from tailrace_agent.known import identity_of, position_of
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.places import end_of
@@ -45,7 +45,9 @@ def resumed(
         delivery.adopt(record, is_declared=True)
     if record.is_closed and TRUNCATED in record.lost_bytes:
         return _next_life(record, file, path=path, source=source, clock=clock)
-    delivery.amend(record.generation, is_closed=False)
+    # It was taken for gone, and is there: what it holds is not lost.
+    found = (DELETED, -record.lost_bytes.get(DELETED, 0))
+    delivery.amend(record.generation, lost=found, is_closed=False)
     return TrackedFile(
         generation=record.generation,
         identity=record.identity,

@@ -40,9 +40,9 @@ from tailrace_agent.delivery import Delivery
 from tailrace_agent.known import has_head
 from tailrace_agent.open_file import OpenFile, open_file
 from tailrace_agent.outbox import Sent
-from tailrace_agent.places import find_by_inode
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
+from tailrace_agent.whereabouts import FolderAway, find_by_inode
 
 
 class Requests(Protocol):
@@ -145,7 +145,7 @@ class Holes:
         chunk = self._read(filling)
         if chunk is not None:
             if filling.step is _Step.SEND:
-                outgoing = self.records.chunk(filling.record, chunk)
+                outgoing = self.records.repeat(filling.record, chunk)
                 sent = self.delivery.outbox.send(
                     outgoing,
                     generation=filling.request.generation,
@@ -262,7 +262,14 @@ class Holes:
     def _place(self, path: str, record: AgentLedger) -> str:
         """Return where the file is now: it may have been renamed in its folder."""
         folder = path.rpartition("/")[0] or "/"
-        return find_by_inode(folder, inode=record.identity.inode) or path
+        identity = record.identity
+        try:
+            found = find_by_inode(
+                folder, inode=identity.inode, filesystem=identity.filesystem_id
+            )
+        except FolderAway:
+            return path
+        return found or path
 
     def _end(self, filling: _Filling, *, refusal: str) -> None:
         filling.file.close()

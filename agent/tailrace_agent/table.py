@@ -14,14 +14,14 @@ from tailrace_agent.beginnings import Beginning, begun, resumed
 from tailrace_agent.chunking import Position
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies, Verdict
-from tailrace_agent.delivery import Delivery
+from tailrace_agent.delivery import DELETED, Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
-from tailrace_agent.places import find_by_inode
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
+from tailrace_agent.whereabouts import is_away, open_in_folder, whereabouts
 
 Key = tuple[int, int]
 
@@ -42,6 +42,8 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
+    away: dict[str, int] = field(default_factory=dict[str, int])
+    """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
     _opened: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     _is_first_sweep: bool = True
@@ -119,7 +121,7 @@ class FileTable:
                 tracked.stage = Stage.LEAVING
                 tracked.size_bytes = tracked.whole_size_bytes
                 return None
-        tracked.file = self._open_in_folder(tracked)
+        tracked.file = open_in_folder(tracked)
         return tracked.file
 
     def finish(self, tracked: TrackedFile) -> bool:
@@ -128,23 +130,22 @@ class FileTable:
         Its disk space returns with the descriptor, if it was deleted.
         """
         file = tracked.file
-        is_gone = file is None or file.status().st_nlink == 0
+        may_return = file is None and is_away(tracked, log=self.log)
+        is_gone = not may_return and (file is None or file.status().st_nlink == 0)
         names = [*tracked.ended, tracked.generation]
         names = [name for name in names if self.delivery.knows(name)]
         if not all(self.delivery.is_settled(name) for name in names):
             return False
-        for old in tracked.ended:
-            self.delivery.retire(old, is_forgotten=True)
-        tracked.ended.clear()
-        if tracked.ended_record is not None:
-            self.delivery.forget(tracked.ended_record.generation)
+        self._retire_ended(tracked, is_gone=is_gone)
         if self.delivery.knows(tracked.generation):
-            lost_bytes = tracked.unread_bytes if tracked.file is None else 0
+            unread_bytes = tracked.unread_bytes if file is None else 0
+            lost_bytes = unread_bytes if is_gone else 0
             self.delivery.amend(
                 tracked.generation,
-                seen_size_bytes=tracked.position.offset + lost_bytes,
-                lost=("deleted", lost_bytes),
-                is_closed=True,
+                seen_size_bytes=tracked.position.offset + unread_bytes,
+                lost=(DELETED, lost_bytes),
+                # One that is away is asked for again by the next life, too.
+                is_closed=not may_return,
             )
             if lost_bytes:
                 self.log.warning(
@@ -156,6 +157,8 @@ class FileTable:
             self.delivery.retire(tracked.generation, is_forgotten=is_gone)
             if not is_gone:
                 self.known.add(record)
+            if may_return:
+                self.away[record.generation] = unread_bytes
         if is_gone:
             self.known.drop(tracked.identity)
         self.log.info(
@@ -165,6 +168,22 @@ class FileTable:
         self.files.pop(tracked.key, None)
         self.due.pop(tracked.key, None)
         return True
+
+    def _retire_ended(self, tracked: TrackedFile, *, is_gone: bool) -> None:
+        """Let go of a file's earlier lives; the last speaks for one not yet declared.
+
+        Were it forgotten while the file exists, the first life's name, and with it the
+        ids of its lines, would be given to what is written next.
+        """
+        for old in tracked.ended:
+            is_spoken_for = is_gone or self.delivery.knows(tracked.generation)
+            is_kept = old == tracked.ended[-1] and not is_spoken_for
+            if is_kept:
+                self.known.add(self.delivery.record_of(old))
+            self.delivery.retire(old, is_forgotten=not is_kept)
+        tracked.ended.clear()
+        if tracked.ended_record is not None:
+            self.delivery.forget(tracked.ended_record.generation)
 
     def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
         """Say once that a followed file cannot be read; return when to try again."""
@@ -267,6 +286,7 @@ class FileTable:
     def _resumed(
         self, record: AgentLedger, file: OpenFile, *, path: str, source: SourceSettings
     ) -> TrackedFile:
+        self.away.pop(record.generation, None)
         return resumed(
             record,
             file,
@@ -283,23 +303,7 @@ class FileTable:
         tracked.changes += 1  # It may have grown since it was seen last.
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
-        if tracked.file is None:
-            tracked.file = self._open_in_folder(tracked)
         self.due[tracked.key] = 0
-
-    def _open_in_folder(self, tracked: TrackedFile) -> OpenFile | None:
-        folder = tracked.path.rpartition("/")[0] or "/"
-        found = find_by_inode(folder, inode=tracked.facts.inode)
-        if found is None:
-            return None
-        try:
-            file = open_file(found)
-        except OSError:
-            return None
-        if file.facts != tracked.facts:
-            file.close()
-            return None
-        return file
 
     def _find_the_renamed(self) -> None:
         """Look for files of an earlier life whose name no glob means any more.
@@ -309,16 +313,22 @@ class FileTable:
         """
         sources = {source.name: source for source in self.settings.sources}
         followed = {tracked.generation for tracked in self.files.values()}
-        for record in self.known.records():
-            source = sources.get(record.source)
-            if record.generation in followed or record.is_closed or source is None:
-                continue
-            folder, _, name = record.path.rpartition("/")
-            path = find_by_inode(folder or "/", inode=record.identity.inode)
-            if path is not None and path.rpartition("/")[2] == name:
-                continue  # It is where it was: the user's globs leave it out now.
-            if path is None or not self._drain(record, path, source=source):
-                self._declare_lost(record)
+        missed = [
+            record
+            for record in self.known.records()
+            if record.generation not in followed
+            and not record.is_closed
+            and record.source in sources
+        ]
+        found = whereabouts(missed, log=self.log)
+        for record, path in found.renamed:
+            if not self._drain(record, path, source=sources[record.source]):
+                found.gone.append(record)
+        for record in found.gone:
+            self._declare_lost(record)
+        for record in found.away:
+            unread_bytes = max(0, record.seen_size_bytes - record.next_offset)
+            self.away[record.generation] = unread_bytes
 
     def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
         try:
@@ -351,10 +361,12 @@ class FileTable:
         lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
         self.delivery.adopt(record, is_declared=True)
         self.delivery.amend(
-            record.generation, lost=("deleted", lost_bytes), is_closed=True
+            record.generation, lost=(DELETED, lost_bytes), is_closed=True
         )
-        self.delivery.retire(record.generation, is_forgotten=True)
-        self.known.drop(record.identity)
+        closed = self.delivery.record_of(record.generation)
+        # Not forgotten: should its folder have been moved, it may yet come back.
+        self.delivery.retire(record.generation, is_forgotten=False)
+        self.known.add(closed)
         if lost_bytes:
             self.log.warning(
                 "file_deleted_unread", path=record.path, lost_bytes=lost_bytes

@@ -21,7 +21,8 @@ class Writing:
     """One record to be written."""
 
     topic: str
-    value: bytes
+    value: bytes | None
+    """None is a tombstone: its key is forgotten."""
     key: bytes | None
     partition: int | None = None
     """None leaves it to the key."""

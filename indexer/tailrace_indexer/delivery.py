@@ -156,10 +156,7 @@ class Delivery:
 
     def _take(self, finished: Finished) -> None:
         if isinstance(finished, IndexAnswered):
-            if finished.verdict.outcome is Outcome.STORED:
-                self._sending.release(finished.index)
-            else:
-                self._sending.hold_longer(finished.index, finished.verdict)
+            self._take_index(finished)
             return
         self._reach("I2")
         bulk = finished.bulk
@@ -182,6 +179,16 @@ class Delivery:
         self._alarms.clear(ELASTICSEARCH, now_ms=self._clock.now_ms())
         self.figures.bulks += 1
         self._settle(judged, took_ms=finished.took_ms, probed=probed)
+
+    def _take_index(self, finished: IndexAnswered) -> None:
+        if finished.verdict.outcome is Outcome.STORED:
+            self._sending.release(finished.index)
+        elif finished.verdict.outcome is Outcome.DEAD_LETTER:
+            # It is expired: what waits for it has come too late.
+            for piece in self._sending.give_up(finished.index):
+                self._faults.condemn(piece, finished.verdict)
+        else:
+            self._sending.hold_longer(finished.index, finished.verdict)
 
     def _settle(
         self, judged: Sequence[JudgedPiece], *, took_ms: int, probed: str | None

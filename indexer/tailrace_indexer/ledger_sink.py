@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tailrace.ledger import IndexerLedger, ledger_key, ledger_partition
-from tailrace.topics import LEDGER
+from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
+from tailrace.topics import LEDGER, partition_of
 from tailrace.wire import encode
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 
 
 class KafkaLedger:
-    """Writes what the indexer says of generations."""
+    """Writes what the indexer, or its retention, says of generations."""
 
     def __init__(self, writer: AckedWriter, *, namespace: str) -> None:
         self._writer = writer
         self._topic = LEDGER.name(namespace)
 
-    def write(self, records: Sequence[IndexerLedger]) -> bool:
+    def write(self, records: Sequence[LedgerRecord]) -> bool:
         """Send them; True once Kafka has acknowledged every one, False to try again.
 
         None is near the topic's limit, so one that is refused as too large is a topic
@@ -25,7 +25,18 @@ class KafkaLedger:
         """
         return self._writer.write([self._writing(record) for record in records]) == []
 
-    def _writing(self, record: IndexerLedger) -> Writing:
+    def bury(self, keys: Mapping[bytes, str]) -> bool:
+        """Send a tombstone for each key, in its generation's partition.
+
+        True once Kafka has acknowledged every one.
+        """
+        writings = [
+            Writing(self._topic, None, key, partition=partition_of(generation.encode()))
+            for key, generation in keys.items()
+        ]
+        return self._writer.write(writings) == []
+
+    def _writing(self, record: LedgerRecord) -> Writing:
         return Writing(
             self._topic,
             encode(record),

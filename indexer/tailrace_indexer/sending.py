@@ -143,8 +143,12 @@ class Sending:
 
     def release(self, index: str) -> None:
         """End a hold: what waited is ready."""
-        self.ready.put_back(self.holds.release(index))
+        self.ready.put_back(self.give_up(index))
+
+    def give_up(self, index: str) -> Sequence[Piece]:
+        """End a hold; return what waited, which the caller must see to."""
         self._alarms.clear(f"index {index}", now_ms=self._clock.now_ms())
+        return self.holds.release(index)
 
     def _sound_hold(self, index: str, verdict: Verdict) -> None:
         # A first line of a new day is no alarm: its index is being made.

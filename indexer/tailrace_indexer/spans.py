@@ -37,6 +37,7 @@ class Span(msgspec.Struct, frozen=True):
     event_count: int = 0
     document_count: int = -1
     observed_at_ms: int = 0
+    is_repeat: bool = False
 
     @property
     def next_event_number(self) -> int:
@@ -45,9 +46,13 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def is_telling(self) -> bool:
-        """Whether it names events of a generation."""
+        """Whether it names events of a generation, and for the first time.
+
+        One that fills a hole was told of before, maybe by an indexer that is gone; told
+        again it could only say less, and that would be the newest of its key.
+        """
         is_counted = self.event_count > 0 and self.first_event_number >= 0
-        return bool(self.generation) and is_counted
+        return bool(self.generation) and is_counted and not self.is_repeat
 
 
 _decoder = msgspec.json.Decoder(Span)

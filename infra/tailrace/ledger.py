@@ -9,7 +9,7 @@ and the record's revision: an older one is refused by Elasticsearch with a 409, 
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -112,15 +112,18 @@ class RetentionLedger(
 class FloorLedger(
     msgspec.Struct, frozen=True, kw_only=True, tag="floor", tag_field="hop"
 ):
-    """Below which time of their index events of one dataset are expired, and kept no more.
+    """Below which time events of one dataset are expired, and kept no more.
 
     The stream counts them as dropped for `expired`, and nothing makes their index again.
+    It stands on `tailrace.floors`, which every worker reads whole.
     """
 
     wire_version: int = WIRE_VERSION
     dataset: str
+    period: Literal["day", "month"]
+    """Which of the dataset's indices it is about."""
     floor_ms: int
-    """Events whose index begins before it are expired; it is only ever raised."""
+    """Events whose index ends at or before it are expired; it is only ever raised."""
     updated_at_ms: int
 
     @property
@@ -204,7 +207,7 @@ def ledger_key(record: LedgerRecord) -> bytes:
         case RetentionLedger():
             key = f"retention|{record.generation}|{record.index}"
         case FloorLedger():
-            key = f"floor|{record.dataset}"
+            key = f"floor|{record.dataset}|{record.period}"
         case AgentHeartbeat():
             key = f"heartbeat|{record.agent_id}"
         case HoleAnswer():

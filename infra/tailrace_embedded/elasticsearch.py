@@ -30,6 +30,8 @@ from tailrace_embedded.server import ServerSpec
 _MASTER_ONLY_NUMBER = 3
 _MASTER_ONLY_HEAP_MB_MAX = 512
 
+_LOG_LAYOUT = "[%d{{ISO8601}}][%-5p][%-25c{{1.}}] [{name}] %m%n"
+
 _SECRETS_CLASS = "org.elasticsearch.common.settings.KeyStoreWrapper"
 _SECRETS_FORMAT_VERSION = 7
 
@@ -109,7 +111,12 @@ def elasticsearch_spec(
 ) -> ServerSpec:
     """Write the node's configuration and return how it is run."""
     folders.create(
-        {"log4j2.properties": log4j2_properties(folders.log_path)}, user=user
+        {
+            "log4j2.properties": log4j2_properties(
+                folders.log_path, layout=_LOG_LAYOUT.format(name=node.name)
+            )
+        },
+        user=user,
     )
     settings = node_settings(node, nodes=nodes, folders=folders, home=home)
     if not node.holds_data:

@@ -24,6 +24,7 @@ from tailrace_embedded.server import ServerSpec
 
 # Of three copies two must have a record before it is acknowledged.
 _COPIES_MAX = 3
+_LOG_LAYOUT = "[%d{ISO8601}] %p %m (%c)%n"
 
 # The cluster's id is arbitrary but must be the same for all brokers and all starts.
 _CLUSTER_ID = "tailrace embedded kafka"
@@ -101,7 +102,7 @@ def kafka_spec(
 ) -> ServerSpec:
     """Write the broker's configuration and return how it is run."""
     settings = broker_settings(broker, brokers=brokers, data_dir=folders.data)
-    log4j2 = log4j2_properties(folders.log_path)
+    log4j2 = log4j2_properties(folders.log_path, layout=_LOG_LAYOUT)
     files = {"server.properties": properties(settings), "log4j2.properties": log4j2}
     folders.create(files, user=user)
     config = str(folders.conf / "server.properties")

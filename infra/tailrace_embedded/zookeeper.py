@@ -19,6 +19,7 @@ from tailrace_embedded.probes import zookeeper_answers
 from tailrace_embedded.server import ServerSpec
 
 NAME = "zookeeper"
+_LOG_LAYOUT = "%d{ISO8601} [myid:%X{myid}] - %-5p [%t:%C{1}@%L] - %m%n"
 
 
 def zookeeper_settings(*, port: int, data_dir: Path) -> dict[str, str]:
@@ -51,7 +52,7 @@ def zookeeper_spec(
 ) -> ServerSpec:
     """Write the server's configuration and return how it is run."""
     settings = zookeeper_settings(port=port, data_dir=folders.data)
-    log4j2 = log4j2_properties(folders.log_path)
+    log4j2 = log4j2_properties(folders.log_path, layout=_LOG_LAYOUT)
     folders.create(
         {"zoo.cfg": properties(settings), "log4j2.properties": log4j2}, user=user
     )

@@ -207,6 +207,8 @@ def test_bytes_truncated_before_they_were_read_are_counted(tmp_path: Path) -> No
     agent.pass_ms()
     (said,) = agent.said("file_truncated")
     assert said["lost_bytes"] == seen_bytes - read_bytes
+    # Of the file as a whole, although its next life lost nothing.
+    assert agent.delivery.lost_bytes == seen_bytes - read_bytes
     closed = [r for r in ledger_of(agent.sink) if r.is_closed]
     assert closed[-1].lost_bytes == {"truncated": seen_bytes - read_bytes}
     assert b"after" in unique_lines(agent.sink)
@@ -377,8 +379,10 @@ def test_glob_that_matches_nothing_is_told_once(tmp_path: Path) -> None:
     agent.pass_ms(5_000)
     (said,) = agent.said("glob_matched_nothing")
     assert said["glob"] == f"{agent.logs}/*.log"
+    assert agent.told[-1] == ({}, (f"{agent.logs}/*.log",))
     agent.write("a.log", b"here\n")
     agent.pass_ms()
+    assert agent.told[-1] == ({}, ())
     assert unique_lines(agent.sink) == [b"here"]
 
 
@@ -406,9 +410,27 @@ def test_f25_unreadable_file_is_read_from_its_head_when_it_can_be(
     assert [said["why"] for said in agent.said("file_unreadable")] == [
         "Permission denied"
     ]
+    assert agent.told[-1] == ({f"{agent.logs}/a.log": "Permission denied"}, ())
     lock.is_shut = False
     agent.pass_ms(120_000, step_ms=1_000)
     assert unique_lines(agent.sink) == expected(0, 5)
+    assert agent.told[-1] == ({}, ())
+
+
+def test_unreadable_file_that_came_later_and_went_is_told_of_only_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nothing is read meanwhile, which is what a status waits for else."""
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", lines(0, 5))
+    agent.pass_ms(10_000)
+    monkeypatch.setattr(table, "open_file", Lock().open)
+    path = agent.write("b.log", lines(0, 5))
+    agent.pass_ms(10_000)
+    assert agent.told[-1] == ({str(path): "Permission denied"}, ())
+    path.unlink()
+    agent.pass_ms(10_000)
+    assert agent.told[-1] == ({}, ())
 
 
 def test_link_that_leads_round_in_a_circle_holds_nothing_up(tmp_path: Path) -> None:

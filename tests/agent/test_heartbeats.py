@@ -11,6 +11,7 @@ import pytest
 from tailrace.ledger import AgentHeartbeat, decode_ledger
 from tailrace.wire import AgentLedger
 from tailrace_agent.config import AgentSettings
+from tailrace_agent.records import Outgoing
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
@@ -18,6 +19,17 @@ from tests.agent.harness import (
     heartbeats_of,
     ledger_of,
 )
+
+
+class SlowPartitionSink(RecordingSink):
+    """Holds the generations' records, as a partition without a leader does, and takes
+    the heartbeats, which stand in another one."""
+
+    def send(self, record: Outgoing, *, ticket: int) -> None:
+        if self.is_holding and record.key.startswith(b"heartbeat|"):
+            self._store(ticket, record)
+        else:
+            super().send(record, ticket=ticket)
 
 
 @dataclass
@@ -124,6 +136,24 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("tailrace_agent.table.open_file", refuse)
+
+
+def test_a_heartbeat_claims_nothing_that_is_only_sent(tmp_path: Path) -> None:
+    sink = SlowPartitionSink()
+    agent = AgentHarness(tmp_path, sink=sink, heartbeat_ms=1_000)
+    agent.write("a.log", b"one\n")
+    agent.pass_ms(4_000)
+    sink.is_holding = True
+    agent.write("a.log", b"two\n")
+    written_ms = agent.clock.now_ms()
+    agent.pass_ms(10_000)
+
+    assert newest(agent).updated_at_ms >= written_ms + 8_000
+    assert newest(agent).swept_at_ms <= written_ms
+    sink.is_holding = False
+    sink.release()
+    agent.pass_ms(4_000)
+    assert newest(agent).swept_at_ms > written_ms
 
 
 def test_a_followed_file_that_cannot_be_opened_any_more_is_not_claimed_over(

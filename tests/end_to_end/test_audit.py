@@ -212,6 +212,30 @@ def test_one_deleted_and_another_doubled_do_not_cancel_out(
     ]
 
 
+def test_what_the_index_lost_is_read_again_from_the_file(
+    installation: Installation,
+) -> None:
+    """The first event, some in a row, one alone and the last: all come back as they were."""
+    lost = (0, 500, 501, 502, 9_000, LINES - 1)
+    before = [installation.document(number) for number in lost]
+    for index, name, _ in before:
+        installation.elastic.ask("DELETE", f"/{index}/_doc/{name}")
+    code, _ = installation.audit()
+    assert code == 1
+
+    code, report = installation.audit("--repair")
+
+    assert code == 0, report
+    assert len(report["repairs"]) == 4
+    assert all(repair.startswith("sent again") for repair in report["repairs"])
+    after = [installation.document(number) for number in lost]
+    assert [(index, name) for index, name, _ in after] == [
+        (index, name) for index, name, _ in before
+    ]
+    code, report = installation.audit("--deep")
+    assert code == 0, report
+
+
 def test_an_altered_document_is_seen_by_deep_alone(installation: Installation) -> None:
     with installation.altered(9_999):
         plain, _ = installation.audit("--wait", str(WAIT_S))

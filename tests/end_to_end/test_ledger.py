@@ -57,6 +57,7 @@ def test_after_so_many_lines_the_ledger_says_so_at_every_hop(
             return (
                 found.get("indexer", {}).get("tailrace.next_event_number") == LINES
                 and found.get("agent", {}).get("tailrace.next_event_number") == LINES
+                and found.get("stream", {}).get("tailrace.next_event_number") == LINES
                 and found.get("heartbeat", {}).get("figures", {}).get("unread_bytes")
                 == 0
             )
@@ -65,16 +66,15 @@ def test_after_so_many_lines_the_ledger_says_so_at_every_hop(
         assert roles[-1].witnessed == kills
         found = documents()
 
-    agent, indexer = found["agent"], found["indexer"]
+    agent, stream, indexer = found["agent"], found["stream"], found["indexer"]
     assert agent["tailrace.seen_size_bytes"] == size_bytes
-    assert (
-        agent["tailrace.next_offset"] == indexer["tailrace.next_offset"] == size_bytes
-    )
-    assert agent["tailrace.generation"] == indexer["tailrace.generation"]
+    for hop in (agent, stream, indexer):
+        assert hop["tailrace.next_offset"] == size_bytes
+        assert hop["tailrace.generation"] == agent["tailrace.generation"]
+        assert hop["host.name"] == agent["host.name"]
+    assert stream["figures"]["event_count"] == LINES
     assert agent["log.file.path"] == indexer["log.file.path"] == str(path)
     assert agent["tailrace.lost_bytes"] == 0
     heartbeat = found["heartbeat"]
     assert heartbeat["agent.id"] == agent["agent.id"]
     assert heartbeat["tailrace.swept_at_ms"] > 0
-    if "stream" in found:
-        assert found["stream"]["tailrace.next_event_number"] == LINES

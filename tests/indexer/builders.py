@@ -76,6 +76,7 @@ def header(
     documents: int | None = None,
     generation: str = GENERATION,
     observed_at_ms: int = 5,
+    is_repeat: bool = False,
 ) -> tuple[tuple[str, bytes], ...]:
     """Return the header of a docs record that holds `count` events of ten bytes each."""
     origin = DocumentsOrigin(
@@ -91,6 +92,7 @@ def header(
         observed_at_ms=observed_at_ms,
         raw_partition=0,
         raw_offset=0,
+        is_repeat=is_repeat,
     )
     return ((ORIGIN_HEADER, encode(origin)),)
 

@@ -283,6 +283,22 @@ def test_a_span_that_is_sent_again_lowers_nothing() -> None:
     assert bench.kafka.commits[DOCS] == 2
 
 
+def test_what_fills_a_hole_is_told_of_no_second_time() -> None:
+    """An indexer that started since would say less, and compaction would keep that."""
+    bench = Bench(policy=DeliveryPolicy(commit_ms=100))
+    write_events(bench, 0, 8)
+    bench.run()
+    bench.restart()
+    lines = [f"line {number}" for number in range(4)]
+    bench.kafka.write(
+        DOCS, documents(lines), headers=header(first=0, count=4, is_repeat=True)
+    )
+    bench.run()
+
+    assert event_numbers(bench.ledger.records) == [8]
+    assert bench.kafka.commits[DOCS] == 2
+
+
 def test_behind_a_commit_that_stands_still_spans_take_no_more_room() -> None:
     spans = Spans()
     for number in range(1_000):

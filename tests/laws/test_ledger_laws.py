@@ -114,7 +114,9 @@ def test_the_ledgers_documents_are_found_by_their_figures(
         agent_record(), seen_size_bytes=70, lost_bytes={"shrunk": 3, "deleted": 4}
     )
     with Elastic(connections) as elastic:
-        made = IndexMaker(elastic, connections=connections).make(index)
+        made = IndexMaker(
+            elastic, connections=connections, is_expired=lambda _index: False
+        ).make(index)
         assert made.outcome is Outcome.STORED
         body = b"".join(
             ledger_lines(record, namespace=connections.namespace)

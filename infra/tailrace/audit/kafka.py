@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tailrace.audit.facts import GenerationFacts, facts_of
 from tailrace.audit.sources import Drained
 from tailrace.clock import Clock
 from tailrace.kafka_admin import KafkaAdmin
+from tailrace.ledger import LedgerRecord
 from tailrace.ledger_topic import newest_records, read_ledger_topic
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, RAW, Topic
@@ -28,10 +29,18 @@ class KafkaLedger:
         Raises:
             ServiceUnavailable: Kafka does not answer, or there is no ledger.
         """
+        return facts_of(self.records())
+
+    def records(self) -> Collection[LedgerRecord]:
+        """Return the newest record of each key.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer, or there is no ledger.
+        """
         records = read_ledger_topic(
             self._connections, client_id=CLIENT_ID, is_stopping=lambda: False
         )
-        return facts_of(newest_records(records).values())
+        return newest_records(records).values()
 
 
 class KafkaProgress:

@@ -33,6 +33,8 @@ def show(report: AuditReport) -> None:
 
 def report_lines(report: AuditReport) -> Iterator[str]:
     """Yield what follows the totals; log text and paths are still as they are."""
+    for sentence in report.repairs:
+        yield f"REPAIR {sentence}"
     for problem in report.problems:
         yield f"WRONG  {problem_text(problem)}"
     unsound = report.unsound

@@ -81,6 +81,8 @@ class AuditReport:
     """Documents whose bytes were compared with their digest and their id."""
     dead_lag_records: int = 0
     """Dead letters that were not yet indexed when the index was read."""
+    repairs: tuple[str, ...] = ()
+    """What became of each span that an agent was asked to send again, in words."""
 
     @property
     def is_sound(self) -> bool:
@@ -159,6 +161,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "deep": report.is_deep,
         "settled": report.is_settled,
         "compared_documents": report.compared_count,
+        "repairs": list(report.repairs),
         "dead_letters_not_indexed": report.dead_lag_records,
         "totals": _totals_json(totals_of(report.verdicts)),
         "by_dataset_and_host": [

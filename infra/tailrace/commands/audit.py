@@ -36,6 +36,13 @@ def audit(
             help="Wait so long for what is in flight; fail where some is left.",
         ),
     ] = 0.0,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Have agents read again what is missing, then look again.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -43,7 +50,8 @@ def audit(
     """Prove that nothing is missing and nothing is there twice; exit 0 only then.
 
     Events after the indexer's last word are in flight, and no contradiction; with --wait
-    they are waited for.
+    they are waited for. With --repair the agents read again, from the files as far as
+    they still exist, what the index is missing.
     """
     from tailrace.audit.shown import show
     from tailrace.audit.verdict import report_json
@@ -55,6 +63,7 @@ def audit(
             config,
             data_dir,
             is_deep=deep,
+            is_repairing=repair,
             wait_ms_max=round(wait * 1_000),
             tell=lambda text: status.update(printable(text)),
         )
@@ -74,6 +83,7 @@ def run_audit(
     is_deep: bool,
     wait_ms_max: int,
     tell: Callable[[str], None],
+    is_repairing: bool = False,
 ) -> AuditReport:
     """Audit the servers that the settings name.
 
@@ -86,6 +96,7 @@ def run_audit(
     from tailrace.audit.index import ElasticIndex
     from tailrace.audit.kafka import CLIENT_ID, KafkaLedger, KafkaProgress
     from tailrace.audit.look import Looker
+    from tailrace.audit.repair import Repairing
     from tailrace.audit.run import audit as audit_with
     from tailrace.clock import SystemClock
     from tailrace.elasticsearch import Elastic
@@ -100,14 +111,30 @@ def run_audit(
         Elastic(connections, timeout_s=SEARCH_TIMEOUT_S) as elastic,
     ):
         namespace = connections.namespace
+        ledger = KafkaLedger(connections)
+        index = ElasticIndex(
+            elastic, namespace=namespace, window_events=WINDOW_EVENTS, clock=clock
+        )
         looker = Looker(
-            ledger=KafkaLedger(connections),
+            ledger=ledger,
             progress=KafkaProgress(admin, namespace=namespace, clock=clock),
-            index=ElasticIndex(
-                elastic, namespace=namespace, window_events=WINDOW_EVENTS, clock=clock
-            ),
+            index=index,
             window_events=WINDOW_EVENTS,
         )
-        return audit_with(
-            looker, clock=clock, is_deep=is_deep, wait_ms_max=wait_ms_max, tell=tell
+
+        def look() -> AuditReport:
+            return audit_with(
+                looker, clock=clock, is_deep=is_deep, wait_ms_max=wait_ms_max, tell=tell
+            )
+
+        report = look()
+        if not is_repairing or not any(each.missing for each in report.verdicts):
+            return report
+        repairing = Repairing(
+            index=index,
+            ledger=ledger.records,
+            zookeeper_hosts=connections.zookeeper_hosts,
+            namespace=namespace,
+            clock=clock,
         )
+        return repairing.until_sound(report, look=look, tell=tell)
