@@ -145,6 +145,7 @@ class Files:
         self.lives: list[Life] = []
         self._folder_changed_ns: dict[str, int] = {}
         self._open: dict[int, Node] = {}
+        self._open_folders: dict[int, str] = {}
         self._next_descriptor = 1_000
 
     def new_life(self, host: str, log: str) -> Life:
@@ -204,7 +205,9 @@ class Files:
             return Status(0o40755, 1, DEVICE, 2, 0, self._folder_changed_ns[path], 0.0)
         return self._status(self._named(path))
 
-    def scandir(self, folder: str) -> Folder:
+    def scandir(self, folder: str | int) -> Folder:
+        if isinstance(folder, int):
+            folder = self._open_folders[folder]
         prefix = f"{folder}/"
         return Folder(
             [
@@ -217,13 +220,19 @@ class Files:
     def open(self, path: str, flags: int = 0) -> int:
         del flags
         self._next_descriptor += 1
-        self._open[self._next_descriptor] = self._named(path)
+        if path in self._folder_changed_ns:
+            self._open_folders[self._next_descriptor] = path
+        else:
+            self._open[self._next_descriptor] = self._named(path)
         return self._next_descriptor
 
     def close(self, descriptor: int) -> None:
-        self._forget(self._open.pop(descriptor))
+        if self._open_folders.pop(descriptor, None) is None:
+            self._forget(self._open.pop(descriptor))
 
     def fstat(self, descriptor: int) -> Status:
+        if descriptor in self._open_folders:
+            return self.stat(self._open_folders[descriptor])
         return self._status(self._open[descriptor])
 
     def fstatvfs(self, descriptor: int) -> VolumeStatus:
@@ -282,16 +291,3 @@ class Files:
     def _note_gone(self, life: Life) -> None:
         held = [*self.names.values(), *self._open.values()]
         life.is_gone = all(node.life is not life for node in held)
-
-
-class SimulatedOs:
-    """Stands in for the module `os` where the agent names it: files from memory."""
-
-    def __init__(self, files: Files) -> None:
-        for name in ("stat", "scandir", "open", "close", "fstat", "fstatvfs"):
-            setattr(self, name, getattr(files, name))
-        self.lseek = files.lseek
-        self.preadv = files.preadv
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(os, name)

@@ -101,7 +101,9 @@ class IndexerLife:
         elastic = cast("Elastic", SimulatedElastic(cluster))
         self._sink = ElasticsearchSink(
             elastic,
-            index_maker=IndexMaker(elastic, connections=connections),
+            index_maker=IndexMaker(
+                elastic, connections=connections, is_expired=lambda _index: False
+            ),
             in_flight_max=3,
         )
         writer = AckedWriter(connections)

@@ -9,6 +9,7 @@ from random import Random
 
 from kafka.errors import KafkaError
 
+from tailrace.floors import NO_FLOORS
 from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
 from tailrace.topics import RAW, STATE
@@ -71,6 +72,7 @@ class StreamLife:
             namespace=NAMESPACE,
             topic_id="t",
             in_flight_bytes_max=60_000,
+            floors=lambda: NO_FLOORS,
         )
         for part in (self._fetch(), self._feed(), self._commit()):
             self.loop.create_task(part)

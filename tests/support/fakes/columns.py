@@ -20,6 +20,7 @@ import orjson
 import polars as pl
 
 from tailrace.digest import with_digest
+from tailrace.floors import NO_FLOORS, Floors
 from tailrace.framing import FLAG_CUT, MappedEvent, decode_mapped
 from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
@@ -41,9 +42,11 @@ def process_chunk_plainly(
     origin: Origin,
     namespace: str,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
+    floors: Floors = NO_FLOORS,
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
+    assert not floors, "nothing is expired in a simulation"
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
     ids = document_ids(
@@ -82,6 +85,7 @@ def process_chunk_plainly(
         dead=[],
         event_count=len(events),
         offsets=offsets,
+        expired_offsets=offsets[:0],
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
     )
