@@ -32,6 +32,9 @@ from tests.simulation.filesystem import Files
 from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 
+CHECKPOINT_LOST_CHANCE = 0.15
+"""At a restart: someone has cleaned up its folder."""
+
 
 class CheckpointOnSmallDisk(Checkpoint):
     """The real checkpoint, on a disk that is full while the storm lasts."""
@@ -110,7 +113,9 @@ class AgentHost:
 
     def start(self) -> AgentLife:
         """Start as `tailrace_agent.main` does."""
-        if self.had_life and self.world.strikes("checkpoint.deleted"):
+        may_lose = self.had_life and not self.world.is_calm
+        if may_lose and self.world.has_luck(CHECKPOINT_LOST_CHANCE):
+            self.world.witness("checkpoint.deleted")
             shutil.rmtree(self.folder)
         self.folder.mkdir(exist_ok=True)
         checkpoint = CheckpointOnSmallDisk(self.folder, clock=self.clock)

@@ -24,7 +24,6 @@ STORMS = (
     "faust.dropped",
     "faust.fetched_twice",
     "disk.full",
-    "checkpoint.deleted",
 )
 STORM_MS = (300, 2_500)
 JUMP_MS = 900_000

@@ -205,8 +205,9 @@ class Files:
             return Status(0o40755, 1, DEVICE, 2, 0, self._folder_changed_ns[path], 0.0)
         return self._status(self._named(path))
 
-    def scandir(self, where: str | int) -> Folder:
-        folder = self._open_folders[where] if isinstance(where, int) else where
+    def scandir(self, folder: str | int) -> Folder:
+        if isinstance(folder, int):
+            folder = self._open_folders[folder]
         prefix = f"{folder}/"
         return Folder(
             [
@@ -217,24 +218,21 @@ class Files:
         )
 
     def open(self, path: str, flags: int = 0) -> int:
+        del flags
         self._next_descriptor += 1
-        if flags & os.O_DIRECTORY:
-            if path not in self._folder_changed_ns:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if path in self._folder_changed_ns:
             self._open_folders[self._next_descriptor] = path
-            return self._next_descriptor
-        self._open[self._next_descriptor] = self._named(path)
+        else:
+            self._open[self._next_descriptor] = self._named(path)
         return self._next_descriptor
 
     def close(self, descriptor: int) -> None:
-        if self._open_folders.pop(descriptor, None) is not None:
-            return
-        self._forget(self._open.pop(descriptor))
+        if self._open_folders.pop(descriptor, None) is None:
+            self._forget(self._open.pop(descriptor))
 
     def fstat(self, descriptor: int) -> Status:
-        folder = self._open_folders.get(descriptor)
-        if folder is not None:
-            return self.stat(folder)
+        if descriptor in self._open_folders:
+            return self.stat(self._open_folders[descriptor])
         return self._status(self._open[descriptor])
 
     def fstatvfs(self, descriptor: int) -> VolumeStatus:
@@ -293,16 +291,3 @@ class Files:
     def _note_gone(self, life: Life) -> None:
         held = [*self.names.values(), *self._open.values()]
         life.is_gone = all(node.life is not life for node in held)
-
-
-class SimulatedOs:
-    """Stands in for the module `os` where the agent names it: files from memory."""
-
-    def __init__(self, files: Files) -> None:
-        for name in ("stat", "scandir", "open", "close", "fstat", "fstatvfs"):
-            setattr(self, name, getattr(files, name))
-        self.lseek = files.lseek
-        self.preadv = files.preadv
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(os, name)

@@ -6,9 +6,9 @@ of faults that the guarantee answers.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -139,10 +139,13 @@ def cut_not_kept(patched: Patch) -> None:
 def random_id(patched: Patch) -> None:
     """Each sending of an event has an id of its own."""
 
-    def mutated(offsets: Sequence[int], **_: object) -> pl.Series:
+    numbers = count()
+
+    def mutated(offsets: npt.NDArray[np.int64], **named: Any) -> pl.Series:  # noqa: ANN401
         # Its last bytes are the checksum, so that only the repeat is wrong.
-        true = real(offsets, **_)  # pyright: ignore[reportArgumentType]
-        return pl.Series([_scrambled(one) for one in true.to_list()], dtype=pl.String)
+        true = real(offsets, **named).to_list()
+        scrambled = [f"{next(numbers):020}{one[20:]}" for one in true]
+        return pl.Series(scrambled, dtype=pl.String)
 
     real = placing.document_ids
     patched.setattr(columns, "document_ids", mutated)
@@ -215,11 +218,6 @@ def ledger_not_restored(patched: Patch) -> None:
         return real(*args, **named)
 
     patched.setattr(restore, "restore", mutated)
-
-
-def _scrambled(document_id: str) -> str:
-    alphabet = "abcdefghijklmnopqrstuvwxyz"
-    return "".join(secrets.choice(alphabet) for _ in range(20)) + document_id[20:]
 
 
 MUTATIONS = (

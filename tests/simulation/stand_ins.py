@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,10 +12,23 @@ from tailrace_agent import discovery, facts, open_file, whereabouts, wiring
 from tailrace_indexer import acked_writer, sink
 from tailrace_stream import windows, work
 from tests.simulation.cluster import Cluster, RemoteThreads
-from tests.simulation.filesystem import Files, SimulatedOs
+from tests.simulation.filesystem import Files
 from tests.simulation.indexer_process import QueueModule, StoppedTime
 from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
 from tests.support.fakes.producer import MemoryProducer
+
+
+class SimulatedOs:
+    """Stands in for the module `os` where the agent names it: files from memory."""
+
+    def __init__(self, files: Files) -> None:
+        for name in ("stat", "scandir", "open", "close", "fstat", "fstatvfs"):
+            setattr(self, name, getattr(files, name))
+        self.lseek = files.lseek
+        self.preadv = files.preadv
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(os, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class StreamLife:
             topic_id="t",
             floors=lambda: NO_FLOORS,
             in_flight_bytes_max=60_000,
+            floors=lambda: NO_FLOORS,
         )
         for part in (self._fetch(), self._feed(), self._commit()):
             self.loop.create_task(part)

@@ -20,6 +20,7 @@ MUST_FIRE = frozenset(
         *(f"stall.{role}" for role in POINTS),
         *(f"stop.{role}" for role in POINTS),
         "agent.restored_from_ledger",
+        "checkpoint.deleted",
         "clock.jumped",
         "commit.refused",
         "dead.document_refused",

@@ -43,10 +43,12 @@ def process_chunk_plainly(
     namespace: str,
     floors: Floors = NO_FLOORS,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
+    floors: Floors = NO_FLOORS,
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece; nothing of it is ever expired."""
     assert not floors
     del piece_bytes_max
+    assert not floors, "nothing is expired in a simulation"
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
     ids = document_ids(
@@ -86,6 +88,7 @@ def process_chunk_plainly(
         expired_offsets=np.empty(0, np.int64),
         event_count=len(events),
         offsets=offsets,
+        expired_offsets=offsets[:0],
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
     )
