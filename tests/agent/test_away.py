@@ -97,8 +97,8 @@ def test_volume_that_goes_while_no_descriptor_is_held_takes_nothing_along(
 ) -> None:
     agent = AgentHarness(tmp_path)
     second_life(agent)
-    for tracked in agent.table.files.values():
-        tracked.close()  # As where more files are followed than descriptors are held.
+    (tracked,) = agent.table.files.values()
+    tracked.close()  # As where more files are followed than descriptors are held.
     tracked.size_bytes += 5  # As where it grew and was not read yet.
     volume.unmount()
     agent.pass_ms(20_000)
