@@ -82,6 +82,7 @@ def test_f13_file_under_two_folders_is_sent_once(tmp_path: Path) -> None:
     agent.pass_ms()
     agent.write("alias/a.log", lines(10, 20))
     agent.pass_ms()
+    assert not agent.said("file_renamed")
     path.rename(path.with_name("a.log.1"))
     agent.write("real/a.log", lines(20, 30))
     agent.pass_ms(20_000)

@@ -79,7 +79,7 @@ def line_of(document: dict[str, Any]) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(LINES, PLACEMENTS, st.integers(0, 2**45), st.booleans())
-def test_every_line_is_one_document_in_its_place(
+def test_f31_f33_every_line_is_one_document_in_its_place(
     lines: list[bytes], placed: Placement, first_offset: int, ends: bool
 ) -> None:
     value = b"\n".join(lines) + (b"\n" if ends and lines else b"")
@@ -134,7 +134,7 @@ def test_stored_bytes_behind_a_table_are_the_same_events(
     assert stored(done) == process(newline, placed)
 
 
-def test_a_cut_event_tells_its_true_length_and_keeps_its_own_checksum() -> None:
+def test_f27_a_cut_event_tells_its_true_length_and_keeps_its_own_checksum() -> None:
     whole = b"x" * 5_000
     row = MappedEvent(7, len(whole), crc32c.crc32c(whole), whole[:10], FLAG_CUT)
     value = encode_mapped([row, MappedEvent(6_000, 1, 0, b"y")])

@@ -42,7 +42,7 @@ def published(work: Work, *, bytes_max: dict[str, int]) -> RefusingPublisher:
     return publisher
 
 
-def test_documents_are_halved_until_they_fit_and_none_is_missing() -> None:
+def test_k5_documents_are_halved_until_they_fit_and_none_is_missing() -> None:
     work = work_for((ACCESS_LINE + b"\n") * 100)
     whole = stored_of(work.outputs[0].value)
     publisher = published(work, bytes_max={DOCS_TOPIC: 3_000})
@@ -57,7 +57,7 @@ def test_documents_are_halved_until_they_fit_and_none_is_missing() -> None:
         assert len(stored_of(record.value)) == span.document_count
 
 
-def test_a_single_document_that_does_not_fit_is_a_dead_letter() -> None:
+def test_k5_a_single_document_that_does_not_fit_is_a_dead_letter() -> None:
     value = ACCESS_LINE + b"\n" + b"x" * 4_000 + b"\n" + ACCESS_LINE + b"\n"
     publisher = published(work_for(value), bytes_max={DOCS_TOPIC: 3_000})
     docs = [r for r in publisher.durable if r.topic == DOCS_TOPIC]

@@ -47,7 +47,7 @@ def test_ids_are_those_of_the_contract(
     TIMES_MS,
     st.sampled_from(["event", "generation"]),
 )
-def test_indices_are_those_of_the_contract(
+def test_e9_e13_indices_are_those_of_the_contract(
     times_ns: list[int | None], born_at_ms: int, one_ms: int, other_ms: int, rule: str
 ) -> None:
     placement = Placement(

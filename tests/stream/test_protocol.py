@@ -66,7 +66,9 @@ def protocol(publisher: Publisher, waits: Waits | None = None) -> CommitProtocol
     )
 
 
-def test_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last() -> None:
+def test_s2_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last() -> (
+    None
+):
     async def run() -> None:
         publisher = RecordingPublisher()
         acked = AckedAfter(publisher)
@@ -141,7 +143,7 @@ def test_records_are_delivered_together_but_acknowledged_in_order() -> None:
     to_end(run())
 
 
-def test_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
+def test_s1_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
     async def run() -> None:
         publisher = HeldPublisher(is_held=lambda r: r.value == b"1")
         acked = AckedAfter(publisher)

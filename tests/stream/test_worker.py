@@ -185,7 +185,7 @@ async def live_once(partition: MemoryPartition, random: Random) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> None:
+def test_s2_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> None:
     random = Random(seed)
     lines = file_of(40)
     partition = MemoryPartition(records_of(lines, random))
@@ -205,7 +205,7 @@ def test_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> None
     assert rates_in(partition.sent) == expected_rates(lines)
 
 
-def test_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> None:
+def test_s9_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> None:
     """Faust drops what it fetched before a rebalance; the commit must not pass it."""
     lines = file_of(12)
     partition = MemoryPartition(records_of(lines, Random(0)))
@@ -271,7 +271,7 @@ def test_a_state_that_is_junk_is_survived_and_marked() -> None:
     to_end(run())
 
 
-def test_a_partition_that_is_not_ours_is_left_alone() -> None:
+def test_p9_a_partition_that_is_not_ours_is_left_alone() -> None:
     partition = MemoryPartition(records_of(file_of(3), Random(0)))
 
     async def run() -> None:
@@ -287,7 +287,7 @@ def test_a_partition_that_is_not_ours_is_left_alone() -> None:
     assert partition.commits == []
 
 
-def test_memory_is_bounded_while_kafka_does_not_take_anything() -> None:
+def test_p3_memory_is_bounded_while_kafka_does_not_take_anything() -> None:
     lines = file_of(200)
     partition = MemoryPartition(records_of(lines, Random(0)))
 
@@ -328,8 +328,7 @@ class SteppedClock:
         self.at_ms += wait_ms
 
 
-def test_standing_still_counts_only_while_there_is_work() -> None:
-    """S10."""
+def test_s10_standing_still_counts_only_while_there_is_work() -> None:
     partition = MemoryPartition(records_of(file_of(3), Random(0)))
 
     async def run() -> None:
