@@ -202,7 +202,7 @@ def test_k5_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
     assert saved_offset(store) == 20
 
 
-def test_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:
+def test_f28_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.is_holding = True

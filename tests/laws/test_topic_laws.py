@@ -49,11 +49,11 @@ def test_k3_acknowledgement_is_asked_of_all_in_sync_replicas(
     producer: Producer, connections: Connections
 ) -> None:
     """Of fewer, it would be a promise that one lost broker breaks."""
-    client = cast("Any", producer._client)  # pyright: ignore[reportPrivateUsage]
+    client = producer._client  # pyright: ignore[reportPrivateUsage]
     assert client.config["acks"] in {-1, "all"}
     assert client.config["enable_idempotence"] is True
     app = StreamApp(connections, settings=StreamSettings(), log=log.logger("test"))
-    faust = cast("Any", app._app)  # pyright: ignore[reportPrivateUsage]
+    faust = app._app  # pyright: ignore[reportPrivateUsage]
     assert faust.conf.producer_acks == -1
 
 

@@ -281,6 +281,8 @@ def test_p9_a_partition_that_is_not_ours_is_left_alone() -> None:
         worker.assign([PARTITION])
         await worker.revoke([PARTITION], wait_ms_max=0)
         await worker.take(partition.records[0])
+        # What had been taken would be durable only after a while.
+        await worker.stop(wait_ms_max=5_000)
         assert publisher.durable == []
 
     to_end(run())
