@@ -187,6 +187,21 @@ class Delivery:
         self._send(sent)
         reach("A2")
 
+    def send_aside(self, record: Outgoing, *, generation: str, size_bytes: int) -> int:
+        """Send a record that proves no position; return its ticket.
+
+        It is sent again like any other until it is acknowledged (`is_acknowledged`).
+        """
+        sent = self._new(
+            record, generation=generation, after=None, size_bytes=size_bytes
+        )
+        self._send(sent)
+        return sent.ticket
+
+    def is_acknowledged(self, ticket: int) -> bool:
+        """Return whether Kafka has the record of a ticket."""
+        return ticket not in self._sent
+
     def report(self, generation: str) -> None:
         """Send the generation's ledger record, if it has changed since the last one."""
         ledger = self._ledgers[generation]

@@ -35,6 +35,19 @@ class Hints(Protocol):
         ...
 
 
+class Aside(Protocol):
+    """Work beside the files' own reading, a piece a call."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is more to do at once."""
+        ...
+
+    def step(self) -> None:
+        """Do one piece; there is room to send a chunk."""
+        ...
+
+
 class AgentLoop:
     """Runs in one thread and owns all state; others only wake it."""
 
@@ -47,6 +60,7 @@ class AgentLoop:
         turns: Turns,
         delivery: Delivery,
         hints: Hints,
+        holes: Aside,
         clock: Clock,
         jitter: random.Random,
         log: FilteringBoundLogger,
@@ -59,6 +73,7 @@ class AgentLoop:
         self._turns = turns
         self._delivery = delivery
         self._hints = hints
+        self._holes = holes
         self._clock = clock
         self._jitter = jitter
         self._log = log
@@ -93,6 +108,8 @@ class AgentLoop:
             self._sweep_ms = now_ms + self._settings.sweep_ms
         self._settle(now_ms)
         self._read()
+        if self._has_room():
+            self._holes.step()
         self._keep(now_ms)
         return self._wait_ms()
 
@@ -235,8 +252,10 @@ class AgentLoop:
             moments.append(self._commit_ms)
         if self._delivery.broken is not None:
             moments.append(self._recover_ms)
-        elif self._table.due and self._has_room():
-            moments.append(min(self._table.due.values()))
+        elif self._has_room():
+            moments += self._table.due.values()
+            if self._holes.is_busy:
+                moments.append(now_ms + SETTLE_MS)
         return max(0, min(min(moments) - now_ms, WAIT_MS_MAX))
 
     def _alarm(self, about: str, event: str, **fields: str) -> None:

@@ -12,6 +12,7 @@ from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings
+from tailrace_agent.hole_requests import HoleRequests
 from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import read_ledger
@@ -48,7 +49,14 @@ def run(
         )
         registration = register(connections, settings=settings, agent=agent, log=log)
         try:
-            _follow(connections, settings, agent=agent, folder=folder, stop=stop)
+            _follow(
+                connections,
+                settings,
+                agent=agent,
+                folder=folder,
+                hole_requests=registration.holes,
+                stop=stop,
+            )
         finally:
             registration.close()
     finally:
@@ -62,6 +70,7 @@ def _follow(
     *,
     agent: Agent,
     folder: StateFolder,
+    hole_requests: HoleRequests,
     stop: threading.Event,
 ) -> None:
     log, clock = logger("agent"), SystemClock()
@@ -89,6 +98,7 @@ def _follow(
         loaded=loaded,
         restored=restored,
         known=known,
+        hole_requests=hole_requests,
         clock=clock,
         log=log,
     )

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
+from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
 from tailrace.topics import DEAD, EVENT_BYTES_MAX, LEDGER, RAW, partition_of
 from tailrace.wire import (
     ORIGIN_HEADER,
@@ -86,14 +87,10 @@ class Records:
         headers = ((ORIGIN_HEADER, encode(origin)),)
         return Outgoing(self._raw, partition_of(key), key, chunk.value, headers)
 
-    def ledger(self, record: AgentLedger) -> Outgoing:
-        """Return the ledger record of a generation."""
-        generation = record.generation.encode()
+    def ledger(self, record: LedgerRecord) -> Outgoing:
+        """Return a record of the ledger: of a generation, or an answer about one."""
         return Outgoing(
-            self._ledger,
-            partition_of(generation),
-            b"agent|" + generation,
-            encode(record),
+            self._ledger, ledger_partition(record), ledger_key(record), encode(record)
         )
 
     def dead_letter(
@@ -118,6 +115,7 @@ class Records:
             offset=-1,
             generation=origin.generation,
             first_offset=origin.first_offset,
+            first_event_number=origin.first_event_number,
             event_count=origin.event_count,
             host_name=origin.host_name,
             path=record.path,

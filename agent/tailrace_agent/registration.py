@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,6 +13,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.zookeeper import Registration, ZooKeeper
 from tailrace_agent.config import AgentSettings
+from tailrace_agent.hole_requests import HoleRequests
 from tailrace_agent.records import Agent
 
 
@@ -47,14 +49,18 @@ def node_of(
 
 
 class AgentRegistration:
-    """The node and its client; shipping never waits for either."""
+    """The node, what this agent is asked, and the client of both; nothing waits for it."""
 
-    def __init__(self, zookeeper: ZooKeeper, registration: Registration) -> None:
+    def __init__(
+        self, zookeeper: ZooKeeper, registration: Registration, holes: HoleRequests
+    ) -> None:
         self._zookeeper = zookeeper
         self._registration = registration
+        self.holes = holes
 
     def close(self) -> None:
         """Take the node away and end the session."""
+        self.holes.close()
         self._registration.close()
         self._zookeeper.close()
 
@@ -79,7 +85,15 @@ def register(
         msgspec.json.encode(node),
         on_change=lambda state: log.info("registration_changed", state=state),
     )
-    return AgentRegistration(zookeeper, registration)
+    holes = HoleRequests(
+        zookeeper,
+        namespace=connections.namespace,
+        agent_id=agent.agent_id,
+        jitter=random.Random(),  # noqa: S311 - spreads load, no secret
+        log=log,
+    )
+    holes.start()
+    return AgentRegistration(zookeeper, registration, holes)
 
 
 def _version() -> str:

@@ -13,11 +13,13 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.hints import FileHints, open_hints
+from tailrace_agent.holes import Holes, Requests
 from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
@@ -39,6 +41,7 @@ class Assembly:
     table: FileTable
     turns: Turns
     hints: FileHints
+    holes: Holes
     status_file: StatusFile
     wake: threading.Event
 
@@ -72,6 +75,7 @@ class Assembly:
             turns=self.turns,
             delivery=self.delivery,
             hints=self.hints,
+            holes=self.holes,
             clock=clock,
             jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
             log=log,
@@ -90,6 +94,7 @@ def assemble(
     loaded: Loaded,
     restored: Restored,
     known: KnownGenerations,
+    hole_requests: Requests,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Assembly:
@@ -100,12 +105,13 @@ def assemble(
         lambda: Producer.connect(connections, client_id=f"agent-{agent.agent_id}"),
         wake=wake.set,
     )
+    records = Records(
+        agent, namespace=connections.namespace, sources=sources, clock=clock
+    )
     delivery = Delivery(
         sink=sink,
         store=checkpoint,
-        records=Records(
-            agent, namespace=connections.namespace, sources=sources, clock=clock
-        ),
+        records=records,
         clock=clock,
         log=log,
     )
@@ -135,6 +141,15 @@ def assemble(
         table=table,
         turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),
+        holes=Holes(
+            requests=hole_requests,
+            table=table,
+            delivery=delivery,
+            records=records,
+            chunker=Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max)),
+            clock=clock,
+            log=log,
+        ),
         status_file=StatusFile(folder.path),
         wake=wake,
     )

@@ -29,7 +29,9 @@ class StreamLedger(
     """What the stream made of one generation, each event counted once.
 
     It is acknowledged by Kafka after the documents that it speaks of, and before the raw
-    record is.
+    record is. Of an event of another collector both number and offset are its offset in
+    Kafka: numbers between two of them belong to others, so count, first and next number
+    need not agree, and there are no gaps.
     """
 
     wire_version: int = WIRE_VERSION
@@ -48,8 +50,9 @@ class StreamLedger(
     event_count: int
     """Documents, dead letters and what was dropped, together."""
     document_count: int
+    """With those that Kafka refused (`document_refused`): found too late to be told."""
     dead: dict[str, int] = {}
-    """Dead-lettered events by reason."""
+    """Dead-lettered events by reason, as the stream read them first."""
     dropped: dict[str, int] = {}
     """Events of which nothing is kept, by reason: a rule, sampling, or `expired`."""
     gaps: tuple[tuple[int, int], ...] = ()
@@ -59,6 +62,7 @@ class StreamLedger(
     """When the agent read the newest chunk."""
     raw_partition: int
     raw_next_offset: int
+    """Every record before it is in the figures; after a crash it goes back for a while."""
     updated_at_ms: int
 
 

@@ -16,7 +16,8 @@ from polars.exceptions import PanicException
 
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
-from tailrace_stream.documents import Documents, body_sizes, documents_of
+from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
+from tailrace_stream.documents import Documents, documents_of
 from tailrace_stream.events import Events, read_events
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
@@ -33,6 +34,8 @@ class DeadEvent:
     detail: str
     original: bytes
     offset: int
+    position: int
+    """How many events of the chunk stand before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,17 @@ class BulkPiece:
     first_event: int
     """Position in the chunk of its first event."""
     first_offset: int
+
+    @classmethod
+    def without_events(cls, origin: Origin) -> BulkPiece:
+        """Return what stands for a chunk that holds no event at all."""
+        return cls(
+            body=b"",
+            document_count=0,
+            event_count=0,
+            first_event=0,
+            first_offset=origin.first_offset,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +99,9 @@ def process_chunk(
     events = read_events(value, origin=origin)
     if not len(events):
         nothing = pl.Series([], dtype=pl.String)
+        # What it skips in the file is passed on all the same.
         return ProcessedChunk(
-            pieces=[],
+            pieces=[BulkPiece.without_events(origin)],
             dead=[],
             event_count=0,
             offsets=events.offsets,
@@ -94,28 +109,22 @@ def process_chunk(
             levels=nothing,
         )
     parts = documents_in_parts(events, origin=origin)
-    dead: list[DeadEvent] = []
-    texts: list[pl.Series] = []
-    for part in parts:
-        if part.made is None:
-            dead.append(_dead(part.events, 0, "parser_raised", part.error))
-            texts.append(pl.Series([None], dtype=pl.String))
-        else:
-            texts.append(_bulk_lines(part, part.made, origin, namespace=namespace))
-    text = pl.concat(texts)
-    sizes = body_sizes(text.fill_null(""))
-    too_large = np.flatnonzero(sizes > piece_bytes_max)
-    for row in too_large.tolist():
+    dead = [
+        _dead(events, part.events.first_position, "parser_raised", part.error)
+        for part in parts
+        if part.made is None
+    ]
+    lines = joined([_lines(p, origin=origin, namespace=namespace) for p in parts])
+    too_large: list[int] = np.flatnonzero(lines.sizes > piece_bytes_max).tolist()
+    for row in too_large:
         detail = (
-            f"its document has {sizes[row]} bytes, a record holds {piece_bytes_max}"
+            f"its document has {lines.sizes[row]} bytes, a record holds"
+            f" {piece_bytes_max}"
         )
         dead.append(_dead(events, row, "document_too_large", detail))
-    if len(too_large):
-        sizes = np.where(sizes > piece_bytes_max, 0, sizes)
-        rows = pl.Series(too_large)
-        text = text.scatter(rows, None)
+    lines = lines.without(too_large)
     return ProcessedChunk(
-        pieces=_pieces(text, sizes, events=events, bytes_max=piece_bytes_max),
+        pieces=_pieces(lines, events=events, bytes_max=piece_bytes_max),
         dead=dead,
         event_count=len(events),
         offsets=events.offsets,
@@ -141,72 +150,57 @@ def documents_in_parts(events: Events, *, origin: Origin) -> list[Part]:
         return [Part(events, None, f"{type(error).__name__}: {error}")]
 
 
-def _dead(events: Events, row: int, reason: str, detail: str) -> DeadEvent:
+def _dead(events: Events, position: int, reason: str, detail: str) -> DeadEvent:
     return DeadEvent(
-        reason, detail[:2_000], events.stored[row], int(events.offsets[row])
+        reason,
+        detail[:2_000],
+        events.stored[position],
+        int(events.offsets[position]),
+        position,
     )
 
 
-def _bulk_lines(
-    part: Part, made: Documents, origin: Origin, *, namespace: str
-) -> pl.Series:
-    events = part.events
-    frame = pl.DataFrame(
-        [
-            index_names(
-                made.times_ns,
-                namespace=namespace,
-                placement=origin.placement,
-                born_at_ms=origin.born_at_ms,
-            ).alias("index"),
-            document_ids(
-                events.offsets,
-                checksums=events.checksums,
-                generation=origin.generation,
-                born_at_ms=origin.born_at_ms,
-            ).alias("id"),
-            made.bodies.alias("body"),
-        ]
+def _lines(part: Part, *, origin: Origin, namespace: str) -> BulkLines:
+    events, made = part.events, part.made
+    if made is None:
+        return NO_LINE
+    return bulk_lines(
+        indices=index_names(
+            made.times_ns,
+            namespace=namespace,
+            placement=origin.placement,
+            born_at_ms=origin.born_at_ms,
+        ),
+        ids=document_ids(
+            events.offsets,
+            checksums=events.checksums,
+            generation=origin.generation,
+            born_at_ms=origin.born_at_ms,
+        ),
+        open_bodies=made.open_bodies,
     )
-    return frame.select(
-        pl.concat_str(
-            pl.lit('{"create":{"_index":"'),
-            pl.col("index"),
-            pl.lit('","_id":"'),
-            pl.col("id"),
-            pl.lit('"}}\n'),
-            pl.col("body"),
-            pl.lit("\n"),
-        )
-    ).to_series()
 
 
-def _pieces(
-    text: pl.Series,
-    sizes: npt.NDArray[np.int64],
-    *,
-    events: Events,
-    bytes_max: int,
-) -> list[BulkPiece]:
-    """Cut the lines into records: each as full as it may be, none empty."""
-    ends = np.cumsum(sizes)
-    has_line = text.is_not_null().to_numpy()
+def _pieces(lines: BulkLines, *, events: Events, bytes_max: int) -> list[BulkPiece]:
+    """Cut the lines into records, each as full as it may be.
+
+    Every event lies in exactly one, also where it has no line. So where no event has one,
+    a single record without documents stands for them all.
+    """
+    ends = np.cumsum(lines.sizes)
     pieces: list[BulkPiece] = []
     start, start_bytes = 0, 0
-    while start < len(sizes):
+    while start < len(events):
         stop = int(np.searchsorted(ends, start_bytes + bytes_max, side="right"))
-        document_count = int(has_line[start:stop].sum())
-        if document_count:
-            joined = text.slice(start, stop - start).drop_nulls().str.join("")
-            pieces.append(
-                BulkPiece(
-                    body=joined.item().encode(),
-                    document_count=document_count,
-                    event_count=stop - start,
-                    first_event=start,
-                    first_offset=int(events.offsets[start]),
-                )
+        pieces.append(
+            BulkPiece(
+                body=lines.body(start, stop),
+                document_count=int(np.count_nonzero(lines.sizes[start:stop])),
+                event_count=stop - start,
+                first_event=start,
+                first_offset=int(events.offsets[start]),
             )
+        )
         start_bytes = int(ends[stop - 1])
         start = stop
     return pieces

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from tailrace.wire import Origin
@@ -28,8 +26,9 @@ _NS_PER_MS = 1_000_000
 class Documents:
     """One document an event, as columns of equal length."""
 
-    bodies: pl.Series
-    r"""The document as one line of JSON, without a newline."""
+    open_bodies: pl.Series
+    """The document as one line of JSON, all but its closing brace: what comes behind it
+    on its way to the index is added there."""
     times_ns: pl.Series
     """The time in the line; null where it has none."""
     levels: pl.Series
@@ -63,11 +62,14 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
         *fields,
         *_messages(events, parsed),
         pl.Series("log.offset", events.offsets),
+        pl.Series("event.sequence", events.numbers(origin=origin)),
         *_marks(events),
     ]
     level = "log.level"
     return Documents(
-        bodies=_bodies(pl.DataFrame(columns), parsed, events=events, origin=origin),
+        open_bodies=_open_bodies(
+            pl.DataFrame(columns), parsed, events=events, origin=origin
+        ),
         times_ns=times_ns,
         levels=(
             parsed.get_column(level)
@@ -105,7 +107,7 @@ def _marks(events: Events) -> list[pl.Series]:
     return marks
 
 
-def _bodies(
+def _open_bodies(
     frame: pl.DataFrame, parsed: pl.DataFrame, *, events: Events, origin: Origin
 ) -> pl.Series:
     """Encode each row, leave its nulls out, and join on what all have in common."""
@@ -133,7 +135,6 @@ def _bodies(
         parts.append(pl.when("_cut").then(pl.lit(cut)).otherwise(pl.lit(tags)))
     else:
         parts.append(pl.lit(tags))
-    parts.append(pl.lit("}"))
     encoded = frame.select(parts[0].alias("_body"))
     return (
         encoded.with_columns(extra)
@@ -168,8 +169,3 @@ def _common(origin: Origin) -> tuple[str, str]:
 
 def _tags(tags: tuple[str, ...]) -> str:
     return f',"tags":{msgspec.json.encode(tags).decode()}' if tags else ""
-
-
-def body_sizes(lines: pl.Series) -> npt.NDArray[np.int64]:
-    """Return the length of each line in bytes."""
-    return lines.str.len_bytes().cast(pl.Int64).to_numpy()

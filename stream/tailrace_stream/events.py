@@ -36,6 +36,8 @@ class Events:
     """True lengths in bytes of events that were cut; None where none was."""
     has_mark: bool = False
     """The first event's line begins with the byte order mark of its file."""
+    first_position: int = 0
+    """How many events of the chunk stand before the first one here."""
 
     def __len__(self) -> int:
         """Return how many events there are."""
@@ -56,7 +58,13 @@ class Events:
                 else self.original_sizes.slice(start, count)
             ),
             has_mark=self.has_mark and start == 0,
+            first_position=self.first_position + start,
         )
+
+    def numbers(self, *, origin: Origin) -> npt.NDArray[np.int64]:
+        """Return each one's number in its generation."""
+        first = origin.first_event_number + self.first_position
+        return np.arange(first, first + len(self), dtype=np.int64)
 
     def lines(self) -> pl.Series:
         """Return each event as it is written: `text`, and the mark before the first."""

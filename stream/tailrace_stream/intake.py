@@ -57,13 +57,13 @@ def check_origin(origin: Origin) -> None:
         WireError: a value in it lies outside what it may be.
     """
     placement = origin.placement
-    is_generation = len(origin.generation) == 2 * GENERATION_BYTES and not (
-        set(origin.generation) - set("0123456789abcdef")
-    )
-    if not is_generation:
+    if not _is_generation(origin.generation):
         raise WireError(f"an Origin has the generation {origin.generation[:40]!r}")
     if not 0 <= origin.first_offset < 2**47 or not 0 <= origin.size_bytes < 2**47:
         raise WireError(f"an Origin begins at {origin.first_offset}")
+    for number in (origin.first_event_number, origin.event_count):
+        if not 0 <= number < 2**47:
+            raise WireError(f"an Origin has the event number or count {number}")
     name = placement.dataset
     allowed = set("abcdefghijklmnopqrstuvwxyz0123456789_.")
     if not 0 < len(name) <= 100 or set(name) - allowed or name[0] in "_.":
@@ -74,10 +74,39 @@ def check_origin(origin: Origin) -> None:
             raise WireError(f"an Origin has the time {at_ms}")
 
 
+def _is_generation(text: str) -> bool:
+    return len(text) == 2 * GENERATION_BYTES and not set(text) - set("0123456789abcdef")
+
+
+def dead_chunk(
+    record: RawRecord, *, origin: Origin, reason: str, detail: str, died_at_ms: int
+) -> DeadLetter:
+    """Return the dead letter of all events of a chunk, whose place is known.
+
+    It is named after that place, so a chunk that the agent sends again is stored once.
+    """
+    place = f"{origin.generation}/{origin.first_offset}"
+    return msgspec.structs.replace(
+        dead_record(record, reason=reason, detail=detail, died_at_ms=died_at_ms),
+        dead_id=dead_id(place, original=record.value or b""),
+        generation=origin.generation,
+        first_offset=origin.first_offset,
+        first_event_number=origin.first_event_number,
+        event_count=origin.event_count,
+        host_name=origin.host_name,
+        path=origin.path,
+        dataset=origin.placement.dataset,
+    )
+
+
 def dead_record(
     record: RawRecord, *, reason: str, detail: str, died_at_ms: int
 ) -> DeadLetter:
-    """Return the dead letter of a whole record."""
+    """Return the dead letter of a record of which only the key may tell whose it is.
+
+    Which events it held, and how many, nobody knows.
+    """
+    key = (record.key or b"").decode("utf-8", "replace")
     value = record.value or b""
     return DeadLetter(
         dead_id=dead_id(
@@ -92,6 +121,7 @@ def dead_record(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
+        generation=key if _is_generation(key) else "",
     )
 
 
@@ -106,7 +136,8 @@ def _foreign(record: RawRecord, value: bytes, *, topic_id: str) -> Chunk:
     """Give one foreign record a generation: one for each partition and day of arrival.
 
     The broker's time never changes, so a second reading of the record gives the same
-    generation, and so the same id in the same index.
+    generation, and so the same id in the same index. Offset and event number are both
+    the record's offset in Kafka, so numbers are in order, with those of others between.
     """
     born_at_ms = max(record.appended_at_ms, 0) // DAY_MS * DAY_MS
     name = f"kafka\0{topic_id}\0{record.partition}\0{born_at_ms}"

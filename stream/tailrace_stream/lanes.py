@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tailrace_stream.ledger_turns import LedgerTurns
+
 
 @dataclass(slots=True)
 class Lane:
@@ -27,6 +29,7 @@ class Lane:
     last: asyncio.Task[None] | None = None
     """The completion of the record taken last, which the next one waits for."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    ledger_turns: LedgerTurns = field(default_factory=LedgerTurns)
     is_open: bool = True
     hole_end: int | None = None
     """The record that came too early, while those before it are asked for again."""

@@ -19,7 +19,7 @@ from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
 from tailrace.text import path_text
 from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import Origin, Placement
-from tailrace_stream.chunk import documents_in_parts
+from tailrace_stream.chunk import Part, documents_in_parts
 from tailrace_stream.events import read_events
 from tailrace_stream.times import anchor_of_past, known_zone
 
@@ -39,7 +39,8 @@ def parse_lines(
 ) -> Iterator[bytes]:
     """Yield the document of each event of a file or of standard input, as JSON.
 
-    One a line, without a newline, in file order, with `log.offset` in bytes. Memory is
+    One a line, without a newline, in file order, with `log.offset` in bytes and
+    `event.sequence`, how many events of the file stand before it. Memory is
     bounded however long the file or a line is: a line over 1 MiB is cut and marked, as
     the agent does it. Dataset `auto` is told from the first lines. A time without a year
     is the latest there was until now, give or take a day.
@@ -81,6 +82,7 @@ def _parse(
 ) -> Iterator[bytes]:
     chunks = _chunks(file)
     origin: Origin | None = None
+    event_count = 0
     for value, first_offset, framing in chunks:
         if origin is None:
             sample = value[:SAMPLE_BYTES] if framing == "newline" else b""
@@ -88,25 +90,31 @@ def _parse(
                 sample, path, dataset=dataset, time_zone=time_zone, now_ms=now_ms
             )
         here = msgspec.structs.replace(
-            origin, first_offset=first_offset, framing=framing
+            origin,
+            first_offset=first_offset,
+            first_event_number=event_count,
+            framing=framing,
         )
-        for part in documents_in_parts(read_events(value, origin=here), origin=here):
+        events = read_events(value, origin=here)
+        event_count += len(events)
+        for part in documents_in_parts(events, origin=here):
             if part.made is None:
-                yield _failed(part.error, int(part.events.offsets[0]), origin=here)
+                yield _failed(part, origin=here)
                 continue
-            for body in part.made.bodies:
-                yield body.encode()
+            for open_body in part.made.open_bodies:
+                yield open_body.encode() + b"}"
 
 
-def _failed(error: str, offset: int, *, origin: Origin) -> bytes:
+def _failed(part: Part, *, origin: Origin) -> bytes:
     """Return what stands for an event that the stream would send to the dead letters."""
     return msgspec.json.encode(
         {
             "event.kind": "pipeline_error",
-            "error.message": error,
+            "error.message": part.error,
             "event.dataset": origin.placement.dataset,
             "log.file.path": origin.path,
-            "log.offset": offset,
+            "log.offset": int(part.events.offsets[0]),
+            "event.sequence": int(part.events.numbers(origin=origin)[0]),
         }
     )
 

@@ -63,13 +63,17 @@ class CommitProtocol:
        awaited, and one that fails is tried again, for ever, with growing waits. A record
        that is too large is cut in two, down to a single document, which becomes a dead
        letter. So no output is missing when the next step begins.
-    2. The generation's state is written by an awaited send, after the state of the record
-       before it in the partition.
+    2. The generation's state and its ledger record are written by awaited sends, after
+       those of the record before it in the partition. So the ledger speaks only of what
+       is delivered. It is left out where a later record of the generation is in flight
+       in the partition and soon says more (`ledger_turns.py`).
     3. The record is acknowledged, after the record before it in the partition.
 
     A crash before 3 makes the record come again: its documents get the same ids, so the
     index takes them once. A crash between 2 and 3 makes it come again to a state that has
-    counted it: nothing is counted twice, and its rates were delivered in 1.
+    counted it: nothing is counted twice, its rates were delivered in 1, and its ledger
+    record is sent again, the same. A ledger record that was left out is lost by no crash:
+    the later record that was to say more is not acknowledged, and comes again.
 
     Deliveries of the next record begin while those of this one are awaited. Only steps 2
     and 3 keep the partition's order, because Faust's own bookkeeping commits past an
@@ -96,9 +100,12 @@ class CommitProtocol:
         work: Work,
         *,
         before: Awaitable[None] | None,
+        is_ledger_due: Callable[[], bool],
         acknowledge: Acknowledge,
     ) -> None:
         """Do the three steps for one record; `before` ends with the record before it.
+
+        `is_ledger_due` is asked once, in step 2.
 
         If `before` is cancelled or fails, so is this: nothing is acknowledged past it.
         """
@@ -107,9 +114,12 @@ class CommitProtocol:
         await asyncio.gather(*map(self._deliver, work.outputs))
         if before is not None:
             await before
-        # 2. The state, and only now: it must never know of what was not delivered.
-        if work.state is not None:
-            await self._deliver(work.state)
+        # 2. State and ledger, and only now: they must never know of what was not
+        # delivered. Neither waits for the other: both are told again if one is missing.
+        told = [] if work.state is None else [work.state]
+        if work.ledger is not None and is_ledger_due():
+            told.append(work.ledger)
+        await asyncio.gather(*map(self._deliver, told))
         # 3. The acknowledgement.
         reach("S3")
         acknowledge(work)

@@ -52,6 +52,9 @@ class Work:
     offset: int
     outputs: tuple[Outgoing, ...]
     state: Outgoing | None
+    """None where nothing changed, or nobody knows whose record it is."""
+    ledger: Outgoing | None
+    """What the ledger says once all outputs are durable, also where nothing changed."""
     counts: dict[str, int]
     """For the status: chunks, events, documents, dead letters by reason."""
 

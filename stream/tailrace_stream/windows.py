@@ -22,6 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tailrace.wire import WIRE_VERSION
+from tailrace_stream.figures import Figures
 
 WINDOW_MS = 60_000
 OPEN_WINDOWS_MAX = 128
@@ -61,6 +62,7 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     """Offsets `[from, to)`, in order, that do not touch."""
     windows: tuple[Window, ...] = ()
     """The one touched last stands last."""
+    figures: Figures = Figures()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +107,8 @@ def count_events(
         )
         open_windows[start_ms, level] = window
         changed.append(window)
-    new_state = GenerationState(
-        generation=state.generation,
+    new_state = msgspec.structs.replace(
+        state,
         revision=state.revision + new_count,
         counted=counted,
         windows=tuple(open_windows.values())[-OPEN_WINDOWS_MAX:],

@@ -1,4 +1,4 @@
-"""What follows from one raw record: documents, dead letters, rates and a new state.
+"""What follows from one raw record: documents, dead letters, rates, state and ledger.
 
 Pure: a record and the state before it give the work, the same each time, so that a record
 read again after a crash sends what it sent before.
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.errors import WireError
-from tailrace.topics import DEAD, DOCS, RATES, STATE
+from tailrace.ledger import ledger_key, ledger_partition
+from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, decode, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
-from tailrace_stream.intake import Chunk, dead_id, dead_record, read_record
+from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
+from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
-from tailrace_stream.windows import EventColumns, GenerationState, count_events
+from tailrace_stream.windows import GenerationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,14 @@ def parse_record(
     try:
         processed = process_chunk(read.value, origin=read.origin, namespace=namespace)
     except WireError as error:
-        dead = dead_record(
-            record, reason="framing_unreadable", detail=str(error), died_at_ms=now_ms
+        dead = dead_chunk(
+            record,
+            origin=read.origin,
+            reason="framing_unreadable",
+            detail=str(error),
+            died_at_ms=now_ms,
         )
-        return Parsed(record=record, dead=dead)
+        return Parsed(record=record, chunk=read, dead=dead)
     return Parsed(record=record, chunk=read, processed=processed)
 
 
@@ -56,22 +62,51 @@ def work_of(
     as none: parts are named after records, so what is counted anew adds to what was.
     """
     record = parsed.record
-    if parsed.chunk is None or parsed.processed is None:
+    if parsed.chunk is None:
         return _without_chunk(parsed, namespace=namespace)
-    origin, processed = parsed.chunk.origin, parsed.processed
+    origin = parsed.chunk.origin
     before = readable_state(state, generation=origin.generation)
-    after, windows = count_events(
-        before,
-        EventColumns(
-            offsets=processed.offsets,
-            times_ns=processed.times_ns,
-            levels=processed.levels,
-        ),
-        span=(origin.first_offset - origin.skipped_before_bytes, origin.next_offset),
-        observed_at_ms=origin.observed_at_ms,
-        part=record.offset,
-    )
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
+    if parsed.processed is not None:
+        outputs, after, counts = _of_events(
+            parsed.processed, before, origin=origin, out=out, now_ms=now_ms
+        )
+    else:
+        assert parsed.dead is not None
+        outputs, after, counts = _of_unreadable(
+            parsed.dead, before, origin=origin, out=out
+        )
+    if state is not None and before.revision == 0 and not before.counted:
+        counts["states_unreadable"] = 1
+    ledger = ledger_of(after, origin=origin, record=record, now_ms=now_ms)
+    return Work(
+        partition=record.partition,
+        offset=record.offset,
+        outputs=tuple(outputs),
+        state=out.to(STATE.name(namespace), encode(after)) if after != before else None,
+        ledger=Outgoing(
+            topic=LEDGER.name(namespace),
+            partition=ledger_partition(ledger),
+            key=ledger_key(ledger),
+            value=encode(ledger),
+        ),
+        counts=counts,
+    )
+
+
+_Result = tuple[list[Outgoing], GenerationState, dict[str, int]]
+
+
+def _of_events(
+    processed: ProcessedChunk,
+    before: GenerationState,
+    *,
+    origin: Origin,
+    out: _Out,
+    now_ms: int,
+) -> _Result:
+    record, namespace = out.record, out.namespace
+    after, windows = count_chunk(before, processed, origin=origin, part=record.offset)
     outputs = _document_records(processed, origin=origin, out=out)
     outputs += [
         out.to(DEAD.name(namespace), encode(_dead_letter(e, origin, out, now_ms)))
@@ -91,15 +126,23 @@ def work_of(
     for event in processed.dead:
         reason = f"dead_letters.{event.reason}"
         counts[reason] = counts.get(reason, 0) + 1
-    if state is not None and before.revision == 0 and not before.counted:
-        counts["states_unreadable"] = 1
-    return Work(
-        partition=record.partition,
-        offset=record.offset,
-        outputs=tuple(outputs),
-        state=out.to(STATE.name(namespace), encode(after)) if after != before else None,
-        counts=counts,
-    )
+    if processed.event_count != origin.event_count:
+        # Its agent numbered other events than there are; the ledger will not add up.
+        counts["event_counts_wrong"] = 1
+    return outputs, after, counts
+
+
+def _of_unreadable(
+    dead: DeadLetter, before: GenerationState, *, origin: Origin, out: _Out
+) -> _Result:
+    """A chunk that is dead as a whole: whoever follows the numbers must pass over it."""
+    after = count_unreadable(before, origin=origin, reason=dead.reason)
+    span = _span(origin, out.record, document_count=0)
+    outputs = [
+        out.to(DEAD.name(out.namespace), encode(dead)),
+        out.to(DOCS.name(out.namespace), b"", header=encode(span)),
+    ]
+    return outputs, after, {f"dead_letters.{dead.reason}": 1}
 
 
 def readable_state(state: bytes | None, *, generation: str) -> GenerationState:
@@ -143,6 +186,7 @@ def _without_chunk(parsed: Parsed, *, namespace: str) -> Work:
         offset=record.offset,
         outputs=outputs,
         state=None,
+        ledger=None,
         counts=counts,
     )
 
@@ -201,6 +245,7 @@ def _dead_letter(
         offset=out.record.offset,
         generation=origin.generation,
         first_offset=event.offset,
+        first_event_number=origin.first_event_number + event.position,
         host_name=origin.host_name,
         path=origin.path,
         dataset=origin.placement.dataset,

@@ -163,9 +163,13 @@ class StreamWorker:
 
     def _start(self, work: Work, lane: Lane) -> None:
         self._hold(work.size_bytes)
+        lane.ledger_turns.begin(work)
         completion = self._protocol.complete(
             work,
             before=lane.last,
+            is_ledger_due=lambda: lane.ledger_turns.is_due(
+                work, now_ms=self._clock.monotonic_ms()
+            ),
             acknowledge=lambda done: self._acknowledge(done, lane),
         )
         task = asyncio.create_task(completion)

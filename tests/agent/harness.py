@@ -16,7 +16,9 @@ from structlog.testing import LogCapture
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.framing import decode_mapped
+from tailrace.holes import HoleRequest
 from tailrace.kafka_producer import FailureKind, SendFailure
+from tailrace.ledger import LedgerRecord, decode_ledger
 from tailrace.wire import (
     ORIGIN_HEADER,
     AgentLedger,
@@ -26,10 +28,12 @@ from tailrace.wire import (
 )
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.holes import Holes
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
@@ -128,6 +132,20 @@ class NoHints:
         return False
 
 
+class ListedRequests:
+    """Holes as a test asks for them."""
+
+    def __init__(self) -> None:
+        self.asked: deque[HoleRequest] = deque()
+        self.done: list[HoleRequest] = []
+
+    def take(self) -> HoleRequest | None:
+        return self.asked.popleft() if self.asked else None
+
+    def answered(self, request: HoleRequest) -> None:
+        self.done.append(request)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event as the topic holds it."""
@@ -184,13 +202,15 @@ class AgentHarness:
         )
         self.condition = loaded.condition
         sources = {s.name: s for s in self.settings.sources}
+        records = Records(AGENT, namespace="t", sources=sources, clock=self.clock)
         self.delivery = Delivery(
             sink=self.sink,
             store=self.checkpoint,
-            records=Records(AGENT, namespace="t", sources=sources, clock=self.clock),
+            records=records,
             clock=self.clock,
             log=log,
         )
+        self.requests = ListedRequests()
         known = KnownGenerations(self.restored.records)
         self.table = FileTable(
             settings=self.settings,
@@ -218,6 +238,17 @@ class AgentHarness:
             ),
             delivery=self.delivery,
             hints=NoHints(),
+            holes=Holes(
+                requests=self.requests,
+                table=self.table,
+                delivery=self.delivery,
+                records=records,
+                chunker=Chunker(
+                    Limits(self.settings.chunk_bytes, self.settings.event_bytes_max)
+                ),
+                clock=self.clock,
+                log=log,
+            ),
             clock=self.clock,
             jitter=random.Random(1),
             log=log,
@@ -272,9 +303,14 @@ def unique_lines(sink: RecordingSink) -> list[bytes]:
 
 
 def ledger_of(sink: RecordingSink) -> list[AgentLedger]:
-    """Return every ledger record stored, in order."""
+    """Return every record of a generation in the ledger, in order."""
+    return [r for r in ledger_records_of(sink) if isinstance(r, AgentLedger)]
+
+
+def ledger_records_of(sink: RecordingSink) -> list[LedgerRecord]:
+    """Return every ledger record stored, whatever it tells, in order."""
     return [
-        decode(record.value, as_type=AgentLedger)
+        decode_ledger(record.value)
         for record in sink.stored
         if record.topic.endswith(".ledger")
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tailrace import index_templates
 from tailrace.elasticsearch import NDJSON, Elastic
@@ -79,6 +79,8 @@ def page(chromium: Browser) -> Generator[Page, None, None]:
     """Give a fresh page of its own visitor; an error in its scripts fails the test."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(20_000)
+    # How long a page may take, which is no matter of these tests: a machine is shared.
+    expect.set_options(timeout=20_000)
     errors: list[str] = []
     opened = context.new_page()
     opened.on("pageerror", lambda error: errors.append(str(error)))

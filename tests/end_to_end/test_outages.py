@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from elasticsearch import Elasticsearch
+from elasticsearch import ApiError, Elasticsearch
 
 from tailrace_embedded.progress import SilentProgress
 from tailrace_embedded.stack import Stack
@@ -54,7 +54,13 @@ def test_k1_e3_z3_nothing_is_lost_while_a_server_is_away(
         alias = f"{namespace}-events"
 
         def is_drained() -> bool:
-            return stored_count(client, index=alias) == writer.sequence
+            try:
+                return stored_count(client, index=alias) == writer.sequence
+            except ApiError as error:
+                # A node that has just come back still recovers its shards.
+                if error.status_code != 503:
+                    raise
+                return False
 
         eventually(is_drained, wait_s_max=DRAIN_WAIT_S_MAX, what="the first lines")
         for server_name, (speaker_name, service) in SPEAKERS.items():

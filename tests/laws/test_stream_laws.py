@@ -8,7 +8,6 @@ from typing import Any
 
 import crc32c
 import msgspec
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +17,6 @@ from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
 from tailrace.identity import document_id
 from tailrace.topics import DOCS
 from tailrace.wire import DocumentsOrigin, Placement, decode
-from tailrace_stream import chunk as chunk_module
 from tailrace_stream.chunk import process_chunk
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import (
@@ -31,9 +29,11 @@ from tests.stream.builders import (
     chunk_record,
     origin,
     placement,
+    processed,
     stored,
     stored_of,
 )
+from tests.stream.poison import poison_at
 
 REAL = [
     ACCESS_LINE,
@@ -62,9 +62,19 @@ PLACEMENTS = st.builds(
 )
 
 
-def process(value: bytes, placed: Placement, *, first_offset: int = 0) -> list[Stored]:
-    made = origin(value, placed=placed, first_offset=first_offset)
-    done = process_chunk(value, origin=made, namespace=NAMESPACE)
+def process(
+    value: bytes,
+    placed: Placement,
+    *,
+    first_offset: int = 0,
+    first_event_number: int = 0,
+) -> list[Stored]:
+    done = processed(
+        value,
+        placed=placed,
+        first_offset=first_offset,
+        first_event_number=first_event_number,
+    )
     assert not done.dead
     return stored(done)
 
@@ -78,18 +88,23 @@ def line_of(document: dict[str, Any]) -> str:
 
 
 @settings(max_examples=150, deadline=None)
-@given(LINES, PLACEMENTS, st.integers(0, 2**45), st.booleans())
+@given(LINES, PLACEMENTS, st.integers(0, 2**45), st.integers(0, 2**45), st.booleans())
 def test_f31_f33_every_line_is_one_document_in_its_place(
-    lines: list[bytes], placed: Placement, first_offset: int, ends: bool
+    lines: list[bytes],
+    placed: Placement,
+    first_offset: int,
+    number: int,
+    ends: bool,
 ) -> None:
     value = b"\n".join(lines) + (b"\n" if ends and lines else b"")
     expected = value.split(b"\n")
     if not expected[-1]:
         expected.pop()
-    found = process(value, placed, first_offset=first_offset)
+    found = process(value, placed, first_offset=first_offset, first_event_number=number)
     assert len(found) == len(expected)
     offset = first_offset
-    for line, one in zip(expected, found, strict=True):
+    for position, (line, one) in enumerate(zip(expected, found, strict=True)):
+        assert one.document["event.sequence"] == number + position
         assert one.document["log.offset"] == offset
         assert line_of(one.document) == text_of(line)
         assert one.document_id == document_id(
@@ -114,8 +129,13 @@ def test_other_chunk_boundaries_give_the_same_documents(
     whole = b"".join(line + b"\n" for line in lines)
     first = b"".join(line + b"\n" for line in lines[:cut])
     rest = whole[len(first) :]
-    apart = process(first, placed) + process(rest, placed, first_offset=len(first))
-    assert apart == process(whole, placed)
+    later = process(
+        rest,
+        placed,
+        first_offset=len(first),
+        first_event_number=min(cut, len(lines)),
+    )
+    assert process(first, placed) + later == process(whole, placed)
 
 
 @settings(max_examples=60, deadline=None)
@@ -164,22 +184,18 @@ def test_a_line_that_makes_a_parser_raise_costs_that_line_alone(
         for row, line in enumerate(lines)
     ]
     value = b"".join(line + b"\n" for line in marked)
-
-    def raising(text: pl.Series, *, placement: Placement) -> pl.DataFrame:
-        if text.str.contains("POISON", literal=True).any():
-            raise ValueError("poisoned")
-        return parse(text, placement=placement)
-
-    parse = chunk_module.parse
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(chunk_module, "parse", raising)
+        poison_at(patched)
         done = process_chunk(value, origin=origin(value), namespace=NAMESPACE)
     dead = sorted(event.offset for event in done.dead)
     alive = [one.document["log.offset"] for one in stored(done)]
     assert len(dead) == len([row for row in poisoned if row < len(lines)])
     assert sorted(dead + alive) == done.offsets.tolist()
     assert {event.reason for event in done.dead} <= {"parser_raised"}
+    numbers = [one.document["event.sequence"] for one in stored(done)]
+    assert sorted(numbers + [e.position for e in done.dead]) == list(range(len(lines)))
     for event in done.dead:
+        assert done.offsets[event.position] == event.offset
         end = event.offset + len(event.original)
         assert value[event.offset : end + 1] == event.original + b"\n"
 
@@ -199,9 +215,14 @@ def test_records_are_no_larger_than_allowed_and_span_the_chunk(
     assert len(found) == sum(piece.document_count for piece in done.pieces)
     assert len(found) + len(done.dead) == len(lines)
     assert {event.reason for event in done.dead} <= {"document_too_large"}
+    numbers: list[int] = []
     for piece in done.pieces:
-        first = stored_of(piece.body)[0].document["log.offset"]
-        assert piece.first_offset <= first
+        span = range(piece.first_event, piece.first_event + piece.event_count)
+        numbers += span
+        for one in stored_of(piece.body):
+            assert one.document["event.sequence"] in span
+            assert piece.first_offset <= one.document["log.offset"]
+    assert numbers == list(range(len(lines)))
 
 
 def test_a_large_chunk_becomes_records_whose_spans_meet() -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from tailrace.digest import DIGEST_FIELD, is_unaltered
 from tailrace.wire import ORIGIN_HEADER, Origin, Placement, encode
 from tailrace_stream.chunk import ProcessedChunk, process_chunk
 from tailrace_stream.records import RawRecord
@@ -87,9 +88,18 @@ def chunk_record(value: bytes, *, made: Origin, offset: int = 0) -> RawRecord:
 
 
 def processed(
-    value: bytes, *, placed: Placement | None = None, first_offset: int = 0
+    value: bytes,
+    *,
+    placed: Placement | None = None,
+    first_offset: int = 0,
+    first_event_number: int = 0,
 ) -> ProcessedChunk:
-    made = origin(value, first_offset=first_offset, placed=placed)
+    made = origin(
+        value,
+        first_offset=first_offset,
+        placed=placed,
+        first_event_number=first_event_number,
+    )
     return process_chunk(value, origin=made, namespace=NAMESPACE)
 
 
@@ -109,15 +119,24 @@ def stored(chunk: ProcessedChunk) -> list[Stored]:
 
 
 def stored_of(body: bytes) -> list[Stored]:
+    """Return the documents in a body, each checked against its digest and without it."""
     lines = body.split(b"\n")
     assert lines.pop() == b""
     return [
-        Stored(action["_id"], action["_index"], msgspec.json.decode(document))
+        Stored(action["_id"], action["_index"], _digested(document))
         for action, document in (
             (msgspec.json.decode(lines[at])["create"], lines[at + 1])
             for at in range(0, len(lines), 2)
         )
     ]
+
+
+def _digested(source: bytes) -> dict[str, Any]:
+    assert is_unaltered(source)
+    document = msgspec.json.decode(source)
+    assert list(document)[-1] == DIGEST_FIELD
+    del document[DIGEST_FIELD]
+    return document
 
 
 def documents(
@@ -131,7 +150,8 @@ def documents(
     )
     assert not made.dead
     common = {"event.created", "host.name", "agent.id", "log.file.path", "ecs.version",
-              "tailrace.generation", "event.dataset", "log.offset"}  # fmt: skip
+              "tailrace.generation", "event.dataset", "log.offset",
+              "event.sequence"}  # fmt: skip
     return [
         {key: value for key, value in one.document.items() if key not in common}
         for one in stored(made)

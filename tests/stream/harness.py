@@ -172,13 +172,15 @@ class StreamOnKafka:
         while any((consumer.position(p) or 0) < ends[p] for p in partitions):
             polled = cast("dict[Any, list[Any]]", consumer.poll(timeout_ms=500))
             for record in (r for records in polled.values() for r in records):
+                # Empty is not absent: nothing that is sent here is a tombstone.
+                assert record.value is not None
                 headers = dict(cast("list[tuple[str, bytes]]", record.headers or []))
                 found.append(
                     Outgoing(
                         topic=topic.name("tailrace"),
                         partition=record.partition,
                         key=record.key or b"",
-                        value=record.value or b"",
+                        value=record.value,
                         header=headers.get(ORIGIN_HEADER, b""),
                     )
                 )

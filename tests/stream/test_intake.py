@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -11,6 +13,7 @@ from tailrace_stream.records import RawRecord
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import (
     ACCESS_LINE,
+    GENERATION,
     NAMESPACE,
     SEEN_AT_MS,
     chunk_record,
@@ -48,6 +51,9 @@ def test_k11_an_unreadable_origin_is_a_dead_letter_with_the_bytes(
         {"generation": "short"},
         {"generation": "Z" * 32},
         {"first_offset": -1},
+        {"first_event_number": -1},
+        {"first_event_number": 2**60},
+        {"event_count": -1},
         {"born_at_ms": 2**60},
         {"observed_at_ms": -1},
         {"placement": placement(dataset="../x")},
@@ -62,6 +68,18 @@ def test_an_origin_that_could_name_no_document_is_refused(
     assert letter_of(raw_record(b"a\n", header=encode(made))).reason == (
         "origin_unreadable"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "generation"),
+    [(GENERATION.encode(), GENERATION), (b"k", ""), (b"\xff" * 32, ""), (None, "")],
+)
+def test_a_dead_letter_tells_whose_it_is_where_the_key_does(
+    key: bytes | None, generation: str
+) -> None:
+    letter = letter_of(replace(raw_record(b"abc", header=b"{"), key=key))
+    assert letter.generation == generation
+    assert letter.first_event_number == -1
 
 
 def test_k11_a_table_that_does_not_fit_is_a_dead_letter() -> None:

@@ -12,12 +12,18 @@ import pytest
 from kafka import KafkaProducer
 
 from tailrace.kafka_admin import KafkaAdmin
-from tailrace.topics import DEAD, DOCS, RATES, RAW, STATE, Topic
-from tailrace.wire import DeadLetter, decode
+from tailrace.topics import DEAD, DOCS, LEDGER, RATES, RAW, STATE, Topic
+from tailrace.wire import DeadLetter, DocumentsOrigin, decode
 from tailrace_embedded.stack import Endpoints
 from tests.stream.builders import ACCESS_LINE, origin, placement, stored_of
 from tests.stream.harness import StreamOnKafka, stream_on_kafka
-from tests.stream.test_worker import documents_in, expected_rates, rates_in
+from tests.stream.test_worker import (
+    assert_told_is_all,
+    documents_in,
+    expected_rates,
+    rates_in,
+    told_in,
+)
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -40,12 +46,16 @@ def ship_all(stream: StreamOnKafka, *, count: int, seed: int = 7) -> None:
 
 
 def assert_exactly_once(stream: StreamOnKafka) -> None:
-    """Every line is a document under one id, and every line counts once."""
+    """Every line is a document under one id, counts once, and is in the ledger once."""
     written = [line for lines in stream.lines.values() for line in lines]
     sent = stream.read(DOCS)
     assert sorted(documents_in(sent).values()) == sorted(map(bytes.decode, written))
     assert rates_in(stream.read(RATES)) == expected_rates(written)
     assert not stream.read(DEAD)
+    told = told_in(stream.read(LEDGER))
+    assert set(told) == set(stream.lines)
+    for generation, lines in stream.lines.items():
+        assert_told_is_all(told[generation], lines)
 
 
 @pytest.mark.parametrize("point", ["S1:5", "S2:4", "S3:3", "S4:2"])
@@ -96,7 +106,9 @@ def test_s9_workers_that_come_go_and_die_lose_nothing(stream: StreamOnKafka) -> 
     assert_exactly_once(stream)
 
 
-@pytest.mark.parametrize("topic", [RATES, STATE], ids=lambda topic: topic.suffix)
+@pytest.mark.parametrize(
+    "topic", [RATES, STATE, LEDGER], ids=lambda topic: topic.suffix
+)
 def test_what_kafka_does_not_take_is_not_acknowledged_until_it_does(
     stream: StreamOnKafka, topic: Topic
 ) -> None:
@@ -136,11 +148,15 @@ def test_k5_a_record_above_the_topics_limit_is_cut_and_nothing_stalls(
     stream.start(TAILRACE_STREAM_COMPRESSION="none")
     stream.wait_until_all_is_committed()
     stream.stop_all()
-    found = [one for record in stream.read(DOCS) for one in stored_of(record.value)]
+    docs = stream.read(DOCS)
+    found = [one for record in docs for one in stored_of(record.value)]
     offsets = Counter(one.document["log.offset"] for one in found)
     assert len(offsets) == 51
     (letter,) = [decode(r.value, as_type=DeadLetter) for r in stream.read(DEAD)]
     assert letter.reason == "document_refused"
+    assert (letter.first_event_number, letter.event_count) == (50, 1)
+    spans = [decode(r.header, as_type=DocumentsOrigin) for r in docs]
+    assert sum(span.event_count for span in spans) == 52
     assert b"y" * 30_000 in letter.original
 
 
@@ -154,14 +170,27 @@ def test_k11_records_that_nobody_can_read_and_records_of_others(
     producer.send(name, value=b"poison", headers=[("tailrace", b"{")], partition=0)
     producer.send(name, value=b'{"message":"hello"}', partition=0)
     producer.send(name, value=b"", partition=0)
+    chunk = origin(b"\n" * 5, generation=GENERATIONS[0], framing="mapped")
+    stream.send_raw(producer, b"no table", chunk)
     producer.close()
     stream.start()
     stream.wait_until_all_is_committed()
     stream.stop_all()
-    found = [one for record in stream.read(DOCS) for one in stored_of(record.value)]
+    docs = stream.read(DOCS)
+    found = [one for record in docs for one in stored_of(record.value)]
     assert sorted(one.document["message"] for one in found) == ["", "hello"]
-    (letter,) = [decode(r.value, as_type=DeadLetter) for r in stream.read(DEAD)]
-    assert (letter.reason, letter.original) == ("origin_unreadable", b"poison")
+    letters = [decode(r.value, as_type=DeadLetter) for r in stream.read(DEAD)]
+    assert {letter.reason: letter.original for letter in letters} == {
+        "origin_unreadable": b"poison",
+        "framing_unreadable": b"no table",
+    }
+    (empty,) = [record for record in docs if not record.value]
+    span = decode(empty.header, as_type=DocumentsOrigin)
+    assert (span.generation, span.event_count) == (chunk.generation, 5)
+    told = told_in(stream.read(LEDGER))
+    assert told[chunk.generation].dead == {"framing_unreadable": 5}
+    (foreign,) = [one for name, one in told.items() if name != chunk.generation]
+    assert (foreign.event_count, foreign.first_event_number) == (2, 2)
 
 
 def test_x18_a_worker_listens_nowhere(stream: StreamOnKafka) -> None:

@@ -1,11 +1,14 @@
-"""Documents, then state, then the acknowledgement: whatever fails in between."""
+"""Documents, then state and ledger, then the acknowledgement: whatever fails in between."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from random import Random
 
-from tailrace_stream.protocol import CommitProtocol, Publisher, Retry
+import pytest
+
+from tailrace_stream.protocol import Acknowledge, CommitProtocol, Publisher, Retry
 from tailrace_stream.records import Outgoing, Work
 from tests.stream.publishers import (
     FailingPublisher,
@@ -15,6 +18,7 @@ from tests.stream.publishers import (
 from tests.stream.running import to_end
 
 DOCS, RATES, DEAD, STATE = "t.docs", "t.rates", "t.dead", "t.state"
+LEDGER = "t.ledger"
 
 
 def outgoing(topic: str, value: bytes) -> Outgoing:
@@ -28,7 +32,24 @@ def work(offset: int) -> Work:
         offset=offset,
         outputs=tuple(outgoing(topic, name) for topic in (DOCS, RATES, DEAD)),
         state=outgoing(STATE, name),
+        ledger=outgoing(LEDGER, name),
         counts={},
+    )
+
+
+async def complete(
+    one: CommitProtocol,
+    work: Work,
+    *,
+    before: Awaitable[None] | None = None,
+    is_ledger_due: bool = True,
+    acknowledge: Acknowledge,
+) -> None:
+    await one.complete(
+        work,
+        before=before,
+        is_ledger_due=lambda: is_ledger_due,
+        acknowledge=acknowledge,
     )
 
 
@@ -72,10 +93,10 @@ def test_s2_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last()
     async def run() -> None:
         publisher = RecordingPublisher()
         acked = AckedAfter(publisher)
-        await protocol(publisher).complete(work(7), before=None, acknowledge=acked)
+        await complete(protocol(publisher), work(7), acknowledge=acked)
         topics = [topic for topic, _ in acked.durable_at[7]]
         assert sorted(topics[:3]) == sorted([DOCS, RATES, DEAD])
-        assert topics[3:] == [STATE]
+        assert sorted(topics[3:]) == [LEDGER, STATE]
 
     to_end(run())
 
@@ -86,24 +107,22 @@ def test_a_publish_that_fails_is_tried_again_until_it_is_durable() -> None:
     async def run(topic: str) -> None:
         publisher = FailingPublisher(topic=topic, failures=20)
         acked, waits = AckedAfter(publisher), Waits()
-        await protocol(publisher, waits).complete(
-            work(7), before=None, acknowledge=acked
-        )
-        assert len(acked.durable_at[7]) == 4
+        await complete(protocol(publisher, waits), work(7), acknowledge=acked)
+        assert len(acked.durable_at[7]) == 5
         assert len(waits.waited_ms) == 20
         assert max(waits.waited_ms) <= Retry().wait_ms_max
         assert waits.waited_ms[-1] > waits.waited_ms[0]
 
-    for topic in (DOCS, RATES, DEAD, STATE):
+    for topic in (DOCS, RATES, DEAD, STATE, LEDGER):
         to_end(run(topic))
 
 
-def test_the_state_waits_for_every_delivery() -> None:
+def test_state_and_ledger_wait_for_every_delivery() -> None:
     async def run() -> None:
         publisher = HeldPublisher(is_held=lambda record: record.topic == RATES)
         acked = AckedAfter(publisher)
         task = asyncio.create_task(
-            protocol(publisher).complete(work(1), before=None, acknowledge=acked)
+            complete(protocol(publisher), work(1), acknowledge=acked)
         )
         for _ in range(20):
             await asyncio.sleep(0)
@@ -123,16 +142,14 @@ def test_records_are_delivered_together_but_acknowledged_in_order() -> None:
         publisher = HeldPublisher(is_held=lambda r: r.value == b"1" and r.topic == DOCS)
         acked = AckedAfter(publisher)
         one = protocol(publisher)
-        first = asyncio.create_task(
-            one.complete(work(1), before=None, acknowledge=acked)
-        )
+        first = asyncio.create_task(complete(one, work(1), acknowledge=acked))
         second = asyncio.create_task(
-            one.complete(work(2), before=first, acknowledge=acked)
+            complete(one, work(2), before=first, acknowledge=acked)
         )
         for _ in range(20):
             await asyncio.sleep(0)
         assert (DOCS, b"2") in [(r.topic, r.value) for r in publisher.durable]
-        assert not any(r.topic == STATE for r in publisher.durable)
+        assert not any(r.topic in {STATE, LEDGER} for r in publisher.durable)
         assert not acked.durable_at
         publisher.released.set()
         await second
@@ -143,16 +160,45 @@ def test_records_are_delivered_together_but_acknowledged_in_order() -> None:
     to_end(run())
 
 
+def test_a_ledger_record_that_is_not_due_is_left_out_and_nothing_else_is() -> None:
+    async def run() -> None:
+        publisher = RecordingPublisher()
+        acked = AckedAfter(publisher)
+        one = protocol(publisher)
+        await complete(one, work(7), is_ledger_due=False, acknowledge=acked)
+        topics = [topic for topic, _ in acked.durable_at[7]]
+        assert sorted(topics) == sorted([DOCS, RATES, DEAD, STATE])
+
+    to_end(run())
+
+
+@pytest.mark.parametrize("held", [STATE, LEDGER])
+def test_nothing_is_acknowledged_before_both_state_and_ledger_are(held: str) -> None:
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda record: record.topic == held)
+        acked = AckedAfter(publisher)
+        task = asyncio.create_task(
+            complete(protocol(publisher), work(1), acknowledge=acked)
+        )
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(publisher.durable) == 4
+        assert not acked.durable_at
+        publisher.released.set()
+        await task
+        assert list(acked.durable_at) == [1]
+
+    to_end(run())
+
+
 def test_s1_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
     async def run() -> None:
         publisher = HeldPublisher(is_held=lambda r: r.value == b"1")
         acked = AckedAfter(publisher)
         one = protocol(publisher)
-        first = asyncio.create_task(
-            one.complete(work(1), before=None, acknowledge=acked)
-        )
+        first = asyncio.create_task(complete(one, work(1), acknowledge=acked))
         second = asyncio.create_task(
-            one.complete(work(2), before=first, acknowledge=acked)
+            complete(one, work(2), before=first, acknowledge=acked)
         )
         await asyncio.sleep(0)
         first.cancel()

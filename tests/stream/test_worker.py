@@ -13,7 +13,8 @@ import pytest
 
 from tailrace import log
 from tailrace.clock import Clock, SystemClock
-from tailrace.topics import DOCS, RATES, STATE
+from tailrace.ledger import StreamLedger, decode_ledger
+from tailrace.topics import DOCS, LEDGER, RATES, STATE
 from tailrace_stream.protocol import Publisher
 from tailrace_stream.records import Outgoing, RawRecord
 from tailrace_stream.state_store import KafkaError, keep_newest
@@ -151,6 +152,26 @@ def rates_in(sent: list[Outgoing]) -> Counter[tuple[str, str]]:
     return found
 
 
+def told_in(sent: list[Outgoing]) -> dict[str, StreamLedger]:
+    """Return the stream's last word on each generation, which is also its newest."""
+    told: dict[str, StreamLedger] = {}
+    for record in sent:
+        if record.topic != LEDGER.name(NAMESPACE):
+            continue
+        found = decode_ledger(record.value)
+        assert isinstance(found, StreamLedger)
+        told[found.generation] = found
+    return told
+
+
+def assert_told_is_all(told: StreamLedger, lines: list[bytes]) -> None:
+    """All lines came and became documents, and each was counted once."""
+    assert (told.event_count, told.document_count) == (len(lines), len(lines))
+    assert (told.first_event_number, told.next_event_number) == (0, len(lines))
+    assert told.next_offset == sum(map(len, lines))
+    assert (told.dead, told.dropped, told.gaps) == ({}, {}, ())
+
+
 def expected_rates(lines: list[bytes]) -> Counter[tuple[str, str]]:
     return Counter(
         (
@@ -203,6 +224,28 @@ def test_s2_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> N
         line.decode() for line in lines
     )
     assert rates_in(partition.sent) == expected_rates(lines)
+    told = told_in(partition.sent)[GENERATION]
+    assert_told_is_all(told, lines)
+    assert told.raw_next_offset == len(partition.records)
+
+
+def test_a_busy_generation_says_its_word_once_and_not_for_every_record() -> None:
+    partition = MemoryPartition(records_of(file_of(40), Random(0)))
+
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda r: r.topic == DOCS.name(NAMESPACE))
+        worker = worker_on(partition, publisher, clock=SteppedClock())
+        worker.assign([PARTITION])
+        for record in partition.records:
+            await worker.take(record)
+        publisher.released.set()
+        await worker.stop(wait_ms_max=5_000)
+        ledger = LEDGER.name(NAMESPACE)
+        assert [r.topic for r in publisher.durable].count(ledger) == 1
+        assert_told_is_all(told_in(publisher.durable)[GENERATION], file_of(40))
+
+    to_end(run())
+    assert partition.committed == len(partition.records) > 5
 
 
 def test_s9_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> None:

@@ -1,0 +1,300 @@
+"""How a hole is filled: the span is read again as it was read, sent again, and answered.
+
+The audit finds event numbers of which the index holds nothing, and asks the agent for the
+span around them. What the agent sends has the offsets and event numbers of the first time,
+so the ids are the same, and what was there already stays once. Three steps:
+
+1. The whole span is read and counted. Where it does not hold just as many events between
+   the same two offsets, nothing is sent, and the answer says why.
+2. It is read once more and sent, beside the file's own reading, whose position is not
+   touched.
+3. When Kafka has all of it, the answer goes into the ledger; when Kafka has that, too, the
+   request is removed.
+
+A crash anywhere before the end of step 3 begins again at step 1.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from tailrace.clock import Clock
+from tailrace.errors import TailraceError
+from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
+from tailrace.ledger import HoleAnswer
+from tailrace.log import FilteringBoundLogger
+from tailrace.wire import AgentLedger, Cut
+from tailrace_agent.chunking import (
+    HOLE_BYTES_MIN,
+    NO_TAIL,
+    Chunk,
+    Chunker,
+    LongEvent,
+    Position,
+    Reading,
+)
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.known import has_head
+from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.places import find_by_inode
+from tailrace_agent.records import Records
+from tailrace_agent.table import FileTable
+
+
+class Requests(Protocol):
+    """Where requests come from, and where their end is told."""
+
+    def take(self) -> HoleRequest | None:
+        """Return one that was not taken yet."""
+        ...
+
+    def answered(self, request: HoleRequest) -> None:
+        """Say that the ledger holds the answer."""
+        ...
+
+
+class HoleUnfillable(TailraceError):
+    """The span cannot be read again as it was; `str()` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            reason, remedy="these lines are lost, and the audit names them"
+        )
+
+
+class _Step(Enum):
+    COUNT = "step 1: does the span still hold these events"
+    SEND = "step 2: each chunk once more"
+    AWAIT = "step 3: Kafka has all of it, then the answer"
+
+
+@dataclass(slots=True)
+class _Filling:
+    """One request that is being worked on."""
+
+    request: HoleRequest
+    record: AgentLedger
+    file: OpenFile
+    position: Position
+    step: _Step = _Step.COUNT
+    long_event: LongEvent | None = None
+    tickets: list[int] = field(default_factory=list[int])
+
+    @property
+    def is_at_end(self) -> bool:
+        return self.position.offset >= self.request.next_offset
+
+
+@dataclass(slots=True)
+class Holes:
+    """Works on one request at a time, a chunk a call, in the agent's own loop."""
+
+    requests: Requests
+    table: FileTable
+    delivery: Delivery
+    records: Records
+    chunker: Chunker
+    clock: Clock
+    log: FilteringBoundLogger
+    _current: _Filling | None = None
+    _answer: tuple[HoleRequest, int] | None = None
+    """The request whose answer is on its way, and its ticket."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do at once."""
+        return self._current is not None or self._answer is not None
+
+    def step(self) -> None:
+        """Do one piece of work; the caller has seen that there is room to send."""
+        if self._answer is not None:
+            request, ticket = self._answer
+            if self.delivery.is_acknowledged(ticket):
+                self.requests.answered(request)
+                self._answer = None
+            return
+        if self._current is None:
+            request = self.requests.take()
+            if request is not None:
+                self._begin(request)
+            return
+        filling = self._current
+        try:
+            self._advance(filling)
+        except (HoleUnfillable, OSError) as error:
+            self._end(filling, refusal=str(error))
+
+    def _begin(self, request: HoleRequest) -> None:
+        try:
+            record, file = self._open(request)
+        except (HoleUnfillable, OSError) as error:
+            self._send_answer(request, refusal=str(error))
+            return
+        start = _start(request)
+        self._current = _Filling(request, record, file, start)
+
+    def _advance(self, filling: _Filling) -> None:
+        if filling.step is _Step.AWAIT:
+            if all(map(self.delivery.is_acknowledged, filling.tickets)):
+                self._end(filling, refusal="")
+            return
+        chunk = self._read(filling)
+        if chunk is not None:
+            if filling.step is _Step.SEND:
+                outgoing = self.records.chunk(filling.record, chunk)
+                ticket = self.delivery.send_aside(
+                    outgoing,
+                    generation=filling.request.generation,
+                    size_bytes=len(chunk.value),
+                )
+                filling.tickets.append(ticket)
+            filling.position = chunk.after
+            filling.long_event = None
+        if not filling.is_at_end:
+            return
+        if filling.step is _Step.SEND:
+            filling.step = _Step.AWAIT
+            return
+        self._check_count(filling)
+        filling.step, filling.position = _Step.SEND, _start(filling.request)
+
+    def _read(self, filling: _Filling) -> Chunk | None:
+        """Return the next chunk of the span, None where another call is needed.
+
+        Raises:
+            HoleUnfillable: the file does not hold these events any more.
+            OSError: it cannot be read.
+        """
+        request = filling.request
+        # The span's end is a boundary like one that was made by time.
+        end = Cut(
+            offset=request.first_offset,
+            next_offset=request.next_offset,
+            reason="flushed",
+        )
+        if filling.long_event is not None:
+            read = self.chunker.pass_event(
+                filling.file,
+                filling.long_event,
+                position=filling.position,
+                cuts=(end,),
+            )
+        else:
+            truncations = filling.record.identity.truncation_count
+            read = self.chunker.next_chunk(
+                filling.file,
+                position=filling.position,
+                cuts=(end,),
+                hole_bytes_min=1 if truncations else HOLE_BYTES_MIN,
+            )
+        if isinstance(read, LongEvent):
+            filling.long_event = read
+            return None
+        if read is Reading.MORE:
+            return None
+        if isinstance(read, Reading):
+            raise HoleUnfillable(
+                f"{request.path} does not hold bytes {filling.position.offset} to"
+                f" {request.next_offset} as it did: {read.value}"
+            )
+        return read
+
+    def _check_count(self, filling: _Filling) -> None:
+        request = filling.request
+        count = filling.position.event_number - request.first_event_number
+        is_same = (
+            filling.position.offset == request.next_offset
+            and count == request.event_count
+        )
+        if not is_same:
+            raise HoleUnfillable(
+                f"{request.path} holds {count} events from byte {request.first_offset}"
+                f" to {filling.position.offset}, and {request.event_count} up to"
+                f" {request.next_offset} were read the first time"
+            )
+
+    def _open(self, request: HoleRequest) -> tuple[AgentLedger, OpenFile]:
+        """Return the file of the generation, opened anew, and what is safe of it.
+
+        Raises:
+            HoleUnfillable: it is gone, or has another life now.
+            OSError: it cannot be opened or read.
+        """
+        record, path = self._find(request)
+        size_bytes = request.next_offset - request.first_offset
+        if not 0 < size_bytes <= HOLE_BYTES_MAX or request.first_offset < 0:
+            raise HoleUnfillable(
+                f"bytes {request.first_offset} to {request.next_offset} are no span of"
+                f" at most {HOLE_BYTES_MAX} bytes"
+            )
+        if request.next_offset > record.next_offset:
+            raise HoleUnfillable(
+                f"byte {request.next_offset} of {request.path} is not sent yet:"
+                f" {record.next_offset} is"
+            )
+        file = open_file(path)
+        with ExitStack() as closing:
+            closing.callback(file.close)
+            if file.facts.inode == record.identity.inode and has_head(file, record):
+                closing.pop_all()
+                return record, file
+        raise HoleUnfillable(f"{request.path} is another file by now")
+
+    def _find(self, request: HoleRequest) -> tuple[AgentLedger, str]:
+        for tracked in self.table.files.values():
+            if tracked.generation == request.generation:
+                if not self.delivery.knows(request.generation):
+                    break
+                record = self.delivery.record_of(request.generation)
+                return record, self._place(tracked.path, record)
+        for record in self.table.known.records():
+            if record.generation == request.generation:
+                return record, self._place(record.path, record)
+        raise HoleUnfillable(
+            f"{request.path} of generation {request.generation} is gone: it was"
+            " deleted or truncated"
+        )
+
+    def _place(self, path: str, record: AgentLedger) -> str:
+        """Return where the file is now: it may have been renamed in its folder."""
+        folder = path.rpartition("/")[0] or "/"
+        return find_by_inode(folder, inode=record.identity.inode) or path
+
+    def _end(self, filling: _Filling, *, refusal: str) -> None:
+        filling.file.close()
+        self._current = None
+        self._send_answer(filling.request, refusal=refusal)
+
+    def _send_answer(self, request: HoleRequest, *, refusal: str) -> None:
+        now_ms = self.clock.now_ms()
+        answer = HoleAnswer(
+            generation=request.generation,
+            revision=now_ms,
+            agent_id=self.records.agent.agent_id,
+            first_offset=request.first_offset,
+            next_offset=request.next_offset,
+            first_event_number=request.first_event_number,
+            event_count=0 if refusal else request.event_count,
+            refusal=refusal,
+            updated_at_ms=now_ms,
+        )
+        ticket = self.delivery.send_aside(
+            self.records.ledger(answer), generation=request.generation, size_bytes=0
+        )
+        self._answer = (request, ticket)
+        facts = {
+            "path": request.path,
+            "first_offset": request.first_offset,
+            "next_offset": request.next_offset,
+        }
+        if refusal:
+            self.log.error("hole_not_filled", why=refusal, **facts)
+        else:
+            self.log.warning("hole_filled", events=request.event_count, **facts)
+
+
+def _start(request: HoleRequest) -> Position:
+    return Position(request.first_offset, request.first_event_number, NO_TAIL)

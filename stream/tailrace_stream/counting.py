@@ -1,0 +1,136 @@
+"""What one raw record adds to its generation's state, and what the ledger then says of it.
+
+Pure: a record that is read again after its state was written adds nothing, and the ledger
+record that follows from it says the same again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import numpy as np
+
+from tailrace.ledger import StreamLedger
+from tailrace.wire import Origin
+from tailrace_stream.chunk import ProcessedChunk
+from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_events
+from tailrace_stream.intake import FOREIGN_AGENT
+from tailrace_stream.records import RawRecord
+from tailrace_stream.windows import (
+    EventColumns,
+    GenerationState,
+    Window,
+    add_interval,
+    count_events,
+    within_intervals,
+)
+
+
+def count_chunk(
+    before: GenerationState,
+    processed: ProcessedChunk,
+    *,
+    origin: Origin,
+    part: int,
+) -> tuple[GenerationState, list[Window]]:
+    """Count the events of a chunk that were not counted before, the dead ones too.
+
+    Return the new state, and the windows that changed.
+    """
+    after, windows = count_events(
+        before,
+        EventColumns(
+            offsets=processed.offsets,
+            times_ns=processed.times_ns,
+            levels=processed.levels,
+        ),
+        span=_span_of(origin),
+        observed_at_ms=origin.observed_at_ms,
+        part=part,
+    )
+    if after.revision == before.revision:
+        return after, windows
+    figures = with_events(
+        before.figures,
+        origin=origin,
+        is_first=before.revision == 0,
+        event_count=processed.event_count,
+        dead=_new_dead(processed, counted=before.counted),
+    )
+    return msgspec.structs.replace(after, figures=figures), windows
+
+
+def count_unreadable(
+    before: GenerationState, *, origin: Origin, reason: str
+) -> GenerationState:
+    """Count a chunk that is dead as a whole; its events have no time, so no window."""
+    new_count, span = new_of_unreadable(
+        before.figures, origin=origin, span=_span_of(origin), counted=before.counted
+    )
+    counted = add_interval(before.counted, span)
+    if not new_count:
+        return msgspec.structs.replace(before, counted=counted)
+    figures = with_events(
+        before.figures,
+        origin=origin,
+        is_first=before.revision == 0,
+        event_count=origin.event_count,
+        dead={reason: new_count},
+    )
+    return msgspec.structs.replace(
+        before,
+        revision=before.revision + new_count,
+        counted=counted,
+        figures=figures,
+    )
+
+
+def ledger_of(
+    state: GenerationState, *, origin: Origin, record: RawRecord, now_ms: int
+) -> StreamLedger:
+    """Return what the ledger says of a generation after `record`.
+
+    Where a record is an event of another collector its offset is that of Kafka, and what
+    lies between two of them belongs to others: there are no gaps.
+    """
+    figures = state.figures
+    is_foreign = origin.agent_id == FOREIGN_AGENT
+    lost = sum(figures.dead.values()) + sum(figures.dropped.values())
+    return StreamLedger(
+        generation=state.generation,
+        revision=state.revision,
+        agent_id=origin.agent_id,
+        host_name=origin.host_name,
+        path=origin.path,
+        dataset=origin.placement.dataset,
+        first_event_number=figures.first_event_number,
+        next_event_number=figures.next_event_number,
+        next_offset=state.counted[-1][1] if state.counted else 0,
+        event_count=state.revision,
+        document_count=state.revision - lost,
+        dead=figures.dead,
+        dropped=figures.dropped,
+        gaps=() if is_foreign else gaps_in(state.counted),
+        observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
+        raw_partition=record.partition,
+        raw_next_offset=record.offset + 1,
+        updated_at_ms=now_ms,
+    )
+
+
+def _new_dead(processed: ProcessedChunk, *, counted: tuple[Span, ...]) -> Counter[str]:
+    if not processed.dead:
+        return Counter()
+    offsets = np.fromiter((event.offset for event in processed.dead), np.int64)
+    is_old = within_intervals(offsets, intervals=counted)
+    return Counter(
+        event.reason
+        for event, old in zip(processed.dead, is_old, strict=True)
+        if not old
+    )
+
+
+def _span_of(origin: Origin) -> Span:
+    """Return all that a chunk covers, its holes before the first event included."""
+    return origin.first_offset - origin.skipped_before_bytes, origin.next_offset

@@ -1,0 +1,95 @@
+"""How far a generation has come: absolute figures, in which each event is counted once.
+
+They stand in the generation's state beside the intervals of offsets that were counted, and
+only what those did not hold is added. Where a chunk cannot be read, its events have no
+offsets of their own; then as many are added as can be told exactly, and of the rest the
+intervals keep a hole, so that it is asked for and counted when it comes in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tailrace.ledger import GAPS_MAX
+from tailrace.wire import Origin
+
+Span = tuple[int, int]
+"""Offsets or numbers `[from, to)`."""
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not told by a state's intervals and its revision, the count of events.
+
+    A state that was written before there were figures says that all its events became
+    documents, which is what they did but for a few that nobody counted then.
+    """
+
+    first_event_number: int = 0
+    next_event_number: int = 0
+    dead: dict[str, int] = {}
+    """Dead-lettered events by reason."""
+    dropped: dict[str, int] = {}
+    """Events of which nothing is kept, by reason."""
+    observed_at_ms: int = 0
+    """When the agent read the newest chunk that brought events."""
+
+
+def with_events(
+    figures: Figures,
+    *,
+    origin: Origin,
+    is_first: bool,
+    event_count: int,
+    dead: Mapping[str, int],
+) -> Figures:
+    """Return the figures after new events of a chunk came, the dead among them by reason.
+
+    `event_count` is how many events the chunk has, new or not; `is_first` says that none
+    of the generation was counted before.
+    """
+    first = origin.first_event_number
+    sums = dict(figures.dead)
+    for reason, count in dead.items():
+        sums[reason] = sums.get(reason, 0) + count
+    return Figures(
+        first_event_number=first
+        if is_first
+        else min(figures.first_event_number, first),
+        next_event_number=max(figures.next_event_number, first + event_count),
+        dead=sums,
+        dropped=figures.dropped,
+        observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
+    )
+
+
+def new_of_unreadable(
+    figures: Figures, *, origin: Origin, span: Span, counted: Sequence[Span]
+) -> tuple[int, Span]:
+    """Return how many events of a chunk that cannot be read are new, and their offsets.
+
+    All, where nothing of its span was counted; else those beyond all that was counted,
+    which are told by their numbers. What falls into a hole only in part cannot be told:
+    none of it is taken, and the offsets that come back are empty.
+    """
+    first, last = span
+    if not any(start < last and first < end for start, end in counted):
+        return origin.event_count, span
+    reached = counted[-1][1]
+    if last <= reached:
+        return 0, (last, last)
+    next_number = origin.first_event_number + origin.event_count
+    beyond = next_number - figures.next_event_number
+    return min(max(beyond, 0), origin.event_count), (reached, last)
+
+
+def gaps_in(counted: Sequence[Span]) -> tuple[Span, ...]:
+    """Return the spans before the end of which nothing came, the first `GAPS_MAX`."""
+    ends = [0, *(end for _, end in counted)]
+    gaps = [
+        (end, start)
+        for end, (start, _) in zip(ends, counted, strict=False)
+        if start > end
+    ]
+    return tuple(gaps[:GAPS_MAX])
