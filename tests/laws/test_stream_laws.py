@@ -83,6 +83,15 @@ def text_of(line: bytes) -> str:
     return line.decode("utf-8", "backslashreplace").removesuffix("\r")
 
 
+def is_text(line: bytes) -> bool:
+    """Return whether text alone proves what the line was."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def line_of(document: dict[str, Any]) -> str:
     return document.get("event.original", document["message"])
 
@@ -115,7 +124,8 @@ def test_f31_f33_every_line_is_one_document_in_its_place(
         )
         assert one.index.startswith(f"{NAMESPACE}-x-20")
         broken = one.document.get("tailrace.original_base64")
-        assert (b64decode(broken) if broken else line) == line
+        assert (line if broken is None else b64decode(broken)) == line
+        assert (broken is None) == is_text(line)
         assert None not in one.document.values()
         offset += len(line) + 1
 
