@@ -105,6 +105,8 @@ class AgentSettings(RoleSettings):
     """How long acknowledged positions may wait to be written together."""
     ledger_ms: Annotated[int, Field(ge=100, le=600_000)] = 5_000
     """How often a generation that moves is reported to the ledger."""
+    heartbeat_ms: Annotated[int, Field(ge=1_000, le=600_000)] = 5_000
+    """How often the agent says that it lives, and up to when its files are looked at."""
     descriptors_max: Annotated[int, Field(ge=8, le=65_536)] = 512
     """Files held open; those that were idle longest are closed first."""
     stop_ms_max: Annotated[int, Field(ge=0, le=600_000)] = 10_000

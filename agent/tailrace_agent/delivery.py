@@ -8,32 +8,18 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tailrace.clock import Clock
-from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
+from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.chunking import Chunk, Position
+from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
-from tailrace_agent.records import Outgoing, Records
+from tailrace_agent.records import Records
 
 TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
-
-
-@dataclass(slots=True)
-class _Sent:
-    """One record on its way."""
-
-    ticket: int
-    record: Outgoing
-    generation: str
-    after: Position | None
-    """The position that its acknowledgement proves; None for a ledger record."""
-    size_bytes: int = 0
-    revision: int = 0
-    event_count: int = 0
-    is_done: bool = False
 
 
 @dataclass(slots=True)
@@ -43,7 +29,7 @@ class _Ledger:
     record: AgentLedger
     is_declared: bool
     is_retired: bool = False
-    chunks: deque[_Sent] = field(default_factory=deque["_Sent"])
+    chunks: deque[Sent] = field(default_factory=deque[Sent])
     reported: AgentLedger | None = None
 
 
@@ -79,28 +65,25 @@ class Delivery:
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
-        self._sink = sink
         self._store = store
         self._records = records
         self._clock = clock
         self._log = log
         self._ledgers: dict[str, _Ledger] = {}
-        self._sent: dict[int, _Sent] = {}
-        self._next_ticket = 0
         self._dirty: dict[str, None] = {}
         self._gone: dict[str, None] = {}
-        self.in_flight_bytes = 0
+        self.outbox = Outbox(sink)
         self.shipped_events = 0
         self.shipped_bytes = 0
-        self.broken: str | None = None
-        """Why nothing can be sent now; `recover` ends it."""
+        self.lost_bytes = 0
+        """Declared as lost since this agent started."""
         self.unwritable: str | None = None
         """Why the checkpoint cannot be written now; shipping goes on."""
 
     @property
-    def in_flight_records(self) -> int:
-        """How many records have no acknowledgement yet."""
-        return len(self._sent)
+    def broken(self) -> str | None:
+        """Why nothing can be sent now; `recover` ends it."""
+        return self.outbox.broken
 
     @property
     def is_dirty(self) -> bool:
@@ -152,6 +135,7 @@ class Delivery:
             changes["seen_size_bytes"] = seen_size_bytes
         if lost is not None and (lost[1] or lost[0] == TRUNCATED):
             reason, size_bytes = lost
+            self.lost_bytes += size_bytes
             before_bytes = record.lost_bytes.get(reason, 0)
             changes["lost_bytes"] = {
                 **record.lost_bytes,
@@ -176,7 +160,7 @@ class Delivery:
         if chunk.cut is not None and chunk.cut not in ledger.record.cuts:
             self._cut(ledger, chunk.cut)
         reach("A1")
-        sent = self._new(
+        sent = self.outbox.send(
             self._records.chunk(ledger.record, chunk),
             generation=generation,
             after=chunk.after,
@@ -184,23 +168,7 @@ class Delivery:
             event_count=chunk.event_count,
         )
         ledger.chunks.append(sent)
-        self._send(sent)
         reach("A2")
-
-    def send_aside(self, record: Outgoing, *, generation: str, size_bytes: int) -> int:
-        """Send a record that proves no position; return its ticket.
-
-        It is sent again like any other until it is acknowledged (`is_acknowledged`).
-        """
-        sent = self._new(
-            record, generation=generation, after=None, size_bytes=size_bytes
-        )
-        self._send(sent)
-        return sent.ticket
-
-    def is_acknowledged(self, ticket: int) -> bool:
-        """Return whether Kafka has the record of a ticket."""
-        return ticket not in self._sent
 
     def report(self, generation: str) -> None:
         """Send the generation's ledger record, if it has changed since the last one."""
@@ -214,49 +182,36 @@ class Delivery:
         )
         ledger.record = ledger.reported = record
         self._dirty[generation] = None
-        self._send(
-            self._new(
-                self._records.ledger(record),
-                generation=generation,
-                after=None,
-                revision=record.revision,
-            )
-        )
+        self.outbox.send(self._records.ledger(record), generation=generation)
 
     def needs_report(self, generation: str) -> bool:
         """Return whether the ledger does not yet say what is safe now."""
         ledger = self._ledgers[generation]
         return ledger.reported != ledger.record
 
+    def beat(self, heartbeat: AgentHeartbeat) -> None:
+        """Say that the agent lives; what it claims is acknowledged already."""
+        self.outbox.beat(self._records.ledger(heartbeat))
+
     def settle(self) -> int:
-        """Step 2: take the outcomes in; return how many records were acknowledged."""
+        """Step 2: take the outcomes in; return how many records were acknowledged.
+
+        Heartbeats are not counted: that one came through changes nothing.
+        """
         count = 0
-        for outcome in self._sink.outcomes():
-            sent = self._sent.get(outcome.ticket)
-            if sent is None:
-                continue  # A producer that was given up speaks late.
-            if outcome.failure is None:
+        for sent, failure in self.outbox.outcomes():
+            if failure is None:
+                count += not self.outbox.is_heartbeat(sent)
                 self._acknowledge(sent)
-                count += 1
-            elif outcome.failure.kind is FailureKind.TOO_LARGE:
-                self._bury(sent, outcome.failure.detail)
-            elif self.broken is None:
-                self.broken = outcome.failure.detail
+            elif failure.kind is FailureKind.TOO_LARGE:
+                self._bury(sent, failure.detail)
+            elif self.outbox.broken is None:
+                self.outbox.broken = failure.detail
         return count
 
     def recover(self) -> bool:
         """Renew the sink and send again what has no acknowledgement; say if it worked."""
-        if self.broken is None:
-            return True
-        try:
-            self._sink.renew()
-            for sent in list(self._sent.values()):
-                self._sink.send(sent.record, ticket=sent.ticket)
-        except ServiceUnavailable as error:
-            self.broken = f"{error}; {error.remedy}"
-            return False
-        self.broken = None
-        return True
+        return self.outbox.recover()
 
     def commit(self) -> bool:
         """Step 3: put what is safe into the checkpoint; return whether the disk took it.
@@ -319,47 +274,13 @@ class Delivery:
         # The second home learns of it, too, before the chunk.
         self.report(changed.generation)
 
-    def _new(
-        self,
-        record: Outgoing,
-        *,
-        generation: str,
-        after: Position | None,
-        size_bytes: int = 0,
-        revision: int = 0,
-        event_count: int = 0,
-    ) -> _Sent:
-        sent = _Sent(
-            self._next_ticket,
-            record,
-            generation,
-            after,
-            size_bytes=size_bytes,
-            revision=revision,
-            event_count=event_count,
-        )
-        self._next_ticket += 1
-        self._sent[sent.ticket] = sent
-        self.in_flight_bytes += size_bytes
-        return sent
-
-    def _send(self, sent: _Sent) -> None:
-        if self.broken is not None:
-            return  # `recover` sends it in its turn.
-        try:
-            self._sink.send(sent.record, ticket=sent.ticket)
-        except ServiceUnavailable as error:
-            self.broken = f"{error}; {error.remedy}"
-
-    def _acknowledge(self, sent: _Sent) -> None:
-        del self._sent[sent.ticket]
-        self.in_flight_bytes -= sent.size_bytes
+    def _acknowledge(self, sent: Sent) -> None:
+        self.outbox.acknowledged(sent)
         self.shipped_events += sent.event_count
         self.shipped_bytes += sent.size_bytes
-        sent.is_done = True
         ledger = self._ledgers.get(sent.generation)
         if ledger is None:
-            return  # The last report of a generation that was retired.
+            return  # A heartbeat, or the last report of a generation that was retired.
         if sent.after is None:
             ledger.is_declared = True
             return
@@ -381,7 +302,7 @@ class Delivery:
         )
         self._dirty[sent.generation] = None
 
-    def _bury(self, sent: _Sent, detail: str) -> None:
+    def _bury(self, sent: Sent, detail: str) -> None:
         """Send a record that the topic never takes to the dead letters, in its place."""
         self._log.error(
             "record_refused",
@@ -396,4 +317,4 @@ class Delivery:
             return
         record = self._ledgers[sent.generation].record
         sent.record = self._records.dead_letter(record, sent.record, detail=detail)
-        self._send(sent)
+        self.outbox.send_again(sent)

@@ -64,6 +64,11 @@ def _expand(folder: str, parts: list[str], *, listing: Listing) -> Iterator[str]
                 yield path
 
 
+def matches(glob: str, path: str) -> bool:
+    """Return whether a glob of a whole path means `path`, whatever is on the disk."""
+    return _path_pattern(glob).match(path) is not None
+
+
 def excluder(globs: tuple[str, ...]) -> Callable[[str], bool]:
     """Return whether a path is excluded: by its whole, or by its name alone.
 

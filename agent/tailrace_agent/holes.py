@@ -39,6 +39,7 @@ from tailrace_agent.chunking import (
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.known import has_head
 from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.outbox import Sent
 from tailrace_agent.places import find_by_inode
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
@@ -81,7 +82,7 @@ class _Filling:
     position: Position
     step: _Step = _Step.COUNT
     long_event: LongEvent | None = None
-    tickets: list[int] = field(default_factory=list[int])
+    sent: list[Sent] = field(default_factory=list[Sent])
 
     @property
     def is_at_end(self) -> bool:
@@ -100,8 +101,8 @@ class Holes:
     clock: Clock
     log: FilteringBoundLogger
     _current: _Filling | None = None
-    _answer: tuple[HoleRequest, int] | None = None
-    """The request whose answer is on its way, and its ticket."""
+    _answer: tuple[HoleRequest, Sent] | None = None
+    """The request whose answer is on its way, and that answer."""
 
     @property
     def is_busy(self) -> bool:
@@ -111,8 +112,8 @@ class Holes:
     def step(self) -> None:
         """Do one piece of work; the caller has seen that there is room to send."""
         if self._answer is not None:
-            request, ticket = self._answer
-            if self.delivery.is_acknowledged(ticket):
+            request, sent = self._answer
+            if sent.is_done:
                 self.requests.answered(request)
                 self._answer = None
             return
@@ -138,19 +139,19 @@ class Holes:
 
     def _advance(self, filling: _Filling) -> None:
         if filling.step is _Step.AWAIT:
-            if all(map(self.delivery.is_acknowledged, filling.tickets)):
+            if all(sent.is_done for sent in filling.sent):
                 self._end(filling, refusal="")
             return
         chunk = self._read(filling)
         if chunk is not None:
             if filling.step is _Step.SEND:
-                outgoing = self.records.chunk(filling.record, chunk)
-                ticket = self.delivery.send_aside(
+                outgoing = self.records.repeat(filling.record, chunk)
+                sent = self.delivery.outbox.send(
                     outgoing,
                     generation=filling.request.generation,
                     size_bytes=len(chunk.value),
                 )
-                filling.tickets.append(ticket)
+                filling.sent.append(sent)
             filling.position = chunk.after
             filling.long_event = None
         if not filling.is_at_end:
@@ -281,10 +282,10 @@ class Holes:
             refusal=refusal,
             updated_at_ms=now_ms,
         )
-        ticket = self.delivery.send_aside(
-            self.records.ledger(answer), generation=request.generation, size_bytes=0
+        sent = self.delivery.outbox.send(
+            self.records.ledger(answer), generation=request.generation
         )
-        self._answer = (request, ticket)
+        self._answer = (request, sent)
         facts = {
             "path": request.path,
             "first_offset": request.first_offset,

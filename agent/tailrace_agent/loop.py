@@ -12,6 +12,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.table import FileTable, Key
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.turns import Turns
@@ -59,6 +60,7 @@ class AgentLoop:
         table: FileTable,
         turns: Turns,
         delivery: Delivery,
+        heartbeats: Heartbeats,
         hints: Hints,
         holes: Aside,
         clock: Clock,
@@ -72,6 +74,7 @@ class AgentLoop:
         self._table = table
         self._turns = turns
         self._delivery = delivery
+        self._heartbeats = heartbeats
         self._hints = hints
         self._holes = holes
         self._clock = clock
@@ -103,7 +106,10 @@ class AgentLoop:
         if self._hints.take():
             self._sweep_ms = min(self._sweep_ms, self._swept_ms + HINT_SWEEP_MS)
         if now_ms >= self._sweep_ms:
+            # Before the first file is looked at: what it claims was seen, was seen since.
+            swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
+            self._heartbeats.note_sweep(swept_at_ms)
             self._swept_ms = now_ms
             self._sweep_ms = now_ms + self._settings.sweep_ms
         self._settle(now_ms)
@@ -118,22 +124,21 @@ class AgentLoop:
 
         What has no acknowledgement at the deadline is read again by the next agent.
         """
-        for tracked in self._table.files.values():
-            self._report(tracked)
+        self._delivery.outbox.forget_beat()
+        self._report_all()
         deadline_ms = self._clock.monotonic_ms() + self._settings.stop_ms_max
-        while self._delivery.in_flight_records:
+        while self._delivery.outbox.in_flight_records:
             now_ms = self._clock.monotonic_ms()
             if now_ms >= deadline_ms:
                 self._log.warning(
                     "stopped_before_acknowledgement",
-                    records=self._delivery.in_flight_records,
+                    records=self._delivery.outbox.in_flight_records,
                 )
                 break
             self._settle(now_ms)
             self._wake.wait(SETTLE_MS / 1_000)
             self._wake.clear()
-        for tracked in self._table.files.values():
-            self._report(tracked)
+        self._report_all()
         self._delivery.settle()
         self._delivery.commit()
 
@@ -158,7 +163,9 @@ class AgentLoop:
         self._recover_wait_ms = min(RECOVER_MS_MAX, self._recover_wait_ms * 2)
 
     def _has_room(self) -> bool:
-        room_bytes = self._settings.in_flight_bytes_max - self._delivery.in_flight_bytes
+        room_bytes = (
+            self._settings.in_flight_bytes_max - self._delivery.outbox.in_flight_bytes
+        )
         return self._delivery.broken is None and room_bytes >= max(
             self._settings.chunk_bytes, self._settings.event_bytes_max
         )
@@ -218,8 +225,18 @@ class AgentLoop:
             return None
         return self._clock.monotonic_ms() + SETTLE_MS
 
+    def _report_all(self) -> None:
+        """Let the ledger follow every file, also those that there is no room to read."""
+        self._ledger_ms = self._clock.monotonic_ms() + self._settings.ledger_ms
+        for tracked in list(self._table.files.values()):
+            self._report(tracked)
+
     def _report(self, tracked: TrackedFile) -> None:
         try:
+            if not tracked.is_looked_at and not self._has_room():
+                file = self._table.open(tracked)
+                if file is not None:
+                    self._turns.look(tracked, file)
             self._turns.report(tracked)
         except OSError as error:
             self._table.note_trouble(tracked, error)
@@ -235,9 +252,8 @@ class AgentLoop:
             elif self._alarmed_ms.pop("checkpoint", None) is not None:
                 self._log.info("checkpoint_written_again")
         if now_ms >= self._ledger_ms and self._delivery.broken is None:
-            self._ledger_ms = now_ms + self._settings.ledger_ms
-            for tracked in self._table.files.values():
-                self._report(tracked)
+            self._report_all()
+        self._heartbeats.keep(report_all=self._report_all)
         if now_ms >= self._status_ms:
             self._status_ms = now_ms + self._settings.status_ms
             # Where nothing was read or acknowledged, all is as it was told.
@@ -248,6 +264,7 @@ class AgentLoop:
     def _wait_ms(self) -> int:
         now_ms = self._clock.monotonic_ms()
         moments = [self._sweep_ms, self._ledger_ms, self._status_ms]
+        moments.append(self._heartbeats.due_ms(now_ms=now_ms))
         if self._delivery.is_dirty:
             moments.append(self._commit_ms)
         if self._delivery.broken is not None:

@@ -60,8 +60,15 @@ class Records:
         self._ledger = LEDGER.name(namespace)
         self._dead = DEAD.name(namespace)
 
+    def repeat(self, record: AgentLedger, chunk: Chunk) -> Outgoing:
+        """Return a chunk that fills a hole: of one that was sent before."""
+        return self._chunk(record, chunk, is_repeat=True)
+
     def chunk(self, record: AgentLedger, chunk: Chunk) -> Outgoing:
         """Return a chunk with its origin."""
+        return self._chunk(record, chunk, is_repeat=False)
+
+    def _chunk(self, record: AgentLedger, chunk: Chunk, *, is_repeat: bool) -> Outgoing:
         source = self._sources.get(record.source)
         origin = Origin(
             agent_id=self.agent.agent_id,
@@ -82,13 +89,14 @@ class Records:
             time_zone=self.agent.time_zone,
             framing=chunk.framing,
             observed_at_ms=self._clock.now_ms(),
+            is_repeat=is_repeat,
         )
         key = record.generation.encode()
         headers = ((ORIGIN_HEADER, encode(origin)),)
         return Outgoing(self._raw, partition_of(key), key, chunk.value, headers)
 
     def ledger(self, record: LedgerRecord) -> Outgoing:
-        """Return a record of the ledger: of a generation, or an answer about one."""
+        """Return a record of the ledger, in the partition of what it is about."""
         return Outgoing(
             self._ledger, ledger_partition(record), ledger_key(record), encode(record)
         )

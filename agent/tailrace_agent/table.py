@@ -21,19 +21,9 @@ from tailrace_agent.known import KnownGenerations
 from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
 from tailrace_agent.places import find_by_inode
 from tailrace_agent.tracked import Stage, TrackedFile
-
-RETRY_MS_MIN = 1_000
-RETRY_MS_MAX = 60_000
+from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
 
 Key = tuple[int, int]
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """A path that cannot be opened: when to try again, and how long after that."""
-
-    retry_at_ms: int
-    wait_ms: int
 
 
 @dataclass(slots=True)
@@ -51,15 +41,19 @@ class FileTable:
     files: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
-    _troubles: dict[str, _Trouble] = field(default_factory=dict[str, _Trouble])
+    unreadable: Unreadable = field(init=False)
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
     _opened: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     _is_first_sweep: bool = True
+
+    def __post_init__(self) -> None:
+        self.unreadable = Unreadable(clock=self.clock, log=self.log)
 
     def take_in(self, found: Sequence[Found]) -> None:
         """Bring the table up to date with a whole sweep."""
         at = {one.path: (one.status.st_dev, one.status.st_ino) for one in found}
         seen: set[Key] = set()
+        self.unreadable.begin_sweep()
         for one in found:
             key = at[one.path]
             tracked = self.files.get(key)
@@ -97,6 +91,7 @@ class FileTable:
         if seen == tracked.seen:
             return
         tracked.seen = seen
+        tracked.changes += 1
         tracked.note_size(status.st_size, now_ms=self.clock.monotonic_ms())
         self.due.setdefault(key, 0)
 
@@ -145,8 +140,12 @@ class FileTable:
             self.delivery.forget(tracked.ended_record.generation)
         if self.delivery.knows(tracked.generation):
             lost_bytes = tracked.unread_bytes if tracked.file is None else 0
-            lost = ("deleted", lost_bytes)
-            self.delivery.amend(tracked.generation, lost=lost, is_closed=True)
+            self.delivery.amend(
+                tracked.generation,
+                seen_size_bytes=tracked.position.offset + lost_bytes,
+                lost=("deleted", lost_bytes),
+                is_closed=True,
+            )
             if lost_bytes:
                 self.log.warning(
                     "file_deleted_unread",
@@ -174,13 +173,13 @@ class FileTable:
         if tracked.trouble != trouble:
             tracked.trouble = trouble
             tracked.retry_ms = RETRY_MS_MIN
-            self._say_unreadable(tracked.path, error)
+            self.unreadable.say(tracked.path, error)
         else:
             tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
         return self.clock.monotonic_ms() + tracked.retry_ms
 
     def _admit(self, found: Found, *, key: Key) -> None:
-        status, now_ms = found.status, self.clock.monotonic_ms()
+        status = found.status
         if not stat.S_ISREG(status.st_mode):
             if self._passed_over.get(key) is None:
                 self._passed_over[key] = status.st_mtime_ns
@@ -188,22 +187,22 @@ class FileTable:
             return
         if self._passed_over.get(key) == status.st_mtime_ns:
             return  # Too old, and not written since.
-        trouble = self._troubles.get(found.path)
-        if trouble is not None and now_ms < trouble.retry_at_ms:
+        size_bytes = status.st_size
+        if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
             return
         try:
             file = open_file(found.path)
         except (FileNotFoundError, NotARegularFile):
             return
         except OSError as error:
-            self._note_unopened(found.path, error, now_ms=now_ms)
+            self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
             return
-        self._troubles.pop(found.path, None)
+        self.unreadable.note_opened(found.path)
         try:
             self._follow(found, file)
         except OSError as error:
             file.close()
-            self._note_unopened(found.path, error, now_ms=now_ms)
+            self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
 
     def _follow(self, found: Found, file: OpenFile) -> None:
         """Start to follow a file that stands at a name."""
@@ -228,6 +227,7 @@ class FileTable:
                 now_ms=self.clock.monotonic_ms(),
             )
             if verdict is Verdict.UNCLEAR:
+                self.unreadable.note_held_back(size_bytes=found.status.st_size)
                 file.close()
                 return
         if record is not None:
@@ -280,6 +280,7 @@ class FileTable:
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
         tracked.stage = Stage.LEAVING
+        tracked.changes += 1  # It may have grown since it was seen last.
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
         if tracked.file is None:
@@ -325,7 +326,7 @@ class FileTable:
         except FileNotFoundError:
             return False
         except OSError as error:
-            self._say_unreadable(path, error)
+            self.unreadable.say(path, error)
             return True
         filesystem = filesystem_id(file.descriptor, device=file.facts.device)
         match = self.known.match(file.facts, filesystem_id=filesystem, source=file)
@@ -381,19 +382,3 @@ class FileTable:
         for tracked in spare[: max(0, len(held) - limit + limit // 10)]:
             tracked.close()
         self._opened = {t.key: t for t in held if t.file is not None}
-
-    def _note_unopened(self, path: str, error: OSError, *, now_ms: int) -> None:
-        trouble = self._troubles.get(path)
-        if trouble is None:
-            self._say_unreadable(path, error)
-        wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
-        self._troubles[path] = _Trouble(now_ms + wait_ms, wait_ms)
-
-    def _say_unreadable(self, path: str, error: OSError) -> None:
-        self.log.error(
-            "file_unreadable",
-            path=path_text(path),
-            why=error.strerror or str(error),
-            remedy="give this user the right to read it; it is tried again, from where"
-            " reading stands",
-        )

@@ -57,6 +57,10 @@ class TrackedFile:
     shrunk_from_bytes: int = 0
     """How large it was before it shrank since that look; 0 where it did not."""
     shrunk_to_bytes: int = 0
+    changes: int = 1
+    """How often a sweep found it new or changed."""
+    looked_changes: int = 0
+    """How many of those a look has taken in: what there was then is known."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -72,6 +76,20 @@ class TrackedFile:
     def unread_bytes(self) -> int:
         """Return how much was seen and not read."""
         return max(0, self.size_bytes - self.position.offset)
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether all that a sweep saw of it was looked at since."""
+        return self.looked_changes >= self.changes
+
+    @property
+    def largest_size_bytes(self) -> int:
+        """The largest size that this generation was seen to have."""
+        return max(self.whole_size_bytes, self.shrunk_from_bytes)
+
+    def note_looked(self) -> None:
+        """Note that the file was looked at after the last change that a sweep saw."""
+        self.looked_changes = self.changes
 
     def note_size(self, size_bytes: int, *, now_ms: int) -> None:
         """Take in how large the file is now."""
@@ -89,6 +107,7 @@ class TrackedFile:
         lost_bytes = self.shrunk_from_bytes - self.shrunk_to_bytes
         self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.whole_size_bytes = max(self.whole_size_bytes, self.size_bytes)
+        self.note_looked()
         return lost_bytes
 
     def begin_next_life(
@@ -96,15 +115,15 @@ class TrackedFile:
     ) -> int:
         """Start at the head, as a new generation; return the bytes never read."""
         # Where it never looked smaller, its present size is all of the new life.
-        seen_bytes = max(self.whole_size_bytes, self.shrunk_from_bytes)
         safe_offset = max(self.position.offset, self.copied_bytes)
-        lost_bytes = max(0, seen_bytes - safe_offset)
+        lost_bytes = max(0, self.largest_size_bytes - safe_offset)
         self.identity, self.generation = identity, generation
         self.position, self.cuts, self.long_event = START, (), None
         self.first_seen_at_ms = at_ms
         self.identity_rebuilt = False
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.grew_at_ms = self.unread_since_ms = now_ms
+        self.changes += 1
         return lost_bytes
 
     def close(self) -> None:

@@ -96,6 +96,16 @@ class Turns:
         self._note_whole(tracked)
         return self._next_look(tracked, now_ms, is_partial=result is Reading.PARTIAL)
 
+    def look(self, tracked: TrackedFile, file: OpenFile) -> None:
+        """Take in how much there is, and read none of it: there is no room for it now.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
+        if self._chunker.is_unchanged(file, position=tracked.position):
+            self._note_whole(tracked)
+
     def _is_declared(self, tracked: TrackedFile) -> bool:
         name = tracked.generation
         return self._delivery.knows(name) and self._delivery.is_declared(name)
@@ -110,6 +120,7 @@ class Turns:
             tracked.position = START  # Truncated before anything of it was sent.
         if self._introduce(tracked, file, is_flushing=is_flushing):
             return now_ms + ACK_WAIT_MS
+        tracked.note_looked()  # There is no whole line in it yet.
         return self._next_look(tracked, now_ms, is_partial=True)
 
     def _next_look(
@@ -246,6 +257,7 @@ class Turns:
     def _rewritten(self, tracked: TrackedFile) -> None:
         """End the generation, and begin the file's next life at its head."""
         old, read_to_offset = tracked.generation, tracked.position.offset
+        seen_bytes = tracked.largest_size_bytes
         identity = tracked.identity
         renewed = msgspec.structs.replace(
             identity, truncation_count=identity.truncation_count + 1
@@ -256,7 +268,12 @@ class Turns:
             at_ms=self._clock.now_ms(),
             now_ms=self._clock.monotonic_ms(),
         )
-        self._delivery.amend(old, lost=(TRUNCATED, lost_bytes), is_closed=True)
+        self._delivery.amend(
+            old,
+            seen_size_bytes=seen_bytes,
+            lost=(TRUNCATED, lost_bytes),
+            is_closed=True,
+        )
         self._delivery.report(old)
         tracked.ended.append(old)
         self._log.warning(

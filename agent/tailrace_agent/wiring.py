@@ -18,6 +18,7 @@ from tailrace_agent.config import AgentSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.hints import FileHints, open_hints
 from tailrace_agent.holes import Holes, Requests
 from tailrace_agent.kafka_sink import KafkaSink
@@ -55,7 +56,7 @@ class Assembly:
                 pid=os.getpid(),
                 files_count=len(self.table.files),
                 lag_bytes=sum(file.lag_bytes for file in files),
-                in_flight_bytes=self.delivery.in_flight_bytes,
+                in_flight_bytes=self.delivery.outbox.in_flight_bytes,
                 shipped_events=self.delivery.shipped_events,
                 kafka=self.delivery.broken or "connected",
                 checkpoint=self.delivery.unwritable or "written",
@@ -74,6 +75,13 @@ class Assembly:
             table=self.table,
             turns=self.turns,
             delivery=self.delivery,
+            heartbeats=Heartbeats(
+                settings.heartbeat_ms,
+                agent=self.agent,
+                table=self.table,
+                delivery=self.delivery,
+                clock=clock,
+            ),
             hints=self.hints,
             holes=self.holes,
             clock=clock,
@@ -116,7 +124,7 @@ def assemble(
         log=log,
     )
     # The first recovery is the first connection.
-    delivery.broken = "not connected yet"
+    delivery.outbox.broken = "not connected yet"
     is_later_life = loaded.condition is not Condition.INTACT and (
         folder.had_life or bool(restored.records)
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import msgspec
+from dataclasses import dataclass, replace
 
 from tailrace import wire
+from tailrace.errors import WireError
 from tailrace.kafka_consumer import Record
-from tailrace.topics import DEAD
+from tailrace.ledger import decode_ledger
+from tailrace.topics import DEAD, DOCS, LEDGER
 from tailrace_indexer.dead_letters import dead_lines, letter_of_record, read_letter
+from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.pieces import Kind, count_documents, is_bulk_body
+from tailrace_indexer.spans import NOTHING_TOLD, Span, span_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,40 +24,62 @@ class Admission:
     kind: Kind = Kind.DOCUMENTS
     letter: wire.DeadLetter | None = None
     """Set where the record itself is at fault."""
+    span: Span = NOTHING_TOLD
+    """Which events are done when the record is; only records of documents tell."""
 
-
-class _CountOnly(msgspec.Struct):
-    document_count: int = -1
-
-
-_count_decoder = msgspec.json.Decoder(_CountOnly)
 
 NOTHING = Admission(b"", 0)
 
 
 def admit(record: Record, *, namespace: str, now_ms: int) -> Admission:
-    """Return what a record asks for; a record without a value asks for nothing."""
-    value = record.value
+    """Return what a record asks for.
+
+    A record without a value asks for nothing; in the topic of documents its header may
+    say that these events have no document, and then they are done at once.
+    """
+    topic, value = record.partition.topic, record.value
+    if topic == DOCS.name(namespace):
+        return _admit_documents(record, now_ms=now_ms)
     if not value:
         return NOTHING
-    if record.partition.topic == DEAD.name(namespace):
+    if topic == DEAD.name(namespace):
         letter = read_letter(record, now_ms=now_ms)
         lines = dead_lines(letter, namespace=namespace)
         return Admission(lines, 1, Kind.DEAD_LETTERS)
+    if topic == LEDGER.name(namespace):
+        return _admit_ledger(record, value, namespace=namespace, now_ms=now_ms)
+    span = span_of(wire.header_of(record.headers))
+    return _admit_lines(record, value, span=span, now_ms=now_ms)
+
+
+def _admit_documents(record: Record, *, now_ms: int) -> Admission:
+    span = span_of(wire.header_of(record.headers))
+    if record.value:
+        asked = _admit_lines(record, record.value, span=span, now_ms=now_ms)
+        return replace(asked, span=span)
+    # Were documents counted and none is there, the events would be told of as stored.
+    return replace(NOTHING, span=span) if span.document_count == 0 else NOTHING
+
+
+def _admit_lines(record: Record, value: bytes, *, span: Span, now_ms: int) -> Admission:
     if not is_bulk_body(value):
-        letter = letter_of_record(record, reason="not_bulk_lines", now_ms=now_ms)
+        letter = letter_of_record(
+            record, reason="not_bulk_lines", now_ms=now_ms, span=span
+        )
         return Admission(value, 1, letter=letter)
-    return Admission(value, _document_count(record, value))
+    # Counting the lines would cost more than all the rest.
+    counted = span.document_count
+    return Admission(value, counted if counted > 0 else count_documents(value))
 
 
-def _document_count(record: Record, value: bytes) -> int:
-    """Return the header's count; counting the lines would cost more than all the rest."""
-    header = wire.header_of(record.headers)
-    if header is not None:
-        try:
-            counted = _count_decoder.decode(header).document_count
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            counted = -1
-        if counted > 0:
-            return counted
-    return count_documents(value)
+def _admit_ledger(
+    record: Record, value: bytes, *, namespace: str, now_ms: int
+) -> Admission:
+    try:
+        lines = ledger_lines(decode_ledger(value), namespace=namespace)
+    except WireError as error:
+        letter = letter_of_record(
+            record, reason="ledger_unreadable", detail=str(error), now_ms=now_ms
+        )
+        return Admission(value, 1, letter=letter)
+    return Admission(lines, 1)

@@ -1,4 +1,4 @@
-"""What the commit protocol needs of the world: a source, a sink, a place for dead letters.
+"""What the commit protocol needs of the world: a source, a sink, places for dead letters and ledger.
 
 The real ones are Kafka and Elasticsearch; the laws in `tests/laws` hold for them and for the
 ones of the simulation alike.
@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from tailrace import wire
 from tailrace.kafka_consumer import Partition, Polled
+from tailrace.ledger import IndexerLedger
 from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.outcomes import Verdict
 
@@ -94,5 +95,13 @@ class DeadLetterSink(Protocol):
     """Where dead letters go."""
 
     def write(self, letters: Sequence[wire.DeadLetter]) -> bool:
+        """Send them; True once Kafka has acknowledged every one, False to try again."""
+        ...
+
+
+class LedgerSink(Protocol):
+    """Where the indexer says how far generations are stored."""
+
+    def write(self, records: Sequence[IndexerLedger]) -> bool:
         """Send them; True once Kafka has acknowledged every one, False to try again."""
         ...

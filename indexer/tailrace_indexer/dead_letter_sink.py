@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import msgspec
 
 from tailrace import wire
-from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_producer import FailureKind, OnDone, Producer, SendFailure
-from tailrace.settings import Connections
 from tailrace.topics import DEAD
+from tailrace_indexer.acked_writer import AckedWriter, Writing
 
-WAIT_MS_MAX = 10_000
-"""The loop polls for nothing meanwhile; the group waits three times as long."""
 CUT_TO = 4
 """A letter that the topic does not take is cut to a quarter, and again if need be."""
 
@@ -22,79 +17,23 @@ CUT_TO = 4
 class KafkaDeadLetters:
     """Writes dead letters, keyed by generation."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-        self._topic = DEAD.name(connections.namespace)
-        self._producer: Producer | None = None
+    def __init__(self, writer: AckedWriter, *, namespace: str) -> None:
+        self._writer = writer
+        self._topic = DEAD.name(namespace)
 
     def write(self, letters: Sequence[wire.DeadLetter]) -> bool:
         """Send them; True once Kafka has acknowledged every one, False to try again."""
-        try:
-            return self._write(letters)
-        except ServiceUnavailable:
-            self.close()
-            return False
-
-    def close(self) -> None:
-        """Let go of the producer; the next writing makes another."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.close(wait_ms_max=1_000)
-
-    def _write(self, letters: Sequence[wire.DeadLetter]) -> bool:
         left = list(letters)
         while left:
-            failures = self._send(left)
-            if failures is None:
-                self.close()
+            too_large = self._writer.write([self._writing(letter) for letter in left])
+            if too_large is None:
                 return False
-            left = [cut(letter) for letter in failures]
+            left = [cut(left[position]) for position in too_large]
         return True
 
-    def _send(self, letters: Sequence[wire.DeadLetter]) -> list[wire.DeadLetter] | None:
-        """Send letters; return those that are too large, or None when one failed."""
-        if self._producer is None:
-            self._producer = Producer.connect(
-                self._connections,
-                client_id="tailrace-indexer-dead",
-                request_bytes_max=DEAD.message_bytes_max,
-            )
-        told = _Told(len(letters))
-        for number, letter in enumerate(letters):
-            self._producer.send(
-                self._topic,
-                value=wire.encode(letter),
-                key=letter.generation.encode() or None,
-                on_done=told.teller(number),
-            )
-        if not self._producer.flush(wait_ms_max=WAIT_MS_MAX) or not told.is_complete:
-            return None
-        if any(kind is not FailureKind.TOO_LARGE for kind in told.failures.values()):
-            return None
-        return [letters[number] for number in sorted(told.failures)]
-
-
-class _Told:
-    """What the producer's thread said of each letter."""
-
-    def __init__(self, count: int) -> None:
-        self._lock = threading.Lock()
-        self._waiting = count
-        self.failures: dict[int, FailureKind] = {}
-
-    @property
-    def is_complete(self) -> bool:
-        with self._lock:
-            return self._waiting == 0
-
-    def teller(self, number: int) -> OnDone:
-        def tell(failure: SendFailure | None) -> None:
-            with self._lock:
-                self._waiting -= 1
-                if failure is not None:
-                    self.failures[number] = failure.kind
-
-        return tell
+    def _writing(self, letter: wire.DeadLetter) -> Writing:
+        key = letter.generation.encode() or None
+        return Writing(self._topic, wire.encode(letter), key)
 
 
 def cut(letter: wire.DeadLetter) -> wire.DeadLetter:

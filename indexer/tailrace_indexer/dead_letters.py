@@ -18,9 +18,10 @@ from tailrace.answers import field
 from tailrace.errors import WireError
 from tailrace.kafka_consumer import Record
 from tailrace.text import printable
-from tailrace.topics import MEBIBYTE
+from tailrace.topics import DOCS, MEBIBYTE
 from tailrace_indexer.outcomes import Verdict
 from tailrace_indexer.pieces import Piece, id_of, index_of
+from tailrace_indexer.spans import NOTHING_TOLD, Span
 
 ORIGINAL_BYTES_MAX = 8 * MEBIBYTE
 """As base64 in JSON it still fits into one record of the topic of dead letters."""
@@ -49,28 +50,59 @@ def letter_of(piece: Piece, verdict: Verdict, *, now_ms: int) -> wire.DeadLetter
         offset=piece.place.offset,
         generation=_text(field(document, "tailrace.generation")),
         first_offset=_number(field(document, "log.offset")),
+        first_event_number=_number(field(document, "event.sequence")),
+        event_count=1 if is_of_documents(piece.place.partition.topic) else 0,
         host_name=_text(field(document, "host.name")),
         path=_text(field(document, "log.file.path")),
         dataset=_text(field(document, "event.dataset")),
     )
 
 
-def letter_of_record(record: Record, *, reason: str, now_ms: int) -> wire.DeadLetter:
-    """Return the dead letter of a record that holds no bulk lines."""
+def letter_of_record(
+    record: Record,
+    *,
+    reason: str,
+    now_ms: int,
+    detail: str = "",
+    span: Span = NOTHING_TOLD,
+) -> wire.DeadLetter:
+    """Return the dead letter of a record that holds not what its topic is for.
+
+    Where its header tells which events it was to hold, the letter speaks of all of them.
+    """
     value = record.value or b""
+    topic = record.partition.topic
+    is_of_events = is_of_documents(topic)
+    is_told = is_of_events and span.is_telling
     place = f"{record.partition.topic}\0{record.partition.number}\0{record.offset}"
     return wire.DeadLetter(
         dead_id=_dead_id(place, value),
         stage="indexer",
         reason=reason,
-        detail=f"a record of {record.partition.topic} does not hold bulk lines",
+        detail=(detail or f"a record of {topic} cannot be read")[
+            :DETAIL_CHARACTERS_MAX
+        ],
         original=value[:ORIGINAL_BYTES_MAX],
         truncated_size_bytes=_truncated_size(value),
         died_at_ms=now_ms,
-        topic=record.partition.topic,
+        topic=topic,
         partition=record.partition.number,
         offset=record.offset,
+        generation=span.generation if is_told else "",
+        first_offset=span.first_offset if is_told else -1,
+        first_event_number=span.first_event_number if is_told else -1,
+        event_count=span.event_count if is_told else int(is_of_events),
+        host_name=span.host_name if is_told else "",
+        path=span.path if is_told else "",
     )
+
+
+def is_of_documents(topic: str) -> bool:
+    """Return whether a topic is the one whose records hold events.
+
+    A dead letter from any other stands for no event, and counts none.
+    """
+    return topic.rpartition(".")[2] == DOCS.suffix
 
 
 def read_letter(record: Record, *, now_ms: int) -> wire.DeadLetter:
@@ -86,7 +118,7 @@ def dead_lines(letter: wire.DeadLetter, *, namespace: str) -> bytes:
     shown = letter.original[: 2 * SHOWN_CHARACTERS_MAX].decode(
         "utf-8", "backslashreplace"
     )
-    document = {
+    document: dict[str, Any] = {
         "@timestamp": letter.died_at_ms,
         "message": printable(shown)[:SHOWN_CHARACTERS_MAX],
         "dead.id": letter.dead_id,
@@ -105,6 +137,8 @@ def dead_lines(letter: wire.DeadLetter, *, namespace: str) -> bytes:
         "log.offset": letter.first_offset,
         "tailrace.generation": letter.generation,
     }
+    if letter.first_event_number >= 0:
+        document["event.sequence"] = letter.first_event_number
     index = dead_index(letter.died_at_ms, namespace=namespace)
     return _lines(index, document_id=letter.dead_id, document=document)
 

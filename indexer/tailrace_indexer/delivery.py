@@ -1,7 +1,8 @@
 """How documents get from Kafka into Elasticsearch: the one class of the commit protocol.
 
 The real indexer and the simulation run this same class: Kafka, Elasticsearch, the dead
-letters, the time and chance come in as arguments, and nothing here knows how they work.
+letters, the ledger, the time and chance come in as arguments, and nothing here knows how
+they work.
 """
 
 from __future__ import annotations
@@ -12,38 +13,28 @@ from collections.abc import Callable, Sequence
 from tailrace.clock import Clock
 from tailrace.kafka_consumer import Partition, Polled
 from tailrace.kill_points import reach
-from tailrace_indexer.admission import Admission, admit
+from tailrace_indexer.admission import admit
 from tailrace_indexer.alarms import Alarms
-from tailrace_indexer.bulk import AnswerUnreadable, Bulk, JudgedPiece, judge_answer
+from tailrace_indexer.bulk import AnswerUnreadable, JudgedPiece, judge_answer
 from tailrace_indexer.burial import Burial
 from tailrace_indexer.contracts import (
     BulkLost,
     DeadLetterSink,
     Finished,
     IndexAnswered,
+    LedgerSink,
     Sink,
     Source,
 )
-from tailrace_indexer.dead_letters import last_resort_lines, letter_of
+from tailrace_indexer.faults import Faults
 from tailrace_indexer.flow import DeliveryPolicy, Figures, tell_gap, wanted_pauses
 from tailrace_indexer.holds import Holds
 from tailrace_indexer.offsets import Offsets
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
-from tailrace_indexer.pace import Pace
-from tailrace_indexer.pieces import (
-    Kind,
-    Piece,
-    count_documents,
-    documents,
-    halves,
-    index_of,
-    is_bulk_document,
-    is_of_one_index,
-    mentions,
-)
-from tailrace_indexer.ready import Ready
+from tailrace_indexer.pieces import Piece
+from tailrace_indexer.sending import ELASTICSEARCH, Sending
+from tailrace_indexer.telling import Telling
 
-ELASTICSEARCH = "Elasticsearch"
 ANSWER_WAIT_MS_MAX = 100
 """With all under way that may be, an answer is waited for; Kafka is asked in between."""
 RECORD_WAIT_MS_MAX = 50
@@ -57,11 +48,15 @@ class Delivery:
 
     1. Every document of a record is stored (a 409 says that it already was), or its dead
        letter is acknowledged by Kafka.
-    2. The record's offset is committed: the highest below which step 1 is done.
+    2. The ledger says so: for each generation whose records the commit would pass, one
+       record with the highest event number reached is acknowledged by Kafka. Until then
+       the commit of its partition waits; other partitions, and documents, go on.
+    3. The record's offset is committed: the highest below which steps 1 and 2 are done.
 
-    A crash before 2 reads the records again, and the documents' ids make that a no-op. A
-    partition that was lost in between is the next owner's: what finishes here for it is
-    ignored, and a commit for it is refused by Kafka and harmless.
+    A crash before 3 reads the records again: the documents' ids make that a no-op, and so
+    does the ledger's revision, which is the event number. A partition that was lost in
+    between is the next owner's: what finishes here for it is ignored, and a commit for it
+    is refused by Kafka and harmless.
     """
 
     def __init__(
@@ -70,6 +65,7 @@ class Delivery:
         source: Source,
         sink: Sink,
         dead_letters: DeadLetterSink,
+        ledger: LedgerSink,
         clock: Clock,
         chance: random.Random,
         namespace: str,
@@ -84,22 +80,40 @@ class Delivery:
         self._policy = policy
         self._alarms = alarms
         self._reach = at_point
-        self._pace = Pace(policy.pace, chance=chance)
-        self._ready = Ready()
-        self._burial = Burial(dead_letters, clock=clock, alarms=alarms)
-        self._in_flight: dict[int, str | None] = {}
-        """Each bulk on its way by number; for a probe, the index that it feels out."""
-        self._last_number = 0
-        self._committed_at_ms = clock.monotonic_ms()
-        self._paused: frozenset[Partition] = frozenset()
-        self.holds = Holds(chance=chance)
         self.offsets = Offsets()
         self.figures = Figures()
+        self._sending = Sending(
+            sink,
+            clock=clock,
+            chance=chance,
+            policy=policy.pace,
+            alarms=alarms,
+            is_current=lambda piece: self.offsets.is_current(piece.place),
+            figures=self.figures,
+            at_point=at_point,
+        )
+        self._burial = Burial(dead_letters, clock=clock, alarms=alarms)
+        self._faults = Faults(
+            sending=self._sending,
+            burial=self._burial,
+            offsets=self.offsets,
+            figures=self.figures,
+            clock=clock,
+            alarms=alarms,
+        )
+        self._telling = Telling(ledger, clock=clock, alarms=alarms)
+        self._committed_at_ms = clock.monotonic_ms()
+        self._paused: frozenset[Partition] = frozenset()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing that was read is still to be done, held documents apart."""
-        return not (self._ready or self._in_flight or self._burial)
+        return self._sending.is_idle and not self._burial
+
+    @property
+    def holds(self) -> Holds:
+        """Which indices take nothing now, and what waits for them."""
+        return self._sending.holds
 
     def step(self, *, wait_ms_max: int) -> None:
         """Do what can be done now, and wait for records at most `wait_ms_max`.
@@ -108,25 +122,25 @@ class Delivery:
             ServiceUnavailable: the source does not answer; stepping again is safe.
         """
         # What costs most is to ask Kafka for nothing, so only one of both is waited for.
-        is_full = self._ready.size_bytes >= self._pace.bulk_bytes
-        is_waiting = bool(self._in_flight) and is_full
+        is_waiting = self._sending.is_under_way and self._sending.is_full
         self._finish(wait_ms_max=min(wait_ms_max, ANSWER_WAIT_MS_MAX) * is_waiting)
         now_ms = self._clock.monotonic_ms()
         if now_ms - self._committed_at_ms >= self._policy.commit_ms:
             self._committed_at_ms = now_ms
             self.commit()
-        self._send()
+        self._sending.send()
         self._regulate()
         if is_waiting:
             wait_ms_max = 0
-        elif self._in_flight:
+        elif self._sending.is_under_way:
             wait_ms_max = min(wait_ms_max, RECORD_WAIT_MS_MAX)
         self._admit(self._source.poll(wait_ms_max=wait_ms_max))
 
     def drain(self) -> None:
         """Do as `step`, but read nothing more: for a role that is stopping."""
-        self._finish(wait_ms_max=ANSWER_WAIT_MS_MAX if self._in_flight else 0)
-        self._send()
+        is_under_way = self._sending.is_under_way
+        self._finish(wait_ms_max=ANSWER_WAIT_MS_MAX if is_under_way else 0)
+        self._sending.send()
 
     # Step 1: every document is stored, or its dead letter acknowledged.
 
@@ -142,32 +156,39 @@ class Delivery:
 
     def _take(self, finished: Finished) -> None:
         if isinstance(finished, IndexAnswered):
-            if finished.verdict.outcome is Outcome.STORED:
-                self._release(finished.index)
-            else:
-                self._hold_longer(finished.index, finished.verdict)
+            self._take_index(finished)
             return
         self._reach("I2")
         bulk = finished.bulk
-        probed = self._in_flight.pop(bulk.number)
+        probed = self._sending.arrived(bulk)
         if isinstance(finished, BulkLost):
-            self._push_back(bulk, finished.verdict, probed=probed)
+            self._sending.push_back(bulk, finished.verdict, probed=probed)
             return
         if finished.refusal is not None:
             if finished.refusal.outcome is Outcome.DEAD_LETTER:
-                self._divide(bulk, finished.refusal, probed=probed)
+                self._faults.divide(bulk, finished.refusal, probed=probed)
             else:
-                self._push_back(bulk, finished.refusal, probed=probed)
+                self._sending.push_back(bulk, finished.refusal, probed=probed)
             return
         try:
             judged = judge_answer(bulk, finished.body)
         except AnswerUnreadable as error:
             unreadable = Verdict(Outcome.HOLD, Reason.UNEXPECTED, str(error))
-            self._divide(bulk, unreadable, probed=probed)
+            self._faults.divide(bulk, unreadable, probed=probed)
             return
         self._alarms.clear(ELASTICSEARCH, now_ms=self._clock.now_ms())
         self.figures.bulks += 1
         self._settle(judged, took_ms=finished.took_ms, probed=probed)
+
+    def _take_index(self, finished: IndexAnswered) -> None:
+        if finished.verdict.outcome is Outcome.STORED:
+            self._sending.release(finished.index)
+        elif finished.verdict.outcome is Outcome.DEAD_LETTER:
+            # It is expired: what waits for it has come too late.
+            for piece in self._sending.give_up(finished.index):
+                self._faults.condemn(piece, finished.verdict)
+        else:
+            self._sending.hold_longer(finished.index, finished.verdict)
 
     def _settle(
         self, judged: Sequence[JudgedPiece], *, took_ms: int, probed: str | None
@@ -175,9 +196,9 @@ class Delivery:
         """Act on what became of each document of a bulk."""
         outcomes = {each.verdict.outcome for each in judged}
         if any(each.verdict.reason is Reason.BUSY for each in judged):
-            self._pace.refused(now_ms=self._clock.monotonic_ms())
+            self._sending.pace.refused(now_ms=self._clock.monotonic_ms())
         else:
-            self._pace.taken(took_ms=took_ms)
+            self._sending.pace.taken(took_ms=took_ms)
         if outcomes != {Outcome.STORED}:
             self._reach("I3")
         for each in judged:
@@ -185,9 +206,9 @@ class Delivery:
         if probed is None:
             return
         if outcomes & {Outcome.STORED, Outcome.DEAD_LETTER}:
-            self._release(probed)
+            self._sending.release(probed)
         else:
-            self._hold_longer(probed, judged[-1].verdict)
+            self._sending.hold_longer(probed, judged[-1].verdict)
 
     def _settle_piece(self, piece: Piece, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.STORED:
@@ -198,150 +219,39 @@ class Delivery:
                 self.figures.stored += piece.document_count
             return
         if verdict.outcome is Outcome.DEAD_LETTER:
-            self._condemn(piece, verdict)
+            self._faults.condemn(piece, verdict)
             return
         self.figures.retried += piece.document_count
         if verdict.reason is Reason.BUSY:
-            self._ready.add(piece)
+            self._sending.ready.add(piece)
         else:
-            self._hold(index_of(piece), piece, verdict)
-
-    def _condemn(self, piece: Piece, verdict: Verdict) -> None:
-        """Give a document at fault its dead letter, and a refused letter its last form."""
-        now_ms = self._clock.now_ms()
-        if piece.kind is Kind.DOCUMENTS:
-            self._burial.add(piece, letter_of(piece, verdict, now_ms=now_ms))
-        elif piece.kind is Kind.DEAD_LETTERS:
-            lines = last_resort_lines(piece, verdict, now_ms=now_ms)
-            self._ready.add(Piece(piece.place, lines, 1, Kind.LAST_RESORT))
-        else:
-            self.figures.refused += 1
-            shown = piece.body[:500].decode("utf-8", "backslashreplace")
-            self._alarms.happened(
-                "a dead letter", reason=verdict.reason.value, detail=shown
-            )
-            self._close(piece)
+            self._sending.hold(piece, verdict)
 
     def _close(self, piece: Piece) -> None:
         self.offsets.close(piece.place, document_count=piece.document_count)
 
-    # Step 2: the commit.
+    # Steps 2 and 3: the ledger's word, and the commit.
 
     def commit(self) -> None:
-        """Commit whatever step 1 is done for.
+        """Commit whatever step 1 is done for, once the ledger says so (step 2).
 
         Raises:
             ServiceUnavailable: the source does not answer; trying again is safe.
         """
         next_offsets = self.offsets.committable()
+        untold = self.offsets.untold(next_offsets, now_ms=self._clock.now_ms())
         if not next_offsets:
             return
         self._reach("I4")
-        if self._source.commit(next_offsets):
+        if self._telling.tell([r for records in untold.values() for r in records]):
+            self.offsets.told(next_offsets)
+            self._reach("I6")
+        else:
+            next_offsets = {p: o for p, o in next_offsets.items() if p not in untold}
+        if next_offsets and self._source.commit(next_offsets):
             self.offsets.committed(next_offsets)
 
-    # What was not taken: a whole request, or all that goes to one index.
-
-    def _push_back(self, bulk: Bulk, verdict: Verdict, *, probed: str | None) -> None:
-        """Keep a bulk that was not taken for another try, after a wait."""
-        self._pace.refused(now_ms=self._clock.monotonic_ms())
-        self.figures.retried += bulk.document_count
-        self._alarms.sound(
-            ELASTICSEARCH,
-            reason=verdict.reason.value,
-            detail=verdict.detail,
-            now_ms=self._clock.now_ms(),
-        )
-        if probed is not None and probed in self.holds:
-            for piece in bulk.pieces:
-                self.holds.add(probed, piece)
-            self._hold_longer(probed, verdict)
-        else:
-            self._ready.put_back(bulk.pieces)
-
-    def _divide(self, bulk: Bulk, verdict: Verdict, *, probed: str | None) -> None:
-        """Send the halves of a bulk apart, until what is at fault stands alone."""
-        if probed is not None:
-            self._release(probed)
-        pieces = list(bulk.pieces)
-        if len(pieces) > 1:
-            middle = len(pieces) // 2
-            self._ready.add_apart(pieces[:middle])
-            self._ready.add_apart(pieces[middle:])
-            return
-        piece = pieces[0]
-        counted = count_documents(piece.body)
-        if counted != piece.document_count:
-            # The header counted wrong; it is of a whole record, of which none is done.
-            self.offsets.recount(piece.place, document_count=counted)
-            piece = Piece(piece.place, piece.body, counted, piece.kind)
-        if piece.document_count > 1:
-            for half in halves(piece):
-                self._ready.add_apart([half])
-        elif verdict.reason is Reason.TOO_LARGE or not is_bulk_document(piece):
-            invalid = Verdict(Outcome.DEAD_LETTER, Reason.DOCUMENT_INVALID)
-            is_suspect = verdict.outcome is Outcome.DEAD_LETTER
-            self._condemn(piece, verdict if is_suspect else invalid)
-        else:
-            # A sound document, refused although it stood alone: not its fault.
-            held = Verdict(Outcome.HOLD, Reason.UNEXPECTED, verdict.detail)
-            self._push_back(Bulk(bulk.number, [piece]), held, probed=None)
-
-    def _hold(self, index: str, piece: Piece, verdict: Verdict) -> None:
-        self.holds.hold(index, verdict, now_ms=self._clock.monotonic_ms())
-        self.holds.add(index, piece)
-        self._sound_hold(index, verdict)
-
-    def _hold_longer(self, index: str, verdict: Verdict) -> None:
-        self.holds.refused_again(index, verdict, now_ms=self._clock.monotonic_ms())
-        self._sound_hold(index, verdict)
-
-    def _sound_hold(self, index: str, verdict: Verdict) -> None:
-        # A first line of a new day is no alarm: its index is being made.
-        if verdict.reason is not Reason.MISSING_INDEX and index in self.holds:
-            self._alarms.sound(
-                f"index {index}",
-                reason=verdict.reason.value,
-                detail=verdict.detail,
-                now_ms=self._clock.now_ms(),
-            )
-
-    def _release(self, index: str) -> None:
-        self._ready.put_back(self.holds.release(index))
-        self._alarms.clear(f"index {index}", now_ms=self._clock.now_ms())
-
-    # What is sent, and what is read.
-
-    def _send(self) -> None:
-        now_ms = self._clock.monotonic_ms()
-        for hold in self.holds.due(now_ms=now_ms):
-            hold.is_asked = True
-            if hold.needs_index:
-                self._sink.submit_index(hold.index)
-            elif hold.pieces:
-                self._submit(self.holds.take_probe(hold), probed=hold.index)
-            else:
-                self._release(hold.index)
-        while self._ready and self._pace.may_send(
-            now_ms=now_ms, in_flight=len(self._in_flight)
-        ):
-            is_full = self._ready.size_bytes >= self._pace.bulk_bytes
-            if self._in_flight and not is_full and not self._ready.has_apart:
-                return  # More comes while that one is on its way.
-            pieces = self._ready.take(
-                bytes_max=self._pace.bulk_bytes, is_current=self._is_current
-            )
-            if pieces:
-                self._submit(pieces, probed=None)
-
-    def _submit(self, pieces: Sequence[Piece], *, probed: str | None) -> None:
-        self._last_number += 1
-        self._in_flight[self._last_number] = probed
-        self._reach("I1")
-        self._sink.submit(Bulk(self._last_number, pieces))
-
-    def _is_current(self, piece: Piece) -> bool:
-        return self.offsets.is_current(piece.place)
+    # What is read, and when it is not.
 
     def _regulate(self) -> None:
         """Pause what would only fill memory; polling goes on and keeps the membership."""
@@ -349,7 +259,7 @@ class Delivery:
             self._policy,
             ours=self.offsets.partitions,
             paused=self._paused,
-            waiting_bytes=self._ready.size_bytes + self._burial.size_bytes,
+            waiting_bytes=self._sending.ready.size_bytes + self._burial.size_bytes,
             holds=self.holds,
         )
         if wanted != self._paused:
@@ -373,23 +283,12 @@ class Delivery:
                 record.partition,
                 offset=record.offset,
                 document_count=asked.document_count,
+                span=asked.span,
             )
-            if place is not None and asked.document_count:
-                piece = Piece(place, asked.body, asked.document_count, asked.kind)
-                self._begin(piece, asked)
-
-    def _begin(self, piece: Piece, asked: Admission) -> None:
-        if asked.letter is not None:
-            self._burial.add(piece, asked.letter)
-            return
-        markers = self.holds.markers
-        if not markers or not mentions(piece, markers=markers):
-            self._ready.add(piece)
-            return
-        whole = [piece] if is_of_one_index(piece) else documents(piece)
-        for document in whole:
-            index = index_of(document)
-            if index in self.holds:
-                self.holds.add(index, document)
+            if place is None or not asked.document_count:
+                continue
+            piece = Piece(place, asked.body, asked.document_count, asked.kind)
+            if asked.letter is not None:
+                self._burial.add(piece, asked.letter)
             else:
-                self._ready.add(document)
+                self._sending.begin(piece)

@@ -6,6 +6,7 @@ guess the types of fields, and what it guessed wrong could not be put right afte
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 import msgspec
@@ -30,15 +31,25 @@ class _ErrorAnswer(msgspec.Struct):
 
 
 class IndexMaker:
-    """Makes indices of one namespace."""
+    """Makes indices of one namespace, but none that is expired."""
 
-    def __init__(self, elastic: Elastic, *, connections: Connections) -> None:
+    def __init__(
+        self,
+        elastic: Elastic,
+        *,
+        connections: Connections,
+        is_expired: Callable[[str], bool],
+    ) -> None:
+        self._is_expired = is_expired
         self._elastic = elastic
         self._connections = connections
         self._namespace = connections.namespace
 
     def make(self, index: str) -> Verdict:
-        """Make an index; STORED where it is there now, else why it is not."""
+        """Make an index; STORED where it is there now, else why it is not.
+
+        DEAD_LETTER says that it is expired, so that it will never be there again.
+        """
         kind = kind_of(index, namespace=self._namespace)
         if kind is None:
             return Verdict(
@@ -46,6 +57,12 @@ class IndexMaker:
                 Reason.UNEXPECTED,
                 f"{index!r} is no index of the namespace {self._namespace!r}, so it is"
                 " not made; correct what names it",
+            )
+        if self._is_expired(index):
+            return Verdict(
+                Outcome.DEAD_LETTER,
+                Reason.INDEX_EXPIRED,
+                f"{index} was taken away by retention, and is not made again",
             )
         try:
             self._require_template(kind)

@@ -9,13 +9,15 @@ from contextlib import ExitStack
 from tailrace.clock import SystemClock
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.floor_topic import FloorReader, FloorWatch
 from tailrace.index_templates import NAMES, template_name
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
-from tailrace.topics import ALERTS, DEAD, DOCS, RATES
+from tailrace.topics import ALERTS, DEAD, DOCS, FLOORS, LEDGER, RATES
+from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
@@ -23,6 +25,7 @@ from tailrace_indexer.delivery import Delivery
 from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.leader import RetentionLeader
+from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.loop import run_until, tell
 from tailrace_indexer.memory import keep_freed_memory
 from tailrace_indexer.pace import PacePolicy
@@ -30,7 +33,7 @@ from tailrace_indexer.sink import ElasticsearchSink
 from tailrace_indexer.status import StatusFile
 
 FOLDER_NAME = "indexer"
-TOPICS = (DOCS, RATES, ALERTS, DEAD)
+TOPICS = (DOCS, RATES, ALERTS, DEAD, LEDGER)
 START_RETRY_S = 1.0
 CLOSE_MS_MAX = 5_000
 
@@ -54,36 +57,38 @@ def run(
     with ExitStack() as closing:
         elastic = Elastic(connections, connections_per_node=settings.in_flight_max + 2)
         closing.callback(elastic.close)
+        floors = FloorWatch(
+            FloorReader(connections, client_id="tailrace-indexer-floors"),
+            namespace=connections.namespace,
+            on_failure=lambda error: log.warning("floors_unread", reason=str(error)),
+        )
+        closing.callback(floors.close)
         consumer = _start(
-            connections, elastic=elastic, alarms=alarms, log=log, stop=stop
+            connections,
+            elastic=elastic,
+            floors=floors,
+            alarms=alarms,
+            log=log,
+            stop=stop,
         )
         if consumer is None:
             return 0
         closing.callback(consumer.close, wait_ms_max=CLOSE_MS_MAX)
-        dead_letters = KafkaDeadLetters(connections)
-        closing.callback(dead_letters.close)
-        sink = ElasticsearchSink(
-            elastic,
-            index_maker=IndexMaker(elastic, connections=connections),
-            in_flight_max=settings.in_flight_max + 1,
-        )
-        closing.callback(sink.close)
-        delivery = Delivery(
-            source=consumer,
-            sink=sink,
-            dead_letters=dead_letters,
-            clock=clock,
-            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
-            namespace=connections.namespace,
-            policy=DeliveryPolicy(
-                ready_bytes_max=settings.ready_bytes_max,
-                held_bytes_max=settings.held_bytes_max,
-                commit_ms=settings.commit_ms,
-                pace=PacePolicy(in_flight_max=settings.in_flight_max),
-            ),
+        delivery = _delivery(
+            connections,
+            settings,
+            consumer=consumer,
+            elastic=elastic,
+            floors=floors,
             alarms=alarms,
+            closing=closing,
         )
-        leader = RetentionLeader(connections, settings=settings, log=log)
+        leader = RetentionLeader(
+            connections,
+            group=group_of(connections.namespace),
+            settings=settings,
+            log=log,
+        )
         leader.start()
         closing.callback(leader.stop)
         status = StatusFile(connections.data_dir / FOLDER_NAME, clock=clock)
@@ -99,21 +104,63 @@ def run(
     return 0
 
 
+def _delivery(
+    connections: Connections,
+    settings: IndexerSettings,
+    *,
+    consumer: Consumer,
+    elastic: Elastic,
+    floors: FloorWatch,
+    alarms: Alarms,
+    closing: ExitStack,
+) -> Delivery:
+    """Wire the protocol to the servers; `closing` lets go of what it holds."""
+    writer = AckedWriter(connections)
+    closing.callback(writer.close)
+    sink = ElasticsearchSink(
+        elastic,
+        index_maker=IndexMaker(
+            elastic, connections=connections, is_expired=floors.is_expired
+        ),
+        in_flight_max=settings.in_flight_max + 1,
+    )
+    closing.callback(sink.close)
+    return Delivery(
+        source=consumer,
+        sink=sink,
+        dead_letters=KafkaDeadLetters(writer, namespace=connections.namespace),
+        ledger=KafkaLedger(writer, namespace=connections.namespace),
+        clock=SystemClock(),
+        chance=random.Random(),  # noqa: S311 - spreads retries, no secret
+        namespace=connections.namespace,
+        policy=DeliveryPolicy(
+            ready_bytes_max=settings.ready_bytes_max,
+            held_bytes_max=settings.held_bytes_max,
+            commit_ms=settings.commit_ms,
+            pace=PacePolicy(in_flight_max=settings.in_flight_max),
+        ),
+        alarms=alarms,
+    )
+
+
 def _start(
     connections: Connections,
     *,
     elastic: Elastic,
+    floors: FloorWatch,
     alarms: Alarms,
     log: FilteringBoundLogger,
     stop: threading.Event,
 ) -> Consumer | None:
-    """Return a consumer once topics and templates are there; None when asked to stop."""
+    """Return a consumer once topics, templates and floors are there; None to stop."""
     clock = SystemClock()
     while not stop.is_set():
         try:
             _require_topics(connections)
             if not _has_templates(elastic, connections=connections):
                 provision_templates(connections)
+            # Before the first order for an index: an expired one is never made again.
+            floors.start()
             consumer = Consumer.connect(
                 connections,
                 group=group_of(connections.namespace),
@@ -141,7 +188,7 @@ def _require_topics(connections: Connections) -> None:
     """
     with KafkaAdmin(connections, client_id="tailrace-indexer-start") as admin:
         found = admin.partition_counts()
-    for topic in (topic.name(connections.namespace) for topic in TOPICS):
+    for topic in (topic.name(connections.namespace) for topic in (*TOPICS, FLOORS)):
         if topic not in found:
             raise TopicMissing(topic, brokers=connections.kafka_bootstrap)
 

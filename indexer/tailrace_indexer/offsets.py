@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tailrace.kafka_consumer import Partition
+from tailrace.ledger import IndexerLedger
 from tailrace_indexer.pieces import Place
+from tailrace_indexer.spans import NOTHING_TOLD, Span, Spans
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class _Reading:
     """By offset, ascending as they were read."""
     read_to: int = -1
     committed_to: int = -1
+    spans: Spans = field(default_factory=Spans)
 
     def committable(self) -> int:
         return next(iter(self.open_documents), self.read_to)
@@ -52,11 +55,16 @@ class Offsets:
             self._readings.pop(partition, None)
 
     def open(
-        self, partition: Partition, *, offset: int, document_count: int
+        self,
+        partition: Partition,
+        *,
+        offset: int,
+        document_count: int,
+        span: Span = NOTHING_TOLD,
     ) -> Place | None:
         """Note a record that was read; None where its partition is not ours.
 
-        A record of no documents is done at once.
+        A record of no documents is done at once; its span counts all the same.
         """
         reading = self._readings.get(partition)
         if reading is None:
@@ -70,6 +78,8 @@ class Offsets:
         reading.read_to = offset + 1
         if document_count:
             reading.open_documents[offset] = document_count
+        if span.is_telling:
+            reading.spans.note(offset, span)
         return Place(partition, reading.epoch, offset)
 
     def close(self, place: Place, *, document_count: int) -> None:
@@ -103,6 +113,28 @@ class Offsets:
             if reading.committable() > reading.committed_to
         }
 
+    def untold(
+        self, next_offsets: Mapping[Partition, int], *, now_ms: int
+    ) -> dict[Partition, list[IndexerLedger]]:
+        """Return what the ledger must hold before `next_offsets` may be committed."""
+        for reading in self._readings.values():
+            # Also where a commit stands still: what is behind it is merged.
+            reading.spans.pass_to(
+                reading.committable(), is_open=reading.open_documents.__contains__
+            )
+        untold = {
+            partition: self._readings[partition].spans.records(
+                partition, next_offset=offset, now_ms=now_ms
+            )
+            for partition, offset in next_offsets.items()
+        }
+        return {partition: records for partition, records in untold.items() if records}
+
+    def told(self, partitions: Iterable[Partition]) -> None:
+        """Note that Kafka has what `untold` returned last of these partitions."""
+        for partition in partitions:
+            self._readings[partition].spans.told()
+
     def committed(self, next_offsets: Mapping[Partition, int]) -> None:
         """Note a commit that Kafka took."""
         for partition, offset in next_offsets.items():
@@ -121,3 +153,7 @@ class Offsets:
     def open_count(self) -> int:
         """Return how many documents are read and not done."""
         return sum(sum(r.open_documents.values()) for r in self._readings.values())
+
+    def kept_spans(self) -> int:
+        """Return how many spans are in memory; see `tailrace_indexer.spans`."""
+        return sum(reading.spans.kept_count for reading in self._readings.values())

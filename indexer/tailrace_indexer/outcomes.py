@@ -41,6 +41,7 @@ class Reason(Enum):
     MAPPING_CONFLICT = "mapping_conflict"
     DOCUMENT_INVALID = "document_invalid"
     TOO_LARGE = "too_large"
+    INDEX_EXPIRED = "index_expired"
 
 
 class Cause(msgspec.Struct, frozen=True):

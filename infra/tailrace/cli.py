@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from tailrace.commands import (
+    audit,
     bench,
     doctor,
     lifecycle,
@@ -21,6 +22,7 @@ from tailrace.commands import (
     roles,
     search,
     status,
+    why,
 )
 from tailrace.commands.common import shows_errors, write_line
 
@@ -93,6 +95,8 @@ _add(
     search.search,
     example="tailrace search 'log.level:error AND kafka' --since 1h",
 )
+_add(app, "audit", audit.audit, example="tailrace audit --wait 30 --deep")
+_add(app, "why", why.why, example="tailrace why /var/log/nginx/access.log:1042")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 
 

@@ -3,7 +3,8 @@
 `TAILRACE_KILL_POINT=A3:2` kills the process with SIGKILL at the second pass of A3, after it
 has written the witness file named by `TAILRACE_KILL_WITNESS`, so that a test can prove that
 the fault really struck there. Where neither is set, a pass costs one comparison. The names
-are those of the fault list: agent A1 to A7, stream S1 to S6, indexer I1 to I5.
+are those of the fault list: agent A1 to A7, stream S1 to S6, indexer I1 to I5. I4 stands
+before the ledger's word, and I6, which is ours, between that word and the commit.
 """
 
 from __future__ import annotations

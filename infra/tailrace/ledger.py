@@ -9,7 +9,7 @@ and the record's revision: an older one is refused by Elasticsearch with a 409, 
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -112,15 +112,18 @@ class RetentionLedger(
 class FloorLedger(
     msgspec.Struct, frozen=True, kw_only=True, tag="floor", tag_field="hop"
 ):
-    """Below which time of their index events of one dataset are expired, and kept no more.
+    """Below which time events of one dataset are expired, and kept no more.
 
     The stream counts them as dropped for `expired`, and nothing makes their index again.
+    It stands on `tailrace.floors`, which every worker reads whole.
     """
 
     wire_version: int = WIRE_VERSION
     dataset: str
+    period: Literal["day", "month"]
+    """Which of the dataset's indices it is about."""
     floor_ms: int
-    """Events whose index begins before it are expired; it is only ever raised."""
+    """Events whose index ends at or before it are expired; it is only ever raised."""
     updated_at_ms: int
 
     @property
@@ -134,8 +137,9 @@ class AgentHeartbeat(
 ):
     """That an agent lives, and up to when its files are looked at.
 
-    The records of its generations that were sent before say what there was at
-    `swept_at_ms`: once all of that is stored, its host is complete up to then.
+    The records of its generations that were acknowledged before say what there was at
+    `swept_at_ms`: once all of that is stored, its host is complete up to then. They stand
+    in other partitions: whoever reads makes sure to have read those as far.
     """
 
     wire_version: int = WIRE_VERSION
@@ -145,8 +149,10 @@ class AgentHeartbeat(
     swept_at_ms: int
     files: int
     unread_bytes: int
-    """Seen on disk and not yet acknowledged by Kafka."""
+    """Seen on disk and not yet acknowledged by Kafka, also of files that were never opened:
+    those have no generation."""
     lost_bytes: int
+    """Declared as lost since the agent started; each generation's record says all."""
     interval_ms: int
     """When the next one comes, at the latest."""
     updated_at_ms: int
@@ -201,7 +207,7 @@ def ledger_key(record: LedgerRecord) -> bytes:
         case RetentionLedger():
             key = f"retention|{record.generation}|{record.index}"
         case FloorLedger():
-            key = f"floor|{record.dataset}"
+            key = f"floor|{record.dataset}|{record.period}"
         case AgentHeartbeat():
             key = f"heartbeat|{record.agent_id}"
         case HoleAnswer():

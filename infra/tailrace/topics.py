@@ -104,6 +104,14 @@ LEDGER = Topic(
     cleanup="compact",
     segment_bytes=16 * MEBIBYTE,
 )
+FLOORS = Topic(
+    suffix="floors",
+    key="floor|dataset|period",
+    partitions=1,
+    message_bytes_max=1 * MEBIBYTE,
+    cleanup="compact",
+    segment_bytes=16 * MEBIBYTE,
+)
 STATE = Topic(
     suffix="state",
     key="generation",
@@ -121,7 +129,7 @@ TEMPLATES = Topic(
     segment_bytes=16 * MEBIBYTE,
 )
 
-TOPICS = (RAW, DOCS, RATES, ALERTS, DEAD, LEDGER, STATE, TEMPLATES)
+TOPICS = (RAW, DOCS, RATES, ALERTS, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
 
 
 def partition_of(key: bytes, *, partitions: int = PARTITIONS) -> int:

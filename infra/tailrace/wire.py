@@ -72,6 +72,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """The host's IANA zone."""
     framing: Literal["newline", "mapped"] = "newline"
     observed_at_ms: int
+    is_repeat: bool = False
+    """Sent again to fill a hole: it says nothing of how far the generation is."""
 
     @property
     def next_offset(self) -> int:
@@ -97,6 +99,9 @@ class DocumentsOrigin(msgspec.Struct, frozen=True, kw_only=True):
     observed_at_ms: int
     raw_partition: int
     raw_offset: int
+    is_repeat: bool = False
+    """Of a chunk that filled a hole: the ledger is not told of it. It would be told less
+    than before by an indexer that does not remember, and compaction keeps the newest."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

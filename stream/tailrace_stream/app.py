@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from random import Random
 
 from tailrace.clock import Clock
+from tailrace.floors import Floors
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace_stream.config import StreamSettings
@@ -33,6 +35,7 @@ async def run_app(
     random: Random,
     log: FilteringBoundLogger,
     topic_id: str,
+    floors: Callable[[], Floors],
 ) -> int:
     """Run until `stop` is set, or until the worker can only help by ending.
 
@@ -60,6 +63,7 @@ async def run_app(
         log=log,
         namespace=connections.namespace,
         topic_id=topic_id,
+        floors=floors,
         in_flight_bytes_max=settings.in_flight_bytes_max,
     )
 

@@ -1,7 +1,7 @@
 """What one chunk becomes: bulk lines for the index, dead letters, and columns to count.
 
-A pure function of the record and its origin. Each event becomes exactly one document or
-exactly one dead letter. A parser that raises for some line costs that line alone: the
+A pure function of the record, its origin and the floors. Each event becomes exactly one
+document or exactly one dead letter, or is expired, and then nothing. A parser that raises for some line costs that line alone: the
 chunk is halved until the line stands by itself.
 """
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PanicException
 
+from tailrace.floors import NO_FLOORS, Floors
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
@@ -68,6 +69,8 @@ class ProcessedChunk:
 
     pieces: list[BulkPiece]
     dead: list[DeadEvent]
+    expired_offsets: npt.NDArray[np.int64]
+    """Of events whose index retention has taken away: nothing is sent of them."""
     event_count: int
     offsets: npt.NDArray[np.int64]
     """Of all events; the three columns are of equal length."""
@@ -89,6 +92,7 @@ def process_chunk(
     *,
     origin: Origin,
     namespace: str,
+    floors: Floors = NO_FLOORS,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
     """Return what to send for a chunk.
@@ -103,6 +107,7 @@ def process_chunk(
         return ProcessedChunk(
             pieces=[BulkPiece.without_events(origin)],
             dead=[],
+            expired_offsets=events.offsets,
             event_count=0,
             offsets=events.offsets,
             times_ns=nothing.cast(pl.Int64),
@@ -114,7 +119,11 @@ def process_chunk(
         for part in parts
         if part.made is None
     ]
+    expired = np.concatenate(
+        [_expired(p, origin=origin, namespace=namespace, floors=floors) for p in parts]
+    )
     lines = joined([_lines(p, origin=origin, namespace=namespace) for p in parts])
+    lines = lines.without(np.flatnonzero(expired).tolist())
     too_large: list[int] = np.flatnonzero(lines.sizes > piece_bytes_max).tolist()
     for row in too_large:
         detail = (
@@ -126,6 +135,7 @@ def process_chunk(
     return ProcessedChunk(
         pieces=_pieces(lines, events=events, bytes_max=piece_bytes_max),
         dead=dead,
+        expired_offsets=events.offsets[expired],
         event_count=len(events),
         offsets=events.offsets,
         times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),
@@ -160,17 +170,37 @@ def _dead(events: Events, position: int, reason: str, detail: str) -> DeadEvent:
     )
 
 
+def _expired(
+    part: Part, *, origin: Origin, namespace: str, floors: Floors
+) -> npt.NDArray[np.bool_]:
+    """Tell of each event of a part whether its index is expired."""
+    if not floors or part.made is None:
+        return np.zeros(len(part.events), np.bool_)
+    indices = _indices(part.made, origin=origin, namespace=namespace)
+    # A chunk has a few indices, and thousands of events.
+    below = [
+        index
+        for index in indices.unique().to_list()
+        if floors.is_expired(index, namespace=namespace)
+    ]
+    return indices.is_in(below).to_numpy()
+
+
+def _indices(made: Documents, *, origin: Origin, namespace: str) -> pl.Series:
+    return index_names(
+        made.times_ns,
+        namespace=namespace,
+        placement=origin.placement,
+        born_at_ms=origin.born_at_ms,
+    )
+
+
 def _lines(part: Part, *, origin: Origin, namespace: str) -> BulkLines:
     events, made = part.events, part.made
     if made is None:
         return NO_LINE
     return bulk_lines(
-        indices=index_names(
-            made.times_ns,
-            namespace=namespace,
-            placement=origin.placement,
-            born_at_ms=origin.born_at_ms,
-        ),
+        indices=_indices(made, origin=origin, namespace=namespace),
         ids=document_ids(
             events.offsets,
             checksums=events.checksums,

@@ -26,6 +26,9 @@ from tailrace_stream.windows import (
     within_intervals,
 )
 
+EXPIRED = "expired"
+"""The reason of events below the floor of their dataset."""
+
 
 def count_chunk(
     before: GenerationState,
@@ -57,6 +60,7 @@ def count_chunk(
         is_first=before.revision == 0,
         event_count=processed.event_count,
         dead=_new_dead(processed, counted=before.counted),
+        dropped=_new_expired(processed, counted=before.counted),
     )
     return msgspec.structs.replace(after, figures=figures), windows
 
@@ -77,6 +81,7 @@ def count_unreadable(
         is_first=before.revision == 0,
         event_count=origin.event_count,
         dead={reason: new_count},
+        dropped={},
     )
     return msgspec.structs.replace(
         before,
@@ -129,6 +134,14 @@ def _new_dead(processed: ProcessedChunk, *, counted: tuple[Span, ...]) -> Counte
         for event, old in zip(processed.dead, is_old, strict=True)
         if not old
     )
+
+
+def _new_expired(
+    processed: ProcessedChunk, *, counted: tuple[Span, ...]
+) -> dict[str, int]:
+    is_old = within_intervals(processed.expired_offsets, intervals=counted)
+    new_count = int(np.count_nonzero(~is_old))
+    return {EXPIRED: new_count} if new_count else {}
 
 
 def _span_of(origin: Origin) -> Span:

@@ -43,23 +43,23 @@ def with_events(
     is_first: bool,
     event_count: int,
     dead: Mapping[str, int],
+    dropped: Mapping[str, int],
 ) -> Figures:
     """Return the figures after new events of a chunk came, the dead among them by reason.
+
+    So are those of which nothing is kept.
 
     `event_count` is how many events the chunk has, new or not; `is_first` says that none
     of the generation was counted before.
     """
     first = origin.first_event_number
-    sums = dict(figures.dead)
-    for reason, count in dead.items():
-        sums[reason] = sums.get(reason, 0) + count
     return Figures(
         first_event_number=first
         if is_first
         else min(figures.first_event_number, first),
         next_event_number=max(figures.next_event_number, first + event_count),
-        dead=sums,
-        dropped=figures.dropped,
+        dead=_added(figures.dead, dead),
+        dropped=_added(figures.dropped, dropped),
         observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
     )
 
@@ -93,3 +93,10 @@ def gaps_in(counted: Sequence[Span]) -> tuple[Span, ...]:
         if start > end
     ]
     return tuple(gaps[:GAPS_MAX])
+
+
+def _added(sums: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    added = dict(sums)
+    for reason, count in counts.items():
+        added[reason] = added.get(reason, 0) + count
+    return added

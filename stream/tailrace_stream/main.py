@@ -12,7 +12,7 @@ from tailrace import log as tailrace_log
 from tailrace.clock import SystemClock
 from tailrace.errors import ServiceUnavailable, TopicMissing
 from tailrace.settings import Connections
-from tailrace.topics import DEAD, DOCS, RATES, RAW, STATE
+from tailrace.topics import DEAD, DOCS, FLOORS, LEDGER, RATES, RAW, STATE
 from tailrace_stream.config import StreamSettings
 
 CONNECT_MS_MAX = 10_000
@@ -34,11 +34,19 @@ def run(
     # Faust's imports warn about what it will change one day; none of it is ours to act on.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from tailrace.floor_topic import FloorReader, FloorWatch
         from tailrace_stream.app import run_app
         from tailrace_stream.protocol import PublishFailed
 
     logger = tailrace_log.logger("stream")
     topic_id = check_topics(connections)
+    floors = FloorWatch(
+        FloorReader(connections, client_id="tailrace-stream-floors"),
+        namespace=connections.namespace,
+        on_failure=lambda error: logger.warning("floors_unread", reason=str(error)),
+    )
+    # Before the first record: what is expired is not sent, from the first event on.
+    floors.start()
     try:
         return asyncio.run(
             run_app(
@@ -49,12 +57,15 @@ def run(
                 random=SystemRandom(),
                 log=logger,
                 topic_id=topic_id,
+                floors=lambda: floors.floors,
             )
         )
     except PublishFailed as error:
         raise ServiceUnavailable(
             "Kafka", address=connections.kafka_bootstrap, reason=str(error)
         ) from None
+    finally:
+        floors.close()
 
 
 def check_topics(connections: Connections) -> str:
@@ -70,7 +81,8 @@ def check_topics(connections: Connections) -> str:
     from tailrace.kafka_options import kafka_options
 
     brokers = connections.kafka_bootstrap
-    names = [t.name(connections.namespace) for t in (RAW, DOCS, RATES, DEAD, STATE)]
+    topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE)
+    names = [topic.name(connections.namespace) for topic in topics]
     try:
         options = kafka_options(connections, client_id="tailrace-stream")
         options["bootstrap_timeout_ms"] = CONNECT_MS_MAX

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.errors import WireError
+from tailrace.floors import NO_FLOORS, Floors
 from tailrace.ledger import ledger_key, ledger_partition
 from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, decode, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
-from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
+from tailrace_stream.counting import EXPIRED, count_chunk, count_unreadable, ledger_of
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
@@ -33,14 +34,21 @@ class Parsed:
 
 
 def parse_record(
-    record: RawRecord, *, topic_id: str, namespace: str, now_ms: int
+    record: RawRecord,
+    *,
+    topic_id: str,
+    namespace: str,
+    now_ms: int,
+    floors: Floors = NO_FLOORS,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
     if not isinstance(read, Chunk):
         return Parsed(record=record, dead=read)
     try:
-        processed = process_chunk(read.value, origin=read.origin, namespace=namespace)
+        processed = process_chunk(
+            read.value, origin=read.origin, namespace=namespace, floors=floors
+        )
     except WireError as error:
         dead = dead_chunk(
             record,
@@ -126,6 +134,8 @@ def _of_events(
     for event in processed.dead:
         reason = f"dead_letters.{event.reason}"
         counts[reason] = counts.get(reason, 0) + 1
+    if len(processed.expired_offsets):
+        counts[f"dropped.{EXPIRED}"] = len(processed.expired_offsets)
     if processed.event_count != origin.event_count:
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1
@@ -226,6 +236,7 @@ def _span(origin: Origin, record: RawRecord, *, document_count: int) -> Document
         observed_at_ms=origin.observed_at_ms,
         raw_partition=record.partition,
         raw_offset=record.offset,
+        is_repeat=origin.is_repeat,
     )
 
 

@@ -8,10 +8,11 @@ loop, so that a lane is never touched from two sides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from tailrace.clock import Clock
+from tailrace.floors import Floors
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
 from tailrace_stream.lanes import Lane, arrival, positions
@@ -60,6 +61,7 @@ class StreamWorker:
         log: FilteringBoundLogger,
         namespace: str,
         topic_id: str,
+        floors: Callable[[], Floors],
         in_flight_bytes_max: int,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
@@ -72,6 +74,7 @@ class StreamWorker:
         self._log = log
         self._namespace = namespace
         self._topic_id = topic_id
+        self._floors = floors
         self._in_flight_bytes_max = in_flight_bytes_max
         self._room = asyncio.Event()
         self._room.set()
@@ -146,6 +149,7 @@ class StreamWorker:
             topic_id=self._topic_id,
             namespace=self._namespace,
             now_ms=now_ms,
+            floors=self._floors(),
         )
         await self._room.wait()
         if not lane.is_open:

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from tailrace.errors import ServiceUnavailable
 from tailrace.framing import decode_mapped
 from tailrace.holes import HoleRequest
 from tailrace.kafka_producer import FailureKind, SendFailure
-from tailrace.ledger import LedgerRecord, decode_ledger
+from tailrace.ledger import AgentHeartbeat, LedgerRecord, decode_ledger
 from tailrace.wire import (
     ORIGIN_HEADER,
     AgentLedger,
@@ -33,6 +33,7 @@ from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.holes import Holes
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
@@ -169,6 +170,7 @@ class AgentHarness:
         clock: SteppedClock | None = None,
         ledger: RecordingSink | None = None,
         source: dict[str, object] | None = None,
+        on_status: Callable[[], None] = lambda: None,
         **settings: int,
     ) -> None:
         self.logs = folder / "logs"
@@ -225,6 +227,13 @@ class AgentHarness:
             log=log,
         )
         keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        self.heartbeats = Heartbeats(
+            self.settings.heartbeat_ms,
+            agent=AGENT,
+            table=self.table,
+            delivery=self.delivery,
+            clock=self.clock,
+        )
         self.loop = AgentLoop(
             self.settings,
             discovery=Discovery(self.settings.sources, clock=self.clock, log=log),
@@ -237,6 +246,7 @@ class AgentHarness:
                 log=log,
             ),
             delivery=self.delivery,
+            heartbeats=self.heartbeats,
             hints=NoHints(),
             holes=Holes(
                 requests=self.requests,
@@ -253,7 +263,7 @@ class AgentHarness:
             jitter=random.Random(1),
             log=log,
             wake=threading.Event(),
-            on_status=lambda: None,
+            on_status=on_status,
         )
 
     def write(self, name: str, content: bytes) -> Path:
@@ -314,6 +324,11 @@ def ledger_records_of(sink: RecordingSink) -> list[LedgerRecord]:
         for record in sink.stored
         if record.topic.endswith(".ledger")
     ]
+
+
+def heartbeats_of(sink: RecordingSink) -> list[AgentHeartbeat]:
+    """Return every heartbeat stored, in order."""
+    return [r for r in ledger_records_of(sink) if isinstance(r, AgentHeartbeat)]
 
 
 def dead_letters_of(sink: RecordingSink) -> list[DeadLetter]:

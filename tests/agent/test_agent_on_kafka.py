@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tailrace.framing import decode_mapped
+from tailrace.ledger import decode_ledger
 from tailrace.provision import provision_topics
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER, RAW
@@ -88,10 +89,12 @@ def stored_events(connections: Connections) -> list[Stored]:
 
 
 def ledger_of(connections: Connections) -> list[AgentLedger]:
-    return [
-        decode(record.value, as_type=AgentLedger)
+    """Return what the agent says of generations; its heartbeats stand among them."""
+    records = [
+        decode_ledger(record.value)
         for record in records_of(connections, LEDGER.name(connections.namespace))
     ]
+    return [record for record in records if isinstance(record, AgentLedger)]
 
 
 class Setup:

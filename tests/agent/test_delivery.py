@@ -128,7 +128,7 @@ def test_p1_nothing_is_saved_before_its_acknowledgement() -> None:
     delivery.settle()
     delivery.commit()
     assert saved_offset(store) == 10
-    assert delivery.in_flight_bytes == 0
+    assert delivery.outbox.in_flight_bytes == 0
 
 
 def test_p1_acknowledgement_behind_a_gap_waits_for_the_gap() -> None:

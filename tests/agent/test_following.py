@@ -189,18 +189,20 @@ def test_f5_file_rewritten_to_the_same_size_is_noticed(tmp_path: Path) -> None:
 
 def test_f4_bytes_truncated_before_they_were_read_are_counted(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, chunk_bytes=4_096, event_bytes_max=4_096)
-    agent.delivery.broken = None
+    agent.delivery.outbox.broken = None
     path = agent.write("a.log", lines(0, 10))
     agent.pass_ms()
     read_bytes = path.stat().st_size
     agent.sink.is_holding = True
-    agent.delivery.in_flight_bytes = agent.settings.in_flight_bytes_max  # no room
+    agent.delivery.outbox.in_flight_bytes = (
+        agent.settings.in_flight_bytes_max
+    )  # no room
     agent.write("a.log", lines(10, 100))
     seen_bytes = path.stat().st_size
     agent.pass_ms()
     path.write_bytes(b"")
     agent.pass_ms()
-    agent.delivery.in_flight_bytes = 0
+    agent.delivery.outbox.in_flight_bytes = 0
     agent.sink.is_holding = False
     agent.sink.release()
     agent.write("a.log", b"after\n")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
+from tailrace.wire import ORIGIN_HEADER, Origin, decode
 from tests.agent.harness import (
     AgentHarness,
     Event,
@@ -72,6 +73,10 @@ def test_a_hole_is_sent_again_with_the_places_of_the_first_time(
     agent.pass_ms()
 
     assert events_of(agent.sink)[count:] == sent[first:last]
+    raw = [r for r in agent.sink.stored if r.topic.endswith(".raw")]
+    origins = [decode(dict(r.headers)[ORIGIN_HEADER], as_type=Origin) for r in raw]
+    assert [o.is_repeat for o in origins] == sorted(o.is_repeat for o in origins)
+    assert origins[-1].is_repeat
     assert [a.event_count for a in _answers(agent.sink)] == [last - first]
     assert len(agent.requests.done) == 1
     assert agent.delivery.record_of(sent[0].generation).next_offset == position
@@ -223,7 +228,7 @@ def test_k1_a_hole_is_sent_again_when_kafka_comes_back(tmp_path: Path) -> None:
     agent.pass_ms()
 
     sink.is_down, sink.is_holding = True, False
-    agent.delivery.broken = "the test pulled the plug"
+    agent.delivery.outbox.broken = "the test pulled the plug"
     agent.pass_ms(20_000)
     sink.is_down = False
     agent.pass_ms(20_000)

@@ -87,6 +87,29 @@ def buttons(test: AppTest) -> set[str]:
     return {button.label for button in test.button}
 
 
+def test_the_ledger_is_asked_before_the_rows_and_says_how_complete_they_are() -> None:
+    """What is stored in between is then found, and not merely promised."""
+    word = {
+        "tailrace.hop": "heartbeat",
+        "host.name": "web <b>1",
+        "tailrace.swept_at_ms": 1_000,
+        "tailrace.interval_ms": 10_000,
+    }
+    search = ScriptedSearch(DOCUMENTS, ledger=[word])
+
+    text = said(shown(search_page, sources(search=search)))
+
+    assert search.asked_first.endswith("-ledger")
+    assert "Complete up to 1970" in text.replace("\\", "")
+    assert "1 agent silent" in text
+
+
+def test_a_ledger_that_is_not_there_yet_is_said_in_words() -> None:
+    text = said(shown(search_page, sources(search=ScriptedSearch(DOCUMENTS))))
+
+    assert "ledger holds no word of an agent" in text
+
+
 def test_rows_are_found_counted_and_paged() -> None:
     search = ScriptedSearch(DOCUMENTS)
     test = shown(search_page, sources(search=search))

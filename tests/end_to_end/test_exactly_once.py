@@ -26,7 +26,7 @@ DRAIN_WAIT_S_MAX = 240
 POINTS: Mapping[str, tuple[str, ...]] = {
     "agent": ("A1", "A2", "A3", "A4", "A5", "A6"),
     "stream": ("S1", "S2", "S3", "S4"),
-    "indexer": ("I1", "I2", "I4"),
+    "indexer": ("I1", "I2", "I4", "I6"),
 }
 KILLS_PER_ROLE = 3
 

@@ -11,6 +11,7 @@ import crc32c
 
 from tailrace.identity import document_id
 from tailrace.kafka_consumer import Partition
+from tailrace.wire import ORIGIN_HEADER, DocumentsOrigin, encode
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.contracts import Sink
 from tailrace_indexer.delivery import Delivery
@@ -21,6 +22,7 @@ from tests.indexer.doubles import (
     MemoryDeadLetters,
     MemoryElasticsearch,
     MemoryKafka,
+    MemoryLedger,
     MemoryMember,
 )
 
@@ -68,6 +70,34 @@ def documents(texts: Sequence[str], *, first: int = 0, index: str = INDEX) -> by
     )
 
 
+def header(
+    *,
+    first: int,
+    count: int,
+    documents: int | None = None,
+    generation: str = GENERATION,
+    observed_at_ms: int = 5,
+    is_repeat: bool = False,
+) -> tuple[tuple[str, bytes], ...]:
+    """Return the header of a docs record that holds `count` events of ten bytes each."""
+    origin = DocumentsOrigin(
+        agent_id="agent-1",
+        host_name="web-1",
+        path="/var/log/app.log",
+        generation=generation,
+        first_offset=first * 10,
+        next_offset=(first + count) * 10,
+        first_event_number=first,
+        event_count=count,
+        document_count=count if documents is None else documents,
+        observed_at_ms=observed_at_ms,
+        raw_partition=0,
+        raw_offset=0,
+        is_repeat=is_repeat,
+    )
+    return ((ORIGIN_HEADER, encode(origin)),)
+
+
 @dataclass
 class Bench:
     """A delivery with its doubles; `restart` is what a crash and a new start do."""
@@ -85,6 +115,7 @@ class Bench:
             self.elasticsearch.create_index(INDEX)
         self.clock = ManualClock()
         self.dead_letters = MemoryDeadLetters()
+        self.ledger = MemoryLedger()
         self.alarms = Alarms()
         self.sink = self.sink_of(self.elasticsearch)
         self.member: MemoryMember
@@ -96,6 +127,7 @@ class Bench:
             source=self.member,
             sink=self.sink,
             dead_letters=self.dead_letters,
+            ledger=self.ledger,
             clock=self.clock,
             chance=random.Random(1),
             namespace=NAMESPACE,

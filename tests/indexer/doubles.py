@@ -15,6 +15,7 @@ from typing import Any, cast
 from tailrace import wire
 from tailrace.elasticsearch import Answer
 from tailrace.kafka_consumer import Gap, Partition, Polled, Record
+from tailrace.ledger import IndexerLedger
 from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.contracts import BulkLost, Finished, IndexAnswered
 from tailrace_indexer.outcomes import STORED, Outcome, Reason, Verdict
@@ -333,3 +334,29 @@ class MemoryDeadLetters:
             return False
         self.letters.extend(letters)
         return True
+
+
+@dataclass(slots=True)
+class MemoryLedger:
+    """Keeps ledger records in order; refuses as often as told first."""
+
+    refusals_left: int = 0
+    records: list[IndexerLedger] = field(default_factory=list[IndexerLedger])
+    writings: int = 0
+
+    def write(self, records: Sequence[IndexerLedger]) -> bool:
+        self.writings += 1
+        if self.refusals_left:
+            self.refusals_left -= 1
+            return False
+        self.records.extend(records)
+        return True
+
+    def concluded(self) -> dict[str, IndexerLedger]:
+        """Return what a reader concludes: of each generation the greatest revision."""
+        newest: dict[str, IndexerLedger] = {}
+        for record in self.records:
+            known = newest.get(record.generation)
+            if known is None or record.revision >= known.revision:
+                newest[record.generation] = record
+        return newest

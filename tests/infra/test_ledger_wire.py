@@ -65,7 +65,7 @@ RECORDS: tuple[LedgerRecord, ...] = (
         windows={"0": (2, 1)},
         updated_at_ms=3,
     ),
-    FloorLedger(dataset="generic", floor_ms=5, updated_at_ms=6),
+    FloorLedger(dataset="generic", period="day", floor_ms=5, updated_at_ms=6),
     AgentHeartbeat(
         agent_id="a",
         host_id="h",

@@ -37,7 +37,9 @@ class RealElasticsearch:
 
     def __init__(self, elastic: Elastic, *, connections: Connections) -> None:
         self._elastic = elastic
-        self._maker = IndexMaker(elastic, connections=connections)
+        self._maker = IndexMaker(
+            elastic, connections=connections, is_expired=lambda _index: False
+        )
 
     def bulk(self, body: bytes) -> Answer:
         return self._elastic.request("POST", BULK_PATH, body=body, content_type=NDJSON)

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.ledger import StreamLedger, decode_ledger, ledger_key, ledger_partition
+from tailrace.floors import Floors
+from tailrace.ledger import (
+    FloorLedger,
+    StreamLedger,
+    decode_ledger,
+    ledger_key,
+    ledger_partition,
+)
 from tailrace.topics import DEAD, DOCS, STATE_BYTES_MAX
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode, encode
 from tailrace_stream.figures import Figures
@@ -273,3 +280,62 @@ def test_a_state_with_figures_stays_small() -> None:
         ),
     )
     assert len(encode(full)) < STATE_BYTES_MAX / 100
+
+
+def expired_work(record: RawRecord, state: bytes | None, *, floor_ms: int) -> Work:
+    """Work on a record while the floor of its dataset stands at `floor_ms`."""
+    floors = Floors(
+        [
+            FloorLedger(
+                dataset=placement().dataset,
+                period="day",
+                floor_ms=floor_ms,
+                updated_at_ms=1,
+            )
+        ]
+    )
+    parsed = parse_record(
+        record, topic_id="t", namespace=NAMESPACE, now_ms=SEEN_AT_MS, floors=floors
+    )
+    return work_from(parsed, state)
+
+
+def two_days() -> RawRecord:
+    value = b"2026-11-22 10:00:00 INFO old\n2026-11-23 10:00:00 INFO new\n"
+    return chunk_record(value, made=origin(value))
+
+
+NOV_23_MS = 1_795_392_000_000
+
+
+def test_an_event_below_the_floor_is_counted_as_expired_and_not_sent() -> None:
+    work = expired_work(two_days(), None, floor_ms=NOV_23_MS)
+
+    (docs,) = sent_to(work, DOCS.suffix)
+    assert docs.value.count(b"\n") == 2
+    assert b"-2026.11.23" in docs.value
+    assert numbers_in(work) == [0, 1]
+    told = told_by(work)
+    assert told.dropped == {"expired": 1}
+    assert (told.event_count, told.document_count) == (2, 1)
+    assert work.counts["dropped.expired"] == 1
+
+
+def test_an_event_that_was_sent_before_the_floor_rose_is_not_counted_again() -> None:
+    """Its document is in the index, or retention has counted it there."""
+    before = work_on(two_days(), None)
+    assert before.state is not None
+
+    again = expired_work(two_days(), before.state.value, floor_ms=NOV_23_MS)
+
+    assert told_by(again).dropped == {}
+    assert told_by(again).event_count == 2
+
+
+def test_a_chunk_all_expired_still_passes_its_numbers_on() -> None:
+    work = expired_work(two_days(), None, floor_ms=NOV_23_MS + 86_400_000)
+
+    (docs,) = sent_to(work, DOCS.suffix)
+    assert docs.value == b""
+    assert numbers_in(work) == [0, 1]
+    assert told_by(work).dropped == {"expired": 2}

@@ -24,6 +24,7 @@ def test_dead_events_are_summed_by_reason() -> None:
             is_first=number == 0,
             event_count=3,
             dead=dead,
+            dropped={},
         )
     assert figures == Figures(
         next_event_number=9, dead={"a": 3, "b": 1}, observed_at_ms=SEEN_AT_MS
@@ -40,6 +41,7 @@ def test_the_first_number_is_the_lowest_that_came() -> None:
             is_first=number == 40,
             event_count=10,
             dead={},
+            dropped={"expired": 1},
         )
         found.append((figures.first_event_number, figures.next_event_number))
     assert found == [(40, 50), (20, 50), (20, 70)]
@@ -91,3 +93,17 @@ def test_of_a_chunk_that_cannot_be_read_what_can_be_told_is_counted(
     assert (
         new_of_unreadable(figures, origin=made, span=span, counted=counted) == expected
     )
+
+
+def test_what_is_dropped_is_summed_by_reason() -> None:
+    figures = Figures()
+    for dropped in ({"expired": 2}, {}, {"expired": 1, "sampled": 4}):
+        figures = with_events(
+            figures,
+            origin=origin(b""),
+            is_first=False,
+            event_count=1,
+            dead={},
+            dropped=dropped,
+        )
+    assert figures.dropped == {"expired": 3, "sampled": 4}

@@ -13,6 +13,7 @@ import pytest
 
 from tailrace import log
 from tailrace.clock import Clock, SystemClock
+from tailrace.floors import NO_FLOORS
 from tailrace.ledger import StreamLedger, decode_ledger
 from tailrace.topics import DOCS, LEDGER, RATES, STATE
 from tailrace_stream.protocol import Publisher
@@ -93,6 +94,7 @@ def worker_on(
         log=log.logger("test"),
         namespace=NAMESPACE,
         topic_id="t",
+        floors=lambda: NO_FLOORS,
         in_flight_bytes_max=in_flight_bytes_max,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import tzinfo
 
@@ -16,7 +15,6 @@ from tailrace.query import (
     events_alias,
     field,
     histogram_body,
-    newest_body,
     next_request,
     read_page,
     search_body,
@@ -24,11 +22,11 @@ from tailrace.query import (
 )
 from tailrace_dashboard.charts import count_text, level_chart, read_histogram
 from tailrace_dashboard.components import draw_rows
-from tailrace_dashboard.fleet import PartitionLag, waiting_text
 from tailrace_dashboard.gateway import NoIndexYet
-from tailrace_dashboard.rows import markdown, row_id, row_view, time_texts
+from tailrace_dashboard.rows import markdown, row_id, row_view
 from tailrace_dashboard.sources import Sources
 from tailrace_dashboard.state import selected_range
+from tailrace_dashboard.views.completeness import ask_ledger, show_completeness
 from tailrace_dashboard.views.controls import choose_range, draw_controls, draw_ticker
 from tailrace_dashboard.views.parts import (
     draw_nothing_yet,
@@ -50,8 +48,6 @@ from tailrace_dashboard.views.session import (
 BUCKETS_MAX = 120
 LINES_AROUND = 5
 """Before and after, each."""
-LAG_WAIT_S_MAX = 3.0
-"""Kafka may be away; the rows do not wait for it, and neither does the line for long."""
 
 
 def show(sources: Sources) -> None:
@@ -75,7 +71,7 @@ def show(sources: Sources) -> None:
                 _show_histogram(found, sources=sources)
             _show_summary(found, zone=zone, place=summary)
             with complete:
-                _show_completeness(found, sources=sources, zone=zone)
+                show_completeness(found, sources=sources, zone=zone)
     except NoIndexYet as problem:
         with rows:
             draw_nothing_yet(problem, key="search")
@@ -91,6 +87,7 @@ def _show_rows(found: Found, *, sources: Sources, zone: tzinfo) -> bool:
     if found.pages and st.session_state.pop("wants_more", False):
         request = next_request(request, page=found.pages[-1])
     if not found.pages or request.after:
+        ask_ledger(found, sources=sources)
         answer = wait_for(
             sources.search.ask(
                 index=events_alias(sources.namespace),
@@ -219,37 +216,6 @@ def _narrow(found: Found, *, key: str, interval_ms: int) -> None:
     )
     if chosen is not None and chosen != found.time_range:
         go_to(current_state().narrowed(chosen))
-
-
-def _show_completeness(found: Found, *, sources: Sources, zone: tzinfo) -> None:
-    if not found.completeness:
-        newest = sources.search.ask(
-            index=events_alias(sources.namespace),
-            body=newest_body(now_ms=sources.clock.now_ms()),
-        )
-        found.completeness = (
-            f"{_newest_text(newest, zone=zone)} · {_waiting(sources.lags.lags())}"
-        )
-    st.caption(f":material/done_all: {found.completeness}")
-
-
-def _newest_text(newest: Future[dict[str, object]], *, zone: tzinfo) -> str:
-    try:
-        rows = read_page(newest.result(LAG_WAIT_S_MAX), size_max=1).rows
-    except (TailraceError, TimeoutError):
-        newest.cancel()
-        return "The newest event is not known"
-    if not rows:
-        return "There is no event before now"
-    return f"Newest event indexed: {time_texts(rows[0], zone=zone, has_date=True)[0]}"
-
-
-def _waiting(lags: Future[tuple[PartitionLag, ...]]) -> str:
-    try:
-        return waiting_text(lags.result(LAG_WAIT_S_MAX))
-    except (TailraceError, TimeoutError):
-        lags.cancel()
-        return "Kafka does not answer, so how much is still waiting there is not known"
 
 
 def _around(row: Row, *, found: Found, sources: Sources) -> tuple[Row, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ class Found:
     pages: list[SearchPage] = field(default_factory=list[SearchPage])
     points: tuple[Point, ...] | None = None
     took_ms: int = 0
+    told: Future[dict[str, Any]] | None = None
+    """What the ledger answers about how complete the rows are."""
     completeness: str = ""
     around: dict[str, tuple[Row, ...]] = field(
         default_factory=dict[str, tuple[Row, ...]]

@@ -12,6 +12,7 @@ import typer
 from tailrace.commands.common import ConfigFile, DataDir, stop_on_signals
 from tailrace.errors import ConfigError
 from tailrace.extras import require
+from tailrace.lean_imports import NOT_NEEDED, barred
 
 if TYPE_CHECKING:
     from tailrace.settings import Connections, RoleSettings
@@ -63,7 +64,8 @@ def run_role(role: str, *, config: ConfigFile, data_dir: DataDir) -> None:
     from tailrace import log
     from tailrace.settings import read_settings
 
-    run, model = load_role(role)
+    with barred(NOT_NEEDED.get(role, ())):
+        run, model = load_role(role)
     connections, settings = read_settings(model, config_file=config, data_dir=data_dir)
     log.configure()
     with stop_on_signals() as stop:

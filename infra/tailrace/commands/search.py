@@ -18,6 +18,7 @@ from tailrace.commands.common import (
 
 if TYPE_CHECKING:
     from tailrace.answers import Row
+    from tailrace.elasticsearch import Elastic
     from tailrace.query import SearchRequest
     from tailrace.search import Searcher
 
@@ -63,8 +64,38 @@ def search(
         if follow:
             _follow(searcher, request, as_json=as_json)
             return
+        # Asked first: what is stored between both questions is then found, not promised.
+        said = _completeness(elastic, connections.namespace, request)
         for row in reversed(searcher.newest(request)):
             write_line(_shown(row, as_json=as_json))
+        typer.echo(said, err=True)
+
+
+def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> str:
+    """Return up to when what was found is all; whatever is in the way, in words."""
+    import orjson
+
+    from tailrace.clock import SystemClock
+    from tailrace.completeness import (
+        completeness_body,
+        ledger_index,
+        read_completeness,
+        statement,
+    )
+    from tailrace.errors import ServiceUnavailable
+    from tailrace.text import printable
+
+    path = f"/{ledger_index(namespace)}/_search?ignore_unavailable=true"
+    try:
+        answer = elastic.request("POST", path, body=orjson.dumps(completeness_body()))
+        if not answer.is_success:
+            raise elastic.refusal(answer)
+    except ServiceUnavailable as error:
+        return f"how complete this is cannot be said: {printable(str(error))}"
+    stated = read_completeness(
+        answer.json(), now_ms=SystemClock().now_ms(), until_ms=request.until_ms
+    )
+    return statement(stated)
 
 
 def _follow(searcher: Searcher, request: SearchRequest, *, as_json: bool) -> None:

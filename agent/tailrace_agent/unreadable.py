@@ -1,0 +1,81 @@
+"""Files that a sweep found and nothing reads: said once, tried again, and their bytes known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailrace.clock import Clock
+from tailrace.log import FilteringBoundLogger
+from tailrace.text import path_text
+
+RETRY_MS_MIN = 1_000
+RETRY_MS_MAX = 60_000
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A path that cannot be opened: when to try again, and how long after that."""
+
+    retry_at_ms: int
+    wait_ms: int
+    is_found: bool = True
+
+
+class Unreadable:
+    """What stands at names that match and is not followed, as of the last sweep."""
+
+    def __init__(self, *, clock: Clock, log: FilteringBoundLogger) -> None:
+        self._clock = clock
+        self._log = log
+        self._troubles: dict[str, _Trouble] = {}
+        self.size_bytes = 0
+        """Of files that cannot be opened or are held back."""
+        self.held_back_count = 0
+        """Files of which it is not clear yet whether they are copies."""
+
+    def begin_sweep(self) -> None:
+        """Count anew, and forget paths at which nothing was found the last time."""
+        self.size_bytes = self.held_back_count = 0
+        self._troubles = {p: t for p, t in self._troubles.items() if t.is_found}
+        for trouble in self._troubles.values():
+            trouble.is_found = False
+
+    def must_wait(self, path: str, *, size_bytes: int) -> bool:
+        """Return whether a path in trouble is not to be tried yet, and count its bytes."""
+        trouble = self._troubles.get(path)
+        if trouble is None:
+            return False
+        trouble.is_found = True
+        if self._clock.monotonic_ms() >= trouble.retry_at_ms:
+            return False
+        self.size_bytes += size_bytes
+        return True
+
+    def note_unopened(self, path: str, error: OSError, *, size_bytes: int) -> None:
+        """Note that a file cannot be opened, and try again later, and later still."""
+        trouble = self._troubles.get(path)
+        if trouble is None:
+            self.say(path, error)
+        wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
+        retry_at_ms = self._clock.monotonic_ms() + wait_ms
+        self._troubles[path] = _Trouble(retry_at_ms, wait_ms)
+        self.size_bytes += size_bytes
+
+    def note_opened(self, path: str) -> None:
+        """Note that a file could be opened."""
+        self._troubles.pop(path, None)
+
+    def note_held_back(self, *, size_bytes: int) -> None:
+        """Note a file that is not followed yet although it can be read."""
+        self.held_back_count += 1
+        self.size_bytes += size_bytes
+
+    def say(self, path: str, error: OSError) -> None:
+        """Say that a file cannot be read, and what to do."""
+        self._log.error(
+            "file_unreadable",
+            path=path_text(path),
+            why=error.strerror or str(error),
+            remedy="give this user the right to read it; it is tried again, from where"
+            " reading stands",
+        )

@@ -1,0 +1,101 @@
+"""The line under every result: up to when it is all there is, and what still waits."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from datetime import tzinfo
+from typing import Any
+
+import streamlit as st
+
+from tailrace.completeness import (
+    completeness_body,
+    ledger_index,
+    read_completeness,
+    statement,
+)
+from tailrace.errors import TailraceError
+from tailrace.query import events_alias, newest_body, read_page
+from tailrace_dashboard.fleet import PartitionLag, waiting_text
+from tailrace_dashboard.gateway import NoIndexYet
+from tailrace_dashboard.rows import markdown, time_texts
+from tailrace_dashboard.sources import Sources
+from tailrace_dashboard.views.session import Found
+
+LAG_WAIT_S_MAX = 3.0
+"""Kafka may be away; the rows do not wait for it, and neither does the line for long."""
+
+
+def ask_ledger(found: Found, *, sources: Sources) -> None:
+    """Ask how far each hop is, before the rows are asked for.
+
+    What is stored between both questions is then among the rows, and not merely promised.
+    """
+    if found.told is None:
+        found.told = sources.search.ask(
+            index=ledger_index(sources.namespace),
+            body=completeness_body(hosts=_hosts(found)),
+        )
+
+
+def show_completeness(found: Found, *, sources: Sources, zone: tzinfo) -> None:
+    """Draw the line; it is put together once for each search."""
+    if not found.completeness:
+        newest = sources.search.ask(
+            index=events_alias(sources.namespace),
+            body=newest_body(now_ms=sources.clock.now_ms()),
+        )
+        parts = (
+            _stated(found),
+            _newest_text(newest, zone=zone),
+            _waiting(sources.lags.lags()),
+        )
+        found.completeness = " · ".join(parts)
+    st.caption(f":material/done_all: {found.completeness}")
+
+
+def _hosts(found: Found) -> tuple[str, ...]:
+    """Return the hosts that the filters ask for; none of them means all."""
+    return tuple(
+        one.value
+        for one in found.state.filters
+        if one.field == "host.name" and not one.is_excluded
+    )
+
+
+def _stated(found: Found) -> str:
+    """Return the ledger's statement about the range and the hosts, as Markdown's text."""
+    answer: dict[str, Any] = {}
+    try:
+        if found.told is not None:
+            answer = found.told.result(LAG_WAIT_S_MAX)
+    except NoIndexYet:
+        pass
+    except (TailraceError, TimeoutError):
+        if found.told is not None:
+            found.told.cancel()
+        return "The ledger does not answer, so how complete this is cannot be said"
+    stated = read_completeness(
+        answer, now_ms=found.asked_at_ms, until_ms=found.time_range.until_ms
+    )
+    said = statement(stated)
+    return markdown(f"{said[:1].upper()}{said[1:]}")
+
+
+def _newest_text(newest: Future[dict[str, Any]], *, zone: tzinfo) -> str:
+    try:
+        rows = read_page(newest.result(LAG_WAIT_S_MAX), size_max=1).rows
+    except (TailraceError, TimeoutError):
+        newest.cancel()
+        return "The newest event is not known"
+    if not rows:
+        return "There is no event before now"
+    return f"Newest event indexed: {time_texts(rows[0], zone=zone, has_date=True)[0]}"
+
+
+def _waiting(lags: Future[tuple[PartitionLag, ...]]) -> str:
+    try:
+        return waiting_text(lags.result(LAG_WAIT_S_MAX))
+    except (TailraceError, TimeoutError):
+        lags.cancel()
+        return "Kafka does not answer, so how much is still waiting there is not known"

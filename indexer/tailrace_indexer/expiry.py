@@ -1,0 +1,236 @@
+"""In which order an old index goes, so that each of its events is accounted for.
+
+1. The floor of its dataset is raised, and acknowledged by Kafka. From the moment a stream
+   worker has read it, no event for such an index is sent any more: it is counted as
+   dropped for `expired`.
+2. After `FLOOR_READ_MS`, when every worker has read it, the ends of `tailrace.docs` are
+   noted. Once the indexers have committed up to them, no document for the index is on
+   its way.
+3. What the index holds is counted by generation, and the ledger has acknowledged that.
+4. The index is deleted.
+5. Generations of which no index holds a document any more, and whose file is gone, are
+   forgotten by the ledger (`farewell.py`).
+
+A leader that dies in between is followed by one that reads the floors and goes on at 2.
+What a worker sends that slept through all of this meets an index that is not made again:
+the indexer gives it a dead letter for `index_expired`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tailrace.clock import Clock
+from tailrace.floors import Floors, span_of
+from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
+from tailrace.log import FilteringBoundLogger
+from tailrace_indexer.farewell import keys_to_bury
+from tailrace_indexer.retention import IndexFacts, expired, quota_of
+
+FLOOR_READ_MS = 30_000
+"""A worker reads the floors every few seconds, and is stuck and ended long before this."""
+
+Offsets = Mapping[tuple[str, int], int]
+
+
+class Indices(Protocol):
+    """The event indices."""
+
+    def facts(self) -> list[IndexFacts]:
+        """Return every one of them."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Return what is left on the disks."""
+        ...
+
+    def counted(self, index: str) -> list[RetentionLedger]:
+        """Return what one holds of each generation."""
+        ...
+
+    def delete(self, index: str) -> None:
+        """Delete one."""
+        ...
+
+    def are_held(self, generations: Collection[str]) -> set[str]:
+        """Return those of which any index holds a document."""
+        ...
+
+    def forget(self, keys: Collection[bytes]) -> bool:
+        """Delete the ledger's documents of these keys."""
+        ...
+
+
+class FloorStore(Protocol):
+    """Where floors are kept."""
+
+    def read(self) -> Floors:
+        """Return all of them, as they are now."""
+        ...
+
+    def raise_to(self, floor: FloorLedger) -> bool:
+        """Store one; True once it is acknowledged."""
+        ...
+
+
+class RetentionSink(Protocol):
+    """Where the ledger is told what goes."""
+
+    def write(self, records: Sequence[RetentionLedger]) -> bool:
+        """Send records; True once Kafka has acknowledged every one."""
+        ...
+
+    def bury(self, keys: Mapping[bytes, str]) -> bool:
+        """Send a tombstone for each key; True once all are acknowledged."""
+        ...
+
+
+class Progress(Protocol):
+    """How far the indexers are in `tailrace.docs`."""
+
+    def ends(self) -> Offsets:
+        """Return where each partition ends now."""
+        ...
+
+    def committed(self) -> Offsets:
+        """Return what is read next of each partition."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one look at the quota found and did."""
+
+    used_bytes: int
+    quota_bytes: int | None
+    deleted: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Expiry:
+    """Raises floors, and takes indices below them away; one leader runs it."""
+
+    indices: Indices
+    floors: FloorStore
+    ledger: RetentionSink
+    progress: Progress
+    read_ledger: Callable[[], Mapping[bytes, LedgerRecord]]
+    clock: Clock
+    log: FilteringBoundLogger
+    namespace: str
+    _barriers: dict[FloorLedger, Offsets] = field(
+        default_factory=dict[FloorLedger, Offsets]
+    )
+    """Where the documents ended when every worker knew of a floor."""
+
+    def keep(self, setting_bytes: int) -> Kept:
+        """Do what is due for the quota; safe to call again after any failure.
+
+        Raises:
+            ServiceUnavailable: a server does not answer, or refuses.
+        """
+        indices = self.indices.facts()
+        floors = self.floors.read()
+        leaving, staying = self._divided(indices, floors)
+        used_bytes = sum(index.size_bytes for index in indices)
+        quota_bytes = quota_of(
+            setting_bytes, used_bytes=used_bytes, free_bytes=self.indices.free_bytes()
+        )
+        # 1. What is leaving already makes room.
+        for index in expired(staying, quota_bytes=quota_bytes):
+            self._raise_floor(index, quota_bytes=quota_bytes or 0)
+        deleted = [index for index in leaving if self._take(index, floors)]
+        if deleted:
+            self._bury()
+        return Kept(
+            used_bytes=used_bytes - sum(index.size_bytes for index in deleted),
+            quota_bytes=quota_bytes,
+            deleted=tuple(index.name for index in deleted),
+        )
+
+    def _divided(
+        self, indices: Sequence[IndexFacts], floors: Floors
+    ) -> tuple[list[IndexFacts], list[IndexFacts]]:
+        leaving = [
+            index
+            for index in indices
+            if floors.is_expired(index.name, namespace=self.namespace)
+        ]
+        staying = [index for index in indices if index not in leaving]
+        return leaving, staying
+
+    def _raise_floor(self, index: IndexFacts, *, quota_bytes: int) -> None:
+        span = span_of(index.name, namespace=self.namespace)
+        if span is None:
+            self.log.warning("index_not_ours", index=index.name)
+            return
+        floor = FloorLedger(
+            dataset=span.dataset,
+            period=span.period,
+            floor_ms=span.end_ms,
+            updated_at_ms=self.clock.now_ms(),
+        )
+        if self.floors.raise_to(floor):
+            self.log.warning(
+                "floor_raised",
+                dataset=span.dataset,
+                index=index.name,
+                floor_ms=span.end_ms,
+                quota_bytes=quota_bytes,
+            )
+
+    def _take(self, index: IndexFacts, floors: Floors) -> bool:
+        """Do steps 2 to 4 for an index, as far as they can be done now."""
+        span = span_of(index.name, namespace=self.namespace)
+        if span is None or not self._is_quiet(floors.records[span.key]):
+            return False
+        counted = self.indices.counted(index.name)
+        if counted and not self.ledger.write(counted):
+            return False
+        self.indices.delete(index.name)
+        self.log.warning(
+            "index_expired",
+            index=index.name,
+            documents=index.document_count,
+            counted=sum(record.document_count for record in counted),
+            size_bytes=index.size_bytes,
+            earliest_ms=index.earliest_ms,
+            latest_ms=index.latest_ms,
+        )
+        return True
+
+    def _bury(self) -> None:
+        """Step 5; what is left undone is found again when the next index goes."""
+        records = self.read_ledger()
+        expired_generations = {
+            record.generation
+            for record in records.values()
+            if isinstance(record, RetentionLedger)
+        }
+        gone = expired_generations - self.indices.are_held(expired_generations)
+        keys = keys_to_bury(gone, records=records, now_ms=self.clock.now_ms())
+        if not keys:
+            return
+        # The index first: a tombstone is what is looked for again.
+        if self.indices.forget(keys) and self.ledger.bury(keys):
+            self.log.info("generations_forgotten", count=len(set(keys.values())))
+
+    def _is_quiet(self, floor: FloorLedger) -> bool:
+        """Tell whether no document below the floor can be on its way any more."""
+        if self.clock.now_ms() < floor.updated_at_ms + FLOOR_READ_MS:
+            return False
+        barrier = self._barriers.get(floor)
+        if barrier is None:
+            # Older floors of this dataset are surpassed by this one.
+            self._barriers = {
+                known: ends
+                for known, ends in self._barriers.items()
+                if (known.dataset, known.period) != (floor.dataset, floor.period)
+            }
+            barrier = self._barriers[floor] = self.progress.ends()
+        committed = self.progress.committed()
+        return all(
+            committed.get(place, 0) >= end for place, end in barrier.items() if end
+        )

@@ -1,0 +1,1 @@
+"""Whether everything adds up: what each hop says, against what Elasticsearch holds."""

@@ -1,0 +1,157 @@
+"""What the ledger says of one generation, hop by hop, and what follows from it alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tailrace.ledger import (
+    IndexerLedger,
+    LedgerRecord,
+    RetentionLedger,
+    StreamLedger,
+)
+from tailrace.topics import partition_of
+from tailrace.wire import AgentLedger
+
+FOREIGN_AGENT = "foreign"
+"""Who shipped what came without our header; its event numbers are offsets of Kafka."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationFacts:
+    """The newest word of each hop about one generation; None where it said none."""
+
+    generation: str
+    agent: AgentLedger | None = None
+    stream: StreamLedger | None = None
+    indexer: IndexerLedger | None = None
+    retention: tuple[RetentionLedger, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any hop has spoken of it; what retention takes is no such word."""
+        return any((self.agent, self.stream, self.indexer))
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is another collector's: its numbers need not follow each other."""
+        named = self.agent or self.stream or self.indexer
+        return named is not None and named.agent_id == FOREIGN_AGENT
+
+    @property
+    def first(self) -> int:
+        """The first event number there can be."""
+        if not self.is_foreign or self.stream is None:
+            return 0
+        return self.stream.first_event_number
+
+    @property
+    def cut(self) -> int:
+        """Below it every event came through and is stored or dead, as the indexer says."""
+        if self.indexer is None:
+            return self.first
+        return max(self.indexer.next_event_number, self.first)
+
+    @property
+    def sent_number(self) -> int:
+        """The highest next event number that any hop has spoken of."""
+        spoken = [self.cut]
+        if self.agent is not None:
+            spoken.append(self.agent.next_event_number)
+        if self.stream is not None:
+            spoken.append(self.stream.next_event_number)
+        return max(spoken)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What the agent saw on disk and Kafka has not acknowledged."""
+        if self.agent is None:
+            return 0
+        return max(self.agent.seen_size_bytes - self.agent.next_offset, 0)
+
+    @property
+    def lost_bytes(self) -> int:
+        """What the agent declared lost."""
+        return sum(self.agent.lost_bytes.values()) if self.agent else 0
+
+    @property
+    def dropped_count(self) -> int:
+        """Events of which the stream kept nothing, for a rule, sampling or their age."""
+        return sum(self.stream.dropped.values()) if self.stream else 0
+
+    @property
+    def stream_dead_count(self) -> int:
+        """Events that the stream dead-lettered."""
+        return sum(self.stream.dead.values()) if self.stream else 0
+
+    @property
+    def partition(self) -> int:
+        """Which partition of raw, docs and ledger is its own."""
+        if self.stream is not None:
+            return self.stream.raw_partition
+        return partition_of(self.generation.encode())
+
+    @property
+    def path(self) -> str:
+        """The file, as the hop nearest to it names it."""
+        named = self.agent or self.stream or self.indexer
+        return named.path if named else ""
+
+    @property
+    def host_name(self) -> str:
+        """The host, as the hop nearest to it names it."""
+        named = self.agent or self.stream or self.indexer
+        return named.host_name if named else ""
+
+    @property
+    def dataset(self) -> str:
+        """Where its documents go; empty where only the indexer has spoken."""
+        if self.agent is not None:
+            return self.agent.placement.dataset
+        return self.stream.dataset if self.stream else ""
+
+    def expired(self) -> dict[int, tuple[int, int]]:
+        """Return, by window, how many documents retention takes and their numbers' sum."""
+        taken: dict[int, tuple[int, int]] = {}
+        for record in self.retention:
+            for name, (count, total) in record.windows.items():
+                before = taken.get(int(name), (0, 0))
+                taken[int(name)] = (before[0] + count, before[1] + total)
+        return taken
+
+
+def facts_of(records: Iterable[LedgerRecord]) -> dict[str, GenerationFacts]:
+    """Return what is said of each generation; records of other things are passed over."""
+    facts: dict[str, GenerationFacts] = {}
+    retention: defaultdict[str, list[RetentionLedger]] = defaultdict(list)
+    for record in records:
+        match record:
+            case AgentLedger():
+                change = {"agent": record}
+            case StreamLedger():
+                change = {"stream": record}
+            case IndexerLedger():
+                change = {"indexer": record}
+            case RetentionLedger():
+                retention[record.generation].append(record)
+                continue
+            case _:
+                continue
+        known = facts.get(record.generation)
+        known = known or GenerationFacts(generation=record.generation)
+        facts[record.generation] = replace(known, **change)
+    for generation, taken in retention.items():
+        known = facts.get(generation) or GenerationFacts(generation=generation)
+        facts[generation] = replace(known, retention=tuple(taken))
+    return facts
+
+
+def condemned_indices(facts: Iterable[GenerationFacts]) -> frozenset[str]:
+    """Return the indices that retention has written off, whether they are gone yet or not.
+
+    Their documents count as expired from the moment that the ledger says so, and not as
+    stored, however long the deletion takes.
+    """
+    return frozenset(record.index for each in facts for record in each.retention)

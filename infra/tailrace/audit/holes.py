@@ -1,0 +1,75 @@
+"""Which spans to ask an agent for, so that the events an audit missed are sent again.
+
+Pure. A span begins with the event before a missing one and ends where the event after it
+begins, since only of events that are there is it known where they stand; what is sent
+twice by that is stored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tailrace.audit.sources import StoredPlace
+from tailrace.audit.verdict import GenerationVerdict
+from tailrace.holes import HoleRequest
+
+
+def runs_of(numbers: Sequence[int]) -> list[range]:
+    """Return ascending numbers as runs without a gap."""
+    runs: list[range] = []
+    for number in numbers:
+        if runs and runs[-1].stop == number:
+            runs[-1] = range(runs[-1].start, number + 1)
+        else:
+            runs.append(range(number, number + 1))
+    return runs
+
+
+def neighbours_of(missing: Sequence[int]) -> set[int]:
+    """Return the numbers of whose places the spans are made."""
+    around: set[int] = set()
+    for run in runs_of(missing):
+        around |= {run.start - 1, run.stop}
+    return {number for number in around if number >= 0}
+
+
+def requests_for(
+    verdict: GenerationVerdict, *, places: Mapping[int, StoredPlace]
+) -> list[HoleRequest]:
+    """Return the spans that hold every event that the verdict names as missing.
+
+    `places` tells of the neighbours that are stored. Where the one before is not, the
+    span begins at the head of the file; where the one after is not, it ends where the
+    indexer stands. Spans that meet are one.
+    """
+    facts = verdict.facts
+    if facts.agent is None or facts.indexer is None or facts.is_foreign:
+        return []
+    spans: list[tuple[int, int, int, int]] = []
+    for run in runs_of(verdict.missing):
+        before, after = places.get(run.start - 1), places.get(run.stop)
+        first_number, first_offset = (
+            (before.number, before.offset) if before else (0, 0)
+        )
+        if after is not None:
+            next_number, next_offset = after.number, after.offset
+        else:
+            next_number = facts.indexer.next_event_number
+            next_offset = facts.indexer.next_offset
+        if spans and first_number <= spans[-1][2]:
+            first_number, first_offset = spans[-1][0], spans[-1][1]
+            next_number = max(next_number, spans[-1][2])
+            next_offset = max(next_offset, spans[-1][3])
+            spans.pop()
+        spans.append((first_number, first_offset, next_number, next_offset))
+    return [
+        HoleRequest(
+            generation=facts.generation,
+            path=facts.path,
+            first_offset=first_offset,
+            next_offset=next_offset,
+            first_event_number=first_number,
+            event_count=next_number - first_number,
+        )
+        for first_number, first_offset, next_number, next_offset in spans
+    ]

@@ -1,0 +1,304 @@
+"""What Elasticsearch really holds, asked for in a point in time after a refresh."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import orjson
+
+from tailrace.audit import line
+from tailrace.audit.bodies import (
+    DOCUMENTS_PAGE,
+    EVENT_COUNT,
+    KEEP_ALIVE,
+    NUMBERS_PAGE,
+    SEQUENCE,
+    Hit,
+    HitsAnswer,
+    WindowsAnswer,
+    generations_filter,
+    named_body,
+    numbers_body,
+    numbers_filter,
+    outside_filter,
+    unnumbered_body,
+    windows_body,
+)
+from tailrace.audit.sources import (
+    SnapshotLost,
+    StoredDocument,
+    StoredPlace,
+    Unnumbered,
+)
+from tailrace.audit.tally import Numbers
+from tailrace.audit.windows import Sums, WindowSum
+from tailrace.clock import Clock
+from tailrace.elasticsearch import Elastic
+from tailrace.index_templates import events_alias
+from tailrace.query import Body
+
+REFRESH_MS = 1_000
+"""`refresh_interval` of our templates: how long a document may stay unseen by itself."""
+COPIES_MAX = 20
+"""Documents of one number that are named."""
+RESULTS_MAX = 10_000
+_ANY_NUMBER: Body = {"range": {SEQUENCE: {"gte": 0}}}
+
+AnswerT = TypeVar("AnswerT")
+
+
+class ElasticIndex:
+    """The events and the dead letters of one namespace."""
+
+    def __init__(
+        self, elastic: Elastic, *, namespace: str, window_events: int, clock: Clock
+    ) -> None:
+        self._elastic = elastic
+        self._namespace = namespace
+        self._window_events = window_events
+        self._clock = clock
+
+    @contextmanager
+    def snapshot(
+        self, *, condemned: Collection[str]
+    ) -> Generator[ElasticSnapshot, None, None]:
+        """Show all that is written by now, but for what lies in condemned indices.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        events, dead = events_alias(self._namespace), f"{self._namespace}-dead-*"
+        self._refresh(f"{events},{dead}")
+        # Dead letters first: one that is retried is stored before it is taken away.
+        dead_pit = self._open(dead)
+        events_pit = None
+        try:
+            events_pit = self._open(events)
+            yield ElasticSnapshot(
+                self._elastic,
+                events_pit=events_pit,
+                dead_pit=dead_pit,
+                condemned=condemned,
+                window_events=self._window_events,
+            )
+        finally:
+            self._close(dead_pit)
+            if events_pit is not None:
+                self._close(events_pit)
+
+    def _refresh(self, index: str) -> None:
+        """Let what is written be found: at once, or, without that right, by waiting."""
+        answer = self._elastic.request(
+            "POST",
+            f"/{quote(index, safe=',*')}/_refresh"
+            "?ignore_unavailable=true&allow_no_indices=true",
+        )
+        if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED}:
+            self._clock.sleep_ms(2 * REFRESH_MS)
+        elif not answer.is_success:
+            raise self._elastic.refusal(answer)
+
+    def _open(self, index: str) -> str:
+        answer = self._elastic.ask(
+            "POST",
+            f"/{quote(index, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
+            "&ignore_unavailable=true",
+        )
+        return str(answer["id"])
+
+    def _close(self, pit: str) -> None:
+        # One that is not closed ends by itself; an audit does not fail for it.
+        self._elastic.request("DELETE", "/_pit", body=orjson.dumps({"id": pit}))
+
+
+class ElasticSnapshot:
+    """The documents of one moment."""
+
+    def __init__(
+        self,
+        elastic: Elastic,
+        *,
+        events_pit: str,
+        dead_pit: str,
+        condemned: Collection[str],
+        window_events: int,
+    ) -> None:
+        self._elastic = elastic
+        self._events_pit = events_pit
+        self._dead_pit = dead_pit
+        self._outside = outside_filter(condemned)
+        self._window_events = window_events
+
+    def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
+        """Return the sums of every generation, or of those that are named.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        filters = [self._outside]
+        if generations is not None:
+            filters.append(generations_filter(generations))
+        stored: dict[str, dict[int, WindowSum]] = {}
+        dead: dict[str, dict[int, WindowSum]] = {}
+        for generation, window, found in self._windows(filters, is_dead=False):
+            stored.setdefault(generation, {})[window] = found
+        for generation, window, found in self._windows(filters, is_dead=True):
+            dead.setdefault(generation, {})[window] = found
+        return {
+            generation: Sums(
+                stored=stored.get(generation, {}), dead=dead.get(generation, {})
+            )
+            for generation in stored | dead
+        }
+
+    def _windows(
+        self, filters: Sequence[Body], *, is_dead: bool
+    ) -> Iterator[tuple[str, int, WindowSum]]:
+        after: dict[str, Any] | None = None
+        pit = self._dead_pit if is_dead else self._events_pit
+        while True:
+            body = windows_body(
+                pit,
+                filters=[*filters, _ANY_NUMBER],
+                window_events=self._window_events,
+                is_dead=is_dead,
+                after=after,
+            )
+            answer = self._search(body, as_type=WindowsAnswer)
+            yield from answer.sums(window_events=self._window_events)
+            after = answer.after
+            if after is None:
+                return
+
+    def numbers(self, generation: str, *, spans: Sequence[range]) -> Numbers:
+        """Return every number in the spans, and maybe others, stored and dead.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        numbers = Numbers.of_windows(self._window_events)
+        filters = [self._outside, generations_filter([generation])]
+        wanted = [*filters, numbers_filter(spans)]
+        for hit in self._hits(self._events_pit, filters=wanted, size=NUMBERS_PAGE):
+            numbers.stored.add(hit.number(SEQUENCE))
+        # A dead letter of many events begins before the span that it reaches into.
+        within = range(
+            min(span.start for span in spans), max(span.stop for span in spans)
+        )
+        wanted = [*filters, _ANY_NUMBER]
+        for hit in self._hits(self._dead_pit, filters=wanted, size=NUMBERS_PAGE):
+            numbers.dead.add_span(
+                hit.number(SEQUENCE), count=hit.number(EVENT_COUNT, 1), within=within
+            )
+        return numbers
+
+    def places(
+        self, generation: str, *, numbers: Collection[int]
+    ) -> Sequence[StoredPlace]:
+        """Return where the stored documents of these numbers lie.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        if not numbers:
+            return ()
+        body = named_body(
+            self._events_pit,
+            filters=[self._outside, generations_filter([generation])],
+            numbers=numbers,
+            size=min(COPIES_MAX * len(numbers), RESULTS_MAX),
+        )
+        return [_place(hit) for hit in self._search(body, as_type=HitsAnswer).hits.hits]
+
+    def unnumbered(self) -> Unnumbered:
+        """Return the event documents that have no number, or no generation.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        body = unnumbered_body(self._events_pit, filters=[self._outside])
+        answer = orjson.loads(self._answer(body))["hits"]
+        named = tuple(f"{hit['_index']}/{hit['_id']}" for hit in answer["hits"])
+        return Unnumbered(count=int(answer["total"]["value"]), named=named)
+
+    def documents(
+        self, generations: Collection[str] | None
+    ) -> Iterator[StoredDocument]:
+        """Yield every document with a number: of all generations, or of those named.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        filters = [self._outside, _ANY_NUMBER]
+        if generations is not None:
+            filters.append(generations_filter(generations))
+        hits = self._hits(
+            self._events_pit,
+            filters=filters,
+            size=DOCUMENTS_PAGE,
+            with_source=True,
+        )
+        for hit in hits:
+            yield StoredDocument(
+                index=hit.index,
+                document_id=hit.id,
+                generation=hit.generation,
+                number=hit.number(SEQUENCE),
+                source=hit.source,
+            )
+
+    def _hits(
+        self,
+        pit: str,
+        *,
+        filters: Sequence[Body],
+        size: int,
+        with_source: bool = False,
+    ) -> Iterator[Hit]:
+        after: Sequence[Any] = ()
+        while True:
+            body = numbers_body(
+                pit, filters=filters, after=after, size=size, with_source=with_source
+            )
+            hits = self._search(body, as_type=HitsAnswer).hits.hits
+            yield from hits
+            if len(hits) < size:
+                return
+            after = hits[-1].sort
+
+    def _search(self, body: Body, *, as_type: type[AnswerT]) -> AnswerT:
+        return msgspec.json.decode(self._answer(body), type=as_type)
+
+    def _answer(self, body: Body) -> bytes:
+        # A shard that does not answer must not pass for one that holds nothing.
+        answer = self._elastic.request(
+            "POST",
+            "/_search?allow_partial_search_results=false",
+            body=orjson.dumps(body),
+        )
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            raise SnapshotLost
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        return answer.body
+
+
+def _place(hit: Hit) -> StoredPlace:
+    document = orjson.loads(bytes(hit.source))
+    offset = line.field(document, "log.offset")
+    return StoredPlace(
+        number=hit.number(SEQUENCE),
+        document=f"{hit.index}/{hit.id}",
+        offset=offset if isinstance(offset, int) else -1,
+        size_bytes=line.size_bytes(document, document_id=hit.id),
+    )

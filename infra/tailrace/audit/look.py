@@ -1,0 +1,259 @@
+"""One look at everything, in the order of reads that makes it right while lines flow.
+
+1. The ledger, to its end: it fixes the cut. What lies below it was stored, or its dead
+   letter acknowledged, before the ledger said so.
+2. The dead letters written until now: waited for until they are indexed, within a bound.
+3. The index: refreshed, then seen in a point in time. It holds all that lies below the cut,
+   and maybe more, which is passed over.
+
+Read the other way round, documents that came in between would pass for missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from tailrace.answers import field as field_of
+from tailrace.audit.facts import GenerationFacts, condemned_indices
+from tailrace.audit.judge import Evidence, judge
+from tailrace.audit.line import alteration
+from tailrace.audit.locate import located
+from tailrace.audit.sources import (
+    Drained,
+    Index,
+    Ledger,
+    Progress,
+    Snapshot,
+    StoredDocument,
+)
+from tailrace.audit.tally import Numbers
+from tailrace.audit.verdict import (
+    NAMED_MAX,
+    GenerationVerdict,
+    Problem,
+    ProblemKind,
+)
+from tailrace.audit.windows import Sums, span_of, suspects, windows_below
+
+DEAD_WAIT_MS_MAX = 10_000
+"""How long the dead letters are waited for; the rest then counts as in flight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What one look saw."""
+
+    verdicts: Mapping[str, GenerationVerdict]
+    drained: Drained
+    problems: tuple[Problem, ...] = ()
+    compared_count: int = 0
+
+
+@dataclass(slots=True)
+class _Deep:
+    """What reading every document brings together."""
+
+    numbers: dict[str, Numbers] = field(default_factory=dict[str, Numbers])
+    altered: dict[str, list[Problem]] = field(default_factory=dict[str, list[Problem]])
+    altered_counts: dict[str, int] = field(default_factory=dict[str, int])
+    compared_count: int = 0
+
+
+class Looker:
+    """Looks at all generations, or again at some."""
+
+    def __init__(
+        self, *, ledger: Ledger, progress: Progress, index: Index, window_events: int
+    ) -> None:
+        self._ledger = ledger
+        self._progress = progress
+        self._index = index
+        self._window_events = window_events
+
+    def look(self, *, only: Collection[str] | None, is_deep: bool) -> Looked:
+        """Look once; `only` names the generations, None means all.
+
+        Raises:
+            SnapshotLost: an index was taken away while it was read.
+            TailraceError: a server cannot be asked.
+        """
+        told = self._ledger.read()
+        drained = self._progress.drained(wait_ms_max=DEAD_WAIT_MS_MAX)
+        condemned = condemned_indices(told.values())
+        with self._index.snapshot(condemned=condemned) as snapshot:
+            sums = snapshot.sums(only)
+            deep = self._read_all(snapshot, told, only=only) if is_deep else None
+            verdicts: dict[str, GenerationVerdict] = {}
+            for generation, facts in told.items():
+                if facts.is_known and (only is None or generation in only):
+                    verdicts[generation] = self._judged(
+                        facts,
+                        sums=sums.get(generation, Sums()),
+                        snapshot=snapshot,
+                        drained=drained,
+                        deep=deep,
+                    )
+            for generation, found in sums.items():
+                if generation not in told or not told[generation].is_known:
+                    verdicts[generation] = _unknown(generation, sums=found)
+            problems = () if only is not None else _unplaced(snapshot)
+        return Looked(
+            verdicts=verdicts,
+            drained=drained,
+            problems=problems,
+            compared_count=deep.compared_count if deep else 0,
+        )
+
+    def _judged(
+        self,
+        facts: GenerationFacts,
+        *,
+        sums: Sums,
+        snapshot: Snapshot,
+        drained: Drained,
+        deep: _Deep | None,
+    ) -> GenerationVerdict:
+        chosen = (
+            self._held_windows(facts, sums=sums)
+            if deep is not None
+            else suspects(facts, sums=sums, window_events=self._window_events)
+        )
+        spans = [
+            span_of(window, facts=facts, window_events=self._window_events)
+            for window in chosen
+        ]
+        above = range(facts.cut, facts.sent_number)
+        has_dead_above = any(
+            each.highest >= facts.cut or not each.is_single
+            for each in sums.dead.values()
+        )
+        if above and has_dead_above:
+            spans.append(above)
+        numbers = Numbers.of_windows(self._window_events)
+        if deep is not None:
+            numbers = deep.numbers.get(facts.generation, numbers)
+            if sums.dead and spans:
+                dead = snapshot.numbers(facts.generation, spans=spans).dead
+                numbers = replace(numbers, dead=dead)
+        elif spans:
+            numbers = snapshot.numbers(facts.generation, spans=spans)
+        verdict = judge(
+            facts,
+            evidence=Evidence(
+                sums=sums,
+                numbers=numbers,
+                looked_at=frozenset(chosen),
+                dead_above_cut_count=sum(
+                    1 for number in above if numbers.dead.count(number)
+                )
+                if has_dead_above
+                else 0,
+                is_dead_lagging=drained.dead_lag.get(facts.partition, 0) > 0,
+            ),
+            window_events=self._window_events,
+        )
+        verdict = located(verdict, snapshot=snapshot)
+        if deep is not None and (altered := deep.altered.get(facts.generation)):
+            counted = deep.altered_counts[facts.generation]
+            more = _more_altered(counted - len(altered))
+            verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
+        return verdict
+
+    def _held_windows(self, facts: GenerationFacts, *, sums: Sums) -> tuple[int, ...]:
+        windows = windows_below(facts, window_events=self._window_events)
+        if not facts.is_foreign:
+            return tuple(windows)
+        # Offsets of Kafka may leave whole windows out; what is in none is not missed.
+        return tuple(w for w in sorted({*sums.stored, *sums.dead}) if w in windows)
+
+    def _read_all(
+        self,
+        snapshot: Snapshot,
+        told: Mapping[str, GenerationFacts],
+        *,
+        only: Collection[str] | None,
+    ) -> _Deep:
+        """Compare every document below its cut, and note every number."""
+        deep = _Deep()
+        for stored in snapshot.documents(only):
+            facts = told.get(stored.generation)
+            if facts is None or stored.number >= facts.cut:
+                continue
+            deep.compared_count += 1
+            numbers = deep.numbers.get(stored.generation)
+            if numbers is None:
+                numbers = Numbers.of_windows(self._window_events)
+                deep.numbers[stored.generation] = numbers
+            numbers.stored.add(stored.number)
+            problem = _altered(stored, facts=facts)
+            if problem is not None:
+                named = deep.altered.setdefault(stored.generation, [])
+                known = deep.altered_counts.get(stored.generation, 0)
+                deep.altered_counts[stored.generation] = known + 1
+                if len(named) < NAMED_MAX:
+                    named.append(problem)
+        return deep
+
+
+def _altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None:
+    source = bytes(stored.source)
+    document = orjson.loads(source)
+    agent = facts.agent
+    born_at_ms = None if agent is None else agent.identity.born_at_ns // 1_000_000
+    wrong = alteration(
+        source, document, document_id=stored.document_id, born_at_ms=born_at_ms
+    )
+    if wrong is None:
+        return None
+    offset = field_of(document, "log.offset")
+    return Problem(
+        kind=ProblemKind.ALTERED,
+        text=wrong,
+        event_number=stored.number,
+        offset=offset if isinstance(offset, int) else None,
+        documents=(f"{stored.index}/{stored.document_id}",),
+    )
+
+
+def _more_altered(count: int) -> tuple[Problem, ...]:
+    if count <= 0:
+        return ()
+    text = f"{count} more documents altered"
+    return (Problem(kind=ProblemKind.ALTERED, text=text, count=count),)
+
+
+def _unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
+    stored = sum(each.count for each in sums.stored.values())
+    dead = sum(each.count for each in sums.dead.values())
+    return GenerationVerdict(
+        facts=GenerationFacts(generation=generation),
+        stored_count=stored,
+        dead_count=dead,
+        is_settled=True,
+        problems=(
+            Problem(
+                kind=ProblemKind.UNKNOWN_GENERATION,
+                text=f"{stored} documents and {dead} dead letters are of a generation"
+                " of which no ledger tells",
+                count=stored + dead,
+            ),
+        ),
+    )
+
+
+def _unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:
+    found = snapshot.unnumbered()
+    if not found.count:
+        return ()
+    return (
+        Problem(
+            kind=ProblemKind.UNNUMBERED,
+            text=f"{found.count} documents have no event number or no generation, so"
+            " nothing says whether they should be there",
+            count=found.count,
+            documents=found.named,
+        ),
+    )

@@ -1,0 +1,239 @@
+"""How holes are filled: agents are asked, and their answers are waited for in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import msgspec
+
+from tailrace.audit.holes import neighbours_of, requests_for
+from tailrace.audit.index import ElasticIndex
+from tailrace.audit.sources import StoredPlace
+from tailrace.audit.verdict import AuditReport, GenerationVerdict
+from tailrace.clock import Clock
+from tailrace.holes import HoleRequest, ask, waiting_requests
+from tailrace.ledger import HoleAnswer, LedgerRecord
+from tailrace.zookeeper import ZooKeeper
+
+ANSWERS_WAIT_MS_MAX = 120_000
+"""An agent looks every few seconds, and reads at most 64 MiB twice for one answer."""
+POLL_MS = 500
+CONNECT_MS_MAX = 10_000
+STORED_WAIT_MS_MAX = 60_000
+"""How long what was sent again may take to the index, before the audit says what is left."""
+LOOK_AGAIN_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One span, and what became of the question."""
+
+    request: HoleRequest
+    agent_id: str
+    answer: HoleAnswer | None = None
+    why_not: str = ""
+    """Why there is no answer, in words."""
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the agent has sent the span again."""
+        return self.answer is not None and not self.answer.refusal
+
+    def sentence(self) -> str:
+        """Return what became of it, for a person; the path is still as it is."""
+        span = (
+            f"{self.request.path}, {self.request.event_count} events from offset"
+            f" {self.request.first_offset}"
+        )
+        if self.is_filled:
+            return f"sent again: {span}"
+        why = self.answer.refusal if self.answer is not None else self.why_not
+        return f"not sent again: {span}: {why}"
+
+
+class AgentNode(msgspec.Struct, frozen=True):
+    """What an agent's registration says of whom it is."""
+
+    host_id: str = ""
+
+
+class Ledger(Protocol):
+    """Where answers stand."""
+
+    def __call__(self) -> Iterable[LedgerRecord]:
+        """Return every record there is now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repairing:
+    """Where spans are found, whom they are asked of, and where answers stand."""
+
+    index: ElasticIndex
+    ledger: Ledger
+    zookeeper_hosts: str
+    namespace: str
+    clock: Clock
+
+    def until_sound(
+        self,
+        report: AuditReport,
+        *,
+        look: Callable[[], AuditReport],
+        tell: Callable[[str], None],
+    ) -> AuditReport:
+        """Ask for what a report misses, and look again until that is stored.
+
+        The last report is returned, with what became of each question.
+
+        Raises:
+            ServiceUnavailable: a server does not answer.
+        """
+        zookeeper = ZooKeeper.connect(self.zookeeper_hosts)
+        try:
+            zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
+            asked = repair(
+                report,
+                index=self.index,
+                zookeeper=zookeeper,
+                namespace=self.namespace,
+                ledger=self.ledger,
+                clock=self.clock,
+                tell=tell,
+            )
+        finally:
+            zookeeper.close()
+        deadline_ms = self.clock.monotonic_ms() + STORED_WAIT_MS_MAX
+        is_any_filled = any(each.is_filled for each in asked)
+        again = look()
+        while (
+            is_any_filled
+            and any(verdict.missing for verdict in again.verdicts)
+            and self.clock.monotonic_ms() < deadline_ms
+        ):
+            tell("what was sent again is on its way, looking again")
+            self.clock.sleep_ms(LOOK_AGAIN_MS)
+            again = look()
+        return replace(again, repairs=tuple(each.sentence() for each in asked))
+
+
+def repair(
+    report: AuditReport,
+    *,
+    index: ElasticIndex,
+    zookeeper: ZooKeeper,
+    namespace: str,
+    ledger: Ledger,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> list[Asked]:
+    """Ask for every span that misses an event, and wait for the answers.
+
+    Raises:
+        ServiceUnavailable: a server does not answer.
+    """
+    before = _answers(ledger())
+    live = _live_agents(zookeeper, namespace=namespace)
+    asked: list[Asked] = []
+    for verdict, request in _requests(report, index=index):
+        agent_id = _agent_for(verdict, live=live)
+        if agent_id is None:
+            why = "no agent of its host is registered now"
+            asked.append(Asked(request=request, agent_id="", why_not=why))
+        elif ask(zookeeper, request, namespace=namespace, agent_id=agent_id):
+            asked.append(Asked(request=request, agent_id=agent_id))
+        else:
+            why = f"agent {agent_id} has as many spans to read as it may; repair again"
+            asked.append(Asked(request=request, agent_id=agent_id, why_not=why))
+    tell(f"asked agents for {sum(not each.why_not for each in asked)} spans")
+    _await_nodes(asked, zookeeper, namespace=namespace, clock=clock)
+    # An answer to an earlier question is none to this one.
+    answers = {
+        key: answer
+        for key, answer in _answers(ledger()).items()
+        if before.get(key) != answer
+    }
+    return [_with_answer(each, answers) for each in asked]
+
+
+def _answers(
+    records: Iterable[LedgerRecord],
+) -> dict[tuple[str, int], HoleAnswer]:
+    return {
+        (record.generation, record.first_offset): record
+        for record in records
+        if isinstance(record, HoleAnswer)
+    }
+
+
+def _requests(
+    report: AuditReport, *, index: ElasticIndex
+) -> Iterator[tuple[GenerationVerdict, HoleRequest]]:
+    incomplete = [verdict for verdict in report.verdicts if verdict.missing]
+    if not incomplete:
+        return
+    with index.snapshot(condemned=()) as snapshot:
+        for verdict in incomplete:
+            found: Sequence[StoredPlace] = snapshot.places(
+                verdict.facts.generation, numbers=neighbours_of(verdict.missing)
+            )
+            places = {place.number: place for place in found}
+            for request in requests_for(verdict, places=places):
+                yield verdict, request
+
+
+def _live_agents(zookeeper: ZooKeeper, *, namespace: str) -> dict[str, str]:
+    """Return the host id of each agent that is registered now."""
+    folder = f"/{namespace}/agents"
+    hosts: dict[str, str] = {}
+    for agent_id in zookeeper.children(folder):
+        value = zookeeper.get(f"{folder}/{agent_id}")
+        if value is None:
+            continue
+        try:
+            hosts[agent_id] = msgspec.json.decode(value, type=AgentNode).host_id
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return hosts
+
+
+def _agent_for(verdict: GenerationVerdict, *, live: Mapping[str, str]) -> str | None:
+    """Return the agent that sent the generation, or another one of its host."""
+    agent = verdict.facts.agent
+    if agent is None:
+        return None
+    if agent.agent_id in live:
+        return agent.agent_id
+    return next((name for name, host in live.items() if host == agent.host_id), None)
+
+
+def _await_nodes(
+    asked: Sequence[Asked], zookeeper: ZooKeeper, *, namespace: str, clock: Clock
+) -> None:
+    """Return when every request is gone from ZooKeeper, or the wait is over."""
+    names: dict[str, set[str]] = {}
+    for each in asked:
+        if not each.why_not:
+            names.setdefault(each.agent_id, set()).add(each.request.name)
+    deadline_ms = clock.monotonic_ms() + ANSWERS_WAIT_MS_MAX
+    while names and clock.monotonic_ms() < deadline_ms:
+        clock.sleep_ms(POLL_MS)
+        for agent_id in list(names):
+            names[agent_id] &= waiting_requests(
+                zookeeper, namespace=namespace, agent_id=agent_id
+            ).keys()
+            if not names[agent_id]:
+                del names[agent_id]
+
+
+def _with_answer(asked: Asked, answers: Mapping[tuple[str, int], HoleAnswer]) -> Asked:
+    if asked.why_not:
+        return asked
+    request = asked.request
+    answer = answers.get((request.generation, request.first_offset))
+    if answer is None:
+        why = f"agent {asked.agent_id} has not answered in time; it may yet"
+        return replace(asked, why_not=why)
+    return replace(asked, answer=answer)

@@ -1,0 +1,166 @@
+"""How an audit comes to its word: what does not add up at a first look is looked at again.
+
+A generation may appear, or an index expire, between the ledger's reading and the index's.
+Such a contradiction is gone at the next look; one that is real stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from tailrace.audit.look import Looked, Looker
+from tailrace.audit.sources import SnapshotLost
+from tailrace.audit.verdict import (
+    AuditReport,
+    GenerationVerdict,
+    Problem,
+    ProblemKind,
+)
+from tailrace.clock import Clock
+from tailrace.errors import CommandFailed
+
+LOOKS_MAX = 4
+"""Looks in all before what still contradicts is believed."""
+SNAPSHOTS_LOST_MAX = 5
+WAIT_POLL_MS = 1_000
+GENERATIONS_AGAIN_MAX = 1_000
+"""More generations than these are not named one by one: everything is looked at again."""
+
+
+def audit(
+    looker: Looker,
+    *,
+    clock: Clock,
+    is_deep: bool,
+    wait_ms_max: int,
+    tell: Callable[[str], None],
+) -> AuditReport:
+    """Return whether all adds up; wait at most `wait_ms_max` for what is in flight.
+
+    `tell` is given a line for a person whenever another look begins.
+
+    Raises:
+        CommandFailed: indices went away as often as they were looked at.
+        TailraceError: a server cannot be asked.
+    """
+    deadline_ms = clock.monotonic_ms() + wait_ms_max
+    report = _audit_once(looker, is_deep=is_deep and not wait_ms_max, tell=tell)
+    while not report.is_settled and clock.monotonic_ms() < deadline_ms:
+        left_ms = deadline_ms - clock.monotonic_ms()
+        tell(f"{len(report.in_flight)} generations are in flight, looking again")
+        clock.sleep_ms(min(WAIT_POLL_MS, max(left_ms, 0)))
+        report = _audit_once(looker, is_deep=False, tell=tell)
+    if is_deep and wait_ms_max:
+        report = _audit_once(looker, is_deep=True, tell=tell)
+    return report
+
+
+def _audit_once(
+    looker: Looker, *, is_deep: bool, tell: Callable[[str], None]
+) -> AuditReport:
+    first = _look(looker, only=None, is_deep=is_deep)
+    verdicts = dict(first.verdicts)
+    problems = first.problems
+    last = first
+    for _again in range(LOOKS_MAX - 1):
+        doubtful = {
+            generation: verdict
+            for generation, verdict in verdicts.items()
+            if not verdict.is_sound or _owed(verdict, last)
+        }
+        if not doubtful:
+            break
+        tell(f"{len(doubtful)} generations do not add up, looking again")
+        is_named = len(doubtful) <= GENERATIONS_AGAIN_MAX
+        again = _look(
+            looker, only=doubtful.keys() if is_named else None, is_deep=is_deep
+        )
+        for generation in doubtful:
+            # Whatever is gone at the next look had expired, its ledger with it.
+            verdicts.pop(generation)
+        for generation, verdict in again.verdicts.items():
+            before = doubtful.get(generation)
+            owed = {} if before is None else _owed(before, last)
+            verdicts[generation] = _with_stranded(verdict, owed=owed, looked=again)
+        last = again
+        if all(
+            generation in verdicts and verdicts[generation].facts == before.facts
+            for generation, before in doubtful.items()
+        ):
+            break  # Nobody said anything new, so another look sees the same.
+    return AuditReport(
+        verdicts=tuple(
+            sorted(
+                verdicts.values(),
+                key=lambda each: (
+                    each.facts.host_name,
+                    each.facts.path,
+                    each.facts.generation,
+                ),
+            )
+        ),
+        problems=problems,
+        is_deep=is_deep,
+        compared_count=first.compared_count,
+        dead_lag_records=sum(last.drained.dead_lag.values()),
+    )
+
+
+def _look(looker: Looker, *, only: Collection[str] | None, is_deep: bool) -> Looked:
+    for _lost in range(SNAPSHOTS_LOST_MAX):
+        try:
+            return looker.look(only=only, is_deep=is_deep)
+        except SnapshotLost:
+            continue
+    raise CommandFailed(
+        f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",
+        remedy="audit again once retention has done its work",
+    )
+
+
+def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
+    """Return which next event number each hop owes, having read all that it was sent.
+
+    It may have said so since, as the ledger was read first; the next look tells.
+    """
+    facts, drained = verdict.facts, looked.drained
+    # A dead letter moves no indexer on; while some are not indexed, they may be all.
+    if not verdict.in_flight_count or drained.dead_lag.get(facts.partition):
+        return {}
+    owed: dict[str, int] = {}
+    agent, stream = facts.agent, facts.stream
+    heard = stream.next_event_number if stream else 0
+    is_raw_read = drained.raw_lag.get(facts.partition) == 0
+    if agent is not None and agent.next_event_number > heard and is_raw_read:
+        owed["stream"] = agent.next_event_number
+    is_docs_read = drained.docs_lag.get(facts.partition) == 0
+    if stream is not None and heard > facts.cut and is_docs_read:
+        owed["indexer"] = heard
+    return owed
+
+
+def _with_stranded(
+    verdict: GenerationVerdict, *, owed: Mapping[str, int], looked: Looked
+) -> GenerationVerdict:
+    """Add what a hop still owes, which had read to the end at the look before."""
+    facts = verdict.facts
+    if not verdict.in_flight_count or looked.drained.dead_lag.get(facts.partition):
+        return verdict
+    problems: list[Problem] = []
+    heard = facts.stream.next_event_number if facts.stream else 0
+    if heard < owed.get("stream", 0):
+        problems.append(_stranded("agent", owed["stream"], "stream", heard))
+    if facts.cut < owed.get("indexer", 0):
+        problems.append(_stranded("stream", owed["indexer"], "indexer", facts.cut))
+    return replace(verdict, problems=(*verdict.problems, *problems))
+
+
+def _stranded(sender: str, sent: int, receiver: str, heard: int) -> Problem:
+    return Problem(
+        kind=ProblemKind.STRANDED,
+        text=f"the {sender} sent {sent} events, and the {receiver}, which has read"
+        f" everything, knows of {heard}",
+        count=sent - heard,
+        event_number=heard,
+    )

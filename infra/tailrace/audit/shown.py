@@ -1,0 +1,148 @@
+"""How an audit is shown to a person: totals first, then each thing that does not add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tailrace.audit.verdict import (
+    AuditReport,
+    GenerationVerdict,
+    Problem,
+    Totals,
+    totals_by_place,
+    totals_of,
+)
+from tailrace.text import printable
+
+LINES_MAX = 50
+"""Generations of one kind that are listed; `--json` has more."""
+_COLUMNS = ("read", "stored", "dead", "dropped", "expired", "in_flight", "lost_bytes")
+
+
+def show(report: AuditReport) -> None:
+    """Write the report to standard output, every text made harmless."""
+    console = Console(soft_wrap=True)
+    console.print(_totals(report))
+    for line in report_lines(report):
+        console.print(Text(printable(line)))
+
+
+def report_lines(report: AuditReport) -> Iterator[str]:
+    """Yield what follows the totals; log text and paths are still as they are."""
+    for sentence in report.repairs:
+        yield f"REPAIR {sentence}"
+    for problem in report.problems:
+        yield f"WRONG  {problem_text(problem)}"
+    unsound = report.unsound
+    for verdict in unsound[:LINES_MAX]:
+        yield f"WRONG  {_place(verdict)}"
+        for problem in verdict.problems:
+            yield f"         {problem_text(problem)}"
+    yield from _more(len(unsound), "that do not add up")
+    moving = report.in_flight
+    for verdict in moving[:LINES_MAX]:
+        yield f"MOVING {_place(verdict)}: {_moving(verdict)}"
+    yield from _more(len(moving), "in flight")
+    yield from _remarks(report)
+    yield _verdict(report)
+
+
+def problem_text(problem: Problem) -> str:
+    """Return one problem in words, with its place."""
+    where = ""
+    if problem.event_number is not None:
+        where = f"event {problem.event_number}"
+    if problem.offset is not None:
+        where = f"{where} at offset {problem.offset}".strip()
+    elif problem.next_offset is not None:
+        where = f"{where} before offset {problem.next_offset}".strip()
+    documents = f" ({', '.join(problem.documents)})" if problem.documents else ""
+    label = problem.kind.value.replace("_", " ")
+    return f"{label}: {where + ': ' if where else ''}{problem.text}{documents}"
+
+
+def _totals(report: AuditReport) -> Table:
+    table = Table(title=None, pad_edge=False)
+    table.add_column("dataset")
+    table.add_column("host")
+    for name in _COLUMNS:
+        table.add_column(name.replace("_", " "), justify="right")
+    for (dataset, host), totals in totals_by_place(report).items():
+        table.add_row(Text(printable(dataset)), Text(printable(host)), *_cells(totals))
+    table.add_section()
+    table.add_row("all", "", *_cells(totals_of(report.verdicts)))
+    return table
+
+
+def _cells(totals: Totals) -> list[str]:
+    return [f"{getattr(totals, name):,}" for name in _COLUMNS]
+
+
+def _place(verdict: GenerationVerdict) -> str:
+    facts = verdict.facts
+    return (
+        f"{facts.host_name or '?'}:{facts.path or '?'} (generation {facts.generation})"
+    )
+
+
+def _moving(verdict: GenerationVerdict) -> str:
+    parts: list[str] = []
+    if verdict.in_flight_count:
+        parts.append(f"{verdict.in_flight_count:,} events sent and not yet stored")
+    if verdict.facts.unread_bytes:
+        parts.append(f"{verdict.facts.unread_bytes:,} bytes not yet read")
+    return ", ".join(parts) or "a hop has not yet said what it did"
+
+
+def _remarks(report: AuditReport) -> Iterator[str]:
+    lost = [each for each in report.verdicts if each.facts.lost_bytes]
+    for verdict in lost[:LINES_MAX]:
+        agent = verdict.facts.agent
+        reasons = ", ".join(
+            f"{count:,} bytes {reason}"
+            for reason, count in sorted((agent.lost_bytes if agent else {}).items())
+        )
+        yield f"LOST   {_place(verdict)}: declared by its agent: {reasons}"
+    yield from _more(len(lost), "with lost bytes")
+    rebuilt = [
+        each
+        for each in report.verdicts
+        if each.facts.agent is not None and each.facts.agent.identity_rebuilt
+    ]
+    for verdict in rebuilt[:LINES_MAX]:
+        yield (
+            f"NOTE   {_place(verdict)}: checkpoint and ledger were both gone, so earlier"
+            " lines of this file may be stored a second time"
+        )
+    yield from _more(len(rebuilt), "with duplicates possible")
+    if report.dead_lag_records:
+        yield (
+            f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; what"
+            " may be among them counts as in flight"
+        )
+
+
+def _verdict(report: AuditReport) -> str:
+    totals = totals_of(report.verdicts)
+    compared = (
+        f", {report.compared_count:,} documents compared byte for byte"
+        if report.is_deep
+        else ""
+    )
+    if not report.is_sound:
+        count = len(report.unsound) + len(report.problems)
+        return f"It does NOT add up: {count} contradictions above{compared}."
+    moving = f"; {totals.in_flight:,} in flight" if not report.is_settled else ""
+    return (
+        f"Everything adds up: {totals.read:,} events, each exactly once{moving}"
+        f"{compared}."
+    )
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > LINES_MAX:
+        yield f"       and {count - LINES_MAX:,} more generations {what}; see --json"

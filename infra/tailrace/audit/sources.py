@@ -1,0 +1,113 @@
+"""Whom an audit asks: the ledger, the groups' progress, and the index at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.tally import Numbers
+from tailrace.audit.windows import Sums
+
+
+class SnapshotLost(Exception):
+    """An index of the snapshot is gone: retention took it while it was being read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What the groups had still to read, after a bounded wait for the dead letters."""
+
+    dead_lag: Mapping[int, int] = field(default_factory=dict[int, int])
+    """By partition, dead letters that the indexers have not committed."""
+    raw_lag: Mapping[int, int] = field(default_factory=dict[int, int])
+    docs_lag: Mapping[int, int] = field(default_factory=dict[int, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPlace:
+    """Where one document lies, and where its event lies in the file."""
+
+    number: int
+    document: str
+    """`<index>/<_id>`."""
+    offset: int
+    size_bytes: int | None
+    """Of the event without its newline; None where the document does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """One document, with its source byte for byte."""
+
+    index: str
+    document_id: str
+    generation: str
+    number: int
+    source: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unnumbered:
+    """Documents that no number places; some are named."""
+
+    count: int
+    named: tuple[str, ...]
+
+
+class Ledger(Protocol):
+    """Reads the ledger to the end it has now."""
+
+    def read(self) -> dict[str, GenerationFacts]:
+        """Return what is said of each generation."""
+        ...
+
+
+class Progress(Protocol):
+    """Tells how far the groups have read."""
+
+    def drained(self, *, wait_ms_max: int) -> Drained:
+        """Wait until the dead letters written until now are indexed, at most so long."""
+        ...
+
+
+class Snapshot(Protocol):
+    """The index at one moment; each question may raise `SnapshotLost`."""
+
+    def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
+        """Return the sums of every generation, or of those that are named."""
+        ...
+
+    def numbers(self, generation: str, *, spans: Sequence[range]) -> Numbers:
+        """Return every number in the spans, and maybe others, stored and dead."""
+        ...
+
+    def places(
+        self, generation: str, *, numbers: Collection[int]
+    ) -> Sequence[StoredPlace]:
+        """Return where the stored documents of these numbers lie."""
+        ...
+
+    def unnumbered(self) -> Unnumbered:
+        """Return the event documents that have no number, or no generation."""
+        ...
+
+    def documents(
+        self, generations: Collection[str] | None
+    ) -> Iterator[StoredDocument]:
+        """Yield every document with a number: of all generations, or of those named."""
+        ...
+
+
+class Index(Protocol):
+    """Takes snapshots of what Elasticsearch holds."""
+
+    def snapshot(
+        self, *, condemned: Collection[str]
+    ) -> AbstractContextManager[Snapshot]:
+        """Show all that is written by now, but for what lies in condemned indices."""
+        ...

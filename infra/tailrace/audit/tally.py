@@ -1,0 +1,57 @@
+"""How often each event number was seen: a byte a number, in the windows that were looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SEEN_MAX = 255
+"""More often than a byte counts is no other verdict."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of numbers; grows by one window at a time."""
+
+    window_events: int
+    _windows: dict[int, bytearray] = field(default_factory=dict[int, bytearray])
+
+    def add(self, number: int) -> None:
+        """Count one sight of `number`, which must not be negative."""
+        window, place = divmod(number, self.window_events)
+        counts = self._windows.get(window)
+        if counts is None:
+            counts = self._windows[window] = bytearray(self.window_events)
+        if counts[place] < SEEN_MAX:
+            counts[place] += 1
+
+    def add_span(self, first: int, *, count: int, within: range) -> None:
+        """Count one sight of each of `count` numbers that lies in `within`."""
+        for number in range(max(first, within.start), min(first + count, within.stop)):
+            self.add(number)
+
+    def count(self, number: int) -> int:
+        """Return how often `number` was seen."""
+        window, place = divmod(number, self.window_events)
+        counts = self._windows.get(window)
+        return 0 if counts is None else counts[place]
+
+    def counts(self, span: range) -> bytes:
+        """Return how often each number of `span` was seen; it lies in one window."""
+        window, place = divmod(span.start, self.window_events)
+        counts = self._windows.get(window)
+        if counts is None:
+            return bytes(len(span))
+        return bytes(counts[place : place + len(span)])
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Every number that was seen of one generation, stored or dead."""
+
+    stored: Tally
+    dead: Tally
+
+    @classmethod
+    def of_windows(cls, window_events: int) -> Numbers:
+        """Return tallies of which nothing was seen yet."""
+        return cls(Tally(window_events), Tally(window_events))

@@ -1,0 +1,229 @@
+"""What an audit says: of each generation, and of all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tailrace.audit.facts import GenerationFacts
+
+NAMED_MAX = 100
+"""Numbers of one kind that are named of one generation; the rest are counted."""
+GENERATIONS_SHOWN_MAX = 1_000
+
+
+class ProblemKind(StrEnum):
+    """In which way a generation does not add up."""
+
+    MISSING = "missing"
+    DOUBLED = "doubled"
+    EXPIRED_TWICE = "expired_and_stored"
+    MISCOUNTED = "miscounted"
+    GAPS = "gaps"
+    STRANDED = "stranded"
+    UNKNOWN_GENERATION = "unknown_generation"
+    UNNUMBERED = "unnumbered"
+    ALTERED = "altered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that does not add up, and where it is."""
+
+    kind: ProblemKind
+    text: str
+    count: int = 1
+    event_number: int | None = None
+    offset: int | None = None
+    """Where the event begins in its file, if that is known exactly."""
+    next_offset: int | None = None
+    """For what is missing: before which offset it must end."""
+    documents: tuple[str, ...] = ()
+    """`<index>/<_id>` of each document concerned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationVerdict:
+    """What became of the events of one generation; the counts are of those below the cut."""
+
+    facts: GenerationFacts
+    expected_count: int = 0
+    stored_count: int = 0
+    dead_count: int = 0
+    dropped_count: int = 0
+    expired_count: int = 0
+    in_flight_count: int = 0
+    """Sent, and not below the cut; dead letters that wait for their index among them."""
+    missing: tuple[int, ...] = ()
+    """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
+    doubled: tuple[int, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    is_settled: bool = False
+    """Nothing of it is under way, and every hop says the same."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether everything below the cut adds up."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """One audit: sound where every generation is."""
+
+    verdicts: tuple[GenerationVerdict, ...]
+    problems: tuple[Problem, ...] = ()
+    """What belongs to no generation that is known."""
+    is_deep: bool = False
+    compared_count: int = 0
+    """Documents whose bytes were compared with their digest and their id."""
+    dead_lag_records: int = 0
+    """Dead letters that were not yet indexed when the index was read."""
+    repairs: tuple[str, ...] = ()
+    """What became of each span that an agent was asked to send again, in words."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all adds up; what is in flight is no contradiction."""
+        return not self.problems and all(each.is_sound for each in self.verdicts)
+
+    @property
+    def unsound(self) -> tuple[GenerationVerdict, ...]:
+        """The generations that do not add up."""
+        return tuple(each for each in self.verdicts if not each.is_sound)
+
+    @property
+    def in_flight(self) -> tuple[GenerationVerdict, ...]:
+        """The generations of which something is still under way."""
+        return tuple(each for each in self.verdicts if not each.is_settled)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way."""
+        return not self.in_flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Sums over generations; what was read is below the cut."""
+
+    generations: int
+    read: int
+    stored: int
+    dead: int
+    dropped: int
+    expired: int
+    in_flight: int
+    unread_bytes: int
+    lost_bytes: int
+
+
+def totals_of(verdicts: Sequence[GenerationVerdict]) -> Totals:
+    """Return the sums over some generations."""
+    return Totals(
+        generations=len(verdicts),
+        read=sum(each.expected_count for each in verdicts),
+        stored=sum(each.stored_count for each in verdicts),
+        dead=sum(each.dead_count for each in verdicts),
+        dropped=sum(each.dropped_count for each in verdicts),
+        expired=sum(each.expired_count for each in verdicts),
+        in_flight=sum(each.in_flight_count for each in verdicts),
+        unread_bytes=sum(each.facts.unread_bytes for each in verdicts),
+        lost_bytes=sum(each.facts.lost_bytes for each in verdicts),
+    )
+
+
+def totals_by_place(
+    report: AuditReport,
+) -> Mapping[tuple[str, str], Totals]:
+    """Return the sums by dataset and host, in their order."""
+    places: dict[tuple[str, str], list[GenerationVerdict]] = {}
+    for verdict in report.verdicts:
+        place = (verdict.facts.dataset, verdict.facts.host_name)
+        places.setdefault(place, []).append(verdict)
+    return {place: totals_of(places[place]) for place in sorted(places)}
+
+
+def report_json(report: AuditReport) -> dict[str, Any]:
+    """Return the whole report as one object for programs."""
+    shown = GENERATIONS_SHOWN_MAX
+    lost = [each for each in report.verdicts if each.facts.lost_bytes]
+    expired = [each for each in report.verdicts if each.expired_count]
+    rebuilt = [
+        each
+        for each in report.verdicts
+        if each.facts.agent is not None and each.facts.agent.identity_rebuilt
+    ]
+    return {
+        "verdict": "sound" if report.is_sound else "unsound",
+        "deep": report.is_deep,
+        "settled": report.is_settled,
+        "compared_documents": report.compared_count,
+        "repairs": list(report.repairs),
+        "dead_letters_not_indexed": report.dead_lag_records,
+        "totals": _totals_json(totals_of(report.verdicts)),
+        "by_dataset_and_host": [
+            {"dataset": dataset, "host": host, **_totals_json(totals)}
+            for (dataset, host), totals in totals_by_place(report).items()
+        ],
+        "problems": [_problem_json(each) for each in report.problems],
+        "generations": [
+            {
+                **_place_json(each),
+                "read": each.expected_count,
+                "stored": each.stored_count,
+                "dead": each.dead_count,
+                "dropped": each.dropped_count,
+                "expired": each.expired_count,
+                "problems": [_problem_json(one) for one in each.problems],
+            }
+            for each in report.unsound[:shown]
+        ],
+        "in_flight": [
+            {
+                **_place_json(each),
+                "events": each.in_flight_count,
+                "unread_bytes": each.facts.unread_bytes,
+            }
+            for each in report.in_flight[:shown]
+        ],
+        "lost": [
+            {**_place_json(each), "bytes": dict(each.facts.agent.lost_bytes)}
+            for each in lost[:shown]
+            if each.facts.agent is not None
+        ],
+        "expired": [
+            {**_place_json(each), "events": each.expired_count}
+            for each in expired[:shown]
+        ],
+        "duplicates_possible": [_place_json(each) for each in rebuilt[:shown]],
+    }
+
+
+def _place_json(verdict: GenerationVerdict) -> dict[str, Any]:
+    facts = verdict.facts
+    return {
+        "generation": facts.generation,
+        "host": facts.host_name,
+        "path": facts.path,
+        "dataset": facts.dataset,
+        "next_event_number": facts.cut,
+    }
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": problem.kind.value,
+        "text": problem.text,
+        "count": problem.count,
+        "event_number": problem.event_number,
+        "offset": problem.offset,
+        "next_offset": problem.next_offset,
+        "documents": list(problem.documents),
+    }
+
+
+def _totals_json(totals: Totals) -> dict[str, int]:
+    return {name: getattr(totals, name) for name in Totals.__slots__}

@@ -1,0 +1,140 @@
+"""`tailrace audit`: whether every event of every file is where it should be, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailrace.commands.common import (
+    AsJson,
+    ConfigFile,
+    DataDir,
+    console,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from tailrace.audit.verdict import AuditReport
+
+SEARCH_TIMEOUT_S = 300.0
+"""Sums over tens of millions of documents take a while, and are asked for page by page."""
+
+
+def audit(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every document with its digest.")
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=86_400,
+            metavar="SECONDS",
+            help="Wait so long for what is in flight; fail where some is left.",
+        ),
+    ] = 0.0,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Have agents read again what is missing, then look again.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Prove that nothing is missing and nothing is there twice; exit 0 only then.
+
+    Events after the indexer's last word are in flight, and no contradiction; with --wait
+    they are waited for. With --repair the agents read again, from the files as far as
+    they still exist, what the index is missing.
+    """
+    from tailrace.audit.shown import show
+    from tailrace.audit.verdict import report_json
+    from tailrace.text import printable
+
+    told = console()
+    with told.status("Reading the ledger and the index") as status:
+        report = run_audit(
+            config,
+            data_dir,
+            is_deep=deep,
+            is_repairing=repair,
+            wait_ms_max=round(wait * 1_000),
+            tell=lambda text: status.update(printable(text)),
+        )
+    if as_json:
+        write_json(report_json(report))
+    else:
+        show(report)
+    is_drained = report.is_settled or not wait
+    if not report.is_sound or not is_drained:
+        raise typer.Exit(1)
+
+
+def run_audit(
+    config: Path | None,
+    data_dir: Path | None,
+    *,
+    is_deep: bool,
+    wait_ms_max: int,
+    tell: Callable[[str], None],
+    is_repairing: bool = False,
+) -> AuditReport:
+    """Audit the servers that the settings name.
+
+    Raises:
+        TailraceError: a setting is wrong, or a server cannot be asked.
+    """
+    from tailrace.extras import require
+
+    require("indexer")
+    from tailrace.audit.index import ElasticIndex
+    from tailrace.audit.kafka import CLIENT_ID, KafkaLedger, KafkaProgress
+    from tailrace.audit.look import Looker
+    from tailrace.audit.repair import Repairing
+    from tailrace.audit.run import audit as audit_with
+    from tailrace.clock import SystemClock
+    from tailrace.elasticsearch import Elastic
+    from tailrace.kafka_admin import KafkaAdmin
+    from tailrace.ledger import WINDOW_EVENTS
+    from tailrace.settings import read_connections
+
+    connections = read_connections(config, data_dir=data_dir)
+    clock = SystemClock()
+    with (
+        KafkaAdmin(connections, client_id=CLIENT_ID) as admin,
+        Elastic(connections, timeout_s=SEARCH_TIMEOUT_S) as elastic,
+    ):
+        namespace = connections.namespace
+        ledger = KafkaLedger(connections)
+        index = ElasticIndex(
+            elastic, namespace=namespace, window_events=WINDOW_EVENTS, clock=clock
+        )
+        looker = Looker(
+            ledger=ledger,
+            progress=KafkaProgress(admin, namespace=namespace, clock=clock),
+            index=index,
+            window_events=WINDOW_EVENTS,
+        )
+
+        def look() -> AuditReport:
+            return audit_with(
+                looker, clock=clock, is_deep=is_deep, wait_ms_max=wait_ms_max, tell=tell
+            )
+
+        report = look()
+        if not is_repairing or not any(each.missing for each in report.verdicts):
+            return report
+        repairing = Repairing(
+            index=index,
+            ledger=ledger.records,
+            zookeeper_hosts=connections.zookeeper_hosts,
+            namespace=namespace,
+            clock=clock,
+        )
+        return repairing.until_sound(report, look=look, tell=tell)

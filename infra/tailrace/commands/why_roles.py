@@ -1,0 +1,100 @@
+"""What `tailrace why` asks of the roles' own code: globs, parsers, held indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tailrace.audit.facts import GenerationFacts
+from tailrace.errors import TailraceError
+from tailrace.extras import missing_modules
+from tailrace.why.hops import LinePlace, Made
+from tailrace.wire import AgentLedger, Origin
+
+INDEXER_STATUS = Path("indexer", "status.json")
+
+
+def glob_of(path: str, *, config: Path | None, source: str = "") -> str:
+    """Return which glob of this machine's agent takes a path, "" where none does.
+
+    `source` names the source to look in; without it, all are looked at.
+    """
+    from tailrace.settings import read_role_settings
+    from tailrace_agent.config import AgentSettings
+    from tailrace_agent.globs import excluder, matches
+
+    try:
+        settings = read_role_settings(AgentSettings, config_file=config)
+    except TailraceError:
+        return ""  # Another machine's agent read it, or its settings are elsewhere.
+    for each in settings.sources:
+        if source and each.name != source:
+            continue
+        if excluder(each.exclude)(path):
+            continue
+        for glob in each.paths:
+            if matches(glob, path):
+                return glob
+    return ""
+
+
+def made_of(place: LinePlace, *, facts: GenerationFacts, namespace: str) -> Made | None:
+    """Return what the stream makes of a line; None where its code is not installed."""
+    agent = facts.agent
+    if agent is None or missing_modules("stream"):
+        return None
+    import orjson
+
+    from tailrace_stream.chunk import process_chunk
+
+    processed = process_chunk(
+        place.line + b"\n", origin=_origin(place, agent), namespace=namespace
+    )
+    placement = agent.placement
+    if processed.dead:
+        first = processed.dead[0]
+        return Made(
+            dataset=placement.dataset,
+            parser=placement.parser,
+            dead_reason=f"{first.reason}: {first.detail}",
+        )
+    action, _, document = processed.pieces[0].body.partition(b"\n")
+    create = orjson.loads(action)["create"]
+    source = orjson.loads(document)
+    return Made(
+        document_id=create["_id"],
+        index=create["_index"],
+        dataset=placement.dataset,
+        parser=placement.parser,
+        is_recognised=source.get("event.kind") != "pipeline_error",
+    )
+
+
+def held_indices(data_dir: Path) -> Mapping[str, str]:
+    """Return which indices this machine's indexer holds, and why; nothing where none runs."""
+    import orjson
+
+    try:
+        status = orjson.loads((data_dir / INDEXER_STATUS).read_bytes())
+        return {str(k): str(v) for k, v in status["held_indices"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _origin(place: LinePlace, agent: AgentLedger) -> Origin:
+    return Origin(
+        agent_id=agent.agent_id,
+        host_id=agent.host_id,
+        host_name=agent.host_name,
+        path=agent.path,
+        generation=agent.generation,
+        born_at_ms=agent.identity.born_at_ns // 1_000_000,
+        first_offset=place.offset,
+        size_bytes=len(place.line) + 1,
+        first_event_number=place.event_number or 0,
+        event_count=1,
+        source=agent.source,
+        placement=agent.placement,
+        time_zone=agent.placement.time_zone,
+        observed_at_ms=agent.updated_at_ms,
+    )

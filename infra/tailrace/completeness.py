@@ -1,0 +1,340 @@
+"""Up to when what a search finds is all there is: a statement from the ledger. Pure.
+
+A host is complete up to the moment at which its agent had last looked at every file, if all
+that was there is stored. Where a generation lags, its host is complete up to the moment at
+which the newest stored chunk of it was read. The newest word of each hop comes from the
+index of the ledger; `completeness_body` asks for it, and the answer says whether it is all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgspec
+
+from tailrace.answers import Document
+from tailrace.answers import field as field_of
+from tailrace.moments import moment_text
+from tailrace.query import Body
+from tailrace.text import printable
+
+DOCUMENTS_MAX: Final = 5_000
+"""Words of the ledger that are read for one statement: those about the newest files."""
+SILENT_INTERVALS: Final = 3
+"""A heartbeat may be late; after so many intervals its agent is silent."""
+INTERVAL_MS_MIN: Final = 1_000
+BEHIND_MS_MIN: Final = 2_000
+"""Less than this is no lag: an agent looks about once a second."""
+HOSTS_NAMED_MAX: Final = 3
+TIMEOUT_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCompleteness:
+    """Up to when one host's lines can all be found."""
+
+    host_name: str
+    complete_to_ms: int | None
+    """None where nothing was ever looked at, or said."""
+    waiting_events: int
+    unread_bytes: int
+    lost_bytes: int
+    is_silent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completeness:
+    """What can be said of a range of time and some hosts."""
+
+    hosts: tuple[HostCompleteness, ...]
+    now_ms: int
+    until_ms: int
+    silent_agents: int
+    is_partial: bool
+    """There are more words in the ledger than were read."""
+
+    @property
+    def complete_to_ms(self) -> int | None:
+        """The moment up to which every host is complete; None where one is not known."""
+        if not self.hosts:
+            return None
+        moments = [host.complete_to_ms for host in self.hosts]
+        known = [moment for moment in moments if moment is not None]
+        if len(known) < len(moments):
+            return None
+        return min(*known, self.until_ms)
+
+    @property
+    def waiting_events(self) -> int:
+        """Events that were sent and are not stored."""
+        return sum(host.waiting_events for host in self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    next_number: int = 0
+    observed_at_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Generation:
+    agent: _Hop | None = None
+    stream: _Hop | None = None
+    indexer: _Hop | None = None
+    unread_bytes: int = 0
+    lost_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Host:
+    generations: dict[str, _Generation] = field(default_factory=dict[str, _Generation])
+    swept_at_ms: int | None = None
+    is_silent: bool = False
+    silent_agents: int = 0
+
+
+class _Hit(msgspec.Struct, rename={"source": "_source"}):
+    source: dict[str, Any] = {}
+
+
+class _Total(msgspec.Struct):
+    value: int = 0
+
+
+class _Hits(msgspec.Struct):
+    hits: list[_Hit] = []
+    total: _Total | None = None
+
+
+class _Shards(msgspec.Struct):
+    failed: int = 0
+
+
+class _Answer(msgspec.Struct, rename={"shards": "_shards"}):
+    timed_out: bool = False
+    shards: _Shards = msgspec.field(default_factory=_Shards)
+    hits: _Hits = msgspec.field(default_factory=_Hits)
+
+
+def ledger_index(namespace: str) -> str:
+    """Return the index that holds the newest word of each hop."""
+    return f"{namespace}-ledger"
+
+
+def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
+    """Build the search for what a statement needs, heartbeats first, newest first."""
+    wanted: list[Body] = [
+        {"terms": {"tailrace.hop": ["heartbeat", "agent", "stream", "indexer"]}}
+    ]
+    named = sorted(set(hosts))
+    if named:
+        wanted.append({"terms": {"host.name": named}})
+    return {
+        "size": DOCUMENTS_MAX,
+        "query": {
+            "bool": {
+                "filter": wanted,
+                # Without a heartbeat nothing can be said of a host, so those go first.
+                "should": [
+                    {
+                        "constant_score": {
+                            "filter": {"term": {"tailrace.hop": "heartbeat"}},
+                            "boost": 2,
+                        }
+                    }
+                ],
+            }
+        },
+        "sort": [{"_score": "desc"}, {"@timestamp": "desc"}],
+        "track_total_hits": True,
+        "timeout": f"{TIMEOUT_S}s",
+        "_source": [
+            "@timestamp",
+            "tailrace.hop",
+            "tailrace.generation",
+            "host.name",
+            "agent.id",
+            "tailrace.next_event_number",
+            "tailrace.next_offset",
+            "tailrace.seen_size_bytes",
+            "tailrace.lost_bytes",
+            "tailrace.observed_at_ms",
+            "tailrace.swept_at_ms",
+            "tailrace.interval_ms",
+        ],
+    }
+
+
+def read_completeness(
+    answer: Mapping[str, Any], *, now_ms: int, until_ms: int
+) -> Completeness:
+    """Return what the answer to `completeness_body` says; never raises for its content."""
+    try:
+        read = msgspec.convert(answer, type=_Answer)
+    except msgspec.ValidationError:
+        read = _Answer(timed_out=True)
+    documents = [hit.source for hit in read.hits.hits]
+    stated = completeness_of(documents, now_ms=now_ms, until_ms=until_ms)
+    total = read.hits.total.value if read.hits.total else len(documents)
+    is_partial = total > len(documents) or read.timed_out or read.shards.failed > 0
+    return replace(stated, is_partial=is_partial)
+
+
+def completeness_of(
+    documents: Iterable[Document], *, now_ms: int, until_ms: int
+) -> Completeness:
+    """Return the statement from documents of the ledger, in any order."""
+    hosts: dict[str, _Host] = {}
+    for document in documents:
+        name = field_of(document, "host.name")
+        if isinstance(name, str) and name:
+            host = hosts.setdefault(name, _Host())
+            _take(document, host=host, now_ms=now_ms)
+    return Completeness(
+        hosts=tuple(_stated(name, host) for name, host in sorted(hosts.items())),
+        now_ms=now_ms,
+        until_ms=min(until_ms, now_ms),
+        silent_agents=sum(host.silent_agents for host in hosts.values()),
+        is_partial=False,
+    )
+
+
+def _take(document: Document, *, host: _Host, now_ms: int) -> None:
+    hop = field_of(document, "tailrace.hop")
+    if hop == "heartbeat":
+        swept_at_ms = _number(document, "tailrace.swept_at_ms")
+        interval_ms = max(_number(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
+        said_at_ms = _number(document, "@timestamp")
+        if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
+            host.silent_agents += 1
+            host.is_silent = True
+        earlier = host.swept_at_ms
+        # Two agents on one host: it is complete when both have looked.
+        host.swept_at_ms = swept_at_ms if earlier is None else min(earlier, swept_at_ms)
+        return
+    generation = field_of(document, "tailrace.generation")
+    if not isinstance(generation, str):
+        return
+    known = host.generations.setdefault(generation, _Generation())
+    word = _Hop(
+        _number(document, "tailrace.next_event_number"),
+        _number(document, "tailrace.observed_at_ms"),
+    )
+    if hop == "agent":
+        known.agent = word
+        seen = _number(document, "tailrace.seen_size_bytes")
+        known.unread_bytes = max(seen - _number(document, "tailrace.next_offset"), 0)
+        known.lost_bytes = _number(document, "tailrace.lost_bytes")
+    elif hop == "stream":
+        known.stream = word
+    elif hop == "indexer":
+        known.indexer = word
+
+
+def _stated(name: str, host: _Host) -> HostCompleteness:
+    complete_to_ms = host.swept_at_ms
+    waiting = 0
+    for each in host.generations.values():
+        sent = max(each.agent.next_number if each.agent else 0, _next(each.stream))
+        behind = max(sent - _next(each.indexer), 0)
+        waiting += behind
+        if behind:
+            # Of what nothing is stored, not even its first moment is complete.
+            moment = each.indexer.observed_at_ms if each.indexer else 0
+            complete_to_ms = min(complete_to_ms or moment, moment)
+    return HostCompleteness(
+        host_name=name,
+        complete_to_ms=complete_to_ms if host.swept_at_ms is not None else None,
+        waiting_events=waiting,
+        unread_bytes=sum(each.unread_bytes for each in host.generations.values()),
+        lost_bytes=sum(each.lost_bytes for each in host.generations.values()),
+        is_silent=host.is_silent,
+    )
+
+
+def statement(stated: Completeness) -> str:
+    """Return one line for a person; names are made harmless.
+
+    Such as "complete up to 12:03:41; web-3 is 40 s behind; 1,240 lines in Kafka; 2 agents
+    silent".
+    """
+    if not stated.hosts:
+        return (
+            "how complete this is cannot be said: the ledger holds no word of an agent"
+            " yet"
+        )
+    parts = [_moment_part(stated), *_behind_parts(stated)]
+    if stated.waiting_events:
+        noun = "line" if stated.waiting_events == 1 else "lines"
+        parts.append(f"{stated.waiting_events:,} {noun} in Kafka")
+    unread = sum(host.unread_bytes for host in stated.hosts)
+    if unread:
+        parts.append(f"{unread:,} bytes not yet read")
+    lost = sum(host.lost_bytes for host in stated.hosts)
+    if lost:
+        parts.append(f"{lost:,} bytes declared lost")
+    if stated.silent_agents:
+        agents = "agent" if stated.silent_agents == 1 else "agents"
+        parts.append(f"{stated.silent_agents:,} {agents} silent")
+    if stated.is_partial:
+        parts.append("said from a part of the ledger only, the newest of it")
+    return "; ".join(parts)
+
+
+def _moment_part(stated: Completeness) -> str:
+    moment_ms = stated.complete_to_ms
+    if moment_ms is None:
+        unheard = [h.host_name for h in stated.hosts if h.complete_to_ms is None]
+        return f"how complete {_names(unheard)} is cannot be said: no heartbeat yet"
+    if moment_ms <= 0:
+        waiting = [h.host_name for h in stated.hosts if h.complete_to_ms == 0]
+        return f"nothing of some files of {_names(waiting)} is stored yet"
+    is_today = moment_ms // 86_400_000 == stated.now_ms // 86_400_000
+    shown = moment_text(moment_ms)[: -len(".000")]
+    return f"complete up to {shown[len('2026-11-24 ') :] if is_today else shown} UTC"
+
+
+def _behind_parts(stated: Completeness) -> list[str]:
+    behind = sorted(
+        (
+            (stated.until_ms - host.complete_to_ms, host.host_name)
+            for host in stated.hosts
+            if host.complete_to_ms and not host.is_silent
+        ),
+        reverse=True,
+    )
+    late = [(by_ms, name) for by_ms, name in behind if by_ms >= BEHIND_MS_MIN]
+    parts = [
+        f"{printable(name)} is {_length(by_ms)} behind"
+        for by_ms, name in late[:HOSTS_NAMED_MAX]
+    ]
+    if len(late) > HOSTS_NAMED_MAX:
+        parts.append(f"{len(late) - HOSTS_NAMED_MAX} more hosts behind")
+    return parts
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:HOSTS_NAMED_MAX])
+    more = len(names) - HOSTS_NAMED_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _length(length_ms: int) -> str:
+    seconds = length_ms // 1_000
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7_200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3_600} h"
+
+
+def _next(hop: _Hop | None) -> int:
+    return 0 if hop is None else hop.next_number
+
+
+def _number(document: Document, name: str) -> int:
+    value = field_of(document, name)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number else 0

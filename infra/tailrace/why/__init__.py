@@ -1,0 +1,1 @@
+"""What each hop did with one line of one file."""

@@ -1,0 +1,209 @@
+"""What each hop says of one place in one generation, as values; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tailrace.audit.facts import GenerationFacts
+
+
+class State(StrEnum):
+    """How far a line is at one hop."""
+
+    DONE = "done"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopVerdict:
+    """One hop's part of the answer."""
+
+    hop: str
+    state: State
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What the stream's own code makes of the line today, under its placement."""
+
+    document_id: str = ""
+    index: str = ""
+    dataset: str = ""
+    parser: str = ""
+    is_recognised: bool = True
+    dead_reason: str = ""
+    """Why no document can be made of it; empty where one can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What Elasticsearch holds of the line."""
+
+    documents: Sequence[str] = ()
+    """`<index>/<_id>` of each document of this place."""
+    dead: Sequence[str] = ()
+    """Each dead letter of this place: stage, reason and detail."""
+    is_where_computed: bool = False
+    """One of them lies under the very id, in the very index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinePlace:
+    """The line that is asked about."""
+
+    generation: str
+    offset: int
+    line: bytes
+    event_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Everything that was learned of one line."""
+
+    place: LinePlace
+    facts: GenerationFacts
+    glob: str = ""
+    made: Made | None = None
+    found: Found = field(default_factory=Found)
+    raw_committed: int | None = None
+    """What the stream reads next of the partition of raw; None where it is not known."""
+    docs_committed: int | None = None
+    held_indices: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By index, why the indexers on this machine hold what goes to it."""
+
+
+def hops(witness: Witness) -> tuple[HopVerdict, ...]:
+    """Return each hop's verdict, in the order of the flow."""
+    return (
+        _source(witness),
+        _agent(witness),
+        _kafka(witness),
+        _stream(witness),
+        _indexer(witness),
+    )
+
+
+def _source(witness: Witness) -> HopVerdict:
+    agent = witness.facts.agent
+    if agent is None:
+        text = "no agent's word of this generation: it came from another collector"
+        return HopVerdict(hop="source", state=State.UNKNOWN, text=text)
+    by = f", by the glob {witness.glob}" if witness.glob else ""
+    text = (
+        f"{agent.path} on {agent.host_name} is read for the source {agent.source!r}{by},"
+        f" as {agent.placement.dataset}"
+    )
+    return HopVerdict(hop="source", state=State.DONE, text=text)
+
+
+def _agent(witness: Witness) -> HopVerdict:
+    agent, place = witness.facts.agent, witness.place
+    if agent is None:
+        return HopVerdict(hop="agent", state=State.UNKNOWN, text="not shipped by ours")
+    lost = f"; it declared {agent.lost_bytes} bytes lost" if agent.lost_bytes else ""
+    if place.offset < agent.next_offset:
+        number = "" if place.event_number is None else f", event {place.event_number}"
+        text = (
+            f"sent: offset {place.offset}{number}, and Kafka has acknowledged"
+            f" everything before {agent.next_offset}{lost}"
+        )
+        return HopVerdict(hop="agent", state=State.DONE, text=text)
+    if _is_past_stream(witness):
+        text = f"sent; the ledger's word follows within seconds{lost}"
+        return HopVerdict(hop="agent", state=State.DONE, text=text)
+    text = (
+        f"not sent yet: Kafka has acknowledged up to {agent.next_offset} of"
+        f" {agent.seen_size_bytes} bytes seen, and the line is at {place.offset}{lost}"
+    )
+    return HopVerdict(hop="agent", state=State.WAITING, text=text)
+
+
+def _kafka(witness: Witness) -> HopVerdict:
+    facts = witness.facts
+    partition = facts.partition
+    text = f"partition {partition} of raw and docs"
+    if witness.raw_committed is not None:
+        text += f"; the stream has committed up to {witness.raw_committed}"
+    if witness.docs_committed is not None:
+        text += f", the indexer up to {witness.docs_committed}"
+    if _is_past_stream(witness):
+        return HopVerdict(hop="kafka", state=State.DONE, text=text)
+    return HopVerdict(hop="kafka", state=State.WAITING, text=text)
+
+
+def _stream(witness: Witness) -> HopVerdict:
+    stream, made, place = witness.facts.stream, witness.made, witness.place
+    text = ""
+    if made is not None and made.dead_reason:
+        text = f"no document can be made of it: {made.dead_reason}"
+    elif made is not None:
+        known = (
+            f"parsed by {made.parser}"
+            if made.is_recognised
+            else f"not recognised by {made.parser}, kept as it is"
+        )
+        text = f"{known}, for {made.dataset}"
+    if stream is not None and any(a <= place.offset < b for a, b in stream.gaps):
+        gap = f"it never reached the stream, which has read beyond it; {text}"
+        return HopVerdict(hop="stream", state=State.MISSING, text=gap.strip("; "))
+    if not _is_past_stream(witness):
+        return HopVerdict(
+            hop="stream", state=State.WAITING, text=f"not read yet; {text}".strip("; ")
+        )
+    if stream is not None and stream.dropped and not witness.found.documents:
+        text += f"; of this file it dropped {stream.dropped} events by reason"
+    is_dead = any(each.startswith("stream:") for each in witness.found.dead)
+    state = State.REFUSED if is_dead else State.DONE
+    return HopVerdict(hop="stream", state=state, text=text.strip("; ") or "read")
+
+
+def _indexer(witness: Witness) -> HopVerdict:
+    found, made, indexer = witness.found, witness.made, witness.facts.indexer
+    if found.documents:
+        text = f"stored as {', '.join(found.documents)}"
+        if len(found.documents) > 1:
+            text += ": more than once, which `tailrace audit` counts as a failure"
+        elif made is not None and made.document_id and not found.is_where_computed:
+            text += (
+                f"; today's code would store it as {made.index}/{made.document_id}, so"
+                " the line, its time or the parser was another then"
+            )
+        return HopVerdict(hop="indexer", state=State.DONE, text=text)
+    if found.dead:
+        text = f"dead: {'; '.join(found.dead)}"
+        return HopVerdict(hop="indexer", state=State.REFUSED, text=text)
+    held = witness.held_indices.get(made.index) if made is not None else None
+    if held is not None and made is not None:
+        text = f"held: {made.index} takes nothing now: {held}"
+        return HopVerdict(hop="indexer", state=State.WAITING, text=text)
+    if indexer is None or witness.place.offset >= indexer.next_offset:
+        reached = 0 if indexer is None else indexer.next_offset
+        text = f"not stored yet: it has stored up to offset {reached}"
+        return HopVerdict(hop="indexer", state=State.WAITING, text=text)
+    text = (
+        f"MISSING: everything before offset {indexer.next_offset} was stored, and it is"
+        " neither in the index nor among the dead letters"
+    )
+    taken = sum(record.document_count for record in witness.facts.retention)
+    if taken:
+        text = (
+            f"not there; retention took {taken} documents of this file, and it may be"
+            " one of them"
+        )
+        return HopVerdict(hop="indexer", state=State.UNKNOWN, text=text)
+    return HopVerdict(hop="indexer", state=State.MISSING, text=text)
+
+
+def _is_past_stream(witness: Witness) -> bool:
+    stream, indexer = witness.facts.stream, witness.facts.indexer
+    offset = witness.place.offset
+    return any(
+        word is not None and offset < word.next_offset for word in (stream, indexer)
+    )

@@ -1,0 +1,207 @@
+"""What Elasticsearch holds of a line, asked for by its place, its id, or its words."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from tailrace.answers import Document, field
+from tailrace.elasticsearch import Elastic
+from tailrace.index_templates import events_alias
+from tailrace.query import SORT, Body
+from tailrace.why.hops import Found, LinePlace, Made
+
+MATCHES_MAX: Final = 500
+"""Documents with the words of a line that are compared with it."""
+WORDS_CHARACTERS_MAX: Final = 2_000
+"""Of a longer line the beginning is looked for; the whole is then compared."""
+COPIES_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One stored document of the line that was asked about."""
+
+    index: str
+    document_id: str
+    document: Document
+
+    @property
+    def place(self) -> LinePlace:
+        """Where its event stands."""
+        number, offset = field(self.document, "event.sequence"), 0
+        found = field(self.document, "log.offset")
+        if isinstance(found, int):
+            offset = found
+        return LinePlace(
+            generation=str(field(self.document, "tailrace.generation") or ""),
+            offset=offset,
+            line=written_line(self.document).encode("utf-8", "surrogatepass"),
+            event_number=number if isinstance(number, int) else None,
+        )
+
+
+def written_line(document: Document) -> str:
+    """Return the line as it was written, as far as it is text."""
+    original = field(document, "event.original")
+    text = original if isinstance(original, str) else field(document, "message")
+    return text if isinstance(text, str) else ""
+
+
+class Lookup:
+    """Asks one namespace."""
+
+    def __init__(self, elastic: Elastic, *, namespace: str) -> None:
+        self._elastic = elastic
+        self._events = events_alias(namespace)
+        self._dead = f"{namespace}-dead-*"
+
+    def lines(self, line: str) -> list[Match]:
+        """Return the stored documents of exactly this line, the newest first.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        words = line[:WORDS_CHARACTERS_MAX]
+        body: Body = {
+            "size": MATCHES_MAX,
+            "sort": [{"_score": "desc"}, *SORT],
+            "track_total_hits": False,
+            "query": {
+                "bool": {
+                    "should": [
+                        {"match_phrase": {"message": {"query": words, "boost": 10}}},
+                        {"match": {"message": {"query": words}}},
+                    ]
+                }
+            },
+        }
+        matches = [
+            Match(index=hit["_index"], document_id=hit["_id"], document=hit["_source"])
+            for hit in self._hits(self._events, body)
+        ]
+        same = [each for each in matches if written_line(each.document) == line]
+        return sorted(
+            same,
+            key=lambda each: str(field(each.document, "@timestamp")),
+            reverse=True,
+        )
+
+    def found(self, place: LinePlace, *, made: Made | None) -> Found:
+        """Return what is stored of a place, and what is dead.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        where: Body = {
+            "bool": {
+                "filter": [
+                    {"term": {"tailrace.generation": {"value": place.generation}}},
+                    {"term": {"log.offset": {"value": place.offset}}},
+                ]
+            }
+        }
+        body: Body = {"size": COPIES_MAX, "query": where, "_source": False}
+        documents = [
+            f"{hit['_index']}/{hit['_id']}" for hit in self._hits(self._events, body)
+        ]
+        computed = f"{made.index}/{made.document_id}" if made else ""
+        is_there = made is not None and self._is_there(made)
+        if is_there and computed not in documents:
+            # Stored, and not yet found by searches.
+            documents.append(computed)
+        return Found(
+            documents=documents,
+            dead=tuple(self._dead_letters(place)),
+            is_where_computed=is_there,
+        )
+
+    def event_number(self, document: str) -> int | None:
+        """Return the event number of a document named `<index>/<_id>`, if it has one.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached.
+        """
+        index, _, document_id = document.partition("/")
+        path = f"/{quote(index)}/_source/{quote(document_id)}"
+        answer = self._elastic.request("GET", path)
+        if not answer.is_success:
+            return None
+        number = field(answer.json(), "event.sequence")
+        return number if isinstance(number, int) else None
+
+    def _is_there(self, made: Made) -> bool:
+        if not made.document_id:
+            return False
+        path = f"/{quote(made.index)}/_doc/{quote(made.document_id)}?_source=false"
+        answer = self._elastic.request("GET", path)
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return False
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        return True
+
+    def _dead_letters(self, place: LinePlace) -> Iterator[str]:
+        filters: list[Body] = [
+            {"term": {"tailrace.generation": {"value": place.generation}}},
+            {
+                "bool": {
+                    "should": _letter_places(place),
+                    "minimum_should_match": 1,
+                }
+            },
+        ]
+        body: Body = {"size": COPIES_MAX, "query": {"bool": {"filter": filters}}}
+        for hit in self._hits(self._dead, body):
+            letter = hit["_source"]
+            number = field(letter, "event.sequence")
+            count = field(letter, "dead.event_count")
+            is_of_another = (
+                place.event_number is not None
+                and isinstance(number, int)
+                and isinstance(count, int)
+                and number >= 0
+                and not number <= place.event_number < number + max(count, 1)
+            )
+            if not is_of_another:
+                yield (
+                    f"{field(letter, 'dead.stage')}: {field(letter, 'dead.reason')}:"
+                    f" {field(letter, 'dead.detail')} ({hit['_index']}/{hit['_id']})"
+                )
+
+    def _hits(self, index: str, body: Body) -> list[dict[str, Any]]:
+        answer = self._elastic.request(
+            "POST",
+            f"/{quote(index, safe=',*')}/_search"
+            "?ignore_unavailable=true&allow_no_indices=true",
+            body=orjson.dumps(body),
+        )
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return []
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        hits: list[dict[str, Any]] = answer.json()["hits"]["hits"]
+        return hits
+
+
+def _letter_places(place: LinePlace) -> list[Body]:
+    """Return how a dead letter may name a place: by offset, or by number in a span."""
+    places: list[Body] = [{"term": {"log.offset": {"value": place.offset}}}]
+    if place.event_number is not None:
+        # A letter of a whole chunk begins before the event.
+        places.append(
+            {
+                "bool": {
+                    "filter": [
+                        {"range": {"event.sequence": {"lte": place.event_number}}},
+                        {"range": {"dead.event_count": {"gt": 1}}},
+                    ]
+                }
+            }
+        )
+    return places

@@ -1,0 +1,217 @@
+"""An old index goes on real servers, is counted in the ledger, and is not made again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+import structlog
+
+from tailrace.elasticsearch import NDJSON, Elastic
+from tailrace.floor_topic import FloorReader, FloorWatch
+from tailrace.index_templates import events_alias
+from tailrace.ledger import RetentionLedger, decode_ledger
+from tailrace.ledger_topic import newest_records, read_ledger_topic
+from tailrace.provision import provision
+from tailrace.settings import Connections
+from tailrace_embedded.stack import Endpoints
+from tailrace_indexer.acked_writer import AckedWriter
+from tailrace_indexer.event_indices import EventIndices
+from tailrace_indexer.expiry import FLOOR_READ_MS, Expiry
+from tailrace_indexer.floor_store import KafkaFloors
+from tailrace_indexer.index_maker import IndexMaker
+from tailrace_indexer.leader import DocumentsProgress
+from tailrace_indexer.ledger_documents import ledger_lines
+from tailrace_indexer.ledger_sink import KafkaLedger
+from tailrace_indexer.outcomes import Outcome, Reason
+from tests.agent.test_delivery import record as agent_record
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+
+NOV_22_MS = 1_795_305_600_000
+GENERATIONS = ("a" * 32, "b" * 32)
+COUNT = 12_000
+"""Of the first generation: more than one window of event numbers."""
+
+
+@dataclass(slots=True)
+class Clock:
+    at_ms: int = NOV_22_MS + 3 * 86_400_000
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def monotonic_ms(self) -> int:
+        return self.at_ms
+
+    def sleep_ms(self, wait_ms: int) -> None:
+        self.at_ms += wait_ms
+
+
+@dataclass(slots=True)
+class Retention:
+    """An expiry wired as the leader wires it, but for the clock."""
+
+    connections: Connections
+    elastic: Elastic
+    expiry: Expiry
+    clock: Clock = field(default_factory=Clock)
+
+    def put(self, day: int, *, generation: str, numbers: range) -> str:
+        """Store documents of one generation in the index of a day; return its name."""
+        index = f"{self.connections.namespace}-generic-2026.11.{day}"
+        maker = IndexMaker(
+            self.elastic, connections=self.connections, is_expired=lambda _index: False
+        )
+        assert maker.make(index).outcome is Outcome.STORED
+        lines: list[bytes] = []
+        for number in numbers:
+            action = {"create": {"_index": index, "_id": f"{generation}-{number}"}}
+            document = {
+                "@timestamp": f"2026-11-{day}T10:00:00Z",
+                "event.sequence": number,
+                "tailrace.generation": generation,
+            }
+            lines += (orjson.dumps(action), orjson.dumps(document))
+        answer = self.elastic.request(
+            "POST",
+            "/_bulk?refresh=true",
+            body=b"\n".join(lines) + b"\n",
+            content_type=NDJSON,
+        )
+        assert answer.json()["errors"] is False
+        return index
+
+    def indices(self) -> set[str]:
+        answer: dict[str, Any] = self.elastic.ask(
+            "GET", f"/{events_alias(self.connections.namespace)}/_alias"
+        )
+        return set(answer)
+
+    def told(self) -> list[RetentionLedger]:
+        records = read_ledger_topic(
+            self.connections, client_id="test", is_stopping=lambda: False
+        )
+        decoded = [decode_ledger(value) for _key, value in records if value]
+        return [r for r in decoded if isinstance(r, RetentionLedger)]
+
+
+@pytest.fixture
+def retention(stack: Endpoints, namespace: str) -> Iterator[Retention]:
+    connections = Connections().model_copy(
+        update={
+            "kafka_bootstrap": stack.kafka_bootstrap,
+            "elasticsearch_url": stack.elasticsearch_url,
+            "namespace": namespace,
+        }
+    )
+    provision(connections)
+    clock = Clock()
+    with contextlib.ExitStack() as closing:
+        elastic = closing.enter_context(Elastic(connections))
+        writer = AckedWriter(connections)
+        closing.callback(writer.close)
+        reader = FloorReader(connections, client_id="test-floors")
+        closing.callback(reader.close)
+        expiry = Expiry(
+            indices=EventIndices(elastic, namespace=namespace, clock=clock),
+            floors=KafkaFloors(reader, writer, namespace=namespace),
+            ledger=KafkaLedger(writer, namespace=namespace),
+            progress=DocumentsProgress(connections, group=f"{namespace}-indexer"),
+            read_ledger=lambda: newest_records(
+                read_ledger_topic(
+                    connections, client_id="test", is_stopping=lambda: False
+                )
+            ),
+            clock=clock,
+            log=structlog.get_logger(),
+            namespace=namespace,
+        )
+        yield Retention(connections, elastic, expiry, clock)
+
+
+def test_an_expired_index_is_counted_and_gone_and_is_not_made_again(
+    retention: Retention,
+) -> None:
+    first, second = GENERATIONS
+    old = retention.put(22, generation=first, numbers=range(COUNT))
+    retention.put(22, generation=second, numbers=range(5, 8))
+    new = retention.put(23, generation=first, numbers=range(COUNT, COUNT + 5))
+
+    retention.expiry.keep(1)
+    assert retention.indices() == {old, new}
+    retention.clock.sleep_ms(FLOOR_READ_MS)
+    kept = retention.expiry.keep(1)
+
+    assert kept.deleted == (old,)
+    assert retention.indices() == {new}
+    told = {record.generation: record for record in retention.told()}
+    assert told[first].windows == {
+        "0": (10_000, sum(range(10_000))),
+        "1": (2_000, sum(range(10_000, 12_000))),
+    }
+    assert told[second].windows == {"0": (3, 5 + 6 + 7)}
+    assert {record.index for record in told.values()} == {old}
+    watch = FloorWatch(
+        FloorReader(retention.connections, client_id="test-watch"),
+        namespace=retention.connections.namespace,
+        on_failure=lambda error: pytest.fail(str(error)),
+    )
+    watch.start()
+    maker = IndexMaker(
+        retention.elastic,
+        connections=retention.connections,
+        is_expired=watch.is_expired,
+    )
+    verdict = maker.make(old)
+    watch.close()
+    assert (verdict.outcome, verdict.reason) == (
+        Outcome.DEAD_LETTER,
+        Reason.INDEX_EXPIRED,
+    )
+    assert retention.indices() == {new}
+
+
+def test_what_is_over_is_gone_from_the_ledger_and_its_index(
+    retention: Retention,
+) -> None:
+    first, _ = GENERATIONS
+    old = retention.put(22, generation=first, numbers=range(3))
+    retention.put(23, generation=GENERATIONS[1], numbers=range(3))
+    namespace = retention.connections.namespace
+    ledger_index = f"{namespace}-ledger"
+    record = msgspec.structs.replace(
+        agent_record(), generation=first, is_closed=True, updated_at_ms=1
+    )
+    writer = AckedWriter(retention.connections)
+    assert KafkaLedger(writer, namespace=namespace).write([record])
+    writer.close()
+    maker = IndexMaker(
+        retention.elastic,
+        connections=retention.connections,
+        is_expired=lambda _index: False,
+    )
+    assert maker.make(ledger_index).outcome is Outcome.STORED
+    retention.elastic.request(
+        "POST",
+        "/_bulk?refresh=true",
+        body=ledger_lines(record, namespace=namespace),
+        content_type=NDJSON,
+    )
+    assert retention.elastic.count(ledger_index) == 1
+
+    retention.expiry.keep(1)
+    retention.clock.sleep_ms(FLOOR_READ_MS)
+    assert retention.expiry.keep(1).deleted == (old,)
+
+    records = read_ledger_topic(
+        retention.connections, client_id="test", is_stopping=lambda: False
+    )
+    assert newest_records(records) == {}
+    retention.elastic.refresh(ledger_index)
+    assert retention.elastic.count(ledger_index) == 0

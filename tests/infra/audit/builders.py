@@ -1,0 +1,375 @@
+"""Ledger records and an index in memory, and the doubles that an audit can be given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import crc32c
+import msgspec
+
+from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.look import Looker
+from tailrace.audit.run import audit
+from tailrace.audit.sources import (
+    Drained,
+    SnapshotLost,
+    StoredDocument,
+    StoredPlace,
+    Unnumbered,
+)
+from tailrace.audit.tally import Numbers
+from tailrace.audit.verdict import AuditReport
+from tailrace.audit.windows import Sums, WindowSum
+from tailrace.clock import Clock
+from tailrace.digest import with_digest
+from tailrace.identity import document_id
+from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
+from tailrace.wire import AgentLedger, FileIdentity, Placement
+
+WINDOW = 10
+"""Small windows, so that a handful of events fills several."""
+GENERATION = "0123456789abcdef" * 2
+LINE_BYTES = 20
+BORN_AT_MS = 1_700_000_000_000
+
+
+def agent_word(*, number: int, **changes: object) -> AgentLedger:
+    word = AgentLedger(
+        generation=GENERATION,
+        revision=1,
+        agent_id="agent-1",
+        host_id="host",
+        host_name="web-1",
+        path="/srv/app.log",
+        source="app",
+        identity=FileIdentity(
+            host_id="host",
+            filesystem_id="fs",
+            inode=1,
+            born_at_ns=BORN_AT_MS * 1_000_000,
+            born_at_known=True,
+            truncation_count=0,
+        ),
+        placement=Placement(
+            dataset="generic",
+            parser="auto",
+            time_rule="generation",
+            time_zone="UTC",
+            anchor_ms=0,
+            earliest_ms=0,
+            latest_ms=1,
+        ),
+        head_size_bytes=0,
+        head_hash="",
+        tail_size_bytes=0,
+        tail_hash="",
+        next_offset=number * LINE_BYTES,
+        next_event_number=number,
+        seen_size_bytes=number * LINE_BYTES,
+        updated_at_ms=0,
+    )
+    return msgspec.structs.replace(word, **changes)
+
+
+def stream_word(*, number: int, **changes: object) -> StreamLedger:
+    word = StreamLedger(
+        generation=GENERATION,
+        revision=1,
+        agent_id="agent-1",
+        host_name="web-1",
+        path="/srv/app.log",
+        dataset="generic",
+        first_event_number=0,
+        next_event_number=number,
+        next_offset=number * LINE_BYTES,
+        event_count=number,
+        document_count=number,
+        observed_at_ms=0,
+        raw_partition=3,
+        raw_next_offset=1,
+        updated_at_ms=0,
+    )
+    return msgspec.structs.replace(word, **changes)
+
+
+def indexer_word(*, number: int, **changes: object) -> IndexerLedger:
+    word = IndexerLedger(
+        generation=GENERATION,
+        revision=number,
+        agent_id="agent-1",
+        host_name="web-1",
+        path="/srv/app.log",
+        next_offset=number * LINE_BYTES,
+        next_event_number=number,
+        observed_at_ms=0,
+        docs_partition=3,
+        docs_next_offset=1,
+        updated_at_ms=0,
+    )
+    return msgspec.structs.replace(word, **changes)
+
+
+def retention_word(
+    numbers: Collection[int], *, index: str, window_events: int = WINDOW
+) -> RetentionLedger:
+    windows: dict[str, tuple[int, int]] = {}
+    for number in numbers:
+        name = str(number // window_events)
+        count, total = windows.get(name, (0, 0))
+        windows[name] = (count + 1, total + number)
+    return RetentionLedger(
+        generation=GENERATION,
+        index=index,
+        revision=len(numbers),
+        document_count=len(numbers),
+        windows=windows,
+        updated_at_ms=0,
+    )
+
+
+def facts_at_rest(number: int) -> GenerationFacts:
+    """Return what every hop says of a generation whose `number` events all came through."""
+    return GenerationFacts(
+        generation=GENERATION,
+        agent=agent_word(number=number),
+        stream=stream_word(number=number),
+        indexer=indexer_word(number=number),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDocument:
+    """One document, as the stream would have made it."""
+
+    number: int
+    copy: int = 0
+    index: str = "t-generic-2023.11.14"
+    generation: str = GENERATION
+    text: str = ""
+    """What somebody made of the line afterwards; empty where nobody did."""
+
+    @property
+    def offset(self) -> int:
+        return self.number * LINE_BYTES
+
+    @property
+    def line(self) -> str:
+        return f"line {self.number}".ljust(LINE_BYTES - 1)
+
+    @property
+    def document_id(self) -> str:
+        checksum = crc32c.crc32c(self.line.encode()) + self.copy
+        return document_id(
+            generation=self.generation,
+            born_at_ms=BORN_AT_MS,
+            offset=self.offset,
+            checksum=checksum,
+        )
+
+    @property
+    def source(self) -> bytes:
+        source = with_digest(
+            msgspec.json.encode(
+                {
+                    "message": self.line,
+                    "log.offset": self.offset,
+                    "event.sequence": self.number,
+                    "tailrace.generation": self.generation,
+                }
+            )
+        )
+        return source.replace(self.line.encode(), (self.text or self.line).encode())
+
+
+@dataclass(slots=True)
+class HeldIndex:
+    """An index in memory, seen as a snapshot; a copy is taken at each look."""
+
+    documents: list[HeldDocument] = field(default_factory=list[HeldDocument])
+    dead: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """First number and count of each dead letter."""
+    unnumbered_count: int = 0
+    before_look: Callable[[int], None] = lambda _look: None
+    """Called before each snapshot, with how many there were."""
+    lost_snapshots: int = 0
+    looks: int = 0
+    condemned: Collection[str] = ()
+
+    @contextmanager
+    def snapshot(
+        self, *, condemned: Collection[str]
+    ) -> Generator[HeldSnapshot, None, None]:
+        self.before_look(self.looks)
+        self.looks += 1
+        if self.looks <= self.lost_snapshots:
+            raise SnapshotLost
+        yield HeldSnapshot(
+            [each for each in self.documents if each.index not in condemned],
+            list(self.dead),
+            self.unnumbered_count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSnapshot:
+    """What `HeldIndex` held at one moment."""
+
+    held: Sequence[HeldDocument]
+    dead: Sequence[tuple[int, int]]
+    unnumbered_count: int
+
+    def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
+        stored: dict[str, dict[int, list[int]]] = {}
+        for each in self.held:
+            if generations is None or each.generation in generations:
+                windows = stored.setdefault(each.generation, {})
+                windows.setdefault(each.number // WINDOW, []).append(each.number)
+        dead: dict[int, list[tuple[int, int]]] = {}
+        for first, count in self.dead:
+            dead.setdefault(first // WINDOW, []).append((first, count))
+        known = {*stored, GENERATION} if dead else {*stored}
+        return {
+            generation: Sums(
+                stored={
+                    window: window_sum(numbers)
+                    for window, numbers in stored.get(generation, {}).items()
+                },
+                dead={
+                    window: replace(
+                        window_sum([first for first, _ in letters]),
+                        is_single=all(count == 1 for _, count in letters),
+                    )
+                    for window, letters in dead.items()
+                }
+                if generation == GENERATION
+                else {},
+            )
+            for generation in known
+        }
+
+    def numbers(self, generation: str, *, spans: Sequence[range]) -> Numbers:
+        numbers = Numbers.of_windows(WINDOW)
+        for each in self.held:
+            if each.generation == generation and any(each.number in s for s in spans):
+                numbers.stored.add(each.number)
+        within = range(min(s.start for s in spans), max(s.stop for s in spans))
+        for first, count in self.dead:
+            numbers.dead.add_span(first, count=count, within=within)
+        return numbers
+
+    def places(
+        self, generation: str, *, numbers: Collection[int]
+    ) -> Sequence[StoredPlace]:
+        return [
+            StoredPlace(
+                number=each.number,
+                document=f"{each.index}/{each.document_id}",
+                offset=each.offset,
+                size_bytes=LINE_BYTES - 1,
+            )
+            for each in self.held
+            if each.generation == generation and each.number in numbers
+        ]
+
+    def unnumbered(self) -> Unnumbered:
+        return Unnumbered(count=self.unnumbered_count, named=())
+
+    def documents(
+        self, generations: Collection[str] | None
+    ) -> Iterator[StoredDocument]:
+        for each in self.held:
+            if generations is None or each.generation in generations:
+                yield StoredDocument(
+                    index=each.index,
+                    document_id=each.document_id,
+                    generation=each.generation,
+                    number=each.number,
+                    source=msgspec.Raw(each.source),
+                )
+
+
+def window_sum(numbers: Sequence[int]) -> WindowSum:
+    return WindowSum(
+        count=len(numbers),
+        total=sum(numbers),
+        lowest=min(numbers),
+        highest=max(numbers),
+        squares=sum(number * number for number in numbers),
+    )
+
+
+@dataclass(slots=True)
+class ToldLedger:
+    """Says what it was given; a list of several is what it says read after read."""
+
+    told: list[dict[str, GenerationFacts]]
+    reads: int = 0
+
+    def read(self) -> dict[str, GenerationFacts]:
+        told = self.told[min(self.reads, len(self.told) - 1)]
+        self.reads += 1
+        return told
+
+
+@dataclass(slots=True)
+class FixedProgress:
+    """Groups that stand where they are."""
+
+    value: Drained
+
+    def drained(self, *, wait_ms_max: int) -> Drained:
+        del wait_ms_max
+        return self.value
+
+
+class SteppingClock(Clock):
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self._now_ms = 0
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic_ms(self) -> int:
+        return self._now_ms
+
+    def sleep_ms(self, wait_ms: int) -> None:
+        self._now_ms += wait_ms
+
+
+def report_of(
+    index: HeldIndex,
+    *told: GenerationFacts | dict[str, GenerationFacts],
+    drained: Drained | None = None,
+    is_deep: bool = False,
+    wait_ms_max: int = 0,
+) -> AuditReport:
+    """Audit an index against what the ledger says, read after read."""
+    words = [
+        each if isinstance(each, dict) else {each.generation: each} for each in told
+    ]
+    looker = Looker(
+        ledger=ToldLedger(words),
+        progress=FixedProgress(drained or Drained()),
+        index=index,
+        window_events=WINDOW,
+    )
+    return audit(
+        looker,
+        clock=SteppingClock(),
+        is_deep=is_deep,
+        wait_ms_max=wait_ms_max,
+        tell=lambda _text: None,
+    )
+
+
+def held(*numbers: int) -> HeldIndex:
+    """Return an index with one document for each number; a repeated one is a copy."""
+    documents: list[HeldDocument] = []
+    for number in numbers:
+        copies = sum(1 for each in documents if each.number == number)
+        documents.append(HeldDocument(number, copy=copies))
+    return HeldIndex(documents)

@@ -1,0 +1,538 @@
+"""An audit is sound if, and only if, every event below the cut is accounted for once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.look import Looker
+from tailrace.audit.sources import Drained
+from tailrace.audit.verdict import Problem, ProblemKind, report_json, totals_of
+from tailrace.audit.windows import Sums, suspects
+from tailrace.errors import CommandFailed
+from tests.infra.audit.builders import (
+    GENERATION,
+    LINE_BYTES,
+    WINDOW,
+    FixedProgress,
+    HeldDocument,
+    HeldIndex,
+    agent_word,
+    facts_at_rest,
+    held,
+    indexer_word,
+    report_of,
+    retention_word,
+    stream_word,
+    window_sum,
+)
+
+EVENTS_MAX = 35
+KINDS = st.sampled_from(["stored", "dead", "both", "missing", "doubled"])
+
+
+def kinds_of(problems: Iterable[Problem]) -> set[ProblemKind]:
+    return {each.kind for each in problems}
+
+
+def index_of(fates: list[str]) -> HeldIndex:
+    index = HeldIndex()
+    for number, fate in enumerate(fates):
+        if fate in {"stored", "both", "doubled"}:
+            index.documents.append(HeldDocument(number))
+        if fate == "doubled":
+            index.documents.append(HeldDocument(number, copy=1))
+        if fate in {"dead", "both"}:
+            index.dead.append((number, 1))
+    return index
+
+
+@given(st.lists(KINDS, max_size=EVENTS_MAX))
+def test_a_deep_audit_is_sound_only_where_every_number_is_there_once(
+    fates: list[str],
+) -> None:
+    """A dead letter that was retried and stored is there once."""
+    report = report_of(index_of(fates), facts_at_rest(len(fates)), is_deep=True)
+
+    assert report.is_sound == (not {"missing", "doubled"} & set(fates))
+    (verdict,) = report.verdicts
+    assert verdict.missing == tuple(n for n, f in enumerate(fates) if f == "missing")
+    assert verdict.doubled == tuple(n for n, f in enumerate(fates) if f == "doubled")
+    assert verdict.expected_count == len(fates)
+
+
+@given(
+    st.lists(KINDS, max_size=EVENTS_MAX),
+    st.integers(0, 20),
+    st.lists(st.integers(0, 60), max_size=5),
+)
+def test_an_audit_by_sums_is_never_wrong_and_passes_over_what_is_above_the_cut(
+    fates: list[str], in_flight: int, above: list[int]
+) -> None:
+    """Sound where all is there once; unsound for what count or sum of a window tell."""
+    index = index_of(fates)
+    cut = len(fates)
+    # Documents in flight are stored or not, and a re-send may be half done.
+    index.documents += [HeldDocument(cut + n) for n in set(above) if n < in_flight]
+    facts = GenerationFacts(
+        generation=GENERATION,
+        agent=agent_word(number=cut + in_flight),
+        stream=stream_word(number=cut + in_flight),
+        indexer=indexer_word(number=cut),
+    )
+
+    report = report_of(index, facts)
+
+    wrong = [fate for fate in fates if fate in {"missing", "doubled"}]
+    if not wrong:
+        assert report.is_sound
+    is_told_by_sums = any(
+        {fates[n] for n in window} & {"missing", "doubled"}
+        and (
+            sum(count_of(fates[n]) for n in window) != len(window)
+            or sum(n * count_of(fates[n]) for n in window) != sum(window)
+        )
+        for window in (range(at, min(at + 10, cut)) for at in range(0, max(cut, 1), 10))
+    )
+    if is_told_by_sums:
+        assert not report.is_sound
+    assert report.is_settled == (in_flight == 0)
+    assert totals_of(report.verdicts).in_flight == in_flight
+
+
+def count_of(fate: str) -> int:
+    return {"stored": 1, "dead": 1, "both": 2, "missing": 0, "doubled": 2}[fate]
+
+
+@given(st.data())
+def test_any_one_deleted_and_any_other_doubled_are_both_named(
+    data: st.DataObject,
+) -> None:
+    count = data.draw(st.integers(2, EVENTS_MAX))
+    gone = data.draw(st.integers(0, count - 1))
+    twice = data.draw(st.integers(0, count - 1).filter(lambda n: n != gone))
+    index = held(*(n for n in range(count) if n != gone), twice)
+
+    report = report_of(index, facts_at_rest(count))
+
+    (verdict,) = report.unsound
+    assert verdict.missing == (gone,)
+    assert verdict.doubled == (twice,)
+
+
+def test_what_is_missing_is_named_by_its_offset_between_its_neighbours() -> None:
+    report = report_of(held(*(n for n in range(25) if n != 12)), facts_at_rest(25))
+
+    (problem,) = report.unsound[0].problems
+    assert problem.kind is ProblemKind.MISSING
+    assert problem.event_number == 12
+    assert problem.offset == 12 * LINE_BYTES
+    assert problem.next_offset == 13 * LINE_BYTES
+
+
+def test_a_double_is_named_with_both_of_its_documents() -> None:
+    report = report_of(held(*range(25), 7), facts_at_rest(25))
+
+    (problem,) = report.unsound[0].problems
+    assert problem.kind is ProblemKind.DOUBLED
+    assert problem.offset == 7 * LINE_BYTES
+    assert len(set(problem.documents)) == 2
+
+
+def test_a_double_in_another_index_is_a_double() -> None:
+    index = held(*range(25))
+    index.documents.append(HeldDocument(3, index="t-generic-2023.11.15"))
+
+    assert not report_of(index, facts_at_rest(25)).is_sound
+
+
+def test_only_a_deep_audit_sees_an_altered_document() -> None:
+    index = held(*range(25))
+    index.documents[4] = HeldDocument(4, text="line 4 and more")
+
+    assert report_of(index, facts_at_rest(25)).is_sound
+    report = report_of(index, facts_at_rest(25), is_deep=True)
+
+    (problem,) = report.unsound[0].problems
+    assert problem.kind is ProblemKind.ALTERED
+    assert problem.offset == 4 * LINE_BYTES
+    assert report.compared_count == 25
+
+
+def test_more_doubles_and_holes_with_equal_sums_are_told_apart_by_their_squares() -> (
+    None
+):
+    """1 and 4 gone, 2 and 3 twice: count and sum of the window are right."""
+    index = held(*(n for n in range(20) if n not in {1, 4}), 2, 3)
+
+    assert not report_of(index, facts_at_rest(20)).is_sound
+
+
+def test_what_was_dropped_is_held_to_its_count() -> None:
+    facts = facts_at_rest(25)
+    assert facts.stream is not None
+    stream = msgspec.structs.replace(
+        facts.stream, document_count=22, dropped={"rule": 2, "expired": 1}
+    )
+    facts = replace(facts, stream=stream)
+
+    sound = report_of(held(*(n for n in range(25) if n not in {3, 4, 19})), facts)
+    short = report_of(held(*(n for n in range(25) if n not in {3, 4, 9, 19})), facts)
+    over = report_of(held(*(n for n in range(25) if n not in {3, 4})), facts)
+
+    assert sound.is_sound
+    assert totals_of(sound.verdicts).dropped == 2
+    assert totals_of(sound.verdicts).expired == 1
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
+    assert kinds_of(over.unsound[0].problems) == {ProblemKind.MISCOUNTED}
+
+
+def test_a_dead_letter_of_many_events_stands_for_each_of_them() -> None:
+    index = held(*range(5), *range(18, 25))
+    index.dead.append((5, 13))
+
+    report = report_of(index, facts_at_rest(25))
+
+    assert report.is_sound
+    assert totals_of(report.verdicts).dead == 13
+
+
+def test_an_end_that_is_dead_to_its_last_event_is_not_in_flight() -> None:
+    """No document comes for it, so the indexer never speaks of it."""
+    facts = replace(
+        facts_at_rest(20),
+        agent=agent_word(number=24),
+        stream=stream_word(number=24, document_count=20, dead={"parser_raised": 4}),
+    )
+    index = held(*range(20))
+    index.dead += [(n, 1) for n in range(20, 24)]
+
+    report = report_of(index, facts)
+
+    assert report.is_sound
+    assert report.is_settled
+
+
+def test_dead_letters_that_are_not_indexed_yet_count_as_in_flight() -> None:
+    facts = facts_at_rest(20)
+
+    report = report_of(held(*range(1, 20)), facts, drained=Drained(dead_lag={3: 1}))
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert totals_of(report.verdicts).in_flight == 1
+
+
+def test_what_retention_took_is_accounted_for_by_window_and_sum() -> None:
+    gone = (0, 1, 2, 3, 17)
+    facts = replace(
+        facts_at_rest(25), retention=(retention_word(gone, index="t-generic-old"),)
+    )
+
+    sound = report_of(held(*(n for n in range(25) if n not in gone)), facts)
+    others = (0, 1, 2, 4, 17)
+    wrong = report_of(held(*(n for n in range(25) if n not in others)), facts)
+
+    assert sound.is_sound
+    assert totals_of(sound.verdicts).expired == 5
+    assert not wrong.is_sound
+
+
+def test_a_condemned_index_is_expired_before_and_after_it_is_gone() -> None:
+    facts = replace(
+        facts_at_rest(20), retention=(retention_word((0, 1), index="t-generic-old"),)
+    )
+    index = held(*range(2, 20))
+    index.documents += [HeldDocument(n, index="t-generic-old") for n in (0, 1)]
+
+    assert report_of(index, facts).is_sound
+    index.documents = [
+        each for each in index.documents if each.index != "t-generic-old"
+    ]
+    assert report_of(index, facts).is_sound
+
+
+def test_what_expired_and_is_stored_all_the_same_is_a_contradiction() -> None:
+    facts = replace(
+        facts_at_rest(20), retention=(retention_word((0, 1), index="t-generic-old"),)
+    )
+
+    report = report_of(held(*range(20)), facts)
+
+    assert kinds_of(report.unsound[0].problems) == {ProblemKind.EXPIRED_TWICE}
+
+
+def test_lost_bytes_are_reported_and_no_failure() -> None:
+    facts = facts_at_rest(5)
+    facts = replace(facts, agent=agent_word(number=5, lost_bytes={"truncated": 90}))
+
+    report = report_of(held(*range(5)), facts)
+
+    assert report.is_sound
+    assert report_json(report)["lost"][0]["bytes"] == {"truncated": 90}
+
+
+def test_a_rebuilt_identity_lists_the_duplicates_that_are_possible() -> None:
+    facts = facts_at_rest(5)
+    facts = replace(facts, agent=agent_word(number=5, identity_rebuilt=True))
+
+    report = report_of(held(*range(5)), facts)
+
+    assert report.is_sound
+    listed = report_json(report)["duplicates_possible"]
+    assert [each["path"] for each in listed] == ["/srv/app.log"]
+
+
+def test_bytes_that_were_seen_and_not_read_are_in_flight() -> None:
+    facts = facts_at_rest(5)
+    facts = replace(facts, agent=agent_word(number=5, seen_size_bytes=1_000))
+
+    report = report_of(held(*range(5)), facts)
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert report_json(report)["in_flight"][0]["unread_bytes"] == 900
+
+
+def test_at_rest_the_stream_must_have_counted_every_event_and_have_no_gaps() -> None:
+    facts = facts_at_rest(5)
+    short = replace(
+        facts, stream=stream_word(number=5, event_count=4, document_count=4)
+    )
+    torn = replace(facts, stream=stream_word(number=5, gaps=((20, 40),)))
+    confused = replace(facts, stream=stream_word(number=5, document_count=4))
+
+    for told in (short, confused):
+        report = report_of(held(*range(5)), told)
+        assert ProblemKind.MISCOUNTED in kinds_of(report.unsound[0].problems)
+    report = report_of(held(*range(5)), torn)
+    assert kinds_of(report.unsound[0].problems) == {ProblemKind.GAPS}
+
+
+def test_documents_without_a_number_are_a_contradiction() -> None:
+    index = held(*range(5))
+    index.unnumbered_count = 2
+
+    report = report_of(index, facts_at_rest(5))
+
+    assert not report.is_sound
+    assert kinds_of(report.problems) == {ProblemKind.UNNUMBERED}
+
+
+# Generations of other collectors.
+
+
+def foreign(
+    *, next_number: int, count: int, indexed: int | None = None
+) -> GenerationFacts:
+    return GenerationFacts(
+        generation=GENERATION,
+        stream=stream_word(
+            number=next_number,
+            agent_id="foreign",
+            first_event_number=100,
+            event_count=count,
+            document_count=count,
+        ),
+        indexer=indexer_word(
+            number=next_number if indexed is None else indexed, agent_id="foreign"
+        ),
+    )
+
+
+def test_foreign_numbers_with_holes_are_held_to_their_count() -> None:
+    numbers = (100, 103, 118, 119)
+
+    assert report_of(held(*numbers), foreign(next_number=120, count=4)).is_sound
+    short = report_of(held(*numbers[1:]), foreign(next_number=120, count=4))
+    double = report_of(held(*numbers, 103), foreign(next_number=120, count=4))
+
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
+    assert double.unsound[0].doubled == (103,)
+
+
+def test_one_foreign_deleted_and_another_doubled_is_seen_by_a_deep_audit() -> None:
+    index = held(100, 118, 119, 119)
+
+    report = report_of(index, foreign(next_number=120, count=4), is_deep=True)
+
+    # The copy bears an id of another line, so it is altered beside.
+    assert kinds_of(report.unsound[0].problems) >= {
+        ProblemKind.MISSING,
+        ProblemKind.DOUBLED,
+    }
+
+
+def test_foreign_counts_are_not_compared_while_something_is_in_flight() -> None:
+    facts = foreign(next_number=120, count=4, indexed=119)
+
+    report = report_of(held(100, 119), facts)
+
+    assert report.is_sound
+    assert not report.is_settled
+
+
+def test_foreign_documents_above_the_cut_are_passed_over() -> None:
+    facts = foreign(next_number=119, count=2)
+
+    assert report_of(held(100, 118, 119, 124), facts).is_sound
+
+
+# What may happen between the reading of the ledger and that of the index.
+
+
+def test_a_generation_of_which_no_ledger_tells_is_a_contradiction() -> None:
+    report = report_of(held(1), {})
+
+    assert kinds_of(report.unsound[0].problems) == {ProblemKind.UNKNOWN_GENERATION}
+
+
+def test_a_generation_that_appears_after_the_ledger_was_read_is_none() -> None:
+    report = report_of(held(0), {}, facts_at_rest(1))
+
+    assert report.is_sound
+
+
+def test_a_generation_that_expires_with_its_ledger_meanwhile_is_none() -> None:
+    index = held(0)
+
+    def expire(look: int) -> None:
+        if look == 1:
+            index.documents.clear()
+
+    index.before_look = expire
+    assert report_of(index, {}, {}).is_sound
+
+
+def test_an_index_that_expires_after_the_ledger_was_read_is_none() -> None:
+    facts = facts_at_rest(20)
+    taken = replace(facts, retention=(retention_word(range(5), index="old"),))
+
+    report = report_of(held(*range(5, 20)), facts, taken)
+
+    assert report.is_sound
+    assert totals_of(report.verdicts).expired == 5
+
+
+def test_an_index_that_goes_away_while_it_is_read_is_read_anew() -> None:
+    index = held(*range(5))
+    index.lost_snapshots = 2
+
+    assert report_of(index, facts_at_rest(5)).is_sound
+
+
+def test_an_index_that_goes_away_again_and_again_ends_the_audit_in_words() -> None:
+    index = held(*range(5))
+    index.lost_snapshots = 100
+
+    with pytest.raises(CommandFailed, match="was deleted while it was read"):
+        report_of(index, facts_at_rest(5))
+
+
+def test_the_index_is_read_after_the_ledger() -> None:
+    """An event comes before each reading: the other way round, one would be missing."""
+    flow = Flow()
+    looker = Looker(
+        ledger=flow,
+        progress=FixedProgress(Drained()),
+        index=flow.index,
+        window_events=WINDOW,
+    )
+
+    assert looker.look(only=None, is_deep=False).verdicts[GENERATION].is_sound
+
+
+class Flow:
+    """Events that come through one by one, whenever anybody looks."""
+
+    def __init__(self) -> None:
+        self.index = held(0)
+        self.index.before_look = lambda _look: self.pass_one()
+
+    def pass_one(self) -> None:
+        self.index.documents.append(HeldDocument(len(self.index.documents)))
+
+    def read(self) -> dict[str, GenerationFacts]:
+        self.pass_one()
+        return {GENERATION: facts_at_rest(len(self.index.documents))}
+
+
+def test_above_what_squares_can_tell_the_cut_still_bounds_its_window() -> None:
+    """Two are gone; one above the cut and a double have their sum."""
+    window_events, cut = 10_000, 1_995_000
+    numbers = [*range(1_990_000, cut), 1_995_009, 1_994_980]
+    for gone in (1_994_990, 1_994_999):
+        numbers.remove(gone)
+    wrong = replace(window_sum(numbers), squares=None)
+    right = replace(window_sum(range(1_990_000, cut)), squares=None)
+
+    is_suspect = [
+        199
+        in suspects(
+            facts_at_rest(cut),
+            sums=Sums(stored={199: found}),
+            window_events=window_events,
+        )
+        for found in (wrong, right)
+    ]
+
+    assert is_suspect == [True, False]
+
+
+def test_what_stays_missing_while_others_move_on_is_still_missing() -> None:
+    report = report_of(
+        held(*range(1, 40)), *(facts_at_rest(number) for number in range(20, 40))
+    )
+
+    assert report.unsound[0].missing == (0,)
+
+
+def test_what_a_hop_has_read_and_not_said_is_stranded() -> None:
+    """A publish that was swallowed: all is read, nothing is under way, events are gone."""
+    facts = replace(facts_at_rest(20), indexer=indexer_word(number=15))
+    lag = Drained(docs_lag={3: 0}, raw_lag={3: 0})
+
+    stranded = report_of(held(*range(15)), facts, drained=lag)
+    moving = report_of(
+        held(*range(15)), facts, drained=Drained(docs_lag={3: 2}, raw_lag={3: 0})
+    )
+    said = report_of(held(*range(20)), facts, facts_at_rest(20), drained=lag)
+
+    assert kinds_of(stranded.unsound[0].problems) == {ProblemKind.STRANDED}
+    assert moving.is_sound
+    assert said.is_sound
+
+
+def test_what_the_stream_swallowed_is_stranded_too() -> None:
+    facts = replace(facts_at_rest(20), agent=agent_word(number=25))
+    lag = Drained(docs_lag={3: 0}, raw_lag={3: 0})
+
+    report = report_of(held(*range(20)), facts, drained=lag)
+
+    assert kinds_of(report.unsound[0].problems) == {ProblemKind.STRANDED}
+
+
+def test_waiting_ends_as_soon_as_nothing_is_in_flight() -> None:
+    moving = replace(facts_at_rest(20), agent=agent_word(number=25))
+
+    report = report_of(
+        held(*range(25)), moving, moving, facts_at_rest(25), wait_ms_max=60_000
+    )
+
+    assert report.is_settled
+    assert report.is_sound
+
+
+def test_waiting_has_an_end() -> None:
+    moving = replace(facts_at_rest(20), agent=agent_word(number=25))
+
+    report = report_of(held(*range(20)), moving, wait_ms_max=5_000)
+
+    assert not report.is_settled
+    assert report.is_sound

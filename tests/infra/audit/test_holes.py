@@ -1,0 +1,123 @@
+"""Which spans are asked for: every missing event lies in one, and each can be read again."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.audit.facts import facts_of
+from tailrace.audit.holes import neighbours_of, requests_for, runs_of
+from tailrace.audit.repair import Asked
+from tailrace.audit.sources import StoredPlace
+from tailrace.audit.verdict import GenerationVerdict
+from tailrace.holes import HoleRequest
+from tailrace.ledger import HoleAnswer
+from tests.infra.audit.builders import (
+    GENERATION,
+    LINE_BYTES,
+    agent_word,
+    indexer_word,
+    stream_word,
+)
+
+COUNT = 40
+
+
+def _verdict(missing: set[int]) -> GenerationVerdict:
+    words = (
+        agent_word(number=COUNT),
+        stream_word(number=COUNT),
+        indexer_word(number=COUNT),
+    )
+    return GenerationVerdict(
+        facts=facts_of(words)[GENERATION], missing=tuple(sorted(missing))
+    )
+
+
+def _places(missing: set[int]) -> dict[int, StoredPlace]:
+    """Return where the stored neighbours lie, as the index would tell."""
+    return {
+        number: StoredPlace(
+            number=number,
+            document=f"i/{number}",
+            offset=number * LINE_BYTES,
+            size_bytes=LINE_BYTES - 1,
+        )
+        for number in neighbours_of(sorted(missing))
+        if number < COUNT and number not in missing
+    }
+
+
+@given(missing=st.sets(st.integers(0, COUNT - 1), min_size=1))
+def test_every_missing_event_lies_in_just_one_span(missing: set[int]) -> None:
+    requests = requests_for(_verdict(missing), places=_places(missing))
+
+    covered = [
+        request.first_event_number + step
+        for request in requests
+        for step in range(request.event_count)
+    ]
+    assert missing <= set(covered)
+    assert len(covered) == len(set(covered)) or _only_edges_repeat(requests)
+    for request in requests:
+        assert request.first_offset == request.first_event_number * LINE_BYTES
+        end = request.first_event_number + request.event_count
+        assert request.next_offset == end * LINE_BYTES
+        assert end <= COUNT
+
+
+def _only_edges_repeat(requests: list[HoleRequest]) -> bool:
+    """Tell whether spans meet only in an event that is there, which is sent twice."""
+    return all(
+        later.first_event_number >= earlier.first_event_number + earlier.event_count - 1
+        for earlier, later in itertools.pairwise(requests)
+    )
+
+
+@given(numbers=st.sets(st.integers(0, 50)))
+def test_runs_hold_the_numbers_and_nothing_else(numbers: set[int]) -> None:
+    runs = runs_of(sorted(numbers))
+
+    assert [number for run in runs for number in run] == sorted(numbers)
+    assert all(a.stop < b.start for a, b in itertools.pairwise(runs))
+
+
+def test_a_generation_that_no_agent_has_is_not_asked_for() -> None:
+    facts = facts_of([stream_word(number=COUNT), indexer_word(number=COUNT)])
+    verdict = GenerationVerdict(facts=facts[GENERATION], missing=(3,))
+
+    assert requests_for(verdict, places={}) == []
+
+
+def test_what_became_of_a_question_is_said_with_its_place() -> None:
+    (request,) = requests_for(_verdict({3}), places=_places({3}))
+    answer = HoleAnswer(
+        generation=GENERATION,
+        revision=1,
+        agent_id="a",
+        first_offset=request.first_offset,
+        next_offset=request.next_offset,
+        first_event_number=request.first_event_number,
+        event_count=request.event_count,
+        updated_at_ms=1,
+    )
+    filled = Asked(request=request, agent_id="a", answer=answer)
+    refused = HoleAnswer(
+        generation=GENERATION,
+        revision=1,
+        agent_id="a",
+        first_offset=request.first_offset,
+        next_offset=request.next_offset,
+        first_event_number=request.first_event_number,
+        event_count=0,
+        refusal="the file is gone",
+        updated_at_ms=1,
+    )
+
+    assert filled.is_filled
+    assert filled.sentence().startswith("sent again: /srv/app.log, 2 events")
+    unfilled = Asked(request=request, agent_id="a", answer=refused)
+    assert not unfilled.is_filled
+    assert unfilled.sentence().endswith("from offset 40: the file is gone")

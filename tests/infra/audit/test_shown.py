@@ -1,0 +1,74 @@
+"""How an audit is shown: every contradiction with its place, and no text that steers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from tailrace.audit.shown import report_lines, show
+from tailrace.audit.sources import Drained
+from tailrace.audit.verdict import report_json
+from tests.infra.audit.builders import (
+    LINE_BYTES,
+    agent_word,
+    facts_at_rest,
+    held,
+    report_of,
+)
+
+HOSTILE = "/srv/\x1b]0;owned\x07.log"
+
+
+def test_what_adds_up_is_said_in_one_sentence() -> None:
+    lines = list(report_lines(report_of(held(*range(5)), facts_at_rest(5))))
+
+    assert lines == ["Everything adds up: 5 events, each exactly once."]
+
+
+def test_what_is_missing_is_shown_with_file_number_and_offset() -> None:
+    report = report_of(held(0, 1, 3, 4), facts_at_rest(5))
+    text = "\n".join(report_lines(report))
+
+    assert "WRONG  web-1:/srv/app.log" in text
+    assert f"missing: event 2 at offset {2 * LINE_BYTES}" in text
+    assert text.endswith("It does NOT add up: 1 contradictions above.")
+
+
+def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
+    facts = replace(
+        facts_at_rest(5),
+        agent=agent_word(
+            number=9, lost_bytes={"truncated": 1_000}, identity_rebuilt=True
+        ),
+    )
+    report = report_of(held(*range(5)), facts, drained=Drained(dead_lag={7: 3}))
+    text = "\n".join(report_lines(report))
+
+    assert "4 events sent and not yet stored" in text
+    assert "1,000 bytes truncated" in text
+    assert "may be stored a second time" in text
+    assert "3 dead letters are not indexed yet" in text
+
+
+def test_a_hostile_path_cannot_steer_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    facts = replace(facts_at_rest(5), agent=agent_word(number=9, path=HOSTILE))
+
+    show(report_of(held(*range(5)), facts))
+
+    shown = capsys.readouterr().out
+    assert "\x1b]" not in shown
+    assert "\\x1b]0;owned" in shown
+
+
+def test_the_report_for_programs_is_json() -> None:
+    report = report_of(held(0, 1, 3, 4), facts_at_rest(5))
+
+    told = orjson.loads(orjson.dumps(report_json(report)))
+
+    assert told["verdict"] == "unsound"
+    assert told["totals"]["read"] == 5
+    assert told["generations"][0]["problems"][0]["event_number"] == 2

@@ -1,0 +1,208 @@
+"""What a search finds is stated as complete no later than it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.completeness import (
+    DOCUMENTS_MAX,
+    completeness_body,
+    completeness_of,
+    read_completeness,
+    statement,
+)
+
+NOW_MS = 1_700_000_000_000 + 12 * 3_600_000
+LATER_MS = 9_000_000_000_000
+
+
+def heartbeat(host: str, *, swept_ago_ms: int, said_ago_ms: int = 0) -> dict[str, Any]:
+    return {
+        "@timestamp": NOW_MS - said_ago_ms,
+        "tailrace.hop": "heartbeat",
+        "host.name": host,
+        "agent.id": f"agent-{host}",
+        "tailrace.swept_at_ms": NOW_MS - swept_ago_ms,
+        "tailrace.interval_ms": 10_000,
+    }
+
+
+def word(
+    hop: str,
+    *,
+    host: str = "web-1",
+    number: int,
+    observed_ago_ms: int = 0,
+    generation: str = "g1",
+    **more: int,
+) -> dict[str, Any]:
+    return {
+        "@timestamp": NOW_MS,
+        "tailrace.hop": hop,
+        "tailrace.generation": generation,
+        "host.name": host,
+        "tailrace.next_event_number": number,
+        "tailrace.observed_at_ms": NOW_MS - observed_ago_ms,
+        **{f"tailrace.{name}": value for name, value in more.items()},
+    }
+
+
+def said(*documents: dict[str, Any], until_ms: int = LATER_MS) -> str:
+    return statement(completeness_of(documents, now_ms=NOW_MS, until_ms=until_ms))
+
+
+def test_a_host_of_which_all_is_stored_is_complete_up_to_the_last_look() -> None:
+    told = completeness_of(
+        [
+            heartbeat("web-1", swept_ago_ms=1_500),
+            word("agent", number=7),
+            word("indexer", number=7, observed_ago_ms=60_000),
+        ],
+        now_ms=NOW_MS,
+        until_ms=LATER_MS,
+    )
+
+    assert told.complete_to_ms == NOW_MS - 1_500
+    assert statement(told).startswith("complete up to ")
+    assert "behind" not in statement(told)
+
+
+def test_a_host_that_lags_is_complete_up_to_its_oldest_lagging_file() -> None:
+    documents = [
+        heartbeat("web-3", swept_ago_ms=0),
+        word("agent", host="web-3", number=1_300),
+        word("indexer", host="web-3", number=60, observed_ago_ms=40_000),
+        word("agent", host="web-3", number=9, generation="g2"),
+        word(
+            "indexer", host="web-3", number=9, observed_ago_ms=99_000, generation="g2"
+        ),
+    ]
+
+    text = said(*documents)
+
+    assert "web-3 is 40 s behind" in text
+    assert "1,240 lines in Kafka" in text
+
+
+def test_what_the_stream_knows_and_the_agent_has_not_said_is_waiting_too() -> None:
+    text = said(
+        heartbeat("web-1", swept_ago_ms=0),
+        word("stream", number=5),
+        word("indexer", number=4, observed_ago_ms=30_000),
+    )
+
+    assert "1 line in Kafka" in text
+
+
+def test_a_file_of_which_nothing_is_stored_leaves_nothing_complete() -> None:
+    text = said(heartbeat("web-1", swept_ago_ms=0), word("agent", number=5))
+
+    assert text.startswith("nothing of some files of web-1 is stored yet")
+
+
+def test_an_agent_is_silent_after_three_intervals() -> None:
+    lively = heartbeat("a", swept_ago_ms=29_000, said_ago_ms=30_000)
+    silent = heartbeat("b", swept_ago_ms=31_000, said_ago_ms=30_001)
+
+    assert "silent" not in said(lively)
+    assert said(silent).endswith("1 agent silent")
+    assert said(silent, {**silent, "host.name": "c"}).endswith("2 agents silent")
+
+
+def test_a_host_without_a_heartbeat_is_named_and_nothing_is_claimed() -> None:
+    text = said(heartbeat("web-1", swept_ago_ms=0), word("agent", host="x", number=0))
+
+    assert text.startswith("how complete x is cannot be said")
+
+
+def test_nothing_is_claimed_from_an_empty_ledger() -> None:
+    assert said().startswith("how complete this is cannot be said")
+
+
+def test_a_range_that_ended_before_is_complete_to_its_end() -> None:
+    told = completeness_of(
+        [heartbeat("web-1", swept_ago_ms=0)], now_ms=NOW_MS, until_ms=NOW_MS - 60_000
+    )
+
+    assert told.complete_to_ms == NOW_MS - 60_000
+
+
+def test_lost_bytes_and_unread_bytes_are_said() -> None:
+    text = said(
+        heartbeat("web-1", swept_ago_ms=0),
+        word("agent", number=0, seen_size_bytes=70, next_offset=20, lost_bytes=1_000),
+    )
+
+    assert "50 bytes not yet read" in text
+    assert "1,000 bytes declared lost" in text
+
+
+def test_a_part_of_the_ledger_is_said_to_be_a_part() -> None:
+    hits = [{"_source": heartbeat("web-1", swept_ago_ms=0)}]
+    whole = {"hits": {"hits": hits, "total": {"value": 1}}}
+    part = {"hits": {"hits": hits, "total": {"value": 2}}}
+
+    read = [
+        statement(read_completeness(answer, now_ms=NOW_MS, until_ms=LATER_MS))
+        for answer in (whole, part, {**whole, "timed_out": True})
+    ]
+
+    assert ["part of the ledger" in text for text in read] == [False, True, True]
+
+
+def test_a_hostile_host_name_cannot_steer_a_terminal() -> None:
+    text = said(heartbeat("web\x1b[2J", swept_ago_ms=90_000, said_ago_ms=1_000))
+
+    assert "\x1b" not in text
+    assert "is 90 s behind" in text
+
+
+def test_hosts_are_filtered_by_the_search_itself() -> None:
+    body = completeness_body(hosts=["b", "a"])
+
+    assert {"terms": {"host.name": ["a", "b"]}} in body["query"]["bool"]["filter"]
+    assert body["size"] == DOCUMENTS_MAX
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"hits": {}}, {"hits": {"hits": [{"_source": {"host.name": 7}}]}}],
+)
+def test_an_answer_of_another_shape_says_nothing(answer: dict[str, Any]) -> None:
+    told = read_completeness(answer, now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert statement(told).startswith("how complete this is cannot be said")
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 90_000)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(0, 90_000),
+)
+def test_never_later_than_the_last_look_nor_than_any_file_that_lags(
+    files: list[tuple[int, int, int]], swept_ago_ms: int
+) -> None:
+    documents = [heartbeat("web-1", swept_ago_ms=swept_ago_ms)]
+    for place, (sent, stored, observed_ago_ms) in enumerate(files):
+        name = f"g{place}"
+        documents.append(word("agent", number=sent, generation=name))
+        documents.append(
+            word(
+                "indexer",
+                number=stored,
+                observed_ago_ms=observed_ago_ms,
+                generation=name,
+            )
+        )
+
+    told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
+
+    lags = [ago for sent, stored, ago in files if sent > stored]
+    assert told.complete_to_ms == NOW_MS - max([swept_ago_ms, *lags])
