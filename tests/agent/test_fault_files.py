@@ -311,7 +311,9 @@ def test_p3_what_is_in_memory_is_bounded_while_kafka_takes_nothing(
     for number in range(5):
         agent.write(f"{number}.log", b"a line of a backlog %d\n" % 10**980 * 500)
     agent.pass_ms(10_000)
-    assert 0 < agent.delivery.in_flight_bytes <= agent.settings.in_flight_bytes_max
+    assert (
+        0 < agent.delivery.outbox.in_flight_bytes <= agent.settings.in_flight_bytes_max
+    )
     held_bytes = sum(len(record.value) for _, record in agent.sink.held)
     assert held_bytes <= 2 * agent.settings.in_flight_bytes_max
     agent.sink.is_holding = False

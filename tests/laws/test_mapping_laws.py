@@ -43,7 +43,9 @@ def test_e6_a_thousand_keys_of_a_line_leave_the_mapping_as_it_was(
     action = {"create": {"_index": index, "_id": "one"}}
     body = f"{json.dumps(action)}\n{json.dumps(document)}\n".encode()
     with Elastic(connections) as elastic:
-        maker = IndexMaker(elastic, connections=connections)
+        maker = IndexMaker(
+            elastic, connections=connections, is_expired=lambda _index: False
+        )
         assert maker.make(index).outcome is Outcome.STORED
         before = elastic.ask("GET", f"/{index}/_mapping")
         answer = elastic.request("POST", BULK_PATH, body=body, content_type=NDJSON)
