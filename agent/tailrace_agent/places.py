@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tailrace_agent.chunking import TAIL_BYTES, Position, tail_of
 from tailrace_agent.open_file import OpenFile
+from tailrace_agent.positions import TAIL_BYTES, Position, tail_of
 
 
 def find_by_inode(folder: str, *, inode: int) -> str | None:

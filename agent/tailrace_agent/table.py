@@ -6,24 +6,32 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
-from tailrace.wire import AgentLedger
-from tailrace_agent.beginnings import Beginning, begun, resumed
-from tailrace_agent.chunking import Position
-from tailrace_agent.config import AgentSettings, SourceSettings
-from tailrace_agent.copies import Copies, Verdict
-from tailrace_agent.delivery import Delivery
+from tailrace_agent.archives import AnyFile
+from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
+from tailrace_agent.config import AgentSettings
+from tailrace_agent.copies import Copies
+from tailrace_agent.delivery import DELETED, Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
-from tailrace_agent.known import KnownGenerations
-from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
-from tailrace_agent.places import find_by_inode
+from tailrace_agent.families import Families
+from tailrace_agent.followed import Followed, Key
+from tailrace_agent.heirs import Heirs
+from tailrace_agent.inflating import suffix_of
+from tailrace_agent.known import KnownGenerations, Match
+from tailrace_agent.open_file import NotARegularFile
+from tailrace_agent.opening import Opener
+from tailrace_agent.renamed import Renamed
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
 
-Key = tuple[int, int]
+ARCHIVE_WAIT_MS = 200
+NUL_TAIL = "nul_tail"
+"""The reason where a file ended in NULs, behind which nothing was ever written."""
 
 
 @dataclass(slots=True)
@@ -43,11 +51,19 @@ class FileTable:
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
-    _opened: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     _is_first_sweep: bool = True
+    _followed: Followed = field(init=False)
+    _heirs: Heirs = field(init=False)
+    _opener: Opener = field(init=False)
 
     def __post_init__(self) -> None:
+        """Let the parts share what is followed."""
+        families = Families[TrackedFile]()
+        limit = self.settings.descriptors_max
+        self._followed = Followed(limit, families, self.files, self.due)
         self.unreadable = Unreadable(clock=self.clock, log=self.log)
+        self._opener = Opener(self.settings)
+        self._heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
 
     def take_in(self, found: Sequence[Found]) -> None:
         """Bring the table up to date with a whole sweep."""
@@ -72,7 +88,7 @@ class FileTable:
 
     def look_at(self, found: Found) -> None:
         """Bring the table up to date with one name."""
-        status = found.status
+        status, now_ms = found.status, self.clock.monotonic_ms()
         key = (status.st_dev, status.st_ino)
         tracked = self.files.get(key)
         if tracked is None:
@@ -86,16 +102,19 @@ class FileTable:
                 old_path=tracked.shown_path,
                 path=path_text(found.path),
             )
-            tracked.path = found.path
+            self._followed.rename(tracked, found.path)
         seen = (status.st_size, status.st_mtime_ns)
         if seen == tracked.seen:
             return
         tracked.seen = seen
         tracked.changes += 1
-        tracked.note_size(status.st_size, now_ms=self.clock.monotonic_ms())
+        if tracked.archive_suffix is None:
+            tracked.note_size(status.st_size, now_ms=now_ms)
+        else:
+            tracked.grew_at_ms = now_ms
         self.due.setdefault(key, 0)
 
-    def open(self, tracked: TrackedFile) -> OpenFile | None:
+    def open(self, tracked: TrackedFile) -> AnyFile | None:
         """Return the file opened, or None when another one stands at its path.
 
         Raises:
@@ -104,12 +123,12 @@ class FileTable:
         if tracked.file is not None:
             return tracked.file
         try:
-            file = open_file(tracked.path)
+            file = self._opener.open(tracked.path, suffix=tracked.archive_suffix)
         except FileNotFoundError:
             file = None
         if file is not None and file.facts == tracked.facts:
             tracked.file = file
-            self._note_opened(tracked)
+            self._followed.note_opened(tracked)
             return file
         if file is not None:
             file.close()
@@ -119,51 +138,45 @@ class FileTable:
                 tracked.stage = Stage.LEAVING
                 tracked.size_bytes = tracked.whole_size_bytes
                 return None
-        tracked.file = self._open_in_folder(tracked)
+        tracked.file = self._opener.open_in_folder(tracked)
         return tracked.file
+
+    def prepare(self, tracked: TrackedFile, file: AnyFile) -> int | None:
+        """See to what comes before a turn; return when to ask again, or None for now.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        now_ms = self.clock.monotonic_ms()
+        if not self._followed.may_read(file):
+            return now_ms + ARCHIVE_WAIT_MS
+        if self.delivery.knows(tracked.generation):
+            if tracked.ended:
+                self._heirs.settle_ended(tracked)
+            return None
+        return self._heirs.judge(tracked, file, now_ms=now_ms)
 
     def finish(self, tracked: TrackedFile) -> bool:
         """Let go of a file that was read to its end; return whether that was possible.
 
         Its disk space returns with the descriptor, if it was deleted.
         """
-        file = tracked.file
+        file, delivery = tracked.file, self.delivery
         is_gone = file is None or file.status().st_nlink == 0
         names = [*tracked.ended, tracked.generation]
-        names = [name for name in names if self.delivery.knows(name)]
-        if not all(self.delivery.is_settled(name) for name in names):
+        if not all(delivery.is_settled(name) for name in names if delivery.knows(name)):
             return False
-        for old in tracked.ended:
-            self.delivery.retire(old, is_forgotten=True)
-        tracked.ended.clear()
-        if tracked.ended_record is not None:
-            self.delivery.forget(tracked.ended_record.generation)
-        if self.delivery.knows(tracked.generation):
-            lost_bytes = tracked.unread_bytes if tracked.file is None else 0
-            self.delivery.amend(
-                tracked.generation,
-                seen_size_bytes=tracked.position.offset + lost_bytes,
-                lost=("deleted", lost_bytes),
-                is_closed=True,
-            )
-            if lost_bytes:
-                self.log.warning(
-                    "file_deleted_unread",
-                    path=tracked.shown_path,
-                    lost_bytes=lost_bytes,
-                )
-            record = self.delivery.record_of(tracked.generation)
-            self.delivery.retire(tracked.generation, is_forgotten=is_gone)
-            if not is_gone:
-                self.known.add(record)
         if is_gone:
             self.known.drop(tracked.identity)
+        for old in tracked.ended:
+            self._heirs.orphan(old)
+        tracked.ended.clear()
+        if delivery.knows(tracked.generation):
+            self._close_generation(tracked, is_gone=is_gone)
         self.log.info(
             "file_closed", path=tracked.shown_path, generation=tracked.generation
         )
-        tracked.close()
-        self.files.pop(tracked.key, None)
-        self.due.pop(tracked.key, None)
+        self._followed.remove(tracked)
         return True
 
     def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
@@ -178,6 +191,28 @@ class FileTable:
             tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
         return self.clock.monotonic_ms() + tracked.retry_ms
 
+    def _close_generation(self, tracked: TrackedFile, *, is_gone: bool) -> None:
+        name, delivery = tracked.generation, self.delivery
+        is_unread = tracked.archive_suffix is None or tracked.file is None
+        lost_bytes = tracked.unread_bytes if is_unread else 0
+        reason = DELETED if tracked.file is None else NUL_TAIL
+        delivery.amend(
+            name,
+            seen_size_bytes=tracked.position.offset + lost_bytes,
+            lost=(reason, lost_bytes),
+            is_closed=True,
+        )
+        if lost_bytes and tracked.file is None:
+            self.log.warning(
+                "file_deleted_unread", path=tracked.shown_path, lost_bytes=lost_bytes
+            )
+        if is_gone:
+            self._heirs.orphan(name)
+            return
+        record = delivery.record_of(name)
+        delivery.retire(name, is_forgotten=False)
+        self.known.add(record)
+
     def _admit(self, found: Found, *, key: Key) -> None:
         status = found.status
         if not stat.S_ISREG(status.st_mode):
@@ -191,7 +226,7 @@ class FileTable:
         if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
             return
         try:
-            file = open_file(found.path)
+            file = self._opener.open(found.path, suffix=suffix_of(found.path))
         except (FileNotFoundError, NotARegularFile):
             return
         except OSError as error:
@@ -204,34 +239,31 @@ class FileTable:
             file.close()
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
 
-    def _follow(self, found: Found, file: OpenFile) -> None:
+    def _follow(self, found: Found, file: AnyFile) -> None:
         """Start to follow a file that stands at a name."""
         facts = file.facts
         if facts.key in self.files:
             file.close()  # It was renamed between the look and the opening.
             return
         filesystem = filesystem_id(file.descriptor, device=facts.device)
-        record = self.known.match(facts, filesystem_id=filesystem, source=file)
-        if record is None and self._is_too_old(found):
+        match = self.known.match(facts, filesystem_id=filesystem, source=file)
+        if match is None and self._is_too_old(found):
             self._passed_over[facts.key] = found.status.st_mtime_ns
             file.close()
             return
-        verdict: Position | Verdict = Verdict.OWN
-        if record is None:
-            verdict = self.copies.judge(
-                found.path,
-                file,
-                key=facts.key,
-                size_bytes=found.status.st_size,
-                followed=self.files.values(),
-                now_ms=self.clock.monotonic_ms(),
-            )
-            if verdict is Verdict.UNCLEAR:
-                self.unreadable.note_held_back(size_bytes=found.status.st_size)
+        if match is not None:
+            match = self._taken_back(match)
+            if match is None:
                 file.close()
                 return
-        if record is not None:
-            tracked = self._resumed(record, file, path=found.path, source=found.source)
+            tracked = resumed(
+                match,
+                file,
+                path=found.path,
+                source=found.source,
+                delivery=self.delivery,
+                clock=self.clock,
+            )
         else:
             tracked = begun(
                 file,
@@ -243,39 +275,46 @@ class FileTable:
                 beginning=self.beginning,
                 is_first_sweep=self._is_first_sweep,
             )
-        if isinstance(verdict, Position):
-            tracked.position = verdict
-            self.log.info(
-                "copy_recognised", path=tracked.shown_path, offset=verdict.offset
-            )
+        self._take_up(tracked, file, found, match=match)
+
+    def _take_up(
+        self, tracked: TrackedFile, file: AnyFile, found: Found, *, match: Match | None
+    ) -> None:
+        now_ms, size_bytes = self.clock.monotonic_ms(), found.status.st_size
+        tracked.seen = (size_bytes, found.status.st_mtime_ns)
+        tracked.grew_at_ms = tracked.unread_since_ms = now_ms
+        if tracked.archive_suffix is None:
+            tracked.size_bytes = size_bytes
         self.log.info(
-            "file_found" if record is None else "file_resumed",
+            "file_found" if match is None else "file_resumed",
             path=tracked.shown_path,
             source=found.source.name,
-            size_bytes=found.status.st_size,
+            size_bytes=size_bytes,
             offset=tracked.position.offset,
         )
-        now_ms = self.clock.monotonic_ms()
-        size_bytes = found.status.st_size
-        tracked.seen = (size_bytes, found.status.st_mtime_ns)
-        tracked.size_bytes = size_bytes
-        tracked.grew_at_ms = tracked.unread_since_ms = now_ms
-        self.files[facts.key] = tracked
-        self.due[facts.key] = 0
-        self._note_opened(tracked)
+        self._followed.add(tracked)
+        if match is not None and is_archive_done(match.record, file):
+            tracked.size_bytes = match.record.next_offset
+            tracked.note_looked()
+            tracked.close()
+            self.due.pop(tracked.key)
 
-    def _resumed(
-        self, record: AgentLedger, file: OpenFile, *, path: str, source: SourceSettings
-    ) -> TrackedFile:
-        return resumed(
-            record,
-            file,
-            path=path,
-            source=source,
-            former=self.known.former_of(record.generation),
-            delivery=self.delivery,
-            clock=self.clock,
-        )
+    def _taken_back(self, match: Match) -> Match | None:
+        """Return the match, its generation taken back from a file that inherited it.
+
+        That happens where the original comes back to a glob that it had left. None
+        means that it is not possible yet.
+        """
+        name = match.record.generation
+        if match.is_ended or not self.delivery.knows(name):
+            return match
+        holder = self._followed.reading(name)
+        if holder is None or not self.delivery.is_settled(name):
+            return None
+        self._followed.remove(holder)
+        record = msgspec.structs.replace(self.delivery.record_of(name), held_by=None)
+        self.delivery.revise(record)
+        return Match(record, is_ended=False)
 
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
@@ -284,101 +323,23 @@ class FileTable:
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
         if tracked.file is None:
-            tracked.file = self._open_in_folder(tracked)
+            tracked.file = self._opener.open_in_folder(tracked)
         self.due[tracked.key] = 0
-
-    def _open_in_folder(self, tracked: TrackedFile) -> OpenFile | None:
-        folder = tracked.path.rpartition("/")[0] or "/"
-        found = find_by_inode(folder, inode=tracked.facts.inode)
-        if found is None:
-            return None
-        try:
-            file = open_file(found)
-        except OSError:
-            return None
-        if file.facts != tracked.facts:
-            file.close()
-            return None
-        return file
 
     def _find_the_renamed(self) -> None:
-        """Look for files of an earlier life whose name no glob means any more.
-
-        A file that was renamed while the agent was down is read to its end. One that is
-        nowhere had bytes that will never be read: they are declared as lost.
-        """
-        sources = {source.name: source for source in self.settings.sources}
-        followed = {tracked.generation for tracked in self.files.values()}
-        for record in self.known.records():
-            source = sources.get(record.source)
-            if record.generation in followed or record.is_closed or source is None:
-                continue
-            folder, _, name = record.path.rpartition("/")
-            path = find_by_inode(folder or "/", inode=record.identity.inode)
-            if path is not None and path.rpartition("/")[2] == name:
-                continue  # It is where it was: the user's globs leave it out now.
-            if path is None or not self._drain(record, path, source=source):
-                self._declare_lost(record)
-
-    def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
-        try:
-            file = open_file(path)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            self.unreadable.say(path, error)
-            return True
-        filesystem = filesystem_id(file.descriptor, device=file.facts.device)
-        match = self.known.match(file.facts, filesystem_id=filesystem, source=file)
-        if match is None or match.generation != record.generation:
-            file.close()
-            return False
-        tracked = self._resumed(record, file, path=path, source=source)
-        tracked.size_bytes = file.status().st_size
-        tracked.stage = Stage.LEAVING
-        tracked.grew_at_ms = tracked.unread_since_ms = self.clock.monotonic_ms()
-        self.files[tracked.key] = tracked
-        self.due[tracked.key] = 0
-        self.log.info(
-            "renamed_file_found",
-            old_path=record.path,
-            path=path_text(path),
-            offset=record.next_offset,
-        )
-        return True
-
-    def _declare_lost(self, record: AgentLedger) -> None:
-        lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
-        self.delivery.adopt(record, is_declared=True)
-        self.delivery.amend(
-            record.generation, lost=("deleted", lost_bytes), is_closed=True
-        )
-        self.delivery.retire(record.generation, is_forgotten=True)
-        self.known.drop(record.identity)
-        if lost_bytes:
-            self.log.warning(
-                "file_deleted_unread", path=record.path, lost_bytes=lost_bytes
-            )
+        Renamed(
+            self._followed,
+            self.known,
+            self._heirs,
+            self.delivery,
+            self.clock,
+            self.log,
+            lambda path: self._opener.open(path, suffix=suffix_of(path)),
+            self.unreadable.say,
+        ).find({source.name: source for source in self.settings.sources})
 
     def _is_too_old(self, found: Found) -> bool:
         limit_ms = found.source.ignore_older_ms
         if limit_ms is None:
             return False
         return self.clock.now_ms() - found.status.st_mtime_ns // 1_000_000 > limit_ms
-
-    def _note_opened(self, opened: TrackedFile) -> None:
-        """Stay within the limit on descriptors: close what was idle longest.
-
-        Never the one just opened, which is about to be read, and never one whose name
-        is gone. A tenth is closed at once, so that the search for it is rare.
-        """
-        self._opened[opened.key] = opened
-        limit = self.settings.descriptors_max
-        if len(self._opened) <= limit:
-            return
-        held = [t for t in self._opened.values() if t.file is not None]
-        spare = [t for t in held if t is not opened and t.stage is Stage.FOLLOWED]
-        spare.sort(key=lambda t: (t.unread_bytes > 0, t.grew_at_ms))
-        for tracked in spare[: max(0, len(held) - limit + limit // 10)]:
-            tracked.close()
-        self._opened = {t.key: t for t in held if t.file is not None}
