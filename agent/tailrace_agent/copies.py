@@ -109,9 +109,11 @@ class Copies:
         for original in kin.followed:
             if self.delivery.knows(original.generation):
                 record = self.delivery.record_of(original.generation)
-                if any(
-                    may_be_copy(kin.path, original_path=path)
-                    for path in (original.shown_path, record.path)
+                names = (original.shown_path, record.path)
+                # A generation that was handed on has had names that are not known now:
+                # that of its family must do.
+                if record.held_by is not None or any(
+                    may_be_copy(kin.path, original_path=name) for name in names
                 ):
                     yield original, record
 
@@ -157,7 +159,11 @@ class Copies:
             own_tail = own_tail or tail_at(
                 file, size_bytes, min(TAIL_BYTES, size_bytes)
             )
-            if not _has_tail(original, own_tail, size_bytes=size_bytes):
+            if original.archive_suffix is not None:
+                is_alike = _is_in_archive(file, record, size_bytes=size_bytes)
+            else:
+                is_alike = _has_tail(original, own_tail, size_bytes=size_bytes)
+            if not is_alike:
                 continue
             original.copied_bytes = size_bytes
             if record.next_offset >= size_bytes:
@@ -197,6 +203,18 @@ def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> b
         for mark in record.marks
         if mark.offset <= size_bytes
     )
+
+
+def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether what was read of an archive holds the file, or may yet.
+
+    The archive itself is not asked: to look back would inflate it once more.
+    """
+    if record.next_offset < size_bytes:
+        return not record.is_closed
+    if record.next_offset == size_bytes:
+        return _holds(file, record, size_bytes=size_bytes)
+    return _is_shorter_copy(file, record, size_bytes=size_bytes)
 
 
 def _has_tail(original: TrackedFile, tail: Tail, *, size_bytes: int) -> bool:
