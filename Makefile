@@ -8,10 +8,10 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test check bench
+.PHONY: help install up down test simulation check bench chaos chaos-mutations
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed ## Make .venv with every extra and the development tools
 
@@ -31,6 +31,9 @@ down: install ## Stop everything
 test: install ## Run every test, on real servers that it starts and stops itself
 	$(BIN)/python -m pytest
 
+simulation: install ## Try 10,000 seeds of the whole pipeline in one process (SEEDS=... for fewer)
+	TAILRACE_SIMULATION_SEEDS=$(or $(SEEDS),10000) $(BIN)/python -m pytest -q tests/simulation/test_simulation.py
+
 check: install ## What every change must pass: lint, format, types, rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,3 +42,9 @@ check: install ## What every change must pass: lint, format, types, rules of the
 
 bench: install ## Measure the whole pipeline, and its ratio to Elasticsearch alone
 	$(BIN)/tailrace bench pipeline
+
+chaos: install ## Half an hour of faults at 2,000 lines/s on three of each server (SEED=...)
+	$(BIN)/tailrace chaos --minutes 30 --lines-per-s 2000 --seed $(or $(SEED),1)
+
+chaos-mutations: install ## Break each guarantee in real roles, and see chaos turn red
+	$(BIN)/python -m tests.end_to_end.chaos.mutations

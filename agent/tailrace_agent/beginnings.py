@@ -11,7 +11,7 @@ from tailrace.identity import generation_of
 from tailrace.wire import AgentLedger, Placement
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.delivery import Delivery
+from tailrace_agent.delivery import DELETED, Delivery
 from tailrace_agent.known import Match, identity_of, position_of
 from tailrace_agent.places import end_of
 from tailrace_agent.records import Agent
@@ -48,7 +48,9 @@ def resumed(
     if not delivery.knows(record.generation):
         delivery.adopt(record, is_declared=True)
     is_done = is_archive_done(record, file)
-    delivery.amend(record.generation, is_closed=is_done)
+    # It was taken for gone, and is there: what it holds is not lost.
+    found = (DELETED, -record.lost_bytes.get(DELETED, 0))
+    delivery.amend(record.generation, lost=found, is_closed=is_done)
     return TrackedFile(
         generation=record.generation,
         identity=record.held_by or record.identity,

@@ -11,7 +11,6 @@ previous copy stands beside the file, should the disk ever lie.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from crc32c import crc32c
 from tailrace.clock import Clock
 from tailrace.errors import WireError
 from tailrace.kill_points import reach
+from tailrace.whole_files import PRIVATE, sync
 from tailrace.wire import AgentLedger, decode, encode
 from tailrace_agent.protocols import CheckpointUnwritable
 
@@ -130,10 +130,10 @@ class Checkpoint:
         try:
             temporary.unlink(missing_ok=True)
             database.execute("VACUUM INTO ?", (str(temporary),))
-            temporary.chmod(0o600)
-            _sync(temporary)
+            temporary.chmod(PRIVATE)
+            sync(temporary)
             temporary.replace(self._previous_path)
-            _sync(self._previous_path.parent)
+            sync(self._previous_path.parent)
         except (sqlite3.Error, OSError) as error:
             raise self._unwritable(error) from error
 
@@ -151,8 +151,8 @@ class Checkpoint:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
             database.executescript(_SCHEMA)
-            self._path.chmod(0o600)
-            _sync(self._path.parent)
+            self._path.chmod(PRIVATE)
+            sync(self._path.parent)
         except (sqlite3.Error, OSError) as error:
             raise self._unwritable(error) from error
         self._database = database
@@ -209,11 +209,3 @@ def _read(path: Path) -> tuple[tuple[AgentLedger, ...], frozenset[str]]:
     finally:
         database.close()
     return tuple(records), frozenset(str(name) for (name,) in names)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

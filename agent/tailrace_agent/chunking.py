@@ -133,12 +133,18 @@ class Chunker:
         cuts: Sequence[Cut] = (),
         form: Form = PLAIN,
         is_flushing: bool = False,
+        is_fixed: bool = False,
     ) -> Chunk | Reading:
         """Look for the end of a too long event, and return it cut when it is found.
+
+        What is before is looked at again, unless it `is_fixed`: an archive's content
+        does not change, and to look back would inflate it once more.
 
         Raises:
             OSError: the file cannot be read.
         """
+        if not is_fixed and not self._still_stands(source, event, position):
+            return Reading.REWRITTEN
         cut = next((c for c in cuts if c.next_offset > event.offset), None)
         looked_bytes = 0
         while looked_bytes < SCAN_BYTES_MAX:
@@ -158,6 +164,26 @@ class Chunker:
                 return Reading.PARTIAL
             looked_bytes += size
         return Reading.MORE
+
+    def _still_stands(
+        self, source: Source, event: LongEvent, position: Position
+    ) -> bool:
+        """Return whether the file still holds what was read of an event, and before it.
+
+        Were it emptied meanwhile, the event would end somewhere in its next life, and the
+        lines before that place would never be read.
+        """
+        tail = self._tail[: position.tail.size_bytes]
+        begin = self._data[: min(TAIL_BYTES, len(event.stored))]
+        before = position.offset - len(tail)
+        if tail and source.read_into((tail,), offset=before) < len(tail):
+            return False
+        if tail and tail_of(tail) != position.tail:
+            return False
+        size = source.read_into((begin,), offset=event.offset)
+        if size < len(begin) or bytes(begin) != event.stored[: len(begin)]:
+            return False
+        return source.read_into((self._data[:1],), offset=event.next_offset - 1) == 1
 
     def _room(self, start: int, cut: Cut | None, form: Form) -> int:
         room = self.limits.chunk_bytes - self.limits.chunk_bytes % form.unit_bytes

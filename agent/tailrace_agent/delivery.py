@@ -21,7 +21,7 @@ from tailrace_agent.records import Records
 TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
 DELETED = "deleted"
-"""The reason where a file was gone before it was read."""
+"""The reason where a file is gone with bytes that were seen; taken back if it returns."""
 MARKS_MAX = 4
 MARK_MS = 2_000
 """Places of the last eight seconds are remembered: what lies between the end of a copy
@@ -158,12 +158,10 @@ class Delivery:
             changes["seen_size_bytes"] = seen_size_bytes
         if lost is not None and (lost[1] or lost[0] == TRUNCATED):
             reason, size_bytes = lost
-            self.lost_bytes += size_bytes
-            before_bytes = record.lost_bytes.get(reason, 0)
-            changes["lost_bytes"] = {
-                **record.lost_bytes,
-                reason: before_bytes + size_bytes,
-            }
+            # What an earlier life declared may be taken back by this one.
+            self.lost_bytes = max(self.lost_bytes + size_bytes, 0)
+            size_bytes += record.lost_bytes.get(reason, 0)
+            changes["lost_bytes"] = {**record.lost_bytes, reason: size_bytes}
         if head is not None:
             changes["head_size_bytes"], changes["head_hash"] = head
         if is_closed is not None and is_closed != record.is_closed:

@@ -71,6 +71,13 @@ class Discovery:
                 continue  # Gone, or a link that leads nowhere.
         return found
 
+    @property
+    def unmatched_globs(self) -> tuple[str, ...]:
+        """Return the globs that matched no file at the last sweep."""
+        prefix = "glob "
+        warned = (one for one in self._warned_at_ms if one.startswith(prefix))
+        return tuple(one.removeprefix(prefix) for one in warned)
+
     def source_of(self, path: str) -> SourceSettings | None:
         """Return the source of a path that the last sweep listed."""
         return self._paths.get(path)

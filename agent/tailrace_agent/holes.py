@@ -34,10 +34,10 @@ from tailrace_agent.known import has_head
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.open_file import OpenFile, open_file
 from tailrace_agent.outbox import Sent
-from tailrace_agent.places import find_by_inode
 from tailrace_agent.positions import NO_TAIL, Chunk, Position, Reading
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
+from tailrace_agent.whereabouts import FolderAway, find_by_inode
 
 
 class Requests(Protocol):
@@ -269,7 +269,14 @@ class Holes:
     def _place(self, path: str, record: AgentLedger) -> str:
         """Return where the file is now: it may have been renamed in its folder."""
         folder = path.rpartition("/")[0] or "/"
-        return find_by_inode(folder, inode=_inode_of(record)) or path
+        identity = record.held_by or record.identity
+        try:
+            found = find_by_inode(
+                folder, inode=identity.inode, filesystem=identity.filesystem_id
+            )
+        except FolderAway:
+            return path
+        return found or path
 
     def _end(self, filling: _Filling, *, refusal: str) -> None:
         filling.file.close()

@@ -11,7 +11,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from tailrace_agent.state_folder import write_whole
+from tailrace.whole_files import PRIVATE, replace_file
 
 MACHINE_ID_PATHS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
@@ -42,7 +42,7 @@ def host_id_of(
     with contextlib.suppress(OSError, ValueError):
         return uuid.UUID(kept.read_text("ascii").strip()).hex
     host_id = uuid.uuid4().hex
-    write_whole(kept, f"{host_id}\n".encode(), is_durable=True)
+    replace_file(kept, f"{host_id}\n".encode(), mode=PRIVATE, is_durable=True)
     return host_id
 
 

@@ -91,6 +91,8 @@ class AgentLoop:
         self._recover_wait_ms = RECOVER_MS_MIN
         self._alarmed_ms: dict[str, int] = {}
         self._has_news = True
+        self._troubles = (0, 0)
+        """How many paths cannot be read, and how many globs match nothing."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow the files until `stop` is set, then drain to a deadline."""
@@ -111,6 +113,12 @@ class AgentLoop:
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
             self._heartbeats.note_sweep(swept_at_ms)
+            troubles = (
+                len(self._table.unreadable.whys),
+                len(self._discovery.unmatched_globs),
+            )
+            self._has_news = self._has_news or troubles != self._troubles
+            self._troubles = troubles
             self._swept_ms = now_ms
             self._sweep_ms = now_ms + self._settings.sweep_ms
         self._settle(now_ms)

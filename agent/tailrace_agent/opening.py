@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tailrace_agent.archives import AnyFile, ArchiveLimits, as_archive
 from tailrace_agent.config import AgentSettings
-from tailrace_agent.open_file import open_file
-from tailrace_agent.places import find_by_inode
+from tailrace_agent.open_file import NotARegularFile, open_file
 from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.whereabouts import FolderAway, in_folder
 
 
 class Opener:
@@ -30,14 +30,20 @@ class Opener:
         return as_archive(open_file(path), suffix, limits=self._limits)
 
     def open_in_folder(self, tracked: TrackedFile) -> AnyFile | None:
-        """Open a followed file under whichever name it has in its folder now."""
-        folder = tracked.path.rpartition("/")[0] or "/"
-        found = find_by_inode(folder, inode=tracked.facts.inode)
+        """Return a file under the name that it has now in its folder, if it has one.
+
+        Raises:
+            OSError: it is there, and cannot be opened now.
+        """
+        try:
+            found = in_folder(tracked)
+        except FolderAway:
+            return None
         if found is None:
             return None
         try:
             file = self.open(found, suffix=tracked.archive_suffix)
-        except OSError:
+        except (FileNotFoundError, NotARegularFile):
             return None
         if file.facts != tracked.facts:
             file.close()

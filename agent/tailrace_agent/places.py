@@ -1,20 +1,9 @@
-"""Where a file is now, and where reading of it begins."""
+"""Where reading of a file begins that is begun at its end."""
 
 from __future__ import annotations
 
-import os
-
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.positions import TAIL_BYTES, Position, tail_of
-
-
-def find_by_inode(folder: str, *, inode: int) -> str | None:
-    """Return the path of an inode in a folder, or None when it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return next((e.path for e in entries if e.inode() == inode), None)
-    except OSError:
-        return None
 
 
 def end_of(file: OpenFile) -> Position:

@@ -15,10 +15,9 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import DELETED, Delivery
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.followed import Followed
-from tailrace_agent.heirs import Heirs
 from tailrace_agent.known import KnownGenerations
-from tailrace_agent.places import find_by_inode
 from tailrace_agent.tracked import Stage
+from tailrace_agent.whereabouts import whereabouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,12 @@ class Renamed:
 
     followed: Followed
     known: KnownGenerations
-    heirs: Heirs
     delivery: Delivery
     clock: Clock
     log: FilteringBoundLogger
     open_path: Callable[[str], AnyFile]
     note_unreadable: Callable[[str, OSError], None]
+    away: dict[str, int]
 
     def find(self, sources: dict[str, SourceSettings]) -> None:
         """Look for files that were followed and that the first sweep did not find.
@@ -42,17 +41,22 @@ class Renamed:
         until a copy or an archive of it is met.
         """
         seen = {tracked.generation for tracked in self.followed.files.values()}
-        for record in self.known.records():
-            source = sources.get(record.source)
-            if record.generation in seen or record.is_closed or source is None:
-                continue
-            folder, _, name = record.path.rpartition("/")
-            inode = (record.held_by or record.identity).inode
-            path = find_by_inode(folder or "/", inode=inode)
-            if path is not None and path.rpartition("/")[2] == name:
-                continue  # It is where it was: the user's globs leave it out now.
-            if path is None or not self._drain(record, path, source=source):
-                self._declare_lost(record)
+        missed = [
+            record
+            for record in self.known.records()
+            if record.generation not in seen
+            and not record.is_closed
+            and record.source in sources
+        ]
+        found = whereabouts(missed, log=self.log)
+        for record, path in found.renamed:
+            if not self._drain(record, path, source=sources[record.source]):
+                found.gone.append(record)
+        for record in found.gone:
+            self._declare_lost(record)
+        for record in found.away:
+            unread_bytes = max(0, record.seen_size_bytes - record.next_offset)
+            self.away[record.generation] = unread_bytes
 
     def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
         try:
@@ -94,8 +98,10 @@ class Renamed:
         self.delivery.amend(
             record.generation, lost=(DELETED, lost_bytes), is_closed=True
         )
-        self.known.drop(record.held_by or record.identity)
-        self.heirs.orphan(record.generation)
+        closed = self.delivery.record_of(record.generation)
+        # Not forgotten: should its folder have been moved, it may yet come back.
+        self.delivery.retire(record.generation, is_forgotten=False)
+        self.known.add(closed)
         if lost_bytes:
             self.log.warning(
                 "file_deleted_unread", path=record.path, lost_bytes=lost_bytes

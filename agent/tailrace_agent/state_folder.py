@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailrace.errors import CommandFailed, DataDirInUse
+from tailrace.whole_files import PRIVATE, replace_file
 
 LOCK_NAME = "lock"
 AGENT_ID_NAME = "agent-id"
@@ -33,7 +34,7 @@ class StateFolder:
             OSError: the disk does not take it.
         """
         if not self.had_life:
-            write_whole(self.path / LIFE_NAME, b"", is_durable=True)
+            replace_file(self.path / LIFE_NAME, b"", mode=PRIVATE, is_durable=True)
 
     def release(self) -> None:
         """Let another agent have the folder."""
@@ -77,36 +78,8 @@ def _agent_id(path: Path) -> str:
     with contextlib.suppress(OSError, ValueError):
         return str(uuid.UUID(path.read_text("ascii").strip()))
     agent_id = str(uuid.uuid4())
-    write_whole(path, f"{agent_id}\n".encode(), is_durable=True)
+    replace_file(path, f"{agent_id}\n".encode(), mode=PRIVATE, is_durable=True)
     return agent_id
-
-
-def write_whole(path: Path, content: bytes, *, is_durable: bool) -> None:
-    """Replace a file so that a reader sees the old content or the new, never a part.
-
-    Raises:
-        OSError: the disk does not take it; the old content is intact.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            if is_durable:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    if is_durable:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _unusable(path: Path, error: OSError) -> CommandFailed:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.whole_files import PRIVATE, replace_file
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.state_folder import write_whole
 from tailrace_agent.table import FileTable
 from tailrace_agent.tracked import Stage
 
 FILE_NAME = "status.json"
+UNREADABLE_MAX = 100
 FILES_MAX = 10_000
 """The most files that are listed one by one; the totals count all."""
 
@@ -47,6 +48,13 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`connected`, or why nothing can be sent now."""
     checkpoint: str
     """`written`, or why it cannot be."""
+    lost_bytes: int
+    """Gone before they could be read, since the start."""
+    unreadable_count: int
+    unreadable: dict[str, str]
+    """By path, why a file cannot be opened; the first `UNREADABLE_MAX`."""
+    unmatched_globs: tuple[str, ...]
+    """Those that match no file now."""
     hints: str
     """`on`, `off`, or why the kernel tells of no changes."""
     files: tuple[FileStatus, ...]
@@ -65,7 +73,7 @@ class StatusFile:
         if content == self._written:
             return
         with contextlib.suppress(OSError):
-            write_whole(self._path, content, is_durable=False)
+            replace_file(self._path, content, mode=PRIVATE, is_durable=False)
             self._written = content
 
 

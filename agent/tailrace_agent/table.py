@@ -28,6 +28,7 @@ from tailrace_agent.opening import Opener
 from tailrace_agent.renamed import Renamed
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
+from tailrace_agent.whereabouts import is_away
 
 ARCHIVE_WAIT_MS = 200
 NUL_TAIL = "nul_tail"
@@ -50,6 +51,8 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
+    away: dict[str, int] = field(default_factory=dict[str, int])
+    """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
     _is_first_sweep: bool = True
     _followed: Followed = field(init=False)
@@ -162,7 +165,8 @@ class FileTable:
         Its disk space returns with the descriptor, if it was deleted.
         """
         file, delivery = tracked.file, self.delivery
-        is_gone = file is None or file.status().st_nlink == 0
+        may_return = file is None and is_away(tracked, log=self.log)
+        is_gone = not may_return and (file is None or file.status().st_nlink == 0)
         names = [*tracked.ended, tracked.generation]
         if not all(delivery.is_settled(name) for name in names if delivery.knows(name)):
             return False
@@ -172,7 +176,7 @@ class FileTable:
             self._heirs.orphan(old)
         tracked.ended.clear()
         if delivery.knows(tracked.generation):
-            self._close_generation(tracked, is_gone=is_gone)
+            self._close_generation(tracked, is_gone=is_gone, may_return=may_return)
         self.log.info(
             "file_closed", path=tracked.shown_path, generation=tracked.generation
         )
@@ -191,16 +195,19 @@ class FileTable:
             tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
         return self.clock.monotonic_ms() + tracked.retry_ms
 
-    def _close_generation(self, tracked: TrackedFile, *, is_gone: bool) -> None:
+    def _close_generation(
+        self, tracked: TrackedFile, *, is_gone: bool, may_return: bool
+    ) -> None:
         name, delivery = tracked.generation, self.delivery
         is_unread = tracked.archive_suffix is None or tracked.file is None
-        lost_bytes = tracked.unread_bytes if is_unread else 0
-        reason = DELETED if tracked.file is None else NUL_TAIL
+        unread_bytes = tracked.unread_bytes if is_unread else 0
+        lost_bytes = 0 if may_return else unread_bytes
         delivery.amend(
             name,
-            seen_size_bytes=tracked.position.offset + lost_bytes,
-            lost=(reason, lost_bytes),
-            is_closed=True,
+            seen_size_bytes=tracked.position.offset + unread_bytes,
+            lost=(DELETED if tracked.file is None else NUL_TAIL, lost_bytes),
+            # One that is away is asked for again by the next life, too.
+            is_closed=not may_return,
         )
         if lost_bytes and tracked.file is None:
             self.log.warning(
@@ -212,6 +219,8 @@ class FileTable:
         record = delivery.record_of(name)
         delivery.retire(name, is_forgotten=False)
         self.known.add(record)
+        if may_return:
+            self.away[name] = unread_bytes
 
     def _admit(self, found: Found, *, key: Key) -> None:
         status = found.status
@@ -252,6 +261,7 @@ class FileTable:
             file.close()
             return
         if match is not None:
+            self.away.pop(match.record.generation, None)
             match = self._taken_back(match)
             if match is None:
                 file.close()
@@ -322,20 +332,18 @@ class FileTable:
         tracked.changes += 1  # It may have grown since it was seen last.
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
-        if tracked.file is None:
-            tracked.file = self._opener.open_in_folder(tracked)
         self.due[tracked.key] = 0
 
     def _find_the_renamed(self) -> None:
         Renamed(
             self._followed,
             self.known,
-            self._heirs,
             self.delivery,
             self.clock,
             self.log,
             lambda path: self._opener.open(path, suffix=suffix_of(path)),
             self.unreadable.say,
+            self.away,
         ).find({source.name: source for source in self.settings.sources})
 
     def _is_too_old(self, found: Found) -> bool:

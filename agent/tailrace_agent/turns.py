@@ -200,6 +200,7 @@ class Turns:
                 cuts=tracked.cuts,
                 form=form,
                 is_flushing=is_flushing,
+                is_fixed=isinstance(file, ArchiveFile),
             )
         return self._chunker.next_chunk(
             file,
@@ -296,6 +297,11 @@ class Turns:
         Raises:
             OSError: the file cannot be read.
         """
+        for old in tracked.ended:
+            # While the file stays empty no successor lets go of it, and what was on its
+            # way when it ended is acknowledged since.
+            if self._delivery.knows(old) and self._delivery.needs_report(old):
+                self._delivery.report(old)
         if not self._delivery.knows(tracked.generation):
             return
         record = self._delivery.record_of(tracked.generation)

@@ -14,8 +14,9 @@ RETRY_MS_MAX = 60_000
 
 @dataclass(slots=True)
 class _Trouble:
-    """A path that cannot be opened: when to try again, and how long after that."""
+    """A path that cannot be opened: why, when to try again, and how long after that."""
 
+    why: str
     retry_at_ms: int
     wait_ms: int
     is_found: bool = True
@@ -30,6 +31,11 @@ class Unreadable:
         self._troubles: dict[str, _Trouble] = {}
         self.size_bytes = 0
         """Of files that cannot be opened."""
+
+    @property
+    def whys(self) -> dict[str, str]:
+        """Return why each path that stands there cannot be opened, the path as text."""
+        return {path_text(p): t.why for p, t in self._troubles.items() if t.is_found}
 
     def begin_sweep(self) -> None:
         """Count anew, and forget paths at which nothing was found the last time."""
@@ -56,7 +62,7 @@ class Unreadable:
             self.say(path, error)
         wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
         retry_at_ms = self._clock.monotonic_ms() + wait_ms
-        self._troubles[path] = _Trouble(retry_at_ms, wait_ms)
+        self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms)
         self.size_bytes += size_bytes
 
     def note_opened(self, path: str) -> None:
@@ -68,7 +74,11 @@ class Unreadable:
         self._log.error(
             "file_unreadable",
             path=path_text(path),
-            why=error.strerror or str(error),
+            why=_why(error),
             remedy="give this user the right to read it; it is tried again, from where"
             " reading stands",
         )
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 from dataclasses import dataclass
+from itertools import islice
 
 from tailrace.clock import Clock
 from tailrace.kafka_producer import Producer
@@ -27,7 +28,12 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.restore import Restored
 from tailrace_agent.state_folder import StateFolder
-from tailrace_agent.status import AgentStatus, StatusFile, file_statuses
+from tailrace_agent.status import (
+    UNREADABLE_MAX,
+    AgentStatus,
+    StatusFile,
+    file_statuses,
+)
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
 
@@ -39,6 +45,7 @@ class Assembly:
     agent: Agent
     sink: KafkaSink
     delivery: Delivery
+    discovery: Discovery
     table: FileTable
     turns: Turns
     hints: FileHints
@@ -58,6 +65,12 @@ class Assembly:
                 lag_bytes=sum(file.lag_bytes for file in files),
                 in_flight_bytes=self.delivery.outbox.in_flight_bytes,
                 shipped_events=self.delivery.shipped_events,
+                lost_bytes=self.delivery.lost_bytes,
+                unreadable_count=len(self.table.unreadable.whys),
+                unreadable=dict(
+                    islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)
+                ),
+                unmatched_globs=self.discovery.unmatched_globs,
                 kafka=self.delivery.broken or "connected",
                 checkpoint=self.delivery.unwritable or "written",
                 hints=self.hints.state,
@@ -71,7 +84,7 @@ class Assembly:
         """Return the loop that drives the parts."""
         return AgentLoop(
             settings,
-            discovery=Discovery(settings.sources, clock=clock, log=log),
+            discovery=self.discovery,
             table=self.table,
             turns=self.turns,
             delivery=self.delivery,
@@ -146,6 +159,7 @@ def assemble(
         agent=agent,
         sink=sink,
         delivery=delivery,
+        discovery=Discovery(settings.sources, clock=clock, log=log),
         table=table,
         turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),

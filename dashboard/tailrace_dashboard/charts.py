@@ -15,6 +15,8 @@ from tailrace.text import printable
 NO_LEVEL = "none"
 SERIES_CHARACTERS_MAX = 100
 BAR_WIDTH = 0.92
+_COUNT_LABEL = "datum.value ? format(datum.value, '~s') : '0'"
+"""2k and 40M; of nothing there are no thousands."""
 """Of the room that a bar has."""
 LEVEL_COLOURS = {
     "fatal": "#8e1b1b",
@@ -324,7 +326,9 @@ def _bar_chart(
         y=alt.Y(
             "low:Q",
             title=None,
-            axis=alt.Axis(tickCount=3, format="~s", domain=False, ticks=False),
+            axis=alt.Axis(
+                tickCount=3, labelExpr=_COUNT_LABEL, domain=False, ticks=False
+            ),
         ),
         y2="high:Q",
         color=alt.Color(

@@ -83,8 +83,8 @@ class ElasticsearchGateway:
 
     async def _ask(self, *, index: str, body: Body, query: str) -> Body:
         answer = await self._ask_once(index=index, body=body, query=query)
-        is_empty = bool(body.get("size")) and not answer["hits"]["hits"]
-        if is_empty and (reading := reading_body(query)) is not None:
+        reading = reading_body(query, asked=body, answer=answer)
+        if reading is not None:
             await self._ask_once(index=index, body=reading, query=query)
         return answer
 

@@ -21,6 +21,7 @@ from tailrace.clock import Clock, SystemClock
 from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.settings import ENVIRONMENT_PREFIX, Connections
+from tailrace.whole_files import READABLE, replace_file
 from tailrace_dashboard.config import DashboardSettings
 
 STATUS_FILE = Path("dashboard", "status.json")
@@ -235,11 +236,10 @@ def _wait_until_over(
 
 
 def _write_status(path: Path, status: Status) -> None:
-    temporary = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(status))
-        temporary.replace(path)
+        content = msgspec.json.encode(status)
+        replace_file(path, content, mode=READABLE, is_durable=False)
     except OSError as error:
         raise CommandFailed(
             f"The dashboard's status cannot be written to {path}: {error.strerror}.",

@@ -33,12 +33,13 @@ DEAD_ID_BYTES = 16
 def letter_of(piece: Piece, verdict: Verdict, *, now_ms: int) -> wire.DeadLetter:
     """Return the dead letter of a document that is at fault.
 
-    Its id is a hash of the two lines, which hold the document's own id: a second try
-    gives the same letter.
+    Its id is a hash of the action line, which holds the document's own id: the same line
+    read again from its file gives the same letter, although its document then tells of
+    another moment of reading.
     """
     document = _readable(piece.body)
     return wire.DeadLetter(
-        dead_id=_dead_id("indexer", piece.body),
+        dead_id=_dead_id("indexer", _named(piece)),
         stage="indexer",
         reason=verdict.reason.value,
         detail=verdict.detail[:DETAIL_CHARACTERS_MAX],
@@ -183,6 +184,11 @@ def _dead_id(place: str, original: bytes) -> str:
     digest = hashlib.blake2b(place.encode() + b"\0", digest_size=DEAD_ID_BYTES)
     digest.update(original)
     return digest.hexdigest()
+
+
+def _named(piece: Piece) -> bytes:
+    """Return what names a document: its action line, or all of it where that has no id."""
+    return piece.body.partition(b"\n")[0] if id_of(piece) else piece.body
 
 
 def _truncated_size(original: bytes) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.whole_files import READABLE, replace_file
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.delivery import Delivery
 
@@ -74,11 +75,14 @@ class StatusFile:
             self._written, updated_at_ms=status.updated_at_ms
         ):
             return
-        beside = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(msgspec.json.encode(status))
-            beside.replace(self._path)
+            replace_file(
+                self._path,
+                msgspec.json.encode(status),
+                mode=READABLE,
+                is_durable=False,
+            )
         except OSError:
             return
         self._written = status

@@ -15,6 +15,7 @@ import typer
 from tailrace.commands import (
     audit,
     bench,
+    chaos,
     doctor,
     lifecycle,
     parse,
@@ -98,6 +99,7 @@ _add(
 _add(app, "audit", audit.audit, example="tailrace audit --wait 30 --deep")
 _add(app, "why", why.why, example="tailrace why /var/log/nginx/access.log:1042")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
+_add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 
 
 def main() -> None:

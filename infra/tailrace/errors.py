@@ -53,15 +53,14 @@ class ConfigError(TailraceError):
 
 
 class RoleNotInstalled(TailraceError):
-    """A role was asked for whose extra is not installed."""
+    """What was asked for needs an extra, or several, that are not installed."""
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, role: str, *, missing_module: str) -> None:
+    def __init__(self, *extras: str, missing_module: str) -> None:
         super().__init__(
-            f"The {role} needs the Python module {missing_module!r}, which is not"
-            " installed.",
-            remedy=f"run `pip install 'tailrace[{role}]'`",
+            f"This needs the Python module {missing_module!r}, which is not installed.",
+            remedy=f"run `pip install 'tailrace[{','.join(extras)}]'`",
         )
 
 

@@ -25,11 +25,17 @@ def require(*extras: str) -> None:
     """Return if everything that these extras bring is installed.
 
     Raises:
-        RoleNotInstalled: a module is missing; the extra that brings it is named.
+        RoleNotInstalled: modules are missing; every extra that brings one is named.
     """
-    for extra in extras:
-        for module in missing_modules(extra):
-            raise RoleNotInstalled(extra, missing_module=module)
+    missing = {extra: found for extra in extras if (found := missing_modules(extra))}
+    if missing:
+        first = next(iter(missing.values()))[0]
+        raise RoleNotInstalled(*missing, missing_module=first)
+
+
+def extra_of(module: str) -> str | None:
+    """Return the first extra that brings a module, None for one that none brings."""
+    return next((extra for extra, names in MODULES.items() if module in names), None)
 
 
 def _is_there(module: str) -> bool:

@@ -26,7 +26,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_options import kafka_options
+from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.settings import Connections
 from tailrace.topics import MEBIBYTE
 
@@ -37,7 +37,6 @@ _Listener: Any = cast(
     "Any", kafka.consumer.subscription_state
 ).ConsumerRebalanceListener
 
-BOOTSTRAP_MS_MAX = 5_000
 PARTITION_FETCH_BYTES = 8 * MEBIBYTE
 """As large as the largest record of a topic that is read, so that one always fits."""
 FETCH_BYTES = 8 * MEBIBYTE
@@ -125,11 +124,12 @@ class Consumer:
         """Join `group` and subscribe to `topics`.
 
         Raises:
-            ServiceUnavailable: no broker answered within `BOOTSTRAP_MS_MAX`.
+            ServiceUnavailable: no broker answered within
+                `kafka_options.BOOTSTRAP_MS_MAX`.
         """
         try:
             client = _kafka.KafkaConsumer(
-                **kafka_options(connections, client_id=client_id),
+                **record_client_options(connections, client_id=client_id),
                 group_id=group,
                 enable_auto_commit=False,
                 # Neither end is right where records are gone: the gap is told first.
@@ -140,15 +140,9 @@ class Consumer:
                 max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
                 session_timeout_ms=SESSION_MS,
                 heartbeat_interval_ms=HEARTBEAT_MS,
-                bootstrap_timeout_ms=BOOTSTRAP_MS_MAX,
-                reconnect_backoff_max_ms=2_000,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
             )
         except (KafkaError, OSError) as error:
-            raise ServiceUnavailable(
-                "Kafka", address=connections.kafka_bootstrap, reason=_reason(error)
-            ) from error
+            raise kafka_unavailable(connections.kafka_bootstrap, error) from error
         consumer = cls(client, brokers=connections.kafka_bootstrap)
         listener = _listener_type()(consumer._changes)
         wanted = list(topics)
@@ -310,7 +304,7 @@ class Consumer:
         return gaps
 
     def _unavailable(self, error: Exception) -> ServiceUnavailable:
-        return ServiceUnavailable("Kafka", address=self._brokers, reason=_reason(error))
+        return kafka_unavailable(self._brokers, error)
 
 
 def records_max_of(records: Sequence[Record]) -> int:
@@ -361,7 +355,3 @@ def _listener_type() -> Any:  # noqa: ANN401 - a class made of an untyped one
             self._changes.gain(assigned)
 
     return Listener
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:300]

@@ -15,7 +15,11 @@ from enum import Enum
 from typing import Any, cast
 
 from tailrace.errors import ServiceUnavailable, TopicMissing
-from tailrace.kafka_options import kafka_options
+from tailrace.kafka_options import (
+    kafka_unavailable,
+    reason_of,
+    record_client_options,
+)
 from tailrace.settings import Connections
 from tailrace.topics import KIBIBYTE, RAW
 
@@ -23,7 +27,6 @@ BATCH_BYTES = 256 * KIBIBYTE
 """Small records of one partition share a batch; a larger record is its own batch."""
 LINGER_MS = 5
 PROBE_MS_MAX = 2_000
-BOOTSTRAP_MS_MAX = 5_000
 METADATA_MS_MAX = 5_000
 REQUEST_MS_MAX = 30_000
 DELIVERY_MS_MAX = 120_000
@@ -71,7 +74,8 @@ class Producer:
         """Return a producer whose brokers have answered.
 
         Raises:
-            ServiceUnavailable: no broker answered within `BOOTSTRAP_MS_MAX`.
+            ServiceUnavailable: no broker answered within
+                `kafka_options.BOOTSTRAP_MS_MAX`.
         """
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
@@ -84,7 +88,7 @@ class Producer:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             client = cast("Any", KafkaProducer)(
-                **kafka_options(connections, client_id=client_id),
+                **record_client_options(connections, client_id=client_id),
                 acks="all",
                 enable_idempotence=True,
                 compression_type="lz4",
@@ -96,15 +100,9 @@ class Producer:
                 max_block_ms=METADATA_MS_MAX,
                 request_timeout_ms=REQUEST_MS_MAX,
                 delivery_timeout_ms=DELIVERY_MS_MAX,
-                bootstrap_timeout_ms=BOOTSTRAP_MS_MAX,
-                reconnect_backoff_max_ms=2_000,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
             )
         except (KafkaError, OSError) as error:
-            raise ServiceUnavailable(
-                "Kafka", address=connections.kafka_bootstrap, reason=_reason(error)
-            ) from error
+            raise kafka_unavailable(connections.kafka_bootstrap, error) from error
         return cls(client, brokers=connections.kafka_bootstrap)
 
     def send(
@@ -137,16 +135,14 @@ class Producer:
                 headers=list(headers),
             )
         except MessageSizeTooLargeError as error:
-            on_done(SendFailure(FailureKind.TOO_LARGE, _reason(error)))
+            on_done(SendFailure(FailureKind.TOO_LARGE, reason_of(error)))
             return
         except (KafkaError, ValueError, AssertionError) as error:
             # The brokers were asked anew, and still know of no such topic.
             has_answered = self._refreshed_at() != refreshed_at
             if has_answered or isinstance(error, ValueError):
                 raise TopicMissing(topic, brokers=self._brokers) from error
-            raise ServiceUnavailable(
-                "Kafka", address=self._brokers, reason=_reason(error)
-            ) from error
+            raise kafka_unavailable(self._brokers, error) from error
 
         def succeeded(_metadata: object) -> None:
             on_done(None)
@@ -214,8 +210,4 @@ def failure_of(error: BaseException) -> SendFailure:
 
     too_large = (MessageSizeTooLargeError, RecordListTooLargeError)
     kind = FailureKind.TOO_LARGE if isinstance(error, too_large) else None
-    return SendFailure(kind or FailureKind.PRODUCER, _reason(error))
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    return SendFailure(kind or FailureKind.PRODUCER, reason_of(error))

@@ -4,17 +4,30 @@
 has written the witness file named by `TAILRACE_KILL_WITNESS`, so that a test can prove that
 the fault really struck there. Where neither is set, a pass costs one comparison. The names
 are those of the fault list: agent A1 to A7, stream S1 to S6, indexer I1 to I5. I4 stands
-before the ledger's word, and I6, which is ours, between that word and the commit.
+before the ledger's word, and I6, which is ours, between that word and the commit. A
+simulation, where all roles live in one process, puts an `Armed` of its own in the
+environment's place.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 POINT_VARIABLE = "TAILRACE_KILL_POINT"
 WITNESS_VARIABLE = "TAILRACE_KILL_WITNESS"
+
+
+class Armed(Protocol):
+    """What is told of every place that is passed."""
+
+    def pass_(self, name: str) -> None:
+        """End the life that passes here, or return."""
+        ...
 
 
 class KillPoint:
@@ -50,7 +63,18 @@ def _from_environment() -> KillPoint | None:
     return KillPoint(armed, witness=Path(witness) if witness else None)
 
 
-_armed = _from_environment()
+_armed: Armed | None = _from_environment()
+
+
+@contextmanager
+def armed(instead: Armed) -> Generator[None]:
+    """Tell `instead` of every place that is passed, until the context ends."""
+    global _armed  # noqa: PLW0603 - the one place that is armed, in the one process there is
+    before, _armed = _armed, instead
+    try:
+        yield
+    finally:
+        _armed = before
 
 
 def reach(name: str) -> None:

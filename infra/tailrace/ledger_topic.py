@@ -6,14 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
-from tailrace.errors import ServiceUnavailable, TopicMissing, WireError
-from tailrace.kafka_options import kafka_options
+from tailrace.errors import TopicMissing, WireError
+from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_producer import require_listener
 from tailrace.ledger import LedgerRecord, decode_ledger
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER
 
-BOOTSTRAP_MS_MAX = 5_000
 POLL_MS = 500
 STALLED_POLLS_MAX = 60
 """Half a minute without a record and without an end: the brokers are not well."""
@@ -62,15 +61,13 @@ def read_ledger_topic(
     require_listener(connections.kafka_bootstrap)
     try:
         consumer = library.KafkaConsumer(
-            **kafka_options(connections, client_id=client_id),
+            **record_client_options(connections, client_id=client_id),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            bootstrap_timeout_ms=BOOTSTRAP_MS_MAX,
-            allow_auto_create_topics=False,
         )
     except (KafkaError, OSError) as error:
-        raise _unavailable(connections, error) from error
+        raise kafka_unavailable(connections.kafka_bootstrap, error) from error
     try:
         numbers = cast("set[int] | None", consumer.partitions_for_topic(topic))
         if not numbers:
@@ -81,7 +78,7 @@ def read_ledger_topic(
         consumer.seek_to_beginning(*partitions)
         yield from _read_to(consumer, ends, is_stopping=is_stopping)
     except (KafkaError, OSError) as error:
-        raise _unavailable(connections, error) from error
+        raise kafka_unavailable(connections.kafka_bootstrap, error) from error
     finally:
         consumer.close(autocommit=False)
 
@@ -105,11 +102,3 @@ def _read_to(
         for records in batches.values():
             for record in records:
                 yield record.key, record.value
-
-
-def _unavailable(connections: Connections, error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "Kafka",
-        address=connections.kafka_bootstrap,
-        reason=f"{type(error).__name__}: {error}"[:500],
-    )

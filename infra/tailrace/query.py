@@ -7,6 +7,7 @@ types can leave the place it was typed for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -136,14 +137,17 @@ def search_body(request: SearchRequest) -> Body:
     return body
 
 
-def reading_body(query: str) -> Body | None:
-    """Build the question whether `query` can be read, or None where it says nothing.
+def reading_body(query: str, *, asked: Body, answer: Mapping[str, Any]) -> Body | None:
+    """Build the question whether `query` can be read, or None where there is no doubt.
 
-    To be asked where a search found nothing: Elasticsearch does not read the words on a
-    shard whose times lie outside the range, so a broken query found nothing, too.
+    To be asked after each search for rows: Elasticsearch does not read the words on a
+    shard whose times lie outside the range, so that a broken query finds nothing, too.
+    There is no doubt where rows were found, where none were asked for, where these were
+    only those of a later page, and where the query says nothing.
     """
-    clause = _words_clause(query)
-    if clause is None:
+    is_first_page = bool(asked.get("size")) and "search_after" not in asked
+    clause = _words_clause(query) if is_first_page else None
+    if clause is None or answer["hits"]["hits"]:
         return None
     return {
         "size": 0,

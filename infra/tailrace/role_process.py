@@ -58,7 +58,10 @@ class BoundedLog:
 
 
 class RoleProcess:
-    """One role; `start` may be called again after it has died."""
+    """One role; `start` may be called again after it has died.
+
+    `prefix` is a command before the role's own, such as one that enters a namespace.
+    """
 
     kind = "role"
 
@@ -70,8 +73,10 @@ class RoleProcess:
         environment: Mapping[str, str],
         log_path: Path,
         watched_fd: int,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self._prefix = tuple(prefix)
         self._arguments = tuple(arguments)
         self._environment = dict(environment)
         self._log_path = log_path
@@ -159,7 +164,7 @@ class RoleProcess:
         watched = [str(self._watched_fd), "-", "-"]
         # -P: a folder that happens to hold a module of ours is not its source.
         role = [sys.executable, "-P", "-m", "tailrace", *self._arguments]
-        return [*launcher, *watched, *role]
+        return [*self._prefix, *launcher, *watched, *role]
 
     def _end_group(self) -> None:
         """End what the dead role has left behind in its own session.

@@ -88,9 +88,8 @@ class Searcher:
         rows: list[Row] = []
         page_request = replace(request, size_max=min(wanted, ROWS_MAX))
         while True:
-            answer = self._ask(
-                index=self._index, body=search_body(page_request), query=request.query
-            )
+            body = search_body(page_request)
+            answer = self._ask(index=self._index, body=body, query=request.query)
             page = read_page(answer, size_max=page_request.size_max)
             if page.is_partial:
                 raise CommandFailed(
@@ -100,8 +99,9 @@ class Searcher:
                     " `tailrace status` tells of lost shards",
                 )
             rows.extend(page.rows)
-            if not rows and (body := reading_body(request.query)) is not None:
-                self._ask(index=self._index, body=body, query=request.query)
+            reading = reading_body(request.query, asked=body, answer=answer)
+            if reading is not None:
+                self._ask(index=self._index, body=reading, query=request.query)
             if len(rows) >= wanted or not page.next_after:
                 return rows[:wanted]
             page_request = next_request(page_request, page=page)

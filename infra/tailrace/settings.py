@@ -157,7 +157,7 @@ def read_connections(
     Raises:
         ConfigError: a setting is wrong, or the file cannot be read; all are listed.
     """
-    document = _document(config_file)
+    document = read_document(config_file)
     values = _table(document, Connections.table)
     named = data_dir or os.environ.get("TAILRACE_DATA_DIR") or values.get("data_dir")
     folder = Path(str(named)) if named else default_data_dir()
@@ -176,7 +176,7 @@ def read_role_settings(
     Raises:
         ConfigError: a setting is wrong, or the file cannot be read; all are listed.
     """
-    document = _document(config_file)
+    document = read_document(config_file)
     return _build(
         model,
         _table(document, model.table),
@@ -212,6 +212,24 @@ def read_settings(
     if connections is None or settings is None:
         raise ConfigError(tuple(problems), source=source)
     return connections, settings
+
+
+def read_document(config_file: Path | None) -> dict[str, Any]:
+    """Return what a configuration file says; nothing when there is none.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML.
+    """
+    if config_file is None:
+        return {}
+    try:
+        return tomllib.loads(config_file.read_text("utf-8"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise ConfigError([problem], source=str(config_file)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problem = f"is not TOML: {error}"
+        raise ConfigError([problem], source=str(config_file)) from None
 
 
 def _build(
@@ -254,19 +272,6 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         value = "" if is_secret or item["type"] == "missing" else f", got {shown}"
         problems.append(f"{key}: {message}{value}")
     return problems
-
-
-def _document(config_file: Path | None) -> dict[str, Any]:
-    if config_file is None:
-        return {}
-    try:
-        return tomllib.loads(config_file.read_text("utf-8"))
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-        raise ConfigError([problem], source=str(config_file)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problem = f"is not TOML: {error}"
-        raise ConfigError([problem], source=str(config_file)) from None
 
 
 def _table(document: dict[str, Any], table: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class RoleFacts(msgspec.Struct, frozen=True, kw_only=True):
     """By index, why its documents are held back."""
     dead_letters: int = 0
     problems: list[str] = []
+    warnings: list[str] = []
 
 
 class StatusFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +125,7 @@ def _warnings(facts: StatusFacts) -> Iterator[str]:
             if member.restarts:
                 times = "once" if member.restarts == 1 else f"{member.restarts} times"
                 yield f"{member.name} was started again {times}{_exit_text(member)}"
+    yield from facts.roles.warnings
     if facts.roles.lost_bytes:
         yield f"{facts.roles.lost_bytes} bytes were gone before they could be read"
     if facts.roles.dead_letters:

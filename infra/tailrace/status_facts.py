@@ -5,7 +5,7 @@ A server that does not answer is a fact, and hinders no other look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from tailrace.supervise import MemberRecord, MemberState
 from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
 from tailrace.up_record import UpRecord, read_running
+from tailrace.watched import MACHINE_LOGS
 
 ReadT = TypeVar("ReadT")
 
@@ -62,16 +63,14 @@ def gather(connections: Connections) -> StatusFacts:
     )
 
 
-class _File(msgspec.Struct):
-    path: str = ""
-    lost_bytes: dict[str, int] = {}
-
-
 class _Agent(msgspec.Struct):
     pid: int = 0
     kafka: str = "connected"
     checkpoint: str = "written"
-    files: list[_File] = []
+    lost_bytes: int = 0
+    unreadable_count: int = 0
+    unreadable: dict[str, str] = {}
+    unmatched_globs: list[str] = []
 
 
 class _Indexer(msgspec.Struct):
@@ -97,10 +96,24 @@ def role_facts(data_dir: Path, *, pids: Mapping[str, int | None]) -> RoleFacts:
     if agent.checkpoint != "written":
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
-        lost_bytes=sum(sum(file.lost_bytes.values()) for file in agent.files),
+        lost_bytes=agent.lost_bytes,
+        warnings=list(_agent_warnings(agent)),
         held_indices=indexer.held_indices,
         problems=problems,
     )
+
+
+def _agent_warnings(agent: _Agent) -> Iterator[str]:
+    if agent.unreadable:
+        path, why = next(iter(agent.unreadable.items()))
+        count = agent.unreadable_count
+        what = f"{path} cannot be read: {why}"
+        more = f", and {count - 1} more files cannot" if count > 1 else ""
+        yield f"{what}{more}; the agent tries again once its user may read them"
+    for glob in agent.unmatched_globs:
+        # Of the machine's usual logs no machine has all.
+        if glob not in MACHINE_LOGS:
+            yield f"no file matches {glob}; correct it, or leave it: it is looked for"
 
 
 def _lags(connections: Connections) -> dict[str, int]:

@@ -19,12 +19,14 @@ from typing import Any
 from tailrace import watched
 from tailrace.clock import Clock
 from tailrace.errors import CommandFailed, DataDirInUse
+from tailrace.settings import read_document
 from tailrace.supervision import CONFIG_FILE, Supervision, UpPlan
 from tailrace.up_record import (
     SUPERVISOR_DIR,
     UpRecord,
     read_record,
 )
+from tailrace.whole_files import PRIVATE, replace_file
 from tailrace_embedded import lock
 from tailrace_embedded.ports import choose_ports
 from tailrace_embedded.progress import Progress
@@ -48,7 +50,7 @@ def run(
             is left running.
         ConfigError: a setting is wrong; nothing was started.
     """
-    given = watched.read_given(plan.config_file)
+    given = read_document(plan.config_file)
     configured = watched.configuration(given, watch=plan.watch, data_dir=plan.data_dir)
     former = read_record(plan.data_dir)
     held = hold_supervision(plan.data_dir, clock=clock)
@@ -112,10 +114,8 @@ def hold_supervision(data_dir: Path, *, clock: Clock) -> lock.FolderLock:
 
 def write_config(path: Path, text: str) -> None:
     """Write the roles' configuration, which may hold secrets, for its owner alone."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("# Written by `tailrace up` with each start; change --config's.\n")
-        file.write(text)
+    head = "# Written by `tailrace up` with each start; change --config's.\n"
+    replace_file(path, (head + text).encode(), mode=PRIVATE, is_durable=False)
 
 
 def _dashboard_port(given: Mapping[str, Any], *, former: UpRecord | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 import psutil
 
 from tailrace.supervise import MemberRecord
+from tailrace.whole_files import READABLE, replace_file
 
 UP_FILE = "up.json"
 SUPERVISOR_DIR = "supervisor"
@@ -54,10 +54,8 @@ class UpRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_record(data_dir: Path, record: UpRecord) -> None:
     """Replace the record; a reader sees the old one or the new one, never a part."""
-    path = data_dir / UP_FILE
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
-    temporary.replace(path)
+    content = msgspec.json.format(msgspec.json.encode(record), indent=2)
+    replace_file(data_dir / UP_FILE, content, mode=READABLE, is_durable=False)
 
 
 def read_record(data_dir: Path) -> UpRecord | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -61,23 +60,6 @@ def watched_globs(configured: Mapping[str, Any]) -> list[str]:
     """Return every glob that a configuration watches."""
     sources = cast("list[dict[str, Any]]", _table(configured, "agent")["sources"])
     return [pattern for source in sources for pattern in source["paths"]]
-
-
-def read_given(config_file: Path | None) -> dict[str, Any]:
-    """Return what the user's file says; nothing when there is none.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    if config_file is None:
-        return {}
-    try:
-        return tomllib.loads(config_file.read_text("utf-8"))
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-        raise ConfigError([problem], source=str(config_file)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"is not TOML: {error}"], source=str(config_file)) from None
 
 
 def toml_text(document: Mapping[str, Any]) -> str:

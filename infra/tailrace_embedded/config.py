@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from tailrace.errors import ConfigError
+from tailrace_embedded.ports import LOOPBACK
 
 BROKERS_MAX = 3
 ELASTICSEARCH_NODES_MAX = 3
@@ -15,6 +16,24 @@ ELASTICSEARCH_NODES_MAX = 3
 _HEAPS = ("kafka_heap_mb", "zookeeper_heap_mb", "elasticsearch_heap_mb")
 _HEAP_MB_MIN = 64
 _HEAP_MB_MAX = 31_744  # Above, Java's object pointers double in size.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one server listens: on loopback, but for tests that break networks.
+
+    Another address belongs to a network namespace that the caller made, and nobody
+    outside of it can reach.
+    """
+
+    address: str = LOOPBACK
+    prefix: tuple[str, ...] = ()
+    """A command before the server's own, which enters that namespace."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only processes of the same machine (or namespace) can come."""
+        return self.address == LOOPBACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +49,15 @@ class StackConfig:
     kafka_heap_mb: int = 512
     zookeeper_heap_mb: int = 128
     elasticsearch_heap_mb: int = 1_024
+    ready_ms_max: int = 120_000
+    """A slow laptop with other work to do; a healthy start takes a tenth of it."""
     ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Ports that must be these: `kafka-1`, `zookeeper`, `elasticsearch-1` and so on."""
+    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    """Servers that are not on loopback, by name."""
+    advertised: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """For brokers behind a proxy, the `HOST:PORT` that clients are told; brokers talk
+    to each other past it."""
 
     def __post_init__(self) -> None:
         problems: list[str] = []
@@ -55,6 +81,10 @@ class StackConfig:
         )
         if problems:
             raise ConfigError(problems, source="the settings of the embedded servers")
+
+    def place(self, name: str) -> Place:
+        """Return where the server of this name listens."""
+        return self.places.get(name, Place())
 
 
 def config_from_environment(
@@ -80,9 +110,9 @@ def config_from_environment(
                 problems.append(f"{key} must be a number of megabytes, got {text!r}")
     if problems:
         raise ConfigError(problems, source="the environment")
-    return StackConfig(
+    counts = StackConfig(
         brokers=brokers,
         elasticsearch_nodes=elasticsearch_nodes,
         ports=MappingProxyType(dict(ports or {})),
-        **heaps,
     )
+    return replace(counts, **heaps)

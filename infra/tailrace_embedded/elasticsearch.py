@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from tailrace.errors import CommandFailed
+from tailrace_embedded.config import Place
 from tailrace_embedded.identity import RunAs
 from tailrace_embedded.jvm import (
     COMMON_FLAGS,
@@ -22,13 +23,14 @@ from tailrace_embedded.jvm import (
     java_environment,
     log4j2_properties,
 )
-from tailrace_embedded.ports import LOOPBACK
 from tailrace_embedded.probes import elasticsearch_answers
 from tailrace_embedded.server import ServerSpec
 
 # The third of three nodes only votes, so that data is on two and a master on three.
 _MASTER_ONLY_NUMBER = 3
 _MASTER_ONLY_HEAP_MB_MAX = 512
+
+_LOG_LAYOUT = "[%d{{ISO8601}}][%-5p][%-25c{{1.}}] [{name}] %m%n"
 
 _SECRETS_CLASS = "org.elasticsearch.common.settings.KeyStoreWrapper"
 _SECRETS_FORMAT_VERSION = 7
@@ -41,6 +43,7 @@ class Node:
     number: int
     http_port: int
     transport_port: int
+    place: Place = field(default_factory=Place)
 
     @property
     def name(self) -> str:
@@ -55,7 +58,7 @@ class Node:
     @property
     def url(self) -> str:
         """Return where clients find it."""
-        return f"http://{LOOPBACK}:{self.http_port}"
+        return f"http://{self.place.address}:{self.http_port}"
 
 
 def node_settings(
@@ -70,7 +73,7 @@ def node_settings(
     settings = {
         "cluster.name": "tailrace-embedded",
         "node.name": node.name,
-        "network.host": LOOPBACK,
+        "network.host": node.place.address,
         "http.port": str(node.http_port),
         "transport.port": str(node.transport_port),
         "path.home": str(home),
@@ -85,10 +88,14 @@ def node_settings(
         # Reachable from this machine alone; roles and users come with the deployment.
         "xpack.security.enabled": "false",
     }
+    if not node.place.is_loopback:
+        # Past loopback it insists on what mapped files ask of the kernel; without them
+        # it runs on any machine, and what is slower then is not what tests look at.
+        settings["node.store.allow_mmap"] = "false"
     if len(nodes) == 1:
         settings["discovery.type"] = "single-node"
         return settings
-    seeds = (f"{LOOPBACK}:{other.transport_port}" for other in nodes)
+    seeds = (f"{other.place.address}:{other.transport_port}" for other in nodes)
     settings["discovery.seed_hosts"] = ",".join(seeds)
     # Read on a cluster's very first start only.
     names = (other.name for other in nodes)
@@ -109,20 +116,33 @@ def elasticsearch_spec(
 ) -> ServerSpec:
     """Write the node's configuration and return how it is run."""
     folders.create(
-        {"log4j2.properties": log4j2_properties(folders.log_path)}, user=user
+        {
+            "log4j2.properties": log4j2_properties(
+                folders.log_path, layout=_LOG_LAYOUT.format(name=node.name)
+            )
+        },
+        user=user,
     )
     settings = node_settings(node, nodes=nodes, folders=folders, home=home)
     if not node.holds_data:
         heap_mb = min(heap_mb, _MASTER_ONLY_HEAP_MB_MAX)
     environment = java_environment(java_home, temporary=folders.temporary)
     environment["LIBFFI_TMPDIR"] = str(folders.temporary)
-    is_whole = partial(elasticsearch_answers, node.http_port, nodes_count=len(nodes))
+    is_whole = partial(
+        elasticsearch_answers,
+        node.http_port,
+        nodes_count=len(nodes),
+        host=node.place.address,
+    )
+    # It also insists on a heap that does not grow.
+    heap_mb_min = min(heap_mb, 256) if node.place.is_loopback else heap_mb
+    flags = _flags(home, folders=folders, heap_mb=heap_mb, heap_mb_min=heap_mb_min)
     every_status = frozenset({"red", "yellow", "green"})
     return ServerSpec(
         name=node.name,
         command=(
             str(java_home / "bin" / "java"),
-            *_flags(home, folders=folders, heap_mb=heap_mb),
+            *flags,
             "-m",
             "org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
         ),
@@ -136,6 +156,7 @@ def elasticsearch_spec(
         is_ready=is_whole,
         is_answering=partial(is_whole, accepted=every_status),
         ports={"http": node.http_port, "transport": node.transport_port},
+        place=node.place,
     )
 
 
@@ -159,7 +180,9 @@ def server_arguments(
     return b"\0\0\0" + secrets + _length(len(settings)) + body + folders
 
 
-def _flags(home: Path, *, folders: ServerFolders, heap_mb: int) -> tuple[str, ...]:
+def _flags(
+    home: Path, *, folders: ServerFolders, heap_mb: int, heap_mb_min: int
+) -> tuple[str, ...]:
     """Return the Java flags that this version's tool computes, without its extras.
 
     Left out: touching the whole heap at the start, and the incubating vector module,
@@ -171,7 +194,7 @@ def _flags(home: Path, *, folders: ServerFolders, heap_mb: int) -> tuple[str, ..
     )
     opened = ("codecs.lucene99", "codecs.hnsw", "internal.vectorization")
     return (
-        f"-Xms{min(heap_mb, 256)}m",
+        f"-Xms{heap_mb_min}m",
         f"-Xmx{heap_mb}m",
         f"-XX:MaxDirectMemorySize={heap_mb // 2}m",
         "-XX:+UseG1GC",

@@ -82,8 +82,12 @@ def java_environment(java_home: Path, *, temporary: Path) -> dict[str, str]:
     }
 
 
-def log4j2_properties(log_path: Path) -> str:
-    """Return a log4j configuration that writes one file of bounded size and its past."""
+def log4j2_properties(log_path: Path, *, layout: str) -> str:
+    """Return a log4j configuration that writes one file of bounded size and its past.
+
+    `layout` is the pattern that the server has when its makers configure it: its log is
+    read as such a log is.
+    """
     path = _escaped(str(log_path))
     return f"""\
 status = error
@@ -92,7 +96,7 @@ appender.file.name = file
 appender.file.fileName = {path}
 appender.file.filePattern = {path}.%i
 appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = [%d{{ISO8601}}][%-5p][%-25c{{1.}}] %m%n
+appender.file.layout.pattern = {layout}
 appender.file.policies.type = Policies
 appender.file.policies.size.type = SizeBasedTriggeringPolicy
 appender.file.policies.size.size = {LOG_FILE_MB_MAX}MB

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tailrace_embedded.config import Place
 from tailrace_embedded.identity import RunAs
 from tailrace_embedded.jvm import (
     COMMON_FLAGS,
@@ -18,12 +19,12 @@ from tailrace_embedded.jvm import (
     log4j2_properties,
     properties,
 )
-from tailrace_embedded.ports import LOOPBACK
 from tailrace_embedded.probes import kafka_answers
 from tailrace_embedded.server import ServerSpec
 
 # Of three copies two must have a record before it is acknowledged.
 _COPIES_MAX = 3
+_LOG_LAYOUT = "[%d{ISO8601}] %p %m (%c)%n"
 
 # The cluster's id is arbitrary but must be the same for all brokers and all starts.
 _CLUSTER_ID = "tailrace embedded kafka"
@@ -36,6 +37,11 @@ class Broker:
     number: int
     client_port: int
     controller_port: int
+    place: Place = field(default_factory=Place)
+    proxy: str = ""
+    """Where clients are told to go instead, `HOST:PORT`, when a proxy stands between."""
+    replication_port: int = 0
+    """Where the other brokers go when clients are sent to a proxy."""
 
     @property
     def name(self) -> str:
@@ -44,8 +50,18 @@ class Broker:
 
     @property
     def address(self) -> str:
+        """Return where it listens for clients."""
+        return f"{self.place.address}:{self.client_port}"
+
+    @property
+    def advertised(self) -> str:
         """Return where clients find it."""
-        return f"{LOOPBACK}:{self.client_port}"
+        return self.proxy or self.address
+
+    @property
+    def controller(self) -> str:
+        """Return where other controllers find it."""
+        return f"{self.place.address}:{self.controller_port}"
 
 
 def broker_settings(
@@ -58,16 +74,13 @@ def broker_settings(
     """
     copies = str(min(len(brokers), _COPIES_MAX))
     acknowledged = str(max(1, min(len(brokers), _COPIES_MAX) - 1))
-    controller = f"{LOOPBACK}:{broker.controller_port}"
-    voters = (f"{b.number}@{LOOPBACK}:{b.controller_port}" for b in brokers)
+    voters = (f"{b.number}@{b.controller}" for b in brokers)
     return {
+        **_listeners(broker),
         "process.roles": "broker,controller",
         "node.id": str(broker.number),
         "controller.quorum.voters": ",".join(voters),
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{broker.address}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(data_dir),
         "auto.create.topics.enable": "false",
         "default.replication.factor": copies,
@@ -89,6 +102,26 @@ def broker_settings(
     }
 
 
+def _listeners(broker: Broker) -> dict[str, str]:
+    """Return who comes by which address; brokers past the proxy, where there is one."""
+    listeners = f"PLAINTEXT://{broker.address},CONTROLLER://{broker.controller}"
+    advertised = f"PLAINTEXT://{broker.advertised}"
+    protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    if not broker.proxy:
+        return {
+            "listeners": listeners,
+            "advertised.listeners": advertised,
+            "listener.security.protocol.map": protocols,
+        }
+    replication = f"REPLICATION://{broker.place.address}:{broker.replication_port}"
+    return {
+        "listeners": f"{listeners},{replication}",
+        "advertised.listeners": f"{advertised},{replication}",
+        "listener.security.protocol.map": f"{protocols},REPLICATION:PLAINTEXT",
+        "inter.broker.listener.name": "REPLICATION",
+    }
+
+
 def kafka_spec(
     broker: Broker,
     *,
@@ -101,7 +134,7 @@ def kafka_spec(
 ) -> ServerSpec:
     """Write the broker's configuration and return how it is run."""
     settings = broker_settings(broker, brokers=brokers, data_dir=folders.data)
-    log4j2 = log4j2_properties(folders.log_path)
+    log4j2 = log4j2_properties(folders.log_path, layout=_LOG_LAYOUT)
     files = {"server.properties": properties(settings), "log4j2.properties": log4j2}
     folders.create(files, user=user)
     config = str(folders.conf / "server.properties")
@@ -129,7 +162,13 @@ def kafka_spec(
         working_dir=folders.temporary,
         log_path=folders.log_path,
         output_path=folders.output_path,
-        is_ready=partial(kafka_answers, broker.client_port, brokers_count=len(brokers)),
+        is_ready=partial(
+            kafka_answers,
+            broker.client_port,
+            brokers_count=len(brokers),
+            host=broker.place.address,
+        ),
+        place=broker.place,
         ports={"client": broker.client_port, "controller": broker.controller_port},
     )
 

@@ -13,7 +13,6 @@ from tailrace_embedded.elasticsearch import Node, elasticsearch_spec
 from tailrace_embedded.identity import RunAs
 from tailrace_embedded.jvm import ServerFolders
 from tailrace_embedded.kafka import Broker, kafka_spec
-from tailrace_embedded.ports import LOOPBACK
 from tailrace_embedded.runtime import Runtime
 from tailrace_embedded.server import ServerSpec
 from tailrace_embedded.zookeeper import NAME as ZOOKEEPER
@@ -88,10 +87,11 @@ def plan(
         java_home=runtime.java_home,
         heap_mb=config.zookeeper_heap_mb,
         user=user,
+        place=config.place(ZOOKEEPER),
     )
     endpoints = Endpoints(
-        kafka_bootstrap=",".join(broker.address for broker in brokers),
-        zookeeper_hosts=f"{LOOPBACK}:{ports[ZOOKEEPER]}",
+        kafka_bootstrap=",".join(broker.advertised for broker in brokers),
+        zookeeper_hosts=f"{config.place(ZOOKEEPER).address}:{ports[ZOOKEEPER]}",
         elasticsearch_url=",".join(node.url for node in nodes if node.holds_data),
     )
     return endpoints, [*specs, zookeeper]
@@ -102,6 +102,8 @@ def port_names(config: StackConfig) -> list[str]:
     names = [ZOOKEEPER]
     for number in range(1, config.brokers + 1):
         names += [f"kafka-{number}", f"kafka-{number}-controller"]
+        if f"kafka-{number}" in config.advertised:
+            names.append(f"kafka-{number}-replication")
     for number in range(1, config.elasticsearch_nodes + 1):
         names += [f"elasticsearch-{number}", f"elasticsearch-{number}-transport"]
     return names
@@ -113,6 +115,9 @@ def _brokers(config: StackConfig, *, ports: Mapping[str, int]) -> list[Broker]:
             number=number,
             client_port=ports[f"kafka-{number}"],
             controller_port=ports[f"kafka-{number}-controller"],
+            place=config.place(f"kafka-{number}"),
+            proxy=config.advertised.get(f"kafka-{number}", ""),
+            replication_port=ports.get(f"kafka-{number}-replication", 0),
         )
         for number in range(1, config.brokers + 1)
     ]
@@ -124,6 +129,7 @@ def _nodes(config: StackConfig, *, ports: Mapping[str, int]) -> list[Node]:
             number=number,
             http_port=ports[f"elasticsearch-{number}"],
             transport_port=ports[f"elasticsearch-{number}-transport"],
+            place=config.place(f"elasticsearch-{number}"),
         )
         for number in range(1, config.elasticsearch_nodes + 1)
     ]

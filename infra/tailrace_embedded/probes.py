@@ -22,14 +22,14 @@ _METADATA_VERSION = 1
 _ANSWER_BYTES_MAX = 1 << 20
 
 
-def kafka_answers(port: int, *, brokers_count: int) -> bool:
+def kafka_answers(port: int, *, brokers_count: int, host: str = LOOPBACK) -> bool:
     """Tell whether a broker lists all brokers in its metadata, unfenced therefore."""
     client = b"tailrace-probe"
     header = struct.pack(">hhih", _METADATA_KEY, _METADATA_VERSION, 1, len(client))
     # An empty array of topics: none of them.
     body = header + client + struct.pack(">i", 0)
     try:
-        with socket.create_connection((LOOPBACK, port), PROBE_TIMEOUT_S) as connection:
+        with socket.create_connection((host, port), PROBE_TIMEOUT_S) as connection:
             connection.sendall(struct.pack(">i", len(body)) + body)
             (size_bytes,) = struct.unpack(">i", _read(connection, 4))
             if not 8 <= size_bytes <= _ANSWER_BYTES_MAX:
@@ -41,10 +41,10 @@ def kafka_answers(port: int, *, brokers_count: int) -> bool:
     return listed_count >= brokers_count
 
 
-def zookeeper_answers(port: int) -> bool:
+def zookeeper_answers(port: int, *, host: str = LOOPBACK) -> bool:
     """Tell whether ZooKeeper serves sessions; while it starts it names no mode."""
     try:
-        with socket.create_connection((LOOPBACK, port), PROBE_TIMEOUT_S) as connection:
+        with socket.create_connection((host, port), PROBE_TIMEOUT_S) as connection:
             connection.sendall(b"srvr")
             answer = b""
             while part := connection.recv(4_096):
@@ -59,12 +59,13 @@ def elasticsearch_answers(
     *,
     nodes_count: int,
     accepted: frozenset[str] = frozenset({"yellow", "green"}),
+    host: str = LOOPBACK,
 ) -> bool:
     """Tell whether the cluster has a master, all its nodes, and an accepted status.
 
     Yellow and green mean that every primary shard is there; red, that one is not.
     """
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT_S)
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", "/_cluster/health")
         response = connection.getresponse()

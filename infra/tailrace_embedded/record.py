@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from tailrace.whole_files import READABLE, replace_file
 from tailrace_embedded.lock import is_held
 
 SERVERS_FILE = "servers.json"
@@ -36,7 +36,8 @@ class RunningServers(msgspec.Struct, frozen=True, kw_only=True):
 def write_servers(data_dir: Path, running: RunningServers) -> None:
     """Replace the record; a reader sees the old one or the new one, never a part."""
     encoded = msgspec.json.format(msgspec.json.encode(running), indent=2)
-    _write(data_dir / SERVERS_FILE, encoded + b"\n")
+    path = data_dir / SERVERS_FILE
+    replace_file(path, encoded + b"\n", mode=READABLE, is_durable=False)
 
 
 def read_servers(data_dir: Path) -> RunningServers | None:
@@ -60,7 +61,8 @@ def remove_servers(data_dir: Path) -> None:
 
 def write_ports(data_dir: Path, ports: dict[str, int]) -> None:
     """Keep the ports for the next start."""
-    _write(data_dir / PORTS_FILE, msgspec.json.encode(ports))
+    content = msgspec.json.encode(ports)
+    replace_file(data_dir / PORTS_FILE, content, mode=READABLE, is_durable=False)
 
 
 def read_ports(data_dir: Path) -> dict[str, int]:
@@ -70,9 +72,3 @@ def read_ports(data_dir: Path) -> dict[str, int]:
         return msgspec.json.decode(raw, type=dict[str, int])
     except (OSError, msgspec.DecodeError):
         return {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

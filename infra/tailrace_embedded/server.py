@@ -16,6 +16,7 @@ import psutil
 from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
 from tailrace.text import printable
+from tailrace_embedded.config import Place
 from tailrace_embedded.identity import RunAs
 
 LAUNCHER_FILE = Path(__file__).with_name("launcher.py")
@@ -23,8 +24,9 @@ LAUNCHER_FILE = Path(__file__).with_name("launcher.py")
 # A broker with much unflushed data takes seconds; after that its log recovers anyway.
 STOP_WAIT_MS_MAX = 20_000
 
-# A slow laptop with other work to do; a healthy start takes a tenth of it.
-READY_WAIT_MS_MAX = 120_000
+# A slow laptop with other work to do: at a load of 60 on two cores a start was under way
+# for longer than five minutes. A healthy one takes 20 seconds.
+READY_WAIT_MS_MAX = 600_000
 
 _PROBE_WAIT_MS = 100
 _LOG_TAIL_LINES = 15
@@ -53,6 +55,8 @@ class ServerSpec:
     """A command to run once before the first start (formatting a disk, say)."""
     prepared_mark: Path | None = None
     """What `prepare` leaves behind; it is run while this is missing."""
+    place: Place = field(default_factory=Place)
+    """Where it listens."""
 
 
 @dataclass(slots=True)
@@ -198,7 +202,8 @@ class Server:
         user = str(self.user.user_id) if self.user else "-"
         group = str(self.user.group_id) if self.user else "-"
         python = [sys.executable, "-I", "-S", str(LAUNCHER_FILE)]
-        return [*python, str(self.watched_fd), user, group, *command]
+        watched = [str(self.watched_fd), user, group]
+        return [*self.spec.place.prefix, *python, *watched, *command]
 
     def _prepare(self) -> None:
         mark = self.spec.prepared_mark

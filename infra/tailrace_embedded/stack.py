@@ -25,7 +25,7 @@ from tailrace_embedded.artifacts import Fetcher
 from tailrace_embedded.config import StackConfig, config_from_environment
 from tailrace_embedded.identity import RunAs
 from tailrace_embedded.plan import Endpoints, plan, port_names
-from tailrace_embedded.ports import LOOPBACK, choose_ports
+from tailrace_embedded.ports import choose_ports
 from tailrace_embedded.progress import Progress
 from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
 from tailrace_embedded.server import STOP_WAIT_MS_MAX, Server, ServerSpec
@@ -61,8 +61,10 @@ class Stack:
         user: RunAs | None,
         clock: Clock,
         held: lock.FolderLock,
+        ready_ms_max: int,
     ) -> None:
         self._data_dir = data_dir
+        self._ready_ms_max = ready_ms_max
         self._held = held
         # Servers are started, and started again, from several threads.
         self._record_lock = threading.Lock()
@@ -136,6 +138,7 @@ class Stack:
                 user=user,
                 clock=clock,
                 held=held,
+                ready_ms_max=config.ready_ms_max,
             )
         except BaseException as error:
             held.release()
@@ -184,7 +187,12 @@ class Stack:
         try:
             with ThreadPoolExecutor(len(self.servers)) as pool:
                 waiting = [
-                    pool.submit(_start_and_wait, server, progress)
+                    pool.submit(
+                        _start_and_wait,
+                        server,
+                        progress=progress,
+                        ready_ms_max=self._ready_ms_max,
+                    )
                     for server in self.servers
                 ]
                 try:
@@ -220,10 +228,10 @@ class Stack:
             record.write_servers(self._data_dir, running)
 
 
-def _start_and_wait(server: Server, progress: Progress) -> None:
+def _start_and_wait(server: Server, *, progress: Progress, ready_ms_max: int) -> None:
     server.start()
-    server.wait_until_ready()
-    address = f"{LOOPBACK}:{next(iter(server.spec.ports.values()))}"
+    server.wait_until_ready(wait_ms_max=ready_ms_max)
+    address = f"{server.spec.place.address}:{next(iter(server.spec.ports.values()))}"
     progress.step(f"{server.name} is up at {address}")
 
 

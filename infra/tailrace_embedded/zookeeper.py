@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from tailrace_embedded.config import Place
 from tailrace_embedded.identity import RunAs
 from tailrace_embedded.jvm import (
     COMMON_FLAGS,
@@ -19,15 +20,18 @@ from tailrace_embedded.probes import zookeeper_answers
 from tailrace_embedded.server import ServerSpec
 
 NAME = "zookeeper"
+_LOG_LAYOUT = "%d{ISO8601} [myid:%X{myid}] - %-5p [%t:%C{1}@%L] - %m%n"
 
 
-def zookeeper_settings(*, port: int, data_dir: Path) -> dict[str, str]:
+def zookeeper_settings(
+    *, port: int, data_dir: Path, host: str = LOOPBACK
+) -> dict[str, str]:
     """Return the server's configuration."""
     return {
         "tickTime": "2000",
         "dataDir": str(data_dir),
         "clientPort": str(port),
-        "clientPortAddress": LOOPBACK,
+        "clientPortAddress": host,
         # Every role and test is a client of the same address.
         "maxClientCnxns": "1000",
         "admin.enableServer": "false",
@@ -48,10 +52,11 @@ def zookeeper_spec(
     java_home: Path,
     heap_mb: int,
     user: RunAs | None,
+    place: Place,
 ) -> ServerSpec:
     """Write the server's configuration and return how it is run."""
-    settings = zookeeper_settings(port=port, data_dir=folders.data)
-    log4j2 = log4j2_properties(folders.log_path)
+    settings = zookeeper_settings(port=port, data_dir=folders.data, host=place.address)
+    log4j2 = log4j2_properties(folders.log_path, layout=_LOG_LAYOUT)
     folders.create(
         {"zoo.cfg": properties(settings), "log4j2.properties": log4j2}, user=user
     )
@@ -77,6 +82,7 @@ def zookeeper_spec(
         working_dir=folders.temporary,
         log_path=folders.log_path,
         output_path=folders.output_path,
-        is_ready=partial(zookeeper_answers, port),
+        is_ready=partial(zookeeper_answers, port, host=place.address),
         ports={"client": port},
+        place=place,
     )

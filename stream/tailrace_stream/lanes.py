@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 
 from tailrace_stream.ledger_turns import LedgerTurns
 
+HOLE_ASKS_MAX = 3
+"""A hole that is really there costs so many seeks, and is rare; a record that is passed
+over is lost."""
+
 
 @dataclass(slots=True)
 class Lane:
@@ -33,6 +37,8 @@ class Lane:
     is_open: bool = True
     hole_end: int | None = None
     """The record that came too early, while those before it are asked for again."""
+    hole_asks: int = 0
+    """How often they were asked for."""
 
     def begin_at(self, offset: int) -> None:
         """Say where the partition is read from."""
@@ -60,19 +66,20 @@ def arrival(lane: Lane, offset: int) -> Arrival:
     """Decide about a record: take it, skip it, or ask again for one before it.
 
     Faust may drop records that it fetched before a rebalance. Were the next one taken,
-    the commit would pass over them; so a hole is asked for once more. What was fetched
-    before that is skipped when it comes, and only what Kafka then does not have either
-    (retention, a transaction's marker) is passed over.
+    the commit would pass over them; so a hole is asked for again. What was fetched before
+    that still comes, and after two rebalances it may come twice, so that it looks like
+    the answer: a hole is believed (retention, a transaction's marker) only when it was
+    asked for `HOLE_ASKS_MAX` times.
     """
     if offset < lane.next_offset:
         return Arrival(is_taken=False)  # In flight already, or done.
     if offset == lane.next_offset:
         return Arrival(is_taken=True)
-    if lane.hole_end is None:
+    if lane.hole_end is not None and offset > lane.hole_end:
+        return Arrival(is_taken=False)
+    if lane.hole_asks < HOLE_ASKS_MAX:
         return Arrival(is_taken=False, seek_offset=lane.next_offset)
-    if offset <= lane.hole_end:
-        return Arrival(is_taken=True, missing_count=offset - lane.next_offset)
-    return Arrival(is_taken=False)
+    return Arrival(is_taken=True, missing_count=offset - lane.next_offset)
 
 
 def positions(lanes: Mapping[int, Lane]) -> dict[int, int]:

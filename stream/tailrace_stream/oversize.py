@@ -102,8 +102,11 @@ def _dead_document(
     """Return a dead letter for the document, and a record that holds its span alone."""
     origin = decode(record.header, as_type=DocumentsOrigin)
     place = _place.decode(document)
+    # Named by the action line, which holds the document's own id: read again from its
+    # file, the same line makes a document that tells of another moment of reading.
+    action, _, _ = record.value.partition(b"\n")
     letter = DeadLetter(
-        dead_id=dead_id(f"{origin.generation}/{place.number}", original=record.value),
+        dead_id=dead_id(f"{origin.generation}/{place.number}", original=action),
         stage="stream",
         reason="document_refused",
         detail=detail[:2_000],

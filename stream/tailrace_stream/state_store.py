@@ -18,7 +18,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from tailrace.kafka_options import kafka_options
+from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.settings import Connections
 from tailrace.topics import STATE
@@ -68,9 +68,9 @@ class KafkaStateReader:
             KafkaError: the brokers did not answer; try again.
         """
         topic = STATE.name(self.connections.namespace)
-        options = kafka_options(self.connections, client_id="tailrace-stream-state")
+        client_id = "tailrace-stream-state"
         consumer = KafkaConsumer(
-            **options,
+            **record_client_options(self.connections, client_id=client_id),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.whole_files import READABLE, replace_file
+
 STATUS_FILE = "stream/status.json"
 
 
@@ -50,11 +52,14 @@ class StatusFile:
             counts=content[0],
             acked_offsets=offsets,
         )
-        partial = self._path.with_suffix(".partial")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(msgspec.json.encode(status))
-            partial.replace(self._path)
+            replace_file(
+                self._path,
+                msgspec.json.encode(status),
+                mode=READABLE,
+                is_durable=False,
+            )
         except OSError:
             return
         self._written = content

@@ -94,7 +94,7 @@ def count_events(
         if counted == state.counted:
             return state, []
         return msgspec.structs.replace(state, counted=counted), []
-    groups = _grouped(events, is_new, observed_at_ms=observed_at_ms)
+    groups = grouped(events, is_new, observed_at_ms=observed_at_ms)
     open_windows = {(w.start_ms, w.level): w for w in state.windows}
     changed: list[Window] = []
     for start_ms, level, count in groups:
@@ -116,9 +116,10 @@ def count_events(
     return new_state, changed
 
 
-def _grouped(
+def grouped(
     events: EventColumns, is_new: npt.NDArray[np.bool_], *, observed_at_ms: int
 ) -> list[tuple[int, str, int]]:
+    """Return start, level and count of each window that the new events lie in."""
     at_ms = pl.col("time").floordiv(1_000_000).fill_null(observed_at_ms)
     level = pl.col("level").fill_null("")
     is_known = level.is_in(KNOWN_LEVELS) | (level == "")

@@ -124,6 +124,7 @@ class StreamWorker:
         decided = arrival(lane, record.offset)
         if decided.seek_offset is not None:
             lane.hole_end = record.offset
+            lane.hole_asks += 1
             self.count("holes_asked_again")
             await self._offsets.seek(lane.partition, offset=decided.seek_offset)
         if not decided.is_taken:
@@ -137,7 +138,7 @@ class StreamWorker:
                 count=decided.missing_count,
             )
         lane.next_offset = record.offset + 1
-        lane.hole_end = None
+        lane.hole_end, lane.hole_asks = None, 0
         reach("S1")
         await self._begin(record, lane)
 

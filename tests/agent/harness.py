@@ -227,6 +227,9 @@ class AgentHarness:
             log=log,
         )
         keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        self.told: list[tuple[dict[str, str], tuple[str, ...]]] = []
+        """What each status told of paths that cannot be read, and globs without file."""
+        self.discovery = Discovery(self.settings.sources, clock=self.clock, log=log)
         self.heartbeats = Heartbeats(
             self.settings.heartbeat_ms,
             agent=AGENT,
@@ -236,7 +239,7 @@ class AgentHarness:
         )
         self.loop = AgentLoop(
             self.settings,
-            discovery=Discovery(self.settings.sources, clock=self.clock, log=log),
+            discovery=self.discovery,
             table=self.table,
             turns=Turns(
                 self.settings,
@@ -263,8 +266,12 @@ class AgentHarness:
             jitter=random.Random(1),
             log=log,
             wake=threading.Event(),
-            on_status=on_status,
+            on_status=lambda: self._tell(on_status),
         )
+
+    def _tell(self, on_status: Callable[[], None]) -> None:
+        self.told.append((self.table.unreadable.whys, self.discovery.unmatched_globs))
+        on_status()
 
     def write(self, name: str, content: bytes) -> Path:
         """Append to a log file."""

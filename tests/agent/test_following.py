@@ -207,6 +207,8 @@ def test_bytes_truncated_before_they_were_read_are_counted(tmp_path: Path) -> No
     agent.pass_ms()
     (said,) = agent.said("file_truncated")
     assert said["lost_bytes"] == seen_bytes - read_bytes
+    # Of the file as a whole, although its next life lost nothing.
+    assert agent.delivery.lost_bytes == seen_bytes - read_bytes
     closed = [r for r in ledger_of(agent.sink) if r.is_closed]
     assert closed[-1].lost_bytes == {"truncated": seen_bytes - read_bytes}
     assert b"after" in unique_lines(agent.sink)
@@ -378,8 +380,10 @@ def test_glob_that_matches_nothing_is_told_once(tmp_path: Path) -> None:
     agent.pass_ms(5_000)
     (said,) = agent.said("glob_matched_nothing")
     assert said["glob"] == f"{agent.logs}/*.log"
+    assert agent.told[-1] == ({}, (f"{agent.logs}/*.log",))
     agent.write("a.log", b"here\n")
     agent.pass_ms()
+    assert agent.told[-1] == ({}, ())
     assert unique_lines(agent.sink) == [b"here"]
 
 
@@ -407,9 +411,27 @@ def test_f25_unreadable_file_is_read_from_its_head_when_it_can_be(
     assert [said["why"] for said in agent.said("file_unreadable")] == [
         "Permission denied"
     ]
+    assert agent.told[-1] == ({f"{agent.logs}/a.log": "Permission denied"}, ())
     lock.is_shut = False
     agent.pass_ms(120_000, step_ms=1_000)
     assert unique_lines(agent.sink) == expected(0, 5)
+    assert agent.told[-1] == ({}, ())
+
+
+def test_unreadable_file_that_came_later_and_went_is_told_of_only_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nothing is read meanwhile, which is what a status waits for else."""
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", lines(0, 5))
+    agent.pass_ms(10_000)
+    monkeypatch.setattr(opening, "open_file", Lock().open)
+    path = agent.write("b.log", lines(0, 5))
+    agent.pass_ms(10_000)
+    assert agent.told[-1] == ({str(path): "Permission denied"}, ())
+    path.unlink()
+    agent.pass_ms(10_000)
+    assert agent.told[-1] == ({}, ())
 
 
 def test_link_that_leads_round_in_a_circle_holds_nothing_up(tmp_path: Path) -> None:
@@ -492,3 +514,41 @@ def test_file_just_opened_is_not_the_one_closed_for_it(tmp_path: Path) -> None:
     assert file is not None
     assert oldest.file is file
     assert file.status().st_ino == oldest.facts.inode
+
+
+@pytest.mark.parametrize("is_longer", [False, True], ids=["shorter", "longer"])
+def test_f5_f27_file_rewritten_amid_a_too_long_line_is_read_from_its_head(
+    tmp_path: Path, *, is_longer: bool
+) -> None:
+    """Else the line would end somewhere in the next life (simulation, seed 93)."""
+    agent = AgentHarness(tmp_path, chunk_bytes=4_096, event_bytes_max=4_096)
+    path = agent.write("a.log", lines(0, 3) + b"x" * 9_000)
+    agent.pass_ms(600)
+    path.write_bytes(lines(10, 2_000 if is_longer else 30))
+    agent.pass_ms(8_000)
+    agent.write("a.log", lines(2_000, 2_010))
+    agent.pass_ms(2_000)
+    kept = expected(10, 2_000 if is_longer else 30) + expected(2_000, 2_010)
+    assert unique_lines(agent.sink) == sorted(expected(0, 3) + kept)
+    assert ledger_of(agent.sink)[0].generation != ledger_of(agent.sink)[-1].generation
+
+
+def test_what_is_acknowledged_after_a_truncation_is_told_to_the_ledger(
+    tmp_path: Path,
+) -> None:
+    """Also while the file stays empty (simulation, seed 326)."""
+    agent = AgentHarness(tmp_path, ledger_ms=500)
+    path = agent.write("a.log", lines(0, 5))
+    while not ledger_of(agent.sink):
+        agent.pass_ms(20, step_ms=20)
+    agent.sink.is_holding = True
+    agent.pass_ms(300)
+    path.write_bytes(b"")
+    agent.pass_ms(1_000)
+    assert ledger_of(agent.sink)[-1].next_event_number == 0
+    agent.sink.is_holding = False
+    agent.sink.release()
+    agent.pass_ms(2_000)
+    newest = max(ledger_of(agent.sink), key=lambda record: record.revision)
+    assert newest.next_event_number == 5
+    assert newest.lost_bytes == {"truncated": 0}

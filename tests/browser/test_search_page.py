@@ -19,7 +19,7 @@ from tailrace_embedded.stack import Endpoints
 from tests.browser import corpus
 from tests.browser.conftest import EVENT_COUNT, connections_to
 from tests.browser.corpus import HOSTILE_MESSAGES
-from tests.dashboard.doubles import SilentServer
+from tests.dashboard.doubles import EmptyThenSilentServer, SilentServer
 from tests.support import browser as support
 from tests.support.waiting import eventually
 
@@ -209,6 +209,7 @@ def test_a_bad_query_is_said_and_stays_to_be_corrected(
     alert = page.get_by_test_id("stAlert")
     expect(alert).to_contain_text("cannot be read at its end")
     expect(alert).to_contain_text("Close every bracket")
+    expect(page.get_by_text("Searching …")).to_have_count(0)
     expect(page.get_by_label("Query")).to_have_value("payment AND (")
     type_query(page, "payment")
     expect(rows(page).first.locator(".message")).to_contain_text("payment")
@@ -309,3 +310,18 @@ def test_a_search_that_takes_long_can_be_cancelled(
             page.get_by_role("button", name="Cancel").click()
             expect(page.get_by_text("The search was cancelled.")).to_be_visible()
             eventually(silent.has_left.is_set, what="the search is stopped")
+
+
+def test_what_was_said_of_the_last_search_is_gone_while_the_next_is_under_way(
+    page: Page, stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    with closing(EmptyThenSilentServer()) as server:
+        connections = connections_to(
+            stack, namespace=namespace, data_dir=tmp_path, elasticsearch_url=server.url
+        )
+        with support.dashboard(connections) as url:
+            page.goto(url)
+            expect(page.get_by_text("Nothing matches")).to_be_visible()
+            type_query(page, "slow")
+            expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+            expect(page.get_by_text("Nothing matches")).to_have_count(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import Future
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
 from tailrace.clock import SystemClock
@@ -146,6 +147,51 @@ def sources(
         lags=lags or KnownLags(),
         clock=SystemClock(),
     )
+
+
+class EmptyThenSilentServer:
+    """Answers that nothing matches, until it is asked for `slow`; that it never answers."""
+
+    ANSWER = (
+        b'{"took":1,"timed_out":false,"_shards":{"failed":0},'
+        b'"hits":{"total":{"value":0,"relation":"eq"},"hits":[]}}'
+    )
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        stop = self._stop
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = self.rfile.read(int(self.headers["content-length"]))
+                if b"slow" in asked:
+                    stop.wait(SILENT_WAIT_S)
+                    return
+                self.send_response(200)
+                self.send_header("x-elastic-product", "Elasticsearch")
+                self.send_header("content-type", "application/json")
+                self.send_header(
+                    "content-length", str(len(EmptyThenSilentServer.ANSWER))
+                )
+                self.end_headers()
+                self.wfile.write(EmptyThenSilentServer.ANSWER)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                del format, args
+
+        return Handler
+
+    def close(self) -> None:
+        self._stop.set()
+        self._server.shutdown()
+        self._thread.join(SILENT_WAIT_S)
+        self._server.server_close()
 
 
 class SilentServer:

@@ -140,7 +140,7 @@ def test_properties_escape_what_java_would_read_otherwise() -> None:
 
 
 def test_log_files_are_bounded_in_size_and_number() -> None:
-    text = log4j2_properties(Path("/logs/server.log"))
+    text = log4j2_properties(Path("/logs/server.log"), layout="%d %m%n")
     assert re.search(r"policies\.size\.size = \d+MB", text)
     assert re.search(r"strategy\.max = \d+\n", text)
     assert "Console" not in text

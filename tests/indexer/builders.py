@@ -20,11 +20,10 @@ from tests.indexer.doubles import (
     ImmediateSink,
     ManualClock,
     MemoryDeadLetters,
-    MemoryElasticsearch,
-    MemoryKafka,
     MemoryLedger,
-    MemoryMember,
 )
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
+from tests.support.fakes.kafka import MemoryKafka, MemoryMember
 
 NAMESPACE = "t"
 GENERATION = "00112233445566778899aabbccddeeff"

@@ -21,11 +21,11 @@ from tests.indexer.builders import (
 from tests.indexer.doubles import (
     BackpressuredSink,
     ImmediateSink,
-    MemoryElasticsearch,
     RefusingSink,
     SilentSink,
     TimingOutAfterStoringSink,
 )
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
 
 LINES = [f"line {number:03}" for number in range(20)]
 
@@ -107,6 +107,19 @@ def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
     assert bench.stored() == sorted([*LINES, "late 1", "late 2"])
     assert len({letter.dead_id for letter in bench.dead_letters.letters}) == 2
     assert bench.kafka.commits[DOCS] == 8
+
+
+def test_e5_a_line_that_is_read_again_later_has_the_same_dead_letter() -> None:
+    """Its document tells of another moment of reading; its name must not (seed 1)."""
+    bench = Bench()
+    for second in (1, 2):
+        line = document("bad", offset=900, host="a string", second=second)
+        bench.kafka.write(DOCS, line)
+    bench.run()
+    letters = bench.dead_letters.letters
+    assert len(letters) == 2
+    assert len({letter.dead_id for letter in letters}) == 1
+    assert letters[0].original != letters[1].original
 
 
 def test_e8_an_answer_that_is_lost_after_storing_counts_once() -> None:

@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tailrace.cli import app
-from tailrace.extras import MODULES
+from tailrace.extras import MODULES, extra_of
 
 
 def commands(
@@ -57,8 +57,37 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
     """In a process of its own, in which a module of the extra cannot be imported."""
     command = ["servers", "env"] if extra == "embedded" else [extra]
     barred = MODULES[extra][0]
+
+    said = refusal_without(barred, command=command, folder=tmp_path)
+
+    assert f"pip install 'tailrace[{extra}]'" in said
+    assert barred in said
+
+
+@pytest.mark.parametrize(
+    ("command", "barred"),
+    [(["search", "x"], "elasticsearch"), (["provision"], "kafka")],
+    ids=["search", "provision"],
+)
+def test_a_command_that_only_asks_a_server_names_the_extra_of_its_client(
+    command: list[str], barred: str, tmp_path: Path
+) -> None:
+    said = refusal_without(barred, command=command, folder=tmp_path)
+
+    assert f"pip install 'tailrace[{extra_of(barred)}]'" in said
+
+
+def test_all_extras_that_are_missing_are_named_at_once(tmp_path: Path) -> None:
+    said = refusal_without("jgo", "faust", command=["up"], folder=tmp_path)
+
+    assert "pip install 'tailrace[embedded,stream]'" in said
+
+
+def refusal_without(*barred: str, command: list[str], folder: Path) -> str:
+    """Return what a command says in a process that cannot import some modules."""
     code = (
-        f"import sys; sys.modules[{barred!r}] = None; sys.argv = {['t', *command]!r};"
+        f"import sys; sys.modules |= dict.fromkeys({barred!r});"
+        f" sys.argv = {['t', *command]!r};"
         "from tailrace.cli import main; main()"
     )
     done = subprocess.run(
@@ -66,13 +95,11 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
         capture_output=True,
         text=True,
         check=False,
-        env={"TAILRACE_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)},
+        env={"TAILRACE_DATA_DIR": str(folder), "HOME": str(folder)},
     )
-
     assert done.returncode == 2
-    assert f"pip install 'tailrace[{extra}]'" in done.stderr
-    assert barred in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 @pytest.mark.parametrize(

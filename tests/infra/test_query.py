@@ -19,6 +19,7 @@ from tailrace.query import (
     next_request,
     overview_body,
     read_page,
+    reading_body,
     search_body,
 )
 
@@ -202,3 +203,18 @@ def test_a_refusal_that_is_not_the_querys_fault_is_left_to_others() -> None:
     answer = {"error": {"type": "illegal_argument_exception", "reason": "no sort"}}
     assert explain_query_error("fine", answer=answer) is None
     assert explain_query_error("fine", answer="<html>") is None
+
+
+FOUND = {"hits": {"hits": [{"_id": "a"}]}}
+NOTHING: dict[str, Any] = {"hits": {"hits": []}}
+
+
+def test_only_a_first_page_of_rows_that_is_empty_leaves_the_words_in_doubt() -> None:
+    body = search_body(REQUEST)
+    later = search_body(replace(REQUEST, after=(1, "a")))
+
+    assert reading_body("timed out", asked=body, answer=NOTHING) is not None
+    assert reading_body("timed out", asked=body, answer=FOUND) is None
+    assert reading_body("timed out", asked=later, answer=NOTHING) is None
+    assert reading_body("timed out", asked={"size": 0}, answer=NOTHING) is None
+    assert reading_body("*", asked=body, answer=NOTHING) is None

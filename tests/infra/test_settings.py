@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.errors import ConfigError
-from tailrace.settings import read_connections, read_settings
+from tailrace.settings import read_connections, read_document, read_settings
 from tailrace_agent.config import AgentSettings
 
 
@@ -138,3 +138,13 @@ def test_what_is_missing_is_required(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_settings(AgentSettings, config_file=config)
     assert "agent.sources.0.name: is required" in caught.value.problems
+
+
+def test_a_file_that_is_not_toml_is_named_with_its_problem(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("[agent\n")
+
+    with pytest.raises(ConfigError, match=r"broken\.toml"):
+        read_document(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_document(tmp_path / "missing.toml")

@@ -11,6 +11,7 @@ from tailrace.status import RoleFacts, StatusFacts, judge
 from tailrace.status_facts import LAST_LINES, last_lines, role_facts
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.up_record import Phase, UpRecord
+from tailrace.watched import MACHINE_LOGS
 
 AGENT = MemberRecord(
     name="agent",
@@ -105,8 +106,7 @@ def test_roles_speak_for_themselves(tmp_path: Path) -> None:
     write_status(
         tmp_path,
         "agent",
-        '{"pid":7,"kafka":"refused","checkpoint":"disk full","files":['
-        '{"path":"/a","lost_bytes":{"truncated":5}},{"path":"/b","lost_bytes":{"x":2}}]}',
+        '{"pid":7,"kafka":"refused","checkpoint":"disk full","lost_bytes":7}',
     )
     write_status(
         tmp_path,
@@ -122,6 +122,24 @@ def test_roles_speak_for_themselves(tmp_path: Path) -> None:
         assert any(said in problem for problem in found.problems)
     judged = judge(change(WELL, roles=found))
     assert sum("read-only" in reason for reason in judged.reasons) == 1
+
+
+def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> None:
+    write_status(
+        tmp_path,
+        "agent",
+        '{"pid":7,"unreadable_count":3,"unreadable":{"/a.log":"Permission denied"},'
+        f'"unmatched_globs":["/srv/*.log","{MACHINE_LOGS[-1]}"]}}',
+    )
+
+    judged = judge(
+        change(WELL, roles=role_facts(tmp_path, pids={"agent": 7, "indexer": None}))
+    )
+
+    assert judged.ok
+    unreadable, unmatched = judged.warnings
+    assert "/a.log cannot be read: Permission denied, and 2 more" in unreadable
+    assert "no file matches /srv/*.log" in unmatched
 
 
 def test_what_an_earlier_process_wrote_says_nothing_of_now(tmp_path: Path) -> None:

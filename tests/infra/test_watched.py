@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.errors import ConfigError
 from tailrace.watched import (
     MACHINE_LOGS,
     configuration,
-    read_given,
     toml_text,
     watched_globs,
 )
@@ -79,13 +77,3 @@ def test_servers_logs_are_watched_and_roles_logs_are_not(watch: tuple[str]) -> N
         if source not in servers:
             assert f"{DATA_DIR}/**" in source["exclude"]
     assert not any("/logs/agent" in glob for glob in watched_globs(configured))
-
-
-def test_a_file_that_is_not_toml_is_named_with_its_problem(tmp_path: Path) -> None:
-    path = tmp_path / "broken.toml"
-    path.write_text("[agent\n")
-
-    with pytest.raises(ConfigError, match=r"broken\.toml"):
-        read_given(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_given(tmp_path / "missing.toml")

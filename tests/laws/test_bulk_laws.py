@@ -18,7 +18,7 @@ from tailrace_indexer.outcomes import Outcome, Reason, judge_request
 from tailrace_indexer.pieces import Piece, Place, count_documents
 from tailrace_indexer.sink import BULK_PATH, error_of
 from tests.indexer.builders import DOCS, document, documents
-from tests.indexer.doubles import MemoryElasticsearch
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
 
 PLACE = Place(DOCS, 1, 0)
 

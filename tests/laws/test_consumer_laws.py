@@ -14,7 +14,7 @@ from tailrace.kafka_consumer import Consumer, Gap, Partition, Polled, Record
 from tailrace.kafka_options import kafka_options
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
-from tests.indexer.doubles import MemoryKafka, MemoryMember
+from tests.support.fakes.kafka import MemoryKafka, MemoryMember
 from tests.support.waiting import eventually
 
 REBALANCE_WAIT_S_MAX = 20.0

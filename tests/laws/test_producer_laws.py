@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import kafka
 import pytest
 
 from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.kafka_consumer import Partition
 from tailrace.kafka_producer import FailureKind, Producer
 from tailrace.provision import provision_topics
 from tailrace.settings import Connections
@@ -19,6 +21,8 @@ from tailrace_agent.protocols import Outcome, Sink
 from tailrace_agent.records import Outgoing
 from tailrace_embedded.stack import Endpoints
 from tests.agent.harness import RecordingSink
+from tests.support.fakes.kafka import MemoryKafka
+from tests.support.fakes.producer import MemoryProducer
 from tests.support.waiting import eventually
 
 library = cast("Any", kafka)
@@ -40,6 +44,10 @@ class Subject:
             Outgoing(self.topic, partition, b"key", value, (("h", b"v"),)),
             ticket=ticket,
         )
+
+    def close(self) -> None:
+        if isinstance(self.sink, KafkaSink):
+            self.sink.close()
 
     def await_outcomes(self, count: int) -> Sequence[Outcome]:
         def has_all() -> bool:
@@ -90,21 +98,57 @@ def fake_subject() -> Subject:
     )
 
 
-@pytest.fixture(
-    params=["fake", pytest.param("kafka", marks=pytest.mark.stack)],
-)
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    if request.param == "fake":
-        yield fake_subject()
-        return
-    connections = cast("Connections", request.getfixturevalue("connections"))
+def kafka_subject(connections: Connections) -> Subject:
+    """The same sink, on real brokers."""
     sink = KafkaSink(
         lambda: Producer.connect(connections, client_id="laws"), wake=lambda: None
     )
     sink.renew()
     topic = RAW.name(connections.namespace)
-    yield Subject(sink, topic=topic, stored=lambda n: stored_in(connections, topic, n))
-    sink.close()
+    return Subject(sink, topic=topic, stored=lambda n: stored_in(connections, topic, n))
+
+
+def memory_subject() -> Subject:
+    """The agent's real sink, on the producer and the brokers of the simulation."""
+    memory = MemoryKafka([], bytes_max={"t.raw": RAW.message_bytes_max})
+    sink = KafkaSink(
+        lambda: cast("Producer", MemoryProducer(memory)), wake=lambda: None
+    )
+    sink.renew()
+    return Subject(
+        sink,
+        topic="t.raw",
+        stored=lambda number: [
+            kept.record.value or b""
+            for kept in memory.read(Partition("t.raw", number), offset=0)
+        ],
+    )
+
+
+@pytest.fixture(
+    params=["fake", "memory", pytest.param("kafka", marks=pytest.mark.stack)],
+)
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    if request.param == "fake":
+        yield fake_subject()
+        return
+    if request.param == "memory":
+        yield memory_subject()
+        return
+    connections = cast("Connections", request.getfixturevalue("connections"))
+    with closing(kafka_subject(connections)) as made:
+        yield made
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.stack)])
+def sized_subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """Those that know the limit of a topic."""
+    if request.param == "memory":
+        yield memory_subject()
+        return
+    connections = cast("Connections", request.getfixturevalue("connections"))
+    with closing(kafka_subject(connections)) as made:
+        yield made
 
 
 def test_every_ticket_has_one_outcome(subject: Subject) -> None:
@@ -134,20 +178,17 @@ def test_renewed_sink_takes_records_and_tells_nothing_of_earlier_ones(
     assert b"new" in subject.stored(0)
 
 
-@pytest.mark.stack
-def test_record_beyond_the_limit_is_refused_by_its_outcome(
-    connections: Connections,
+def test_k5_record_beyond_the_limit_is_refused_by_its_outcome(
+    sized_subject: Subject,
 ) -> None:
-    sink = KafkaSink(
-        lambda: Producer.connect(connections, client_id="laws"), wake=lambda: None
-    )
-    sink.renew()
-    subject = Subject(sink, topic=RAW.name(connections.namespace), stored=lambda _n: [])
-    subject.send(bytes(RAW.message_bytes_max + 1), ticket=1)
-    (outcome,) = subject.await_outcomes(1)
-    assert outcome.failure is not None
-    assert outcome.failure.kind is FailureKind.TOO_LARGE
-    sink.close()
+    """And it alone: what was sent before and after it is stored."""
+    sized_subject.send(b"before", ticket=1)
+    sized_subject.send(bytes(RAW.message_bytes_max + 1), ticket=2)
+    sized_subject.send(b"after", ticket=3)
+    outcomes = sized_subject.await_outcomes(3)
+    failures = {o.ticket: o.failure and o.failure.kind for o in outcomes}
+    assert failures == {1: None, 2: FailureKind.TOO_LARGE, 3: None}
+    assert sized_subject.stored(0) == [b"before", b"after"]
 
 
 @pytest.mark.stack

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from tailrace.topics import DEAD, DOCS, RATES
@@ -126,6 +127,28 @@ def test_windows_are_halved_and_each_keeps_the_whole_span() -> None:
     spans = [decode(r.header, as_type=DocumentsOrigin) for r in rates]
     assert sum(span.document_count for span in spans) == 8
     assert {(s.first_event_number, s.event_count) for s in spans} == {(0, 8)}
+
+
+def test_k5_a_line_that_is_read_again_later_has_the_same_dead_letter() -> None:
+    """Its document tells of another moment of reading; its name must not (seed 1)."""
+    names: set[str] = set()
+    for observed_at_ms in (SEEN_AT_MS, SEEN_AT_MS + 5_000):
+        value = b"x" * 4_000 + b"\n"
+        made = msgspec.structs.replace(origin(value), observed_at_ms=observed_at_ms)
+        parsed = parse_record(
+            chunk_record(value, made=made),
+            topic_id="t",
+            namespace=NAMESPACE,
+            now_ms=SEEN_AT_MS,
+        )
+        work = work_of(parsed, state=None, namespace=NAMESPACE, now_ms=SEEN_AT_MS)
+        publisher = published(work, bytes_max={DOCS_TOPIC: 3_000})
+        names |= {
+            decode(record.value, as_type=DeadLetter).dead_id
+            for record in publisher.durable
+            if record.topic == DEAD_TOPIC
+        }
+    assert len(names) == 1
 
 
 def test_a_dead_letter_that_does_not_fit_keeps_its_beginning() -> None:

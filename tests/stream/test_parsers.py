@@ -188,6 +188,13 @@ def test_syslog_in_its_three_spellings(line: str, fields: dict[str, Any]) -> Non
             },
         ),
         (
+            "[2026-11-24T01:02:03,456][INFO ][o.e.m.j.JvmGcMonitorService] [gc][7] slow",
+            {
+                "log.logger": "o.e.m.j.JvmGcMonitorService",
+                "message": "[gc][7] slow",
+            },
+        ),
+        (
             "2026-11-24 01:02:03.456  INFO 7 --- [main] c.e.App   : Started: in 2 s",
             {
                 "log.logger": "c.e.App",

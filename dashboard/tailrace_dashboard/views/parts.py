@@ -57,6 +57,9 @@ def wait_for(future: Future[T], *, what: str, key: str, clock: Clock) -> T | Non
                         on_click=lambda: st.session_state.update({cancelled: True}),
                     )
             (ticker or place).caption(f"{what} … {waited_ms / 1_000:.1f} s")
+    except TailraceError:
+        place.empty()
+        raise
     finally:
         # Without effect on one that is done.
         future.cancel()

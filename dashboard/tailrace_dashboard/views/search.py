@@ -55,9 +55,12 @@ def show(sources: Sources) -> None:
     state = current_state()
     zone = viewer_zone()
     draw_controls(state, clock=sources.clock, zone=zone)
-    summary, chart, complete, rows = (
+    summary, chart, complete, said, rows = (
         st.empty(),
         st.container(),
+        st.empty(),
+        # Emptied at once, unlike a container: what was said of the last search is not
+        # to be read while the next one is under way.
         st.empty(),
         st.container(gap="small"),
     )
@@ -65,6 +68,9 @@ def show(sources: Sources) -> None:
         found = found_for(state, clock=sources.clock)
         with rows:
             has_rows = _show_rows(found, sources=sources, zone=zone)
+        if found.pages and not has_rows:
+            with said.container():
+                _show_no_match(found)
         _show_summary(found, zone=zone, place=summary)
         if has_rows:
             with chart:
@@ -73,10 +79,10 @@ def show(sources: Sources) -> None:
             with complete:
                 show_completeness(found, sources=sources, zone=zone)
     except NoIndexYet as problem:
-        with rows:
+        with said.container():
             draw_nothing_yet(problem, key="search")
     except TailraceError as problem:
-        with rows:
+        with said.container():
             draw_problem(problem, key="search", on_retry=search_again)
     draw_ticker(state)
 
@@ -105,7 +111,6 @@ def _show_rows(found: Found, *, sources: Sources, zone: tzinfo) -> bool:
         st.button("Search again", key="cancelled_again", on_click=search_again)
         return False
     if not found.rows:
-        _show_no_match(found)
         return False
     if any(page.is_partial for page in found.pages):
         st.warning(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from tailrace.errors import TailraceError
+from tailrace.errors import RoleNotInstalled, TailraceError
+from tailrace.extras import extra_of
 from tailrace.text import printable
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def shows_errors(command: Callable[ParamsT, None]) -> Callable[ParamsT, None]:
         except TailraceError as error:
             typer.echo(error_text(error), err=True)
             raise typer.Exit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            # Commands that only ask a server import its client when they are used.
+            module = (error.name or "").partition(".")[0]
+            extra = extra_of(module)
+            if extra is None:
+                raise
+            missing = RoleNotInstalled(extra, missing_module=module)
+            typer.echo(error_text(missing), err=True)
+            raise typer.Exit(missing.exit_code) from None
         except BrokenPipeError:
             _forget_standard_output()
             raise typer.Exit(EXIT_READER_GONE) from None

@@ -21,7 +21,7 @@ _WHEN = ("moment", "fraction", "zone")
 _SHAPES = (
     # Elasticsearch: [time][LEVEL ][logger ] [node] message
     (
-        rf"^\[{ISO}\]\[{_LEVEL} *\]\[([^\]]{{1,256}}?) *\] (?:\[([^\]]*)\] ?)?{_TEXT}",
+        rf"^\[{ISO}\]\[{_LEVEL} *\]\[([^\]]{{1,256}}?) *\] (?:\[([^\]]*)\](?: |$))?{_TEXT}",
         (*_WHEN, "level", "logger", "node", "text"),
     ),
     # Kafka: the logger in parentheses at the end

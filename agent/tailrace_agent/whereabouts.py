@@ -1,0 +1,118 @@
+"""Where a file went whose name is not there: elsewhere, away for a while, or for good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tailrace.log import FilteringBoundLogger
+from tailrace.wire import AgentLedger
+from tailrace_agent.facts import filesystem_id
+from tailrace_agent.tracked import TrackedFile
+
+
+class FolderAway(Exception):
+    """A folder cannot say what is in it: its volume or a right is missing."""
+
+
+def find_by_inode(folder: str, *, inode: int, filesystem: str) -> str | None:
+    """Return the path of an inode in a folder, or None when it is certainly gone.
+
+    That is so where the folder can be listed, or was removed, and `filesystem` is the one
+    that is looked at: the folder under a mount point is not the one that was mounted.
+
+    Raises:
+        FolderAway: nobody can tell now.
+    """
+    standing = folder
+    while True:
+        try:
+            descriptor = os.open(standing, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            standing = os.path.dirname(standing) or "/"  # noqa: PTH120 - may be no UTF-8
+        except OSError as error:
+            raise FolderAway(f"{standing}: {error.strerror}") from error
+        else:
+            break
+    try:
+        if standing == folder:
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    if entry.inode() == inode:
+                        return f"{folder.rstrip('/')}/{entry.name}"
+        found = filesystem_id(descriptor, device=os.fstat(descriptor).st_dev)
+    except OSError as error:
+        raise FolderAway(f"{standing}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    if found != filesystem:
+        raise FolderAway(f"{standing} is on {found} now, and was on {filesystem}")
+    return None
+
+
+@dataclass(slots=True)
+class Whereabouts:
+    """What became of files of an earlier life that no glob means."""
+
+    renamed: list[tuple[AgentLedger, str]] = field(
+        default_factory=list[tuple[AgentLedger, str]]
+    )
+    """Each with its path in its folder now."""
+    gone: list[AgentLedger] = field(default_factory=list[AgentLedger])
+    away: list[AgentLedger] = field(default_factory=list[AgentLedger])
+    """Nobody can tell, such as before a volume is mounted."""
+
+
+def whereabouts(
+    records: Iterable[AgentLedger], *, log: FilteringBoundLogger
+) -> Whereabouts:
+    """Look for files in the folders where they were.
+
+    Left out are those that stand where they were: the user's globs leave them out now.
+    """
+    found = Whereabouts()
+    folders: dict[str, str] = {}
+    for record in records:
+        folder, _, name = record.path.rpartition("/")
+        identity = record.held_by or record.identity
+        try:
+            path = find_by_inode(
+                folder or "/",
+                inode=identity.inode,
+                filesystem=identity.filesystem_id,
+            )
+        except FolderAway as why:
+            folders[folder] = str(why)
+            found.away.append(record)
+            continue
+        if path is None:
+            found.gone.append(record)
+        elif path.rpartition("/")[2] != name:
+            found.renamed.append((record, path))
+    for folder, why in folders.items():
+        log.warning("file_away", path=f"{folder}/", why=why)
+    return found
+
+
+def is_away(tracked: TrackedFile, *, log: FilteringBoundLogger) -> bool:
+    """Return whether a file may come back: nobody can tell whether it is gone."""
+    try:
+        in_folder(tracked)
+    except FolderAway as away:
+        log.warning("file_away", path=tracked.shown_path, why=str(away))
+        return True
+    return False
+
+
+def in_folder(tracked: TrackedFile) -> str | None:
+    """Return the path that a file has now in its folder, None when it is gone.
+
+    Raises:
+        FolderAway: nobody can tell now.
+    """
+    return find_by_inode(
+        tracked.path.rpartition("/")[0] or "/",
+        inode=tracked.facts.inode,
+        filesystem=tracked.identity.filesystem_id,
+    )

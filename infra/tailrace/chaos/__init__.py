@@ -1,0 +1,1 @@
+"""Faults on a real stack of its own, and the proof that every line came through once."""

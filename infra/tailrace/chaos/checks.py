@@ -1,0 +1,183 @@
+"""What must be true at the end: a list of checks over what the run has left."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tailrace.answers import field
+from tailrace.chaos.arena import Arena
+from tailrace.chaos.compare import Comparison, Gathered, compare
+from tailrace.chaos.lane_run import Struck
+from tailrace.chaos.ledger_watch import without_copies
+from tailrace.chaos.record import WrittenLife
+from tailrace.chaos.stored import stored_documents, stored_events
+from tailrace.elasticsearch import Elastic
+from tailrace.query import events_alias
+from tailrace.wire import AgentLedger
+
+AUDIT_S_MAX = 600
+AUDIT = ("audit", "--deep", "--wait", "120")
+"""It waits so many seconds for what is in flight."""
+_SHOWN_MAX = 5
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found."""
+
+    name: str
+    is_passed: bool
+    detail: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the checks look at."""
+
+    arena: Arena
+    lives: Sequence[WrittenLife]
+    agent_records: Sequence[AgentLedger]
+    struck: Sequence[Struck]
+    environment: Mapping[str, str]
+    """By which a command finds the servers and the namespace."""
+    readers: Callable[[str], int]
+    """How many hosts read the file of that path: each of its lines is there so often."""
+
+
+Check = Callable[[Evidence], CheckResult]
+
+
+def check_faults(evidence: Evidence) -> CheckResult:
+    """Require that each planned fault struck, by its witness."""
+    problems = [f"{each.name}: {each.problem}" for each in evidence.struck]
+    problems = [p for p, s in zip(problems, evidence.struck, strict=True) if s.problem]
+    count = len(evidence.struck)
+    return CheckResult(
+        name="faults",
+        is_passed=count > 0 and not problems,
+        detail=f"{count - len(problems)} of {count} faults struck, by their witnesses",
+        problems=tuple(problems),
+    )
+
+
+def check_lines(evidence: Evidence) -> CheckResult:
+    """Require every line once, by id and content, in its place."""
+    verdict = compare_lines(evidence)
+    return CheckResult(
+        name="lines",
+        is_passed=verdict.is_exact,
+        detail=f"{verdict.written} written, {verdict.stored} stored;"
+        f" {verdict.missing} missing, {verdict.doubled} doubled,"
+        f" {verdict.altered} altered, {verdict.disordered} files out of order",
+        problems=verdict.examples,
+    )
+
+
+def compare_lines(evidence: Evidence) -> Comparison:
+    """Return the comparison of all documents with all lines."""
+    gathered = Gathered()
+    connections = evidence.arena.connections
+    with Elastic(connections) as elastic:
+        for event in stored_events(elastic, index=events_alias(connections.namespace)):
+            gathered.add(event)
+    return compare(evidence.lives, gathered, readers=evidence.readers)
+
+
+def check_dead_letters(evidence: Evidence) -> CheckResult:
+    """Require each poison record once among the dead letters, and nothing else there."""
+    arena = evidence.arena
+    index = f"{arena.connections.namespace}-dead-*"
+    with Elastic(arena.connections) as elastic:
+        found = Counter(map(_original, stored_documents(elastic, index=index)))
+    lost = [value for value in arena.poisons if not found[value]]
+    doubled = [value for value, count in found.items() if count > 1]
+    strange = [value for value in found if value not in set(arena.poisons_tried)]
+    problems = [
+        f"{what}: {value[:100]!r}"
+        for what, values in (
+            ("not among the dead letters", lost),
+            ("there more than once", doubled),
+            ("a dead letter that no fault explains", strange),
+        )
+        for value in values[:_SHOWN_MAX]
+    ]
+    return CheckResult(
+        name="dead letters",
+        is_passed=not problems,
+        detail=f"{sum(found.values())} dead letters,"
+        f" {len(arena.poisons)} poison records",
+        problems=tuple(problems),
+    )
+
+
+def check_agent_ledger(evidence: Evidence) -> CheckResult:
+    """Require that what the agents say they shipped is what was written, life by life."""
+    told = Counter(
+        (record.next_offset, record.next_event_number)
+        for record in without_copies(evidence.agent_records)
+        if record.next_event_number
+    )
+    wanted: Counter[tuple[int, int]] = Counter()
+    for life in evidence.lives:
+        readers = evidence.readers(life.places.name)
+        wanted[life.size_bytes, len(life.places)] += readers
+    lost_bytes = sum(sum(r.lost_bytes.values()) for r in evidence.agent_records)
+    problems = [
+        f"{count} lives of {size} bytes and {events} lines {what}"
+        for what, counts in (
+            ("are in no record", wanted - told),
+            ("are told and were never written", told - wanted),
+        )
+        for (size, events), count in list(counts.items())[:_SHOWN_MAX]
+    ]
+    if lost_bytes:
+        problems.append(f"{lost_bytes} bytes are declared lost, and none were")
+    return CheckResult(
+        name="agent's ledger",
+        is_passed=not problems,
+        detail=f"{told.total()} generations,"
+        f" {sum(events * n for (_, events), n in told.items())} lines told as shipped",
+        problems=tuple(problems),
+    )
+
+
+def check_audit(evidence: Evidence) -> CheckResult:
+    """Require that `tailrace audit --deep` finds that everything adds up."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tailrace", *AUDIT],
+        env=dict(evidence.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=AUDIT_S_MAX,
+    )
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return CheckResult(
+        name="audit",
+        is_passed=done.returncode == 0,
+        detail=f"`tailrace {' '.join(AUDIT)}` ended with {done.returncode}",
+        problems=tuple(said[-_SHOWN_MAX:]) if done.returncode else (),
+    )
+
+
+RUNNING_CHECKS: tuple[Check, ...] = (check_faults, check_audit)
+"""Made while the roles still run."""
+FINAL_CHECKS: tuple[Check, ...] = (
+    check_lines,
+    check_dead_letters,
+    check_agent_ledger,
+)
+"""Made after the roles have stopped, so that nothing comes late."""
+
+
+def _original(document: Mapping[str, object]) -> bytes:
+    """Return the bytes of which a dead letter speaks."""
+    raw = field(document, "dead.original_base64")
+    return base64.b64decode(raw) if isinstance(raw, str) else b""

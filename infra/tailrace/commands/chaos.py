@@ -1,0 +1,120 @@
+"""`tailrace chaos`: faults on a real stack of its own, and the proof that all came through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailrace.commands.common import (
+    EXIT_INTERRUPTED,
+    AsJson,
+    console,
+    stop_on_signals,
+    write_json,
+    write_line,
+)
+from tailrace.errors import EXIT_FAILURE
+from tailrace.extras import require
+
+if TYPE_CHECKING:
+    from tailrace.chaos.run import ChaosOptions
+
+LINES_PER_S = 2_000
+SMALL_LINES_PER_S = 500
+
+
+def chaos(
+    seed: Annotated[int, typer.Option(help="Which faults, in which order.")] = 1,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, max=1_440, help="How long faults strike.")
+    ] = 5.0,
+    lines_per_s: Annotated[
+        int | None,
+        typer.Option(
+            "--lines-per-s",
+            min=10,
+            max=50_000,
+            help="How fast lines are written.",
+            show_default="2000; 500 with --small",
+        ),
+    ] = None,
+    brokers: Annotated[
+        int | None, typer.Option(help="1 or 3.", show_default="3")
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            help="Of Elasticsearch, 1 or 3 (two hold data).", show_default="3"
+        ),
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="One broker and one Elasticsearch node.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only faults with this in their names; may be repeated.",
+            show_default="every fault",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            help="An empty folder, kept afterwards with all logs.",
+            show_default="temporary",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Kill, freeze, fill, cut off and refuse, on servers of its own, while lines flow.
+
+    At the end every line written is compared with every document stored. Exit code 0
+    only when none is missing, none is there twice, none is altered, every counter adds
+    up, and every fault left a witness that it struck. Network partitions and full disks
+    need root, and are left out without it.
+    """
+    require("embedded", "agent", "stream", "indexer")
+    from tailrace.chaos.run import ChaosOptions
+
+    count = 1 if small else 3
+    options = ChaosOptions(
+        seed=seed,
+        minutes=minutes,
+        lines_per_s=lines_per_s or (SMALL_LINES_PER_S if small else LINES_PER_S),
+        brokers=brokers or count,
+        nodes=nodes or count,
+        folder=data_dir,
+        only=only or (),
+    )
+    if not _is_exact(options, as_json=as_json):
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def _is_exact(options: ChaosOptions, *, as_json: bool) -> bool:
+    """Run, report, and tell whether all came through."""
+    import msgspec
+
+    from tailrace.chaos.arena import Interrupted
+    from tailrace.chaos.report import report_lines
+    from tailrace.chaos.run import run_chaos
+    from tailrace.clock import SystemClock
+    from tailrace_embedded.progress import RichProgress
+
+    progress = RichProgress(console())
+    with stop_on_signals() as stop:
+        try:
+            report = run_chaos(
+                options, progress=progress, clock=SystemClock(), stop=stop
+            )
+        except Interrupted:
+            progress.step("Interrupted: everything is stopped and put away.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    if as_json:
+        write_json(msgspec.to_builtins(report))
+    else:
+        for line in report_lines(report):
+            write_line(line)
+    return report.is_exact

@@ -1,0 +1,93 @@
+"""What one chunk becomes: laws that the columns and the simulation's plain way obey."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import crc32c
+import numpy as np
+import orjson
+import polars as pl
+import pytest
+
+from tailrace.digest import DIGEST_FIELD, is_unaltered
+from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
+from tailrace.wire import Origin
+from tailrace_stream import windows
+from tailrace_stream.chunk import ProcessedChunk, process_chunk
+from tailrace_stream.windows import EventColumns
+from tests.simulation.application import BANNER, Applications, LogFile
+from tests.simulation.filesystem import Files, Life, Node
+from tests.simulation.world import World
+from tests.stream.builders import NAMESPACE, SEEN_AT_MS, origin, placement
+from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
+
+
+def lines_as_simulated(seed: int) -> bytes:
+    """Return lines of every kind that the simulation writes."""
+    applications = Applications(World(seed), Files(), [])
+    node = Node(1, 1.0, Life(0, "host", "app"), 0)
+    log = LogFile("host", "app")
+    lines = [applications.line(log, node) for _ in range(60)]
+    halves = [line[: len(line) // 2].replace(b"\n", b"") + b"\n" for line in lines[:20]]
+    return BANNER + b"".join(lines + halves) + b"2026-11-24 01:0"
+
+
+def made_of(value: bytes, **changes: Any) -> Origin:  # noqa: ANN401
+    placed = placement("log4j", dataset="java.log")
+    return origin(value, placed=placed, first_offset=77, **changes)
+
+
+def said(done: ProcessedChunk) -> list[tuple[Any, dict[str, Any]]]:
+    body = b"".join(piece.body for piece in done.pieces)
+    lines = body.split(b"\n")[:-1]
+    assert all(is_unaltered(line) for line in lines[1::2])
+    decoded = [orjson.loads(line) for line in lines]
+    for document in decoded[1::2]:
+        del document[DIGEST_FIELD]  # The order of the fields is in it.
+    return list(zip(decoded[::2], decoded[1::2], strict=True))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_plain_way_says_what_the_columns_say(seed: int) -> None:
+    value = lines_as_simulated(seed)
+    made = made_of(value)
+    real = process_chunk(value, origin=made, namespace=NAMESPACE)
+    plain = process_chunk_plainly(value, origin=made, namespace=NAMESPACE)
+
+    for (real_action, real_document), (action, document) in zip(
+        said(real), said(plain), strict=True
+    ):
+        assert action == real_action
+        assert document == real_document
+    assert plain.offsets.tolist() == real.offsets.tolist()
+    assert plain.times_ns.to_list() == real.times_ns.to_list()
+    assert plain.levels.to_list() == real.levels.to_list()
+
+
+def test_an_event_that_was_cut_says_so_both_ways() -> None:
+    whole = b"2026-11-24 01:02:03 INFO " + b"x" * 9_000
+    rows = [MappedEvent(5, len(whole), crc32c.crc32c(whole), whole[:4_096], FLAG_CUT)]
+    value = encode_mapped(rows)
+    made = made_of(value, framing="mapped")
+    real = process_chunk(value, origin=made, namespace=NAMESPACE)
+    plain = process_chunk_plainly(value, origin=made, namespace=NAMESPACE)
+    assert said(plain) == said(real)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_windows_are_counted_the_same_both_ways(seed: int) -> None:
+    random = Random(seed)
+    count = random.randrange(1, 50)
+    minute_ns = 60_000_000_000
+    times = [random.choice([None, n % 5 * minute_ns + n]) for n in range(count)]
+    levels = [random.choice([None, "info", "error", "odd"]) for _ in range(count)]
+    events = EventColumns(
+        offsets=np.arange(count),
+        times_ns=pl.Series(times, dtype=pl.Int64),
+        levels=pl.Series(levels, dtype=pl.String),
+    )
+    is_new = np.array([random.random() < 0.7 for _ in range(count)])
+    real = windows.grouped(events, is_new, observed_at_ms=SEEN_AT_MS)
+    assert grouped_plainly(events, is_new, observed_at_ms=SEEN_AT_MS) == real

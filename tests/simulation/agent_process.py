@@ -1,0 +1,251 @@
+"""The real agent on the simulated files: its own loop, table, delivery and checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tailrace.holes import HoleRequest
+from tailrace.kafka_consumer import Partition
+from tailrace.settings import Connections
+from tailrace.topics import LEDGER, PARTITIONS
+from tailrace.wire import AgentLedger
+from tailrace_agent import restore as restore_module
+from tailrace_agent import wiring
+from tailrace_agent.checkpoint import Checkpoint
+from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.discovery import Discovery
+from tailrace_agent.heartbeats import Heartbeats
+from tailrace_agent.known import KnownGenerations
+from tailrace_agent.ledger_topic import newest_of_host
+from tailrace_agent.loop import AgentLoop
+from tailrace_agent.protocols import CheckpointUnwritable
+from tailrace_agent.records import Agent
+from tailrace_agent.state_folder import StateFolder
+from tailrace_agent.tracked import TrackedFile
+from tests.simulation.application import EVENT_BYTES_MAX
+from tests.simulation.cluster import NAMESPACE, Cluster
+from tests.simulation.filesystem import Files
+from tests.simulation.logs import SILENT
+from tests.simulation.world import HostClock, SimulatedCrash, World
+
+CHECKPOINT_LOST_CHANCE = 0.15
+"""At a restart: someone has cleaned up its folder."""
+
+
+class CheckpointOnSmallDisk(Checkpoint):
+    """The real checkpoint, on a disk that is full while the storm lasts."""
+
+    world: World
+
+    def _write(self, statement: str, rows: list[tuple[object, ...]]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if rows and self.world.strikes("disk.full"):
+            raise CheckpointUnwritable("no space left", remedy="make room")
+        super()._write(statement, rows)
+
+
+class SimulatedWake(threading.Event):
+    """Lets simulated time pass where the agent would wait."""
+
+    def __init__(self, clock: HostClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.sleep_ms(round((timeout or 0) * 1_000))
+        return self.is_set()
+
+
+class NoHints:
+    """Hears nothing: the sweep alone must do."""
+
+    def take(self) -> bool:
+        return False
+
+
+class NoRequests:
+    """Nobody asks for a hole to be filled."""
+
+    def take(self) -> HoleRequest | None:
+        return None
+
+    def answered(self, request: HoleRequest) -> None:
+        """Not met: none was taken."""
+
+
+@dataclass(slots=True)
+class AgentHost:
+    """What of a host survives its agent: clock, files and the state folder."""
+
+    name: str
+    world: World
+    files: Files
+    cluster: Cluster
+    clock: HostClock
+    folder: Path
+    glob: str
+    had_life: bool = False
+    settings: AgentSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        source = SourceSettings(
+            name="logs",
+            paths=(f"/{self.name}/logs/{self.glob}",),
+            dataset="java.log",
+        )
+        self.settings = AgentSettings(
+            sources=(source,),
+            sweep_ms=400,
+            use_hints=False,
+            linger_ms_max=200,
+            chunk_bytes=EVENT_BYTES_MAX,
+            event_bytes_max=EVENT_BYTES_MAX,
+            flush_after_ms=700,
+            rotated_grace_ms=900,
+            checkpoint_ms=150,
+            ledger_ms=900,
+            heartbeat_ms=20_000,
+            status_ms=60_000,
+        )
+
+    def start(self) -> AgentLife:
+        """Start as `tailrace_agent.main` does."""
+        may_lose = self.had_life and not self.world.is_calm
+        if may_lose and self.world.has_luck(CHECKPOINT_LOST_CHANCE):
+            self.world.witness("checkpoint.deleted")
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(exist_ok=True)
+        checkpoint = CheckpointOnSmallDisk(self.folder, clock=self.clock)
+        checkpoint.world = self.world
+        try:
+            return self._start_on(checkpoint)
+        except BaseException:
+            checkpoint.close()
+            raise
+
+    def _start_on(self, checkpoint: Checkpoint) -> AgentLife:
+        loaded = checkpoint.load()
+        restored = restore_module.restore(
+            loaded,
+            had_life=self.had_life,
+            now_ms=self.clock.now_ms(),
+            read_ledger=self._ledger,
+        )
+        self.world.tell(f"{self.name} restores {restored.came_from}")
+        agent = Agent(
+            agent_id=f"agent-{self.name}",
+            host_id=f"id-{self.name}",
+            host_name=self.name,
+            time_zone="UTC",
+        )
+        known = KnownGenerations(restored.records)
+        parts = wiring.assemble(
+            Connections(namespace=NAMESPACE),
+            self.settings,
+            agent=agent,
+            folder=StateFolder(self.folder, agent.agent_id, self.had_life, -1),
+            checkpoint=checkpoint,
+            loaded=loaded,
+            restored=restored,
+            hole_requests=NoRequests(),
+            known=known,
+            clock=self.clock,
+            log=SILENT,
+        )
+        life = AgentLife(self, parts, checkpoint)
+        try:
+            restore_module.keep_restored(
+                checkpoint, loaded, known=known, sources=["logs"]
+            )
+        except CheckpointUnwritable:
+            self.world.tell(f"{self.name} cannot keep what it restored")
+        self.had_life = True
+        return life
+
+    def _ledger(self) -> dict[str, AgentLedger]:
+        self.world.witness("agent.restored_from_ledger")
+        kafka, topic = self.cluster.kafka, LEDGER.name(NAMESPACE)
+        kept = [
+            (one.record.key, one.record.value)
+            for number in range(PARTITIONS)
+            for one in kafka.read(Partition(topic, number), offset=0)
+        ]
+        return newest_of_host(kept, host_id=f"id-{self.name}")
+
+
+class AgentLife:
+    """One life of an agent."""
+
+    def __init__(
+        self, host: AgentHost, parts: wiring.Assembly, checkpoint: Checkpoint
+    ) -> None:
+        self._host = host
+        self._parts = parts
+        self._checkpoint = checkpoint
+        wake = SimulatedWake(host.clock)
+        self._loop = AgentLoop(
+            host.settings,
+            discovery=Discovery(host.settings.sources, clock=host.clock, log=SILENT),
+            table=parts.table,
+            turns=parts.turns,
+            delivery=parts.delivery,
+            hints=NoHints(),
+            heartbeats=Heartbeats(
+                host.settings.heartbeat_ms,
+                agent=parts.agent,
+                table=parts.table,
+                delivery=parts.delivery,
+                clock=host.clock,
+            ),
+            holes=parts.holes,
+            clock=host.clock,
+            jitter=Random(host.world.random.random()),
+            log=SILENT,
+            wake=wake,
+            on_status=lambda: None,
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was seen is read, acknowledged and on the disk."""
+        delivery, table = self._parts.delivery, self._parts.table
+        return not (
+            delivery.outbox.in_flight_records
+            or delivery.is_dirty
+            or any(_is_unread(tracked) for tracked in table.files.values())
+        )
+
+    def follows(self, key: tuple[int, int]) -> bool:
+        """Return whether a file is among those that are followed."""
+        return key in self._parts.table.files
+
+    def step(self) -> int:
+        wait_ms = self._loop.step()
+        return self._host.world.now_ms + max(
+            wait_ms, self._host.world.random.randint(5, 40)
+        )
+
+    def crash(self, crash: SimulatedCrash) -> None:
+        """It is on its way up to whoever stepped."""
+
+    def kill(self) -> None:
+        self._parts.sink.close(wait_ms_max=0)
+        self._host.files.close_all_of(self._host.name)
+        self._checkpoint.close()
+
+    def lose_session(self) -> None:
+        """An agent is in no group."""
+
+    def stop(self) -> None:
+        self._loop.drain()
+        self._checkpoint.keep_copy()
+        self.kill()
+
+
+def _is_unread(tracked: TrackedFile) -> bool:
+    """Return whether something waits, other than the newline of a flushed line."""
+    is_flushed = any(cut.next_offset == tracked.position.offset for cut in tracked.cuts)
+    return tracked.unread_bytes > (len(b"\r\n") if is_flushed else 0)

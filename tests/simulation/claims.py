@@ -1,0 +1,147 @@
+"""Which bytes of which life each event in the index stands for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from crc32c import crc32c
+
+from tests.simulation.filesystem import Life
+from tests.simulation.indexed import Indexed
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One event, and the span of one life that it is."""
+
+    event: Indexed
+    life: Life
+    end: int
+    """Behind the newline that ended it, where one did."""
+
+    @property
+    def content(self) -> bytes:
+        return bytes(self.life.content[self.event.offset : self.end])
+
+
+@dataclass(slots=True)
+class Claims:
+    """All claims, by life; two never meet."""
+
+    lives: list[Life]
+    present: set[int]
+    """The lives whose files are still there."""
+    by_life: dict[int, dict[int, Claim]] = field(
+        default_factory=lambda: defaultdict[int, dict[int, Claim]](dict)
+    )
+    lives_of: dict[str, set[int]] = field(
+        default_factory=lambda: defaultdict[str, set[int]](set)
+    )
+    """By generation: those of which one of its events is for certain."""
+
+    def claim(self, events: Iterable[Indexed]) -> list[str]:
+        """Give each event its bytes; return what is twice or nowhere.
+
+        First those that can only be of one life; then those that are like others, in
+        the lives that their generation is known to be; then the rest, as far as they
+        can be in what is still there.
+        """
+        problems: list[str] = []
+        unclear: list[tuple[Indexed, list[Claim]]] = []
+        for event in events:
+            possible = [c for life in self.lives if (c := _claim(event, life))]
+            if not possible:
+                problems.append(f"altered, or never written: {event}")
+            elif len(possible) == 1:
+                self.lives_of[event.generation].add(possible[0].life.number)
+                problems += self._take(possible)
+            else:
+                unclear.append((event, possible))
+        homeless: list[list[Claim]] = []
+        for event, possible in unclear:
+            known = self.lives_of.get(event.generation, set())
+            likely = [claim for claim in possible if claim.life.number in known]
+            if likely:
+                problems += self._take(likely)
+            else:
+                homeless.append(possible)
+        for possible in homeless:
+            possible.sort(key=lambda claim: claim.life.number not in self.present)
+            problems += self._take(possible)
+        return problems + self._overlaps()
+
+    def all(self) -> Iterator[Claim]:
+        for claims in self.by_life.values():
+            yield from claims.values()
+
+    def of(self, generation: str) -> list[Claim]:
+        """Return the claims of one generation."""
+        return [claim for claim in self.all() if claim.event.generation == generation]
+
+    def gaps(self, life: Life) -> list[tuple[int, int]]:
+        """Return the spans of a life that no event is."""
+        gaps: list[tuple[int, int]] = []
+        position = 0
+        for offset, claim in sorted(self.by_life[life.number].items()):
+            if offset > position:
+                gaps.append((position, offset))
+            position = max(position, claim.end)
+        if position < len(life.content):
+            gaps.append((position, len(life.content)))
+        return gaps
+
+    def has_repeats(self, generation: str) -> bool:
+        """Return whether a generation holds two contents, for want of better knowledge."""
+        return len({claim.life.number for claim in self.of(generation)}) > 1
+
+    def _take(self, possible: list[Claim]) -> list[str]:
+        for claim in possible:
+            taken = self.by_life[claim.life.number]
+            if claim.event.offset not in taken:
+                taken[claim.event.offset] = claim
+                return []
+        return [f"twice: {possible[0].event}"]
+
+    def _overlaps(self) -> list[str]:
+        problems: list[str] = []
+        for claims in self.by_life.values():
+            position = 0
+            for offset, claim in sorted(claims.items()):
+                if offset < position:
+                    problems.append(f"twice in part: {claim.event}")
+                position = claim.end
+        return problems
+
+
+def _claim(event: Indexed, life: Life) -> Claim | None:
+    """Return the event as a part of a life, or None where it cannot be one."""
+    content, start = life.content, event.offset
+    if (event.host, event.log) != (life.host, life.log):
+        return None
+    if not content.startswith(event.stored, start):
+        return None
+    end = start + event.size_bytes
+    if event.checksum is not None:
+        # A carriage return at its end is the event's, too, and is not shown.
+        sizes = (event.size_bytes, event.size_bytes + 1)
+        ends = [
+            start + n for n in sizes if _checksum(content, start, n) == event.checksum
+        ]
+        if not ends:
+            return None
+        end = ends[0]
+    if end > len(content):
+        return None
+    if event.checksum is None and content.endswith(b"\n", start, end):
+        return Claim(event, life, end)  # A whole chunk, with its newlines.
+    for newline in (b"\n", b"\r\n"):
+        if content.startswith(newline, end):
+            return Claim(event, life, end + len(newline))
+    # Without a newline it was flushed, and nothing is never flushed.
+    return Claim(event, life, end) if end > start else None
+
+
+def _checksum(content: bytearray, start: int, size_bytes: int) -> int:
+    return crc32c(bytes(content[start : start + size_bytes]))

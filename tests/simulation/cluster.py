@@ -1,0 +1,181 @@
+"""The servers of a run: Kafka and Elasticsearch in memory, behind an unreliable network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tailrace.elasticsearch import Answer, RequestTimedOut
+from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_consumer import Partition
+from tailrace.topics import (
+    ALERTS,
+    DEAD,
+    DOCS,
+    LEDGER,
+    RATES,
+    RAW,
+    STATE,
+    Topic,
+)
+from tests.simulation.application import CONFLICT
+from tests.simulation.world import EPOCH_MS, World
+from tests.support.fakes.elasticsearch import (
+    REFUSALS,
+    MemoryElasticsearch,
+    error_answer,
+)
+from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
+from tests.support.fakes.producer import Fate, MemoryProducer
+
+NAMESPACE = "sim"
+WAY_MS = (1, 60)
+"""How long a record or a request is on its way."""
+
+
+def partitions_of(*topics: Topic) -> list[Partition]:
+    return [
+        Partition(topic.name(NAMESPACE), number)
+        for topic in topics
+        for number in range(topic.partitions)
+    ]
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Brokers, groups and indices that all processes of a run share."""
+
+    world: World
+    docs_bytes_max: int
+    kafka: MemoryKafka = field(init=False)
+    streams: MemoryGroup = field(init=False)
+    indexers: MemoryGroup = field(init=False)
+    elasticsearch: MemoryElasticsearch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kafka = MemoryKafka(
+            partitions_of(RAW, DOCS, RATES, DEAD, LEDGER, STATE),
+            now_ms=lambda: EPOCH_MS + self.world.now_ms,
+            bytes_max={DOCS.name(NAMESPACE): self.docs_bytes_max},
+        )
+        self.streams = MemoryGroup(self.kafka, partitions_of(RAW))
+        self.indexers = MemoryGroup(
+            self.kafka, partitions_of(DOCS, RATES, ALERTS, DEAD, LEDGER)
+        )
+        self.elasticsearch = MemoryElasticsearch(
+            conflicts=lambda line: CONFLICT in line and b'"dead.id"' not in line,
+            refusal_of=self._item_refusal,
+        )
+
+    # Kafka, as its clients meet it.
+
+    def fate_of(self, topic: str) -> Fate:
+        """Throw what becomes of a record on its way."""
+        del topic
+        if self.world.strikes("kafka.refused"):
+            return Fate.REFUSED
+        if self.world.strikes("kafka.ack_lost"):
+            return Fate.ACK_LOST
+        return Fate.TAKEN
+
+    def is_down(self) -> bool:
+        return self.world.strikes("kafka.down")
+
+    def connect(self, *_: object, **__: object) -> MemoryProducer:
+        """Stand in for `Producer.connect`.
+
+        Raises:
+            ServiceUnavailable: the brokers are down.
+        """
+        if self.is_down():
+            raise ServiceUnavailable("Kafka", address="sim", reason="it is down")
+        return MemoryProducer(
+            self.kafka, fate_of=self.fate_of, is_down=self.is_down, on_sent=self._send
+        )
+
+    def connect_at_once(self, *_: object, **__: object) -> MemoryProducer:
+        """Stand in for `Producer.connect` where each send is waited for.
+
+        Raises:
+            ServiceUnavailable: the brokers are down.
+        """
+        if self.is_down():
+            raise ServiceUnavailable("Kafka", address="sim", reason="it is down")
+        return MemoryProducer(self.kafka, fate_of=self.fate_of, is_down=self.is_down)
+
+    def _send(self, producer: MemoryProducer) -> None:
+        def arrive() -> None:
+            if producer.is_closed and self.world.has_luck(0.5):
+                producer.drop()
+            producer.arrive()
+
+        self.world.later(self.world.random.randint(*WAY_MS), arrive)
+
+    def compact(self) -> None:
+        """Do what brokers do with compacted topics in the background."""
+        for partition in partitions_of(LEDGER, STATE):
+            if self.kafka.compact(partition):
+                self.world.witness("kafka.compacted")
+
+    # Elasticsearch.
+
+    def _item_refusal(self, index: str) -> int:
+        del index
+        for status in REFUSALS:
+            if self.world.strikes(f"elasticsearch.item_{status}"):
+                return status
+        return 200
+
+
+@dataclass(slots=True)
+class SimulatedElastic:
+    """Stands in for `tailrace.elasticsearch.Elastic`: one request, one answer or none."""
+
+    cluster: Cluster
+
+    def request(
+        self, method: str, path: str, *, body: bytes = b"", **_: object
+    ) -> Answer:
+        """Answer a request.
+
+        Raises:
+            RequestTimedOut: no answer came; it was carried out all the same, or not.
+            ServiceUnavailable: nothing answers.
+        """
+        world, elasticsearch = self.cluster.world, self.cluster.elasticsearch
+        if world.strikes("elasticsearch.down"):
+            raise ServiceUnavailable("Elasticsearch", address="sim", reason="is down")
+        for status, (kind, text) in REFUSALS.items():
+            if world.strikes(f"elasticsearch.request_{status}"):
+                return error_answer(status, kind, text)
+        if method == "PUT":
+            elasticsearch.create_index(path.removeprefix("/"))
+            return Answer(200, b"{}")
+        answer = elasticsearch.bulk(body)
+        if world.strikes("elasticsearch.timeout_after_success"):
+            raise RequestTimedOut("Elasticsearch", address="sim", reason="no answer")
+        return answer
+
+    def template_fingerprint(self, name: str) -> str:
+        return name
+
+
+@dataclass(slots=True)
+class RemoteThreads:
+    """Stands in for `ThreadPoolExecutor`: what is submitted is done when it arrives.
+
+    A request that is on its way when its process dies may still be carried out.
+    """
+
+    world: World
+    is_dead: bool = False
+
+    def submit(self, work: Callable[..., None], *args: object) -> None:
+        def arrive() -> None:
+            if not self.is_dead or self.world.has_luck(0.5):
+                work(*args)
+
+        self.world.later(self.world.random.randint(*WAY_MS), arrive)
+
+    def shutdown(self, **_: object) -> None:
+        self.is_dead = True

@@ -1,0 +1,126 @@
+"""What each hop says of each generation, and whether they agree with what is there."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from tailrace.errors import WireError
+from tailrace.kafka_consumer import Partition
+from tailrace.ledger import IndexerLedger, StreamLedger, decode_ledger
+from tailrace.topics import DOCS, LEDGER, PARTITIONS
+from tailrace.wire import AgentLedger, DocumentsOrigin, decode, header_of
+from tests.simulation.claims import Claims
+from tests.simulation.cluster import NAMESPACE
+from tests.simulation.indexed import log_of
+from tests.support.fakes.kafka import MemoryKafka
+
+
+@dataclass(slots=True)
+class Hops:
+    """The newest record of each hop, by generation."""
+
+    agents: dict[str, AgentLedger] = field(default_factory=dict[str, AgentLedger])
+    streams: dict[str, StreamLedger] = field(default_factory=dict[str, StreamLedger])
+    indexers: dict[str, IndexerLedger] = field(default_factory=dict[str, IndexerLedger])
+    numbers: dict[str, dict[int, set[int]]] = field(
+        default_factory=lambda: defaultdict[str, dict[int, set[int]]](
+            lambda: defaultdict(set)
+        )
+    )
+    """By generation and offset: which event number the documents give the place."""
+    has_halves: bool = False
+    """Records were cut for their size; the parts all tell the span of the whole."""
+
+    @property
+    def lost_bytes(self) -> Counter[tuple[str, str]]:
+        """Return what was declared as lost, by host and log."""
+        lost: Counter[tuple[str, str]] = Counter()
+        for record in self.agents.values():
+            name = (record.host_name, log_of(record.path))
+            lost[name] += sum(record.lost_bytes.values())
+        return lost
+
+    def disagreements(self, claims: Claims, *, present: set[int]) -> list[str]:
+        """Return where a hop's figures are not those of the index.
+
+        Asked of generations whose file is there: all of it is read and acknowledged.
+        """
+        problems: list[str] = []
+        for generation in sorted(claims.lives_of):
+            events = claims.of(generation)
+            lives = {claim.life.number for claim in events}
+            if len(lives) > 1 or not lives <= present:
+                continue
+            name = f"generation {generation[:6]}"
+            count = sum(
+                _event_count(claim.content, claim.event.checksum) for claim in events
+            )
+            told = self._told(generation)
+            if set(told.values()) != {count}:
+                problems.append(f"{name}: {told} events, {count} are there")
+            problems += self._disorder(generation, name=name)
+        return problems
+
+    def _told(self, generation: str) -> dict[str, int | None]:
+        """Return how many events each hop says that there are; None where it is silent."""
+        agent = self.agents.get(generation)
+        stream = self.streams.get(generation)
+        indexer = self.indexers.get(generation)
+        return {
+            "agent": agent and agent.next_event_number,
+            "stream": stream and stream.event_count,
+            "indexer": indexer and indexer.next_event_number,
+        }
+
+    def _disorder(self, generation: str, *, name: str) -> list[str]:
+        """The order of offsets is the order of event numbers, in every re-send."""
+        last_number = -1
+        for offset, numbers in sorted(self.numbers[generation].items()):
+            if len(numbers) > 1 or min(numbers) <= last_number:
+                return [f"{name}: event numbers {sorted(numbers)} at {offset}"]
+            last_number = min(numbers)
+        return []
+
+
+def hops_of(kafka: MemoryKafka) -> Hops:
+    """Read what the topics say, to their ends."""
+    hops = Hops()
+    for number in range(PARTITIONS):
+        for kept in kafka.read(Partition(LEDGER.name(NAMESPACE), number), offset=0):
+            if kept.record.value is not None:
+                _note(hops, kept.record.value)
+        for kept in kafka.read(Partition(DOCS.name(NAMESPACE), number), offset=0):
+            header = header_of(kept.record.headers)
+            if header is not None:
+                span = decode(header, as_type=DocumentsOrigin)
+                hops.numbers[span.generation][span.first_offset].add(
+                    span.first_event_number
+                )
+    return hops
+
+
+def _note(hops: Hops, value: bytes) -> None:
+    try:
+        record = decode_ledger(value)
+    except WireError:
+        return
+    match record:
+        case AgentLedger():
+            known = hops.agents
+        case StreamLedger():
+            known = hops.streams
+        case IndexerLedger():
+            known = hops.indexers
+        case _:
+            return
+    before = known.get(record.generation)
+    if before is None or record.revision >= before.revision:
+        known[record.generation] = record  # pyright: ignore[reportArgumentType]
+
+
+def _event_count(content: bytes, checksum: int | None) -> int:
+    """Return how many events a claim is: a dead chunk is as many as it has lines."""
+    if checksum is not None:
+        return 1
+    return content.count(b"\n") + (not content.endswith(b"\n"))

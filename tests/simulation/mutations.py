@@ -1,0 +1,237 @@
+"""Each guarantee, broken by code: what the simulation must find, or it proves nothing.
+
+A mutation patches the real class or function for one run. `cases` are those of the list
+of faults that the guarantee answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from tailrace import identity
+from tailrace.wire import AgentLedger, Cut
+from tailrace_agent import beginnings, delivery, restore, turns
+from tailrace_agent.chunking import Chunk
+from tailrace_indexer import bulk, offsets
+from tailrace_indexer.outcomes import ItemError, Outcome, Reason, Verdict
+from tailrace_stream import placing, protocol
+from tailrace_stream.protocol import Acknowledge, CommitProtocol, PublishFailed
+from tailrace_stream.records import Outgoing, Work
+from tests.support.fakes import columns
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One guarantee, and how it is broken."""
+
+    name: str
+    cases: tuple[str, ...]
+    apply: Callable[[Patch], None]
+
+
+def commit_before_write(patched: Patch) -> None:
+    """The indexer commits what it has read, stored or not."""
+
+    def committable(self: Any) -> int:  # noqa: ANN401
+        return self.read_to
+
+    patched.setattr(getattr(offsets, "_Reading"), "committable", committable)  # noqa: B009
+
+
+def commit_past_a_gap(patched: Patch) -> None:
+    """The indexer commits behind the newest record that is done."""
+
+    def committable(self: Any) -> int:  # noqa: ANN401
+        if not self.open_documents:
+            return self.read_to
+        newest_open = max(self.open_documents)
+        return (
+            self.read_to if self.read_to > newest_open + 1 else min(self.open_documents)
+        )
+
+    patched.setattr(getattr(offsets, "_Reading"), "committable", committable)  # noqa: B009
+
+
+def ack_before_delivery(patched: Patch) -> None:
+    """The stream acknowledges a record, and sends its documents afterwards."""
+    complete = CommitProtocol.complete
+
+    async def mutated(
+        self: CommitProtocol,
+        work: Work,
+        *,
+        acknowledge: Acknowledge,
+        **named: Any,  # noqa: ANN401
+    ) -> None:
+        acknowledge(work)
+        await complete(self, work, acknowledge=lambda _work: None, **named)
+
+    patched.setattr(protocol.CommitProtocol, "complete", mutated)
+
+
+def state_before_delivery(patched: Patch) -> None:
+    """The stream remembers to have counted what it has not sent yet."""
+    complete = CommitProtocol.complete
+
+    async def mutated(
+        self: CommitProtocol,
+        work: Work,
+        **named: Any,  # noqa: ANN401
+    ) -> None:
+        if work.state is not None:
+            await self._deliver(work.state)  # pyright: ignore[reportPrivateUsage]
+        await complete(self, work, **named)
+
+    patched.setattr(protocol.CommitProtocol, "complete", mutated)
+
+
+def swallowed_publish_error(patched: Patch) -> None:
+    """The stream takes a failed send for a delivery, as Faust does."""
+
+    async def mutated(self: CommitProtocol, record: Outgoing) -> None:
+        try:
+            await self._publisher.publish(record)  # pyright: ignore[reportPrivateUsage]
+        except PublishFailed:
+            return
+
+    patched.setattr(protocol.CommitProtocol, "_deliver", mutated)
+
+
+def checkpoint_before_ack(patched: Patch) -> None:
+    """The agent takes what it sent for acknowledged."""
+    ship = delivery.Delivery.ship
+
+    def mutated(self: Any, generation: str, chunk: Chunk) -> None:  # noqa: ANN401
+        ship(self, generation, chunk)
+        ledger = self._ledgers[generation]
+        ledger.record = msgspec.structs.replace(
+            ledger.record,
+            next_offset=chunk.after.offset,
+            next_event_number=chunk.after.event_number,
+            tail_size_bytes=chunk.after.tail.size_bytes,
+            tail_hash=chunk.after.tail.hash,
+        )
+        self._dirty[generation] = None
+
+    patched.setattr(delivery.Delivery, "ship", mutated)
+
+
+def cut_not_kept(patched: Patch) -> None:
+    """The agent sends a line without its newline, and keeps no note that it did."""
+
+    def mutated(_self: object, _ledger: object, _cut: Cut) -> None:
+        return
+
+    patched.setattr(delivery.Delivery, "_cut", mutated)
+
+
+def random_id(patched: Patch) -> None:
+    """Each sending of an event has an id of its own."""
+
+    numbers = count()
+
+    def mutated(offsets: npt.NDArray[np.int64], **named: Any) -> pl.Series:  # noqa: ANN401
+        # Its last bytes are the checksum, so that only the repeat is wrong.
+        true = real(offsets, **named).to_list()
+        scrambled = [f"{next(numbers):020}{one[20:]}" for one in true]
+        return pl.Series(scrambled, dtype=pl.String)
+
+    real = placing.document_ids
+    patched.setattr(columns, "document_ids", mutated)
+
+
+def id_without_host(patched: Patch) -> None:
+    """Hosts that were cloned from one image name their files alike."""
+
+    def mutated(facts: identity.FileIdentity) -> str:
+        return real(msgspec.structs.replace(facts, host_id=""))
+
+    real = identity.generation_of
+    for module in (beginnings, turns):
+        patched.setattr(module, "generation_of", mutated)
+
+
+def id_without_checksum(patched: Patch) -> None:
+    """An id tells the place of an event, and not what stands there."""
+
+    first_at: dict[tuple[str, int], int] = {}
+
+    def mutated(
+        offsets: npt.NDArray[np.int64],
+        *,
+        checksums: npt.NDArray[np.uint32],
+        generation: str,
+        born_at_ms: int,
+    ) -> pl.Series:
+        pairs = zip(offsets.tolist(), checksums.tolist(), strict=True)
+        same = [first_at.setdefault((generation, at), own) for at, own in pairs]
+        return real(
+            offsets,
+            checksums=np.array(same, np.uint32),
+            generation=generation,
+            born_at_ms=born_at_ms,
+        )
+
+    real = placing.document_ids
+    patched.setattr(columns, "document_ids", mutated)
+
+
+def _judged_as(patched: Patch, status: int, reason: Reason) -> None:
+    real = bulk.judge_item
+
+    def mutated(found: int, error: ItemError | None) -> Verdict:
+        if found == status:
+            return Verdict(Outcome.DEAD_LETTER, reason)
+        return real(found, error)
+
+    patched.setattr(bulk, "judge_item", mutated)
+
+
+def forbidden_is_dead(patched: Patch) -> None:
+    """A mistake in rights makes dead letters of good lines."""
+    _judged_as(patched, 403, Reason.UNAUTHORIZED)
+
+
+def conflict_is_dead(patched: Patch) -> None:
+    """What is there already is taken for a failure."""
+    _judged_as(patched, 409, Reason.ALREADY_THERE)
+
+
+def ledger_not_restored(patched: Patch) -> None:
+    """An agent without its checkpoint begins anew, and asks nobody."""
+    real = restore.restore
+
+    def mutated(*args: Any, **named: Any) -> restore.Restored:  # noqa: ANN401
+        nothing: dict[str, AgentLedger] = {}
+        named["read_ledger"] = lambda: nothing
+        return real(*args, **named)
+
+    patched.setattr(restore, "restore", mutated)
+
+
+MUTATIONS = (
+    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write),
+    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap),
+    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery),
+    Mutation("state before delivery", ("S2", "S3"), state_before_delivery),
+    Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error),
+    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack),
+    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept),
+    Mutation("random id", ("S2", "E8", "K15"), random_id),
+    Mutation("id without host", ("P10", "F8"), id_without_host),
+    Mutation("id without checksum", ("F5",), id_without_checksum),
+    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead),
+    Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead),
+    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored),
+)

@@ -1,0 +1,241 @@
+"""One simulated run of the whole pipeline: a seed in, a report out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tailrace.kill_points import armed
+from tailrace.topics import MEBIBYTE
+from tests.simulation.agent_process import AgentHost, AgentLife
+from tests.simulation.application import Applications, LogFile
+from tests.simulation.checker import check
+from tests.simulation.cluster import Cluster
+from tests.simulation.director import Director
+from tests.simulation.filesystem import DEVICE, Files, Volume
+from tests.simulation.indexer_process import IndexerLife
+from tests.simulation.process import Process
+from tests.simulation.stand_ins import put_in_place, work_plainly
+from tests.simulation.stream_process import StreamLife
+from tests.simulation.world import HostClock, World
+
+HOSTS = ("one", "two")
+CHAOS_MS = 5_500
+DRAIN_MS_MAX = 120_000
+SETTLED_MS = 1_300
+"""How long everything must have been done for before the run is over."""
+LOOK_MS = 150
+DOCS_BYTES_MAX = (8 * MEBIBYTE, 6_000)
+COLUMNS_EVERY = 20
+"""Each so manieth run works its chunks in columns, as the real worker does; the others
+line by line, which takes a tenth of the time."""
+MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one run."""
+
+    seed: int
+    problems: tuple[str, ...]
+    witnesses: Counter[str]
+    not_fired: frozenset[str]
+    """Faults that were planned, and never struck."""
+    trace_hash: str
+    trace: tuple[str, ...]
+    event_count: int
+    took_ms: int
+    """Of simulated time."""
+
+    def __str__(self) -> str:
+        found = "\n".join(f"  - {problem}" for problem in self.problems)
+        shown = "\n".join(self.trace)
+        return (
+            f"seed {self.seed}: {len(self.problems)} problems\n{found}\n"
+            f"the end of its trace:\n{shown}\n"
+            f"again: pytest tests/simulation --simulation-seed {self.seed}"
+        )
+
+
+def simulate(
+    seed: int, *, mutate: Callable[[pytest.MonkeyPatch], None] | None = None
+) -> Report:
+    """Run one seed to its end, and check what is in the index.
+
+    `mutate` breaks a guarantee, to see it found; such runs work their chunks plainly.
+    """
+    parent = MEMORY if MEMORY.is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="tailrace-simulation-", dir=parent) as disk,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        run = Run(World(seed), Path(disk))
+        put_in_place(patched, files=run.files, cluster=run.cluster)
+        if seed % COLUMNS_EVERY or mutate is not None:
+            work_plainly(patched)
+        if mutate is not None:
+            mutate(patched)
+        with armed(run):
+            return run.to_end()
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything there is in one run."""
+
+    world: World
+    disk: Path
+    files: Files = field(default_factory=Files)
+    cluster: Cluster = field(init=False)
+    hosts: list[AgentHost] = field(init=False)
+    processes: list[Process] = field(init=False)
+    applications: Applications = field(init=False)
+    current: Process | None = None
+
+    def __post_init__(self) -> None:
+        world = self.world
+        self.cluster = Cluster(world, world.random.choice(DOCS_BYTES_MAX))
+        glob = world.random.choice(("*.log", "*.log*"))
+        clocks = [HostClock(world) for _ in HOSTS]
+        self.hosts = [
+            AgentHost(
+                name, world, self.files, self.cluster, clock, self.disk / name, glob
+            )
+            for name, clock in zip(HOSTS, clocks, strict=True)
+        ]
+        for host in self.hosts:
+            self.files.volumes[host.name] = Volume(host.name, host.clock)
+        self.applications = Applications(
+            world, self.files, [LogFile(host, "app") for host in HOSTS]
+        )
+        self.processes = [
+            *(
+                Process("agent", f"agent {host.name}", world, host.start)
+                for host in self.hosts
+            ),
+            *(
+                Process(
+                    "stream",
+                    f"stream {n}",
+                    world,
+                    lambda: StreamLife(world, self.cluster),
+                )
+                for n in range(2)
+            ),
+            *(
+                Process(
+                    "indexer",
+                    f"indexer {n}",
+                    world,
+                    lambda: IndexerLife(world, self.cluster),
+                )
+                for n in range(2)
+            ),
+        ]
+
+    def pass_(self, name: str) -> None:
+        """Let the process that runs now pass a kill point."""
+        if self.current is not None:
+            self.current.reach(name)
+
+    def to_end(self) -> Report:
+        """Let everything go wrong, then let everything drain, and look."""
+        self.applications.begin()
+        self._chaos()
+        self._calm()
+        problems = self._drain()
+        problems += [p for process in self.processes for p in process.problems]
+        found = check(self.files, self.cluster, self.hosts)
+        for process in self.processes:
+            if process.life is not None:
+                process.life.kill()
+        world = self.world
+        return Report(
+            seed=world.seed,
+            problems=(*problems, *found.problems),
+            witnesses=world.witnesses
+            + found.witnesses
+            + Counter({"commit.refused": self._refused_commits()}),
+            not_fired=frozenset(world.planned - set(world.witnesses)),
+            trace_hash=world.trace_hash,
+            trace=tuple(world.trace),
+            event_count=found.event_count,
+            took_ms=world.now_ms,
+        )
+
+    def _refused_commits(self) -> int:
+        """Return how often a zombie spoke up: a member of an older generation."""
+        groups = (self.cluster.streams, self.cluster.indexers)
+        return sum(group.refused_commits for group in groups)
+
+    def _chaos(self) -> None:
+        director = Director(
+            self.world,
+            self.applications,
+            self.cluster,
+            self.processes,
+            [host.clock for host in self.hosts],
+            CHAOS_MS,
+        )
+        while self.world.now_ms < CHAOS_MS:
+            process = min(self.processes, key=lambda p: p.due_ms)
+            if director.due_ms <= process.due_ms:
+                self.world.advance_to(director.due_ms)
+                director.step()
+            else:
+                self._step(process)
+
+    def _calm(self) -> None:
+        """End all faults: what is stalled wakes, what is dead starts again."""
+        self.world.is_calm = True
+        self.world.tell("calm")
+        self.applications.finish_lines()
+        for process in self.processes:
+            process.due_ms = min(process.due_ms, self.world.now_ms)
+
+    def _drain(self) -> list[str]:
+        settled_ms: int | None = None
+        looked_ms = 0
+        while self.world.now_ms < CHAOS_MS + DRAIN_MS_MAX:
+            self._step(min(self.processes, key=lambda p: p.due_ms))
+            if self.world.now_ms - looked_ms < LOOK_MS:
+                continue
+            looked_ms = self.world.now_ms
+            if self._left_to_do():
+                settled_ms = None
+            elif settled_ms is None:
+                settled_ms = self.world.now_ms
+            elif self.world.now_ms - settled_ms > SETTLED_MS:
+                return []
+        return [f"not done after {DRAIN_MS_MAX} ms: {self._left_to_do()}"]
+
+    def _step(self, process: Process) -> None:
+        self.world.advance_to(process.due_ms)
+        self.current = process
+        process.step()
+        self.current = None
+
+    def _left_to_do(self) -> str:
+        """Return what is not done yet; nothing where all is."""
+        for host, process in zip(self.hosts, self.processes, strict=False):
+            life = process.life
+            if not isinstance(life, AgentLife) or not life.is_idle:
+                return f"{process.name} is not idle"
+            for path, node in self.files.names.items():
+                is_meant = path.startswith(f"/{host.name}/") and self._is_meant(path)
+                if is_meant and not life.follows((DEVICE, node.inode)):
+                    return f"{path} is not followed"
+        kafka = self.cluster.kafka
+        for group in (self.cluster.streams, self.cluster.indexers):
+            for partition in group.partitions:
+                if group.commits.get(partition, 0) < kafka.ends.get(partition, 0):
+                    return f"{partition} is not committed to its end"
+        return ""
+
+    def _is_meant(self, path: str) -> bool:
+        return path.endswith(".log") or self.hosts[0].glob.endswith("*")

@@ -1,0 +1,179 @@
+"""A chunk's work line by line: what `process_chunk` and the windows do, without columns.
+
+For chunks of `java.log` as the simulation writes them, where the columns' fixed price for
+a few lines would be nearly all of a run. `tests/laws/test_plain_columns.py` holds that it
+gives the very documents, ids, indices and counts that the real ones give.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import crc32c
+import numpy as np
+import numpy.typing as npt
+import orjson
+import polars as pl
+
+from tailrace.digest import with_digest
+from tailrace.floors import NO_FLOORS, Floors
+from tailrace.framing import FLAG_CUT, MappedEvent, decode_mapped
+from tailrace.identity import index_name
+from tailrace.topics import DOCUMENTS_BYTES_MAX
+from tailrace.wire import Origin
+from tailrace_stream.chunk import BulkPiece, ProcessedChunk
+from tailrace_stream.documents import ECS_VERSION
+from tailrace_stream.placing import document_ids
+from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
+
+_DATED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
+_LEVELLED = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARN|ERROR)(?: (.*)|$)", re.DOTALL
+)
+
+
+def process_chunk_plainly(
+    value: bytes,
+    *,
+    origin: Origin,
+    namespace: str,
+    floors: Floors = NO_FLOORS,
+    piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
+    floors: Floors = NO_FLOORS,
+) -> ProcessedChunk:
+    """Return what to send for a chunk, as one piece; nothing of it is ever expired."""
+    assert not floors
+    del piece_bytes_max
+    assert not floors, "nothing is expired in a simulation"
+    events = _events(value, origin=origin)
+    offsets = np.array([event.offset for event in events], np.int64)
+    ids = document_ids(
+        offsets,
+        checksums=np.array([event.checksum for event in events], np.uint32),
+        generation=origin.generation,
+        born_at_ms=origin.born_at_ms,
+    ).to_list()
+    times: list[int | None] = []
+    levels: list[str | None] = []
+    lines: list[bytes] = []
+    for number, (event, document_id) in enumerate(zip(events, ids, strict=True)):
+        document, at_ns = _document(event, origin=origin)
+        document["event.sequence"] = origin.first_event_number + number
+        times.append(at_ns)
+        levels.append(document.get("log.level"))
+        index = index_name(
+            None if at_ns is None else at_ns // 1_000_000,
+            namespace=namespace,
+            placement=origin.placement,
+            born_at_ms=origin.born_at_ms,
+        )
+        action = f'{{"create":{{"_index":"{index}","_id":"{document_id}"}}}}'
+        lines += (action.encode(), with_digest(orjson.dumps(document)))
+    piece = BulkPiece.without_events(origin)
+    if events:
+        piece = BulkPiece(
+            body=b"\n".join(lines) + b"\n",
+            document_count=len(events),
+            event_count=len(events),
+            first_event=0,
+            first_offset=events[0].offset,
+        )
+    return ProcessedChunk(
+        pieces=[piece],
+        dead=[],
+        expired_offsets=np.empty(0, np.int64),
+        event_count=len(events),
+        offsets=offsets,
+        expired_offsets=offsets[:0],
+        times_ns=pl.Series(times, dtype=pl.Int64),
+        levels=pl.Series(levels, dtype=pl.String),
+    )
+
+
+def grouped_plainly(
+    events: EventColumns, is_new: npt.NDArray[np.bool_], *, observed_at_ms: int
+) -> list[tuple[int, str, int]]:
+    """Return start, level and count of each window that the new events lie in."""
+    counts: Counter[tuple[int, str]] = Counter()
+    columns = (is_new.tolist(), events.times_ns.to_list(), events.levels.to_list())
+    for is_counted, at_ns, level in zip(*columns, strict=True):
+        if is_counted:
+            at_ms = observed_at_ms if at_ns is None else at_ns // 1_000_000
+            name = level or ""
+            known = name if not name or name in KNOWN_LEVELS else OTHER
+            counts[at_ms // WINDOW_MS * WINDOW_MS, known] += 1
+    return [(start, level, n) for (start, level), n in sorted(counts.items())]
+
+
+def _events(value: bytes, *, origin: Origin) -> list[MappedEvent]:
+    if origin.framing == "mapped":
+        return list(decode_mapped(value))
+    lines = value.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    events: list[MappedEvent] = []
+    offset = origin.first_offset
+    for line in lines:
+        events.append(MappedEvent(offset, len(line), crc32c.crc32c(line), line))
+        offset += len(line) + 1
+    return events
+
+
+def _document(
+    event: MappedEvent, *, origin: Origin
+) -> tuple[dict[str, Any], int | None]:
+    line = event.stored.decode("utf-8", "backslashreplace").removesuffix("\r")
+    dated, levelled = _DATED.match(line), _LEVELLED.match(line)
+    at_ns = _ns(dated.group(1)) if dated else None
+    shown_ms = origin.observed_at_ms if at_ns is None else at_ns // 1_000_000
+    document: dict[str, Any] = {
+        "@timestamp": _iso(shown_ms),
+        "tailrace.time_source": "observed" if at_ns is None else "guessed",
+        "message": line,
+        "log.offset": event.offset,
+        "event.dataset": origin.placement.dataset,
+        "event.created": _iso(origin.observed_at_ms),
+        "host.name": origin.host_name,
+        "agent.id": origin.agent_id,
+        "log.file.path": origin.path,
+        "tailrace.generation": origin.generation,
+        "ecs.version": ECS_VERSION,
+    }
+    if levelled:
+        document["log.level"] = levelled.group(1).lower()
+        document["message"] = levelled.group(2) or ""
+        document["event.original"] = line
+    elif line.strip():
+        document["event.kind"] = "pipeline_error"
+        document["error.message"] = f"not a line of {origin.placement.dataset}"
+    if not _is_utf8(event.stored):
+        document["tailrace.original_base64"] = b64encode(event.stored).decode()
+    if event.flags & FLAG_CUT:
+        document["tailrace.original_size_bytes"] = event.original_size_bytes
+        document["tags"] = ["cut"]
+    return document, at_ns
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _ns(moment: str) -> int | None:
+    try:
+        parsed = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(parsed.timestamp()) * 1_000_000_000
+
+
+def _iso(at_ms: int) -> str:
+    moment = datetime.fromtimestamp(at_ms / 1_000, tz=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1_000:03d}Z"
