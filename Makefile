@@ -8,7 +8,7 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test simulation check bench chaos chaos-mutations
+.PHONY: help install up down test simulation check faults bench chaos chaos-mutations
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -38,7 +38,10 @@ check: install ## What every change must pass: lint, format, types, rules of the
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest -q tests/test_house.py
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_fault_table.py
+
+faults: install ## Write docs/faults.md: which test and which mutation hold each case
+	$(BIN)/python -m tests.support.fault_table
 
 bench: install ## Measure the whole pipeline, and its ratio to Elasticsearch alone
 	$(BIN)/tailrace bench pipeline

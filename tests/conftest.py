@@ -6,9 +6,14 @@ import secrets
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tailrace_embedded.stack import Endpoints
 from tests.support.stack import shared_servers
+
+# How long one example takes says what else the machine does, and nothing of the code.
+settings.register_profile("tailrace", deadline=None)
+settings.load_profile("tailrace")
 
 
 @pytest.fixture(scope="session")

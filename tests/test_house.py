@@ -120,7 +120,7 @@ def test_a_function_can_be_seen_whole(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*PRODUCT, *TESTS], ids=relative)
-def test_what_is_banned_is_absent(path: Path) -> None:
+def test_x15_what_is_banned_is_absent(path: Path) -> None:
     if path == Path(__file__) or relative(path) in SLEEPERS:
         return
     text = path.read_text("utf-8")

@@ -20,13 +20,19 @@ from kazoo.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     NodeExistsError,
     NoNodeError,
 )
-from kazoo.handlers.threading import KazooTimeoutError  # pyright: ignore[reportMissingTypeStubs]
+from kazoo.handlers.threading import (  # pyright: ignore[reportMissingTypeStubs]
+    KazooTimeoutError,
+    SequentialThreadingHandler,
+)
+from kazoo.protocol.states import KazooState  # pyright: ignore[reportMissingTypeStubs]
 from kazoo.retry import KazooRetry  # pyright: ignore[reportMissingTypeStubs]
 
+from tailrace.clock import Clock, SystemClock
 from tailrace.errors import ServiceUnavailable
 
 _kazoo: Any = kazoo_client
 _retry: Any = KazooRetry
+_handler: Any = SequentialThreadingHandler
 
 SESSION_MS = 30_000
 """Long enough that a pause of the collector ends no session; the servers may shorten it."""
@@ -42,12 +48,22 @@ CLOSE_MS_MAX = 2_000
 class ZooKeeper:
     """One session; every call either answers or says that ZooKeeper is not there."""
 
-    def __init__(self, hosts: str, *, session_ms: int, jitter: random.Random) -> None:
+    def __init__(
+        self, hosts: str, *, session_ms: int, jitter: random.Random, clock: Clock
+    ) -> None:
         self._hosts = hosts
+        self._session_ms = session_ms
         self._jitter = jitter
+        self._clock = clock
+        self._away_since_ms: int | None = None
+        """When the servers were last lost; None while one answers."""
         self._changed = threading.Condition()
+        handler = _handler()
+        # Its retries are held to wait as it does.
+        handler.sleep_func = self._pause
         self._client = _kazoo.KazooClient(
             hosts=hosts,
+            handler=handler,
             timeout=session_ms / 1_000,
             connection_retry=_retry(
                 max_tries=-1,
@@ -55,8 +71,9 @@ class ZooKeeper:
                 backoff=2,
                 max_jitter=1.0,
                 max_delay=RECONNECT_MS_MAX / 1_000,
+                sleep_func=self._pause,
             ),
-            command_retry=_retry(max_tries=0),
+            command_retry=_retry(max_tries=0, sleep_func=self._pause),
         )
         self._client.add_listener(self._note)
         self._registrations: list[Registration] = []
@@ -76,6 +93,7 @@ class ZooKeeper:
             hosts,
             session_ms=session_ms,
             jitter=jitter or random.Random(),  # noqa: S311 - spreads load, no secret
+            clock=SystemClock(),
         )
         zookeeper._client.start_async()
         return zookeeper
@@ -200,8 +218,25 @@ class ZooKeeper:
             with contextlib.suppress(KazooException, KazooTimeoutError, OSError):
                 step()
 
-    def _note(self, _state: object) -> None:
+    def _pause(self, wait_s: float) -> None:
+        """Wait between two attempts to connect, in the thread that connects.
+
+        Servers that lost their data refuse, without a word and for ever, a client that
+        has seen a later transaction than theirs. Once its session must have expired, it
+        claims to have seen none: it is then told that its session is unknown, and
+        begins a new one.
+        """
+        away_since_ms, now_ms = self._away_since_ms, self._clock.monotonic_ms()
+        if away_since_ms is not None and now_ms - away_since_ms > self._session_ms:
+            self._client.last_zxid = 0
+        self._clock.sleep_ms(round(wait_s * 1_000))
+
+    def _note(self, state: object) -> None:
         """Run in kazoo's thread: wake whoever waits, and return."""
+        if state == KazooState.CONNECTED:
+            self._away_since_ms = None
+        elif self._away_since_ms is None:
+            self._away_since_ms = self._clock.monotonic_ms()
         with self._changed:
             self._changed.notify_all()
         for registration in self._registrations:

@@ -152,7 +152,7 @@ def setup(stack: Endpoints, namespace: str, tmp_path: Path) -> Iterator[Setup]:
 @pytest.mark.stack
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", ["A1", "A2", "A3", "A4", "A5", "A6"])
-def test_every_line_is_there_once_whatever_kills_the_agent(
+def test_p1_every_line_is_there_once_whatever_kills_the_agent(
     setup: Setup, point: str
 ) -> None:
     setup.role.plan = [PlannedKill(point, 3), PlannedKill(point, 9)]
@@ -229,3 +229,18 @@ def test_agent_is_in_the_fleet_while_it_lives(setup: Setup) -> None:
         eventually(lambda: not zookeeper.children(agents), 30)
     finally:
         zookeeper.close()
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(120)
+def test_z2_z3_lines_are_shipped_while_no_zookeeper_answers(setup: Setup) -> None:
+    """The fleet knows nothing of this agent then, and Kafka gets every line."""
+    setup.role.environment["TAILRACE_ZOOKEEPER_HOSTS"] = "127.0.0.1:1"
+    path = setup.logs / "a.log"
+    lines = [b"line %d" % n for n in range(1_000)]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    setup.role.start()
+    eventually(lambda: setup.has_caught_up(size_bytes=path.stat().st_size), 60)
+    assert "cannot be reached" in setup.role.log_path.read_text()
+    assert setup.role.stop() == 0
+    assert [event.line for event in stored_events(setup.connections)] == lines

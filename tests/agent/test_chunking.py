@@ -115,7 +115,7 @@ def contents(draw: st.DrawFn) -> bytes:
 
 
 @given(contents(), st.integers(1, 90), st.integers(0, 200))
-def test_every_byte_belongs_to_the_events_that_stand_there(
+def test_f30_every_byte_belongs_to_the_events_that_stand_there(
     content: bytes, chunk_bytes: int, more_bytes: int
 ) -> None:
     chunks = read_all(
@@ -134,7 +134,7 @@ def test_every_byte_belongs_to_the_events_that_stand_there(
 
 
 @given(contents(), st.integers(1, 90), st.data())
-def test_a_file_that_grows_in_any_steps_gives_the_same_events(
+def test_f30_a_file_that_grows_in_any_steps_gives_the_same_events(
     content: bytes, chunk_bytes: int, data: st.DataObject
 ) -> None:
     reader = chunker(chunk_bytes=chunk_bytes, event_bytes_max=chunk_bytes + 50)
@@ -201,7 +201,7 @@ def test_a_blank_line_is_an_event() -> None:
     assert (chunk.value, chunk.event_count) == (b"\n\na\n", 3)
 
 
-def test_a_too_long_event_is_cut_and_its_true_length_told() -> None:
+def test_f27_x4_a_too_long_event_is_cut_and_its_true_length_told() -> None:
     line = bytes(range(1, 10)) * 100
     line = line.replace(b"\n", b"")
     content = line + b"\nnext\n"
@@ -222,7 +222,7 @@ def test_a_too_long_event_without_an_end_is_told_to_be_unterminated() -> None:
     assert chunk.cut == Cut(offset=0, next_offset=1_000, reason="flushed")
 
 
-def test_content_that_was_replaced_is_noticed_though_the_file_is_longer() -> None:
+def test_f5_content_that_was_replaced_is_noticed_though_the_file_is_longer() -> None:
     position = read_all(b"old line\n" * 10)[-1].after
     result = chunker(chunk_bytes=64).next_chunk(
         BytesFile(b"new line\n" * 100), position=position
@@ -230,19 +230,19 @@ def test_content_that_was_replaced_is_noticed_though_the_file_is_longer() -> Non
     assert result is Reading.REWRITTEN
 
 
-def test_a_shorter_file_is_noticed() -> None:
+def test_f16_a_shorter_file_is_noticed() -> None:
     position = read_all(b"old line\n" * 10)[-1].after
     result = chunker(chunk_bytes=64).next_chunk(BytesFile(b"old"), position=position)
     assert result is Reading.REWRITTEN
 
 
-def test_a_hole_at_the_head_is_skipped_and_counted() -> None:
+def test_f17_a_hole_at_the_head_is_skipped_and_counted() -> None:
     chunks = read_all(b"\0" * 5_000 + b"a\nb\n", hole_bytes=4_096)
     assert [c.value for c in chunks] == [b"a\nb\n"]
     assert (chunks[0].first_offset, chunks[0].skipped_before_bytes) == (5_000, 5_000)
 
 
-def test_a_file_that_is_all_hole_waits() -> None:
+def test_f17_a_file_that_is_all_hole_waits() -> None:
     assert not read_all(b"\0" * 5_000, hole_bytes=4_096)
 
 
@@ -251,7 +251,7 @@ def test_a_line_that_begins_with_a_nul_is_content() -> None:
     assert (chunk.first_offset, chunk.value) == (0, b"\0binary\n")
 
 
-def test_a_read_costs_no_more_memory_than_a_chunk() -> None:
+def test_f27_x4_a_read_costs_no_more_memory_than_a_chunk() -> None:
     file = BytesFile(b"x" * 100_000 + b"\n")
     reader = chunker(chunk_bytes=64, event_bytes_max=128)
     event = reader.next_chunk(file, position=START)

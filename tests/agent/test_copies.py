@@ -25,7 +25,7 @@ def copytruncate(path: Path) -> Path:
     return copy
 
 
-def test_copy_of_what_was_read_is_not_sent_again(tmp_path: Path) -> None:
+def test_f3_copy_of_what_was_read_is_not_sent_again(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*")
     path = agent.write("a.log", lines(0, 500))
     agent.pass_ms()
@@ -36,7 +36,7 @@ def test_copy_of_what_was_read_is_not_sent_again(tmp_path: Path) -> None:
     assert agent.said("copy_recognised")
 
 
-def test_what_was_not_read_before_the_truncation_is_read_from_the_copy(
+def test_f4_what_was_not_read_before_the_truncation_is_read_from_the_copy(
     tmp_path: Path,
 ) -> None:
     sink = RecordingSink()
@@ -53,7 +53,7 @@ def test_what_was_not_read_before_the_truncation_is_read_from_the_copy(
     assert all(not sum(r.lost_bytes.values()) for r in ledger_of(sink))
 
 
-def test_copy_made_while_the_agent_was_down_is_recognised(tmp_path: Path) -> None:
+def test_f3_copy_made_while_the_agent_was_down_is_recognised(tmp_path: Path) -> None:
     sink = RecordingSink()
     first = AgentHarness(tmp_path, glob="*", sink=sink)
     path = first.write("a.log", lines(0, 500))
@@ -77,7 +77,7 @@ def test_copy_that_stands_beside_its_original_is_not_sent_again(tmp_path: Path) 
     assert len(events_of(agent.sink)) == 500
 
 
-def test_file_that_only_begins_alike_is_sent_whole(tmp_path: Path) -> None:
+def test_f8_file_that_only_begins_alike_is_sent_whole(tmp_path: Path) -> None:
     """As tables do, whose first line is the same for ever."""
     head = b"time,host,value\n" * 100
     agent = AgentHarness(tmp_path, glob="*")
@@ -89,7 +89,7 @@ def test_file_that_only_begins_alike_is_sent_whole(tmp_path: Path) -> None:
     assert len(events_of(agent.sink)) == 200 + 300 + 101
 
 
-def test_equal_files_of_other_names_are_two(tmp_path: Path) -> None:
+def test_f8_equal_files_of_other_names_are_two(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*")
     agent.write("a.log", lines(0, 500))
     agent.pass_ms()

@@ -116,7 +116,7 @@ def saved_offset(store: RememberingStore) -> int:
     return store.records["g1"].next_offset if "g1" in store.records else 0
 
 
-def test_nothing_is_saved_before_its_acknowledgement() -> None:
+def test_p1_nothing_is_saved_before_its_acknowledgement() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.is_holding = True
@@ -131,7 +131,7 @@ def test_nothing_is_saved_before_its_acknowledgement() -> None:
     assert delivery.outbox.in_flight_bytes == 0
 
 
-def test_acknowledgement_behind_a_gap_waits_for_the_gap() -> None:
+def test_p1_acknowledgement_behind_a_gap_waits_for_the_gap() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.is_holding = True
@@ -151,7 +151,7 @@ def test_acknowledgement_behind_a_gap_waits_for_the_gap() -> None:
     assert saved_offset(store) == 40
 
 
-def test_failed_chunk_and_all_behind_it_are_sent_again_in_order() -> None:
+def test_k2_k4_failed_chunk_and_all_behind_it_are_sent_again_in_order() -> None:
     sink, store = FailingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     delivery.ship("g1", chunk(0))
@@ -171,7 +171,7 @@ def test_failed_chunk_and_all_behind_it_are_sent_again_in_order() -> None:
     assert [e.offset for e in events_of(sink)] == [0, 10, 20]
 
 
-def test_what_is_shipped_while_kafka_is_down_is_sent_when_it_is_back() -> None:
+def test_k1_what_is_shipped_while_kafka_is_down_is_sent_when_it_is_back() -> None:
     sink, store = FailingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.is_down = True
@@ -188,7 +188,7 @@ def test_what_is_shipped_while_kafka_is_down_is_sent_when_it_is_back() -> None:
     assert sink.renewed_count == 1
 
 
-def test_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
+def test_k5_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
     sink, store = FailingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.fail_next = FailureKind.TOO_LARGE
@@ -202,7 +202,7 @@ def test_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
     assert saved_offset(store) == 20
 
 
-def test_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:
+def test_f28_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.is_holding = True
@@ -222,7 +222,7 @@ def test_cut_that_the_disk_does_not_take_is_not_sent() -> None:
     assert not sink.stored
 
 
-def test_full_disk_stops_the_checkpoint_and_not_the_shipping() -> None:
+def test_p4_full_disk_stops_the_checkpoint_and_not_the_shipping() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     delivery.ship("g1", chunk(0))

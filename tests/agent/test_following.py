@@ -50,7 +50,7 @@ def test_a_generation_is_in_the_ledger_before_its_first_chunk(tmp_path: Path) ->
     assert unique_lines(agent.sink) == expected(0, 10)
 
 
-def test_renamed_file_is_read_to_its_end_and_the_new_one_from_its_head(
+def test_f1_renamed_file_is_read_to_its_end_and_the_new_one_from_its_head(
     tmp_path: Path,
 ) -> None:
     agent = AgentHarness(tmp_path)
@@ -72,7 +72,7 @@ def test_renamed_file_is_read_to_its_end_and_the_new_one_from_its_head(
     assert not [t for t in agent.table.files.values() if t.path == str(rotated)]
 
 
-def test_line_that_was_half_written_at_a_rename_is_one_event(tmp_path: Path) -> None:
+def test_f1_line_that_was_half_written_at_a_rename_is_one_event(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     path = agent.write("a.log", b"first\nhalf")
     agent.pass_ms(1_000)
@@ -84,7 +84,7 @@ def test_line_that_was_half_written_at_a_rename_is_one_event(tmp_path: Path) -> 
     assert unique_lines(agent.sink) == [b"first", b"half and half"]
 
 
-def test_lines_wait_in_their_files_while_kafka_is_down(tmp_path: Path) -> None:
+def test_k1_lines_wait_in_their_files_while_kafka_is_down(tmp_path: Path) -> None:
     sink = FailingSink()
     agent = AgentHarness(tmp_path, sink=sink)
     path = agent.write("a.log", lines(0, 10))
@@ -103,7 +103,7 @@ def test_lines_wait_in_their_files_while_kafka_is_down(tmp_path: Path) -> None:
     assert agent.said("kafka_back")
 
 
-def test_renamed_file_that_still_matches_keeps_its_identity(tmp_path: Path) -> None:
+def test_f1_renamed_file_that_still_matches_keeps_its_identity(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*.log*")
     path = agent.write("a.log", lines(0, 10))
     agent.pass_ms()
@@ -114,7 +114,7 @@ def test_renamed_file_that_still_matches_keeps_its_identity(tmp_path: Path) -> N
     assert unique_lines(agent.sink) == expected(0, 20)
 
 
-def test_file_renamed_while_the_agent_was_down_is_found_in_its_folder(
+def test_f2_file_renamed_while_the_agent_was_down_is_found_in_its_folder(
     tmp_path: Path,
 ) -> None:
     sink = RecordingSink()
@@ -132,7 +132,7 @@ def test_file_renamed_while_the_agent_was_down_is_found_in_its_folder(
     assert second.said("renamed_file_found")
 
 
-def test_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
+def test_f19_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
     tmp_path: Path,
 ) -> None:
     agent = AgentHarness(tmp_path)
@@ -151,7 +151,7 @@ def test_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
     assert not AgentHarness(tmp_path, sink=agent.sink).table.known.records()
 
 
-def test_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> None:
+def test_f16_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     path = agent.write("a.log", lines(0, 10))
     agent.pass_ms()
@@ -164,7 +164,9 @@ def test_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> N
     assert said["lost_bytes"] == 0
 
 
-def test_file_truncated_and_regrown_past_its_offset_is_noticed(tmp_path: Path) -> None:
+def test_f5_file_truncated_and_regrown_past_its_offset_is_noticed(
+    tmp_path: Path,
+) -> None:
     """Its size never shrank between two looks: only the content tells."""
     agent = AgentHarness(tmp_path)
     path = agent.write("a.log", lines(0, 10))
@@ -175,7 +177,7 @@ def test_file_truncated_and_regrown_past_its_offset_is_noticed(tmp_path: Path) -
     assert stored == [*lines(0, 10).splitlines(), *lines(100, 150).splitlines()]
 
 
-def test_file_rewritten_to_the_same_size_is_noticed(tmp_path: Path) -> None:
+def test_f5_file_rewritten_to_the_same_size_is_noticed(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     path = agent.write("a.log", b"old 1\nold 2\n")
     agent.pass_ms()
@@ -185,7 +187,7 @@ def test_file_rewritten_to_the_same_size_is_noticed(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == [b"new 1", b"new 2", b"old 1", b"old 2"]
 
 
-def test_bytes_truncated_before_they_were_read_are_counted(tmp_path: Path) -> None:
+def test_f4_bytes_truncated_before_they_were_read_are_counted(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, chunk_bytes=4_096, event_bytes_max=4_096)
     agent.delivery.outbox.broken = None
     path = agent.write("a.log", lines(0, 10))
@@ -239,7 +241,7 @@ def test_file_deleted_unread_while_the_agent_was_down_is_declared_lost(
     assert second.said("file_deleted_unread")
 
 
-def test_hard_and_symbolic_links_are_sent_once(tmp_path: Path) -> None:
+def test_f10_f11_hard_and_symbolic_links_are_sent_once(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     path = agent.write("a.log", lines(0, 10))
     os.link(path, path.with_name("b.log"))
@@ -251,7 +253,7 @@ def test_hard_and_symbolic_links_are_sent_once(tmp_path: Path) -> None:
     assert not agent.said("file_renamed")
 
 
-def test_retargeted_symlink_drains_the_old_file_and_begins_the_new(
+def test_f12_retargeted_symlink_drains_the_old_file_and_begins_the_new(
     tmp_path: Path,
 ) -> None:
     agent = AgentHarness(tmp_path)
@@ -268,7 +270,7 @@ def test_retargeted_symlink_drains_the_old_file_and_begins_the_new(
     assert unique_lines(agent.sink) == expected(0, 30)
 
 
-def test_equal_files_are_two(tmp_path: Path) -> None:
+def test_f8_equal_files_are_two(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     agent.write("a.log", lines(0, 10))
     agent.write("b.log", lines(0, 10))
@@ -277,7 +279,7 @@ def test_equal_files_are_two(tmp_path: Path) -> None:
     assert len({e.generation for e in events_of(agent.sink)}) == 2
 
 
-def test_inode_used_again_is_another_file(tmp_path: Path) -> None:
+def test_f7_inode_used_again_is_another_file(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, descriptors_max=8)
     path = agent.write("a.log", lines(0, 10))
     agent.pass_ms(10_000)
@@ -289,7 +291,7 @@ def test_inode_used_again_is_another_file(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == expected(0, 25)
 
 
-def test_fifo_in_the_glob_holds_nothing_up(tmp_path: Path) -> None:
+def test_f26_x3_fifo_in_the_glob_holds_nothing_up(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     os.mkfifo(agent.logs / "pipe.log")
     (agent.logs / "folder.log").mkdir()
@@ -299,7 +301,7 @@ def test_fifo_in_the_glob_holds_nothing_up(tmp_path: Path) -> None:
     assert len(agent.said("not_a_regular_file")) == 1
 
 
-def test_descriptors_stay_within_their_limit(tmp_path: Path) -> None:
+def test_f22_f35_descriptors_stay_within_their_limit(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, descriptors_max=8)
     for number in range(30):
         agent.write(f"{number}.log", lines(0, 3))
@@ -315,7 +317,7 @@ def test_descriptors_stay_within_their_limit(tmp_path: Path) -> None:
     assert not agent.table.due
 
 
-def test_last_line_without_newline_is_flushed_once(tmp_path: Path) -> None:
+def test_f28_last_line_without_newline_is_flushed_once(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     agent.write("a.log", b"one\ntwo")
     agent.pass_ms(3_000)
@@ -327,7 +329,7 @@ def test_last_line_without_newline_is_flushed_once(tmp_path: Path) -> None:
     assert [e.number for e in events_of(agent.sink)] == [0, 1, 2]
 
 
-def test_flushed_line_is_the_same_event_after_a_crash(tmp_path: Path) -> None:
+def test_f28_flushed_line_is_the_same_event_after_a_crash(tmp_path: Path) -> None:
     """The cut is on the disk before the chunk: a re-read makes the same boundary."""
     sink = RecordingSink()
     first = AgentHarness(tmp_path, sink=sink)
@@ -365,7 +367,7 @@ def test_old_file_is_left_alone_until_it_is_written(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == expected(0, 6)
 
 
-def test_excluded_files_and_foreign_archives_are_left_out(tmp_path: Path) -> None:
+def test_f20_excluded_files_and_foreign_archives_are_left_out(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*", source={"exclude": ("debug*",)})
     agent.write("debug.log", b"no\n")
     agent.write("a.log.1.bz2", b"no\n")
@@ -445,7 +447,7 @@ def test_link_that_leads_round_in_a_circle_holds_nothing_up(tmp_path: Path) -> N
     assert unique_lines(agent.sink) == expected(0, 5)
 
 
-def test_bytes_of_every_kind_are_shipped_as_they_are(tmp_path: Path) -> None:
+def test_f31_f33_bytes_of_every_kind_are_shipped_as_they_are(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     content = bytes(b for b in range(256) if b != 10) + b"\r\n\xff\xfe\x00\n\n"
     agent.write("a.log", b"first\n" + content)
@@ -487,7 +489,7 @@ def test_what_a_truncation_took_is_declared_once_over_restarts(tmp_path: Path) -
     assert closed[-1].lost_bytes == {"truncated": len("half a line that is")}
 
 
-def test_file_truncated_to_its_middle_loses_only_what_was_cut_off(
+def test_f16_file_truncated_to_its_middle_loses_only_what_was_cut_off(
     tmp_path: Path,
 ) -> None:
     agent = AgentHarness(tmp_path)

@@ -58,7 +58,7 @@ def test_folder_that_comes_later_is_watched(
     eventually(lambda: hints.state == "on")
 
 
-def test_kernel_without_watches_left_is_told_and_survived(
+def test_f22_kernel_without_watches_left_is_told_and_survived(
     tmp_path: Path, logged: LogCapture, made: list[FileHints]
 ) -> None:
     def no_watch() -> BaseObserver:
@@ -75,7 +75,7 @@ def test_kernel_without_watches_left_is_told_and_survived(
     assert "max_user_watches" in said["remedy"]
 
 
-def test_observer_that_died_is_replaced(
+def test_f24_observer_that_died_is_replaced(
     tmp_path: Path,
     logged: LogCapture,
     made: list[FileHints],

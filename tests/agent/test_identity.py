@@ -31,7 +31,7 @@ def test_facts_stay_while_a_file_grows_and_moves(tmp_path: Path) -> None:
     again.close()
 
 
-def test_two_files_have_two_births_or_two_inodes(tmp_path: Path) -> None:
+def test_f8_two_files_have_two_births_or_two_inodes(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a", "b")]
     generations: set[str] = set()
     for path in files:
@@ -62,7 +62,9 @@ def known_of(path: Path, *, is_birth_known: bool) -> AgentLedger:
     )
 
 
-def test_filesystem_with_another_name_is_recognised_by_content(tmp_path: Path) -> None:
+def test_f14_filesystem_with_another_name_is_recognised_by_content(
+    tmp_path: Path,
+) -> None:
     """A reboot numbers devices anew: the file is not read again for that."""
     path = tmp_path / "a.log"
     path.write_bytes(b"the head\n")
@@ -76,7 +78,7 @@ def test_filesystem_with_another_name_is_recognised_by_content(tmp_path: Path) -
     file.close()
 
 
-def test_without_birth_times_the_head_tells_a_used_inode(tmp_path: Path) -> None:
+def test_f7_without_birth_times_the_head_tells_a_used_inode(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"the head\n")
     known = KnownGenerations([known_of(path, is_birth_known=False)])
@@ -88,7 +90,9 @@ def test_without_birth_times_the_head_tells_a_used_inode(tmp_path: Path) -> None
     file.close()
 
 
-def test_host_is_named_by_configuration_then_machine_then_state(tmp_path: Path) -> None:
+def test_p10_host_is_named_by_configuration_then_machine_then_state(
+    tmp_path: Path,
+) -> None:
     machine_id = tmp_path / "machine-id"
     machine_id.write_text("0123456789abcdef0123456789abcdef\n")
     ids = (tmp_path / "absent", machine_id)
@@ -101,7 +105,7 @@ def test_host_is_named_by_configuration_then_machine_then_state(tmp_path: Path) 
     assert len(kept) == 32
 
 
-def test_same_inode_with_another_birth_is_another_file(tmp_path: Path) -> None:
+def test_f7_same_inode_with_another_birth_is_another_file(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"the head\n")
     known = KnownGenerations([known_of(path, is_birth_known=True)])

@@ -49,7 +49,7 @@ def test_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     assert second.restored.came_from == "checkpoint"
 
 
-def test_what_was_not_acknowledged_is_sent_again_as_the_same_events(
+def test_p1_what_was_not_acknowledged_is_sent_again_as_the_same_events(
     tmp_path: Path,
 ) -> None:
     sink = RecordingSink()
@@ -123,7 +123,7 @@ def test_first_start_of_all_declares_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "garbage", [b"", b"\0" * 8_192, b"not a database at all" * 500], ids=len
 )
-def test_damaged_checkpoint_is_set_aside_and_the_ledger_asked(
+def test_p5_damaged_checkpoint_is_set_aside_and_the_ledger_asked(
     tmp_path: Path, garbage: bytes
 ) -> None:
     first = shipped(tmp_path)
@@ -137,7 +137,7 @@ def test_damaged_checkpoint_is_set_aside_and_the_ledger_asked(
     assert [p for p in second.state.iterdir() if ".damaged-" in p.name]
 
 
-def test_record_that_was_altered_on_the_disk_is_not_believed(tmp_path: Path) -> None:
+def test_p5_record_that_was_altered_on_the_disk_is_not_believed(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     database = sqlite3.connect(first.state / FILE_NAME)
     database.execute("UPDATE generations SET record = replace(record, '80', '79')")
@@ -147,7 +147,7 @@ def test_record_that_was_altered_on_the_disk_is_not_believed(tmp_path: Path) -> 
     assert second.condition is Condition.DAMAGED
 
 
-def test_previous_copy_answers_where_the_ledger_cannot(tmp_path: Path) -> None:
+def test_p5_previous_copy_answers_where_the_ledger_cannot(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     agent.write("a.log", TEN)
     agent.pass_ms()
@@ -176,7 +176,7 @@ def test_start_that_did_not_come_to_its_end_leaves_no_trusted_checkpoint(
     assert len(events_of(first.sink)) == 10
 
 
-def test_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
+def test_p4_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     checkpoint = Checkpoint(first.state, clock=SteppedClock())
     (before,) = checkpoint.load().records
@@ -202,7 +202,7 @@ def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+def test_p7_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     folder = take_folder(tmp_path / "agent")
     with pytest.raises(DataDirInUse, match="the agent with pid"):
         take_folder(tmp_path / "agent")

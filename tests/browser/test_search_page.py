@@ -161,7 +161,7 @@ def test_a_field_is_filtered_by_a_click_and_its_chip_turned_and_removed(
     expect(summary(page)).to_contain_text(f"{page_total:,} events")
 
 
-def test_hostile_text_does_nothing_but_stand_there(
+def test_x5_x6_hostile_text_does_nothing_but_stand_there(
     page: Page, dashboard_url: str
 ) -> None:
     """No script runs, no picture is fetched, no link is made (X5, X6)."""

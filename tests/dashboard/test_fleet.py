@@ -41,7 +41,7 @@ def test_an_agent_is_read_as_it_registered() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_registration_is_some_agent(raw: bytes) -> None:
+def test_z7_any_registration_is_some_agent(raw: bytes) -> None:
     assert read_agent("agent-1", raw).agent_id == "agent-1"
 
 
@@ -69,7 +69,7 @@ def test_a_position_past_the_end_is_no_lag() -> None:
         ),
     ],
 )
-def test_what_waits_is_said_in_words(lags: list[PartitionLag], said: str) -> None:
+def test_s8_what_waits_is_said_in_words(lags: list[PartitionLag], said: str) -> None:
     assert said in waiting_text(lags)
 
 

@@ -36,7 +36,7 @@ def connections_in(data_dir: Path) -> Connections:
     return Connections().model_copy(update={"data_dir": data_dir})
 
 
-def test_secrets_reach_the_script_by_its_environment_alone() -> None:
+def test_x10_secrets_reach_the_script_by_its_environment_alone() -> None:
     connections = Connections().model_copy(
         update={
             "elasticsearch_password": SecretStr("hunter2"),
@@ -58,7 +58,7 @@ def test_secrets_reach_the_script_by_its_environment_alone() -> None:
     assert "hunter2" not in " ".join(streamlit_flags(settings, port=1_234))
 
 
-def test_the_page_is_closed_to_others_unless_someone_opens_it() -> None:
+def test_x17_the_page_is_closed_to_others_unless_someone_opens_it() -> None:
     """Loopback, known host names alone, and nothing told to anyone (X17)."""
     flags = streamlit_flags(DashboardSettings(), port=8_501)
     for flag in (
@@ -107,7 +107,7 @@ def served_by_a_process(data_dir: Path) -> Generator[tuple[int, Status], None, N
 
 
 @pytest.mark.timeout(120)
-def test_it_answers_on_loopback_until_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_x17_it_answers_on_loopback_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with served_by_a_process(tmp_path) as (pid, status):
         with urllib.request.urlopen(status.url, timeout=10) as answer:
             assert answer.status == 200

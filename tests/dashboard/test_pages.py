@@ -225,7 +225,7 @@ def test_kafka_away_leaves_the_rows() -> None:
     assert not test.error
 
 
-def test_hostile_text_in_a_problem_is_not_markdown() -> None:
+def test_x6_hostile_text_in_a_problem_is_not_markdown() -> None:
     problem = QueryInvalid("[x](javascript:1) <b> :red[y]", remedy="stop")
     test = shown(search_page, sources(search=FailingSearch(problem)))
     drawn = test.warning[0].value

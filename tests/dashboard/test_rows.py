@@ -44,7 +44,7 @@ def texts_of(view: object) -> Iterator[str]:
 
 
 @given(st.dictionaries(st.text(max_size=20), VALUES, max_size=8), st.text(max_size=40))
-def test_no_text_that_is_drawn_can_steer_the_page(
+def test_x5_no_text_that_is_drawn_can_steer_the_page(
     document: dict[str, Any], message: str
 ) -> None:
     """Controls, bidirectional overrides and lone surrogates are written out (X5)."""
@@ -105,7 +105,7 @@ def test_the_line_as_written_stands_in_for_a_missing_message() -> None:
 
 
 @pytest.mark.parametrize("message", HOSTILE_MESSAGES)
-def test_markdown_shows_hostile_text_as_it_stands(message: str) -> None:
+def test_x6_markdown_shows_hostile_text_as_it_stands(message: str) -> None:
     """Every sign that Markdown or Streamlit gives a meaning is escaped (X6)."""
     shown = markdown(message)
     for place, character in enumerate(shown):

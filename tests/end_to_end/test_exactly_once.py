@@ -52,7 +52,7 @@ def roles(
 
 @pytest.mark.stack
 @pytest.mark.timeout(600)
-def test_every_written_line_is_stored_once_whatever_is_killed(
+def test_p1_every_written_line_is_stored_once_whatever_is_killed(
     stack: Endpoints,
     namespace: str,
     roles: list[KilledRole],

@@ -76,7 +76,7 @@ def test_nothing_is_committed_before_its_answer_is_there() -> None:
 
 @pytest.mark.parametrize("point", ["I1", "I2", "I3", "I4", "I5"])
 @pytest.mark.parametrize("pass_number", [1, 2])
-def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
+def test_p1_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
     point: str, pass_number: int
 ) -> None:
     crash = CrashingPoints(point, pass_number)
@@ -176,7 +176,9 @@ def test_e2_while_all_is_refused_reading_pauses_and_polling_goes_on() -> None:
         (503, "unavailable"),
     ],
 )
-def test_e4_a_refused_request_makes_no_dead_letter(status: int, kind: str) -> None:
+def test_e3_e4_e11_a_refused_request_makes_no_dead_letter(
+    status: int, kind: str
+) -> None:
     def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
         return RefusingSink(elasticsearch, status=status, kind=kind)
 
@@ -298,7 +300,7 @@ def test_a_held_index_is_not_asked_with_everything_again_and_again() -> None:
     assert requests_after_30_s < 12
 
 
-def test_held_documents_have_a_bound_and_only_their_partitions_pause() -> None:
+def test_p3_held_documents_have_a_bound_and_only_their_partitions_pause() -> None:
     bench = Bench(policy=DeliveryPolicy(held_bytes_max=10_000))
     bench.elasticsearch.block(INDEX)
     written(bench, [f"line {number:05}" for number in range(400)])
@@ -341,7 +343,7 @@ def test_e10_an_index_that_may_not_be_made_holds_with_an_alarm() -> None:
     assert bench.stored() == LINES
 
 
-def test_k9_what_finishes_after_the_partition_is_lost_is_not_committed() -> None:
+def test_k9_p9_what_finishes_after_the_partition_is_lost_is_not_committed() -> None:
     bench = Bench()
     written(bench)
     bench.step()
@@ -354,7 +356,7 @@ def test_k9_what_finishes_after_the_partition_is_lost_is_not_committed() -> None
     assert bench.kafka.commits.get(DOCS, 0) == (5 if DOCS in owned else 0)
 
 
-def test_a_partition_that_comes_back_is_read_again_from_its_commit() -> None:
+def test_p9_a_partition_that_comes_back_is_read_again_from_its_commit() -> None:
     """Whatever was in memory when it was lost is read again, and none of it skipped."""
     bench = Bench(sink_of=RefusingSink)
     written(bench)
@@ -487,7 +489,7 @@ def test_a_header_that_counts_wrong_loses_nothing(counted: int) -> None:
     assert bench.kafka.commits[DOCS] == 1
 
 
-def test_a_record_without_a_value_asks_for_nothing() -> None:
+def test_k11_a_record_without_a_value_asks_for_nothing() -> None:
     bench = Bench()
     bench.kafka.write(DOCS, None)
     written(bench)

@@ -149,7 +149,7 @@ def bodies(index: str, lines: list[str], *, size: int = 25) -> list[bytes]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("point", ["I1", "I2", "I4", "I6"])
-def test_p2_a_killed_indexer_stores_each_document_once(
+def test_p1_a_killed_indexer_stores_each_document_once(
     place: Place, tmp_path: Path, point: str
 ) -> None:
     lines = texts(2_000)

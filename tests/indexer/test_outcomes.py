@@ -71,7 +71,7 @@ ITEMS = [
 
 
 @pytest.mark.parametrize(("status", "kind", "text", "outcome", "reason"), ITEMS)
-def test_e1_each_item_is_judged_by_its_own_status(
+def test_e1_e3_each_item_is_judged_by_its_own_status(
     status: int, kind: str, text: str, outcome: Outcome, reason: Reason
 ) -> None:
     error = ItemError(kind, text) if kind or text else None

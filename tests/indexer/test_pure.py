@@ -106,7 +106,7 @@ def test_each_document_gets_the_verdict_of_its_own_item() -> None:
     st.lists(st.integers(1, 5), min_size=1, max_size=12),
     st.randoms(use_true_random=False),
 )
-def test_a_commit_never_passes_a_document_that_is_not_done(
+def test_k9_a_commit_never_passes_a_document_that_is_not_done(
     counts: list[int], chance: random.Random
 ) -> None:
     offsets = Offsets()

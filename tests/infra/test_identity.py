@@ -63,7 +63,7 @@ def test_f7_every_fact_of_identity_makes_another_generation(
     assert generation_of(replaced(**changes)) != generation_of(IDENTITY)
 
 
-def test_a_generation_is_the_same_wherever_it_is_computed() -> None:
+def test_f14_a_generation_is_the_same_wherever_it_is_computed() -> None:
     assert generation_of(IDENTITY) == generation_of(replaced())
     assert len(bytes.fromhex(generation_of(IDENTITY))) == 16
 
@@ -101,7 +101,7 @@ def named(event_ms: int | None, placement: Placement = PLACEMENT) -> str:
     )
 
 
-def test_the_index_follows_the_time_in_the_line() -> None:
+def test_e9_e13_the_index_follows_the_time_in_the_line() -> None:
     assert named(BORN_AT_MS) == "tailrace-nginx.access-2026.09.21"
     assert named(BORN_AT_MS + DAY_MS) == "tailrace-nginx.access-2026.09.22"
 

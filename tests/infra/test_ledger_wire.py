@@ -101,7 +101,7 @@ def test_no_two_hops_share_a_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_a_generations_records_stand_where_its_chunks_do() -> None:
+def test_s8_a_generations_records_stand_where_its_chunks_do() -> None:
     partition = partition_of(GENERATION.encode())
 
     of_generation = [r for r in RECORDS if hasattr(r, "generation")]

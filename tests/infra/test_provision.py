@@ -60,7 +60,7 @@ def test_a_partition_count_that_differs_is_refused_with_every_name() -> None:
 
 
 @pytest.mark.parametrize(("copies", "insync"), [(1, "1"), (2, "1"), (3, "2")])
-def test_of_three_copies_two_must_have_each_record(copies: int, insync: str) -> None:
+def test_k3_of_three_copies_two_must_have_each_record(copies: int, insync: str) -> None:
     assert settings_of(DOCS, copies=copies)["min.insync.replicas"] == insync
 
 

@@ -31,7 +31,7 @@ def clauses(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @given(st.text(max_size=80))
-def test_what_is_typed_stays_in_the_place_it_was_typed_for(text: str) -> None:
+def test_x7_what_is_typed_stays_in_the_place_it_was_typed_for(text: str) -> None:
     """Nothing typed adds a clause, and a leading wildcard is never allowed (X7)."""
     body = search_body(replace(REQUEST, query=text))
     time, *words = clauses(body)
@@ -60,7 +60,9 @@ def test_no_words_are_everything_in_the_range(everything: str) -> None:
         ('"open/', r'"open\/'),
     ],
 )
-def test_a_slash_is_a_slash_and_not_a_regular_expression(typed: str, sent: str) -> None:
+def test_x7_x8_a_slash_is_a_slash_and_not_a_regular_expression(
+    typed: str, sent: str
+) -> None:
     assert without_regex(typed) == sent
 
 

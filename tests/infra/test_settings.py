@@ -72,7 +72,7 @@ def test_x10_a_password_is_never_shown(
 ) -> None:
     config = written(
         tmp_path,
-        '[connections]\nkafka_password = "canary-1"\nelasticsearch_api_key = 5\n',
+        '[connections]\nkafka_password = "canary-1"\nelasticsearch_api_key = ["canary-3"]\n',
     )
     with pytest.raises(ConfigError) as caught:
         read_connections(config)

@@ -121,7 +121,7 @@ def test_a_mapped_chunk_that_was_torn_is_refused() -> None:
             decode_mapped(value[:size])
 
 
-def test_a_key_goes_where_every_kafka_client_puts_it() -> None:
+def test_s8_a_key_goes_where_every_kafka_client_puts_it() -> None:
     """The figures are those of Kafka's own UtilsTest.testMurmur2."""
     from tailrace import topics
 

@@ -166,7 +166,7 @@ def test_acknowledged_is_stored_and_in_order(subject: Subject) -> None:
     assert subject.stored(0) == [b"v%d" % n for n in range(50)]
 
 
-def test_renewed_sink_takes_records_and_tells_nothing_of_earlier_ones(
+def test_k4_renewed_sink_takes_records_and_tells_nothing_of_earlier_ones(
     subject: Subject,
 ) -> None:
     for ticket in range(10):
@@ -193,7 +193,7 @@ def test_k5_record_beyond_the_limit_is_refused_by_its_outcome(
 
 @pytest.mark.stack
 @pytest.mark.timeout(60)
-def test_missing_topic_is_named_with_its_remedy(connections: Connections) -> None:
+def test_k6_missing_topic_is_named_with_its_remedy(connections: Connections) -> None:
     producer = Producer.connect(connections, client_id="laws")
     with pytest.raises(TopicMissing, match="not_there") as raised:
         producer.send(
@@ -203,7 +203,7 @@ def test_missing_topic_is_named_with_its_remedy(connections: Connections) -> Non
     producer.close(wait_ms_max=1_000)
 
 
-def test_brokers_that_are_not_there_are_said_to_be(tmp_path: Path) -> None:
+def test_k1_brokers_that_are_not_there_are_said_to_be(tmp_path: Path) -> None:
     # The environment wins over arguments, and may name real servers.
     connections = Connections().model_copy(
         update={"kafka_bootstrap": "127.0.0.1:1", "data_dir": tmp_path}

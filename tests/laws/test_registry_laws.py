@@ -49,7 +49,7 @@ def test_registered_node_is_there_until_it_is_closed(
 
 
 @pytest.mark.stack
-def test_node_returns_after_its_session_is_lost(
+def test_z1_node_returns_after_its_session_is_lost(
     stack: Endpoints, zookeeper: ZooKeeper, namespace: str
 ) -> None:
     """The session is closed by its id from elsewhere, as an expiry does."""
@@ -80,7 +80,7 @@ def test_node_that_was_removed_returns(zookeeper: ZooKeeper, namespace: str) -> 
 
 
 @pytest.mark.stack
-def test_node_of_an_earlier_life_is_taken_over(
+def test_z8_node_of_an_earlier_life_is_taken_over(
     stack: Endpoints, zookeeper: ZooKeeper, namespace: str
 ) -> None:
     """A role that was killed comes back before its old session has expired."""
@@ -94,7 +94,7 @@ def test_node_of_an_earlier_life_is_taken_over(
     assert zookeeper.get(path) == b"new"
 
 
-def test_absent_server_is_said_to_be_and_holds_nothing_up() -> None:
+def test_z2_absent_server_is_said_to_be_and_holds_nothing_up() -> None:
     zookeeper = ZooKeeper.connect("127.0.0.1:1")
     states: list[str] = []
     zookeeper.register_ephemeral("/x/agents/one", b"me", on_change=states.append)

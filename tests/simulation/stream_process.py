@@ -71,7 +71,6 @@ class StreamLife:
             log=SILENT,
             namespace=NAMESPACE,
             topic_id="t",
-            floors=lambda: NO_FLOORS,
             in_flight_bytes_max=60_000,
             floors=lambda: NO_FLOORS,
         )

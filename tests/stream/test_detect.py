@@ -109,7 +109,7 @@ def test_anything_gets_an_answer(sample: bytes, path: str) -> None:
         b"a=" * 2_000,
     ],
 )
-def test_a_hostile_line_costs_little(line: bytes) -> None:
+def test_x8_a_hostile_line_costs_little(line: bytes) -> None:
     started_s = time.perf_counter()
     detect((line + b"\n") * 64, path="x")
     assert time.perf_counter() - started_s < 0.5

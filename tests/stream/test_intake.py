@@ -35,8 +35,9 @@ def letter_of(record: RawRecord) -> DeadLetter:
 
 
 @pytest.mark.parametrize("header", [b"", b"{}", b"\xff", b'{"wire_version":99}', b"[]"])
-def test_an_unreadable_origin_is_a_dead_letter_with_the_bytes(header: bytes) -> None:
-    """K11."""
+def test_k11_an_unreadable_origin_is_a_dead_letter_with_the_bytes(
+    header: bytes,
+) -> None:
     letter = letter_of(raw_record(b"abc", header=header, offset=9))
     assert letter.reason == "origin_unreadable"
     assert letter.original == b"abc"
@@ -81,7 +82,7 @@ def test_a_dead_letter_tells_whose_it_is_where_the_key_does(
     assert letter.first_event_number == -1
 
 
-def test_a_table_that_does_not_fit_is_a_dead_letter() -> None:
+def test_k11_a_table_that_does_not_fit_is_a_dead_letter() -> None:
     made = origin(b"zz", framing="mapped")
     parsed = parse_record(
         chunk_record(b"zz", made=made), topic_id="t", namespace=NAMESPACE, now_ms=1
@@ -126,7 +127,7 @@ def test_another_collectors_record_is_one_event_named_by_its_place_in_kafka() ->
     assert one.index == "tailrace-generic-2026.11.24"
 
 
-def test_equal_foreign_records_in_other_places_are_other_documents() -> None:
+def test_k12_equal_foreign_records_in_other_places_are_other_documents() -> None:
     """K12: a topic made anew under the same name starts other ids, not the same."""
     names = {
         foreign(b"x"),

@@ -59,10 +59,10 @@ def assert_exactly_once(stream: StreamOnKafka) -> None:
 
 
 @pytest.mark.parametrize("point", ["S1:5", "S2:4", "S3:3", "S4:2"])
-def test_a_worker_killed_between_two_steps_is_followed_exactly(
+def test_s2_p1_a_worker_killed_between_two_steps_is_followed_exactly(
     stream: StreamOnKafka, point: str
 ) -> None:
-    """S2, P1: between poll, publish, acknowledgement and commit."""
+    """Between poll, publish, acknowledgement and commit."""
     ship_all(stream, count=400)
     armed = stream.start(kill=point)
     stream.wait_for_death(armed, point=point[:2])
@@ -73,10 +73,10 @@ def test_a_worker_killed_between_two_steps_is_followed_exactly(
     assert_exactly_once(stream)
 
 
-def test_a_worker_killed_while_it_reads_its_states_back_is_followed_exactly(
+def test_s3_a_worker_killed_while_it_reads_its_states_back_is_followed_exactly(
     stream: StreamOnKafka,
 ) -> None:
-    """Fault S6: the states are read anew by the next one, not half of them."""
+    """The states are read anew by the next one, not half of them."""
     ship_all(stream, count=300)
     stream.start()
     stream.wait_until_all_is_committed()
@@ -91,8 +91,8 @@ def test_a_worker_killed_while_it_reads_its_states_back_is_followed_exactly(
     assert_exactly_once(stream)
 
 
-def test_workers_that_come_go_and_die_lose_nothing(stream: StreamOnKafka) -> None:
-    """S9: one joins, one is killed in the rebalance, one takes over."""
+def test_s9_workers_that_come_go_and_die_lose_nothing(stream: StreamOnKafka) -> None:
+    """One joins, one is killed in the rebalance, one takes over."""
     ship_all(stream, count=300)
     first = stream.start(kill="S5:1")
     eventually(lambda: stream.read(DOCS), 30, what="the first worker's documents")
@@ -134,10 +134,10 @@ def len_of_raw(stream: StreamOnKafka) -> int:
         return sum(admin.end_offsets([RAW.name(stream.connections.namespace)]).values())
 
 
-def test_a_record_above_the_topics_limit_is_cut_and_nothing_stalls(
+def test_k5_a_record_above_the_topics_limit_is_cut_and_nothing_stalls(
     stream: StreamOnKafka,
 ) -> None:
-    """K5: halves of documents arrive; the one that cannot is a dead letter."""
+    """Halves of documents arrive; the one that cannot is a dead letter."""
     stream.set_topic(DOCS, max_message_bytes="20000")
     value = (ACCESS_LINE + b"\n") * 50 + b"y" * 30_000 + b"\n" + ACCESS_LINE + b"\n"
     made = origin(value, placed=placement("access", dataset="nginx.access"))
@@ -160,10 +160,10 @@ def test_a_record_above_the_topics_limit_is_cut_and_nothing_stalls(
     assert b"y" * 30_000 in letter.original
 
 
-def test_records_that_nobody_can_read_and_records_of_others(
+def test_k11_records_that_nobody_can_read_and_records_of_others(
     stream: StreamOnKafka,
 ) -> None:
-    """K11: poison is dead-lettered once, a tombstone passes, foreign lines are taken."""
+    """Poison is dead-lettered once, a tombstone passes, foreign lines are taken."""
     name = RAW.name(stream.connections.namespace)
     producer = KafkaProducer(bootstrap_servers=stream.connections.kafka_bootstrap)
     producer.send(name, key=b"k", value=None, partition=0)
@@ -193,8 +193,8 @@ def test_records_that_nobody_can_read_and_records_of_others(
     assert (foreign.event_count, foreign.first_event_number) == (2, 2)
 
 
-def test_a_worker_listens_nowhere(stream: StreamOnKafka) -> None:
-    """X18: Faust's web server would listen on every interface."""
+def test_x18_a_worker_listens_nowhere(stream: StreamOnKafka) -> None:
+    """Faust's web server would listen on every interface."""
     ship_all(stream, count=10)
     worker = stream.start()
     stream.wait_until_all_is_committed()
@@ -204,7 +204,7 @@ def test_a_worker_listens_nowhere(stream: StreamOnKafka) -> None:
     assert stream.stop_all() == [0]
 
 
-def test_a_missing_topic_is_named(
+def test_k6_a_missing_topic_is_named(
     stack: Endpoints, namespace: str, tmp_path: Path
 ) -> None:
     with stream_on_kafka(stack, namespace=namespace, folder=tmp_path) as stream:

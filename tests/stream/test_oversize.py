@@ -70,7 +70,7 @@ def assert_every_number_once(docs: list[Outgoing], *, count: int) -> None:
         assert before.next_offset == after.first_offset
 
 
-def test_documents_are_halved_until_they_fit_and_none_is_missing() -> None:
+def test_k5_documents_are_halved_until_they_fit_and_none_is_missing() -> None:
     work = work_for((ACCESS_LINE + b"\n") * 100)
     whole = stored_of(work.outputs[0].value)
     publisher = published(work, bytes_max={DOCS_TOPIC: 3_000})
@@ -82,7 +82,7 @@ def test_documents_are_halved_until_they_fit_and_none_is_missing() -> None:
     assert_every_number_once(docs, count=100)
 
 
-def test_a_single_document_that_does_not_fit_is_a_dead_letter() -> None:
+def test_k5_a_single_document_that_does_not_fit_is_a_dead_letter() -> None:
     value = ACCESS_LINE + b"\n" + b"x" * 4_000 + b"\n" + ACCESS_LINE + b"\n"
     publisher = published(work_for(value), bytes_max={DOCS_TOPIC: 3_000})
     docs = [r for r in publisher.durable if r.topic == DOCS_TOPIC]

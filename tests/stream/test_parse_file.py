@@ -27,7 +27,7 @@ def written(folder: Path, content: bytes) -> Path:
     return path
 
 
-def test_offsets_are_bytes_for_every_kind_of_line_end(tmp_path: Path) -> None:
+def test_f33_offsets_are_bytes_for_every_kind_of_line_end(tmp_path: Path) -> None:
     path = written(tmp_path, "ä\r\n\nb\nlast".encode())
     found = parsed(path)
     assert [(d["log.offset"], d["message"]) for d in found] == [

@@ -47,7 +47,7 @@ def test_ids_are_those_of_the_contract(
     TIMES_MS,
     st.sampled_from(["event", "generation"]),
 )
-def test_indices_are_those_of_the_contract(
+def test_e9_e13_indices_are_those_of_the_contract(
     times_ns: list[int | None], born_at_ms: int, one_ms: int, other_ms: int, rule: str
 ) -> None:
     placement = Placement(
@@ -71,6 +71,38 @@ def test_indices_are_those_of_the_contract(
             namespace="ns",
             placement=placement,
             born_at_ms=born_at_ms,
+        )
+        for time in times_ns
+    ]
+
+
+def test_e13_a_day_ends_with_its_last_nanosecond_wherever_it_is_asked() -> None:
+    """The scalar and the column answer alike, on both sides of midnight in UTC."""
+    midnight_ms = 1_795_478_400_000  # 2026-11-24
+    placement = Placement(
+        dataset="a.b",
+        parser="plain",
+        time_rule="event",
+        time_zone="Pacific/Kiritimati",
+        anchor_ms=0,
+        earliest_ms=0,
+        latest_ms=2**43,
+    )
+    times_ns = [midnight_ms * 1_000_000 + step for step in (-1, 0, 1)]
+    found = index_names(
+        pl.Series(times_ns, dtype=pl.Int64),
+        namespace="ns",
+        placement=placement,
+        born_at_ms=midnight_ms,
+    )
+    days = ["2026.11.23", "2026.11.24", "2026.11.24"]
+    assert found.to_list() == [f"ns-a.b-{day}" for day in days]
+    assert found.to_list() == [
+        identity.index_name(
+            time // 1_000_000,
+            namespace="ns",
+            placement=placement,
+            born_at_ms=midnight_ms,
         )
         for time in times_ns
     ]

@@ -87,7 +87,9 @@ def protocol(publisher: Publisher, waits: Waits | None = None) -> CommitProtocol
     )
 
 
-def test_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last() -> None:
+def test_s2_nothing_is_acknowledged_before_all_is_durable_and_state_comes_last() -> (
+    None
+):
     async def run() -> None:
         publisher = RecordingPublisher()
         acked = AckedAfter(publisher)
@@ -189,7 +191,7 @@ def test_nothing_is_acknowledged_before_both_state_and_ledger_are(held: str) -> 
     to_end(run())
 
 
-def test_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
+def test_s1_nothing_is_acknowledged_past_a_record_that_was_given_up() -> None:
     async def run() -> None:
         publisher = HeldPublisher(is_held=lambda r: r.value == b"1")
         acked = AckedAfter(publisher)

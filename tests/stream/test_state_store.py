@@ -29,8 +29,7 @@ def test_a_tombstone_ends_a_generation() -> None:
     assert kept(state(9), None, state(2)) == state(2)
 
 
-def test_what_cannot_be_read_never_hides_what_can() -> None:
-    """S3."""
+def test_s3_what_cannot_be_read_never_hides_what_can() -> None:
     for junk in (b"", b"\xff", b"[]", b'{"revision":"x"}', b'{"revision":null}'):
         assert kept(state(1), junk) == state(1)
         assert kept(junk, state(1)) == state(1)

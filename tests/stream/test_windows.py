@@ -78,7 +78,7 @@ def totals(sent: dict[str, tuple[int, Window]]) -> Counter[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_every_event_counts_once_whatever_is_sent_again(
+def test_s2_every_event_counts_once_whatever_is_sent_again(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Overlaps, holes filled later, early closed windows, crashes between any steps."""
@@ -164,7 +164,7 @@ def test_sums_are_exact_when_records_come_in_their_order(seed: int) -> None:
     assert totals(sent) == file.true_counts()
 
 
-def test_what_comes_late_for_a_closed_window_opens_a_part_of_its_own(
+def test_s6_what_comes_late_for_a_closed_window_opens_a_part_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(windows, "OPEN_WINDOWS_MAX", 1)
@@ -209,7 +209,7 @@ def test_an_event_without_a_time_counts_when_it_was_seen() -> None:
     assert changed == [Window(60_000, "", 0, 1)]
 
 
-def test_a_state_stays_small_whatever_comes() -> None:
+def test_s5_a_state_stays_small_whatever_comes() -> None:
     """Thousands of minutes in one chunk and thousands of holes between chunks."""
     state = GenerationState(generation="g" * 32)
     for number in range(3):

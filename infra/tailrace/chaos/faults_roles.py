@@ -159,8 +159,7 @@ def _freeze(arena: Arena, chance: random.Random, *, kind: str) -> str:
 
 def _delete_checkpoint(arena: Arena, chance: random.Random) -> str:
     """Kill the agent and take its checkpoint away: it comes back from the ledger."""
-    del chance
-    (agent,) = arena.roles.of("agent")
+    agent = chance.choice(arena.roles.of("agent"))
     folder = agent.folder / "state" / "agent"
     # Copies that the writer is about to make stand on a checkpoint that is there.
     with arena.writer.no_disposal():

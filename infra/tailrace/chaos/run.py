@@ -32,7 +32,9 @@ from tailrace.errors import CommandFailed
 from tailrace_embedded.progress import Progress
 
 FIRST_LINES_MS_MAX = 600_000
-DRAIN_MS_MAX = 900_000
+DRAIN_MS_MAX = 7_200_000
+STALLED_MS_MAX = 240_000
+"""Without one more document for this long, no more are waited for."""
 LEDGER_MS_MAX = 120_000
 LOOK_MS = 250
 OVERTIME_MS = 900_000
@@ -258,11 +260,18 @@ class _Run:
         began_ms = self._clock.monotonic_ms()
         wanted = self._arena.writer.counts.wanted
 
-        def is_stored() -> bool:
-            self._look()
-            return (self._live.indexed() or 0) >= wanted
+        seen, moved_ms = -1, began_ms
 
-        self._arena.within(is_stored, wait_ms_max=DRAIN_MS_MAX)
+        def is_over() -> bool:
+            nonlocal seen, moved_ms
+            self._look()
+            now_ms = self._clock.monotonic_ms()
+            stored = self._live.indexed()
+            if stored is not None and stored > seen:
+                seen, moved_ms = stored, now_ms
+            return seen >= wanted or now_ms - moved_ms > STALLED_MS_MAX
+
+        self._arena.within(is_over, wait_ms_max=DRAIN_MS_MAX)
         took_ms = self._clock.monotonic_ms() - began_ms
         self._arena.within(
             lambda: self._stage.ledger.totals().shipped >= wanted,

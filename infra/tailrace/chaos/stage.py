@@ -50,6 +50,8 @@ SHARED_FILES = re.compile(r"/app0(\.log(\.\d+)?|-\d+\.moved)$")
 ROLES = ("agent-1", "agent-2", "stream-1", "stream-2", "indexer-1", "indexer-2")
 ROLE_SETTINGS = {
     "TAILRACE_AGENT_LEDGER_MS": "1000",
+    # Chunks of some size also at a small rate: what follows is paid by the chunk.
+    "TAILRACE_AGENT_LINGER_MS_MAX": "500",
     "TAILRACE_AGENT_ROTATED_GRACE_MS": "3000",
     # As the indexer's: short enough that a frozen worker loses its partitions, and long
     # enough that one which is only slow does not.

@@ -25,48 +25,54 @@ LINES_PER_S = 2_000
 SMALL_LINES_PER_S = 500
 
 
+Seed = Annotated[int, typer.Option(help="Which faults, in which order.")]
+Minutes = Annotated[
+    float, typer.Option(min=0.1, max=1_440, help="How long faults strike.")
+]
+LinesPerS = Annotated[
+    int | None,
+    typer.Option(
+        "--lines-per-s",
+        min=10,
+        max=50_000,
+        help="How fast lines are written.",
+        show_default="2000; 500 with --small",
+    ),
+]
+Brokers = Annotated[int | None, typer.Option(help="1 or 3.", show_default="3")]
+Nodes = Annotated[
+    int | None,
+    typer.Option(help="Of Elasticsearch, 1 or 3 (two hold data).", show_default="3"),
+]
+Small = Annotated[
+    bool, typer.Option("--small", help="One broker and one Elasticsearch node.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Only faults with this in their names; may be repeated.",
+        show_default="every fault",
+    ),
+]
+OwnDataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="An empty folder, kept afterwards with all logs.",
+        show_default="temporary",
+    ),
+]
+
+
 def chaos(
-    seed: Annotated[int, typer.Option(help="Which faults, in which order.")] = 1,
-    minutes: Annotated[
-        float, typer.Option(min=0.1, max=1_440, help="How long faults strike.")
-    ] = 5.0,
-    lines_per_s: Annotated[
-        int | None,
-        typer.Option(
-            "--lines-per-s",
-            min=10,
-            max=50_000,
-            help="How fast lines are written.",
-            show_default="2000; 500 with --small",
-        ),
-    ] = None,
-    brokers: Annotated[
-        int | None, typer.Option(help="1 or 3.", show_default="3")
-    ] = None,
-    nodes: Annotated[
-        int | None,
-        typer.Option(
-            help="Of Elasticsearch, 1 or 3 (two hold data).", show_default="3"
-        ),
-    ] = None,
-    small: Annotated[
-        bool, typer.Option("--small", help="One broker and one Elasticsearch node.")
-    ] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only faults with this in their names; may be repeated.",
-            show_default="every fault",
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-dir",
-            help="An empty folder, kept afterwards with all logs.",
-            show_default="temporary",
-        ),
-    ] = None,
+    seed: Seed = 1,
+    minutes: Minutes = 5.0,
+    lines_per_s: LinesPerS = None,
+    brokers: Brokers = None,
+    nodes: Nodes = None,
+    small: Small = False,
+    only: Only = None,
+    data_dir: OwnDataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Kill, freeze, fill, cut off and refuse, on servers of its own, while lines flow.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ParamsT = ParamSpec("ParamsT")
 
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 EXIT_READER_GONE = 141
 """128 + SIGPIPE: what a shell shows for any filter whose reader went away."""
 
@@ -110,12 +111,20 @@ def write_json(value: object) -> None:
 
 @contextmanager
 def stop_on_signals() -> Generator[threading.Event]:
-    """Yield an event that SIGTERM or Ctrl-C sets; a second Ctrl-C ends the process."""
+    """Yield an event that SIGTERM or Ctrl-C sets; asked twice, the process ends at once.
+
+    Twice by the same signal, or by Ctrl-C after another: a terminal that closes sends
+    several at a time, and they are one request.
+    """
     stop = threading.Event()
+    asked: set[int] = set()
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
+        if asked and number == signal.SIGINT:
             os._exit(EXIT_INTERRUPTED)
+        if number in asked and number == signal.SIGTERM:
+            os._exit(EXIT_TERMINATED)
+        asked.add(number)
         stop.set()
 
     former = {

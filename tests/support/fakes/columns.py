@@ -41,12 +41,10 @@ def process_chunk_plainly(
     *,
     origin: Origin,
     namespace: str,
-    floors: Floors = NO_FLOORS,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
     floors: Floors = NO_FLOORS,
 ) -> ProcessedChunk:
-    """Return what to send for a chunk, as one piece; nothing of it is ever expired."""
-    assert not floors
+    """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
     assert not floors, "nothing is expired in a simulation"
     events = _events(value, origin=origin)
@@ -85,7 +83,6 @@ def process_chunk_plainly(
     return ProcessedChunk(
         pieces=[piece],
         dead=[],
-        expired_offsets=np.empty(0, np.int64),
         event_count=len(events),
         offsets=offsets,
         expired_offsets=offsets[:0],
