@@ -25,6 +25,7 @@ class EventIndices:
         self._elastic = elastic
         self._alias = events_alias(namespace)
         self._ledger = f"{namespace}-ledger"
+        self._dead = f"{namespace}-dead-*"
         self._clock = clock
 
     def facts(self) -> list[IndexFacts]:
@@ -100,6 +101,16 @@ class EventIndices:
             for generation, held in windows.items()
         ]
 
+    def block(self, index: str) -> None:
+        """Let an index take no document any more.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        answer = self._elastic.request("PUT", f"/{quote(index, safe='')}/_block/write")
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+
     def delete(self, index: str) -> None:
         """Delete an index; one that is not there is fine.
 
@@ -111,7 +122,7 @@ class EventIndices:
             raise self._elastic.refusal(answer)
 
     def are_held(self, generations: Collection[str]) -> set[str]:
-        """Return those generations of which any event index still holds a document.
+        """Return those of which an index still holds an event or a dead letter.
 
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
@@ -121,7 +132,7 @@ class EventIndices:
         for start in range(0, len(asked), BUCKETS_MAX):
             some = asked[start : start + BUCKETS_MAX]
             found = self._elastic.search(
-                self._alias,
+                f"{self._alias},{self._dead}",
                 body={
                     "size": 0,
                     "query": {"terms": {"tailrace.generation": some}},

@@ -6,7 +6,8 @@
 2. After `FLOOR_READ_MS`, when every worker has read it, the ends of `tailrace.docs` are
    noted. Once the indexers have committed up to them, no document for the index is on
    its way.
-3. What the index holds is counted by generation, and the ledger has acknowledged that.
+3. The index takes nothing any more; what it holds is counted by generation, and the
+   ledger has acknowledged that.
 4. The index is deleted.
 5. Generations of which no index holds a document any more, and whose file is gone, are
    forgotten by the ledger (`farewell.py`).
@@ -48,6 +49,10 @@ class Indices(Protocol):
 
     def counted(self, index: str) -> list[RetentionLedger]:
         """Return what one holds of each generation."""
+        ...
+
+    def block(self, index: str) -> None:
+        """Let one take no document any more."""
         ...
 
     def delete(self, index: str) -> None:
@@ -124,6 +129,8 @@ class Expiry:
         default_factory=dict[FloorLedger, Offsets]
     )
     """Where the documents ended when every worker knew of a floor."""
+    _seen_at_ms: dict[FloorLedger, int] = field(default_factory=dict[FloorLedger, int])
+    """When this leader raised each floor, or first saw it."""
 
     def keep(self, setting_bytes: int) -> Kept:
         """Do what is due for the quota; safe to call again after any failure.
@@ -173,6 +180,7 @@ class Expiry:
             updated_at_ms=self.clock.now_ms(),
         )
         if self.floors.raise_to(floor):
+            self._seen_at_ms[floor] = self.clock.monotonic_ms()
             self.log.warning(
                 "floor_raised",
                 dataset=span.dataset,
@@ -186,6 +194,8 @@ class Expiry:
         span = span_of(index.name, namespace=self.namespace)
         if span is None or not self._is_quiet(floors.records[span.key]):
             return False
+        # What a worker sends that slept until now is held, and then too late.
+        self.indices.block(index.name)
         counted = self.indices.counted(index.name)
         if counted and not self.ledger.write(counted):
             return False
@@ -219,7 +229,10 @@ class Expiry:
 
     def _is_quiet(self, floor: FloorLedger) -> bool:
         """Tell whether no document below the floor can be on its way any more."""
-        if self.clock.now_ms() < floor.updated_at_ms + FLOOR_READ_MS:
+        # By this leader's own watch: another's clock may be ahead or behind.
+        now_ms = self.clock.monotonic_ms()
+        seen_at_ms = self._seen_at_ms.setdefault(floor, now_ms)
+        if now_ms < seen_at_ms + FLOOR_READ_MS:
             return False
         barrier = self._barriers.get(floor)
         if barrier is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
-from tailrace.topics import LEDGER, partition_of
+from tailrace.topics import LEDGER, STATE, partition_of
 from tailrace.wire import encode
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 
@@ -16,6 +16,7 @@ class KafkaLedger:
     def __init__(self, writer: AckedWriter, *, namespace: str) -> None:
         self._writer = writer
         self._topic = LEDGER.name(namespace)
+        self._state = STATE.name(namespace)
 
     def write(self, records: Sequence[LedgerRecord]) -> bool:
         """Send them; True once Kafka has acknowledged every one, False to try again.
@@ -26,13 +27,17 @@ class KafkaLedger:
         return self._writer.write([self._writing(record) for record in records]) == []
 
     def bury(self, keys: Mapping[bytes, str]) -> bool:
-        """Send a tombstone for each key, in its generation's partition.
+        """Send a tombstone for each key, and for its generation's state in the stream.
 
         True once Kafka has acknowledged every one.
         """
         writings = [
-            Writing(self._topic, None, key, partition=partition_of(generation.encode()))
+            _tombstone(self._topic, key, generation=generation)
             for key, generation in keys.items()
+        ]
+        writings += [
+            _tombstone(self._state, generation.encode(), generation=generation)
+            for generation in sorted(set(keys.values()))
         ]
         return self._writer.write(writings) == []
 
@@ -43,3 +48,7 @@ class KafkaLedger:
             ledger_key(record),
             partition=ledger_partition(record),
         )
+
+
+def _tombstone(topic: str, key: bytes, *, generation: str) -> Writing:
+    return Writing(topic, None, key, partition=partition_of(generation.encode()))

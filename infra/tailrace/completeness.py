@@ -22,6 +22,10 @@ from tailrace.text import printable
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
+FOREIGN_AGENT = "foreign"
+"""What came without our agent: nobody says up to when it is all there is."""
+GONE_MS = 86_400_000
+"""An agent that was silent for so long is not waited for; it is still named as silent."""
 SILENT_INTERVALS: Final = 3
 """A heartbeat may be late; after so many intervals its agent is silent."""
 INTERVAL_MS_MIN: Final = 1_000
@@ -90,9 +94,22 @@ class _Generation:
 @dataclass(slots=True)
 class _Host:
     generations: dict[str, _Generation] = field(default_factory=dict[str, _Generation])
-    swept_at_ms: int | None = None
+    sweeps_ms: list[int] = field(default_factory=list[int])
+    """When each of its agents looked last; there may be several on one host."""
+    gone_sweeps_ms: list[int] = field(default_factory=list[int])
+    """The same of agents that have been silent for so long that nobody waits."""
     is_silent: bool = False
     silent_agents: int = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it had agents, and all of them are gone."""
+        return bool(self.gone_sweeps_ms) and not self.sweeps_ms
+
+    @property
+    def swept_at_ms(self) -> int | None:
+        """Up to when all its agents have looked; None where none ever spoke."""
+        return min(self.sweeps_ms or self.gone_sweeps_ms, default=None)
 
 
 class _Hit(msgspec.Struct, rename={"source": "_source"}):
@@ -189,11 +206,16 @@ def completeness_of(
     hosts: dict[str, _Host] = {}
     for document in documents:
         name = field_of(document, "host.name")
-        if isinstance(name, str) and name:
+        is_ours = field_of(document, "agent.id") != FOREIGN_AGENT
+        if isinstance(name, str) and name and is_ours:
             host = hosts.setdefault(name, _Host())
             _take(document, host=host, now_ms=now_ms)
+    # Where all are gone, when they were there is all that can be said.
+    living = {name: host for name, host in hosts.items() if not host.is_gone}
     return Completeness(
-        hosts=tuple(_stated(name, host) for name, host in sorted(hosts.items())),
+        hosts=tuple(
+            _stated(name, host) for name, host in sorted((living or hosts).items())
+        ),
         now_ms=now_ms,
         until_ms=min(until_ms, now_ms),
         silent_agents=sum(host.silent_agents for host in hosts.values()),
@@ -210,9 +232,10 @@ def _take(document: Document, *, host: _Host, now_ms: int) -> None:
         if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
             host.silent_agents += 1
             host.is_silent = True
-        earlier = host.swept_at_ms
-        # Two agents on one host: it is complete when both have looked.
-        host.swept_at_ms = swept_at_ms if earlier is None else min(earlier, swept_at_ms)
+        sweeps = host.gone_sweeps_ms
+        if now_ms - said_at_ms <= GONE_MS:
+            sweeps = host.sweeps_ms
+        sweeps.append(swept_at_ms)
         return
     generation = field_of(document, "tailrace.generation")
     if not isinstance(generation, str):
@@ -240,7 +263,7 @@ def _stated(name: str, host: _Host) -> HostCompleteness:
         sent = max(each.agent.next_number if each.agent else 0, _next(each.stream))
         behind = max(sent - _next(each.indexer), 0)
         waiting += behind
-        if behind:
+        if behind or each.unread_bytes:
             # Of what nothing is stored, not even its first moment is complete.
             moment = each.indexer.observed_at_ms if each.indexer else 0
             complete_to_ms = min(complete_to_ms or moment, moment)

@@ -58,7 +58,7 @@ async def run_app(
             app, retry=Retry(), wait=wait, random=random, on_failure=failed
         ),
         offsets=app,
-        states=KafkaStateReader(connections, clock.now_ms),
+        states=KafkaStateReader(connections),
         clock=clock,
         log=log,
         namespace=connections.namespace,

@@ -24,9 +24,6 @@ from tailrace.settings import Connections
 from tailrace.topics import STATE
 
 POLL_MS = 500
-IDLE_MS_MAX = 30 * 86_400_000
-"""A generation of which nothing came for so long is forgotten here: its file is long
-closed, and the raw topic keeps a week."""
 
 
 class StateReader(Protocol):
@@ -57,7 +54,6 @@ class KafkaStateReader:
     """Reads `<namespace>.state`."""
 
     connections: Connections
-    now_ms: Callable[[], int]
 
     def read(
         self, partition: int, *, is_wanted: Callable[[], bool]
@@ -90,7 +86,6 @@ class KafkaStateReader:
         consumer.seek_to_beginning(where)
         ends = consumer.end_offsets([where])
         states: dict[str, bytes] = {}
-        oldest_ms = self.now_ms() - IDLE_MS_MAX
         while is_wanted() and (consumer.position(where) or 0) < ends[where]:
             reach("S6")
             polled = cast(
@@ -102,7 +97,9 @@ class KafkaStateReader:
                 keep_newest(
                     states,
                     generation=record.key.decode("utf-8", "replace"),
-                    value=record.value if record.timestamp >= oldest_ms else None,
+                    # However old: a file that rested for a year may grow again, and
+                    # its figures go on. Retention's leader buries what is over.
+                    value=record.value,
                 )
         return states
 

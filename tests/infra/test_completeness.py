@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tailrace.completeness import (
     DOCUMENTS_MAX,
+    FOREIGN_AGENT,
+    GONE_MS,
     completeness_body,
     completeness_of,
     read_completeness,
@@ -206,3 +208,44 @@ def test_never_later_than_the_last_look_nor_than_any_file_that_lags(
 
     lags = [ago for sent, stored, ago in files if sent > stored]
     assert told.complete_to_ms == NOW_MS - max([swept_ago_ms, *lags])
+
+
+def test_an_agent_that_is_gone_holds_nothing_back_and_is_named_as_silent() -> None:
+    gone_ms = GONE_MS + 1
+    documents = [
+        heartbeat("web-1", swept_ago_ms=2_000, said_ago_ms=1_000),
+        heartbeat("web-9", swept_ago_ms=gone_ms, said_ago_ms=gone_ms),
+    ]
+
+    stated = completeness_of(documents, now_ms=NOW_MS, until_ms=NOW_MS)
+
+    assert stated.complete_to_ms == NOW_MS - 2_000
+    assert stated.silent_agents == 1
+
+
+def test_what_other_collectors_send_holds_nothing_back() -> None:
+    foreign = {
+        "tailrace.hop": "stream",
+        "tailrace.generation": "f" * 32,
+        "host.name": "foreign",
+        "agent.id": FOREIGN_AGENT,
+        "tailrace.next_event_number": 9,
+        "tailrace.observed_at_ms": 1,
+    }
+    beat = heartbeat("web-1", swept_ago_ms=2_000, said_ago_ms=1_000)
+
+    stated = completeness_of([beat, foreign], now_ms=NOW_MS, until_ms=NOW_MS)
+
+    assert stated.complete_to_ms == NOW_MS - 2_000
+
+
+def test_bytes_that_wait_in_a_file_hold_the_moment_back() -> None:
+    documents = [
+        heartbeat("web-1", swept_ago_ms=1_000),
+        word("agent", number=7, next_offset=100, seen_size_bytes=10_000),
+        word("indexer", number=7, observed_ago_ms=60_000),
+    ]
+
+    told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert told.complete_to_ms == NOW_MS - 60_000

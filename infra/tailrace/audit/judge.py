@@ -125,7 +125,9 @@ def _count_numbers(
     if facts.is_foreign:
         to.expired += taken[0]
         return  # Most numbers are nobody's; they are held to their count.
-    is_whole = len(span) == evidence.numbers.stored.window_events
+    # Where all that was ever sent of the window lies below the cut, its counts must fit.
+    is_all_sent = span.stop == facts.sent_number
+    is_whole = is_all_sent or len(span) == evidence.numbers.stored.window_events
     expired = min(taken[0], len(missing))
     to.expired += expired
     if taken[0] > len(missing) and is_whole:
