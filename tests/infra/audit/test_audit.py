@@ -268,6 +268,22 @@ def test_what_expired_and_is_stored_all_the_same_is_a_contradiction() -> None:
     assert kinds_of(report.unsound[0].problems) == {ProblemKind.EXPIRED_TWICE}
 
 
+@pytest.mark.parametrize("lost", [(), (7,)])
+def test_what_expired_is_held_to_its_count_in_a_last_window_too(
+    lost: tuple[int, ...],
+) -> None:
+    """Number 5 was to go and is there still; one that is lost beside it hides nothing."""
+    gone = (0, 1, 2, 3, 4, 5)
+    facts = replace(
+        facts_at_rest(9), retention=(retention_word(gone, index="t-generic-old"),)
+    )
+    stored = (n for n in range(9) if n not in gone[:-1] and n not in lost)
+
+    report = report_of(held(*stored), facts)
+
+    assert not report.is_sound
+
+
 def test_lost_bytes_are_reported_and_no_failure() -> None:
     facts = facts_at_rest(5)
     facts = replace(facts, agent=agent_word(number=5, lost_bytes={"truncated": 90}))
