@@ -98,6 +98,9 @@ class StreamApp:
             producer_request_timeout=settings.request_timeout_ms / 1_000,
             **_security(connections),
         )
+        # It would make folders in the current one, which may not be ours to write, for
+        # tables: there are none.
+        self._app._create_directories = lambda: None  # noqa: SLF001 - no setting does it
 
     def connect(
         self, *, on_record: OnRecord, on_assigned: OnAssigned, on_revoked: OnRevoked
