@@ -153,6 +153,8 @@ class StreamLife:
                         appended_at_ms=kept.at_ms,
                     )
                 )
+            if polled.records and self._world.strikes("faust.fetched_twice"):
+                self._buffer.extend(tuple(self._buffer))
             await asyncio.sleep(FETCH_S)
 
     async def _feed(self) -> None:
