@@ -8,12 +8,13 @@ import msgspec
 
 from tailrace.clock import Clock
 from tailrace.identity import generation_of
-from tailrace.wire import AgentLedger
+from tailrace.wire import AgentLedger, Placement
+from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.delivery import DELETED, TRUNCATED, Delivery
-from tailrace_agent.known import identity_of, position_of
-from tailrace_agent.open_file import OpenFile
+from tailrace_agent.delivery import DELETED, Delivery
+from tailrace_agent.known import Match, identity_of, position_of
 from tailrace_agent.places import end_of
+from tailrace_agent.records import Agent
 from tailrace_agent.tracked import TrackedFile
 
 
@@ -28,53 +29,72 @@ class Beginning:
 
 
 def resumed(
-    record: AgentLedger,
-    file: OpenFile,
+    match: Match,
+    file: AnyFile,
     *,
     path: str,
     source: SourceSettings,
-    former: AgentLedger | None,
     delivery: Delivery,
     clock: Clock,
 ) -> TrackedFile:
     """Follow a file from where its record says that all before is safe.
 
-    `former` is the life that ended before this one, by which its copy is recognised.
+    Raises:
+        OSError: the file cannot be read.
     """
+    record = match.record
+    if match.is_ended:
+        return _next_life(record, file, path, source, delivery=delivery, clock=clock)
     if not delivery.knows(record.generation):
         delivery.adopt(record, is_declared=True)
-    if record.is_closed and TRUNCATED in record.lost_bytes:
-        return _next_life(record, file, path=path, source=source, clock=clock)
+    is_done = is_archive_done(record, file)
     # It was taken for gone, and is there: what it holds is not lost.
     found = (DELETED, -record.lost_bytes.get(DELETED, 0))
-    delivery.amend(record.generation, lost=found, is_closed=False)
+    delivery.amend(record.generation, lost=found, is_closed=is_done)
     return TrackedFile(
         generation=record.generation,
-        identity=record.identity,
+        identity=record.held_by or record.identity,
         facts=file.facts,
         path=path,
         source=source,
         first_seen_at_ms=record.placement.anchor_ms,
         file=file,
+        archive_suffix=_suffix_of(file),
         position=position_of(record),
         cuts=record.cuts,
         whole_size_bytes=record.seen_size_bytes,
         identity_rebuilt=record.identity_rebuilt,
-        ended_record=former,
+        is_judged=True,
+        may_begin_with_hole=record.identity.truncation_count > 0,
+    )
+
+
+def is_archive_done(record: AgentLedger, file: AnyFile) -> bool:
+    """Return whether this is an archive that was read to the end that it still has."""
+    return (
+        isinstance(file, ArchiveFile)
+        and record.archive_size_bytes == file.status().st_size
+        and record.next_offset >= record.seen_size_bytes
     )
 
 
 def _next_life(
     record: AgentLedger,
-    file: OpenFile,
-    *,
+    file: AnyFile,
     path: str,
     source: SourceSettings,
+    *,
+    delivery: Delivery,
     clock: Clock,
 ) -> TrackedFile:
     """Follow a file whose last known life a truncation had already ended."""
     count = record.identity.truncation_count + 1
     identity = msgspec.structs.replace(record.identity, truncation_count=count)
+    ended: list[str] = []
+    if not record.is_orphaned and record.held_by is None:
+        if not delivery.knows(record.generation):
+            delivery.adopt(record, is_declared=True)
+        ended.append(record.generation)
     return TrackedFile(
         generation=generation_of(identity),
         identity=identity,
@@ -83,12 +103,14 @@ def _next_life(
         source=source,
         first_seen_at_ms=clock.now_ms(),
         file=file,
-        ended=[record.generation],
+        archive_suffix=_suffix_of(file),
+        ended=ended,
+        may_begin_with_hole=True,
     )
 
 
 def begun(
-    file: OpenFile,
+    file: AnyFile,
     *,
     path: str,
     source: SourceSettings,
@@ -121,9 +143,49 @@ def begun(
         source=source,
         first_seen_at_ms=first_seen_at_ms,
         file=file,
+        archive_suffix=_suffix_of(file),
         identity_rebuilt=is_first_sweep and beginning.is_rebuilt,
     )
     is_new_source = source.name not in beginning.sources_seen
     if is_first_sweep and is_new_source and source.start_at == "end":
-        tracked.position = end_of(file)
+        tracked.is_judged = True
+        if isinstance(file, ArchiveFile):
+            tracked.is_left_out = True
+        else:
+            tracked.position = end_of(file)
     return tracked
+
+
+def first_record(
+    tracked: TrackedFile,
+    placement: Placement,
+    *,
+    agent: Agent,
+    head: tuple[int, str],
+    at_ms: int,
+) -> AgentLedger:
+    """Return what is known of a generation before anything of it is sent."""
+    return AgentLedger(
+        generation=tracked.generation,
+        revision=0,
+        agent_id=agent.agent_id,
+        host_id=agent.host_id,
+        host_name=agent.host_name,
+        path=tracked.shown_path,
+        source=tracked.source.name,
+        identity=tracked.identity,
+        placement=placement,
+        head_size_bytes=head[0],
+        head_hash=head[1],
+        tail_size_bytes=tracked.position.tail.size_bytes,
+        tail_hash=tracked.position.tail.hash,
+        next_offset=tracked.position.offset,
+        next_event_number=tracked.position.event_number,
+        seen_size_bytes=tracked.size_bytes,
+        identity_rebuilt=tracked.identity_rebuilt,
+        updated_at_ms=at_ms,
+    )
+
+
+def _suffix_of(file: AnyFile) -> str | None:
+    return file.suffix if isinstance(file, ArchiveFile) else None

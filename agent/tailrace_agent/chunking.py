@@ -1,54 +1,36 @@
 """Where a file's bytes are cut into chunks: at event boundaries, however they are read.
 
 Only the position decides what an event is, never the size of a read: a boundary is a
-newline, the end of a hole at the head of the file, or a cut that the checkpoint knows.
-So the same bytes give the same events with the same offsets whatever the chunks are.
+newline, the end of a run of NULs that stands where an event would begin, or a cut that
+the checkpoint knows. So the same bytes give the same events with the same offsets
+whatever the chunks are.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Literal, Protocol
 
 from crc32c import crc32c
 
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_mapped
 from tailrace.wire import Cut
+from tailrace_agent.forms import PLAIN, Form
+from tailrace_agent.nuls import HOLE_BYTES_MIN, before_nuls, behind_nuls
+from tailrace_agent.positions import (
+    TAIL_BYTES,
+    Chunk,
+    Position,
+    Reading,
+    Source,
+    Tail,
+    tail_of,
+)
 
-TAIL_BYTES = 1_024
-"""How much of what stands before a position is remembered to know the place again."""
 SCAN_BYTES_MAX = 8 * 1_024 * 1_024
 """How far one call looks for the end of a too long event: other files want a turn."""
-HOLE_BYTES_MIN = 512
-"""Fewer NULs at the head of a file that was never truncated are taken for content."""
-_NEWLINE = b"\n"
-_RETURN = b"\r"
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """The bytes directly before a position, as their length and hash."""
-
-    size_bytes: int
-    hash: str
-
-
-NO_TAIL = Tail(0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where reading goes on: always the start of an event."""
-
-    offset: int
-    event_number: int
-    tail: Tail
-
-
-START = Position(0, 0, NO_TAIL)
+MAPPED_EVENTS_MAX = 65_536
+"""Rows of one chunk's table, 2 MiB: a chunk of blank lines must fit its topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,56 +39,6 @@ class Limits:
 
     chunk_bytes: int
     event_bytes_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Whole events of one file, and where it goes on after them."""
-
-    first_offset: int
-    size_bytes: int
-    skipped_before_bytes: int
-    first_event_number: int
-    event_count: int
-    framing: Literal["newline", "mapped"]
-    value: bytes
-    after: Position
-    cut: Cut | None = None
-    """The boundary made by time at its end; to be on disk before the chunk is sent."""
-
-
-class Reading(Enum):
-    """Why there is no chunk."""
-
-    EMPTY = "nothing stands after the position"
-    PARTIAL = "the last line has no newline yet"
-    MORE = "a very long event is being passed; ask again"
-    REWRITTEN = "what stands before the position is not what stood there"
-
-
-class Source(Protocol):
-    """A file that can be read at any place."""
-
-    def read_into(self, buffers: Sequence[memoryview], *, offset: int) -> int:
-        """Fill the buffers one after another from `offset`; return the bytes read.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        ...
-
-    def data_offset(self) -> int:
-        """Return where the first bytes are that take room on the disk.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        ...
-
-
-def tail_of(data: bytes | bytearray | memoryview) -> Tail:
-    """Return the tail that `data`, at most `TAIL_BYTES`, is."""
-    return Tail(len(data), hashlib.blake2b(data, digest_size=8).hexdigest())
 
 
 @dataclass(slots=True)
@@ -139,6 +71,7 @@ class Chunker:
         position: Position,
         cuts: Sequence[Cut] = (),
         hole_bytes_min: int = HOLE_BYTES_MIN,
+        form: Form = PLAIN,
         is_flushing: bool = False,
     ) -> Chunk | LongEvent | Reading:
         """Return the next chunk at `position`, or why there is none.
@@ -153,30 +86,33 @@ class Chunker:
         offset = position.offset
         cut = next((cut for cut in cuts if cut.next_offset > offset), None)
         tail = self._tail[: position.tail.size_bytes]
-        room = self._room(offset, cut)
+        room = self._room(offset, cut, form)
         size = source.read_into((tail, self._data[:room]), offset=offset - len(tail))
         size -= len(tail)
         if size < 0 or (tail and tail_of(tail) != position.tail):
             return Reading.REWRITTEN
+        size -= size % form.unit_bytes
         if not size:
             return Reading.EMPTY
-        start = offset + self._newline_of_cut(size, offset=offset, cuts=cuts)
-        if not offset and not self._buffer[0]:
-            start = self._end_of_hole(source, hole_bytes_min)
+        start = self._start(source, size, offset, cuts, form, hole_bytes_min)
         if start > offset:
-            room = self._room(start, cut)
+            room = self._room(start, cut, form)
             size = source.read_into((self._data[:room],), offset=start)
+            size -= size % form.unit_bytes
             if not size:
-                # Only a hole, or the newline of a flushed line: events are yet to come.
+                # Only NULs, or the newline of a flushed line: events are yet to come.
                 return Reading.EMPTY
-        end = self._buffer.rfind(_NEWLINE, 0, size) + 1
+        is_full = size == self._room(start, None, form)
+        if form.unit_bytes == 1:
+            size = before_nuls(self._buffer, size)
+        end = form.end_of_last(self._buffer, size)
         is_whole = is_flushing or (cut is not None and start + size == cut.next_offset)
-        if not end and size == self.limits.chunk_bytes:
-            return self._long(source, position, start=start, cut=cut, flush=is_flushing)
+        if not end and is_full:
+            return self._long(source, position, start, cut, form, flush=is_flushing)
         if not end and not is_whole:
             return Reading.PARTIAL
         value = bytes(self._data[: end or size])
-        return self._chunk(source, value, position=position, start=start)
+        return self._chunk(source, value, position=position, start=start, form=form)
 
     def is_unchanged(self, source: Source, *, position: Position) -> bool:
         """Return whether before `position` stands what stood there, as far as is known.
@@ -195,30 +131,35 @@ class Chunker:
         *,
         position: Position,
         cuts: Sequence[Cut] = (),
+        form: Form = PLAIN,
         is_flushing: bool = False,
+        is_fixed: bool = False,
     ) -> Chunk | Reading:
         """Look for the end of a too long event, and return it cut when it is found.
+
+        What is before is looked at again, unless it `is_fixed`: an archive's content
+        does not change, and to look back would inflate it once more.
 
         Raises:
             OSError: the file cannot be read.
         """
-        if not self._still_stands(source, event, position):
+        if not is_fixed and not self._still_stands(source, event, position):
             return Reading.REWRITTEN
-        stop = next((c.next_offset for c in cuts if c.next_offset > event.offset), None)
+        cut = next((c for c in cuts if c.next_offset > event.offset), None)
         looked_bytes = 0
         while looked_bytes < SCAN_BYTES_MAX:
-            room = self.limits.chunk_bytes
-            if stop is not None:
-                room = min(room, stop - event.next_offset)
+            room = self._room(event.next_offset, cut, form)
             size = source.read_into((self._data[:room],), offset=event.next_offset)
-            end = self._buffer.find(_NEWLINE, 0, size)
+            size -= size % form.unit_bytes
+            end = form.find(self._buffer, size)
             piece = self._data[: size if end < 0 else end]
             event.checksum = crc32c(piece, event.checksum)
             event.next_offset += len(piece)
             if end >= 0:
-                return self._cut_event(source, event, position, terminator_bytes=1)
-            if event.next_offset == stop or (not size and is_flushing):
-                return self._cut_event(source, event, position, terminator_bytes=0)
+                return self._cut_event(source, event, position, form, is_ended=True)
+            is_cut = cut is not None and event.next_offset == cut.next_offset
+            if is_cut or (not size and is_flushing):
+                return self._cut_event(source, event, position, form, is_ended=False)
             if not size:
                 return Reading.PARTIAL
             looked_bytes += size
@@ -244,64 +185,104 @@ class Chunker:
             return False
         return source.read_into((self._data[:1],), offset=event.next_offset - 1) == 1
 
-    def _room(self, start: int, cut: Cut | None) -> int:
-        room = self.limits.chunk_bytes
+    def _room(self, start: int, cut: Cut | None, form: Form) -> int:
+        room = self.limits.chunk_bytes - self.limits.chunk_bytes % form.unit_bytes
         return room if cut is None else min(room, cut.next_offset - start)
 
-    def _newline_of_cut(self, size: int, *, offset: int, cuts: Sequence[Cut]) -> int:
+    def _start(
+        self,
+        source: Source,
+        size: int,
+        offset: int,
+        cuts: Sequence[Cut],
+        form: Form,
+        hole_bytes_min: int,
+    ) -> int:
+        """Return where the first event begins, behind all that is none."""
+        skipped = self._newline_of_cut(size, offset=offset, cuts=cuts, form=form)
+        if not offset and self._buffer.startswith(form.mark, 0, size):
+            skipped = len(form.mark)
+        start = offset + skipped
+        if skipped == size or self._buffer[skipped]:
+            return start
+        # A writer that does not append leaves a hole when its file was truncated, and
+        # a loss of power a block that was never written.
+        minimum = HOLE_BYTES_MIN if offset else hole_bytes_min
+        rest = self._buffer[skipped:size].lstrip(b"\0")
+        if not rest:
+            return behind_nuls(source, start, minimum, form.unit_bytes)
+        run = size - skipped - len(rest)
+        run -= run % form.unit_bytes
+        return start + run if run >= minimum else start
+
+    def _newline_of_cut(
+        self, size: int, *, offset: int, cuts: Sequence[Cut], form: Form
+    ) -> int:
         """Return how long the newline is of a line that was flushed without it."""
         if not any(cut.next_offset == offset for cut in cuts):
             return 0
-        if self._buffer.startswith(b"\r\n", 0, size):
-            return 2
+        unit_bytes = form.unit_bytes
+        if self._buffer.startswith(form.carriage_return + form.newline, 0, size):
+            return 2 * unit_bytes
+        if self._buffer.startswith(form.newline, 0, size):
+            return unit_bytes
         # A carriage return alone waits for what follows it.
-        is_newline = self._buffer[0] == _NEWLINE[0]
-        return int(is_newline or (self._buffer[0] == _RETURN[0] and size == 1))
-
-    def _end_of_hole(self, source: Source, hole_bytes_min: int) -> int:
-        """Return where the NULs at the head of a file end, if they are a hole.
-
-        A writer that does not append leaves one when its file was truncated.
-        """
-        data_offset = source.data_offset()
-        offset = data_offset
-        while size := source.read_into((self._data,), offset=offset):
-            rest = self._buffer[:size].lstrip(b"\0")
-            offset += size - len(rest)
-            if rest:
-                return offset if data_offset or offset >= hole_bytes_min else 0
-        return offset
+        is_return = self._buffer.startswith(form.carriage_return, 0, size)
+        return unit_bytes if is_return and size == unit_bytes else 0
 
     def _long(
         self,
         source: Source,
         position: Position,
-        *,
         start: int,
         cut: Cut | None,
+        form: Form,
+        *,
         flush: bool,
     ) -> Chunk | LongEvent | Reading:
         """Read an event that does not fit a chunk but may be within the limit."""
-        room = self.limits.event_bytes_max + 1
+        limit = self.limits.event_bytes_max
+        limit -= limit % form.unit_bytes
+        room = limit + form.unit_bytes
         if cut is not None:
             room = min(room, cut.next_offset - start)
         event = bytearray(room)
         size = source.read_into((memoryview(event),), offset=start)
-        end = event.rfind(_NEWLINE, 0, size) + 1
+        size -= size % form.unit_bytes
+        is_full = size > limit
+        if form.unit_bytes == 1:
+            size = before_nuls(event, size)
+        end = form.end_of_last(event, size)
         is_whole = flush or (cut is not None and start + size == cut.next_offset)
-        if not end and size > self.limits.event_bytes_max:
-            stored = bytes(event[: self.limits.event_bytes_max])
+        if not end and is_full:
+            stored = bytes(event[:limit])
             return LongEvent(start, stored, crc32c(stored), start + len(stored))
         if not end and not is_whole:
             return Reading.PARTIAL
         value = bytes(event[: end or size])
-        return self._chunk(source, value, position=position, start=start)
+        return self._chunk(source, value, position=position, start=start, form=form)
 
     def _chunk(
-        self, source: Source, value: bytes, *, position: Position, start: int
+        self,
+        source: Source,
+        value: bytes,
+        *,
+        position: Position,
+        start: int,
+        form: Form,
     ) -> Chunk:
-        is_ended = value.endswith(_NEWLINE)
-        event_count = value.count(_NEWLINE) + (not is_ended)
+        is_ended = value.endswith(form.newline)
+        stored = value
+        if form.is_mapped:
+            flags = 0 if is_ended else FLAG_UNTERMINATED
+            events = form.mapped(value, offset=start, flags=flags)
+            if len(events) > MAPPED_EVENTS_MAX:
+                value = value[: events[MAPPED_EVENTS_MAX].offset - start]
+                del events[MAPPED_EVENTS_MAX:]
+                is_ended = True
+            stored, event_count = encode_mapped(events), len(events)
+        else:
+            event_count = value.count(form.newline) + (not is_ended)
         next_offset = start + len(value)
         cut = Cut(offset=start, next_offset=next_offset, reason="flushed")
         return Chunk(
@@ -310,8 +291,8 @@ class Chunker:
             skipped_before_bytes=start - position.offset,
             first_event_number=position.event_number,
             event_count=event_count,
-            framing="newline",
-            value=value,
+            framing="mapped" if form.is_mapped else "newline",
+            value=stored,
             after=Position(
                 next_offset,
                 position.event_number + event_count,
@@ -325,15 +306,17 @@ class Chunker:
         source: Source,
         event: LongEvent,
         position: Position,
+        form: Form,
         *,
-        terminator_bytes: Literal[0, 1],
+        is_ended: bool,
     ) -> Chunk:
         """Return the chunk of a too long event: its beginning, and its true length."""
         end = event.next_offset
-        next_offset = end + terminator_bytes
-        flags = FLAG_CUT if terminator_bytes else FLAG_CUT | FLAG_UNTERMINATED
+        next_offset = end + form.unit_bytes * is_ended
+        flags = FLAG_CUT if is_ended else FLAG_CUT | FLAG_UNTERMINATED
+        stored = form.stored(event.stored)
         mapped = MappedEvent(
-            event.offset, end - event.offset, event.checksum, event.stored, flags
+            event.offset, end - event.offset, event.checksum, stored, flags
         )
         return Chunk(
             first_offset=event.offset,
@@ -349,7 +332,7 @@ class Chunker:
                 self._tail_before(source, next_offset, ending=b""),
             ),
             cut=None
-            if terminator_bytes
+            if is_ended
             else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),
         )
 

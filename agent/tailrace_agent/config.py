@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
+from tailrace_agent.forms import Encoding
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
@@ -37,6 +38,9 @@ class SourceSettings(BaseModel):
     """Files not written for this long are left alone until they are written again."""
     time_zone: str | None = None
     """IANA zone of times that carry none; the host's unless given."""
+    encoding: Encoding = "auto"
+    """How lines are written: `utf-8`, `utf-16` with a byte order mark, `utf-16le`,
+    `utf-16be`; `auto` is UTF-8 unless a mark says otherwise."""
     tags: tuple[str, ...] = ()
     fields: dict[str, str] = {}
 
@@ -109,6 +113,10 @@ class AgentSettings(RoleSettings):
     """How often the agent says that it lives, and up to when its files are looked at."""
     descriptors_max: Annotated[int, Field(ge=8, le=65_536)] = 512
     """Files held open; those that were idle longest are closed first."""
+    archive_bytes_max: Annotated[int, Field(ge=MEBIBYTE, le=1 << 46)] = 64 << 30
+    """The most content of one `.gz` or `.zst`; what is beyond it is refused."""
+    archive_ratio_max: Annotated[int, Field(ge=10, le=1_000_000)] = 500
+    """Bytes of content in a byte of archive; beyond it, it is a bomb and refused."""
     stop_ms_max: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """How long a stop waits for acknowledgements."""
     status_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000

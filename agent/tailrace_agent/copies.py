@@ -1,21 +1,24 @@
-"""Which new file is a copy of one that is followed: by content, and by its name.
+"""Which new file is a copy of what was read before: by content, and by its name.
 
-`copytruncate` copies `app.log` to `app.log.1` and empties it. What had been read before
-is not read again from the copy, and what had not is read from there. Two services may
-well write the same lines: a copy also bears the name of its original with something after
-it. Until it is clear what a file is, it is held back: its lines are safe where they are.
+`copytruncate` copies `app.log` to `app.log.1` and empties it; compression leaves
+`app.log.1.gz` in the place of `app.log.1`. What had been read is not read again, and what
+had not is read there, as the generation that it belongs to. Two services may well write
+the same lines, so a copy also bears the name of its original with something after it.
+Until it is clear what a file is, it is held back: its lines are safe where they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from tailrace.wire import AgentLedger
-from tailrace_agent.chunking import TAIL_BYTES, Position, Source, Tail, tail_of
 from tailrace_agent.delivery import Delivery
+from tailrace_agent.families import may_be_copy
 from tailrace_agent.known import head_of
+from tailrace_agent.open_file import open_file
+from tailrace_agent.positions import TAIL_BYTES, Position, Source, Tail, tail_at
 from tailrace_agent.tracked import TrackedFile
 
 UNCLEAR_MS_MAX = 10_000
@@ -29,121 +32,202 @@ class Verdict(Enum):
     UNCLEAR = "ask again"
 
 
-@dataclass(slots=True)
-class _Suspect:
-    """A file that begins as its original did."""
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """The file holds the bytes of a generation that has no other file any more."""
 
-    original: TrackedFile
-    generation: str
     record: AgentLedger
-    clear_until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """What a file may be a copy of: all of its family."""
+
+    path: str
+    followed: Sequence[TrackedFile]
+    orphans: Sequence[AgentLedger]
 
 
 @dataclass(slots=True)
 class Copies:
-    """Judges new files, and remembers those that are not yet clear."""
+    """Judges new files by what the delivery knows of the others."""
 
     delivery: Delivery
-    _suspects: dict[tuple[int, int], _Suspect] = field(
-        default_factory=dict[tuple[int, int], _Suspect]
-    )
+
+    def alike(self, kin: Kin, file: Source, *, size_bytes: int) -> list[AgentLedger]:
+        """Return the generations that a file of this size begins like.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        return [
+            record
+            for record in (
+                *self._ended(kin),
+                *(record for _, record in self._alive(kin)),
+                *kin.orphans,
+            )
+            if _begins_alike(file, record, size_bytes=size_bytes)
+        ]
 
     def judge(
         self,
-        path: str,
+        suspect: TrackedFile,
         file: Source,
         *,
-        key: tuple[int, int],
+        kin: Kin,
         size_bytes: int,
-        followed: Iterable[TrackedFile],
         now_ms: int,
-    ) -> Position | Verdict:
+    ) -> Heir | Position | Verdict:
         """Return where to begin in a copy, or what else the file is.
 
         Raises:
             OSError: a file cannot be read.
         """
-        suspect = self._suspects.get(key)
-        if suspect is None:
-            suspect = self._suspected(path, file, size_bytes, followed, now_ms)
-            if suspect is None:
-                return Verdict.OWN
-            self._suspects[key] = suspect
-        verdict = self._verdict(suspect, file, size_bytes=size_bytes, now_ms=now_ms)
-        if verdict is not Verdict.UNCLEAR:
-            del self._suspects[key]
-            suspect.original.copied_bytes = 0
+        verdict = self._of_orphans(file, kin, size_bytes=size_bytes)
+        if verdict is Verdict.OWN:
+            verdict = self._of_the_living(suspect, file, kin, size_bytes, now_ms)
+        if verdict is Verdict.UNCLEAR:
+            return verdict
+        for original in kin.followed:
+            original.copied_bytes = 0
         return verdict
 
-    def _suspected(
+    def _ended(self, kin: Kin) -> Iterator[AgentLedger]:
+        """Yield the lives of followed files that a truncation ended.
+
+        The file may bear another name since; it counts how it was called in that life.
+        """
+        for original in kin.followed:
+            for name in original.ended:
+                if self.delivery.knows(name):
+                    record = self.delivery.record_of(name)
+                    if may_be_copy(kin.path, original_path=record.path):
+                        yield record
+
+    def _alive(self, kin: Kin) -> Iterator[tuple[TrackedFile, AgentLedger]]:
+        for original in kin.followed:
+            if self.delivery.knows(original.generation):
+                record = self.delivery.record_of(original.generation)
+                names = (original.shown_path, record.path)
+                # A generation that was handed on has had names that are not known now:
+                # that of its family must do.
+                if record.held_by is not None or any(
+                    may_be_copy(kin.path, original_path=name) for name in names
+                ):
+                    yield original, record
+
+    def _of_orphans(
+        self, file: Source, kin: Kin, *, size_bytes: int
+    ) -> Heir | Position | Verdict:
+        """Look for a generation without a file: the rest of it is only here."""
+        heirs: list[AgentLedger] = []
+        passed: Position | None = None
+        is_waiting = False
+        for record in (*self._ended(kin), *kin.orphans):
+            if not _begins_alike(file, record, size_bytes=size_bytes):
+                continue
+            name = record.generation
+            if self.delivery.knows(name) and not self.delivery.is_settled(name):
+                is_waiting = True
+            elif _holds(file, record, size_bytes=size_bytes):
+                heirs.append(record)
+            elif _is_shorter_copy(file, record, size_bytes=size_bytes):
+                tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
+                passed = Position(size_bytes, 0, tail)
+        if is_waiting:
+            return Verdict.UNCLEAR
+        if heirs:
+            return Heir(max(heirs, key=lambda record: record.next_offset))
+        return passed or Verdict.OWN
+
+    def _of_the_living(
         self,
-        path: str,
+        suspect: TrackedFile,
         file: Source,
+        kin: Kin,
         size_bytes: int,
-        followed: Iterable[TrackedFile],
         now_ms: int,
-    ) -> _Suspect | None:
-        for original in followed:
-            if not path.startswith((f"{original.path}.", f"{original.path}-")):
-                continue
-            if not size_bytes:
-                continue
-            for record in self._lives(original):
-                if _begins_alike(file, record, size_bytes=size_bytes):
-                    name = record.generation
-                    return _Suspect(original, name, record, now_ms + UNCLEAR_MS_MAX)
-        return None
-
-    def _lives(self, original: TrackedFile) -> Iterator[AgentLedger]:
-        """Yield what is known of the original's content, now and before it was emptied."""
-        for name in (original.generation, *original.ended):
-            if self.delivery.knows(name):
-                yield self.delivery.record_of(name)
-        if original.ended_record is not None:
-            yield original.ended_record
-
-    def _verdict(
-        self, suspect: _Suspect, file: Source, *, size_bytes: int, now_ms: int
     ) -> Position | Verdict:
-        original = suspect.original
-        if self.delivery.knows(suspect.generation):
-            if not self.delivery.is_settled(suspect.generation):
-                original.copied_bytes = size_bytes
-                return Verdict.UNCLEAR
-            suspect.record = self.delivery.record_of(suspect.generation)
-        elif original.ended_record is not None:
-            suspect.record = original.ended_record
-        record = suspect.record
-        if original.generation != suspect.generation:
-            # The original was emptied: what it had beyond the position is only here.
-            tail = Tail(record.tail_size_bytes, record.tail_hash)
-            is_copy = _tail_at(file, record.next_offset, tail.size_bytes) == tail
-            return Position(record.next_offset, 0, tail) if is_copy else Verdict.OWN
-        tail_bytes = min(TAIL_BYTES, size_bytes)
-        own_tail = _tail_at(file, size_bytes, tail_bytes)
-        is_alike = (
-            original.file is not None
-            and _tail_at(original.file, size_bytes, tail_bytes) == own_tail
-        )
-        if is_alike and record.next_offset >= size_bytes:
-            return Position(size_bytes, 0, own_tail)
-        if is_alike:
-            # All of it is in the original, too, and is being read there.
+        """Look for a file that still holds all that is here, and is read itself."""
+        own_tail: Tail | None = None
+        for original, record in self._alive(kin):
+            if not _begins_alike(file, record, size_bytes=size_bytes):
+                continue
+            if suspect.clear_until_ms is None:
+                suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
+            own_tail = own_tail or tail_at(
+                file, size_bytes, min(TAIL_BYTES, size_bytes)
+            )
+            if original.archive_suffix is not None:
+                is_alike = _is_in_archive(file, record, size_bytes=size_bytes)
+            else:
+                is_alike = _has_tail(original, own_tail, size_bytes=size_bytes)
+            if not is_alike:
+                continue
+            original.copied_bytes = size_bytes
+            if record.next_offset >= size_bytes:
+                return Position(size_bytes, 0, own_tail)
             suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
-        original.copied_bytes = size_bytes
-        is_over = now_ms >= suspect.clear_until_ms
-        return Verdict.OWN if is_over else Verdict.UNCLEAR
+        until_ms = suspect.clear_until_ms
+        is_waiting = until_ms is not None and now_ms < until_ms
+        return Verdict.UNCLEAR if is_waiting else Verdict.OWN
 
 
 def _begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Compare heads; of a copy that is still being made, only its first bytes exist."""
-    if not record.head_size_bytes or size_bytes < record.head_size_bytes:
-        return False
     size = record.head_size_bytes
+    if not size or size_bytes < size:
+        return False
     return head_of(file, size_max=size) == (size, record.head_hash)
 
 
-def _tail_at(file: Source, offset: int, size_bytes: int) -> Tail:
-    tail = memoryview(bytearray(size_bytes))
-    read = file.read_into((tail,), offset=offset - size_bytes)
-    return tail_of(tail[:read])
+def _holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether what was read last of the generation stands here, too."""
+    if size_bytes < record.next_offset:
+        return False
+    size = record.tail_size_bytes
+    tail = Tail(size, record.tail_hash)
+    return not size or tail_at(file, record.next_offset, size) == tail
+
+
+def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether the file ends before the position, and is a copy up to there.
+
+    The original grew, and was read, between its copy and its truncation.
+    """
+    if size_bytes >= record.next_offset:
+        return False
+    return any(
+        tail_at(file, mark.offset, mark.tail_size_bytes)
+        == Tail(mark.tail_size_bytes, mark.tail_hash)
+        for mark in record.marks
+        if mark.offset <= size_bytes
+    )
+
+
+def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether what was read of an archive holds the file, or may yet.
+
+    The archive itself is not asked: to look back would inflate it once more.
+    """
+    if record.next_offset < size_bytes:
+        return not record.is_closed
+    if record.next_offset == size_bytes:
+        return _holds(file, record, size_bytes=size_bytes)
+    return _is_shorter_copy(file, record, size_bytes=size_bytes)
+
+
+def _has_tail(original: TrackedFile, tail: Tail, *, size_bytes: int) -> bool:
+    """Return whether `tail` stands at the same place in the original."""
+    file = original.file
+    if file is not None:
+        return tail_at(file, size_bytes, tail.size_bytes) == tail
+    try:
+        opened = open_file(original.path)
+    except OSError:
+        return False
+    try:
+        is_it = opened.facts == original.facts
+        return is_it and tail_at(opened, size_bytes, tail.size_bytes) == tail
+    finally:
+        opened.close()

@@ -12,17 +12,20 @@ from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, Cut
-from tailrace_agent.chunking import Chunk, Position
+from tailrace.wire import AgentLedger, Cut, Mark
 from tailrace_agent.outbox import Outbox, Sent
+from tailrace_agent.positions import Chunk, Position
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
 from tailrace_agent.records import Records
 
 TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
-
 DELETED = "deleted"
 """The reason where a file is gone with bytes that were seen; taken back if it returns."""
+MARKS_MAX = 4
+MARK_MS = 2_000
+"""Places of the last eight seconds are remembered: what lies between the end of a copy
+and the truncation of its original may take that long."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,8 @@ class _Ledger:
     is_retired: bool = False
     chunks: deque[Sent] = field(default_factory=deque[Sent])
     reported: AgentLedger | None = None
+    marked_at_ms: int = 0
+    is_saved: bool = False
 
 
 class Delivery:
@@ -41,7 +46,9 @@ class Delivery:
 
     The protocol, per generation:
 
-    0. Its ledger record is acknowledged by Kafka (`declare`), before its first chunk.
+    0. Its ledger record is acknowledged by Kafka (`declare`), and is in the checkpoint
+       (`save_declared`), before its first chunk: a copy of the file may be all that the
+       next life of this agent meets.
     1. A cut made by time is in the checkpoint (`ship`), before the chunk it ends is
        sent.
     2. The chunk is sent, and Kafka acknowledges it with all in-sync replicas (`settle`).
@@ -105,13 +112,25 @@ class Delivery:
         """Return whether Kafka holds the generation's ledger record (step 0)."""
         return self._ledgers[generation].is_declared
 
+    def save_declared(self, generation: str) -> None:
+        """Step 0, its second half: the checkpoint knows of the generation.
+
+        All that are new are written at once. Where the disk does not take it, shipping
+        goes on: the ledger alone must do.
+        """
+        if not self._ledgers[generation].is_saved and self.unwritable is None:
+            self.commit()
+
     def is_settled(self, generation: str) -> bool:
         """Return whether no chunk of the generation is on its way."""
         return not self._ledgers[generation].chunks
 
     def adopt(self, record: AgentLedger, *, is_declared: bool) -> None:
         """Take up a generation, from the checkpoint, the ledger, or new."""
-        self._ledgers[record.generation] = _Ledger(record, is_declared)
+        # What was declared before comes from the checkpoint, or was put there first.
+        self._ledgers[record.generation] = _Ledger(
+            record, is_declared, is_saved=is_declared
+        )
         self._dirty[record.generation] = None
 
     def declare(self, generation: str) -> None:
@@ -127,6 +146,7 @@ class Delivery:
         lost: tuple[str, int] | None = None,
         head: tuple[int, str] | None = None,
         is_closed: bool | None = None,
+        archive_size_bytes: int | None = None,
     ) -> None:
         """Note what was learned of a generation beside its position."""
         ledger = self._ledgers[generation]
@@ -146,9 +166,25 @@ class Delivery:
             changes["head_size_bytes"], changes["head_hash"] = head
         if is_closed is not None and is_closed != record.is_closed:
             changes["is_closed"] = is_closed
+        if archive_size_bytes not in (None, record.archive_size_bytes):
+            changes["archive_size_bytes"] = archive_size_bytes
         if changes:
             ledger.record = msgspec.structs.replace(record, **changes)
             self._dirty[generation] = None
+
+    def revise(self, record: AgentLedger) -> None:
+        """Put a record in the place of the one that is known of its generation.
+
+        No chunk of it is on its way: the position would be another one.
+        """
+        ledger = self._ledgers[record.generation]
+        assert not ledger.chunks, "revised with chunks on the way"
+        lost_before = sum(ledger.record.lost_bytes.values())
+        # What a copy was found to hold was declared as lost before, in this life or not.
+        lost_more = sum(record.lost_bytes.values()) - lost_before
+        self.lost_bytes = max(0, self.lost_bytes + lost_more)
+        ledger.record = record
+        self._dirty[record.generation] = None
 
     def ship(self, generation: str, chunk: Chunk) -> None:
         """Steps 1 and 2: send a chunk, its cut first made durable.
@@ -237,6 +273,8 @@ class Delivery:
             self.unwritable = str(error)
             return False
         self.unwritable = None
+        for record in records:
+            self._ledgers[record.generation].is_saved = True
         for name in dirty:
             if name not in self._ledgers or self._ledgers[name].is_declared:
                 del self._dirty[name]
@@ -300,8 +338,22 @@ class Delivery:
             tail_hash=after.tail.hash,
             seen_size_bytes=max(record.seen_size_bytes, after.offset),
             cuts=cuts,
+            marks=self._marks(ledger, after),
         )
         self._dirty[sent.generation] = None
+
+    def _marks(self, ledger: _Ledger, after: Position) -> tuple[Mark, ...]:
+        now_ms = self._clock.monotonic_ms()
+        marks = ledger.record.marks
+        if marks and now_ms - ledger.marked_at_ms < MARK_MS:
+            return marks
+        ledger.marked_at_ms = now_ms
+        mark = Mark(
+            offset=after.offset,
+            tail_size_bytes=after.tail.size_bytes,
+            tail_hash=after.tail.hash,
+        )
+        return (*marks, mark)[-MARKS_MAX:]
 
     def _bury(self, sent: Sent, detail: str) -> None:
         """Send a record that the topic never takes to the dead letters, in its place."""

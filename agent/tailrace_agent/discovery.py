@@ -17,8 +17,11 @@ RELIST_MS = 30_000
 FRESH_NS = 2_000_000_000
 """A folder changed this recently may change again without its mtime showing it."""
 WARN_AGAIN_MS = 3_600_000
-COMPRESSED = ("*.gz", "*.bz2", "*.xz", "*.zst", "*.lz4", "*.zip", "*.Z", "*.tgz")
-"""Never read as lines: their content was read before it was compressed."""
+COMPRESSED = (
+    *("*.bz2", "*.xz", "*.lz4", "*.lzma", "*.zip", "*.Z"),
+    *("*.tar", "*.tar.gz", "*.tar.zst", "*.tgz"),
+)
+"""Never read as lines. `.gz` and `.zst` of a single log are read through."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from tailrace.clock import Clock
 from tailrace.ledger import AgentHeartbeat
 from tailrace_agent.delivery import Delivery
+from tailrace_agent.followed import Key
 from tailrace_agent.records import Agent
-from tailrace_agent.table import FileTable, Key
+from tailrace_agent.table import FileTable
 
 
 @dataclass(slots=True)
@@ -65,8 +66,6 @@ class Heartbeats:
         is_early = self._clock.monotonic_ms() < self._next_claim_ms
         if self._claim is not None or is_early:
             return
-        if self._table.unreadable.held_back_count:
-            return  # A file that may be a copy has lines that no generation speaks of.
         self._claim = _Claim(
             swept_at_ms,
             {

@@ -27,19 +27,14 @@ from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, Cut
-from tailrace_agent.chunking import (
-    HOLE_BYTES_MIN,
-    NO_TAIL,
-    Chunk,
-    Chunker,
-    LongEvent,
-    Position,
-    Reading,
-)
+from tailrace_agent.chunking import Chunker, LongEvent
 from tailrace_agent.delivery import Delivery
+from tailrace_agent.forms import MARK_BYTES_MAX, Form, form_of
 from tailrace_agent.known import has_head
+from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.open_file import OpenFile, open_file
 from tailrace_agent.outbox import Sent
+from tailrace_agent.positions import NO_TAIL, Chunk, Position, Reading
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
 from tailrace_agent.whereabouts import FolderAway, find_by_inode
@@ -79,6 +74,7 @@ class _Filling:
     request: HoleRequest
     record: AgentLedger
     file: OpenFile
+    form: Form
     position: Position
     step: _Step = _Step.COUNT
     long_event: LongEvent | None = None
@@ -135,7 +131,8 @@ class Holes:
             self._send_answer(request, refusal=str(error))
             return
         start = _start(request)
-        self._current = _Filling(request, record, file, start)
+        form = self._form(record, file)
+        self._current = _Filling(request, record, file, form, start)
 
     def _advance(self, filling: _Filling) -> None:
         if filling.step is _Step.AWAIT:
@@ -182,6 +179,7 @@ class Holes:
                 filling.long_event,
                 position=filling.position,
                 cuts=(end,),
+                form=filling.form,
             )
         else:
             truncations = filling.record.identity.truncation_count
@@ -190,6 +188,7 @@ class Holes:
                 position=filling.position,
                 cuts=(end,),
                 hole_bytes_min=1 if truncations else HOLE_BYTES_MIN,
+                form=filling.form,
             )
         if isinstance(read, LongEvent):
             filling.long_event = read
@@ -239,10 +238,18 @@ class Holes:
         file = open_file(path)
         with ExitStack() as closing:
             closing.callback(file.close)
-            if file.facts.inode == record.identity.inode and has_head(file, record):
+            if file.facts.inode == _inode_of(record) and has_head(file, record):
                 closing.pop_all()
                 return record, file
         raise HoleUnfillable(f"{request.path} is another file by now")
+
+    def _form(self, record: AgentLedger, file: OpenFile) -> Form:
+        head = bytearray(MARK_BYTES_MAX)
+        size = file.read_into((memoryview(head),), offset=0)
+        sources = {source.name: source for source in self.table.settings.sources}
+        source = sources.get(record.source)
+        encoding = source.encoding if source is not None else "auto"
+        return form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
 
     def _find(self, request: HoleRequest) -> tuple[AgentLedger, str]:
         for tracked in self.table.files.values():
@@ -262,7 +269,7 @@ class Holes:
     def _place(self, path: str, record: AgentLedger) -> str:
         """Return where the file is now: it may have been renamed in its folder."""
         folder = path.rpartition("/")[0] or "/"
-        identity = record.identity
+        identity = record.held_by or record.identity
         try:
             found = find_by_inode(
                 folder, inode=identity.inode, filesystem=identity.filesystem_id
@@ -306,3 +313,8 @@ class Holes:
 
 def _start(request: HoleRequest) -> Position:
     return Position(request.first_offset, request.first_event_number, NO_TAIL)
+
+
+def _inode_of(record: AgentLedger) -> int:
+    """Return the inode of the file that holds the generation now; no archive is read."""
+    return (record.held_by or record.identity).inode

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
 
 from tailrace.wire import AgentLedger, FileIdentity
-from tailrace_agent.chunking import Position, Source, Tail
+from tailrace_agent.delivery import TRUNCATED
 from tailrace_agent.facts import FileFacts
+from tailrace_agent.families import Families
+from tailrace_agent.positions import Position, Source, Tail
 
 HEAD_BYTES = 1_024
+ORPHANS_MAX = 4_096
+"""Generations without a file that are remembered; the oldest are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The generation that a file was when it was last known."""
+
+    record: AgentLedger
+    is_ended: bool
+    """A truncation ended that life of the file: what it holds now is the next one."""
 
 
 def head_of(source: Source, *, size_max: int = HEAD_BYTES) -> tuple[int, str]:
@@ -39,51 +55,93 @@ def position_of(record: AgentLedger) -> Position:
     return Position(record.next_offset, record.next_event_number, tail)
 
 
+def is_truncated(record: AgentLedger) -> bool:
+    """Return whether a truncation ended this life of the file that `identity` names."""
+    return TRUNCATED in record.lost_bytes
+
+
 class KnownGenerations:
-    """The newest generation of each file that was ever followed and may be met again."""
+    """What earlier times left: generations whose file may be met again, and orphans.
+
+    An orphan has no file: its own was emptied or is gone. A copy or an archive of it may
+    be met, so it is remembered, within `ORPHANS_MAX`.
+    """
 
     def __init__(self, records: Iterable[AgentLedger] = ()) -> None:
-        self._by_inode: dict[int, list[AgentLedger]] = {}
-        self._former: dict[str, AgentLedger] = {}
-        for record in sorted(records, key=lambda r: r.identity.truncation_count):
+        self._by_inode: dict[int, list[tuple[FileIdentity, Match]]] = {}
+        self._families = Families[AgentLedger]()
+        self._orphans: dict[str, AgentLedger] = {}
+        self.dropped: list[str] = []
+        """Orphans that were too many: to be forgotten everywhere."""
+        for record in sorted(
+            records, key=lambda r: (r.identity.truncation_count, r.updated_at_ms)
+        ):
             self.add(record)
 
     def __len__(self) -> int:
-        return sum(len(records) for records in self._by_inode.values())
+        return len(self.all_records())
 
     def records(self) -> list[AgentLedger]:
-        """Return all of them."""
-        return [record for records in self._by_inode.values() for record in records]
+        """Return those whose file is still to be met, or is followed already."""
+        matches = (match for found in self._by_inode.values() for _, match in found)
+        records = {m.record.generation: m.record for m in matches}
+        return [r for name, r in records.items() if name not in self._orphans]
+
+    def all_records(self) -> list[AgentLedger]:
+        """Return the orphans, too."""
+        return [*self.records(), *self._orphans.values()]
 
     def add(self, record: AgentLedger) -> None:
         """Put a record in the place of an earlier life of the same file."""
-        for earlier in self._by_inode.get(record.identity.inode, ()):
-            if _is_life_before(earlier.identity, record.identity):
-                self._former[record.generation] = earlier
-        self.drop(record.identity)
-        self._by_inode.setdefault(record.identity.inode, []).append(record)
+        if record.is_orphaned:
+            self.orphan(record)
+            return
+        if record.held_by is not None:
+            self._enter(record.held_by, Match(record, is_ended=False))
+            if not is_truncated(record):
+                self._families.put(record.generation, record, path=record.path)
+                return
+        self._succeed(record)
+        self._families.put(record.generation, record, path=record.path)
 
-    def formers(self) -> list[AgentLedger]:
-        """Return each life that ended before a known one, where it is known."""
-        return list(self._former.values())
+    def orphan(self, record: AgentLedger) -> AgentLedger:
+        """Remember a generation whose file holds it no more; return it as such."""
+        orphan = msgspec.structs.replace(
+            record, is_orphaned=True, is_closed=True, held_by=None
+        )
+        if is_truncated(record):
+            self._succeed(orphan)
+        self._orphans.pop(record.generation, None)
+        self._orphans[record.generation] = orphan
+        self._families.put(record.generation, orphan, path=record.path)
+        if len(self._orphans) > ORPHANS_MAX:
+            oldest = next(iter(self._orphans))
+            self.forget(oldest)
+            self.dropped.append(oldest)
+        return orphan
 
-    def former_of(self, generation: str) -> AgentLedger | None:
-        """Return the life that a truncation ended before this one, where it is known."""
-        return self._former.get(generation)
+    def forget(self, generation: str) -> None:
+        """Remember a generation no more: it has a file, or never will."""
+        self._orphans.pop(generation, None)
+        self._families.discard(generation)
 
     def drop(self, identity: FileIdentity) -> None:
-        """Forget a file, whichever of its lives is known."""
-        records = self._by_inode.get(identity.inode, [])
-        for record in records:
-            if _is_same_file(record.identity, identity):
-                self._former.pop(record.generation, None)
-        records[:] = [r for r in records if not _is_same_file(r.identity, identity)]
-        if not records:
+        """Expect a file no more, whichever of its lives is known."""
+        found = self._by_inode.get(identity.inode, [])
+        for other, match in found:
+            if _is_same_file(other, identity) and not match.record.is_orphaned:
+                self._families.discard(match.record.generation)
+        found[:] = [(o, m) for o, m in found if not _is_same_file(o, identity)]
+        if not found:
             self._by_inode.pop(identity.inode, None)
+
+    def above(self, path: str) -> Iterator[AgentLedger]:
+        """Yield the generations that a file at `path` may be a copy of."""
+        return self._families.above(path)
 
     def match(
         self, facts: FileFacts, *, filesystem_id: str, source: Source
-    ) -> AgentLedger | None:
+    ) -> Match | None:
         """Return the generation that the file was when it was last known.
 
         With a birth time the facts are enough; that its content was replaced since is
@@ -93,20 +151,43 @@ class KnownGenerations:
         Raises:
             OSError: the file cannot be read.
         """
-        candidates = self._by_inode.get(facts.inode, ())
-        for record in candidates:
-            identity = record.identity
+        for identity, match in self._by_inode.get(facts.inode, ()):
             is_same_filesystem = identity.filesystem_id == filesystem_id
             if identity.born_at_known != (facts.born_at_ns is not None):
                 continue
             if identity.born_at_known and identity.born_at_ns != facts.born_at_ns:
                 continue
             if identity.born_at_known and is_same_filesystem:
-                return record
+                return match
             is_comparable = identity.born_at_known or is_same_filesystem
-            if is_comparable and has_head(source, record):
-                return record
+            if is_comparable and has_head(source, match.record):
+                return match
         return None
+
+    def _succeed(self, record: AgentLedger) -> None:
+        """Enter a life of a file; the one before it has no file from now on."""
+        earlier = self._enter(
+            record.identity, Match(record, is_ended=is_truncated(record))
+        )
+        for match in earlier:
+            before = match.record
+            is_before = before.identity.truncation_count < (
+                record.identity.truncation_count
+            )
+            if is_before and before.held_by is None and not before.is_orphaned:
+                self.orphan(before)
+
+    def _enter(self, identity: FileIdentity, match: Match) -> list[Match]:
+        """Expect a file as `match` says; return what was expected of it before."""
+        found = self._by_inode.setdefault(identity.inode, [])
+        earlier = [m for other, m in found if _is_same_file(other, identity)]
+        found[:] = [(o, m) for o, m in found if not _is_same_file(o, identity)]
+        newest = max(
+            [*earlier, match], key=lambda m: m.record.identity.truncation_count
+        )
+        is_own = _is_same_file(match.record.identity, identity)
+        found.append((identity, newest if is_own else match))
+        return earlier
 
 
 def identity_of(
@@ -132,8 +213,3 @@ def _is_same_file(one: FileIdentity, other: FileIdentity) -> bool:
         other.inode,
         other.born_at_ns,
     )
-
-
-def _is_life_before(one: FileIdentity, other: FileIdentity) -> bool:
-    is_earlier = one.truncation_count == other.truncation_count - 1
-    return is_earlier and _is_same_file(one, other)

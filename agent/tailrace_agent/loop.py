@@ -12,8 +12,9 @@ from tailrace.log import FilteringBoundLogger
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.followed import Key
 from tailrace_agent.heartbeats import Heartbeats
-from tailrace_agent.table import FileTable, Key
+from tailrace_agent.table import FileTable
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.turns import Turns
 
@@ -214,6 +215,9 @@ class AgentLoop:
             file = self._table.open(tracked)
             if file is None:
                 return self._gone(tracked)
+            wait_ms = self._table.prepare(tracked, file)
+            if wait_ms is not None:
+                return wait_ms
             next_ms = self._turns.take(tracked, file)
         except OSError as error:
             return self._table.note_trouble(tracked, error)

@@ -34,17 +34,17 @@ class OpenFile:
         """
         return os.preadv(self.descriptor, buffers, offset)
 
-    def data_offset(self) -> int:
-        """Return where the hole at the head of the file ends; its size if all is hole.
+    def data_offset(self, offset: int = 0) -> int:
+        """Return where the hole at `offset` ends; the file's size if no data follows.
 
         Raises:
             OSError: the file cannot be read.
         """
         try:
-            return os.lseek(self.descriptor, 0, os.SEEK_DATA)
+            return os.lseek(self.descriptor, offset, os.SEEK_DATA)
         except OSError as error:
             # Nothing but hole, or a filesystem that knows of none.
-            return self.status().st_size if error.errno == errno.ENXIO else 0
+            return self.status().st_size if error.errno == errno.ENXIO else offset
 
     def status(self) -> os.stat_result:
         """Return what stat knows of the file now, wherever its name went.

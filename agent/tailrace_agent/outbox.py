@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_producer import SendFailure
-from tailrace_agent.chunking import Position
+from tailrace_agent.positions import Position
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Outgoing
 

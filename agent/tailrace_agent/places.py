@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tailrace_agent.chunking import TAIL_BYTES, Position, tail_of
 from tailrace_agent.open_file import OpenFile
+from tailrace_agent.positions import TAIL_BYTES, Position, tail_of
 
 
 def end_of(file: OpenFile) -> Position:

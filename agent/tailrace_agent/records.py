@@ -16,8 +16,8 @@ from tailrace.wire import (
     decode,
     encode,
 )
-from tailrace_agent.chunking import Chunk
 from tailrace_agent.config import SourceSettings
+from tailrace_agent.positions import Chunk
 
 
 @dataclass(frozen=True, slots=True)

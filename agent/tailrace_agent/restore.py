@@ -9,12 +9,15 @@ import msgspec
 
 from tailrace.wire import AgentLedger
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
-from tailrace_agent.known import KnownGenerations
+from tailrace_agent.known import KnownGenerations, is_truncated
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
 CLOSED_KEPT_MS = 7 * 86_400_000
 """How long a file that left its glob is still known, should it come back."""
+ENDED_KEPT_MS = 400 * 86_400_000
+"""How long a life that a truncation ended is: it counts the lives of a file that may be
+empty for long, and the next one must not get the name of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def keep_restored(
     Raises:
         CheckpointUnwritable: the disk does not take it.
     """
-    records = [*known.records(), *known.formers()]
+    records = known.all_records()
     if loaded.condition is not Condition.INTACT:
         checkpoint.save(records)
     kept = {record.generation for record in records}
@@ -87,5 +90,9 @@ def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger
     return tuple(
         msgspec.structs.replace(record, revision=record.revision + REVISION_GAP)
         for record in records
-        if not (record.is_closed and now_ms - record.updated_at_ms > CLOSED_KEPT_MS)
+        if not record.is_closed or now_ms - record.updated_at_ms <= _kept_ms(record)
     )
+
+
+def _kept_ms(record: AgentLedger) -> int:
+    return ENDED_KEPT_MS if is_truncated(record) else CLOSED_KEPT_MS

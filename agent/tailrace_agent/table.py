@@ -6,24 +6,33 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
-from tailrace.wire import AgentLedger
-from tailrace_agent.beginnings import Beginning, begun, resumed
-from tailrace_agent.chunking import Position
-from tailrace_agent.config import AgentSettings, SourceSettings
-from tailrace_agent.copies import Copies, Verdict
+from tailrace_agent.archives import AnyFile
+from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
+from tailrace_agent.config import AgentSettings
+from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import DELETED, Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
-from tailrace_agent.known import KnownGenerations
-from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
+from tailrace_agent.families import Families
+from tailrace_agent.followed import Followed, Key
+from tailrace_agent.heirs import Heirs
+from tailrace_agent.inflating import suffix_of
+from tailrace_agent.known import KnownGenerations, Match
+from tailrace_agent.open_file import NotARegularFile
+from tailrace_agent.opening import Opener
+from tailrace_agent.renamed import Renamed
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
-from tailrace_agent.whereabouts import is_away, open_in_folder, whereabouts
+from tailrace_agent.whereabouts import is_away
 
-Key = tuple[int, int]
+ARCHIVE_WAIT_MS = 200
+NUL_TAIL = "nul_tail"
+"""The reason where a file ended in NULs, behind which nothing was ever written."""
 
 
 @dataclass(slots=True)
@@ -45,11 +54,19 @@ class FileTable:
     away: dict[str, int] = field(default_factory=dict[str, int])
     """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
-    _opened: dict[Key, TrackedFile] = field(default_factory=dict[Key, TrackedFile])
     _is_first_sweep: bool = True
+    _followed: Followed = field(init=False)
+    _heirs: Heirs = field(init=False)
+    _opener: Opener = field(init=False)
 
     def __post_init__(self) -> None:
+        """Let the parts share what is followed."""
+        families = Families[TrackedFile]()
+        limit = self.settings.descriptors_max
+        self._followed = Followed(limit, families, self.files, self.due)
         self.unreadable = Unreadable(clock=self.clock, log=self.log)
+        self._opener = Opener(self.settings)
+        self._heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
 
     def take_in(self, found: Sequence[Found]) -> None:
         """Bring the table up to date with a whole sweep."""
@@ -74,7 +91,7 @@ class FileTable:
 
     def look_at(self, found: Found) -> None:
         """Bring the table up to date with one name."""
-        status = found.status
+        status, now_ms = found.status, self.clock.monotonic_ms()
         key = (status.st_dev, status.st_ino)
         tracked = self.files.get(key)
         if tracked is None:
@@ -88,16 +105,19 @@ class FileTable:
                 old_path=tracked.shown_path,
                 path=path_text(found.path),
             )
-            tracked.path = found.path
+            self._followed.rename(tracked, found.path)
         seen = (status.st_size, status.st_mtime_ns)
         if seen == tracked.seen:
             return
         tracked.seen = seen
         tracked.changes += 1
-        tracked.note_size(status.st_size, now_ms=self.clock.monotonic_ms())
+        if tracked.archive_suffix is None:
+            tracked.note_size(status.st_size, now_ms=now_ms)
+        else:
+            tracked.grew_at_ms = now_ms
         self.due.setdefault(key, 0)
 
-    def open(self, tracked: TrackedFile) -> OpenFile | None:
+    def open(self, tracked: TrackedFile) -> AnyFile | None:
         """Return the file opened, or None when another one stands at its path.
 
         Raises:
@@ -106,12 +126,12 @@ class FileTable:
         if tracked.file is not None:
             return tracked.file
         try:
-            file = open_file(tracked.path)
+            file = self._opener.open(tracked.path, suffix=tracked.archive_suffix)
         except FileNotFoundError:
             file = None
         if file is not None and file.facts == tracked.facts:
             tracked.file = file
-            self._note_opened(tracked)
+            self._followed.note_opened(tracked)
             return file
         if file is not None:
             file.close()
@@ -121,69 +141,47 @@ class FileTable:
                 tracked.stage = Stage.LEAVING
                 tracked.size_bytes = tracked.whole_size_bytes
                 return None
-        tracked.file = open_in_folder(tracked)
+        tracked.file = self._opener.open_in_folder(tracked)
         return tracked.file
+
+    def prepare(self, tracked: TrackedFile, file: AnyFile) -> int | None:
+        """See to what comes before a turn; return when to ask again, or None for now.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        now_ms = self.clock.monotonic_ms()
+        if not self._followed.may_read(file):
+            return now_ms + ARCHIVE_WAIT_MS
+        if self.delivery.knows(tracked.generation):
+            if tracked.ended:
+                self._heirs.settle_ended(tracked)
+            return None
+        return self._heirs.judge(tracked, file, now_ms=now_ms)
 
     def finish(self, tracked: TrackedFile) -> bool:
         """Let go of a file that was read to its end; return whether that was possible.
 
         Its disk space returns with the descriptor, if it was deleted.
         """
-        file = tracked.file
+        file, delivery = tracked.file, self.delivery
         may_return = file is None and is_away(tracked, log=self.log)
         is_gone = not may_return and (file is None or file.status().st_nlink == 0)
         names = [*tracked.ended, tracked.generation]
-        names = [name for name in names if self.delivery.knows(name)]
-        if not all(self.delivery.is_settled(name) for name in names):
+        if not all(delivery.is_settled(name) for name in names if delivery.knows(name)):
             return False
-        self._retire_ended(tracked, is_gone=is_gone)
-        if self.delivery.knows(tracked.generation):
-            unread_bytes = tracked.unread_bytes if file is None else 0
-            lost_bytes = unread_bytes if is_gone else 0
-            self.delivery.amend(
-                tracked.generation,
-                seen_size_bytes=tracked.position.offset + unread_bytes,
-                lost=(DELETED, lost_bytes),
-                # One that is away is asked for again by the next life, too.
-                is_closed=not may_return,
-            )
-            if lost_bytes:
-                self.log.warning(
-                    "file_deleted_unread",
-                    path=tracked.shown_path,
-                    lost_bytes=lost_bytes,
-                )
-            record = self.delivery.record_of(tracked.generation)
-            self.delivery.retire(tracked.generation, is_forgotten=is_gone)
-            if not is_gone:
-                self.known.add(record)
-            if may_return:
-                self.away[record.generation] = unread_bytes
         if is_gone:
             self.known.drop(tracked.identity)
+        for old in tracked.ended:
+            self._heirs.orphan(old)
+        tracked.ended.clear()
+        if delivery.knows(tracked.generation):
+            self._close_generation(tracked, is_gone=is_gone, may_return=may_return)
         self.log.info(
             "file_closed", path=tracked.shown_path, generation=tracked.generation
         )
-        tracked.close()
-        self.files.pop(tracked.key, None)
-        self.due.pop(tracked.key, None)
+        self._followed.remove(tracked)
         return True
-
-    def _retire_ended(self, tracked: TrackedFile, *, is_gone: bool) -> None:
-        """Let go of a file's earlier lives; the last speaks for one not yet declared.
-
-        Were it forgotten while the file exists, the first life's name, and with it the
-        ids of its lines, would be given to what is written next.
-        """
-        for old in tracked.ended:
-            is_spoken_for = is_gone or self.delivery.knows(tracked.generation)
-            is_kept = old == tracked.ended[-1] and not is_spoken_for
-            if is_kept:
-                self.known.add(self.delivery.record_of(old))
-            self.delivery.retire(old, is_forgotten=not is_kept)
-        tracked.ended.clear()
-        if tracked.ended_record is not None:
-            self.delivery.forget(tracked.ended_record.generation)
 
     def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
         """Say once that a followed file cannot be read; return when to try again."""
@@ -196,6 +194,33 @@ class FileTable:
         else:
             tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
         return self.clock.monotonic_ms() + tracked.retry_ms
+
+    def _close_generation(
+        self, tracked: TrackedFile, *, is_gone: bool, may_return: bool
+    ) -> None:
+        name, delivery = tracked.generation, self.delivery
+        is_unread = tracked.archive_suffix is None or tracked.file is None
+        unread_bytes = tracked.unread_bytes if is_unread else 0
+        lost_bytes = 0 if may_return else unread_bytes
+        delivery.amend(
+            name,
+            seen_size_bytes=tracked.position.offset + unread_bytes,
+            lost=(DELETED if tracked.file is None else NUL_TAIL, lost_bytes),
+            # One that is away is asked for again by the next life, too.
+            is_closed=not may_return,
+        )
+        if lost_bytes and tracked.file is None:
+            self.log.warning(
+                "file_deleted_unread", path=tracked.shown_path, lost_bytes=lost_bytes
+            )
+        if is_gone:
+            self._heirs.orphan(name)
+            return
+        record = delivery.record_of(name)
+        delivery.retire(name, is_forgotten=False)
+        self.known.add(record)
+        if may_return:
+            self.away[name] = unread_bytes
 
     def _admit(self, found: Found, *, key: Key) -> None:
         status = found.status
@@ -210,7 +235,7 @@ class FileTable:
         if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
             return
         try:
-            file = open_file(found.path)
+            file = self._opener.open(found.path, suffix=suffix_of(found.path))
         except (FileNotFoundError, NotARegularFile):
             return
         except OSError as error:
@@ -223,34 +248,32 @@ class FileTable:
             file.close()
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
 
-    def _follow(self, found: Found, file: OpenFile) -> None:
+    def _follow(self, found: Found, file: AnyFile) -> None:
         """Start to follow a file that stands at a name."""
         facts = file.facts
         if facts.key in self.files:
             file.close()  # It was renamed between the look and the opening.
             return
         filesystem = filesystem_id(file.descriptor, device=facts.device)
-        record = self.known.match(facts, filesystem_id=filesystem, source=file)
-        if record is None and self._is_too_old(found):
+        match = self.known.match(facts, filesystem_id=filesystem, source=file)
+        if match is None and self._is_too_old(found):
             self._passed_over[facts.key] = found.status.st_mtime_ns
             file.close()
             return
-        verdict: Position | Verdict = Verdict.OWN
-        if record is None:
-            verdict = self.copies.judge(
-                found.path,
-                file,
-                key=facts.key,
-                size_bytes=found.status.st_size,
-                followed=self.files.values(),
-                now_ms=self.clock.monotonic_ms(),
-            )
-            if verdict is Verdict.UNCLEAR:
-                self.unreadable.note_held_back(size_bytes=found.status.st_size)
+        if match is not None:
+            self.away.pop(match.record.generation, None)
+            match = self._taken_back(match)
+            if match is None:
                 file.close()
                 return
-        if record is not None:
-            tracked = self._resumed(record, file, path=found.path, source=found.source)
+            tracked = resumed(
+                match,
+                file,
+                path=found.path,
+                source=found.source,
+                delivery=self.delivery,
+                clock=self.clock,
+            )
         else:
             tracked = begun(
                 file,
@@ -262,40 +285,46 @@ class FileTable:
                 beginning=self.beginning,
                 is_first_sweep=self._is_first_sweep,
             )
-        if isinstance(verdict, Position):
-            tracked.position = verdict
-            self.log.info(
-                "copy_recognised", path=tracked.shown_path, offset=verdict.offset
-            )
+        self._take_up(tracked, file, found, match=match)
+
+    def _take_up(
+        self, tracked: TrackedFile, file: AnyFile, found: Found, *, match: Match | None
+    ) -> None:
+        now_ms, size_bytes = self.clock.monotonic_ms(), found.status.st_size
+        tracked.seen = (size_bytes, found.status.st_mtime_ns)
+        tracked.grew_at_ms = tracked.unread_since_ms = now_ms
+        if tracked.archive_suffix is None:
+            tracked.size_bytes = size_bytes
         self.log.info(
-            "file_found" if record is None else "file_resumed",
+            "file_found" if match is None else "file_resumed",
             path=tracked.shown_path,
             source=found.source.name,
-            size_bytes=found.status.st_size,
+            size_bytes=size_bytes,
             offset=tracked.position.offset,
         )
-        now_ms = self.clock.monotonic_ms()
-        size_bytes = found.status.st_size
-        tracked.seen = (size_bytes, found.status.st_mtime_ns)
-        tracked.size_bytes = size_bytes
-        tracked.grew_at_ms = tracked.unread_since_ms = now_ms
-        self.files[facts.key] = tracked
-        self.due[facts.key] = 0
-        self._note_opened(tracked)
+        self._followed.add(tracked)
+        if match is not None and is_archive_done(match.record, file):
+            tracked.size_bytes = match.record.next_offset
+            tracked.note_looked()
+            tracked.close()
+            self.due.pop(tracked.key)
 
-    def _resumed(
-        self, record: AgentLedger, file: OpenFile, *, path: str, source: SourceSettings
-    ) -> TrackedFile:
-        self.away.pop(record.generation, None)
-        return resumed(
-            record,
-            file,
-            path=path,
-            source=source,
-            former=self.known.former_of(record.generation),
-            delivery=self.delivery,
-            clock=self.clock,
-        )
+    def _taken_back(self, match: Match) -> Match | None:
+        """Return the match, its generation taken back from a file that inherited it.
+
+        That happens where the original comes back to a glob that it had left. None
+        means that it is not possible yet.
+        """
+        name = match.record.generation
+        if match.is_ended or not self.delivery.knows(name):
+            return match
+        holder = self._followed.reading(name)
+        if holder is None or not self.delivery.is_settled(name):
+            return None
+        self._followed.remove(holder)
+        record = msgspec.structs.replace(self.delivery.record_of(name), held_by=None)
+        self.delivery.revise(record)
+        return Match(record, is_ended=False)
 
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
@@ -306,91 +335,19 @@ class FileTable:
         self.due[tracked.key] = 0
 
     def _find_the_renamed(self) -> None:
-        """Look for files of an earlier life whose name no glob means any more.
-
-        A file that was renamed while the agent was down is read to its end. One that is
-        nowhere had bytes that will never be read: they are declared as lost.
-        """
-        sources = {source.name: source for source in self.settings.sources}
-        followed = {tracked.generation for tracked in self.files.values()}
-        missed = [
-            record
-            for record in self.known.records()
-            if record.generation not in followed
-            and not record.is_closed
-            and record.source in sources
-        ]
-        found = whereabouts(missed, log=self.log)
-        for record, path in found.renamed:
-            if not self._drain(record, path, source=sources[record.source]):
-                found.gone.append(record)
-        for record in found.gone:
-            self._declare_lost(record)
-        for record in found.away:
-            unread_bytes = max(0, record.seen_size_bytes - record.next_offset)
-            self.away[record.generation] = unread_bytes
-
-    def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
-        try:
-            file = open_file(path)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            self.unreadable.say(path, error)
-            return True
-        filesystem = filesystem_id(file.descriptor, device=file.facts.device)
-        match = self.known.match(file.facts, filesystem_id=filesystem, source=file)
-        if match is None or match.generation != record.generation:
-            file.close()
-            return False
-        tracked = self._resumed(record, file, path=path, source=source)
-        tracked.size_bytes = file.status().st_size
-        tracked.stage = Stage.LEAVING
-        tracked.grew_at_ms = tracked.unread_since_ms = self.clock.monotonic_ms()
-        self.files[tracked.key] = tracked
-        self.due[tracked.key] = 0
-        self.log.info(
-            "renamed_file_found",
-            old_path=record.path,
-            path=path_text(path),
-            offset=record.next_offset,
-        )
-        return True
-
-    def _declare_lost(self, record: AgentLedger) -> None:
-        lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
-        self.delivery.adopt(record, is_declared=True)
-        self.delivery.amend(
-            record.generation, lost=(DELETED, lost_bytes), is_closed=True
-        )
-        closed = self.delivery.record_of(record.generation)
-        # Not forgotten: should its folder have been moved, it may yet come back.
-        self.delivery.retire(record.generation, is_forgotten=False)
-        self.known.add(closed)
-        if lost_bytes:
-            self.log.warning(
-                "file_deleted_unread", path=record.path, lost_bytes=lost_bytes
-            )
+        Renamed(
+            self._followed,
+            self.known,
+            self.delivery,
+            self.clock,
+            self.log,
+            lambda path: self._opener.open(path, suffix=suffix_of(path)),
+            self.unreadable.say,
+            self.away,
+        ).find({source.name: source for source in self.settings.sources})
 
     def _is_too_old(self, found: Found) -> bool:
         limit_ms = found.source.ignore_older_ms
         if limit_ms is None:
             return False
         return self.clock.now_ms() - found.status.st_mtime_ns // 1_000_000 > limit_ms
-
-    def _note_opened(self, opened: TrackedFile) -> None:
-        """Stay within the limit on descriptors: close what was idle longest.
-
-        Never the one just opened, which is about to be read, and never one whose name
-        is gone. A tenth is closed at once, so that the search for it is rare.
-        """
-        self._opened[opened.key] = opened
-        limit = self.settings.descriptors_max
-        if len(self._opened) <= limit:
-            return
-        held = [t for t in self._opened.values() if t.file is not None]
-        spare = [t for t in held if t is not opened and t.stage is Stage.FOLLOWED]
-        spare.sort(key=lambda t: (t.unread_bytes > 0, t.grew_at_ms))
-        for tracked in spare[: max(0, len(held) - limit + limit // 10)]:
-            tracked.close()
-        self._opened = {t.key: t for t in held if t.file is not None}

@@ -7,10 +7,12 @@ from enum import Enum
 
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger, Cut, FileIdentity
-from tailrace_agent.chunking import START, LongEvent, Position
+from tailrace_agent.archives import AnyFile
+from tailrace_agent.chunking import LongEvent
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.facts import FileFacts
-from tailrace_agent.open_file import OpenFile
+from tailrace_agent.forms import Form
+from tailrace_agent.positions import START, Position
 
 
 class Stage(Enum):
@@ -30,7 +32,7 @@ class TrackedFile:
     path: str
     source: SourceSettings
     first_seen_at_ms: int
-    file: OpenFile | None
+    file: AnyFile | None
     position: Position = START
     """Where the next chunk begins; everything before it was given to `Delivery`."""
     cuts: tuple[Cut, ...] = ()
@@ -48,8 +50,20 @@ class TrackedFile:
     identity_rebuilt: bool = False
     ended: list[str] = field(default_factory=list[str])
     """Its earlier generations, ended by truncation, that have no successor yet."""
-    ended_record: AgentLedger | None = None
-    """What was safe of the generation that ended last."""
+    form: Form | None = None
+    """How its lines are written; None until its first bytes are looked at."""
+    is_judged: bool = False
+    """Whether it is clear that it is no copy, or whose."""
+    clear_until_ms: int | None = None
+    """Until when a file that could be a copy is held back."""
+    early_until_ms: int | None = None
+    """Until when it waits for a file to be named that may be its original."""
+    may_begin_with_hole: bool = False
+    """A file of this content was truncated before: NULs at its head are a hole."""
+    archive_suffix: str | None = None
+    """What it is compressed with: its sizes on the disk are not those of its content."""
+    is_left_out: bool = False
+    """It is an archive that was there before its source, which begins at the end."""
     copied_bytes: int = 0
     """How much of it stands in a copy, too: that is not lost with a truncation."""
     whole_size_bytes: int = 0
@@ -119,12 +133,23 @@ class TrackedFile:
         lost_bytes = max(0, self.largest_size_bytes - safe_offset)
         self.identity, self.generation = identity, generation
         self.position, self.cuts, self.long_event = START, (), None
+        self.form, self.is_judged = None, False
+        self.clear_until_ms = self.early_until_ms = None
+        self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
         self.identity_rebuilt = False
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.grew_at_ms = self.unread_since_ms = now_ms
         self.changes += 1
         return lost_bytes
+
+    def take_over(self, record: AgentLedger, *, position: Position) -> None:
+        """Go on with a generation whose bytes stand in this file now."""
+        self.generation = record.generation
+        self.position, self.cuts, self.long_event = position, record.cuts, None
+        self.first_seen_at_ms = record.placement.anchor_ms
+        self.identity_rebuilt = record.identity_rebuilt
+        self.may_begin_with_hole = record.identity.truncation_count > 0
 
     def close(self) -> None:
         """Give the descriptor back; reading goes on after opening it again."""

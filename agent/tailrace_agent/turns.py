@@ -8,21 +8,18 @@ from tailrace.clock import Clock
 from tailrace.identity import generation_of
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger
-from tailrace_agent.chunking import (
-    HOLE_BYTES_MIN,
-    START,
-    Chunk,
-    Chunker,
-    Limits,
-    LongEvent,
-    Reading,
-)
+from tailrace_agent.archive_turns import await_archive, end_archive
+from tailrace_agent.archives import AnyFile, ArchiveFile
+from tailrace_agent.beginnings import first_record
+from tailrace_agent.chunking import Chunker, Limits, LongEvent
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import TRUNCATED, Delivery
+from tailrace_agent.forms import MARK_BYTES_MAX, PLAIN, Form, form_of
+from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.known import HEAD_BYTES, has_head, head_of
-from tailrace_agent.open_file import OpenFile
+from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.placement import placement_of
+from tailrace_agent.positions import START, Chunk, Reading
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.tracked import Stage, TrackedFile
@@ -57,7 +54,7 @@ class Turns:
         self._log = log
         self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
 
-    def take(self, tracked: TrackedFile, file: OpenFile) -> int | None:
+    def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
 
         None means that there is nothing to do before the file changes, or, for a file
@@ -66,6 +63,8 @@ class Turns:
         Raises:
             OSError: the file cannot be read.
         """
+        if isinstance(file, ArchiveFile):
+            return self._take_archive(tracked, file)
         now_ms = self._clock.monotonic_ms()
         tracked.note_size(file.status().st_size, now_ms=now_ms)
         idle_ms = now_ms - tracked.grew_at_ms
@@ -80,8 +79,48 @@ class Turns:
                 return due_ms
         if not self._is_declared(tracked):
             return self._declare(tracked, file, now_ms, is_flushing=is_flushing)
-        self._retire_ended(tracked)
         result = self._read(tracked, file, is_flushing=is_flushing)
+        next_ms = self._act_on(tracked, result, now_ms=now_ms)
+        if next_ms is not None:
+            return next_ms
+        self._note_whole(tracked)
+        return self._next_look(tracked, now_ms, is_partial=result is Reading.PARTIAL)
+
+    def _take_archive(self, tracked: TrackedFile, file: ArchiveFile) -> int | None:
+        """Take one turn of a compressed file; its end is known, not waited for.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if not file.reach(tracked.position.offset + 1, budget_bytes=INFLATE_BYTES_MAX):
+            return NOW
+        if tracked.size_bytes < file.inflated_bytes and not tracked.is_left_out:
+            tracked.note_size(file.inflated_bytes, now_ms=now_ms)
+        is_flushing = file.is_over
+        if not self._is_declared(tracked):
+            next_ms = self._declare(tracked, file, now_ms, is_flushing=is_flushing)
+            if self._delivery.knows(tracked.generation) or is_flushing:
+                return next_ms
+            return await_archive(tracked, file, now_ms=now_ms)
+        if tracked.is_left_out:
+            end_archive(tracked, file, delivery=self._delivery, log=self._log)
+            return None
+        result = self._read(tracked, file, is_flushing=is_flushing)
+        next_ms = self._act_on(tracked, result, now_ms=now_ms)
+        if next_ms is not None:
+            return next_ms
+        if not file.is_over:
+            return await_archive(tracked, file, now_ms=now_ms)
+        if not is_flushing:
+            return NOW
+        end_archive(tracked, file, delivery=self._delivery, log=self._log)
+        return None
+
+    def _act_on(
+        self, tracked: TrackedFile, result: Chunk | LongEvent | Reading, *, now_ms: int
+    ) -> int | None:
+        """Do what a reading asks for; None means that there was nothing to read."""
         if isinstance(result, Chunk):
             self._note_whole(tracked)
             return self._ship(tracked, result, now_ms=now_ms)
@@ -93,25 +132,31 @@ class Turns:
         if result is Reading.REWRITTEN:
             self._rewritten(tracked)
             return NOW
-        self._note_whole(tracked)
-        return self._next_look(tracked, now_ms, is_partial=result is Reading.PARTIAL)
+        return None
 
-    def look(self, tracked: TrackedFile, file: OpenFile) -> None:
+    def look(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in how much there is, and read none of it: there is no room for it now.
+
+        How much an archive holds is not known before it is read.
 
         Raises:
             OSError: the file cannot be read.
         """
+        if isinstance(file, ArchiveFile) or not tracked.is_judged:
+            return
         tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
         if self._chunker.is_unchanged(file, position=tracked.position):
             self._note_whole(tracked)
 
     def _is_declared(self, tracked: TrackedFile) -> bool:
         name = tracked.generation
-        return self._delivery.knows(name) and self._delivery.is_declared(name)
+        if not self._delivery.knows(name) or not self._delivery.is_declared(name):
+            return False
+        self._delivery.save_declared(name)
+        return True
 
     def _declare(
-        self, tracked: TrackedFile, file: OpenFile, now_ms: int, *, is_flushing: bool
+        self, tracked: TrackedFile, file: AnyFile, now_ms: int, *, is_flushing: bool
     ) -> int | None:
         """See to it that Kafka knows of the generation before it gets a chunk."""
         if self._delivery.knows(tracked.generation):
@@ -139,23 +184,47 @@ class Turns:
         return min(looks) if looks else None
 
     def _read(
-        self, tracked: TrackedFile, file: OpenFile, *, is_flushing: bool
+        self, tracked: TrackedFile, file: AnyFile, *, is_flushing: bool
     ) -> Chunk | LongEvent | Reading:
+        if not tracked.position.offset and not has_head(
+            file, self._delivery.record_of(tracked.generation)
+        ):
+            # Replaced before anything of it was safe: no tail could tell that.
+            return Reading.REWRITTEN
+        form = self._form(tracked, file)
         if tracked.long_event is not None:
             return self._chunker.pass_event(
                 file,
                 tracked.long_event,
                 position=tracked.position,
                 cuts=tracked.cuts,
+                form=form,
                 is_flushing=is_flushing,
+                is_fixed=isinstance(file, ArchiveFile),
             )
         return self._chunker.next_chunk(
             file,
             position=tracked.position,
             cuts=tracked.cuts,
-            hole_bytes_min=1 if tracked.identity.truncation_count else HOLE_BYTES_MIN,
+            hole_bytes_min=1 if tracked.may_begin_with_hole else HOLE_BYTES_MIN,
+            form=form,
             is_flushing=is_flushing,
         )
+
+    def _form(self, tracked: TrackedFile, file: AnyFile) -> Form:
+        """Return how the file's lines are written, which its first bytes may tell."""
+        if tracked.form is None:
+            head = bytearray(MARK_BYTES_MAX)
+            size = file.read_into((memoryview(head),), offset=0)
+            form = form_of(
+                bytes(head[:size]),
+                encoding=tracked.source.encoding,
+                is_archive=isinstance(file, ArchiveFile),
+            )
+            if size < MARK_BYTES_MAX and form is PLAIN:
+                return form  # What follows may yet make it a mark.
+            tracked.form = form
+        return tracked.form
 
     def _ship(self, tracked: TrackedFile, chunk: Chunk, *, now_ms: int) -> int:
         if tracked.stage is Stage.LEAVING:
@@ -177,7 +246,7 @@ class Turns:
         return NOW
 
     def _introduce(
-        self, tracked: TrackedFile, file: OpenFile, *, is_flushing: bool
+        self, tracked: TrackedFile, file: AnyFile, *, is_flushing: bool
     ) -> bool:
         """Fix the placement by the first bytes, and send the ledger record.
 
@@ -193,7 +262,9 @@ class Turns:
         is_whole = b"\n" in sample or len(sample) == SAMPLE_BYTES or is_flushing
         if not sample or not is_whole:
             return False
-        head_size, head_hash = head_of(file)
+        form = self._form(tracked, file)
+        if form.codec is not None:
+            sample = form.stored(sample.removeprefix(form.mark))
         placement = placement_of(
             sample,
             path=tracked.shown_path,
@@ -201,25 +272,12 @@ class Turns:
             host_time_zone=self._agent.time_zone,
             first_seen_at_ms=tracked.first_seen_at_ms,
         )
-        record = AgentLedger(
-            generation=tracked.generation,
-            revision=0,
-            agent_id=self._agent.agent_id,
-            host_id=self._agent.host_id,
-            host_name=self._agent.host_name,
-            path=tracked.shown_path,
-            source=tracked.source.name,
-            identity=tracked.identity,
-            placement=placement,
-            head_size_bytes=head_size,
-            head_hash=head_hash,
-            tail_size_bytes=tracked.position.tail.size_bytes,
-            tail_hash=tracked.position.tail.hash,
-            next_offset=tracked.position.offset,
-            next_event_number=tracked.position.event_number,
-            seen_size_bytes=tracked.size_bytes,
-            identity_rebuilt=tracked.identity_rebuilt,
-            updated_at_ms=self._clock.now_ms(),
+        record = first_record(
+            tracked,
+            placement,
+            agent=self._agent,
+            head=head_of(file),
+            at_ms=self._clock.now_ms(),
         )
         self._delivery.adopt(record, is_declared=False)
         self._delivery.declare(tracked.generation)
@@ -298,24 +356,8 @@ class Turns:
                 "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
             )
 
-    def _retire_ended(self, tracked: TrackedFile) -> None:
-        """Let go of generations that a truncation ended, now that a successor is known.
 
-        Were both unknown, a restart would give the first life's name to other content.
-        The one that ended last stays in the checkpoint: a copy of it may yet be met.
-        """
-        for old in [g for g in tracked.ended if self._delivery.is_settled(g)]:
-            former, record = tracked.ended_record, self._delivery.record_of(old)
-            self._delivery.retire(old, is_forgotten=False)
-            if self._delivery.knows(old):
-                return  # The disk did not take it: asked again at the next turn.
-            tracked.ended_record = record
-            tracked.ended.remove(old)
-            if former is not None:
-                self._delivery.forget(former.generation)
-
-
-def _sample(file: OpenFile, *, offset: int) -> bytes:
+def _sample(file: AnyFile, *, offset: int) -> bytes:
     """Return what a parser is chosen by, without the hole that it may begin with."""
     buffer = memoryview(bytearray(SAMPLE_BYTES))
     size = file.read_into((buffer,), offset=offset)

@@ -30,9 +30,7 @@ class Unreadable:
         self._log = log
         self._troubles: dict[str, _Trouble] = {}
         self.size_bytes = 0
-        """Of files that cannot be opened or are held back."""
-        self.held_back_count = 0
-        """Files of which it is not clear yet whether they are copies."""
+        """Of files that cannot be opened."""
 
     @property
     def whys(self) -> dict[str, str]:
@@ -41,7 +39,7 @@ class Unreadable:
 
     def begin_sweep(self) -> None:
         """Count anew, and forget paths at which nothing was found the last time."""
-        self.size_bytes = self.held_back_count = 0
+        self.size_bytes = 0
         self._troubles = {p: t for p, t in self._troubles.items() if t.is_found}
         for trouble in self._troubles.values():
             trouble.is_found = False
@@ -70,11 +68,6 @@ class Unreadable:
     def note_opened(self, path: str) -> None:
         """Note that a file could be opened."""
         self._troubles.pop(path, None)
-
-    def note_held_back(self, *, size_bytes: int) -> None:
-        """Note a file that is not followed yet although it can be read."""
-        self.held_back_count += 1
-        self.size_bytes += size_bytes
 
     def say(self, path: str, error: OSError) -> None:
         """Say that a file cannot be read, and what to do."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
-from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
 from tailrace_agent.tracked import TrackedFile
 
 
@@ -76,7 +75,7 @@ def whereabouts(
     folders: dict[str, str] = {}
     for record in records:
         folder, _, name = record.path.rpartition("/")
-        identity = record.identity
+        identity = record.held_by or record.identity
         try:
             path = find_by_inode(
                 folder or "/",
@@ -99,36 +98,19 @@ def whereabouts(
 def is_away(tracked: TrackedFile, *, log: FilteringBoundLogger) -> bool:
     """Return whether a file may come back: nobody can tell whether it is gone."""
     try:
-        _in_folder(tracked)
+        in_folder(tracked)
     except FolderAway as away:
         log.warning("file_away", path=tracked.shown_path, why=str(away))
         return True
     return False
 
 
-def open_in_folder(tracked: TrackedFile) -> OpenFile | None:
-    """Return a file under the name that it has now in its folder, if it has one.
+def in_folder(tracked: TrackedFile) -> str | None:
+    """Return the path that a file has now in its folder, None when it is gone.
 
     Raises:
-        OSError: it is there, and cannot be opened now.
+        FolderAway: nobody can tell now.
     """
-    try:
-        found = _in_folder(tracked)
-    except FolderAway:
-        return None
-    if found is None:
-        return None
-    try:
-        file = open_file(found)
-    except (FileNotFoundError, NotARegularFile):
-        return None
-    if file.facts != tracked.facts:
-        file.close()
-        return None
-    return file
-
-
-def _in_folder(tracked: TrackedFile) -> str | None:
     return find_by_inode(
         tracked.path.rpartition("/")[0] or "/",
         inode=tracked.facts.inode,

@@ -157,6 +157,14 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     reason: Literal["flushed", "too_long"]
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a generation, and the hash of the bytes directly before it."""
+
+    offset: int
+    tail_size_bytes: int
+    tail_hash: str
+
+
 class AgentLedger(
     msgspec.Struct, frozen=True, kw_only=True, tag="agent", tag_field="hop"
 ):
@@ -190,6 +198,16 @@ class AgentLedger(
     """Bytes that can never be read any more, by reason."""
     cuts: tuple[Cut, ...] = ()
     """Only those that a re-read from `next_offset` or later could meet."""
+    marks: tuple[Mark, ...] = ()
+    """Some earlier places, oldest first: a copy that was made before the last bytes were
+    read is shorter than `next_offset`, and is known by them."""
+    held_by: FileIdentity | None = None
+    """The file that holds these bytes now, where it is not the one that `identity` names:
+    a copy made before a truncation, or a compressed rotation."""
+    is_orphaned: bool = False
+    """No file that is known holds these bytes any more; one that does may yet be met."""
+    archive_size_bytes: int = 0
+    """The compressed size at which an archive was read to its end; 0 for other files."""
     identity_rebuilt: bool = False
     """Checkpoint and ledger were both gone: duplicates of earlier lines are possible."""
     is_closed: bool = False

@@ -12,6 +12,9 @@ from tailrace_embedded.ports import LOOPBACK
 
 BROKERS_MAX = 3
 ELASTICSEARCH_NODES_MAX = 3
+# A slow laptop with other work to do: at a load of 60 on two cores a start was under way
+# for longer than five minutes. A healthy one takes 20 seconds.
+READY_WAIT_MS_MAX = 600_000
 
 _HEAPS = ("kafka_heap_mb", "zookeeper_heap_mb", "elasticsearch_heap_mb")
 _HEAP_MB_MIN = 64
@@ -49,8 +52,7 @@ class StackConfig:
     kafka_heap_mb: int = 512
     zookeeper_heap_mb: int = 128
     elasticsearch_heap_mb: int = 1_024
-    ready_ms_max: int = 120_000
-    """A slow laptop with other work to do; a healthy start takes a tenth of it."""
+    ready_ms_max: int = READY_WAIT_MS_MAX
     ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Ports that must be these: `kafka-1`, `zookeeper`, `elasticsearch-1` and so on."""
     places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))

@@ -16,17 +16,13 @@ import psutil
 from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
 from tailrace.text import printable
-from tailrace_embedded.config import Place
+from tailrace_embedded.config import READY_WAIT_MS_MAX, Place
 from tailrace_embedded.identity import RunAs
 
 LAUNCHER_FILE = Path(__file__).with_name("launcher.py")
 
 # A broker with much unflushed data takes seconds; after that its log recovers anyway.
 STOP_WAIT_MS_MAX = 20_000
-
-# A slow laptop with other work to do: at a load of 60 on two cores a start was under way
-# for longer than five minutes. A healthy one takes 20 seconds.
-READY_WAIT_MS_MAX = 600_000
 
 _PROBE_WAIT_MS = 100
 _LOG_TAIL_LINES = 15

@@ -41,6 +41,8 @@ BUFFERED_RECORDS_MAX = 16
 """Of up to a few MiB each, between Faust's fetcher and the worker."""
 BATCH_BYTES_MAX = 1_024 * 1_024
 """Small records of one partition share a batch; a larger record has its own."""
+JOIN_MARGIN_S = 5.0
+"""How much longer than the group may take to gather a worker waits for its answer."""
 COMMIT_S_MAX = 10.0
 STOP_S_MAX = 5.0
 _TOO_LARGE_NAMES = frozenset({"MessageSizeTooLargeError", "RecordListTooLargeError"})
@@ -77,8 +79,12 @@ class StreamApp:
             broker_max_poll_records=BUFFERED_RECORDS_MAX,
             broker_session_timeout=settings.session_timeout_ms / 1_000,
             broker_heartbeat_interval=settings.session_timeout_ms / 10_000,
+            broker_rebalance_timeout=settings.session_timeout_ms / 1_000,
+            # A join is answered only when every member has come or is given up, and a
+            # worker that gave up first would join anew, for the others to wait for.
             broker_request_timeout=max(
-                settings.session_timeout_ms / 1_000, settings.request_timeout_ms / 1_000
+                settings.session_timeout_ms / 1_000 + JOIN_MARGIN_S,
+                settings.request_timeout_ms / 1_000,
             ),
             stream_buffer_maxsize=BUFFERED_RECORDS_MAX,
             stream_wait_empty=False,

@@ -9,8 +9,8 @@ import structlog
 
 from tailrace.kafka_producer import FailureKind
 from tailrace.wire import AgentLedger, Cut, FileIdentity, Placement
-from tailrace_agent.chunking import Chunk, Position, Tail
 from tailrace_agent.delivery import Delivery
+from tailrace_agent.positions import Chunk, Position, Tail
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Records
 from tests.agent.harness import (

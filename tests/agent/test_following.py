@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace_agent import table
+from tailrace_agent import opening
 from tailrace_agent.open_file import OpenFile, open_file
 from tests.agent.harness import (
     AgentHarness,
@@ -146,9 +146,9 @@ def test_f19_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
     assert unique_lines(agent.sink) == expected(0, 20)
     assert not agent.table.files
     assert ledger_of(agent.sink)[-1].is_closed
-    # It can never be met again, so nothing remembers it.
+    # Only a copy or an archive of it can be met again.
     agent.crash()
-    assert not AgentHarness(tmp_path, sink=agent.sink).restored.records
+    assert not AgentHarness(tmp_path, sink=agent.sink).table.known.records()
 
 
 def test_f16_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> None:
@@ -367,10 +367,11 @@ def test_old_file_is_left_alone_until_it_is_written(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == expected(0, 6)
 
 
-def test_f20_excluded_and_compressed_files_are_left_out(tmp_path: Path) -> None:
+def test_f20_excluded_files_and_foreign_archives_are_left_out(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*", source={"exclude": ("debug*",)})
     agent.write("debug.log", b"no\n")
-    agent.write("a.log.1.gz", b"no\n")
+    agent.write("a.log.1.bz2", b"no\n")
+    agent.write("logs.tar.gz", b"no\n")
     agent.write("a.log", b"yes\n")
     agent.pass_ms()
     assert unique_lines(agent.sink) == [b"yes"]
@@ -405,7 +406,7 @@ def test_f25_unreadable_file_is_read_from_its_head_when_it_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = Lock()
-    monkeypatch.setattr(table, "open_file", lock.open)
+    monkeypatch.setattr(opening, "open_file", lock.open)
     agent = AgentHarness(tmp_path)
     agent.write("a.log", lines(0, 5))
     agent.pass_ms(10_000)
@@ -426,7 +427,7 @@ def test_unreadable_file_that_came_later_and_went_is_told_of_only_between(
     agent = AgentHarness(tmp_path)
     agent.write("a.log", lines(0, 5))
     agent.pass_ms(10_000)
-    monkeypatch.setattr(table, "open_file", Lock().open)
+    monkeypatch.setattr(opening, "open_file", Lock().open)
     path = agent.write("b.log", lines(0, 5))
     agent.pass_ms(10_000)
     assert agent.told[-1] == ({str(path): "Permission denied"}, ())

@@ -135,7 +135,7 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("tailrace_agent.table.open_file", refuse)
+    monkeypatch.setattr("tailrace_agent.opening.open_file", refuse)
 
 
 def test_a_heartbeat_claims_nothing_that_is_only_sent(tmp_path: Path) -> None:

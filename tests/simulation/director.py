@@ -26,6 +26,8 @@ STORMS = (
     "disk.full",
 )
 STORM_MS = (300, 2_500)
+REBALANCE_STORMS = 4
+"""How many times as long a fault may strike that needs a rebalance."""
 JUMP_MS = 900_000
 """How far a clock is set: not into the minutes that the lines tell."""
 ACTS_MS = (30, 330)
@@ -69,10 +71,16 @@ class Director:
         process = random.choice([p for p in self.processes if p.role != spared])
         kind = random.randrange(10)
         if kind < 3:
+            fault = random.choice(self._faults)
+            lasts_ms = random.randint(*STORM_MS)
+            chance = random.choice((0.1, 0.3, 0.9))
+            if fault.startswith("faust."):
+                # It strikes in a rebalance alone, and those are few.
+                lasts_ms, chance = lasts_ms * REBALANCE_STORMS, max(chance, 0.3)
             self.world.begin_storm(
-                random.choice(self._faults),
-                lasts_ms=random.randint(*STORM_MS),
-                chance=random.choice((0.1, 0.3, 0.9)),
+                fault,
+                lasts_ms=lasts_ms,
+                chance=chance,
             )
         elif kind < 6:
             if process.is_alive:

@@ -54,6 +54,8 @@ class StreamLife:
         )
         self._member = cluster.streams.join()
         self._buffer: deque[RawRecord] = deque()
+        self._fetched: deque[RawRecord] = deque(maxlen=BUFFERED_RECORDS_MAX // 2)
+        """The newest, whether they were handed over or not."""
         self._asked_ms = world.now_ms
         self._topic = RAW.name(NAMESPACE)
         clock = HostClock(world)
@@ -127,8 +129,9 @@ class StreamLife:
                 lost = sorted(place.number for place in self._member.owned)
                 await self.worker.revoke(lost, wait_ms_max=REVOKE_WAIT_MS_MAX)
                 self._member.rejoin()
-                if self._buffer and self._world.strikes("faust.fetched_twice"):
-                    self._buffer.extend(tuple(self._buffer))
+                # What was fetched before a rebalance, Faust may hand over after it, too.
+                if self._fetched and self._world.strikes("faust.fetched_twice"):
+                    self._buffer.extend(self._fetched)
             room = BUFFERED_RECORDS_MAX - len(self._buffer)
             self._member.records_max = max(room, 0)
             polled = self._member.poll(wait_ms_max=0)
@@ -142,7 +145,7 @@ class StreamLife:
                 (kept, *_) = self._cluster.kafka.read(
                     record.partition, offset=record.offset
                 )
-                self._buffer.append(
+                self._fetched.append(
                     RawRecord(
                         topic=record.partition.topic,
                         partition=record.partition.number,
@@ -153,8 +156,7 @@ class StreamLife:
                         appended_at_ms=kept.at_ms,
                     )
                 )
-            if polled.records and self._world.strikes("faust.fetched_twice"):
-                self._buffer.extend(tuple(self._buffer))
+                self._buffer.append(self._fetched[-1])
             await asyncio.sleep(FETCH_S)
 
     async def _feed(self) -> None:

@@ -38,6 +38,13 @@ def ask_ledger(found: Found, *, sources: Sources) -> None:
         )
 
 
+def forget_ledger(found: Found) -> None:
+    """Let go of the question to the ledger; the next run of the search asks anew."""
+    if found.told is not None:
+        found.told.cancel()
+        found.told = None
+
+
 def show_completeness(found: Found, *, sources: Sources, zone: tzinfo) -> None:
     """Draw the line; it is put together once for each search."""
     if not found.completeness:

@@ -26,7 +26,11 @@ from tailrace_dashboard.gateway import NoIndexYet
 from tailrace_dashboard.rows import markdown, row_id, row_view
 from tailrace_dashboard.sources import Sources
 from tailrace_dashboard.state import selected_range
-from tailrace_dashboard.views.completeness import ask_ledger, show_completeness
+from tailrace_dashboard.views.completeness import (
+    ask_ledger,
+    forget_ledger,
+    show_completeness,
+)
 from tailrace_dashboard.views.controls import choose_range, draw_controls, draw_ticker
 from tailrace_dashboard.views.parts import (
     draw_nothing_yet,
@@ -94,16 +98,22 @@ def _show_rows(found: Found, *, sources: Sources, zone: tzinfo) -> bool:
         request = next_request(request, page=found.pages[-1])
     if not found.pages or request.after:
         ask_ledger(found, sources=sources)
-        answer = wait_for(
-            sources.search.ask(
-                index=events_alias(sources.namespace),
-                body=search_body(request),
-                query=found.state.query,
-            ),
-            what="Searching",
-            key="search",
-            clock=sources.clock,
-        )
+        answer = None
+        try:
+            answer = wait_for(
+                sources.search.ask(
+                    index=events_alias(sources.namespace),
+                    body=search_body(request),
+                    query=found.state.query,
+                ),
+                what="Searching",
+                key="search",
+                clock=sources.clock,
+            )
+        finally:
+            if answer is None:
+                # Nobody waits for this search any more, nor for what goes with it.
+                forget_ledger(found)
         if answer is not None:
             found.pages.append(read_page(answer, size_max=sources.rows_max))
     if not found.pages:

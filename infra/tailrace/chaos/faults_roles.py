@@ -25,8 +25,8 @@ STRIKE_MS_MAX = 240_000
 """Waits here are bounds of patience, for machines with much else to do."""
 PROVOKE_MS = 4_000
 """How often what leads to a rare point is done again."""
-FREEZE_MS: dict[str, int] = {"agent": 8_000, "stream": 14_000, "indexer": 14_000}
-"""Of stream and indexer longer than their sessions (10 s): they lose what they hold, and
+FREEZE_MS: dict[str, int] = {"agent": 8_000, "stream": 20_000, "indexer": 14_000}
+"""Of stream and indexer longer than their sessions (15 s and 10 s): they lose what they hold, and
 go on as zombies."""
 STATE_FILES = ("checkpoint.sqlite", "checkpoint.previous.sqlite")
 

@@ -53,9 +53,9 @@ ROLE_SETTINGS = {
     # Chunks of some size also at a small rate: what follows is paid by the chunk.
     "TAILRACE_AGENT_LINGER_MS_MAX": "500",
     "TAILRACE_AGENT_ROTATED_GRACE_MS": "3000",
-    # As the indexer's: short enough that a frozen worker loses its partitions, and long
+    # Short enough that a frozen worker loses its partitions, and long
     # enough that one which is only slow does not.
-    "TAILRACE_STREAM_SESSION_TIMEOUT_MS": "10000",
+    "TAILRACE_STREAM_SESSION_TIMEOUT_MS": "15000",
     # Shorter than Kafka is kept silent, so that sends really fail and are sent again.
     "TAILRACE_STREAM_REQUEST_TIMEOUT_MS": "5000",
 }

@@ -1,0 +1,78 @@
+"""Which names may be those of one log: what rotation adds to a name, and takes away.
+
+`app.log`, `app.log.1`, `app.log-20261124.gz` and `app-2026-11-24.log.zst` are of one
+family. An archive may hold only what a file of a family above its name held; a plain copy
+bears the whole name of its original, with something after it. Two services may well write
+the same lines, and `output.1` is no copy of `output.2`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+from tailrace_agent.inflating import suffix_of
+
+PARTS_MAX = 16
+"""The most shorter names that are thought of for one name."""
+_TURN = re.compile(r"[._-]\d[\dTZ:._-]*(?=[.-]|\Z)")
+_BOUNDARY = re.compile(r"[._-]")
+
+T = TypeVar("T")
+
+
+def family_of(path: str) -> str:
+    """Return what the names of one log's rotations have in common, in their folder."""
+    folder, _, name = path.rpartition("/")
+    name = name.removesuffix(suffix_of(name) or "")
+    return f"{folder}/{_TURN.sub('', name)}"
+
+
+def families_above(path: str) -> list[str]:
+    """Return the families whose members the file at `path` may be a copy of."""
+    folder, _, name = path.rpartition("/")
+    suffix = suffix_of(name)
+    name = name.removesuffix(suffix or "")
+    boundaries = [match.start() for match in _BOUNDARY.finditer(name)]
+    names = [name[:end] for end in boundaries if end][-PARTS_MAX:]
+    if suffix is not None:
+        names.append(name)
+    return list(dict.fromkeys(family_of(f"{folder}/{name}") for name in names))
+
+
+def may_be_copy(path: str, *, original_path: str) -> bool:
+    """Return whether, by their names, `path` may be a copy of the other file."""
+    if suffix_of(path) is not None:
+        return family_of(original_path) in families_above(path)
+    return path.startswith(tuple(f"{original_path}{mark}" for mark in "._-"))
+
+
+class Families(Generic[T]):
+    """Things by the family of the path that each was last known at."""
+
+    def __init__(self) -> None:
+        self._by_family: dict[str, dict[Hashable, T]] = {}
+        self._family: dict[Hashable, str] = {}
+
+    def put(self, key: Hashable, thing: T, *, path: str) -> None:
+        """Take a thing in, or note that its path has changed."""
+        family = family_of(path)
+        if self._family.get(key) != family:
+            self.discard(key)
+        self._family[key] = family
+        self._by_family.setdefault(family, {})[key] = thing
+
+    def discard(self, key: Hashable) -> None:
+        """Forget a thing, if it is here."""
+        family = self._family.pop(key, None)
+        if family is not None:
+            members = self._by_family[family]
+            del members[key]
+            if not members:
+                del self._by_family[family]
+
+    def above(self, path: str) -> Iterator[T]:
+        """Yield what the file at `path` may be a copy of."""
+        for family in families_above(path):
+            yield from list(self._by_family.get(family, {}).values())

@@ -1,0 +1,206 @@
+"""Which file holds a generation: its own, then a copy or an archive, then none.
+
+A generation is one life of one file; its bytes may outlive that file. The one that takes
+them over, its heir, is read under the generation's name from where all before is safe, so
+that what was sent and not yet noted as safe gets the same ids when it is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tailrace.log import FilteringBoundLogger
+from tailrace.wire import AgentLedger
+from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
+from tailrace_agent.copies import UNCLEAR_MS_MAX, Copies, Heir, Kin, Verdict
+from tailrace_agent.delivery import DELETED, TRUNCATED, Delivery
+from tailrace_agent.families import Families, may_be_copy
+from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated, position_of
+from tailrace_agent.positions import Position
+from tailrace_agent.tracked import TrackedFile
+
+INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
+"""Content that one turn inflates to judge an archive, or to come to a place in it."""
+ARCHIVE_SETTLE_MS = 10_000
+"""An archive that is not complete and did not grow for this long never will be."""
+JUDGE_MS = 200
+NOW = 0
+_ALL = 1 << 62
+
+
+@dataclass(slots=True)
+class Heirs:
+    """Hands generations from file to file; the table tells of those that are followed."""
+
+    known: KnownGenerations
+    delivery: Delivery
+    copies: Copies
+    log: FilteringBoundLogger
+    followed: Families[TrackedFile] = field(default_factory=Families[TrackedFile])
+
+    def judge(self, tracked: TrackedFile, file: AnyFile, *, now_ms: int) -> int | None:
+        """See whether a file that no record tells of is a copy, before it gets a name.
+
+        Returns the monotonic time at which to ask again, or None when it is clear.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        delivery = self.delivery
+        if tracked.is_judged or delivery.knows(tracked.generation):
+            return None
+        kin = self._kin(tracked)
+        size_bytes = file.status().st_size
+        if not size_bytes:
+            return None  # Nothing to judge by, and nothing to read.
+        if not kin.followed and not kin.orphans:
+            tracked.is_judged = True
+            return None
+        if self._is_early(tracked, kin, now_ms=now_ms):
+            return now_ms + JUDGE_MS
+        if isinstance(file, ArchiveFile):
+            next_ms = self._inflate(tracked, file, kin, now_ms=now_ms)
+            if next_ms is not None:
+                return next_ms
+            size_bytes = file.inflated_bytes
+        verdict = self.copies.judge(
+            tracked, file, kin=kin, size_bytes=size_bytes, now_ms=now_ms
+        )
+        if verdict is Verdict.UNCLEAR:
+            return now_ms + JUDGE_MS
+        tracked.is_judged = True
+        if isinstance(verdict, Heir):
+            self._inherit(tracked, verdict.record, kin.followed, size_bytes=size_bytes)
+        elif isinstance(verdict, Position):
+            tracked.position = verdict
+            self._say_recognised(tracked)
+        return None
+
+    def settle_ended(self, tracked: TrackedFile) -> None:
+        """Let go of lives that a truncation ended, now that a successor is declared.
+
+        Were both unknown, a restart would give the first life's name to other content.
+        """
+        if not self.delivery.is_declared(tracked.generation):
+            return
+        for old in [g for g in tracked.ended if self.delivery.is_settled(g)]:
+            self.orphan(old)
+            if self.delivery.knows(old):
+                return  # The disk did not take it: asked again at the next turn.
+            tracked.ended.remove(old)
+
+    def orphan(self, generation: str) -> None:
+        """Note that no file holds a generation now; its last chunk is acknowledged."""
+        record = self.known.orphan(self.delivery.record_of(generation))
+        self.delivery.revise(record)
+        self.delivery.retire(generation, is_forgotten=False)
+        for name in self.known.dropped:
+            self.delivery.forget(name)
+        self.known.dropped.clear()
+
+    def _kin(self, tracked: TrackedFile) -> Kin:
+        """Return what the file may be a copy of, by its name."""
+        path = tracked.shown_path
+        followed = [t for t in self.followed.above(path) if t is not tracked]
+        orphans = [
+            record
+            for record in self.known.above(path)
+            if not self.delivery.knows(record.generation)
+            and record.generation != tracked.generation
+            and may_be_copy(path, original_path=record.path)
+        ]
+        return Kin(path, followed, orphans)
+
+    def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
+        """Return whether a possible original has content and no name yet.
+
+        An original and its copy that are met at once are judged in their order.
+        """
+        is_early = any(
+            original.unread_bytes
+            and not self.delivery.knows(original.generation)
+            and may_be_copy(kin.path, original_path=original.shown_path)
+            for original in kin.followed
+        )
+        if is_early and tracked.early_until_ms is None:
+            tracked.early_until_ms = now_ms + UNCLEAR_MS_MAX
+        until_ms = tracked.early_until_ms
+        return is_early and until_ms is not None and now_ms < until_ms
+
+    def _inflate(
+        self, tracked: TrackedFile, file: ArchiveFile, kin: Kin, *, now_ms: int
+    ) -> int | None:
+        """Inflate what the judgement needs; return when to go on, or None when done."""
+        if not file.reach(HEAD_BYTES, budget_bytes=INFLATE_BYTES_MAX):
+            return NOW
+        alike = self.copies.alike(kin, file, size_bytes=file.inflated_bytes)
+        is_head_there = file.inflated_bytes >= HEAD_BYTES or file.is_over
+        if not alike and is_head_there:
+            return None
+        places = [record.next_offset for record in alike]
+        places += [mark.offset for record in alike for mark in record.marks]
+        file.probe(places)
+        if not file.reach(_ALL, budget_bytes=INFLATE_BYTES_MAX):
+            return NOW
+        if file.state is not ArchiveState.SHORT:
+            return None
+        if now_ms - tracked.grew_at_ms < ARCHIVE_SETTLE_MS:
+            return now_ms + JUDGE_MS
+        file.give_up()
+        return None
+
+    def _inherit(
+        self,
+        tracked: TrackedFile,
+        record: AgentLedger,
+        originals: Sequence[TrackedFile],
+        *,
+        size_bytes: int,
+    ) -> None:
+        """Go on with a generation in the file that holds its bytes now."""
+        name = record.generation
+        if not self.delivery.knows(name):
+            self.delivery.adopt(record, is_declared=True)
+        for original in originals:
+            if name in original.ended:
+                original.ended.remove(name)
+        self.known.forget(name)
+        held = msgspec.structs.replace(
+            record,
+            path=tracked.shown_path,
+            source=tracked.source.name,
+            held_by=tracked.identity,
+            is_orphaned=False,
+            is_closed=False,
+            lost_bytes=_still_lost(record, size_bytes=size_bytes),
+        )
+        self.delivery.revise(held)
+        tracked.take_over(held, position=position_of(held))
+        self._say_recognised(tracked)
+
+    def _say_recognised(self, tracked: TrackedFile) -> None:
+        self.log.info(
+            "copy_recognised",
+            path=tracked.shown_path,
+            generation=tracked.generation,
+            offset=tracked.position.offset,
+        )
+
+
+def _still_lost(record: AgentLedger, *, size_bytes: int) -> dict[str, int]:
+    """Return what is lost though a copy of `size_bytes` was found."""
+    lost = {
+        reason: count
+        for reason, count in record.lost_bytes.items()
+        if reason not in (TRUNCATED, DELETED)
+    }
+    safe_bytes = max(size_bytes, record.next_offset)
+    missing_bytes = max(0, record.seen_size_bytes - safe_bytes)
+    if is_truncated(record):
+        lost[TRUNCATED] = missing_bytes  # The word itself says how that life ended.
+    elif missing_bytes:
+        lost[DELETED] = missing_bytes
+    return lost
