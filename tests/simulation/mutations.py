@@ -162,31 +162,6 @@ def id_without_host(patched: Patch) -> None:
         patched.setattr(module, "generation_of", mutated)
 
 
-def id_without_checksum(patched: Patch) -> None:
-    """An id tells the place of an event, and not what stands there."""
-
-    first_at: dict[tuple[str, int], int] = {}
-
-    def mutated(
-        offsets: npt.NDArray[np.int64],
-        *,
-        checksums: npt.NDArray[np.uint32],
-        generation: str,
-        born_at_ms: int,
-    ) -> pl.Series:
-        pairs = zip(offsets.tolist(), checksums.tolist(), strict=True)
-        same = [first_at.setdefault((generation, at), own) for at, own in pairs]
-        return real(
-            offsets,
-            checksums=np.array(same, np.uint32),
-            generation=generation,
-            born_at_ms=born_at_ms,
-        )
-
-    real = placing.document_ids
-    patched.setattr(columns, "document_ids", mutated)
-
-
 def _judged_as(patched: Patch, status: int, reason: Reason) -> None:
     real = bulk.judge_item
 
@@ -230,7 +205,6 @@ MUTATIONS = (
     Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept),
     Mutation("random id", ("S2", "E8", "K15"), random_id),
     Mutation("id without host", ("P10", "F8"), id_without_host),
-    Mutation("id without checksum", ("F5",), id_without_checksum),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead),
     Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored),
