@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 
@@ -40,7 +41,8 @@ def extra_of(module: str) -> str | None:
 
 def _is_there(module: str) -> bool:
     try:
-        return find_spec(module) is not None
+        # Faust puts an object without a spec in the place of its module.
+        return sys.modules.get(module) is not None or find_spec(module) is not None
     except ValueError:
         # It was barred from being imported.
         return False
