@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from tailrace import identity
-from tailrace.wire import AgentLedger, Cut
+from tailrace.wire import AgentLedger
 from tailrace_agent import beginnings, delivery, restore, turns
 from tailrace_agent.chunking import Chunk
 from tailrace_indexer import bulk, offsets
@@ -127,15 +127,6 @@ def checkpoint_before_ack(patched: Patch) -> None:
     patched.setattr(delivery.Delivery, "ship", mutated)
 
 
-def cut_not_kept(patched: Patch) -> None:
-    """The agent sends a line without its newline, and keeps no note that it did."""
-
-    def mutated(_self: object, _ledger: object, _cut: Cut) -> None:
-        return
-
-    patched.setattr(delivery.Delivery, "_cut", mutated)
-
-
 def random_id(patched: Patch) -> None:
     """Each sending of an event has an id of its own."""
 
@@ -202,7 +193,6 @@ MUTATIONS = (
     Mutation("state before delivery", ("S2", "S3"), state_before_delivery),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error),
     Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack),
-    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept),
     Mutation("random id", ("S2", "E8", "K15"), random_id),
     Mutation("id without host", ("P10", "F8"), id_without_host),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead),

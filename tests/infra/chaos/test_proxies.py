@@ -217,9 +217,10 @@ def test_a_refusing_proxy_resets_what_is_open_and_what_comes(
         proxy.behave(Manner.REFUSING)
         with pytest.raises(ConnectionResetError):
             connection.recv(5)
+    # The reset may come before connecting has returned.
     with (
-        socket.create_connection(("127.0.0.1", port), 5) as connection,
         pytest.raises(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", port), 5) as connection,
     ):
         connection.recv(5)
     eventually(lambda: proxy.affected >= 3)
