@@ -36,7 +36,7 @@ from tailrace_embedded.progress import Progress
 
 FIRST_LINES_MS_MAX = 600_000
 DRAIN_MS_MAX = 7_200_000
-STALLED_MS_MAX = 240_000
+STALLED_MS_MAX = 150_000
 """Without one more document for this long, no more are waited for."""
 LEDGER_MS_MAX = 120_000
 LOOK_MS = 250
