@@ -26,17 +26,13 @@ class Place:
     """Where one server listens: on loopback, but for tests that break networks.
 
     Another address belongs to a network namespace that the caller made, and nobody
-    outside of it can reach.
+    outside of it can reach. Elasticsearch's nodes share one, whose loopback they use
+    among themselves.
     """
 
     address: str = LOOPBACK
     prefix: tuple[str, ...] = ()
     """A command before the server's own, which enters that namespace."""
-
-    @property
-    def is_loopback(self) -> bool:
-        """Tell whether only processes of the same machine (or namespace) can come."""
-        return self.address == LOOPBACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from tailrace_embedded.jvm import (
     java_environment,
     log4j2_properties,
 )
+from tailrace_embedded.ports import LOOPBACK
 from tailrace_embedded.probes import elasticsearch_answers
 from tailrace_embedded.server import ServerSpec
 
@@ -73,7 +74,10 @@ def node_settings(
     settings = {
         "cluster.name": "tailrace-embedded",
         "node.name": node.name,
-        "network.host": node.place.address,
+        # Nodes talk to each other by loopback in every case: past it Elasticsearch
+        # insists on limits of the kernel that a laptop or a container may not have.
+        "network.host": LOOPBACK,
+        "http.host": node.place.address,
         "http.port": str(node.http_port),
         "transport.port": str(node.transport_port),
         "path.home": str(home),
@@ -88,14 +92,10 @@ def node_settings(
         # Reachable from this machine alone; roles and users come with the deployment.
         "xpack.security.enabled": "false",
     }
-    if not node.place.is_loopback:
-        # Past loopback it insists on what mapped files ask of the kernel; without them
-        # it runs on any machine, and what is slower then is not what tests look at.
-        settings["node.store.allow_mmap"] = "false"
     if len(nodes) == 1:
         settings["discovery.type"] = "single-node"
         return settings
-    seeds = (f"{other.place.address}:{other.transport_port}" for other in nodes)
+    seeds = (f"{LOOPBACK}:{other.transport_port}" for other in nodes)
     settings["discovery.seed_hosts"] = ",".join(seeds)
     # Read on a cluster's very first start only.
     names = (other.name for other in nodes)
@@ -134,15 +134,12 @@ def elasticsearch_spec(
         nodes_count=len(nodes),
         host=node.place.address,
     )
-    # It also insists on a heap that does not grow.
-    heap_mb_min = min(heap_mb, 256) if node.place.is_loopback else heap_mb
-    flags = _flags(home, folders=folders, heap_mb=heap_mb, heap_mb_min=heap_mb_min)
     every_status = frozenset({"red", "yellow", "green"})
     return ServerSpec(
         name=node.name,
         command=(
             str(java_home / "bin" / "java"),
-            *flags,
+            *_flags(home, folders=folders, heap_mb=heap_mb),
             "-m",
             "org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
         ),
@@ -180,9 +177,7 @@ def server_arguments(
     return b"\0\0\0" + secrets + _length(len(settings)) + body + folders
 
 
-def _flags(
-    home: Path, *, folders: ServerFolders, heap_mb: int, heap_mb_min: int
-) -> tuple[str, ...]:
+def _flags(home: Path, *, folders: ServerFolders, heap_mb: int) -> tuple[str, ...]:
     """Return the Java flags that this version's tool computes, without its extras.
 
     Left out: touching the whole heap at the start, and the incubating vector module,
@@ -194,7 +189,7 @@ def _flags(
     )
     opened = ("codecs.lucene99", "codecs.hnsw", "internal.vectorization")
     return (
-        f"-Xms{heap_mb_min}m",
+        f"-Xms{min(heap_mb, 256)}m",
         f"-Xmx{heap_mb}m",
         f"-XX:MaxDirectMemorySize={heap_mb // 2}m",
         "-XX:+UseG1GC",

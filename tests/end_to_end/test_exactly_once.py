@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from elasticsearch import Elasticsearch
 
+from tailrace.elasticsearch import Elastic
+from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
 from tests.support.documents import stored_count, stored_events
 from tests.support.roles import KilledRole, PlannedKill, started_roles
@@ -64,7 +65,7 @@ def test_p1_every_written_line_is_stored_once_whatever_is_killed(
     write_until_every_kill_has_struck(writer, roles)
 
     assert [len(role.witnessed) for role in roles] == [KILLS_PER_ROLE] * len(roles)
-    client = Elasticsearch(stack.elasticsearch_url)
+    client = Elastic(Connections(elasticsearch_url=stack.elasticsearch_url))
     alias = f"{namespace}-events"
 
     def is_drained() -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from elasticsearch import ApiError, Elasticsearch
 
+from tailrace.elasticsearch import Elastic
+from tailrace.errors import ServiceUnavailable
+from tailrace.settings import Connections
 from tailrace_embedded.progress import SilentProgress
 from tailrace_embedded.stack import Stack
 from tests.support.documents import stored_count, stored_events
@@ -50,16 +52,15 @@ def test_k1_e3_z3_nothing_is_lost_while_a_server_is_away(
         writer = Writer(tmp_path / "logs", random.Random(2), 2)
         writer.open_all()
         writer.write(LINES)
-        client = Elasticsearch(own_stack.endpoints.elasticsearch_url)
+        url = own_stack.endpoints.elasticsearch_url
+        client = Elastic(Connections(elasticsearch_url=url))
         alias = f"{namespace}-events"
 
         def is_drained() -> bool:
             try:
                 return stored_count(client, index=alias) == writer.sequence
-            except ApiError as error:
+            except ServiceUnavailable:
                 # A node that has just come back still recovers its shards.
-                if error.status_code != 503:
-                    raise
                 return False
 
         eventually(is_drained, wait_s_max=DRAIN_WAIT_S_MAX, what="the first lines")

@@ -11,18 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tailrace.chaos.roles import PlannedKill
 from tailrace.kill_points import POINT_VARIABLE, WITNESS_VARIABLE
 from tailrace_embedded.stack import Endpoints
 
+__all__ = ["KilledRole", "PlannedKill", "started_roles"]
+
 STOP_WAIT_S_MAX = 30
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedKill:
-    """Kill at the `count`-th pass of `point`."""
-
-    point: str
-    count: int
 
 
 @dataclass(slots=True)

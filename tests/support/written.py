@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from base64 import urlsafe_b64decode
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import crc32c
-
-from tailrace.identity import ID_BYTES
+from tailrace.chaos.compare import contradiction
 from tests.support.documents import StoredEvent
 
 
@@ -77,12 +74,12 @@ class Writer:
 def assert_exactly(events: list[StoredEvent], lives: list[WrittenFile]) -> None:
     """The documents are the written lines: by id, by place, and by content."""
     assert len({event.document_id for event in events}) == len(events)
-    wrong = [(event, wrong_with(event)) for event in events if wrong_with(event)]
+    wrong = [(event, contradiction(event)) for event in events if contradiction(event)]
     assert not wrong[:3]
     stored: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for event in events:
         assert event.offset not in stored[event.generation], f"twice: {event}"
-        stored[event.generation][event.offset] = event.line
+        stored[event.generation][event.offset] = event.line.decode()
     written = [life.lines for life in lives if life.lines]
     # A generation is one life of one file: each must be one written file, whole.
     unmatched = list(written)
@@ -93,17 +90,3 @@ def assert_exactly(events: list[StoredEvent], lives: list[WrittenFile]) -> None:
         unmatched.remove(lines)
     assert not unmatched, f"{len(unmatched)} files are missing"
     assert len(events) == sum(len(lines) for lines in written)
-
-
-def wrong_with(event: StoredEvent) -> str | None:
-    """Return what contradicts the id's own bytes: place, generation and checksum."""
-    raw = urlsafe_b64decode(event.document_id)
-    if len(raw) != ID_BYTES:
-        return f"{len(raw)} bytes"
-    if int.from_bytes(raw[4:10], "big") != event.offset:
-        return "another offset"
-    if raw[10:17] != bytes.fromhex(event.generation)[:7]:
-        return "another generation"
-    if int.from_bytes(raw[17:], "big") != crc32c.crc32c(event.line.encode()):
-        return "another content"
-    return None

@@ -132,8 +132,9 @@ def _part_broker(arena: Arena, chance: random.Random) -> str:
 
 def _somewhere_else(arena: Arena, name: str) -> tuple[str, int]:
     """Return an address that the member reaches when all is well: not its own."""
+    own = _network(arena).members[name].address
     for server in arena.stack.servers:
-        if server.name != name and server.is_ready():
+        if server.spec.place.address != own and server.is_ready():
             port = next(iter(server.spec.ports.values()))
             return server.spec.place.address, port
     raise NotWitnessed("no server answers to show that the network is whole")

@@ -81,6 +81,8 @@ def report_lines(report: ChaosReport) -> Iterator[str]:
         for end in ends:
             yield f"  {name} ended by itself: {end}"
     yield f"Stored {report.drain_s:.1f} s after the last fault."
+    sizes = ", ".join(f"{kind} {mb:.0f}" for kind, mb in report.memory_mb.items())
+    yield f"Memory at most, in MB: {sizes}."
     for check in report.checks:
         verdict = "ok    " if check.is_passed else "FAILED"
         yield f"{verdict} {check.name}: {check.detail}"

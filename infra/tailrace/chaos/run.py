@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from tailrace.chaos import namespaces
-from tailrace.chaos.arena import NotWitnessed
+from tailrace.chaos.arena import Interrupted, NotWitnessed
 from tailrace.chaos.checks import (
     FINAL_CHECKS,
     RUNNING_CHECKS,
@@ -33,7 +36,7 @@ from tailrace_embedded.progress import Progress
 
 FIRST_LINES_MS_MAX = 600_000
 DRAIN_MS_MAX = 7_200_000
-STALLED_MS_MAX = 240_000
+STALLED_MS_MAX = 150_000
 """Without one more document for this long, no more are waited for."""
 LEDGER_MS_MAX = 120_000
 LOOK_MS = 250
@@ -85,8 +88,29 @@ def run_chaos(
         has_network=why_not is None,
         folder=options.folder,
     )
-    with set_stage(stage_options, progress=progress, clock=clock, stop=stop) as stage:
+    with ExitStack() as cleanup:
+        with _signals_interrupt(stop):
+            stage = cleanup.enter_context(
+                set_stage(stage_options, progress=progress, clock=clock, stop=stop)
+            )
         return _Run(options, kinds, stage, progress.step).do(reasons)
+
+
+@contextmanager
+def _signals_interrupt(stop: threading.Event) -> Generator[None]:
+    """Let Ctrl-C end a start at once, which looks at no event while servers come up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        raise Interrupted
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _kinds(only: Sequence[str]) -> list[FaultKind]:

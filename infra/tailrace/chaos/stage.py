@@ -47,6 +47,7 @@ BROKER_DISK_BYTES = 1_536 * MEBIBYTE
 """Of the last broker: memory, of which only what is written is taken."""
 SHARED_FILES = re.compile(r"/app0(\.log(\.\d+)?|-\d+\.moved)$")
 """Files that a second agent, of another host, reads as well."""
+ELASTICSEARCH = "elasticsearch"
 ROLES = ("agent-1", "agent-2", "stream-1", "stream-2", "indexer-1", "indexer-2")
 ROLE_SETTINGS = {
     "TAILRACE_AGENT_LEDGER_MS": "1000",
@@ -228,7 +229,7 @@ def _folder(named: Path | None, cleanup: ExitStack) -> Path:
 def _member_names(options: StageOptions) -> list[str]:
     return [
         *(f"kafka-{n}" for n in range(1, options.brokers + 1)),
-        *(f"elasticsearch-{n}" for n in range(1, options.nodes + 1)),
+        ELASTICSEARCH,
         "zookeeper",
         *ROLES,
     ]
@@ -259,6 +260,9 @@ def _stack_config(
     names = [name for broker in brokers for name in (broker, f"{broker}-proxy")]
     ports = choose_ports(names, recorded={}, configured={}, rng=chance)
     places = {name: member.place for name, member in members.items()}
+    for number in range(1, options.nodes + 1) if network else ():
+        # Its nodes talk by loopback, and so have one namespace between them.
+        places[f"{ELASTICSEARCH}-{number}"] = members[ELASTICSEARCH].place
     config = StackConfig(
         brokers=options.brokers,
         elasticsearch_nodes=options.nodes,

@@ -22,14 +22,14 @@ from tests.end_to_end.chaos.mutated.sitecustomize import MUTATION_VARIABLE, MUTA
 
 MUTATED_FOLDER = Path(__file__).with_name("mutated")
 ROOT = Path(__file__).resolve().parents[3]
-MINUTES = 1.0
+MINUTES = 1.5
 LINES_PER_S = 200
 RUN_S_MAX = 3_600
 FAULTS: dict[str, tuple[str, ...]] = {
-    "": ("kill at S3", "kill at I4", "elasticsearch forbidden"),
-    "commit-before-write": ("kill at I1", "kill indexer"),
-    "ack-before-delivery": ("kill at S2", "kill stream"),
-    "checkpoint-before-ack": ("kill at A", "kill agent", "kill kafka"),
+    "": ("kill at S3", "kill at I4", "elasticsearch forbidden", "kafka silent"),
+    "commit-before-write": ("kill at I1", "kill indexer", "elasticsearch slow"),
+    "ack-before-delivery": ("kill at S2", "kill stream", "kafka slow"),
+    "checkpoint-before-ack": ("kill at A6", "kill agent", "kafka s"),
     "random-id": ("kill at S3", "kill at I4"),
     "id-without-host": ("poison",),
     "publish-error-swallowed": ("kafka silent",),
