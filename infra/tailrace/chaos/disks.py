@@ -33,6 +33,14 @@ class SmallDisk:
         run("mount", "-t", "tmpfs", "-o", options, "tailrace-chaos", str(folder))
         return cls(folder)
 
+    def unmount(self) -> None:
+        """Put it away; a file still open keeps the memory until it is closed.
+
+        Raises:
+            CommandFailed: the kernel refuses.
+        """
+        run("umount", "--lazy", str(self.folder))
+
     def fill(self) -> str:
         """Fill it until the kernel says ENOSPC; return that as the witness.
 

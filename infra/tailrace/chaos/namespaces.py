@@ -33,7 +33,7 @@ _FIRST_HOST = 10
 _HOLDER_WAIT_MS_MAX = 5_000
 _POLL_MS = 10
 CONNECT_WAIT_S = 1.0
-_PROGRAMS = ("ip", "nsenter", "unshare", "mount")
+_PROGRAMS = ("ip", "nsenter", "unshare", "mount", "umount")
 _CONNECT = (
     "import socket, sys;"
     "socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3]))"

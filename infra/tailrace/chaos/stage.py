@@ -169,7 +169,12 @@ def _lay_ground(
     if options.has_network:
         network = Network.make(_member_names(options), clock=clock)
         cleanup.callback(network.close)
-    disks = _mount_disks(options, folder=folder)
+    disks: list[SmallDisk] = []
+    for mount, size_bytes in _small_disks(options, folder=folder).items():
+        disk = SmallDisk.mount(mount, size_bytes=size_bytes)
+        # Before the folder is removed: a folder that is mounted on stays.
+        cleanup.callback(disk.unmount)
+        disks.append(disk)
     chance = random.Random(f"{options.seed} stage")  # noqa: S311 - spreads, hides nothing
     config, kafka_proxies = _stack_config(options, network=network, chance=chance)
     for proxy in kafka_proxies:
@@ -235,19 +240,18 @@ def _member_names(options: StageOptions) -> list[str]:
     ]
 
 
-def _mount_disks(options: StageOptions, *, folder: Path) -> list[SmallDisk]:
-    """Mount the first agent's state and the last of three brokers' data, if root."""
+def _small_disks(options: StageOptions, *, folder: Path) -> dict[Path, int]:
+    """Return what is mounted, and its size: one agent's state and one broker's data."""
     if not options.has_network:
-        return []
-    state = folder / "roles" / ROLES[0] / "state"
-    disks = [SmallDisk.mount(state, size_bytes=AGENT_DISK_BYTES)]
+        return {}
+    sizes = {folder / "roles" / ROLES[0] / "state": AGENT_DISK_BYTES}
     if options.brokers > 1:
-        data = folder / "data" / "servers" / f"kafka-{options.brokers}" / "data"
+        servers = folder / "data" / "servers"
         # Brokers are counted by their folders, so all of them must be there.
         for number in range(1, options.brokers):
-            (data.parent.parent / f"kafka-{number}").mkdir(parents=True)
-        disks.append(SmallDisk.mount(data, size_bytes=BROKER_DISK_BYTES))
-    return disks
+            (servers / f"kafka-{number}").mkdir(parents=True)
+        sizes[servers / f"kafka-{options.brokers}" / "data"] = BROKER_DISK_BYTES
+    return sizes
 
 
 def _stack_config(

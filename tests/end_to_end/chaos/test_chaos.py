@@ -21,7 +21,7 @@ from tests.support.stack import temporary_data_dir
 from tests.support.waiting import eventually
 
 SEED = 11
-MINUTES = 1.5
+MINUTES = 0.75
 LINES_PER_S = 500
 RUN_S_MAX = 1_800
 MUTATED_FOLDER = Path(__file__).with_name("mutated")
