@@ -20,6 +20,8 @@ FLAG_CUT = 1
 """The stored bytes are the beginning only; the original size tells the true length."""
 FLAG_UNTERMINATED = 2
 """No newline had followed when the event was flushed."""
+FLAG_SPLIT = 4
+"""A limit ended an event of several lines: the next one may go on with its lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class MappedEvent:
     offset: int
     """File offset of its first byte."""
     original_size_bytes: int
-    """Its length in the file, without the newline that ended it."""
+    """Its length in the file, without the newline that ended its last line."""
     checksum: int
     """CRC-32C of its original bytes, without that newline."""
     stored: bytes

@@ -19,6 +19,19 @@ WIRE_VERSION = 1
 ORIGIN_HEADER = "tailrace"
 
 
+class MultilineRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines of a file make one event; ids depend on it, so it never changes."""
+
+    rule: str
+    """A name of `tailrace.multiline.shapes.SHAPES`, or `start` or `continuation`."""
+    pattern: str = ""
+    """What a line matches that begins an event (`start`) or goes on with one."""
+    max_lines: int
+    """An event ends with this many lines."""
+    max_bytes: int
+    """A line that would make an event longer than this begins the next one."""
+
+
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Where a generation's documents go: fixed at first sight, so that it never moves.
 
@@ -39,6 +52,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Event times before this are not believed for the index name."""
     latest_ms: int
     """Event times from this on are not believed for the index name."""
+    multiline: MultilineRule | None = None
+    """Which lines make one event; None where each line is one."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

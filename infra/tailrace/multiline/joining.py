@@ -1,0 +1,204 @@
+"""Which lines make one event: a rule asked of a block of lines.
+
+The block begins with an event. A line either begins another one or continues the one
+before it; that is decided by the lines from the event's first on, and never by what the
+block happens to hold behind them, nor by the clock. A limit ends an event, too: the line
+that would pass it begins the next one, and the event that it ended is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+from tailrace.multiline.lines import Lines, ListedLines, PlainLines
+from tailrace.multiline.shapes import PLAIN, SHAPES, Shape, shape_of
+from tailrace.wire import MultilineRule
+
+HEAD_BYTES = 1_024
+"""How much of a line a pattern is shown."""
+
+Joins = Callable[[bytes | bytearray, int], list[int]]
+"""Returns the newlines of `block[:size]` behind which an event goes on, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An event that is not simply one line: where it stands in its block."""
+
+    start: int
+    end: int
+    """Where its last line ends, without the newline."""
+    is_split: bool
+    """A limit ended it: the next event may go on with what belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The events of a block of whole lines."""
+
+    joined: list[Joined]
+    """Those that are not one line alone, in order; between them each line is one."""
+    last_start: int
+    """Where the last event begins."""
+    is_last_full: bool
+    """Whether no line can continue the last event: it has all lines that it may have."""
+
+
+class Joiner:
+    """Asks one rule; it remembers nothing between two blocks."""
+
+    def __init__(self, rule: MultilineRule) -> None:
+        self.rule = rule
+        self._joins = _joins_of(rule)
+
+    def group(self, block: bytes | bytearray, size: int, *, seen_bytes: int) -> Grouped:
+        r"""Return the events of `block[:size]`, whose lines end with the byte `\n`.
+
+        A last line without newline is taken as it stands. The block is known up to
+        `seen_bytes`: what stands behind the lines is the beginning of the next one.
+        """
+        lines = PlainLines(block, size)
+        return self._limited(self._joins(block, size), lines, seen_bytes=seen_bytes)
+
+    def group_texts(
+        self, texts: Sequence[bytes], lines: ListedLines, *, seen_bytes: int
+    ) -> Grouped:
+        """Return the events of lines that are not written in UTF-8.
+
+        `texts` say the same in UTF-8; places are those of the lines as they are written.
+        """
+        block = b"\n".join(texts) + b"\n"
+        at: dict[int, int] = {}
+        newline = -1
+        for text, end in zip(texts, lines.ends, strict=True):
+            newline += 1 + len(text)
+            at[newline] = end
+        joins = [at[newline] for newline in self._joins(block, len(block))]
+        return self._limited(joins, lines, seen_bytes=seen_bytes)
+
+    def _limited(
+        self, joins: Sequence[int], lines: Lines, *, seen_bytes: int
+    ) -> Grouped:
+        """Turn newlines that join two lines into events within the limits."""
+        lines_max, bytes_max = self.rule.max_lines, self.rule.max_bytes
+        found: list[Joined] = []
+        start, end, count = 0, -1, 0
+        for newline in joins:
+            if newline != end:
+                if count > 1:
+                    found.append(Joined(start, end, is_split=count == lines_max))
+                start, count = lines.start_before(newline), 1
+            end = lines.end_behind(newline)
+            if count == lines_max or end - start > bytes_max:
+                found.append(Joined(start, newline, is_split=True))
+                start, count = newline + lines.newline_bytes, 1
+            else:
+                count += 1
+        if count > 1:
+            found.append(Joined(start, end, is_split=count == lines_max))
+        if end != lines.end:
+            start, count = lines.start_before(lines.end), 1
+        is_full = count == lines_max or seen_bytes - start > bytes_max
+        return Grouped(found, start, is_full)
+
+
+@lru_cache(maxsize=256)
+def joiner_of(rule: MultilineRule) -> Joiner:
+    """Return what asks a rule; equal rules share one."""
+    return Joiner(rule)
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Return what is wrong with a user's pattern, or None.
+
+    Patterns are those of Rust's `regex`: linear in the line, so without look-around
+    and back-references.
+    """
+    try:
+        is_any = _matches(pattern, [""])[0]
+    except SchemaError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = next((s for s in reversed(lines) if s.startswith("error:")), lines[-1])
+        return f"{pattern!r} is no pattern: {reason.removeprefix('error:').strip()}"
+    return f"{pattern!r} matches every line" if is_any else None
+
+
+def _joins_of(rule: MultilineRule) -> Joins:
+    if rule.rule in SHAPES:
+        shape = shape_of(rule.rule)
+        return lambda block, size: _joins_by_shape(shape, block, size)
+    is_continued = rule.rule == "continuation"
+    validator = _validator(rule.pattern)
+    return lambda block, size: _joins_by_pattern(
+        validator, block, size, is_continued=is_continued
+    )
+
+
+def _joins_by_shape(shape: Shape, block: bytes | bytearray, size: int) -> list[int]:
+    """Return the newlines that join two lines; only lines that are not plain cost."""
+    first = shape.head.match(block, 0, size)
+    kind_before = first.lastindex or PLAIN if first else PLAIN
+    start_before = 0
+    found: list[int] = []
+    for match in shape.behind_newline.finditer(block, 0, size):
+        newline, kind = match.start(), match.lastindex or PLAIN
+        if newline + 1 == size:
+            break  # Behind the last newline no line begins yet.
+        if block.rfind(b"\n", 0, newline) + 1 != start_before:
+            kind_before = PLAIN
+        if (kind_before, kind) in shape.joins:
+            found.append(newline)
+        kind_before = shape.stays.get((kind_before, kind), kind)
+        start_before = newline + 1
+    return found
+
+
+def _joins_by_pattern(
+    validator: SchemaValidator,
+    block: bytes | bytearray,
+    size: int,
+    *,
+    is_continued: bool,
+) -> list[int]:
+    lines = bytes(memoryview(block)[:size]).split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    heads = [line[:HEAD_BYTES].removesuffix(b"\r") for line in lines]
+    texts = b"\n".join(heads).decode("utf-8", "replace").split("\n")
+    found: list[int] = []
+    newline = len(lines[0]) if lines else 0
+    for index, text in enumerate(validator.validate_python(texts)):
+        if not index:
+            continue
+        if (text is not None) == is_continued:
+            found.append(newline)
+        newline += 1 + len(lines[index])
+    return found
+
+
+def _matches(pattern: str, texts: Sequence[str]) -> list[bool]:
+    found = _validator(pattern).validate_python(list(texts))
+    return [text is not None for text in found]
+
+
+@lru_cache(maxsize=256)
+def _validator(pattern: str) -> SchemaValidator:
+    """Return what tells, of a list of lines at once, those that match from the rest.
+
+    The engine is the one behind the settings, called for a whole block: linear whatever
+    pattern and line are, which `re` is not.
+
+    Raises:
+        SchemaError: it is no pattern.
+    """
+    line: Any = core_schema.with_default_schema(
+        core_schema.str_schema(pattern=pattern, regex_engine="rust-regex", strict=True),
+        default=None,
+        on_error="default",
+    )
+    return SchemaValidator(core_schema.list_schema(line))
