@@ -1,8 +1,9 @@
 """Where a file's bytes are cut into chunks: at event boundaries, however they are read.
 
 Only the position decides what an event is, never the size of a read: a boundary is a
-newline, the end of a run of NULs that stands where an event would begin, or a cut that
-the checkpoint knows. So the same bytes give the same events with the same offsets
+newline (with a rule for events of several lines, one behind which such an event ends), the
+end of a run of NULs that stands where an event would begin, or a cut that the checkpoint
+knows. So the same bytes give the same events with the same offsets
 whatever the chunks are.
 """
 
@@ -13,24 +14,23 @@ from dataclasses import dataclass
 
 from crc32c import crc32c
 
-from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_mapped
 from tailrace.wire import Cut
+from tailrace_agent.building import LongEvent, chunk_of, cut_event_of
 from tailrace_agent.forms import PLAIN, Form
-from tailrace_agent.nuls import HOLE_BYTES_MIN, before_nuls, behind_nuls
+from tailrace_agent.nuls import HOLE_BYTES_MIN, behind_nuls
 from tailrace_agent.positions import (
     TAIL_BYTES,
     Chunk,
+    OpenEvent,
     Position,
     Reading,
     Source,
-    Tail,
     tail_of,
 )
+from tailrace_agent.taking import take
 
 SCAN_BYTES_MAX = 8 * 1_024 * 1_024
 """How far one call looks for the end of a too long event: other files want a turn."""
-MAPPED_EVENTS_MAX = 65_536
-"""Rows of one chunk's table, 2 MiB: a chunk of blank lines must fit its topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,6 @@ class Limits:
 
     chunk_bytes: int
     event_bytes_max: int
-
-
-@dataclass(slots=True)
-class LongEvent:
-    """An event beyond the limit that is being passed, in bounded memory."""
-
-    offset: int
-    stored: bytes
-    checksum: int
-    next_offset: int
-    """Everything before it is in the checksum."""
 
 
 class Chunker:
@@ -73,12 +62,16 @@ class Chunker:
         hole_bytes_min: int = HOLE_BYTES_MIN,
         form: Form = PLAIN,
         is_flushing: bool = False,
-    ) -> Chunk | LongEvent | Reading:
+        is_settled: bool = False,
+        held: OpenEvent | None = None,
+    ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Return the next chunk at `position`, or why there is none.
 
         `cuts` are those known from an earlier reading; `is_flushing` takes a last line
-        that has no newline; so many NULs at the head of the file or more are a hole. A
-        `LongEvent` is handed to `pass_event` until it ends.
+        that has no newline, `is_settled` an event of whole lines that might go on; so
+        many NULs at the head of the file or more are a hole. A `LongEvent` is handed to
+        `pass_event` until it ends; an `OpenEvent` is `held` at the next call, which
+        tells whether it still stands.
 
         Raises:
             OSError: the file cannot be read.
@@ -92,8 +85,11 @@ class Chunker:
         if size < 0 or (tail and tail_of(tail) != position.tail):
             return Reading.REWRITTEN
         size -= size % form.unit_bytes
+        nothing = Reading.EMPTY if held is None else Reading.REWRITTEN
         if not size:
-            return Reading.EMPTY
+            return nothing
+        if bytes(tail[-form.unit_bytes :]) == form.newline:
+            cuts = ()  # Made behind a whole line: a newline here is a line of its own.
         start = self._start(source, size, offset, cuts, form, hole_bytes_min)
         if start > offset:
             room = self._room(start, cut, form)
@@ -101,18 +97,26 @@ class Chunker:
             size -= size % form.unit_bytes
             if not size:
                 # Only NULs, or the newline of a flushed line: events are yet to come.
-                return Reading.EMPTY
+                return nothing
+        if held is not None and not self._is_held(held, start=start, size=size):
+            return Reading.REWRITTEN
         is_full = size == self._room(start, None, form)
-        if form.unit_bytes == 1:
-            size = before_nuls(self._buffer, size)
-        end = form.end_of_last(self._buffer, size)
-        is_whole = is_flushing or (cut is not None and start + size == cut.next_offset)
-        if not end and is_full:
-            return self._long(source, position, start, cut, form, flush=is_flushing)
-        if not end and not is_whole:
-            return Reading.PARTIAL
-        value = bytes(self._data[: end or size])
-        return self._chunk(source, value, position=position, start=start, form=form)
+        taken = take(
+            form,
+            self._buffer,
+            size,
+            # Where there is more than was read, no time has passed over its end.
+            is_flushing=is_flushing and not is_full,
+            is_settled=is_settled and not is_full,
+            cut_bytes=cut.next_offset - start if cut and not is_full else None,
+        )
+        if not taken.size_bytes and is_full:
+            return self._long(
+                source, position, start, cut, form, flush=is_flushing, held=held
+            )
+        return chunk_of(
+            source, self._buffer, taken, position=position, start=start, form=form
+        )
 
     def is_unchanged(self, source: Source, *, position: Position) -> bool:
         """Return whether before `position` stands what stood there, as far as is known.
@@ -156,10 +160,10 @@ class Chunker:
             event.checksum = crc32c(piece, event.checksum)
             event.next_offset += len(piece)
             if end >= 0:
-                return self._cut_event(source, event, position, form, is_ended=True)
+                return cut_event_of(source, event, position, form, is_ended=True)
             is_cut = cut is not None and event.next_offset == cut.next_offset
             if is_cut or (not size and is_flushing):
-                return self._cut_event(source, event, position, form, is_ended=False)
+                return cut_event_of(source, event, position, form, is_ended=False)
             if not size:
                 return Reading.PARTIAL
             looked_bytes += size
@@ -230,6 +234,11 @@ class Chunker:
         is_return = self._buffer.startswith(form.carriage_return, 0, size)
         return unit_bytes if is_return and size == unit_bytes else 0
 
+    def _is_held(self, held: OpenEvent, *, start: int, size: int) -> bool:
+        """Return whether the buffer, which was read at `start`, begins with `held`."""
+        known = held.value[: len(self._buffer)]
+        return start == held.offset and self._buffer.startswith(known, 0, size)
+
     def _long(
         self,
         source: Source,
@@ -239,9 +248,13 @@ class Chunker:
         form: Form,
         *,
         flush: bool,
-    ) -> Chunk | LongEvent | Reading:
+        held: OpenEvent | None,
+    ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Read an event that does not fit a chunk but may be within the limit."""
         limit = self.limits.event_bytes_max
+        if form.joiner is not None:
+            # Whatever the limit is now, the generation's own decides of several lines.
+            limit = max(limit, form.joiner.rule.max_bytes)
         limit -= limit % form.unit_bytes
         room = limit + form.unit_bytes
         if cut is not None:
@@ -249,101 +262,35 @@ class Chunker:
         event = bytearray(room)
         size = source.read_into((memoryview(event),), offset=start)
         size -= size % form.unit_bytes
+        if held is not None and not event.startswith(held.value, 0, size):
+            return Reading.REWRITTEN
         is_full = size > limit
-        if form.unit_bytes == 1:
-            size = before_nuls(event, size)
-        end = form.end_of_last(event, size)
-        is_whole = flush or (cut is not None and start + size == cut.next_offset)
-        if not end and is_full:
+        taken = take(
+            form,
+            event,
+            size,
+            is_flushing=flush and not is_full,
+            is_settled=False,
+            cut_bytes=cut.next_offset - start if cut and not is_full else None,
+        )
+        if not taken.size_bytes and is_full:
             stored = bytes(event[:limit])
             return LongEvent(start, stored, crc32c(stored), start + len(stored))
-        if not end and not is_whole:
-            return Reading.PARTIAL
-        value = bytes(event[: end or size])
-        return self._chunk(source, value, position=position, start=start, form=form)
+        return chunk_of(source, event, taken, position=position, start=start, form=form)
 
-    def _chunk(
-        self,
-        source: Source,
-        value: bytes,
-        *,
-        position: Position,
-        start: int,
-        form: Form,
-    ) -> Chunk:
-        is_ended = value.endswith(form.newline)
-        stored = value
-        if form.is_mapped:
-            flags = 0 if is_ended else FLAG_UNTERMINATED
-            events = form.mapped(value, offset=start, flags=flags)
-            if len(events) > MAPPED_EVENTS_MAX:
-                value = value[: events[MAPPED_EVENTS_MAX].offset - start]
-                del events[MAPPED_EVENTS_MAX:]
-                is_ended = True
-            stored, event_count = encode_mapped(events), len(events)
-        else:
-            event_count = value.count(form.newline) + (not is_ended)
-        next_offset = start + len(value)
-        cut = Cut(offset=start, next_offset=next_offset, reason="flushed")
-        return Chunk(
-            first_offset=start,
-            size_bytes=len(value),
-            skipped_before_bytes=start - position.offset,
-            first_event_number=position.event_number,
-            event_count=event_count,
-            framing="mapped" if form.is_mapped else "newline",
-            value=stored,
-            after=Position(
-                next_offset,
-                position.event_number + event_count,
-                self._tail_before(source, next_offset, ending=value),
-            ),
-            cut=None if is_ended else cut,
+    def held_chunk(self, held: OpenEvent, *, position: Position, form: Form) -> Chunk:
+        """Return the chunk of an open event that its file does not hold any more."""
+        value = bytearray(held.value)
+        taken = take(
+            form,
+            value,
+            len(value),
+            is_flushing=True,
+            is_settled=True,
+            cut_bytes=None,
         )
-
-    def _cut_event(
-        self,
-        source: Source,
-        event: LongEvent,
-        position: Position,
-        form: Form,
-        *,
-        is_ended: bool,
-    ) -> Chunk:
-        """Return the chunk of a too long event: its beginning, and its true length."""
-        end = event.next_offset
-        next_offset = end + form.unit_bytes * is_ended
-        flags = FLAG_CUT if is_ended else FLAG_CUT | FLAG_UNTERMINATED
-        stored = form.stored(event.stored)
-        mapped = MappedEvent(
-            event.offset, end - event.offset, event.checksum, stored, flags
+        chunk = chunk_of(
+            None, value, taken, position=position, start=held.offset, form=form
         )
-        return Chunk(
-            first_offset=event.offset,
-            size_bytes=next_offset - event.offset,
-            skipped_before_bytes=event.offset - position.offset,
-            first_event_number=position.event_number,
-            event_count=1,
-            framing="mapped",
-            value=encode_mapped([mapped]),
-            after=Position(
-                next_offset,
-                position.event_number + 1,
-                self._tail_before(source, next_offset, ending=b""),
-            ),
-            cut=None
-            if is_ended
-            else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),
-        )
-
-    def _tail_before(self, source: Source, offset: int, *, ending: bytes) -> Tail:
-        """Return the tail before `offset`, where `ending` stands directly before it."""
-        if len(ending) >= TAIL_BYTES:
-            return tail_of(ending[-TAIL_BYTES:])
-        size = min(TAIL_BYTES, offset)
-        tail = self._tail[:size]
-        read = source.read_into((tail,), offset=offset - size)
-        # A file that is rewritten right now is known by what was really taken from it.
-        if read == size and bytes(tail).endswith(ending):
-            return tail_of(tail)
-        return tail_of(ending)
+        assert isinstance(chunk, Chunk), "what is flushed is taken"
+        return chunk

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from tailrace.multiline.joining import pattern_problem
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.forms import Encoding
@@ -18,7 +19,47 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 DAY_MS = 86_400_000
 
+Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
+
+
+class MultilineSettings(BaseModel):
+    """Which lines make one event: a built-in rule by its name, or a pattern of one's own.
+
+    What decides where events begin is fixed for a generation at its first sight; a change
+    serves new generations.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Rule | None = None
+    """A language whose stack traces are kept whole, `trace` for any of them, `time` for
+    lines that begin with one, or `auto`: the file's first lines tell."""
+    start: str | None = None
+    """A line that matches begins an event; every other one belongs to the line before."""
+    continuation: str | None = None
+    """A line that matches belongs to the line before; every other one begins an event."""
+    max_lines: Annotated[int, Field(ge=2, le=10_000)] = 500
+    """With so many lines an event ends, and is marked."""
+    max_bytes: Annotated[int, Field(ge=KIBIBYTE, le=MEBIBYTE)] = 256 * KIBIBYTE
+    """A line that would make an event longer begins the next one."""
+    flush_after_ms: Annotated[int, Field(ge=100, le=DAY_MS)] = 2_000
+    """After this long without growth, an event whose lines are whole is sent."""
+
+    @field_validator("start", "continuation")
+    @classmethod
+    def _pattern_is_one(cls, value: str | None) -> str | None:
+        problem = None if value is None else pattern_problem(value)
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+    @model_validator(mode="after")
+    def _one_rule_is_given(self) -> Self:
+        given = [self.rule, self.start, self.continuation]
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("needs exactly one of `rule`, `start` and `continuation`")
+        return self
 
 
 class SourceSettings(BaseModel):
@@ -41,6 +82,8 @@ class SourceSettings(BaseModel):
     encoding: Encoding = "auto"
     """How lines are written: `utf-8`, `utf-16` with a byte order mark, `utf-16le`,
     `utf-16be`; `auto` is UTF-8 unless a mark says otherwise."""
+    multiline: MultilineSettings | None = None
+    """Which lines make one event; each line is one unless given."""
     tags: tuple[str, ...] = ()
     fields: dict[str, str] = {}
 
@@ -55,6 +98,11 @@ class SourceSettings(BaseModel):
             if not path.startswith("/"):
                 raise ValueError(f"{path!r} must be an absolute path")
         return expanded
+
+    @field_validator("multiline", mode="before")
+    @classmethod
+    def _multiline_may_be_a_name(cls, value: object) -> object:
+        return {"rule": value} if isinstance(value, str) else value
 
     @field_validator("dataset")
     @classmethod
@@ -146,6 +194,12 @@ class AgentSettings(RoleSettings):
                 f"flush_after_ms ({self.flush_after_ms}) must be at least linger_ms_max"
                 f" ({self.linger_ms_max})"
             )
+        problems.extend(
+            f"sources.{index}.multiline.max_bytes ({source.multiline.max_bytes}) must be"
+            f" at most event_bytes_max ({self.event_bytes_max})"
+            for index, source in enumerate(self.sources)
+            if source.multiline and source.multiline.max_bytes > self.event_bytes_max
+        )
         names = [source.name for source in self.sources]
         problems.extend(
             f"sources has {names.count(name)} entries named {name!r}"

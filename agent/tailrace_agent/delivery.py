@@ -85,6 +85,8 @@ class Delivery:
         self.outbox = Outbox(sink)
         self.shipped_events = 0
         self.shipped_bytes = 0
+        self.split_events = 0
+        """Events of several lines that a limit ended, since this agent started."""
         self.lost_bytes = 0
         """Declared as lost since this agent started."""
         self.unwritable: str | None = None
@@ -205,6 +207,7 @@ class Delivery:
             event_count=chunk.event_count,
         )
         ledger.chunks.append(sent)
+        self.split_events += chunk.split_count
         reach("A2")
 
     def report(self, generation: str) -> None:

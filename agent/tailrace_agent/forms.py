@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from crc32c import crc32c
 
 from tailrace.framing import MappedEvent
+from tailrace.multiline.joining import Joiner, joiner_of
+from tailrace.wire import MultilineRule
 
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-16le", "utf-16be"]
 """What a source may say of its files; `auto` and `utf-16` ask the byte order mark."""
@@ -32,6 +35,8 @@ class Form:
     """Whether the chunk's value is not simply the file's bytes."""
     mark: bytes = b""
     """The byte order mark that a file of this form may begin with: no event's byte."""
+    joiner: Joiner | None = None
+    """Which lines make one event; None where each line is one."""
 
     @property
     def unit_bytes(self) -> int:
@@ -96,6 +101,12 @@ class Form:
             )
             offset += len(line) + self.unit_bytes
         return events
+
+
+@lru_cache(maxsize=256)
+def with_rule(form: Form, rule: MultilineRule | None) -> Form:
+    """Return the form of a file whose events may have several lines."""
+    return form if rule is None else replace(form, joiner=joiner_of(rule))
 
 
 PLAIN = Form(b"\n", b"\r", None, is_mapped=False, mark=b"\xef\xbb\xbf")

@@ -27,14 +27,15 @@ from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, Cut
-from tailrace_agent.chunking import Chunker, LongEvent
+from tailrace_agent.building import LongEvent
+from tailrace_agent.chunking import Chunker
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.forms import MARK_BYTES_MAX, Form, form_of
+from tailrace_agent.forms import MARK_BYTES_MAX, Form, form_of, with_rule
 from tailrace_agent.known import has_head
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.open_file import OpenFile, open_file
 from tailrace_agent.outbox import Sent
-from tailrace_agent.positions import NO_TAIL, Chunk, Position, Reading
+from tailrace_agent.positions import NO_TAIL, Chunk, OpenEvent, Position, Reading
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
 from tailrace_agent.whereabouts import FolderAway, find_by_inode
@@ -141,6 +142,14 @@ class Holes:
             return
         chunk = self._read(filling)
         if chunk is not None:
+            if chunk.split_count:
+                # Where time ended an event before, a limit would end others now, and
+                # the count alone would not tell.
+                raise HoleUnfillable(
+                    f"{filling.request.path} has, from byte {chunk.first_offset} on, an"
+                    " event with more lines than one may have: where it was ended when"
+                    " it was sent is not known"
+                )
             if filling.step is _Step.SEND:
                 outgoing = self.records.repeat(filling.record, chunk)
                 sent = self.delivery.outbox.send(
@@ -195,6 +204,8 @@ class Holes:
             return None
         if read is Reading.MORE:
             return None
+        if isinstance(read, OpenEvent):
+            read = Reading.PARTIAL
         if isinstance(read, Reading):
             raise HoleUnfillable(
                 f"{request.path} does not hold bytes {filling.position.offset} to"
@@ -249,7 +260,8 @@ class Holes:
         sources = {source.name: source for source in self.table.settings.sources}
         source = sources.get(record.source)
         encoding = source.encoding if source is not None else "auto"
-        return form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
+        form = form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
+        return with_rule(form, record.placement.multiline)
 
     def _find(self, request: HoleRequest) -> tuple[AgentLedger, str]:
         for tracked in self.table.files.values():

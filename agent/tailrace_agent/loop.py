@@ -228,9 +228,10 @@ class AgentLoop:
 
     def _gone(self, tracked: TrackedFile) -> int | None:
         """Nothing can be read any more; before a sweep has said so, wait for it."""
-        if tracked.stage is Stage.LEAVING:
-            return self._finish(tracked)
-        return None
+        if tracked.stage is not Stage.LEAVING:
+            return None
+        wait_ms = self._turns.ship_held(tracked)
+        return self._finish(tracked) if wait_ms is None else wait_ms
 
     def _finish(self, tracked: TrackedFile) -> int | None:
         if self._table.finish(tracked):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tailrace.detect import detect, has_time, parser_for
-from tailrace.wire import Placement
-from tailrace_agent.config import DAY_MS, SourceSettings
+from tailrace.detect import AUTO, detect, has_time, parser_for
+from tailrace.multiline.auto import rule_for
+from tailrace.wire import MultilineRule, Placement
+from tailrace_agent.config import DAY_MS, MultilineSettings, SourceSettings
 
 EARLIEST_BEFORE_MS = 3_650 * DAY_MS
 """Ten years: archives are imported, but a device without a clock says 1970."""
@@ -38,4 +39,27 @@ def placement_of(
         anchor_ms=first_seen_at_ms,
         earliest_ms=first_seen_at_ms - EARLIEST_BEFORE_MS,
         latest_ms=first_seen_at_ms + LATEST_AFTER_MS,
+        multiline=_rule_of(source.multiline, sample, parser=parser),
+    )
+
+
+def _rule_of(
+    settings: MultilineSettings | None, sample: bytes, *, parser: str
+) -> MultilineRule | None:
+    if settings is None:
+        return None
+    name, pattern = settings.rule, ""
+    if settings.start is not None:
+        name, pattern = "start", settings.start
+    elif settings.continuation is not None:
+        name, pattern = "continuation", settings.continuation
+    elif name == AUTO:
+        name = rule_for(sample, parser=parser)
+    if name is None:
+        return None
+    return MultilineRule(
+        rule=name,
+        pattern=pattern,
+        max_lines=settings.max_lines,
+        max_bytes=settings.max_bytes,
     )

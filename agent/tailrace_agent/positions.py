@@ -38,6 +38,14 @@ START = Position(0, 0, NO_TAIL)
 
 
 @dataclass(frozen=True, slots=True)
+class OpenEvent:
+    """Whole lines that were read of an event which the next line may continue."""
+
+    offset: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Whole events of one file, and where it goes on after them."""
 
@@ -51,6 +59,10 @@ class Chunk:
     after: Position
     cut: Cut | None = None
     """The boundary made by time at its end; to be on disk before the chunk is sent."""
+    split_count: int = 0
+    """Events that a limit on several lines ended."""
+    follower: OpenEvent | None = None
+    """The event that begins behind it, as far as whole lines of it were read."""
 
 
 class Reading(Enum):

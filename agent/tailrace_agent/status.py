@@ -50,6 +50,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`written`, or why it cannot be."""
     lost_bytes: int
     """Gone before they could be read, since the start."""
+    split_events: int = 0
+    """Events of several lines that a limit ended, since the start."""
     unreadable_count: int
     unreadable: dict[str, str]
     """By path, why a file cannot be opened; the first `UNREADABLE_MAX`."""

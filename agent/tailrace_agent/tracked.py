@@ -8,11 +8,11 @@ from enum import Enum
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger, Cut, FileIdentity
 from tailrace_agent.archives import AnyFile
-from tailrace_agent.chunking import LongEvent
+from tailrace_agent.building import LongEvent
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.forms import Form
-from tailrace_agent.positions import START, Position
+from tailrace_agent.positions import START, OpenEvent, Position
 
 
 class Stage(Enum):
@@ -22,7 +22,7 @@ class Stage(Enum):
     LEAVING = "its name went elsewhere or is gone: read to the end, then let go"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class TrackedFile:
     """What changes while a file is followed; its safe position is in `Delivery`."""
 
@@ -37,6 +37,10 @@ class TrackedFile:
     """Where the next chunk begins; everything before it was given to `Delivery`."""
     cuts: tuple[Cut, ...] = ()
     long_event: LongEvent | None = None
+    held: OpenEvent | None = None
+    """What was read of an event that may go on, should the file lose it."""
+    is_crowded: bool = False
+    """There is no room to hold that: it is sent as it stands."""
     stage: Stage = Stage.FOLLOWED
     size_bytes: int = 0
     """As last seen; what stands from the position to there is unread."""
@@ -133,6 +137,7 @@ class TrackedFile:
         lost_bytes = max(0, self.largest_size_bytes - safe_offset)
         self.identity, self.generation = identity, generation
         self.position, self.cuts, self.long_event = START, (), None
+        self.held, self.is_crowded = None, False
         self.form, self.is_judged = None, False
         self.clear_until_ms = self.early_until_ms = None
         self.may_begin_with_hole = True
@@ -147,6 +152,7 @@ class TrackedFile:
         """Go on with a generation whose bytes stand in this file now."""
         self.generation = record.generation
         self.position, self.cuts, self.long_event = position, record.cuts, None
+        self.held, self.is_crowded = None, False
         self.first_seen_at_ms = record.placement.anchor_ms
         self.identity_rebuilt = record.identity_rebuilt
         self.may_begin_with_hole = record.identity.truncation_count > 0

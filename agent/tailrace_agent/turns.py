@@ -11,21 +11,22 @@ from tailrace.log import FilteringBoundLogger
 from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import first_record
-from tailrace_agent.chunking import Chunker, Limits, LongEvent
+from tailrace_agent.building import LongEvent
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import TRUNCATED, Delivery
-from tailrace_agent.forms import MARK_BYTES_MAX, PLAIN, Form, form_of
+from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
+from tailrace_agent.forms import PLAIN, with_rule
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
+from tailrace_agent.held import HeldEvents
 from tailrace_agent.known import HEAD_BYTES, has_head, head_of
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.placement import placement_of
-from tailrace_agent.positions import START, Chunk, Reading
+from tailrace_agent.positions import START, Chunk, OpenEvent, Reading
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.tracked import Stage, TrackedFile
 
-SAMPLE_BYTES = 65_536
-"""What a parser is chosen by; it is also the most that is read twice."""
 LIVELY_MS = 5_000
 """A file that grew this recently is looked at each `linger_ms_max`, which costs an fstat:
 a hint from the kernel for each write of a busy file would cost far more."""
@@ -53,6 +54,7 @@ class Turns:
         self._clock = clock
         self._log = log
         self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
+        self._held = HeldEvents()
 
     def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
@@ -72,19 +74,25 @@ class Turns:
             tracked.stage is Stage.LEAVING
             and idle_ms >= self._settings.rotated_grace_ms
         )
-        is_flushing = is_over or idle_ms >= self._settings.flush_after_ms
-        if 0 < tracked.unread_bytes < self._settings.chunk_bytes and not is_flushing:
+        is_settled = idle_ms >= self._settle_ms(tracked)
+        is_flushing = idle_ms >= self._settings.flush_after_ms
+        is_flushing = is_flushing or is_over or tracked.is_crowded
+        is_waiting = not (is_flushing or is_settled)
+        if 0 < tracked.unread_bytes < self._settings.chunk_bytes and is_waiting:
             due_ms = tracked.unread_since_ms + self._settings.linger_ms_max
             if now_ms < due_ms:
                 return due_ms
         if not self._is_declared(tracked):
             return self._declare(tracked, file, now_ms, is_flushing=is_flushing)
-        result = self._read(tracked, file, is_flushing=is_flushing)
+        result = self._read(
+            tracked, file, is_flushing=is_flushing, is_settled=is_settled
+        )
         next_ms = self._act_on(tracked, result, now_ms=now_ms)
         if next_ms is not None:
             return next_ms
         self._note_whole(tracked)
-        return self._next_look(tracked, now_ms, is_partial=result is Reading.PARTIAL)
+        is_partial = result is not Reading.EMPTY
+        return self._next_look(tracked, now_ms, is_partial=is_partial)
 
     def _take_archive(self, tracked: TrackedFile, file: ArchiveFile) -> int | None:
         """Take one turn of a compressed file; its end is known, not waited for.
@@ -106,7 +114,9 @@ class Turns:
         if tracked.is_left_out:
             end_archive(tracked, file, delivery=self._delivery, log=self._log)
             return None
-        result = self._read(tracked, file, is_flushing=is_flushing)
+        result = self._read(
+            tracked, file, is_flushing=is_flushing, is_settled=is_flushing
+        )
         next_ms = self._act_on(tracked, result, now_ms=now_ms)
         if next_ms is not None:
             return next_ms
@@ -118,7 +128,11 @@ class Turns:
         return None
 
     def _act_on(
-        self, tracked: TrackedFile, result: Chunk | LongEvent | Reading, *, now_ms: int
+        self,
+        tracked: TrackedFile,
+        result: Chunk | LongEvent | OpenEvent | Reading,
+        *,
+        now_ms: int,
     ) -> int | None:
         """Do what a reading asks for; None means that there was nothing to read."""
         if isinstance(result, Chunk):
@@ -127,12 +141,34 @@ class Turns:
         if isinstance(result, LongEvent):
             tracked.long_event = result
             return NOW
+        if isinstance(result, OpenEvent):
+            tracked.is_crowded = not self._held.hold(tracked, result)
+            return NOW if tracked.is_crowded else None
         if result is Reading.MORE:
             return NOW
         if result is Reading.REWRITTEN:
+            wait_ms = self.ship_held(tracked)
+            if wait_ms is not None:
+                return wait_ms
             self._rewritten(tracked)
             return NOW
         return None
+
+    def ship_held(self, tracked: TrackedFile) -> int | None:
+        """Ship an event that its file holds no more; return when to try again, or None.
+
+        Its lines were whole, so they were to be sent whatever became of the file.
+        """
+        if tracked.held is None:
+            return None
+        record = self._delivery.record_of(tracked.generation)
+        chunk = self._chunker.held_chunk(
+            tracked.held,
+            position=tracked.position,
+            form=with_rule(tracked.form or PLAIN, record.placement.multiline),
+        )
+        next_ms = self._ship(tracked, chunk, now_ms=self._clock.monotonic_ms())
+        return next_ms if tracked.held else None
 
     def look(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in how much there is, and read none of it: there is no room for it now.
@@ -175,8 +211,9 @@ class Turns:
         settings = self._settings
         idle_ms = now_ms - tracked.grew_at_ms
         looks: list[int] = []
-        if is_partial and tracked.unread_bytes and idle_ms < settings.flush_after_ms:
-            looks.append(tracked.grew_at_ms + settings.flush_after_ms)
+        if is_partial and tracked.unread_bytes:
+            waits_ms = (self._settle_ms(tracked), settings.flush_after_ms)
+            looks += [tracked.grew_at_ms + wait for wait in waits_ms if idle_ms < wait]
         if tracked.stage is Stage.LEAVING and idle_ms < settings.rotated_grace_ms:
             looks.append(tracked.grew_at_ms + settings.rotated_grace_ms)
         if idle_ms < LIVELY_MS:
@@ -184,14 +221,18 @@ class Turns:
         return min(looks) if looks else None
 
     def _read(
-        self, tracked: TrackedFile, file: AnyFile, *, is_flushing: bool
-    ) -> Chunk | LongEvent | Reading:
-        if not tracked.position.offset and not has_head(
-            file, self._delivery.record_of(tracked.generation)
-        ):
+        self,
+        tracked: TrackedFile,
+        file: AnyFile,
+        *,
+        is_flushing: bool,
+        is_settled: bool,
+    ) -> Chunk | LongEvent | OpenEvent | Reading:
+        record = self._delivery.record_of(tracked.generation)
+        if not tracked.position.offset and not has_head(file, record):
             # Replaced before anything of it was safe: no tail could tell that.
             return Reading.REWRITTEN
-        form = self._form(tracked, file)
+        form = with_rule(form_of_file(tracked, file), record.placement.multiline)
         if tracked.long_event is not None:
             return self._chunker.pass_event(
                 file,
@@ -209,22 +250,15 @@ class Turns:
             hole_bytes_min=1 if tracked.may_begin_with_hole else HOLE_BYTES_MIN,
             form=form,
             is_flushing=is_flushing,
+            is_settled=is_settled,
+            held=tracked.held,
         )
 
-    def _form(self, tracked: TrackedFile, file: AnyFile) -> Form:
-        """Return how the file's lines are written, which its first bytes may tell."""
-        if tracked.form is None:
-            head = bytearray(MARK_BYTES_MAX)
-            size = file.read_into((memoryview(head),), offset=0)
-            form = form_of(
-                bytes(head[:size]),
-                encoding=tracked.source.encoding,
-                is_archive=isinstance(file, ArchiveFile),
-            )
-            if size < MARK_BYTES_MAX and form is PLAIN:
-                return form  # What follows may yet make it a mark.
-            tracked.form = form
-        return tracked.form
+    def _settle_ms(self, tracked: TrackedFile) -> int:
+        """Return after how long without growth an event of whole lines is over."""
+        multiline = tracked.source.multiline
+        limit_ms = self._settings.flush_after_ms
+        return limit_ms if multiline is None else multiline.flush_after_ms
 
     def _ship(self, tracked: TrackedFile, chunk: Chunk, *, now_ms: int) -> int:
         if tracked.stage is Stage.LEAVING:
@@ -237,6 +271,7 @@ class Turns:
             return now_ms + UNWRITABLE_WAIT_MS
         tracked.long_event = None
         tracked.position = chunk.after
+        tracked.is_crowded = not self._held.hold(tracked, chunk.follower)
         tracked.unread_since_ms = now_ms
         offset = chunk.after.offset
         cuts = tracked.cuts if chunk.cut is None else (*tracked.cuts, chunk.cut)
@@ -252,21 +287,11 @@ class Turns:
 
         Returns false while there is no whole line to choose by.
         """
-        sample = b""
-        if tracked.position.offset:
-            sample = _sample(file, offset=tracked.position.offset)
-        if not sample:
-            # Of a copy, or of a file that is begun at its end, what is left out speaks:
-            # where reading begins must be safe before the first new line comes.
-            sample = _sample(file, offset=file.data_offset())
-        is_whole = b"\n" in sample or len(sample) == SAMPLE_BYTES or is_flushing
-        if not sample or not is_whole:
+        sample = sample_of(tracked, file)
+        if not is_enough(sample, is_flushing=is_flushing):
             return False
-        form = self._form(tracked, file)
-        if form.codec is not None:
-            sample = form.stored(sample.removeprefix(form.mark))
         placement = placement_of(
-            sample,
+            as_utf8(sample, form=form_of_file(tracked, file)),
             path=tracked.shown_path,
             source=tracked.source,
             host_time_zone=self._agent.time_zone,
@@ -355,10 +380,3 @@ class Turns:
             self._log.warning(
                 "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
             )
-
-
-def _sample(file: AnyFile, *, offset: int) -> bytes:
-    """Return what a parser is chosen by, without the hole that it may begin with."""
-    buffer = memoryview(bytearray(SAMPLE_BYTES))
-    size = file.read_into((buffer,), offset=offset)
-    return bytes(buffer[:size]).lstrip(b"\0")

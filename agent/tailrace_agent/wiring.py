@@ -66,6 +66,7 @@ class Assembly:
                 in_flight_bytes=self.delivery.outbox.in_flight_bytes,
                 shipped_events=self.delivery.shipped_events,
                 lost_bytes=self.delivery.lost_bytes,
+                split_events=self.delivery.split_events,
                 unreadable_count=len(self.table.unreadable.whys),
                 unreadable=dict(
                     islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, decode_mapped
 from tailrace.wire import Cut
-from tailrace_agent.chunking import Chunker, Limits, LongEvent
+from tailrace_agent.building import LongEvent
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.positions import START, Chunk, Position, Reading
 
 

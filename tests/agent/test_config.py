@@ -62,3 +62,63 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     source = "[[agent.sources]]\nname = 'n'\npaths = ['/a']\n"
     with pytest.raises(ConfigError, match="2 entries named 'n'"):
         read(tmp_path, source * 2)
+
+
+def _source(multiline: str) -> str:
+    return (
+        "[[agent.sources]]\nname = 'n'\npaths = ['/var/log/*.log']\n"
+        f"multiline = {multiline}\n"
+    )
+
+
+def test_a_rule_for_several_lines_is_a_name_or_a_table(tmp_path: Path) -> None:
+    (source,) = read(tmp_path, _source("'java'")).sources
+    assert source.multiline is not None
+    assert (source.multiline.rule, source.multiline.max_lines) == ("java", 500)
+    (source,) = read(tmp_path, _source("{start = '^\\d', max_lines = 9}")).sources
+    assert source.multiline is not None
+    assert (source.multiline.start, source.multiline.max_lines) == (r"^\d", 9)
+
+
+@pytest.mark.parametrize(
+    ("multiline", "told"),
+    [
+        ("'klingon'", "multiline.rule"),
+        ("{}", "exactly one of"),
+        ("{rule = 'java', start = '^x'}", "exactly one of"),
+        ("{start = '(?=a)'}", "look-around"),
+        ("{continuation = '.*'}", "matches every line"),
+        ("{rule = 'java', max_lines = 1}", "max_lines"),
+        ("{rule = 'java', max_bytes = 10}", "max_bytes"),
+        ("{rule = 'java', lines = 10}", "multiline.lines"),
+    ],
+)
+def test_a_rule_that_cannot_serve_is_refused_in_the_users_names(
+    tmp_path: Path, multiline: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(tmp_path, _source(multiline))
+    assert told in str(raised.value)
+    assert "multiline" in str(raised.value)
+
+
+def test_every_problem_of_a_rule_is_told_with_the_others(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(
+            tmp_path,
+            "[agent]\nsweep_ms = 1\n"
+            + _source("{start = '(', max_lines = 1, flush_after_ms = 1}"),
+        )
+    for key in ("sweep_ms", "start", "max_lines", "flush_after_ms"):
+        assert key in str(raised.value)
+
+
+def test_an_event_of_several_lines_may_not_be_longer_than_any_event(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match=r"sources\.0\.multiline\.max_bytes"):
+        read(
+            tmp_path,
+            "[agent]\nchunk_bytes = 65536\nevent_bytes_max = 65536\n"
+            + _source("{rule = 'java', max_bytes = 100000}"),
+        )

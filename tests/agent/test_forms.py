@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, decode_mapped
-from tailrace_agent.chunking import Chunker, Limits, LongEvent
+from tailrace_agent.building import LongEvent
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.forms import PLAIN, form_of
 from tailrace_agent.positions import START, Chunk, Position, Reading
 from tests.agent.harness import AgentHarness, events_of, unique_lines

@@ -1,0 +1,142 @@
+"""What a chunk says of the events in it: places, numbers, the value, and its cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_mapped
+from tailrace.wire import Cut
+from tailrace_agent.forms import Form
+from tailrace_agent.positions import (
+    TAIL_BYTES,
+    Chunk,
+    OpenEvent,
+    Position,
+    Reading,
+    Source,
+    Tail,
+    tail_of,
+)
+from tailrace_agent.taking import Taken, mapped_events
+
+MAPPED_EVENTS_MAX = 65_536
+"""Rows of one chunk's table, 2 MiB: a chunk of blank lines must fit its topic."""
+
+
+@dataclass(slots=True)
+class LongEvent:
+    """An event beyond the limit that is being passed, in bounded memory."""
+
+    offset: int
+    stored: bytes
+    checksum: int
+    next_offset: int
+    """Everything before it is in the checksum."""
+
+
+def chunk_of(
+    source: Source | None,
+    buffer: bytearray,
+    taken: Taken,
+    *,
+    position: Position,
+    start: int,
+    form: Form,
+) -> Chunk | OpenEvent | Reading:
+    """Return the chunk of what is taken, or what it waits for where nothing is."""
+    behind = taken.size_bytes + taken.open_bytes
+    open_event = None
+    if taken.open_bytes:
+        lines = bytes(memoryview(buffer)[taken.size_bytes : behind])
+        open_event = OpenEvent(start + taken.size_bytes, lines)
+    if not taken.size_bytes:
+        return open_event or Reading.PARTIAL
+    value = bytes(memoryview(buffer)[: taken.size_bytes])
+    is_ended = value.endswith(form.newline)
+    stored, last_start = value, 0
+    is_mapped = form.is_mapped or bool(taken.joined)
+    if is_mapped:
+        events = mapped_events(
+            form,
+            value,
+            offset=start,
+            flags=0 if is_ended else FLAG_UNTERMINATED,
+            joined=taken.joined,
+        )
+        if len(events) > MAPPED_EVENTS_MAX:
+            value = value[: events[MAPPED_EVENTS_MAX].offset - start]
+            del events[MAPPED_EVENTS_MAX:]
+            taken, open_event = Taken(len(value), is_by_content=True), None
+        stored, event_count = encode_mapped(events), len(events)
+        last_start = events[-1].offset - start
+    else:
+        event_count = value.count(form.newline) + (not is_ended)
+        if not taken.is_by_content:
+            last_start = value.rfind(form.newline, 0, -1) + 1
+    next_offset = start + len(value)
+    cut = Cut(offset=start + last_start, next_offset=next_offset, reason="flushed")
+    return Chunk(
+        first_offset=start,
+        size_bytes=len(value),
+        skipped_before_bytes=start - position.offset,
+        first_event_number=position.event_number,
+        event_count=event_count,
+        framing="mapped" if is_mapped else "newline",
+        value=stored,
+        after=Position(
+            next_offset,
+            position.event_number + event_count,
+            _tail_before(source, next_offset, ending=value),
+        ),
+        cut=None if taken.is_by_content else cut,
+        split_count=sum(one.is_split for one in taken.joined),
+        follower=open_event,
+    )
+
+
+def cut_event_of(
+    source: Source,
+    event: LongEvent,
+    position: Position,
+    form: Form,
+    *,
+    is_ended: bool,
+) -> Chunk:
+    """Return the chunk of a too long event: its beginning, and its true length."""
+    end = event.next_offset
+    next_offset = end + form.unit_bytes * is_ended
+    flags = FLAG_CUT if is_ended else FLAG_CUT | FLAG_UNTERMINATED
+    stored = form.stored(event.stored)
+    mapped = MappedEvent(
+        event.offset, end - event.offset, event.checksum, stored, flags
+    )
+    return Chunk(
+        first_offset=event.offset,
+        size_bytes=next_offset - event.offset,
+        skipped_before_bytes=event.offset - position.offset,
+        first_event_number=position.event_number,
+        event_count=1,
+        framing="mapped",
+        value=encode_mapped([mapped]),
+        after=Position(
+            next_offset,
+            position.event_number + 1,
+            _tail_before(source, next_offset, ending=b""),
+        ),
+        cut=None
+        if is_ended
+        else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),
+    )
+
+
+def _tail_before(source: Source | None, offset: int, *, ending: bytes) -> Tail:
+    """Return the tail before `offset`, where `ending` stands directly before it."""
+    if len(ending) >= TAIL_BYTES or source is None:
+        return tail_of(ending[-TAIL_BYTES:])
+    size = min(TAIL_BYTES, offset)
+    tail = memoryview(bytearray(size))
+    read = source.read_into((tail,), offset=offset - size)
+    # A file that is rewritten right now is known by what was really taken from it.
+    if read == size and bytes(tail).endswith(ending):
+        return tail_of(tail)
+    return tail_of(ending)

@@ -1,0 +1,114 @@
+"""How much of what was read makes whole events, and what is told of them in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from crc32c import crc32c
+
+from tailrace.framing import FLAG_SPLIT, MappedEvent
+from tailrace.multiline.joining import Grouped, Joined, Joiner
+from tailrace.multiline.lines import ListedLines
+from tailrace_agent.forms import Form
+from tailrace_agent.nuls import HOLE_BYTES_MIN, before_nuls
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The head of a buffer that is whole events."""
+
+    size_bytes: int
+    """0 where none is whole yet."""
+    is_by_content: bool
+    """Whether any reading ends an event there; else time did, and it must be noted."""
+    joined: Sequence[Joined] = ()
+    """Events that are not one line alone; every other line is one."""
+    open_bytes: int = 0
+    """Whole lines behind it, of an event that the next line may continue."""
+
+
+def take(
+    form: Form,
+    buffer: bytearray,
+    seen_bytes: int,
+    *,
+    is_flushing: bool,
+    is_settled: bool,
+    cut_bytes: int | None,
+) -> Taken:
+    """Return which head of `buffer[:seen_bytes]`, which begins with an event, is events.
+
+    `is_flushing` takes a last line without newline, `is_settled` whole lines that might
+    go on. `cut_bytes` is where an earlier reading ended an event.
+    """
+    size = before_nuls(buffer, seen_bytes) if form.unit_bytes == 1 else seen_bytes
+    end = form.end_of_last(buffer, size)
+    is_over = is_flushing or size == cut_bytes
+    joiner = form.joiner
+    if joiner is None:
+        if end:
+            return Taken(end, is_by_content=True)
+        return Taken(size if is_over else 0, is_by_content=False)
+    if end:
+        # A line begins nothing before it is whole: how its head goes on may decide.
+        grouped = _group(form, joiner, buffer, end, seen_bytes=seen_bytes)
+        is_before_hole = seen_bytes - size >= HOLE_BYTES_MIN
+        is_done = grouped.is_last_full or is_before_hole
+        whole = end if is_done else grouped.last_start
+        if whole:
+            joined = [one for one in grouped.joined if one.start < whole]
+            return Taken(
+                whole, is_by_content=True, joined=joined, open_bytes=end - whole
+            )
+    if not is_over and not (is_settled and end == size):
+        return Taken(0, is_by_content=False, open_bytes=end)
+    grouped = _group(form, joiner, buffer, size, seen_bytes=size)
+    return Taken(size, is_by_content=False, joined=grouped.joined)
+
+
+def mapped_events(
+    form: Form, value: bytes, *, offset: int, flags: int, joined: Sequence[Joined]
+) -> list[MappedEvent]:
+    """Return the events of `value`, which stands at `offset`.
+
+    `flags` are those of the last event, which has no newline if there are any.
+    """
+    if not joined:
+        return form.mapped(value, offset=offset, flags=flags)
+    events: list[MappedEvent] = []
+    start = 0
+    for one in joined:
+        if one.start > start:
+            before = value[start : one.start]
+            events += form.mapped(before, offset=offset + start, flags=0)
+        original = value[one.start : one.end]
+        mark = FLAG_SPLIT if one.is_split else 0
+        events.append(
+            MappedEvent(
+                offset + one.start,
+                len(original),
+                crc32c(original),
+                form.stored(original),
+                mark,
+            )
+        )
+        start = one.end + form.unit_bytes
+    if start < len(value):
+        events += form.mapped(value[start:], offset=offset + start, flags=flags)
+    elif flags:
+        events[-1] = replace(events[-1], flags=events[-1].flags | flags)
+    return events
+
+
+def _group(
+    form: Form, joiner: Joiner, buffer: bytearray, size: int, *, seen_bytes: int
+) -> Grouped:
+    if form.codec is None:
+        return joiner.group(buffer, size, seen_bytes=seen_bytes)
+    lines = form.lines(bytes(memoryview(buffer)[:size]))
+    return joiner.group_texts(
+        [form.stored(line) for line in lines],
+        ListedLines([len(line) for line in lines], newline_bytes=form.unit_bytes),
+        seen_bytes=seen_bytes,
+    )
