@@ -294,6 +294,10 @@ def test_an_event_waits_for_the_next_line_and_is_told_as_open() -> None:
     assert reader.read(b"a\n b\n") == OpenEvent(0, b"a\n b\n")
     assert reader.read(b"a\n b\n c") == OpenEvent(0, b"a\n b\n")
     assert reader.read(TRACE) == OpenEvent(8, b"next\n")
+    # Half a line may yet become one that goes on: it begins nothing.
+    assert reader.read(TRACE + b"Caus") == OpenEvent(8, b"next\n")
+    cause = b"next\nCaused by: x\n"
+    assert reader.read(TRACE[:8] + cause) == OpenEvent(8, cause)
     assert reader.chunks[0].follower == OpenEvent(8, b"next\n")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.multiline.joining import Joiner, pattern_problem
@@ -69,6 +69,7 @@ def test_a_block_has_the_events_that_its_lines_make_one_by_one(
     assert found_events(content, rule) == events_of(content, rule)
 
 
+@settings(max_examples=40)
 @given(LINES, RULES)
 def test_reading_on_from_any_event_finds_the_same_events(
     lines: list[bytes], rule: MultilineRule
@@ -86,6 +87,7 @@ def test_reading_on_from_any_event_finds_the_same_events(
         assert shifted == whole[index:]
 
 
+@settings(max_examples=40)
 @given(LINES, RULES)
 def test_what_follows_never_changes_an_event_that_is_over(
     lines: list[bytes], rule: MultilineRule
@@ -107,6 +109,7 @@ def test_what_follows_never_changes_an_event_that_is_over(
         assert not joined
 
 
+@settings(max_examples=40)
 @given(LINES, RULES)
 def test_lines_of_another_writing_make_the_same_events(
     lines: list[bytes], rule: MultilineRule
