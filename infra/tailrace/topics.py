@@ -9,6 +9,10 @@ KIBIBYTE = 1_024
 MEBIBYTE = 1_024 * KIBIBYTE
 DAY_MS = 86_400_000
 
+COMPACTION_LAG_MS = 3_600_000
+"""Brokers compact nothing younger: so long a record that an older one was written behind
+is still there, and is written again (`tailrace_indexer.mending`)."""
+
 PARTITIONS = 8
 """Of raw, docs, ledger and state alike: a key's records meet in one partition number.
 Never changed by `tailrace provision`, since keys and their state would be stranded."""
@@ -52,6 +56,7 @@ class Topic:
             settings["retention.ms"] = str(self.retention_ms)
         else:
             settings["min.cleanable.dirty.ratio"] = "0.2"
+            settings["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
         return settings
 
 

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-import msgspec
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
+from tailrace.revisions import revision_of
 from tailrace.settings import Connections
 from tailrace.topics import STATE
 
@@ -40,13 +40,6 @@ class StateReader(Protocol):
             KafkaError: the brokers did not answer; try again.
         """
         ...
-
-
-class _Revision(msgspec.Struct):
-    revision: int = -1
-
-
-_revision = msgspec.json.Decoder(_Revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +103,8 @@ def keep_newest(
     """Take one record of the state topic into account.
 
     A worker that lost the partition may still write behind the one that has it now, so
-    the greatest revision is the truth and not the last record. What cannot be read is
+    the greatest revision is the truth and not the last record; the indexers' leader puts
+    it on top again before compaction comes (`tailrace.revisions`). What cannot be read is
     kept as it is where nothing better is there, so that it is counted when it is met.
     """
     if value is None:
@@ -121,18 +115,9 @@ def keep_newest(
         states[generation] = value
 
 
-def revision_of(state: bytes) -> int:
-    """Return a state record's revision, -1 for one that cannot be read."""
-    try:
-        return _revision.decode(state).revision
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return -1
-
-
 __all__ = [
     "KafkaError",
     "KafkaStateReader",
     "StateReader",
     "keep_newest",
-    "revision_of",
 ]
