@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import kafka
@@ -90,7 +90,7 @@ class KafkaCompactedTopics:
         return {topic.name(namespace): topic.partitions for topic in MENDED}
 
     @contextlib.contextmanager
-    def _consumer(self) -> Iterator[Any]:
+    def _consumer(self) -> Generator[Any]:
         consumer: Any = None
         try:
             consumer = _kafka.KafkaConsumer(

@@ -31,6 +31,7 @@ class Parsed:
     chunk: Chunk | None = None
     processed: ProcessedChunk | None = None
     dead: DeadLetter | None = None
+    """Of the record, or of all its events; None where its agent wrote it already."""
 
 
 def parse_record(
@@ -45,6 +46,8 @@ def parse_record(
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
     if not isinstance(read, Chunk):
         return Parsed(record=record, dead=read)
+    if read.origin.dead_reason:
+        return Parsed(record=record, chunk=read)
     try:
         processed = process_chunk(
             read.value, origin=read.origin, namespace=namespace, floors=floors
@@ -80,10 +83,7 @@ def work_of(
             parsed.processed, before, origin=origin, out=out, now_ms=now_ms
         )
     else:
-        assert parsed.dead is not None
-        outputs, after, counts = _of_unreadable(
-            parsed.dead, before, origin=origin, out=out
-        )
+        outputs, after, counts = _of_dead(parsed.dead, before, origin=origin, out=out)
     if state is not None and before.revision == 0 and not before.counted:
         counts["states_unreadable"] = 1
     ledger = ledger_of(after, origin=origin, record=record, now_ms=now_ms)
@@ -142,16 +142,17 @@ def _of_events(
     return outputs, after, counts
 
 
-def _of_unreadable(
-    dead: DeadLetter, before: GenerationState, *, origin: Origin, out: _Out
+def _of_dead(
+    dead: DeadLetter | None, before: GenerationState, *, origin: Origin, out: _Out
 ) -> _Result:
     """A chunk that is dead as a whole: whoever follows the numbers must pass over it."""
-    after = count_unreadable(before, origin=origin, reason=dead.reason)
+    reason = origin.dead_reason if dead is None else dead.reason
+    after = count_unreadable(before, origin=origin, reason=reason)
     span = _span(origin, out.record, document_count=0)
-    outputs = [
-        out.to(DEAD.name(out.namespace), encode(dead)),
-        out.to(DOCS.name(out.namespace), b"", header=encode(span)),
-    ]
+    outputs = [out.to(DOCS.name(out.namespace), b"", header=encode(span))]
+    if dead is None:
+        return outputs, after, {"dead_at_agent": 1}
+    outputs.append(out.to(DEAD.name(out.namespace), encode(dead)))
     return outputs, after, {f"dead_letters.{dead.reason}": 1}
 
 
