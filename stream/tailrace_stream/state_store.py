@@ -1,5 +1,8 @@
 """Where a partition's states come from when it becomes ours: the state topic, to its end.
 
+So does what the ledger says of the same generations, which stand in the partition of the
+same number: it is there where a state is lost (`seeding.py`).
+
 A topic of our own and not a Faust table, for three reasons. Faust sends a table's
 changelog without waiting, so that an acknowledgement can overtake the state it stands on.
 Its recovery retries for ever over one record that cannot be decoded. And a table key is a
@@ -9,9 +12,9 @@ generation in the partition that is being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
@@ -21,18 +24,21 @@ from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
-from tailrace.topics import STATE
+from tailrace.topics import LEDGER, STATE
 
 POLL_MS = 500
+WORD_PREFIX = b"stream|"
+"""Of the keys of what the stream says on the ledger (`tailrace.ledger.ledger_key`)."""
+
+ReadBack: TypeAlias = tuple[dict[str, bytes], dict[str, bytes]]
+"""By generation the newest state, and the stream's newest word on the ledger."""
 
 
 class StateReader(Protocol):
     """What reads back the states of one partition."""
 
-    def read(
-        self, partition: int, *, is_wanted: Callable[[], bool]
-    ) -> dict[str, bytes]:
-        """Return the newest state of each generation; blocks, so call it in a thread.
+    def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
+        """Return what was remembered of each generation; blocks: call it in a thread.
 
         It may end early, with whatever it has, once `is_wanted` is false.
 
@@ -44,19 +50,17 @@ class StateReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KafkaStateReader:
-    """Reads `<namespace>.state`."""
+    """Reads `<namespace>.state`, and the stream's words on `<namespace>.ledger`."""
 
     connections: Connections
 
-    def read(
-        self, partition: int, *, is_wanted: Callable[[], bool]
-    ) -> dict[str, bytes]:
-        """Return the newest state of each generation in a partition.
+    def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
+        """Return the newest state of each generation in a partition, and its word.
 
         Raises:
             KafkaError: the brokers did not answer; try again.
         """
-        topic = STATE.name(self.connections.namespace)
+        namespace = self.connections.namespace
         client_id = "tailrace-stream-state"
         consumer = KafkaConsumer(
             **record_client_options(self.connections, client_id=client_id),
@@ -64,37 +68,48 @@ class KafkaStateReader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
+        states: dict[str, bytes] = {}
+        words: dict[str, bytes] = {}
         try:
-            return self._read(consumer, TopicPartition(topic, partition), is_wanted)
+            where = TopicPartition(STATE.name(namespace), partition)
+            for key, value in _records(consumer, where, is_wanted):
+                # However old: a file that rested for a year may grow again, and its
+                # figures go on. Retention's leader buries what is over.
+                keep_newest(states, generation=_text(key), value=value)
+            where = TopicPartition(LEDGER.name(namespace), partition)
+            for key, value in _records(consumer, where, is_wanted):
+                keep_word(words, key=key, value=value)
         finally:
             consumer.close()
+        return states, words
 
-    def _read(
-        self,
-        consumer: KafkaConsumer,
-        where: TopicPartition,
-        is_wanted: Callable[[], bool],
-    ) -> dict[str, bytes]:
-        consumer.assign([where])
-        consumer.seek_to_beginning(where)
-        ends = consumer.end_offsets([where])
-        states: dict[str, bytes] = {}
-        while is_wanted() and (consumer.position(where) or 0) < ends[where]:
-            reach("S6")
-            polled = cast(
-                "dict[TopicPartition, list[Any]]", consumer.poll(timeout_ms=POLL_MS)
-            )
-            for record in polled.get(where, ()):
-                if record.key is None:
-                    continue
-                keep_newest(
-                    states,
-                    generation=record.key.decode("utf-8", "replace"),
-                    # However old: a file that rested for a year may grow again, and
-                    # its figures go on. Retention's leader buries what is over.
-                    value=record.value,
-                )
-        return states
+
+def _records(
+    consumer: KafkaConsumer, where: TopicPartition, is_wanted: Callable[[], bool]
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield key and value of each record that has a key, to the end there is now."""
+    consumer.assign([where])
+    consumer.seek_to_beginning(where)
+    ends = consumer.end_offsets([where])
+    while is_wanted() and (consumer.position(where) or 0) < ends[where]:
+        reach("S6")
+        polled = cast(
+            "dict[TopicPartition, list[Any]]", consumer.poll(timeout_ms=POLL_MS)
+        )
+        for record in polled.get(where, ()):
+            if record.key is not None:
+                yield record.key, record.value
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "replace")
+
+
+def keep_word(words: dict[str, bytes], *, key: bytes, value: bytes | None) -> None:
+    """Take one record of the ledger into account, if it is the stream's."""
+    if key.startswith(WORD_PREFIX):
+        generation = _text(key.removeprefix(WORD_PREFIX))
+        keep_newest(words, generation=generation, value=value)
 
 
 def keep_newest(
@@ -118,6 +133,8 @@ def keep_newest(
 __all__ = [
     "KafkaError",
     "KafkaStateReader",
+    "ReadBack",
     "StateReader",
     "keep_newest",
+    "keep_word",
 ]

@@ -14,12 +14,13 @@ from tailrace.errors import WireError
 from tailrace.floors import NO_FLOORS, Floors
 from tailrace.ledger import ledger_key, ledger_partition
 from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
-from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, decode, encode
+from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import EXPIRED, count_chunk, count_unreadable, ledger_of
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
+from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.windows import GenerationState
 
 
@@ -65,18 +66,25 @@ def parse_record(
 
 
 def work_of(
-    parsed: Parsed, *, state: bytes | None, namespace: str, now_ms: int
+    parsed: Parsed,
+    *,
+    state: bytes | None,
+    word: bytes | None = None,
+    namespace: str,
+    now_ms: int,
 ) -> Work:
     """Return what is to be sent and remembered for a parsed record.
 
-    `state` is the generation's newest state record. One that cannot be decoded counts
-    as none: parts are named after records, so what is counted anew adds to what was.
+    `state` is the generation's newest state record, `word` what the ledger says of it,
+    which stands in for a state that is lost (`seeding.py`). Windows are then parts of
+    other names, so what is counted anew adds to what was.
     """
     record = parsed.record
     if parsed.chunk is None:
         return _without_chunk(parsed, namespace=namespace)
     origin = parsed.chunk.origin
-    before = readable_state(state, generation=origin.generation)
+    beginning = beginning_of(Remembered(state, word), generation=origin.generation)
+    before = beginning.state
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
     if parsed.processed is not None:
         outputs, after, counts = _of_events(
@@ -84,14 +92,17 @@ def work_of(
         )
     else:
         outputs, after, counts = _of_dead(parsed.dead, before, origin=origin, out=out)
-    if state is not None and before.revision == 0 and not before.counted:
+    if beginning.is_state_unreadable:
         counts["states_unreadable"] = 1
+    if beginning.is_seeded:
+        counts["states_seeded"] = 1
     ledger = ledger_of(after, origin=origin, record=record, now_ms=now_ms)
     return Work(
         partition=record.partition,
         offset=record.offset,
         outputs=tuple(outputs),
         state=out.to(STATE.name(namespace), encode(after)) if after != before else None,
+        is_state_first=not beginning.is_state_read,
         ledger=Outgoing(
             topic=LEDGER.name(namespace),
             partition=ledger_partition(ledger),
@@ -154,16 +165,6 @@ def _of_dead(
         return outputs, after, {"dead_at_agent": 1}
     outputs.append(out.to(DEAD.name(out.namespace), encode(dead)))
     return outputs, after, {f"dead_letters.{dead.reason}": 1}
-
-
-def readable_state(state: bytes | None, *, generation: str) -> GenerationState:
-    """Return the state, or that of a generation of which nothing was counted."""
-    if state is not None:
-        try:
-            return decode(state, as_type=GenerationState)
-        except WireError:
-            pass
-    return GenerationState(generation=generation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ from tailrace.topics import DEAD, DOCS, STATE_BYTES_MAX
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode, encode
 from tailrace_stream.figures import Figures
 from tailrace_stream.records import Outgoing, RawRecord, Work
+from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.windows import GenerationState
-from tailrace_stream.work import Parsed, parse_record, readable_state, work_of
+from tailrace_stream.work import Parsed, parse_record, work_of
 from tests.stream.builders import (
     GENERATION,
     NAMESPACE,
@@ -253,7 +254,8 @@ def test_a_state_from_before_there_were_figures_counts_on() -> None:
     fields = msgspec.json.decode(first.state.value)
     del fields["figures"]
     older = msgspec.json.encode(fields)
-    assert readable_state(older, generation=GENERATION).figures == Figures()
+    begun = beginning_of(Remembered(older), generation=GENERATION)
+    assert begun.state.figures == Figures()
     told = told_by(work_on(file.records[1], older))
     assert (told.event_count, told.document_count) == (9, 9)
     assert (told.first_event_number, told.next_event_number) == (0, 9)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tailrace.wire import encode
+from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.state_store import keep_newest
 from tailrace_stream.windows import GenerationState
-from tailrace_stream.work import readable_state
 
 
 def state(revision: int) -> bytes:
@@ -34,9 +34,11 @@ def test_s3_what_cannot_be_read_never_hides_what_can() -> None:
         assert kept(state(1), junk) == state(1)
         assert kept(junk, state(1)) == state(1)
         assert kept(junk) == junk
-        assert readable_state(junk, generation="g") == GenerationState(generation="g")
+        begun = beginning_of(Remembered(junk), generation="g")
+        assert begun.state == GenerationState(generation="g")
+        assert begun.is_state_unreadable
 
 
 def test_a_state_of_a_newer_tailrace_counts_as_none() -> None:
     newer = b'{"wire_version":99,"generation":"g","revision":7}'
-    assert readable_state(newer, generation="g").revision == 0
+    assert beginning_of(Remembered(newer), generation="g").state.revision == 0
