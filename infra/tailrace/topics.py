@@ -12,6 +12,9 @@ DAY_MS = 86_400_000
 COMPACTION_LAG_MS = 3_600_000
 """Brokers compact nothing younger: so long a record that an older one was written behind
 is still there, and is written again (`tailrace_indexer.mending`)."""
+TOMBSTONE_MS = 30 * DAY_MS
+"""How long a tombstone stays at least: a generation that was buried, and whose file is
+back, is told by it from one of which the beginning is missing."""
 
 PARTITIONS = 8
 """Of raw, docs, ledger and state alike: a key's records meet in one partition number.
@@ -57,6 +60,7 @@ class Topic:
         else:
             settings["min.cleanable.dirty.ratio"] = "0.2"
             settings["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
+            settings["delete.retention.ms"] = str(TOMBSTONE_MS)
         return settings
 
 

@@ -5,7 +5,11 @@ is missing, or cannot be read, to begin at nothing, the figures would fall, and 
 comes again a second time: so the word stands in for it. A generation's first state is
 written before its first word, so that a word without a state tells of a loss and not of a
 crash between the two. What a word does not tell are open windows, which then go on as new
-parts. Pure.
+parts.
+
+A generation that retention buried may come back: its file, long gone from every glob, is
+there again and grows, and its agent goes on at the number where it stood. All before that
+had expired. Pure.
 """
 
 from __future__ import annotations
@@ -14,10 +18,14 @@ from dataclasses import dataclass
 
 from tailrace.errors import WireError
 from tailrace.ledger import StreamLedger
-from tailrace.wire import decode
+from tailrace.wire import Origin, decode
+from tailrace_stream.counting import EXPIRED
 from tailrace_stream.figures import Figures, Span
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.windows import GenerationState
+
+BURIED = b""
+"""Stands for the state of a generation whose newest record is a tombstone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +46,45 @@ class Beginning:
     is_state_unreadable: bool = False
     is_seeded: bool = False
     """It is made of the ledger's word."""
+    is_returned: bool = False
+    """Its generation was buried, and what is not sent again of it counts as expired."""
 
 
-def beginning_of(remembered: Remembered, *, generation: str) -> Beginning:
-    """Return the state to count on; that of a generation never seen, where nothing is."""
+def beginning_of(remembered: Remembered, *, origin: Origin) -> Beginning:
+    """Return the state that a chunk of `origin` is counted to.
+
+    It is that of a generation never seen, where nothing is remembered.
+    """
     state = _state_of(remembered.state)
     if state is not None:
         # Also where a crash left it behind its word: what is missing comes again, and
         # only with its windows is it counted into the same parts as the first time.
         return Beginning(state, is_state_read=True)
-    is_unreadable = remembered.state is not None
+    is_buried = remembered.state == BURIED
+    is_unreadable = remembered.state is not None and not is_buried
     word = _word_of(remembered.word)
     if word is not None:
         return Beginning(
             seed_of(word), is_state_unreadable=is_unreadable, is_seeded=True
         )
+    is_foreign = origin.agent_id == FOREIGN_AGENT
+    if is_buried and origin.first_event_number and not is_foreign:
+        return Beginning(_returned(origin), is_returned=True)
     return Beginning(
-        GenerationState(generation=generation), is_state_unreadable=is_unreadable
+        GenerationState(generation=origin.generation),
+        is_state_unreadable=is_unreadable,
+    )
+
+
+def _returned(origin: Origin) -> GenerationState:
+    """Return the state of a generation of which all before `origin` has expired."""
+    count = origin.first_event_number
+    start = origin.first_offset - origin.skipped_before_bytes
+    return GenerationState(
+        generation=origin.generation,
+        revision=count,
+        counted=((0, start),) if start > 0 else (),
+        figures=Figures(next_event_number=count, dropped={EXPIRED: count}),
     )
 
 

@@ -25,6 +25,7 @@ from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER, STATE
+from tailrace_stream.seeding import BURIED
 
 POLL_MS = 500
 WORD_PREFIX = b"stream|"
@@ -107,8 +108,12 @@ def _text(key: bytes) -> str:
 
 def keep_word(words: dict[str, bytes], *, key: bytes, value: bytes | None) -> None:
     """Take one record of the ledger into account, if it is the stream's."""
-    if key.startswith(WORD_PREFIX):
-        generation = _text(key.removeprefix(WORD_PREFIX))
+    if not key.startswith(WORD_PREFIX):
+        return
+    generation = _text(key.removeprefix(WORD_PREFIX))
+    if value is None:
+        words.pop(generation, None)
+    else:
         keep_newest(words, generation=generation, value=value)
 
 
@@ -120,10 +125,11 @@ def keep_newest(
     A worker that lost the partition may still write behind the one that has it now, so
     the greatest revision is the truth and not the last record; the indexers' leader puts
     it on top again before compaction comes (`tailrace.revisions`). What cannot be read is
-    kept as it is where nothing better is there, so that it is counted when it is met.
+    kept as it is where nothing better is there, so that it is counted when it is met. Of a
+    tombstone it is kept that there was one: its generation may come back.
     """
     if value is None:
-        states.pop(generation, None)
+        states[generation] = BURIED
         return
     before = states.get(generation)
     if before is None or revision_of(value) >= revision_of(before):

@@ -83,7 +83,7 @@ def work_of(
     if parsed.chunk is None:
         return _without_chunk(parsed, namespace=namespace)
     origin = parsed.chunk.origin
-    beginning = beginning_of(Remembered(state, word), generation=origin.generation)
+    beginning = beginning_of(Remembered(state, word), origin=origin)
     before = beginning.state
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
     if parsed.processed is not None:
@@ -96,6 +96,8 @@ def work_of(
         counts["states_unreadable"] = 1
     if beginning.is_seeded:
         counts["states_seeded"] = 1
+    if beginning.is_returned:
+        counts["generations_returned"] = 1
     ledger = ledger_of(after, origin=origin, record=record, now_ms=now_ms)
     return Work(
         partition=record.partition,

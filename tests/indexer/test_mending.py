@@ -14,7 +14,14 @@ from tailrace.kafka_consumer import Partition
 from tailrace.ledger import FloorLedger, decode_ledger, ledger_key
 from tailrace.ledger_topic import newest_records
 from tailrace.revisions import UNREADABLE, buried_in, revision_of
-from tailrace.topics import COMPACTION_LAG_MS, FLOORS, LEDGER, RAW, STATE
+from tailrace.topics import (
+    COMPACTION_LAG_MS,
+    FLOORS,
+    LEDGER,
+    RAW,
+    STATE,
+    TOMBSTONE_MS,
+)
 from tailrace.wire import encode
 from tailrace_indexer.mending import LOOK_MS, Mender, Place
 from tailrace_stream.state_store import keep_newest
@@ -298,4 +305,5 @@ def test_compacted_topics_wait_for_the_mender_and_no_other_topic_does() -> None:
     for topic in (LEDGER, FLOORS, STATE):
         lag_ms = topic.settings()["min.compaction.lag.ms"]
         assert int(lag_ms) == COMPACTION_LAG_MS
+        assert int(topic.settings()["delete.retention.ms"]) == TOMBSTONE_MS
     assert "min.compaction.lag.ms" not in RAW.settings()

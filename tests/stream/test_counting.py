@@ -254,7 +254,7 @@ def test_a_state_from_before_there_were_figures_counts_on() -> None:
     fields = msgspec.json.decode(first.state.value)
     del fields["figures"]
     older = msgspec.json.encode(fields)
-    begun = beginning_of(Remembered(older), generation=GENERATION)
+    begun = beginning_of(Remembered(older), origin=origin(b"a\n"))
     assert begun.state.figures == Figures()
     told = told_by(work_on(file.records[1], older))
     assert (told.event_count, told.document_count) == (9, 9)

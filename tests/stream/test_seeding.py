@@ -13,7 +13,7 @@ from tailrace_stream.counting import ledger_of
 from tailrace_stream.figures import Figures
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.records import RawRecord, Work
-from tailrace_stream.seeding import Remembered, beginning_of, seed_of
+from tailrace_stream.seeding import BURIED, Remembered, beginning_of, seed_of
 from tailrace_stream.state_store import keep_word
 from tailrace_stream.windows import GenerationState, add_interval
 from tailrace_stream.work import work_of
@@ -96,7 +96,7 @@ def test_a_state_that_can_be_read_is_counted_on_whatever_the_word_says() -> None
     two = work_on(chunk(5, 8, offset=1), one.state.value)
 
     begun = beginning_of(
-        Remembered(one.state.value, words_of(two)), generation=GENERATION
+        Remembered(one.state.value, words_of(two)), origin=origin(b"a\n")
     )
 
     assert begun.state.revision == 5
@@ -125,11 +125,46 @@ def test_gaps_that_the_word_has_no_room_for_are_taken_for_counted() -> None:
 
 @pytest.mark.parametrize("word", [None, JUNK, b'{"hop":"indexer"}'])
 def test_without_a_word_a_lost_state_begins_at_nothing(word: bytes | None) -> None:
-    begun = beginning_of(Remembered(JUNK, word), generation=GENERATION)
+    begun = beginning_of(Remembered(JUNK, word), origin=origin(b"a\n"))
 
     assert begun.state == GenerationState(generation=GENERATION)
     assert begun.is_state_unreadable
     assert not begun.is_seeded
+
+
+def test_a_buried_file_that_grows_again_has_all_before_it_expired() -> None:
+    """Its agent goes on where it stood; its state and its words are forgotten."""
+    work = work_with(chunk(5, 8, offset=9), state=BURIED)
+
+    told = told_by(work)
+    assert (told.event_count, told.document_count) == (8, 3)
+    assert told.dropped == {"expired": 5}
+    assert (told.first_event_number, told.next_event_number) == (0, 8)
+    assert told.gaps == ()
+    assert work.counts["generations_returned"] == 1
+    assert work.is_state_first
+
+
+def test_a_buried_file_that_is_sent_from_its_head_is_counted_from_there() -> None:
+    work = work_with(chunk(0, 3, offset=9), state=BURIED)
+
+    assert told_by(work).dropped == {}
+    assert told_by(work).event_count == 3
+    assert "generations_returned" not in work.counts
+
+
+def test_a_file_whose_beginning_is_missing_is_not_taken_for_one_that_was_buried() -> (
+    None
+):
+    """Without a tombstone nothing says that it expired: it is a gap, and stays one."""
+    work = work_with(chunk(5, 8, offset=9), state=None)
+
+    assert told_by(work).dropped == {}
+    assert told_by(work).gaps == ((0, 50),)
+
+
+def test_another_collectors_events_are_never_taken_for_expired() -> None:
+    assert told_by(work_with(foreign(7), state=BURIED)).dropped == {}
 
 
 SPANS = st.lists(
