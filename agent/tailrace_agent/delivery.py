@@ -88,6 +88,8 @@ class Delivery:
         self.shipped_bytes = 0
         self.lost_bytes = 0
         """Declared as lost since this agent started."""
+        self.told_at_ms: dict[int, int] = {}
+        """When the newest report to each partition of the ledger was written."""
         self.unwritable: str | None = None
         """Why the checkpoint cannot be written now; shipping goes on."""
 
@@ -220,7 +222,9 @@ class Delivery:
         )
         ledger.record = ledger.reported = record
         self._dirty[generation] = None
-        self.outbox.send(self._records.ledger(record), generation=generation)
+        outgoing = self._records.ledger(record)
+        self.told_at_ms[outgoing.partition] = record.updated_at_ms
+        self.outbox.send(outgoing, generation=generation)
 
     def needs_report(self, generation: str) -> bool:
         """Return whether the ledger does not yet say what is safe now."""

@@ -2,7 +2,9 @@
 
 A host is complete up to the moment at which its agent had last looked at every file, if all
 that was there is stored. Where a generation lags, its host is complete up to the moment at
-which the newest stored chunk of it was read. The newest word of each hop comes from the
+which the newest stored chunk of it was read. A heartbeat may be in the index before records
+of other partitions that it stands on: it names the newest of each, and where one is missing
+it holds no longer than the heartbeat before that. The newest word of each hop comes from the
 index of the ledger; `completeness_body` asks for it, and the answer says whether it is all.
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -19,6 +21,7 @@ from tailrace.answers import field as field_of
 from tailrace.moments import moment_text
 from tailrace.query import Body
 from tailrace.text import printable
+from tailrace.topics import partition_of
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
@@ -180,6 +183,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.observed_at_ms",
             "tailrace.swept_at_ms",
             "tailrace.interval_ms",
+            "figures.told_at_ms",
         ],
     }
 
@@ -203,13 +207,15 @@ def completeness_of(
     documents: Iterable[Document], *, now_ms: int, until_ms: int
 ) -> Completeness:
     """Return the statement from documents of the ledger, in any order."""
+    documents = tuple(documents)
+    newest_ms = _newest_by_place(documents)
     hosts: dict[str, _Host] = {}
     for document in documents:
         name = field_of(document, "host.name")
         is_ours = field_of(document, "agent.id") != FOREIGN_AGENT
         if isinstance(name, str) and name and is_ours:
             host = hosts.setdefault(name, _Host())
-            _take(document, host=host, now_ms=now_ms)
+            _take(document, host=host, newest_ms=newest_ms, now_ms=now_ms)
     # Where all are gone, when they were there is all that can be said.
     living = {name: host for name, host in hosts.items() if not host.is_gone}
     return Completeness(
@@ -223,10 +229,52 @@ def completeness_of(
     )
 
 
-def _take(document: Document, *, host: _Host, now_ms: int) -> None:
+def _newest_by_place(documents: Iterable[Document]) -> dict[tuple[object, str], int]:
+    """Return when the newest word of each agent in each partition was written."""
+    newest_ms: dict[tuple[object, str], int] = {}
+    for document in documents:
+        generation = field_of(document, "tailrace.generation")
+        is_agents = field_of(document, "tailrace.hop") == "agent"
+        if is_agents and isinstance(generation, str):
+            partition = str(partition_of(generation.encode()))
+            place = (field_of(document, "agent.id"), partition)
+            said_at_ms = _number(document, "@timestamp")
+            newest_ms[place] = max(newest_ms.get(place, 0), said_at_ms)
+    return newest_ms
+
+
+def _held_ms(document: Document, *, newest_ms: Mapping[tuple[object, str], int]) -> int:
+    """Return the moment that a heartbeat claims, as far as what it stands on is there."""
+    swept_at_ms = _number(document, "tailrace.swept_at_ms")
+    told = field_of(document, "figures.told_at_ms")
+    if not isinstance(told, Mapping):
+        return swept_at_ms  # Of an older agent, or one that told of nothing lately.
+    agent_id = field_of(document, "agent.id")
+    read_to_ms = [
+        newest_ms.get((agent_id, str(partition)), 0)
+        for partition, at_ms in cast("Mapping[object, object]", told).items()
+        if isinstance(at_ms, int)
+        and newest_ms.get((agent_id, str(partition)), 0) < at_ms
+    ]
+    if not read_to_ms:
+        return swept_at_ms
+    # Then only the heartbeat before that record holds: its sweep was as long before it,
+    # and it came at most an interval earlier.
+    delay_ms = max(_number(document, "@timestamp") - swept_at_ms, 0)
+    interval_ms = _number(document, "tailrace.interval_ms")
+    return min(swept_at_ms, max(min(read_to_ms) - delay_ms - interval_ms, 0))
+
+
+def _take(
+    document: Document,
+    *,
+    host: _Host,
+    newest_ms: Mapping[tuple[object, str], int],
+    now_ms: int,
+) -> None:
     hop = field_of(document, "tailrace.hop")
     if hop == "heartbeat":
-        swept_at_ms = _number(document, "tailrace.swept_at_ms")
+        swept_at_ms = _held_ms(document, newest_ms=newest_ms)
         interval_ms = max(_number(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
         said_at_ms = _number(document, "@timestamp")
         if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
