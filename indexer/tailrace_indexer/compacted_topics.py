@@ -98,7 +98,6 @@ class KafkaCompactedTopics:
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
             )
             yield consumer
         except (KafkaError, OSError) as error:
