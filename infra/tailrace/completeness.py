@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
+from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.moments import moment_text
 from tailrace.query import Body
 from tailrace.text import printable
-from tailrace.topics import partition_of
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
@@ -208,7 +208,7 @@ def completeness_of(
 ) -> Completeness:
     """Return the statement from documents of the ledger, in any order."""
     documents = tuple(documents)
-    newest_ms = _newest_by_place(documents)
+    newest_ms = newest_by_place(documents)
     hosts: dict[str, _Host] = {}
     for document in documents:
         name = field_of(document, "host.name")
@@ -229,42 +229,6 @@ def completeness_of(
     )
 
 
-def _newest_by_place(documents: Iterable[Document]) -> dict[tuple[object, str], int]:
-    """Return when the newest word of each agent in each partition was written."""
-    newest_ms: dict[tuple[object, str], int] = {}
-    for document in documents:
-        generation = field_of(document, "tailrace.generation")
-        is_agents = field_of(document, "tailrace.hop") == "agent"
-        if is_agents and isinstance(generation, str):
-            partition = str(partition_of(generation.encode()))
-            place = (field_of(document, "agent.id"), partition)
-            said_at_ms = _number(document, "@timestamp")
-            newest_ms[place] = max(newest_ms.get(place, 0), said_at_ms)
-    return newest_ms
-
-
-def _held_ms(document: Document, *, newest_ms: Mapping[tuple[object, str], int]) -> int:
-    """Return the moment that a heartbeat claims, as far as what it stands on is there."""
-    swept_at_ms = _number(document, "tailrace.swept_at_ms")
-    told = field_of(document, "figures.told_at_ms")
-    if not isinstance(told, Mapping):
-        return swept_at_ms  # Of an older agent, or one that told of nothing lately.
-    agent_id = field_of(document, "agent.id")
-    read_to_ms = [
-        newest_ms.get((agent_id, str(partition)), 0)
-        for partition, at_ms in cast("Mapping[object, object]", told).items()
-        if isinstance(at_ms, int)
-        and newest_ms.get((agent_id, str(partition)), 0) < at_ms
-    ]
-    if not read_to_ms:
-        return swept_at_ms
-    # Then only the heartbeat before that record holds: its sweep was as long before it,
-    # and it came at most an interval earlier.
-    delay_ms = max(_number(document, "@timestamp") - swept_at_ms, 0)
-    interval_ms = _number(document, "tailrace.interval_ms")
-    return min(swept_at_ms, max(min(read_to_ms) - delay_ms - interval_ms, 0))
-
-
 def _take(
     document: Document,
     *,
@@ -274,9 +238,9 @@ def _take(
 ) -> None:
     hop = field_of(document, "tailrace.hop")
     if hop == "heartbeat":
-        swept_at_ms = _held_ms(document, newest_ms=newest_ms)
-        interval_ms = max(_number(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
-        said_at_ms = _number(document, "@timestamp")
+        swept_at_ms = held_ms(document, newest_ms=newest_ms)
+        interval_ms = max(number_in(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
+        said_at_ms = number_in(document, "@timestamp")
         if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
             host.silent_agents += 1
             host.is_silent = True
@@ -290,14 +254,14 @@ def _take(
         return
     known = host.generations.setdefault(generation, _Generation())
     word = _Hop(
-        _number(document, "tailrace.next_event_number"),
-        _number(document, "tailrace.observed_at_ms"),
+        number_in(document, "tailrace.next_event_number"),
+        number_in(document, "tailrace.observed_at_ms"),
     )
     if hop == "agent":
         known.agent = word
-        seen = _number(document, "tailrace.seen_size_bytes")
-        known.unread_bytes = max(seen - _number(document, "tailrace.next_offset"), 0)
-        known.lost_bytes = _number(document, "tailrace.lost_bytes")
+        seen = number_in(document, "tailrace.seen_size_bytes")
+        known.unread_bytes = max(seen - number_in(document, "tailrace.next_offset"), 0)
+        known.lost_bytes = number_in(document, "tailrace.lost_bytes")
     elif hop == "stream":
         known.stream = word
     elif hop == "indexer":
@@ -403,9 +367,3 @@ def _length(length_ms: int) -> str:
 
 def _next(hop: _Hop | None) -> int:
     return 0 if hop is None else hop.next_number
-
-
-def _number(document: Document, name: str) -> int:
-    value = field_of(document, name)
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number else 0
