@@ -53,7 +53,8 @@ class Delivery:
        sent.
     2. The chunk is sent, and Kafka acknowledges it with all in-sync replicas (`settle`).
        Only the unbroken run of acknowledged chunks counts: an acknowledgement behind a
-       gap waits for the gap.
+       gap waits for the gap. Of a chunk that its topic never takes it is the dead
+       letter, and then the word to the stream of which events died.
     3. The position behind that run goes into the checkpoint (`commit`), and from time
        to time into the ledger (`report`).
 
@@ -89,6 +90,8 @@ class Delivery:
         """Events of several lines that a limit ended, since this agent started."""
         self.lost_bytes = 0
         """Declared as lost since this agent started."""
+        self.told_at_ms: dict[int, int] = {}
+        """When the newest report to each partition of the ledger was written."""
         self.unwritable: str | None = None
         """Why the checkpoint cannot be written now; shipping goes on."""
 
@@ -222,7 +225,9 @@ class Delivery:
         )
         ledger.record = ledger.reported = record
         self._dirty[generation] = None
-        self.outbox.send(self._records.ledger(record), generation=generation)
+        outgoing = self._records.ledger(record)
+        self.told_at_ms[outgoing.partition] = record.updated_at_ms
+        self.outbox.send(outgoing, generation=generation)
 
     def needs_report(self, generation: str) -> bool:
         """Return whether the ledger does not yet say what is safe now."""
@@ -242,7 +247,8 @@ class Delivery:
         for sent, failure in self.outbox.outcomes():
             if failure is None:
                 count += not self.outbox.is_heartbeat(sent)
-                self._acknowledge(sent)
+                if not self.outbox.follow_up(sent):
+                    self._acknowledge(sent)
             elif failure.kind is FailureKind.TOO_LARGE:
                 self._bury(sent, failure.detail)
             elif self.outbox.broken is None:
@@ -368,9 +374,13 @@ class Delivery:
             size_bytes=len(sent.record.value),
             remedy="`tailrace provision` sets the topic's max.message.bytes",
         )
-        if sent.after is None or sent.record.is_dead_letter:
+        if sent.after is None:
+            sent.refusal = detail
             self._acknowledge(sent)
-            return
-        record = self._ledgers[sent.generation].record
-        sent.record = self._records.dead_letter(record, sent.record, detail=detail)
-        self.outbox.send_again(sent)
+        elif sent.record.headers and sent.record.value:
+            record = self._ledgers[sent.generation].record
+            sent.record = self._records.dead_letter(record, sent.record, detail=detail)
+            self.outbox.send_again(sent)
+        elif not self.outbox.follow_up(sent):
+            # Not even the word of it: its numbers stay a gap, which the audit names.
+            self._acknowledge(sent)

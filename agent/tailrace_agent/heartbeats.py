@@ -6,7 +6,8 @@ A claim is made in steps, so that it never passes over a line:
 2. Each file that the sweep found new or changed has had a look since: how much there was
    is known, or that no whole line stands in it yet.
 3. The ledger says so of each generation, and Kafka has acknowledged it.
-4. The next heartbeat claims the moment of 1.
+4. The next heartbeat claims the moment of 1, and names of each partition of the ledger the
+   newest record of 3, so that a reader knows whether it has read as far.
 
 Where 2 or 3 is not reached (a followed file cannot be opened any more, Kafka does not take
 it) the claim waits, and heartbeats go on with the one before: the agent lives, and its host
@@ -17,7 +18,7 @@ bytes are in `unread_bytes`, as in the promise's words: of files that the agent 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tailrace.clock import Clock
 from tailrace.ledger import AgentHeartbeat
@@ -25,6 +26,10 @@ from tailrace_agent.delivery import Delivery
 from tailrace_agent.followed import Key
 from tailrace_agent.records import Agent
 from tailrace_agent.table import FileTable
+
+TOLD_MS = 3_600_000
+"""A reader that is further behind is not kept from claiming too early; nor is one that is
+right held back by a record that retention has long taken away."""
 
 
 @dataclass(slots=True)
@@ -36,6 +41,8 @@ class _Claim:
     """Files that need a look, with the number of the change it has to take in."""
     ticket: int | None = None
     """Every report with a lower one has to be acknowledged; None before step 3."""
+    told_at_ms: dict[int, int] = field(default_factory=dict[int, int])
+    """When the newest of those reports to each partition was written."""
 
 
 class Heartbeats:
@@ -56,6 +63,7 @@ class Heartbeats:
         self._delivery = delivery
         self._clock = clock
         self._claim: _Claim | None = None
+        self._told_at_ms: dict[int, int] = {}
         self._next_ms = self._next_claim_ms = clock.monotonic_ms()
         self.swept_at_ms = 0
         """The newest claim that holds; 0 before the first, and then nothing is said, since
@@ -101,8 +109,10 @@ class Heartbeats:
                 return
             report_all()
             claim.ticket = self._delivery.outbox.next_ticket
+            claim.told_at_ms = dict(self._delivery.told_at_ms)
         if self._delivery.outbox.are_reports_done(before_ticket=claim.ticket):
             self.swept_at_ms = claim.swept_at_ms
+            self._told_at_ms = claim.told_at_ms
             self._claim = None
 
     def _is_looked_at(self, key: Key, claim: _Claim) -> bool:
@@ -111,6 +121,7 @@ class Heartbeats:
         return tracked is None or tracked.looked_changes >= claim.waiting[key]
 
     def _heartbeat(self) -> AgentHeartbeat:
+        now_ms = self._clock.now_ms()
         return AgentHeartbeat(
             agent_id=self._agent.agent_id,
             host_id=self._agent.host_id,
@@ -120,7 +131,12 @@ class Heartbeats:
             unread_bytes=self._unread_bytes(),
             lost_bytes=self._delivery.lost_bytes,
             interval_ms=self._interval_ms,
-            updated_at_ms=self._clock.now_ms(),
+            told_at_ms={
+                str(partition): at_ms
+                for partition, at_ms in sorted(self._told_at_ms.items())
+                if now_ms - at_ms <= TOLD_MS
+            },
+            updated_at_ms=now_ms,
         )
 
     def _unread_bytes(self) -> int:

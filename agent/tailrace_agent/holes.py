@@ -8,7 +8,7 @@ so the ids are the same, and what was there already stays once. Three steps:
    the same two offsets, nothing is sent, and the answer says why.
 2. It is read once more and sent, beside the file's own reading, whose position is not
    touched.
-3. When Kafka has all of it, the answer goes into the ledger; when Kafka has that, too, the
+3. When Kafka has all of it, or refuses some for good, the answer goes into the ledger; when Kafka has that, too, the
    request is removed.
 
 A crash anywhere before the end of step 3 begins again at step 1.
@@ -16,6 +16,7 @@ A crash anywhere before the end of step 3 begins again at step 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
@@ -138,7 +139,7 @@ class Holes:
     def _advance(self, filling: _Filling) -> None:
         if filling.step is _Step.AWAIT:
             if all(sent.is_done for sent in filling.sent):
-                self._end(filling, refusal="")
+                self._end(filling, refusal=_refusal_of(filling.sent))
             return
         chunk = self._read(filling)
         if chunk is not None:
@@ -321,6 +322,15 @@ class Holes:
             self.log.error("hole_not_filled", why=refusal, **facts)
         else:
             self.log.warning("hole_filled", events=request.event_count, **facts)
+
+
+def _refusal_of(sent: Iterable[Sent]) -> str:
+    """Return why not all of it is in Kafka; empty where it is."""
+    refused = next((each.refusal for each in sent if each.refusal), "")
+    if not refused:
+        return ""
+    remedy = "`tailrace provision` sets the topic's max.message.bytes"
+    return f"Kafka does not take these lines: {refused}; {remedy}"
 
 
 def _start(request: HoleRequest) -> Position:

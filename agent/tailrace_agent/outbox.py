@@ -25,6 +25,8 @@ class Sent:
     size_bytes: int = 0
     event_count: int = 0
     is_done: bool = False
+    refusal: str = ""
+    """Why its topic never takes it, where it was given up for that."""
 
 
 class Outbox:
@@ -109,6 +111,14 @@ class Outbox:
             sent = self._sent.get(outcome.ticket)
             if sent is not None:  # Else a producer that was given up speaks late.
                 yield sent, outcome.failure
+
+    def follow_up(self, sent: Sent) -> bool:
+        """Send what is to follow a record in its place; False where nothing is."""
+        if sent.record.then is None:
+            return False
+        sent.record = sent.record.then
+        self.send_again(sent)
+        return True
 
     def acknowledged(self, sent: Sent) -> None:
         """Keep a record no longer."""

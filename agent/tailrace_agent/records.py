@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import msgspec
+
 from tailrace.clock import Clock
 from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
 from tailrace.topics import DEAD, EVENT_BYTES_MAX, LEDGER, RAW, partition_of
@@ -29,7 +31,8 @@ class Outgoing:
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
-    is_dead_letter: bool = False
+    then: Outgoing | None = None
+    """What follows in its place once it is acknowledged: a dead letter by its word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,11 @@ class Records:
     def dead_letter(
         self, record: AgentLedger, refused: Outgoing, *, detail: str
     ) -> Outgoing:
-        """Return the dead letter for a chunk that its topic does not take."""
+        """Return the dead letter for a chunk that its topic does not take.
+
+        What is to follow it says to the stream which events died: with their place and
+        numbers, and without bytes.
+        """
         origin = decode(dict(refused.headers)[ORIGIN_HEADER], as_type=Origin)
         original = refused.value[:EVENT_BYTES_MAX]
         place = f"agent|{origin.generation}|{origin.first_offset}".encode()
@@ -129,10 +136,9 @@ class Records:
             path=record.path,
             dataset=record.placement.dataset,
         )
+        word = msgspec.structs.replace(origin, dead_reason="record_too_large")
+        headers = ((ORIGIN_HEADER, encode(word)),)
+        then = Outgoing(refused.topic, refused.partition, refused.key, b"", headers)
         return Outgoing(
-            self._dead,
-            refused.partition,
-            refused.key,
-            encode(letter),
-            is_dead_letter=True,
+            self._dead, refused.partition, refused.key, encode(letter), then=then
         )

@@ -10,7 +10,7 @@
    ledger has acknowledged that.
 4. The index is deleted.
 5. Generations of which no index holds a document any more, and whose file is gone, are
-   forgotten by the ledger (`farewell.py`).
+   forgotten by the ledger (`farewell.py`), those that never had one included.
 
 A leader that dies in between is followed by one that reads the floors and goes on at 2.
 What a worker sends that slept through all of this meets an index that is not made again:
@@ -27,11 +27,14 @@ from tailrace.clock import Clock
 from tailrace.floors import Floors, span_of
 from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
 from tailrace.log import FilteringBoundLogger
-from tailrace_indexer.farewell import keys_to_bury
+from tailrace_indexer.farewell import keys_to_bury, never_stored
 from tailrace_indexer.retention import IndexFacts, expired, quota_of
 
 FLOOR_READ_MS = 30_000
 """A worker reads the floors every few seconds, and is stuck and ended long before this."""
+BURIAL_MS_MAX = 60_000
+"""What was read of a generation longer ago may not be its last word any more: a leader that
+was stopped in between buries nothing."""
 
 Offsets = Mapping[tuple[str, int], int]
 
@@ -150,7 +153,7 @@ class Expiry:
             self._raise_floor(index, quota_bytes=quota_bytes or 0)
         deleted = [index for index in leaving if self._take(index, floors)]
         if deleted:
-            self._bury()
+            self._bury(floors)
         return Kept(
             used_bytes=used_bytes - sum(index.size_bytes for index in deleted),
             quota_bytes=quota_bytes,
@@ -211,21 +214,34 @@ class Expiry:
         )
         return True
 
-    def _bury(self) -> None:
+    def _bury(self, floors: Floors) -> None:
         """Step 5; what is left undone is found again when the next index goes."""
+        began_at_ms = self.clock.monotonic_ms()
         records = self.read_ledger()
         expired_generations = {
             record.generation
             for record in records.values()
             if isinstance(record, RetentionLedger)
         }
-        gone = expired_generations - self.indices.are_held(expired_generations)
+        # The oldest index goes first, whosever it is: what was read before the latest
+        # floor would not be there any more.
+        horizon_ms = max((f.floor_ms for f in floors.records.values()), default=None)
+        over = never_stored(records.values(), horizon_ms=horizon_ms)
+        ended = expired_generations | over
+        gone = ended - self.indices.are_held(ended)
         keys = keys_to_bury(gone, records=records, now_ms=self.clock.now_ms())
         if not keys:
             return
+        if self.clock.monotonic_ms() > began_at_ms + BURIAL_MS_MAX:
+            self.log.warning("burial_too_late", generations=len(set(keys.values())))
+            return
         # The index first: a tombstone is what is looked for again.
         if self.indices.forget(keys) and self.ledger.bury(keys):
-            self.log.info("generations_forgotten", count=len(set(keys.values())))
+            self.log.info(
+                "generations_forgotten",
+                count=len(set(keys.values())),
+                never_stored=len(over & set(keys.values())),
+            )
 
     def _is_quiet(self, floor: FloorLedger) -> bool:
         """Tell whether no document below the floor can be on its way any more."""

@@ -1,7 +1,9 @@
 """Which generations are over: all their documents expired, their file gone and read to its end.
 
 Pure. Their records in the ledger are replaced by tombstones, so that the ledger does not
-grow for ever: it holds what is in the index, what is on a disk, and nothing else.
+grow for ever: it holds what is in the index, what is on a disk, and nothing else. A file
+that comes back all the same is known by the tombstone of its state in the stream, for
+`tailrace.topics.TOMBSTONE_MS`.
 """
 
 from __future__ import annotations
@@ -47,6 +49,36 @@ def keys_to_bury(
         if _are_last(words.values(), now_ms=now_ms)
         for key in words
     }
+
+
+def never_stored(
+    records: Iterable[LedgerRecord], *, horizon_ms: int | None
+) -> set[str]:
+    """Return the generations of which retention took nothing, and will take nothing.
+
+    All their events were dropped, or died, or there were none. Nothing marks their end, so
+    that it is told by their age: what was read before `horizon_ms` would have expired. None
+    means that nothing ever did.
+    """
+    if horizon_ms is None:
+        return set()
+    read_at_ms: dict[str, int] = {}
+    taken: set[str] = set()
+    for record in records:
+        if isinstance(record, RetentionLedger):
+            taken.add(record.generation)
+            continue
+        match record:
+            case StreamLedger() | IndexerLedger():
+                at_ms = record.observed_at_ms
+            case AgentLedger() if record.next_event_number == 0:
+                at_ms = record.updated_at_ms
+            case _:
+                continue
+        known_ms = read_at_ms.get(record.generation, at_ms)
+        read_at_ms[record.generation] = max(known_ms, at_ms)
+    old = {name for name, at_ms in read_at_ms.items() if at_ms < horizon_ms}
+    return old - taken
 
 
 def _are_last(words: Iterable[OfGeneration], *, now_ms: int) -> bool:

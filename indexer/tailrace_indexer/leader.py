@@ -1,4 +1,4 @@
-"""The one indexer of many that keeps the disk within its quota, elected in ZooKeeper.
+"""The one indexer of many that keeps disk and compacted topics right, elected in ZooKeeper.
 
 Indexing never depends on it: without ZooKeeper nothing is expired, and everything is stored.
 """
@@ -22,11 +22,13 @@ from tailrace.settings import Connections
 from tailrace.topics import DOCS
 from tailrace.zookeeper import ZooKeeper
 from tailrace_indexer.acked_writer import AckedWriter
+from tailrace_indexer.compacted_topics import KafkaCompactedTopics
 from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.event_indices import EventIndices
 from tailrace_indexer.expiry import Expiry, Offsets
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.ledger_sink import KafkaLedger
+from tailrace_indexer.mending import Mender
 from tailrace_indexer.status import DiskStatus
 
 CONNECT_MS_MAX = 2_000
@@ -89,13 +91,18 @@ class RetentionLeader:
         self.disk = DiskStatus()
 
     def _lead(self, zookeeper: ZooKeeper) -> None:
-        """Look at the quota again and again, while the session lasts."""
+        """Look at quota and compacted topics again and again, while the session lasts."""
         self._log.info("leader_elected")
         deleted: deque[str] = deque(maxlen=EXPIRED_SHOWN_MAX)
         with ExitStack() as closing:
-            expiry = self._expiry(closing)
+            # Of this thread alone, beside the loop's own.
+            writer = AckedWriter(self._connections)
+            closing.callback(writer.close)
+            expiry = self._expiry(closing, writer)
+            mender = self._mender(writer)
             while not self._stop.is_set() and zookeeper.is_connected:
                 try:
+                    mender.keep()
                     kept = expiry.keep(self._settings.disk_quota_bytes)
                 except ServiceUnavailable as error:
                     self._log.warning("retention_skipped", reason=str(error))
@@ -109,13 +116,19 @@ class RetentionLeader:
                     )
                 self._stop.wait(self._settings.retention_check_ms / 1_000)
 
-    def _expiry(self, closing: ExitStack) -> Expiry:
+    def _mender(self, writer: AckedWriter) -> Mender:
+        return Mender(
+            topics=KafkaCompactedTopics(
+                self._connections, writer, is_stopping=self._stop.is_set
+            ),
+            clock=SystemClock(),
+            log=self._log,
+        )
+
+    def _expiry(self, closing: ExitStack, writer: AckedWriter) -> Expiry:
         """Wire the expiry to the servers; `closing` lets go of them."""
         connections, clock = self._connections, SystemClock()
         elastic = closing.enter_context(Elastic(connections))
-        # Of this thread alone, beside the loop's own.
-        writer = AckedWriter(connections)
-        closing.callback(writer.close)
         reader = FloorReader(connections, client_id="tailrace-indexer-leader-floors")
         closing.callback(reader.close)
         namespace = connections.namespace

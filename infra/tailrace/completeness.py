@@ -2,7 +2,9 @@
 
 A host is complete up to the moment at which its agent had last looked at every file, if all
 that was there is stored. Where a generation lags, its host is complete up to the moment at
-which the newest stored chunk of it was read. The newest word of each hop comes from the
+which the newest stored chunk of it was read. A heartbeat may be in the index before records
+of other partitions that it stands on: it names the newest of each, and where one is missing
+it holds no longer than the heartbeat before that. The newest word of each hop comes from the
 index of the ledger; `completeness_body` asks for it, and the answer says whether it is all.
 """
 
@@ -16,6 +18,7 @@ import msgspec
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
+from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.moments import moment_text
 from tailrace.query import Body
 from tailrace.text import printable
@@ -180,6 +183,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.observed_at_ms",
             "tailrace.swept_at_ms",
             "tailrace.interval_ms",
+            "figures.told_at_ms",
         ],
     }
 
@@ -203,13 +207,15 @@ def completeness_of(
     documents: Iterable[Document], *, now_ms: int, until_ms: int
 ) -> Completeness:
     """Return the statement from documents of the ledger, in any order."""
+    documents = tuple(documents)
+    newest_ms = newest_by_place(documents)
     hosts: dict[str, _Host] = {}
     for document in documents:
         name = field_of(document, "host.name")
         is_ours = field_of(document, "agent.id") != FOREIGN_AGENT
         if isinstance(name, str) and name and is_ours:
             host = hosts.setdefault(name, _Host())
-            _take(document, host=host, now_ms=now_ms)
+            _take(document, host=host, newest_ms=newest_ms, now_ms=now_ms)
     # Where all are gone, when they were there is all that can be said.
     living = {name: host for name, host in hosts.items() if not host.is_gone}
     return Completeness(
@@ -223,12 +229,18 @@ def completeness_of(
     )
 
 
-def _take(document: Document, *, host: _Host, now_ms: int) -> None:
+def _take(
+    document: Document,
+    *,
+    host: _Host,
+    newest_ms: Mapping[tuple[object, str], int],
+    now_ms: int,
+) -> None:
     hop = field_of(document, "tailrace.hop")
     if hop == "heartbeat":
-        swept_at_ms = _number(document, "tailrace.swept_at_ms")
-        interval_ms = max(_number(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
-        said_at_ms = _number(document, "@timestamp")
+        swept_at_ms = held_ms(document, newest_ms=newest_ms)
+        interval_ms = max(number_in(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
+        said_at_ms = number_in(document, "@timestamp")
         if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
             host.silent_agents += 1
             host.is_silent = True
@@ -242,14 +254,14 @@ def _take(document: Document, *, host: _Host, now_ms: int) -> None:
         return
     known = host.generations.setdefault(generation, _Generation())
     word = _Hop(
-        _number(document, "tailrace.next_event_number"),
-        _number(document, "tailrace.observed_at_ms"),
+        number_in(document, "tailrace.next_event_number"),
+        number_in(document, "tailrace.observed_at_ms"),
     )
     if hop == "agent":
         known.agent = word
-        seen = _number(document, "tailrace.seen_size_bytes")
-        known.unread_bytes = max(seen - _number(document, "tailrace.next_offset"), 0)
-        known.lost_bytes = _number(document, "tailrace.lost_bytes")
+        seen = number_in(document, "tailrace.seen_size_bytes")
+        known.unread_bytes = max(seen - number_in(document, "tailrace.next_offset"), 0)
+        known.lost_bytes = number_in(document, "tailrace.lost_bytes")
     elif hop == "stream":
         known.stream = word
     elif hop == "indexer":
@@ -355,9 +367,3 @@ def _length(length_ms: int) -> str:
 
 def _next(hop: _Hop | None) -> int:
     return 0 if hop is None else hop.next_number
-
-
-def _number(document: Document, name: str) -> int:
-    value = field_of(document, name)
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number else 0

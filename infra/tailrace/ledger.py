@@ -155,6 +155,9 @@ class AgentHeartbeat(
     """Declared as lost since the agent started; each generation's record says all."""
     interval_ms: int
     """When the next one comes, at the latest."""
+    told_at_ms: dict[str, int] = {}
+    """By partition of the ledger when the newest record there was written that it stands on,
+    those of the last hour: whoever lacks one of them knows less than is claimed."""
     updated_at_ms: int
 
     @property

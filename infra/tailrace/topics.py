@@ -9,6 +9,13 @@ KIBIBYTE = 1_024
 MEBIBYTE = 1_024 * KIBIBYTE
 DAY_MS = 86_400_000
 
+COMPACTION_LAG_MS = 3_600_000
+"""Brokers compact nothing younger: so long a record that an older one was written behind
+is still there, and is written again (`tailrace_indexer.mending`)."""
+TOMBSTONE_MS = 30 * DAY_MS
+"""How long a tombstone stays at least: a generation that was buried, and whose file is
+back, is told by it from one of which the beginning is missing."""
+
 PARTITIONS = 8
 """Of raw, docs, ledger and state alike: a key's records meet in one partition number.
 Never changed by `tailrace provision`, since keys and their state would be stranded."""
@@ -52,6 +59,8 @@ class Topic:
             settings["retention.ms"] = str(self.retention_ms)
         else:
             settings["min.cleanable.dirty.ratio"] = "0.2"
+            settings["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
+            settings["delete.retention.ms"] = str(TOMBSTONE_MS)
         return settings
 
 

@@ -89,6 +89,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     observed_at_ms: int
     is_repeat: bool = False
     """Sent again to fill a hole: it says nothing of how far the generation is."""
+    dead_reason: Literal["", "record_too_large"] = ""
+    """Why the agent dead-lettered these events itself; the record then holds no bytes, and
+    says their place and numbers to whoever counts them. Its dead letter is safe before."""
 
     @property
     def next_offset(self) -> int:

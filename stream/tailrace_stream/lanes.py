@@ -29,6 +29,8 @@ class Lane:
     committed_offset: int = -1
     states: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """The newest state record of each generation, as it was or will be written."""
+    words: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """What the ledger said of each when the partition became ours, until it is met."""
     loading: asyncio.Task[None] | None = None
     last: asyncio.Task[None] | None = None
     """The completion of the record taken last, which the next one waits for."""

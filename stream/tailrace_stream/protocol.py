@@ -66,7 +66,9 @@ class CommitProtocol:
     2. The generation's state and its ledger record are written by awaited sends, after
        those of the record before it in the partition. So the ledger speaks only of what
        is delivered. It is left out where a later record of the generation is in flight
-       in the partition and soon says more (`ledger_turns.py`).
+       in the partition and soon says more (`ledger_turns.py`). Of a generation that had
+       no state before, the ledger record waits for the state: one that is found without
+       a state tells that the state was lost (`seeding.py`).
     3. The record is acknowledged, after the record before it in the partition.
 
     A crash before 3 makes the record come again: its documents get the same ids, so the
@@ -117,6 +119,10 @@ class CommitProtocol:
         # 2. State and ledger, and only now: they must never know of what was not
         # delivered. Neither waits for the other: both are told again if one is missing.
         told = [] if work.state is None else [work.state]
+        if work.is_state_first:
+            # A word without a state would be taken for all that is left of one.
+            await asyncio.gather(*map(self._deliver, told))
+            told.clear()
         if work.ledger is not None and is_ledger_due():
             told.append(work.ledger)
         await asyncio.gather(*map(self._deliver, told))

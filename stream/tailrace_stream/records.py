@@ -53,6 +53,8 @@ class Work:
     outputs: tuple[Outgoing, ...]
     state: Outgoing | None
     """None where nothing changed, or nobody knows whose record it is."""
+    is_state_first: bool = False
+    """No state of its generation can be read back yet: the word waits for this one."""
     ledger: Outgoing | None
     """What the ledger says once all outputs are durable, also where nothing changed."""
     counts: dict[str, int]

@@ -1,5 +1,8 @@
 """Where a partition's states come from when it becomes ours: the state topic, to its end.
 
+So does what the ledger says of the same generations, which stand in the partition of the
+same number: it is there where a state is lost (`seeding.py`).
+
 A topic of our own and not a Faust table, for three reasons. Faust sends a table's
 changelog without waiting, so that an acknowledgement can overtake the state it stands on.
 Its recovery retries for ever over one record that cannot be decoded. And a table key is a
@@ -9,30 +12,34 @@ generation in the partition that is being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
-import msgspec
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
+from tailrace.revisions import revision_of
 from tailrace.settings import Connections
-from tailrace.topics import STATE
+from tailrace.topics import LEDGER, STATE
+from tailrace_stream.seeding import BURIED
 
 POLL_MS = 500
+WORD_PREFIX = b"stream|"
+"""Of the keys of what the stream says on the ledger (`tailrace.ledger.ledger_key`)."""
+
+ReadBack: TypeAlias = tuple[dict[str, bytes], dict[str, bytes]]
+"""By generation the newest state, and the stream's newest word on the ledger."""
 
 
 class StateReader(Protocol):
     """What reads back the states of one partition."""
 
-    def read(
-        self, partition: int, *, is_wanted: Callable[[], bool]
-    ) -> dict[str, bytes]:
-        """Return the newest state of each generation; blocks, so call it in a thread.
+    def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
+        """Return what was remembered of each generation; blocks: call it in a thread.
 
         It may end early, with whatever it has, once `is_wanted` is false.
 
@@ -42,28 +49,19 @@ class StateReader(Protocol):
         ...
 
 
-class _Revision(msgspec.Struct):
-    revision: int = -1
-
-
-_revision = msgspec.json.Decoder(_Revision)
-
-
 @dataclass(frozen=True, slots=True)
 class KafkaStateReader:
-    """Reads `<namespace>.state`."""
+    """Reads `<namespace>.state`, and the stream's words on `<namespace>.ledger`."""
 
     connections: Connections
 
-    def read(
-        self, partition: int, *, is_wanted: Callable[[], bool]
-    ) -> dict[str, bytes]:
-        """Return the newest state of each generation in a partition.
+    def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
+        """Return the newest state of each generation in a partition, and its word.
 
         Raises:
             KafkaError: the brokers did not answer; try again.
         """
-        topic = STATE.name(self.connections.namespace)
+        namespace = self.connections.namespace
         client_id = "tailrace-stream-state"
         consumer = KafkaConsumer(
             **record_client_options(self.connections, client_id=client_id),
@@ -71,37 +69,52 @@ class KafkaStateReader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
+        states: dict[str, bytes] = {}
+        words: dict[str, bytes] = {}
         try:
-            return self._read(consumer, TopicPartition(topic, partition), is_wanted)
+            where = TopicPartition(STATE.name(namespace), partition)
+            for key, value in _records(consumer, where, is_wanted):
+                # However old: a file that rested for a year may grow again, and its
+                # figures go on. Retention's leader buries what is over.
+                keep_newest(states, generation=_text(key), value=value)
+            where = TopicPartition(LEDGER.name(namespace), partition)
+            for key, value in _records(consumer, where, is_wanted):
+                keep_word(words, key=key, value=value)
         finally:
             consumer.close()
+        return states, words
 
-    def _read(
-        self,
-        consumer: KafkaConsumer,
-        where: TopicPartition,
-        is_wanted: Callable[[], bool],
-    ) -> dict[str, bytes]:
-        consumer.assign([where])
-        consumer.seek_to_beginning(where)
-        ends = consumer.end_offsets([where])
-        states: dict[str, bytes] = {}
-        while is_wanted() and (consumer.position(where) or 0) < ends[where]:
-            reach("S6")
-            polled = cast(
-                "dict[TopicPartition, list[Any]]", consumer.poll(timeout_ms=POLL_MS)
-            )
-            for record in polled.get(where, ()):
-                if record.key is None:
-                    continue
-                keep_newest(
-                    states,
-                    generation=record.key.decode("utf-8", "replace"),
-                    # However old: a file that rested for a year may grow again, and
-                    # its figures go on. Retention's leader buries what is over.
-                    value=record.value,
-                )
-        return states
+
+def _records(
+    consumer: KafkaConsumer, where: TopicPartition, is_wanted: Callable[[], bool]
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield key and value of each record that has a key, to the end there is now."""
+    consumer.assign([where])
+    consumer.seek_to_beginning(where)
+    ends = consumer.end_offsets([where])
+    while is_wanted() and (consumer.position(where) or 0) < ends[where]:
+        reach("S6")
+        polled = cast(
+            "dict[TopicPartition, list[Any]]", consumer.poll(timeout_ms=POLL_MS)
+        )
+        for record in polled.get(where, ()):
+            if record.key is not None:
+                yield record.key, record.value
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "replace")
+
+
+def keep_word(words: dict[str, bytes], *, key: bytes, value: bytes | None) -> None:
+    """Take one record of the ledger into account, if it is the stream's."""
+    if not key.startswith(WORD_PREFIX):
+        return
+    generation = _text(key.removeprefix(WORD_PREFIX))
+    if value is None:
+        words.pop(generation, None)
+    else:
+        keep_newest(words, generation=generation, value=value)
 
 
 def keep_newest(
@@ -110,29 +123,24 @@ def keep_newest(
     """Take one record of the state topic into account.
 
     A worker that lost the partition may still write behind the one that has it now, so
-    the greatest revision is the truth and not the last record. What cannot be read is
-    kept as it is where nothing better is there, so that it is counted when it is met.
+    the greatest revision is the truth and not the last record; the indexers' leader puts
+    it on top again before compaction comes (`tailrace.revisions`). What cannot be read is
+    kept as it is where nothing better is there, so that it is counted when it is met. Of a
+    tombstone it is kept that there was one: its generation may come back.
     """
     if value is None:
-        states.pop(generation, None)
+        states[generation] = BURIED
         return
     before = states.get(generation)
     if before is None or revision_of(value) >= revision_of(before):
         states[generation] = value
 
 
-def revision_of(state: bytes) -> int:
-    """Return a state record's revision, -1 for one that cannot be read."""
-    try:
-        return _revision.decode(state).revision
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return -1
-
-
 __all__ = [
     "KafkaError",
     "KafkaStateReader",
+    "ReadBack",
     "StateReader",
     "keep_newest",
-    "revision_of",
+    "keep_word",
 ]

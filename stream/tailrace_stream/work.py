@@ -14,12 +14,13 @@ from tailrace.errors import WireError
 from tailrace.floors import NO_FLOORS, Floors
 from tailrace.ledger import ledger_key, ledger_partition
 from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
-from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, decode, encode
+from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import EXPIRED, count_chunk, count_unreadable, ledger_of
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
+from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.windows import GenerationState
 
 
@@ -31,6 +32,7 @@ class Parsed:
     chunk: Chunk | None = None
     processed: ProcessedChunk | None = None
     dead: DeadLetter | None = None
+    """Of the record, or of all its events; None where its agent wrote it already."""
 
 
 def parse_record(
@@ -45,6 +47,8 @@ def parse_record(
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
     if not isinstance(read, Chunk):
         return Parsed(record=record, dead=read)
+    if read.origin.dead_reason:
+        return Parsed(record=record, chunk=read)
     try:
         processed = process_chunk(
             read.value, origin=read.origin, namespace=namespace, floors=floors
@@ -62,36 +66,45 @@ def parse_record(
 
 
 def work_of(
-    parsed: Parsed, *, state: bytes | None, namespace: str, now_ms: int
+    parsed: Parsed,
+    *,
+    state: bytes | None,
+    word: bytes | None = None,
+    namespace: str,
+    now_ms: int,
 ) -> Work:
     """Return what is to be sent and remembered for a parsed record.
 
-    `state` is the generation's newest state record. One that cannot be decoded counts
-    as none: parts are named after records, so what is counted anew adds to what was.
+    `state` is the generation's newest state record, `word` what the ledger says of it,
+    which stands in for a state that is lost (`seeding.py`). Windows are then parts of
+    other names, so what is counted anew adds to what was.
     """
     record = parsed.record
     if parsed.chunk is None:
         return _without_chunk(parsed, namespace=namespace)
     origin = parsed.chunk.origin
-    before = readable_state(state, generation=origin.generation)
+    beginning = beginning_of(Remembered(state, word), origin=origin)
+    before = beginning.state
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
     if parsed.processed is not None:
         outputs, after, counts = _of_events(
             parsed.processed, before, origin=origin, out=out, now_ms=now_ms
         )
     else:
-        assert parsed.dead is not None
-        outputs, after, counts = _of_unreadable(
-            parsed.dead, before, origin=origin, out=out
-        )
-    if state is not None and before.revision == 0 and not before.counted:
+        outputs, after, counts = _of_dead(parsed.dead, before, origin=origin, out=out)
+    if beginning.is_state_unreadable:
         counts["states_unreadable"] = 1
+    if beginning.is_seeded:
+        counts["states_seeded"] = 1
+    if beginning.is_returned:
+        counts["generations_returned"] = 1
     ledger = ledger_of(after, origin=origin, record=record, now_ms=now_ms)
     return Work(
         partition=record.partition,
         offset=record.offset,
         outputs=tuple(outputs),
         state=out.to(STATE.name(namespace), encode(after)) if after != before else None,
+        is_state_first=not beginning.is_state_read,
         ledger=Outgoing(
             topic=LEDGER.name(namespace),
             partition=ledger_partition(ledger),
@@ -142,27 +155,18 @@ def _of_events(
     return outputs, after, counts
 
 
-def _of_unreadable(
-    dead: DeadLetter, before: GenerationState, *, origin: Origin, out: _Out
+def _of_dead(
+    dead: DeadLetter | None, before: GenerationState, *, origin: Origin, out: _Out
 ) -> _Result:
     """A chunk that is dead as a whole: whoever follows the numbers must pass over it."""
-    after = count_unreadable(before, origin=origin, reason=dead.reason)
+    reason = origin.dead_reason if dead is None else dead.reason
+    after = count_unreadable(before, origin=origin, reason=reason)
     span = _span(origin, out.record, document_count=0)
-    outputs = [
-        out.to(DEAD.name(out.namespace), encode(dead)),
-        out.to(DOCS.name(out.namespace), b"", header=encode(span)),
-    ]
+    outputs = [out.to(DOCS.name(out.namespace), b"", header=encode(span))]
+    if dead is None:
+        return outputs, after, {"dead_at_agent": 1}
+    outputs.append(out.to(DEAD.name(out.namespace), encode(dead)))
     return outputs, after, {f"dead_letters.{dead.reason}": 1}
-
-
-def readable_state(state: bytes | None, *, generation: str) -> GenerationState:
-    """Return the state, or that of a generation of which nothing was counted."""
-    if state is not None:
-        try:
-            return decode(state, as_type=GenerationState)
-        except WireError:
-            pass
-    return GenerationState(generation=generation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,11 +159,13 @@ class StreamWorker:
         work = work_of(
             parsed,
             state=lane.states.get(generation),
+            word=lane.words.get(generation),
             namespace=self._namespace,
             now_ms=now_ms,
         )
         if work.state is not None:
             lane.states[generation] = work.state.value
+            lane.words.pop(generation, None)
         self._start(work, lane)
 
     def _start(self, work: Work, lane: Lane) -> None:
@@ -248,7 +250,7 @@ class StreamWorker:
         while lane.is_open:
             try:
                 start = await self._offsets.start_of(lane.partition)
-                lane.states = await asyncio.to_thread(
+                lane.states, lane.words = await asyncio.to_thread(
                     self._states.read, lane.partition, is_wanted=lambda: lane.is_open
                 )
             except (KafkaError, OffsetsUnknown) as error:

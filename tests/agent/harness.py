@@ -106,11 +106,14 @@ class FailingSink(RecordingSink):
         super().__init__()
         self.is_down = False
         self.fail_next: FailureKind | None = None
+        self.refuses_repeats = False
         self.renewed_count = 0
 
     def send(self, record: Outgoing, *, ticket: int) -> None:
         if self.is_down:
             raise ServiceUnavailable("Kafka", address="nowhere", reason="it is down")
+        if self.refuses_repeats and _is_repeat(record):
+            self.fail_next = FailureKind.TOO_LARGE
         if self.fail_next is not None:
             kind, self.fail_next = self.fail_next, None
             self._outcomes.append(
@@ -301,6 +304,11 @@ class AgentHarness:
     def said(self, event: str) -> list[dict[str, object]]:
         """Return what was logged under a name."""
         return [dict(e) for e in self.logged.entries if e["event"] == event]
+
+
+def _is_repeat(record: Outgoing) -> bool:
+    header = dict(record.headers).get(ORIGIN_HEADER)
+    return header is not None and decode(header, as_type=Origin).is_repeat
 
 
 def events_of(sink: RecordingSink) -> list[Event]:

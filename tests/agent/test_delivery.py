@@ -8,7 +8,15 @@ import pytest
 import structlog
 
 from tailrace.kafka_producer import FailureKind
-from tailrace.wire import AgentLedger, Cut, FileIdentity, Placement
+from tailrace.wire import (
+    ORIGIN_HEADER,
+    AgentLedger,
+    Cut,
+    FileIdentity,
+    Origin,
+    Placement,
+    decode,
+)
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.positions import Chunk, Position, Tail
 from tailrace_agent.protocols import CheckpointUnwritable
@@ -194,12 +202,73 @@ def test_k5_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
     sink.fail_next = FailureKind.TOO_LARGE
     delivery.ship("g1", chunk(0))
     delivery.ship("g1", chunk(1))
-    delivery.settle()
-    delivery.settle()
+    for _ in range(3):  # The refusal, the dead letter, and the word of it.
+        delivery.settle()
     delivery.commit()
     (letter,) = dead_letters_of(sink)
     assert (letter.reason, letter.original) == ("record_too_large", b"line 0000\n")
     assert saved_offset(store) == 20
+
+
+def test_k5_the_stream_hears_of_what_was_refused_once_its_dead_letter_is_safe() -> None:
+    """Else nothing after the agent would know of these numbers, nor ever be at rest."""
+    sink, store = FailingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.fail_next = FailureKind.TOO_LARGE
+    delivery.ship("g1", chunk(0))
+    sink.is_holding = True
+    delivery.settle()
+    assert [record.topic for _, record in sink.held] == ["t.dead"]
+
+    sink.release()
+    delivery.settle()
+    assert [record.topic for _, record in sink.held] == ["t.raw"]
+    delivery.commit()
+    assert saved_offset(store) == 0
+
+    sink.release()
+    delivery.settle()
+    delivery.commit()
+
+    assert saved_offset(store) == 10
+    (word,) = [record for record in sink.stored if record.topic == "t.raw"]
+    origin = decode(dict(word.headers)[ORIGIN_HEADER], as_type=Origin)
+    assert (word.value, origin.dead_reason) == (b"", "record_too_large")
+    assert (origin.first_offset, origin.size_bytes) == (0, 10)
+    assert (origin.first_event_number, origin.event_count) == (0, 1)
+
+
+def test_k5_the_word_of_what_was_refused_is_sent_again_after_a_failure() -> None:
+    sink, store = FailingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.fail_next = FailureKind.TOO_LARGE
+    delivery.ship("g1", chunk(0))
+    delivery.settle()
+    sink.fail_next = FailureKind.PRODUCER
+    delivery.settle()
+    delivery.settle()
+    assert delivery.broken
+
+    assert delivery.recover()
+    delivery.settle()
+    delivery.commit()
+
+    assert saved_offset(store) == 10
+    assert [record.topic for record in sink.stored] == ["t.dead", "t.raw"]
+
+
+def test_k5_a_topic_that_takes_nothing_at_all_does_not_hold_the_file_for_ever() -> None:
+    sink, store = FailingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    sink.fail_next = FailureKind.TOO_LARGE
+    delivery.ship("g1", chunk(0))
+    for _ in range(2):  # Its dead letter, and the word of both.
+        sink.fail_next = FailureKind.TOO_LARGE
+        delivery.settle()
+    delivery.settle()
+    delivery.commit()
+    assert saved_offset(store) == 10
+    assert sink.stored == []
 
 
 def test_f28_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:

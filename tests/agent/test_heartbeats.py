@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.ledger import AgentHeartbeat, decode_ledger
+from tailrace.ledger import AgentHeartbeat, decode_ledger, ledger_partition
 from tailrace.wire import AgentLedger
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.records import Outgoing
@@ -319,3 +319,13 @@ def test_a_heartbeat_may_not_be_more_frequent_than_a_second() -> None:
     assert AgentSettings().heartbeat_ms == 5_000
     with pytest.raises(ValueError, match="heartbeat_ms"):
         AgentSettings(heartbeat_ms=999)
+
+
+def test_a_heartbeat_names_the_newest_record_that_it_stands_on(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", b"one\n")
+    agent.pass_ms(20_000)
+
+    last = ledger_of(agent.sink)[-1]
+    partition = str(ledger_partition(last))
+    assert heartbeats_of(agent.sink)[-1].told_at_ms == {partition: last.updated_at_ms}

@@ -138,6 +138,23 @@ def test_a_span_that_ends_within_a_line_is_refused(tmp_path: Path) -> None:
     assert _answers(agent.sink)[0].refusal
 
 
+def test_a_span_that_kafka_refuses_is_not_said_to_be_filled(tmp_path: Path) -> None:
+    sink = FailingSink()
+    agent = AgentHarness(tmp_path, sink=sink)
+    agent.write("a.log", b"one\ntwo\nthree\n")
+    agent.pass_ms(10_000)
+    sent = events_of(sink)
+
+    sink.refuses_repeats = True
+    agent.requests.asked.append(_request(sent, 1, 2, end_offset=sent[2].offset))
+    agent.pass_ms()
+
+    [answer] = _answers(sink)
+    assert answer.event_count == 0
+    assert "max.message.bytes" in answer.refusal
+    assert len(agent.requests.done) == 1
+
+
 def test_a_file_that_is_gone_is_said_to_be_gone(tmp_path: Path) -> None:
     agent, sent, _ = _agent_with(tmp_path, b"one\ntwo\n")
     (agent.logs / "a.log").unlink()

@@ -11,8 +11,14 @@ import structlog
 
 from tailrace.floors import Floors
 from tailrace.identity import DAY_MS
-from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger, ledger_key
-from tailrace_indexer.expiry import FLOOR_READ_MS, Expiry, Offsets
+from tailrace.ledger import (
+    FloorLedger,
+    LedgerRecord,
+    RetentionLedger,
+    StreamLedger,
+    ledger_key,
+)
+from tailrace_indexer.expiry import BURIAL_MS_MAX, FLOOR_READ_MS, Expiry, Offsets
 from tailrace_indexer.farewell import SILENT_MS
 from tailrace_indexer.retention import IndexFacts
 from tests.agent.test_delivery import record as agent_record
@@ -325,4 +331,78 @@ def test_a_generation_with_documents_elsewhere_is_not_forgotten(world: World) ->
 
     _expire(world)
 
+    assert world.buried == {}
+
+
+DEAD_ALONE = "1" * 32
+
+
+def _died(world: World, *, observed_at_ms: int) -> None:
+    """Let a generation be known of which every event became a dead letter."""
+    record = StreamLedger(
+        generation=DEAD_ALONE,
+        revision=2,
+        agent_id="a",
+        host_name="h",
+        path="/a.log",
+        dataset="generic",
+        first_event_number=0,
+        next_event_number=2,
+        next_offset=20,
+        event_count=2,
+        document_count=0,
+        dead={"document_too_large": 2},
+        observed_at_ms=observed_at_ms,
+        raw_partition=0,
+        raw_next_offset=1,
+        updated_at_ms=0,
+    )
+    world.ledger[ledger_key(record)] = record
+
+
+def test_a_generation_of_which_nothing_was_ever_stored_is_forgotten_in_its_time(
+    world: World,
+) -> None:
+    _died(world, observed_at_ms=NOV_23_MS)
+
+    _expire(world)
+
+    assert world.buried == {f"stream|{DEAD_ALONE}".encode(): DEAD_ALONE}
+
+
+def test_what_was_read_after_all_that_expired_is_not_forgotten(world: World) -> None:
+    _died(world, observed_at_ms=NOV_23_MS + DAY_MS)
+
+    _expire(world)
+
+    assert world.buried == {}
+
+
+def test_a_generation_whose_dead_letters_are_kept_is_not_forgotten(
+    world: World,
+) -> None:
+    """They would be of a generation of which no ledger tells."""
+    _died(world, observed_at_ms=NOV_23_MS)
+    world.held_generations = {DEAD_ALONE}
+
+    _expire(world)
+
+    assert world.buried == {}
+
+
+def test_a_leader_that_was_stopped_before_a_burial_buries_nothing(world: World) -> None:
+    """What it read may not be the last word any more: the file may be back."""
+    _lives(world, is_closed=True, updated_at_ms=0)
+    expiry = _expiry(world)
+    expiry.keep(150)
+    world.clock.sleep_ms(FLOOR_READ_MS)
+
+    def read_slowly() -> dict[bytes, LedgerRecord]:
+        world.clock.sleep_ms(BURIAL_MS_MAX + 1)
+        return world.ledger
+
+    expiry.read_ledger = read_slowly
+    expiry.keep(150)
+
+    assert OLD not in world.held
     assert world.buried == {}

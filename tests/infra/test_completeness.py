@@ -17,6 +17,7 @@ from tailrace.completeness import (
     read_completeness,
     statement,
 )
+from tailrace.topics import partition_of
 
 NOW_MS = 1_700_000_000_000 + 12 * 3_600_000
 LATER_MS = 9_000_000_000_000
@@ -249,3 +250,51 @@ def test_bytes_that_wait_in_a_file_hold_the_moment_back() -> None:
     told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
 
     assert told.complete_to_ms == NOW_MS - 60_000
+
+
+def _standing_on(told_ago_ms: int | None, *, said_ago_ms: int) -> list[dict[str, Any]]:
+    """Return a heartbeat that stands on a record of now, and what is read of that file."""
+    beat = heartbeat("web-1", swept_ago_ms=1_000, said_ago_ms=500)
+    if told_ago_ms is not None:
+        partition = str(partition_of(b"g1"))
+        beat["figures"] = {"told_at_ms": {partition: NOW_MS - told_ago_ms}}
+    read = word("agent", number=7)
+    read |= {"agent.id": "agent-web-1", "@timestamp": NOW_MS - said_ago_ms}
+    return [beat, read, word("indexer", number=7)]
+
+
+def test_a_heartbeat_holds_where_all_that_it_stands_on_is_read() -> None:
+    documents = _standing_on(800, said_ago_ms=800)
+
+    told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert told.complete_to_ms == NOW_MS - 1_000
+
+
+def test_a_heartbeat_that_is_read_before_what_it_stands_on_claims_less() -> None:
+    """The indexers lag on that file's partition: more may have been sent of it."""
+    documents = _standing_on(800, said_ago_ms=60_000)
+
+    told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
+
+    # Half a second lay between sweep and heartbeat, and ten seconds between two of them.
+    assert told.complete_to_ms == NOW_MS - 60_000 - 500 - 10_000
+
+
+def test_a_heartbeat_of_which_nothing_is_read_yet_claims_nothing() -> None:
+    beat, *_ = _standing_on(800, said_ago_ms=0)
+
+    told = completeness_of([beat], now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert told.complete_to_ms == 0
+
+
+def test_another_agents_word_in_the_partition_is_not_the_one_that_is_missing() -> None:
+    beat, read, stored = _standing_on(800, said_ago_ms=60_000)
+    other = {**read, "agent.id": "agent-other", "@timestamp": NOW_MS}
+
+    told = completeness_of(
+        [beat, read, stored, other], now_ms=NOW_MS, until_ms=LATER_MS
+    )
+
+    assert told.complete_to_ms == NOW_MS - 60_000 - 500 - 10_000

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from tailrace.floors import NO_FLOORS
 from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
-from tailrace.topics import RAW, STATE
+from tailrace.topics import LEDGER, RAW, STATE
 from tailrace_stream.protocol import (
     CommitProtocol,
     PublishFailed,
@@ -20,7 +20,7 @@ from tailrace_stream.protocol import (
     Retry,
 )
 from tailrace_stream.records import Outgoing, RawRecord
-from tailrace_stream.state_store import keep_newest
+from tailrace_stream.state_store import ReadBack, keep_newest, keep_word
 from tailrace_stream.worker import OffsetsUnknown, StreamWorker
 from tests.simulation.cluster import NAMESPACE, WAY_MS, Cluster
 from tests.simulation.event_loop import SimulatedLoop
@@ -189,9 +189,7 @@ class StreamLife:
         places = {Partition(self._topic, p): offset for p, offset in offsets.items()}
         return self._member.commit(places)
 
-    def read(
-        self, partition: int, *, is_wanted: Callable[[], bool]
-    ) -> dict[str, bytes]:
+    def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         if self._cluster.is_down():
             raise KafkaError("the brokers are down")
         states: dict[str, bytes] = {}
@@ -202,7 +200,11 @@ class StreamLife:
             reach("S6")
             generation = (kept.record.key or b"").decode()
             keep_newest(states, generation=generation, value=kept.record.value)
-        return states
+        words: dict[str, bytes] = {}
+        place = Partition(LEDGER.name(NAMESPACE), partition)
+        for kept in self._cluster.kafka.read(place, offset=0):
+            keep_word(words, key=kept.record.key or b"", value=kept.record.value)
+        return states, words
 
     async def publish(self, record: Outgoing) -> None:
         """Send a record; it may arrive after this life is over."""

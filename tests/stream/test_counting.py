@@ -22,8 +22,9 @@ from tailrace.topics import DEAD, DOCS, STATE_BYTES_MAX
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode, encode
 from tailrace_stream.figures import Figures
 from tailrace_stream.records import Outgoing, RawRecord, Work
+from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.windows import GenerationState
-from tailrace_stream.work import Parsed, parse_record, readable_state, work_of
+from tailrace_stream.work import Parsed, parse_record, work_of
 from tests.stream.builders import (
     GENERATION,
     NAMESPACE,
@@ -253,10 +254,48 @@ def test_a_state_from_before_there_were_figures_counts_on() -> None:
     fields = msgspec.json.decode(first.state.value)
     del fields["figures"]
     older = msgspec.json.encode(fields)
-    assert readable_state(older, generation=GENERATION).figures == Figures()
+    begun = beginning_of(Remembered(older), origin=origin(b"a\n"))
+    assert begun.state.figures == Figures()
     told = told_by(work_on(file.records[1], older))
     assert (told.event_count, told.document_count) == (9, 9)
     assert (told.first_event_number, told.next_event_number) == (0, 9)
+
+
+def buried_record(first: int, count: int, *, first_offset: int) -> RawRecord:
+    """Return an agent's word of events that it dead-lettered itself."""
+    made = msgspec.structs.replace(
+        origin(b"x" * 100, first_offset=first_offset, first_event_number=first),
+        event_count=count,
+        dead_reason="record_too_large",
+    )
+    return chunk_record(b"", made=made, offset=1)
+
+
+def test_k5_what_the_agent_buried_counts_as_dead_and_is_passed_over() -> None:
+    first = work_on(chunk_record(b"a\nb\n", made=origin(b"a\nb\n")), None)
+    assert first.state is not None
+
+    work = work_on(buried_record(2, 3, first_offset=4), first.state.value)
+
+    told = told_by(work)
+    assert told.dead == {"record_too_large": 3}
+    assert (told.event_count, told.document_count) == (5, 2)
+    assert (told.next_event_number, told.next_offset) == (5, 104)
+    assert told.gaps == ()
+    assert numbers_in(work) == [2, 3, 4]
+    # Its dead letter is the agent's, and safe before this was sent.
+    assert sent_to(work, DEAD.suffix) == []
+
+
+def test_k5_what_the_agent_buried_is_counted_once_however_often_it_says_so() -> None:
+    record = buried_record(0, 3, first_offset=0)
+    once = work_on(record, None)
+    assert once.state is not None
+
+    again = work_on(record, once.state.value)
+
+    assert told_by(again).dead == {"record_too_large": 3}
+    assert again.state is None
 
 
 def test_an_agent_that_counts_wrong_is_noticed() -> None:

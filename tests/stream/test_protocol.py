@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -186,6 +187,27 @@ def test_nothing_is_acknowledged_before_both_state_and_ledger_are(held: str) -> 
         assert not acked.durable_at
         publisher.released.set()
         await task
+        assert list(acked.durable_at) == [1]
+
+    to_end(run())
+
+
+def test_s3_the_first_word_of_a_generation_waits_for_its_state() -> None:
+    """A word that is found without a state is taken for all that is left of one."""
+
+    async def run() -> None:
+        publisher = HeldPublisher(is_held=lambda record: record.topic == STATE)
+        first = replace(work(1), is_state_first=True)
+        acked = AckedAfter(publisher)
+        task = asyncio.create_task(
+            complete(protocol(publisher), first, acknowledge=acked)
+        )
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert LEDGER not in {record.topic for record in publisher.durable}
+        publisher.released.set()
+        await task
+        assert [r.topic for r in publisher.durable][-2:] == [STATE, LEDGER]
         assert list(acked.durable_at) == [1]
 
     to_end(run())

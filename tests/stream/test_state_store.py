@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tailrace.wire import encode
+from tailrace_stream.seeding import BURIED, Remembered, beginning_of
 from tailrace_stream.state_store import keep_newest
 from tailrace_stream.windows import GenerationState
-from tailrace_stream.work import readable_state
+from tests.stream.builders import GENERATION, origin
 
 
 def state(revision: int) -> bytes:
@@ -25,7 +26,7 @@ def test_the_greatest_revision_is_the_truth_and_not_the_last_record() -> None:
 
 
 def test_a_tombstone_ends_a_generation() -> None:
-    assert kept(state(1), None) is None
+    assert kept(state(1), None) == BURIED
     assert kept(state(9), None, state(2)) == state(2)
 
 
@@ -34,9 +35,12 @@ def test_s3_what_cannot_be_read_never_hides_what_can() -> None:
         assert kept(state(1), junk) == state(1)
         assert kept(junk, state(1)) == state(1)
         assert kept(junk) == junk
-        assert readable_state(junk, generation="g") == GenerationState(generation="g")
+        begun = beginning_of(Remembered(junk), origin=origin(b"a\n"))
+        assert begun.state == GenerationState(generation=GENERATION)
+        assert begun.is_state_unreadable == (junk != BURIED)
 
 
 def test_a_state_of_a_newer_tailrace_counts_as_none() -> None:
     newer = b'{"wire_version":99,"generation":"g","revision":7}'
-    assert readable_state(newer, generation="g").revision == 0
+    begun = beginning_of(Remembered(newer), origin=origin(b"a\n"))
+    assert begun.state.revision == 0

@@ -18,7 +18,12 @@ from tailrace.ledger import StreamLedger, decode_ledger
 from tailrace.topics import DOCS, LEDGER, RATES, STATE
 from tailrace_stream.protocol import Publisher
 from tailrace_stream.records import Outgoing, RawRecord
-from tailrace_stream.state_store import KafkaError, keep_newest
+from tailrace_stream.state_store import (
+    KafkaError,
+    ReadBack,
+    keep_newest,
+    keep_word,
+)
 from tailrace_stream.worker import StreamWorker
 from tests.stream.builders import (
     GENERATION,
@@ -64,19 +69,20 @@ class MemoryPartition:
         self.commits.append(self.committed)
         return True
 
-    def read(
-        self, partition: int, *, is_wanted: Callable[[], bool]
-    ) -> dict[str, bytes]:
+    def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         assert partition == PARTITION
         assert is_wanted()
         if self.state_failures:
             self.state_failures -= 1
             raise KafkaError("not now")
         states: dict[str, bytes] = {}
+        words: dict[str, bytes] = {}
         for record in self.sent:
             if record.topic == STATE.name(NAMESPACE):
                 keep_newest(states, generation=record.key.decode(), value=record.value)
-        return states
+            if record.topic == LEDGER.name(NAMESPACE):
+                keep_word(words, key=record.key, value=record.value)
+        return states, words
 
 
 def worker_on(
@@ -312,6 +318,42 @@ def test_a_state_that_is_junk_is_survived_and_marked() -> None:
         await worker.stop(wait_ms_max=5_000)
         assert worker.counts["states_unreadable"] == 1
         assert rates_in(publisher.durable) == expected_rates(file_of(3))
+
+    to_end(run())
+
+
+def test_s3_states_lost_between_two_owners_make_no_figure_fall() -> None:
+    """The state topic is gone; what the ledger says of each file is not."""
+    lines = file_of(12)
+    partition = MemoryPartition(records_of(lines, Random(1)))
+
+    async def run() -> None:
+        half = len(partition.records) // 2
+        first = RecordingPublisher()
+        worker = worker_on(partition, first)
+        worker.assign([PARTITION])
+        for record in partition.records[:half]:
+            await worker.take(record)
+        await worker.stop(wait_ms_max=5_000)
+        partition.sent = [r for r in first.durable if not r.topic.endswith("state")]
+
+        second = RecordingPublisher()
+        worker = worker_on(partition, second)
+        worker.assign([PARTITION])
+        for record in partition.records[half:]:
+            await worker.take(record)
+        await worker.stop(wait_ms_max=5_000)
+
+        assert worker.counts["states_seeded"] == 1
+        told = [
+            record
+            for sent in second.durable
+            if sent.topic == LEDGER.name(NAMESPACE)
+            and isinstance(record := decode_ledger(sent.value), StreamLedger)
+        ]
+        assert told[-1].event_count == len(lines)
+        rates = rates_in([*first.durable, *second.durable])
+        assert rates == expected_rates(lines)
 
     to_end(run())
 

@@ -1,0 +1,57 @@
+"""What of a heartbeat's claim holds for whoever has read only a part of the ledger. Pure.
+
+A heartbeat and the records that it stands on are in different partitions, which are not read
+at one pace. It names when the newest of each partition was written (`AgentHeartbeat`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from tailrace.answers import Document
+from tailrace.answers import field as field_of
+from tailrace.topics import partition_of
+
+
+def newest_by_place(documents: Iterable[Document]) -> dict[tuple[object, str], int]:
+    """Return when the newest word of each agent in each partition was written."""
+    newest_ms: dict[tuple[object, str], int] = {}
+    for document in documents:
+        generation = field_of(document, "tailrace.generation")
+        is_agents = field_of(document, "tailrace.hop") == "agent"
+        if is_agents and isinstance(generation, str):
+            partition = str(partition_of(generation.encode()))
+            place = (field_of(document, "agent.id"), partition)
+            said_at_ms = number_in(document, "@timestamp")
+            newest_ms[place] = max(newest_ms.get(place, 0), said_at_ms)
+    return newest_ms
+
+
+def held_ms(document: Document, *, newest_ms: Mapping[tuple[object, str], int]) -> int:
+    """Return the moment that a heartbeat claims, as far as what it stands on is there."""
+    swept_at_ms = number_in(document, "tailrace.swept_at_ms")
+    told = field_of(document, "figures.told_at_ms")
+    if not isinstance(told, Mapping):
+        return swept_at_ms  # Of an older agent, or one that told of nothing lately.
+    agent_id = field_of(document, "agent.id")
+    read_to_ms = [
+        newest_ms.get((agent_id, str(partition)), 0)
+        for partition, at_ms in cast("Mapping[object, object]", told).items()
+        if isinstance(at_ms, int)
+        and newest_ms.get((agent_id, str(partition)), 0) < at_ms
+    ]
+    if not read_to_ms:
+        return swept_at_ms
+    # Then only the heartbeat before that record holds: its sweep was as long before it,
+    # and it came at most an interval earlier.
+    delay_ms = max(number_in(document, "@timestamp") - swept_at_ms, 0)
+    interval_ms = number_in(document, "tailrace.interval_ms")
+    return min(swept_at_ms, max(min(read_to_ms) - delay_ms - interval_ms, 0))
+
+
+def number_in(document: Document, name: str) -> int:
+    """Return a field's value, 0 where it is no number."""
+    value = field_of(document, name)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number else 0
