@@ -52,6 +52,8 @@ class Applications:
     logs: list[LogFile]
     may_copy: bool = True
     """Whether copytruncate is among what may happen."""
+    reserved: LogFile | None = None
+    """A log to which nothing happens by chance now, because a plot has it."""
 
     @property
     def random(self) -> Random:
@@ -64,7 +66,7 @@ class Applications:
 
     def act(self) -> None:
         """Let something happen to one of the logs."""
-        log = self.random.choice(self.logs)
+        log = self.random.choice([log for log in self.logs if log is not self.reserved])
         kinds = {
             self.append: 12,
             self.append_half: 2,
@@ -91,6 +93,26 @@ class Applications:
         line = self.line(log, node)
         self.files.append(node, line[: self.random.randint(1, len(line))])
         self.world.witness("file.half_a_line")
+
+    def append_most_of_a_line(self, log: LogFile) -> None:
+        """Write all of a line but its last word and its end."""
+        node = self._node(log)
+        line = b"2026-11-24 01:01:05 INFO L%d.%d has two halves\n"
+        log.line_count += 1
+        line %= (node.life.number, log.line_count)
+        self.files.append(node, line.removesuffix(b" halves\n"))
+        self.world.witness("file.half_a_line")
+
+    def start_anew(self, log: LogFile, *, is_longer: bool = False) -> None:
+        """Empty a file and begin it as every file begins; `is_longer` than it was."""
+        before_bytes = len(self._node(log).life.content)
+        self.files.truncate(log.path)
+        node = self._node(log)
+        self.files.append(node, BANNER)
+        while is_longer and len(node.life.content) <= before_bytes:
+            self.files.append(node, self.line(log, node))
+        log.former = None
+        self.world.witness("file.started_anew")
 
     def append_to_former(self, log: LogFile) -> None:
         """Write to a file that was renamed away, as before a reload."""

@@ -64,6 +64,9 @@ class Claims:
             known = self.lives_of.get(event.generation, set())
             likely = [claim for claim in possible if claim.life.number in known]
             if likely:
+                # Of two lives in one generation, a line that stands in the same place
+                # of both is one document: the later life's, whose agent was there.
+                likely.sort(key=lambda claim: -claim.life.number)
                 problems += self._take(likely)
             else:
                 homeless.append(possible)

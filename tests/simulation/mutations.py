@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from tailrace import identity
-from tailrace.wire import AgentLedger
+from tailrace.wire import AgentLedger, Cut
 from tailrace_agent import beginnings, delivery, restore, turns
 from tailrace_agent.chunking import Chunk
 from tailrace_indexer import bulk, offsets
@@ -127,6 +127,15 @@ def checkpoint_before_ack(patched: Patch) -> None:
     patched.setattr(delivery.Delivery, "ship", mutated)
 
 
+def cut_not_kept(patched: Patch) -> None:
+    """The agent sends a line without its newline, and keeps no note that it did."""
+
+    def mutated(_self: object, _ledger: object, _cut: Cut) -> None:
+        return
+
+    patched.setattr(delivery.Delivery, "_cut", mutated)
+
+
 def random_id(patched: Patch) -> None:
     """Each sending of an event has an id of its own."""
 
@@ -151,6 +160,31 @@ def id_without_host(patched: Patch) -> None:
     real = identity.generation_of
     for module in (beginnings, turns):
         patched.setattr(module, "generation_of", mutated)
+
+
+def id_without_checksum(patched: Patch) -> None:
+    """An id tells the place of an event, and not what stands there."""
+
+    first_at: dict[tuple[str, int], int] = {}
+
+    def mutated(
+        offsets: npt.NDArray[np.int64],
+        *,
+        checksums: npt.NDArray[np.uint32],
+        generation: str,
+        born_at_ms: int,
+    ) -> pl.Series:
+        pairs = zip(offsets.tolist(), checksums.tolist(), strict=True)
+        same = [first_at.setdefault((generation, at), own) for at, own in pairs]
+        return real(
+            offsets,
+            checksums=np.array(same, np.uint32),
+            generation=generation,
+            born_at_ms=born_at_ms,
+        )
+
+    real = placing.document_ids
+    patched.setattr(columns, "document_ids", mutated)
 
 
 def _judged_as(patched: Patch, status: int, reason: Reason) -> None:
@@ -193,8 +227,10 @@ MUTATIONS = (
     Mutation("state before delivery", ("S2", "S3"), state_before_delivery),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error),
     Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack),
+    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept),
     Mutation("random id", ("S2", "E8", "K15"), random_id),
     Mutation("id without host", ("P10", "F8"), id_without_host),
+    Mutation("id without checksum", ("F5",), id_without_checksum),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead),
     Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored),

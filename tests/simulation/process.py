@@ -91,6 +91,11 @@ class Process:
         self.passes_left = 1 if self.armed in RARE else self.world.random.randint(1, 4)
         self.world.planned.add(f"kill.{self.armed}")
 
+    def arm_at(self, point: str) -> None:
+        """Let this process die at its next pass of a place."""
+        self.armed, self.passes_left = point, 1
+        self.world.planned.add(f"kill.{point}")
+
     def reach(self, point: str) -> None:
         """Pass a kill point.
 
