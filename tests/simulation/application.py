@@ -18,6 +18,7 @@ SAME = b"2026-11-24 01:02:03 INFO the same line as before\n"
 CONFLICT = b"mapping-conflict"
 """Whatever holds this is refused by the index."""
 EVENT_BYTES_MAX = 4_096
+TODAY = 24
 LEVELS = (b"INFO", b"WARN", b"ERROR")
 LONG_BYTES = (EVENT_BYTES_MAX - 1, EVENT_BYTES_MAX, EVENT_BYTES_MAX + 1, 9_000)
 
@@ -52,6 +53,8 @@ class Applications:
     logs: list[LogFile]
     may_copy: bool = True
     """Whether copytruncate is among what may happen."""
+    days: tuple[int, ...] = (TODAY,)
+    """Of November 2026, one of which each line tells."""
     reserved: LogFile | None = None
     """A log to which nothing happens by chance now, because a plot has it."""
 
@@ -191,7 +194,8 @@ class Applications:
         log.line_count += 1
         name = b"L%d.%d" % (node.life.number, log.line_count)
         level = self.random.choice(LEVELS)
-        clock = b"2026-11-24 01:%02d:03" % (log.line_count % 3)
+        day = self.random.choice(self.days)
+        clock = b"2026-11-%d 01:%02d:03" % (day, log.line_count % 3)
         text = b"%b %b %b something happened" % (clock, level, name)
         kind = self.random.randrange(40)
         if kind == 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.application import Applications
 from tests.simulation.cluster import Cluster
-from tests.simulation.plots import PLOTS, Stage
+from tests.simulation.plots import PLOTS, Stage, finished_after_the_flush
 from tests.simulation.process import Process
 from tests.simulation.world import HostClock, World
 
@@ -50,7 +50,7 @@ class Director:
     ends_at_ms: int
     _faults: tuple[str, ...] = field(init=False)
     _act_due_ms: int = 0
-    _plot: Iterator[int] = field(init=False)
+    _plot: Iterator[int] = field(default_factory=lambda: iter(()))
     _plot_due_ms: int = NEVER_MS
 
     def __post_init__(self) -> None:
@@ -85,7 +85,10 @@ class Director:
         log = random.choice(applications.logs)
         (agent,) = [p for p in self.processes if p.name == f"agent {log.host}"]
         applications.reserved = log
-        yield from random.choice(PLOTS)(Stage(self.world, applications, log, agent))
+        # Where lines expire, nothing may be left to tell that a generation came to hold
+        # two contents, which is what the other plots bring about.
+        plots = PLOTS if len(applications.days) == 1 else (finished_after_the_flush,)
+        yield from random.choice(plots)(Stage(self.world, applications, log, agent))
         applications.reserved = None
 
     def _strike(self) -> None:

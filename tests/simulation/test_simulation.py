@@ -22,6 +22,7 @@ MUST_FIRE = frozenset(
         *(f"stall.{role}" for role in POINTS),
         *(f"stop.{role}" for role in POINTS),
         "agent.restored_from_ledger",
+        "audit.half_on_its_way",
         "checkpoint.deleted",
         "clock.jumped",
         "commit.refused",
@@ -37,6 +38,7 @@ MUST_FIRE = frozenset(
         "file.truncated_and_regrown",
         "file.written_after_rename",
         "kafka.compacted",
+        "retention.index_deleted",
         "stream.stuck",
     }
 )
