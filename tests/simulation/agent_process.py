@@ -22,6 +22,7 @@ from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
+from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.state_folder import StateFolder
@@ -134,6 +135,7 @@ class AgentHost:
             loaded=loaded,
             restored=restored,
             hole_requests=NoRequests(),
+            observed=Observed(self.clock),
             known=known,
             clock=self.clock,
             log=SILENT,
