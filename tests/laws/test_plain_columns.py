@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 
 from tailrace.digest import DIGEST_FIELD, is_unaltered
+from tailrace.floors import Floors
 from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
+from tailrace.ledger import FloorLedger
 from tailrace.wire import Origin
 from tailrace_stream import windows
 from tailrace_stream.chunk import ProcessedChunk, process_chunk
@@ -64,6 +66,31 @@ def test_the_plain_way_says_what_the_columns_say(seed: int) -> None:
     assert plain.offsets.tolist() == real.offsets.tolist()
     assert plain.times_ns.to_list() == real.times_ns.to_list()
     assert plain.levels.to_list() == real.levels.to_list()
+
+
+def test_what_lies_below_a_floor_is_left_out_both_ways() -> None:
+    days = [b"2026-11-%d 01:02:03 INFO of a day\n" % day for day in (22, 24, 23, 22)]
+    value = BANNER + b"".join(days)
+    made = made_of(value)
+    day_ms = 86_400_000
+    floor = FloorLedger(
+        dataset="java.log",
+        period="day",
+        floor_ms=1_795_392_000_000,
+        updated_at_ms=1_795_392_000_000 + day_ms,
+    )
+    floors = Floors([floor])
+    real = process_chunk(value, origin=made, namespace=NAMESPACE, floors=floors)
+    plain = process_chunk_plainly(
+        value, origin=made, namespace=NAMESPACE, floors=floors
+    )
+
+    assert said(plain) == said(real)
+    assert len(said(plain)) < plain.event_count == real.event_count
+    assert plain.expired_offsets.tolist() == real.expired_offsets.tolist()
+    assert [(p.document_count, p.event_count) for p in plain.pieces] == [
+        (p.document_count, p.event_count) for p in real.pieces
+    ]
 
 
 def test_an_event_that_was_cut_says_so_both_ways() -> None:

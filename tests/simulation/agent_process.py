@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 
 from tailrace.holes import HoleRequest
 from tailrace.kafka_consumer import Partition
-from tailrace.settings import Connections
 from tailrace.topics import LEDGER, PARTITIONS
 from tailrace.wire import AgentLedger
 from tailrace_agent import restore as restore_module
@@ -22,16 +22,18 @@ from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
+from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX
-from tests.simulation.cluster import NAMESPACE, Cluster
+from tests.simulation.cluster import NAMESPACE, Cluster, connections_of_run
 from tests.simulation.filesystem import Files
 from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 
+STEP_MS = (15, 70)
 CHECKPOINT_LOST_CHANCE = 0.15
 """At a restart: someone has cleaned up its folder."""
 
@@ -91,25 +93,7 @@ class AgentHost:
     settings: AgentSettings = field(init=False)
 
     def __post_init__(self) -> None:
-        source = SourceSettings(
-            name="logs",
-            paths=(f"/{self.name}/logs/{self.glob}",),
-            dataset="java.log",
-        )
-        self.settings = AgentSettings(
-            sources=(source,),
-            sweep_ms=400,
-            use_hints=False,
-            linger_ms_max=200,
-            chunk_bytes=EVENT_BYTES_MAX,
-            event_bytes_max=EVENT_BYTES_MAX,
-            flush_after_ms=700,
-            rotated_grace_ms=900,
-            checkpoint_ms=150,
-            ledger_ms=900,
-            heartbeat_ms=20_000,
-            status_ms=60_000,
-        )
+        self.settings = _settings(self.name, self.glob)
 
     def start(self) -> AgentLife:
         """Start as `tailrace_agent.main` does."""
@@ -143,7 +127,7 @@ class AgentHost:
         )
         known = KnownGenerations(restored.records)
         parts = wiring.assemble(
-            Connections(namespace=NAMESPACE),
+            connections_of_run(),
             self.settings,
             agent=agent,
             folder=StateFolder(self.folder, agent.agent_id, self.had_life, -1),
@@ -151,6 +135,7 @@ class AgentHost:
             loaded=loaded,
             restored=restored,
             hole_requests=NoRequests(),
+            observed=Observed(self.clock),
             known=known,
             clock=self.clock,
             log=SILENT,
@@ -174,6 +159,28 @@ class AgentHost:
             for one in kafka.read(Partition(topic, number), offset=0)
         ]
         return newest_of_host(kept, host_id=f"id-{self.name}")
+
+
+@cache
+def _settings(host: str, glob: str) -> AgentSettings:
+    """Return an agent's settings; made once, for it takes longer than many steps."""
+    source = SourceSettings(
+        name="logs", paths=(f"/{host}/logs/{glob}",), dataset="java.log"
+    )
+    return AgentSettings(
+        sources=(source,),
+        sweep_ms=400,
+        use_hints=False,
+        linger_ms_max=200,
+        chunk_bytes=EVENT_BYTES_MAX,
+        event_bytes_max=EVENT_BYTES_MAX,
+        flush_after_ms=700,
+        rotated_grace_ms=900,
+        checkpoint_ms=150,
+        ledger_ms=900,
+        heartbeat_ms=20_000,
+        status_ms=60_000,
+    )
 
 
 class AgentLife:
@@ -225,7 +232,7 @@ class AgentLife:
     def step(self) -> int:
         wait_ms = self._loop.step()
         return self._host.world.now_ms + max(
-            wait_ms, self._host.world.random.randint(5, 40)
+            wait_ms, self._host.world.random.randint(*STEP_MS)
         )
 
     def crash(self, crash: SimulatedCrash) -> None:

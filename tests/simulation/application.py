@@ -18,6 +18,7 @@ SAME = b"2026-11-24 01:02:03 INFO the same line as before\n"
 CONFLICT = b"mapping-conflict"
 """Whatever holds this is refused by the index."""
 EVENT_BYTES_MAX = 4_096
+TODAY = 24
 LEVELS = (b"INFO", b"WARN", b"ERROR")
 LONG_BYTES = (EVENT_BYTES_MAX - 1, EVENT_BYTES_MAX, EVENT_BYTES_MAX + 1, 9_000)
 
@@ -52,6 +53,10 @@ class Applications:
     logs: list[LogFile]
     may_copy: bool = True
     """Whether copytruncate is among what may happen."""
+    days: tuple[int, ...] = (TODAY,)
+    """Of November 2026, one of which each line tells."""
+    reserved: LogFile | None = None
+    """A log to which nothing happens by chance now, because a plot has it."""
 
     @property
     def random(self) -> Random:
@@ -64,7 +69,7 @@ class Applications:
 
     def act(self) -> None:
         """Let something happen to one of the logs."""
-        log = self.random.choice(self.logs)
+        log = self.random.choice([log for log in self.logs if log is not self.reserved])
         kinds = {
             self.append: 12,
             self.append_half: 2,
@@ -91,6 +96,26 @@ class Applications:
         line = self.line(log, node)
         self.files.append(node, line[: self.random.randint(1, len(line))])
         self.world.witness("file.half_a_line")
+
+    def append_most_of_a_line(self, log: LogFile) -> None:
+        """Write all of a line but its last word and its end."""
+        node = self._node(log)
+        line = b"2026-11-24 01:01:05 INFO L%d.%d has two halves\n"
+        log.line_count += 1
+        line %= (node.life.number, log.line_count)
+        self.files.append(node, line.removesuffix(b" halves\n"))
+        self.world.witness("file.half_a_line")
+
+    def start_anew(self, log: LogFile, *, is_longer: bool = False) -> None:
+        """Empty a file and begin it as every file begins; `is_longer` than it was."""
+        before_bytes = len(self._node(log).life.content)
+        self.files.truncate(log.path)
+        node = self._node(log)
+        self.files.append(node, BANNER)
+        while is_longer and len(node.life.content) <= before_bytes:
+            self.files.append(node, self.line(log, node))
+        log.former = None
+        self.world.witness("file.started_anew")
 
     def append_to_former(self, log: LogFile) -> None:
         """Write to a file that was renamed away, as before a reload."""
@@ -169,7 +194,8 @@ class Applications:
         log.line_count += 1
         name = b"L%d.%d" % (node.life.number, log.line_count)
         level = self.random.choice(LEVELS)
-        clock = b"2026-11-24 01:%02d:03" % (log.line_count % 3)
+        day = self.random.choice(self.days)
+        clock = b"2026-11-%d 01:%02d:03" % (day, log.line_count % 3)
         text = b"%b %b %b something happened" % (clock, level, name)
         kind = self.random.randrange(40)
         if kind == 0:

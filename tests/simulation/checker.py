@@ -8,17 +8,21 @@ declared as lost.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 
+from tailrace.audit.verdict import AuditReport
 from tailrace.topics import MEBIBYTE
 from tests.simulation.agent_process import AgentHost
 from tests.simulation.application import CONFLICT
+from tests.simulation.audits import audit_problems
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import Cluster
+from tests.simulation.expired import Expired
 from tests.simulation.filesystem import Files, Life
+from tests.simulation.floors_seen import read_floors
 from tests.simulation.hops import Hops, hops_of
-from tests.simulation.indexed import Indexed, indexed_events, indexed_rates
+from tests.simulation.indexed import indexed_events, indexed_rates
 
 SHOWN_MAX = 5
 
@@ -32,7 +36,13 @@ class Findings:
     event_count: int = 0
 
 
-def check(files: Files, cluster: Cluster, hosts: list[AgentHost]) -> Findings:
+def check(
+    files: Files,
+    cluster: Cluster,
+    hosts: list[AgentHost],
+    *,
+    audits: list[tuple[str, AuditReport]],
+) -> Findings:
     """Compare what was written with what is in the index."""
     findings = Findings()
     indices = cluster.elasticsearch.indices
@@ -43,10 +53,15 @@ def check(files: Files, cluster: Cluster, hosts: list[AgentHost]) -> Findings:
     problems = findings.problems
     problems += claims.claim(events)
     hops = hops_of(cluster.kafka)
-    problems += _missing(files.lives, claims, hops, present=present)
-    problems += _dead(claims, findings.witnesses, limit=cluster.docs_bytes_max)
-    problems += _rates(events, claims, indexed_rates(indices))
-    problems += hops.disagreements(claims, present=present)
+    expired = Expired(read_floors(cluster))
+    problems += _missing(files.lives, claims, hops, present=present, expired=expired)
+    problems += _dead(
+        claims, findings.witnesses, limit=cluster.docs_bytes_max, expired=expired
+    )
+    problems += _rates(claims, indexed_rates(indices), present=present, expired=expired)
+    problems += hops.disagreements(claims, present=present, expired=expired)
+    for when, report in audits:
+        problems += audit_problems(report, claims, when=when)
     del problems[SHOWN_MAX * 4 :]
     return findings
 
@@ -61,14 +76,22 @@ def _present(files: Files, *, glob: str) -> set[int]:
 
 
 def _missing(
-    lives: list[Life], claims: Claims, hops: Hops, *, present: set[int]
+    lives: list[Life],
+    claims: Claims,
+    hops: Hops,
+    *,
+    present: set[int],
+    expired: Expired,
 ) -> list[str]:
-    """Nothing is missing of what is there; what is gone was declared in bytes."""
+    """Nothing is missing of what is there; what is gone was declared in bytes.
+
+    Lines of a day that is expired are missing by right.
+    """
     problems: list[str] = []
     lost: Counter[tuple[str, str]] = Counter()
     gone: Counter[tuple[str, str]] = Counter()
     for life in lives:
-        gaps = claims.gaps(life)
+        gaps = expired.without(claims.gaps(life), life=life)
         if life.was_copied:
             gone[life.host, life.log] += len(life.content)
         if life.number in present:
@@ -97,7 +120,9 @@ def _missing(
     return problems
 
 
-def _dead(claims: Claims, witnesses: Counter[str], *, limit: int) -> list[str]:
+def _dead(
+    claims: Claims, witnesses: Counter[str], *, limit: int, expired: Expired
+) -> list[str]:
     """Only what no index and no topic takes is dead, and all of that is."""
     problems: list[str] = []
     for claim in claims.all():
@@ -109,37 +134,50 @@ def _dead(claims: Claims, witnesses: Counter[str], *, limit: int) -> list[str]:
             continue
         if event.dead_reason == "document_refused" and limit < MEBIBYTE:
             continue
+        is_expired = expired.is_expired(claim.content)
+        if event.dead_reason == "index_expired" and is_expired:
+            continue
         if event.dead_reason or has_conflict:
             problems.append(f"dead or not, against what it is: {event}")
     return problems
 
 
 def _rates(
-    events: list[Indexed],
     claims: Claims,
     counted: dict[str, Counter[tuple[str, str]]],
+    *,
+    present: set[int],
+    expired: Expired,
 ) -> list[str]:
-    """Each window holds what is in the index of its minute and level, no more, no less."""
-    true: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    untimed: Counter[str] = Counter()
-    for event in events:
-        if event.minute:
-            true[event.generation][event.minute, event.level] += 1
-        else:
-            untimed[event.generation] += 1
+    """Each window holds what is there of its minute and level, no more, no less.
+
+    Or was there: what expired stays counted.
+    """
     problems: list[str] = []
-    for generation in {*true, *untimed, *counted}:
+    for generation in sorted({*claims.generations(), *counted}):
         if claims.has_repeats(generation):
             continue  # Two contents in one place: stored both, counted as one.
-        total = sum(true[generation].values()) + untimed[generation]
+        lives = claims.lives_behind(generation)
+        if not lives and expired.floors:
+            continue  # All of it has expired, and nothing tells which life it was.
+        gone = [e for life in lives for e in expired.events(claims.gaps(life), life)]
+        if gone and not {life.number for life in lives} <= present:
+            continue  # Which of them was ever read, nobody knows.
+        if not all(event.is_one for event in gone):
+            continue
+        true = Counter(
+            (claim.event.minute, claim.event.level) for claim in claims.of(generation)
+        )
+        true += Counter((event.minute, event.level) for event in gone)
         found = counted.get(generation, Counter())
-        if found.total() != total:
+        if found.total() != true.total():
             problems.append(
-                f"rates of {generation[:6]}: {found.total()} counted, {total} there"
+                f"rates of {generation[:6]}: {found.total()} counted,"
+                f" {true.total()} there"
             )
-        for window, count in true[generation].items():
-            if found[window] != count:
+        for window, count in true.items():
+            if window[0] and found[window] != count:
                 problems.append(
                     f"rates of {generation[:6]} {window}: {found[window]}, not {count}"
                 )
-    return sorted(problems)
+    return problems

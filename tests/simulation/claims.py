@@ -40,6 +40,9 @@ class Claims:
         default_factory=lambda: defaultdict[str, set[int]](set)
     )
     """By generation: those of which one of its events is for certain."""
+    by_generation: dict[str, list[Claim]] = field(
+        default_factory=lambda: defaultdict[str, list[Claim]](list)
+    )
 
     def claim(self, events: Iterable[Indexed]) -> list[str]:
         """Give each event its bytes; return what is twice or nowhere.
@@ -64,6 +67,9 @@ class Claims:
             known = self.lives_of.get(event.generation, set())
             likely = [claim for claim in possible if claim.life.number in known]
             if likely:
+                # Of two lives in one generation, a line that stands in the same place
+                # of both is one document: the later life's, whose agent was there.
+                likely.sort(key=lambda claim: -claim.life.number)
                 problems += self._take(likely)
             else:
                 homeless.append(possible)
@@ -78,7 +84,16 @@ class Claims:
 
     def of(self, generation: str) -> list[Claim]:
         """Return the claims of one generation."""
-        return [claim for claim in self.all() if claim.event.generation == generation]
+        return self.by_generation.get(generation, [])
+
+    def generations(self) -> set[str]:
+        """Return every generation of which there is an event."""
+        return set(self.by_generation)
+
+    def lives_behind(self, generation: str) -> list[Life]:
+        """Return the lives that the events of a generation are of."""
+        numbers = {claim.life.number for claim in self.of(generation)}
+        return [life for life in self.lives if life.number in numbers]
 
     def gaps(self, life: Life) -> list[tuple[int, int]]:
         """Return the spans of a life that no event is."""
@@ -101,6 +116,7 @@ class Claims:
             taken = self.by_life[claim.life.number]
             if claim.event.offset not in taken:
                 taken[claim.event.offset] = claim
+                self.by_generation[claim.event.generation].append(claim)
                 return []
         return [f"twice: {possible[0].event}"]
 

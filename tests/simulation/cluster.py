@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+
+import msgspec
 
 from tailrace.elasticsearch import Answer, RequestTimedOut
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_consumer import Partition
+from tailrace.kafka_consumer import Partition, Record
+from tailrace.settings import Connections
 from tailrace.topics import (
     ALERTS,
     DEAD,
     DOCS,
+    FLOORS,
     LEDGER,
     RATES,
     RAW,
@@ -20,6 +25,7 @@ from tailrace.topics import (
 )
 from tests.simulation.application import CONFLICT
 from tests.simulation.world import EPOCH_MS, World
+from tests.support.fakes.audited import MemoryAdmin
 from tests.support.fakes.elasticsearch import (
     REFUSALS,
     MemoryElasticsearch,
@@ -29,8 +35,25 @@ from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
 from tests.support.fakes.producer import Fate, MemoryProducer
 
 NAMESPACE = "sim"
+STREAMS, INDEXERS = f"{NAMESPACE}-stream", f"{NAMESPACE}-indexer"
+"""The groups, by the names that an audit asks for."""
 WAY_MS = (1, 60)
 """How long a record or a request is on its way."""
+
+
+class _Revised(msgspec.Struct):
+    """What tells which record of a key is the truth."""
+
+    revision: int = -1
+
+
+_revision = msgspec.json.Decoder(_Revised)
+
+
+@cache
+def connections_of_run() -> Connections:
+    """Return what every role is told; made once, for it is read from many places."""
+    return Connections(namespace=NAMESPACE)
 
 
 def partitions_of(*topics: Topic) -> list[Partition]:
@@ -50,17 +73,23 @@ class Cluster:
     kafka: MemoryKafka = field(init=False)
     streams: MemoryGroup = field(init=False)
     indexers: MemoryGroup = field(init=False)
+    admin: MemoryAdmin = field(init=False)
     elasticsearch: MemoryElasticsearch = field(init=False)
+    leader: object | None = None
+    """Who holds the lead in ZooKeeper."""
 
     def __post_init__(self) -> None:
         self.kafka = MemoryKafka(
-            partitions_of(RAW, DOCS, RATES, DEAD, LEDGER, STATE),
+            partitions_of(RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE),
             now_ms=lambda: EPOCH_MS + self.world.now_ms,
             bytes_max={DOCS.name(NAMESPACE): self.docs_bytes_max},
         )
         self.streams = MemoryGroup(self.kafka, partitions_of(RAW))
         self.indexers = MemoryGroup(
             self.kafka, partitions_of(DOCS, RATES, ALERTS, DEAD, LEDGER)
+        )
+        self.admin = MemoryAdmin(
+            self.kafka, {STREAMS: self.streams, INDEXERS: self.indexers}
         )
         self.elasticsearch = MemoryElasticsearch(
             conflicts=lambda line: CONFLICT in line and b'"dead.id"' not in line,
@@ -112,10 +141,31 @@ class Cluster:
         self.world.later(self.world.random.randint(*WAY_MS), arrive)
 
     def compact(self) -> None:
-        """Do what brokers do with compacted topics in the background."""
+        """Do what brokers do with compacted topics in the background.
+
+        They keep the last record of a key, and the truth is the greatest revision: what a
+        late writer has buried is written again before, which is another's work and is only
+        stood for here.
+        """
         for partition in partitions_of(LEDGER, STATE):
+            self._unbury(partition)
             if self.kafka.compact(partition):
                 self.world.witness("kafka.compacted")
+
+    def _unbury(self, partition: Partition) -> None:
+        newest: dict[bytes | None, tuple[int, Record]] = {}
+        buried: dict[bytes | None, Record] = {}
+        for kept in self.kafka.read(partition, offset=0):
+            record = kept.record
+            revision = _revision.decode(record.value or b"{}").revision
+            known = newest.get(record.key)
+            if known is None or record.value is None or revision >= known[0]:
+                newest[record.key] = (revision, record)
+                buried.pop(record.key, None)
+            else:
+                buried[record.key] = known[1]
+        for key, record in buried.items():
+            self.kafka.write(partition, record.value, key=key, headers=record.headers)
 
     # Elasticsearch.
 

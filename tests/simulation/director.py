@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.simulation.application import Applications
 from tests.simulation.cluster import Cluster
+from tests.simulation.plots import PLOTS, Stage, finished_after_the_flush
 from tests.simulation.process import Process
 from tests.simulation.world import HostClock, World
 
@@ -31,7 +33,9 @@ REBALANCE_STORMS = 4
 JUMP_MS = 900_000
 """How far a clock is set: not into the minutes that the lines tell."""
 ACTS_MS = (30, 330)
-ARMED_CHANCE = 0.3
+PLOT_CHANCE = 0.5
+PLOT_AT_MS = (200, 2_000)
+NEVER_MS = 2**40
 
 
 @dataclass(slots=True)
@@ -44,31 +48,52 @@ class Director:
     processes: list[Process]
     clocks: list[HostClock]
     ends_at_ms: int
-    due_ms: int = 0
     _faults: tuple[str, ...] = field(init=False)
+    _act_due_ms: int = 0
+    _plot: Iterator[int] = field(default_factory=lambda: iter(()))
+    _plot_due_ms: int = NEVER_MS
 
     def __post_init__(self) -> None:
         # A run that is full of one fault finds more than one with a little of all.
         count = self.world.random.randint(2, 5)
         self._faults = tuple(self.world.random.sample(STORMS, count))
         self.applications.may_copy = self.world.has_luck(0.25)
+        if self.world.has_luck(PLOT_CHANCE):
+            self._plot = self._plotted()
+            self._plot_due_ms = self.world.random.randint(*PLOT_AT_MS)
+
+    @property
+    def due_ms(self) -> int:
+        """When the next thing is to be done."""
+        return min(self._act_due_ms, self._plot_due_ms)
 
     def step(self) -> None:
         """Do one thing."""
         random = self.world.random
-        self.due_ms = self.world.now_ms + random.randint(*ACTS_MS)
+        if self._plot_due_ms <= self._act_due_ms:
+            self._plot_due_ms = self.world.now_ms + next(self._plot, NEVER_MS)
+            return
+        self._act_due_ms = self.world.now_ms + random.randint(*ACTS_MS)
         if random.random() < 0.6:
             self.applications.act()
         else:
             self._strike()
 
+    def _plotted(self) -> Iterator[int]:
+        """Play one plot with one log, which is left alone by all others meanwhile."""
+        random, applications = self.world.random, self.applications
+        log = random.choice(applications.logs)
+        (agent,) = [p for p in self.processes if p.name == f"agent {log.host}"]
+        applications.reserved = log
+        # Where lines expire, nothing may be left to tell that a generation came to hold
+        # two contents, which is what the other plots bring about.
+        plots = PLOTS if len(applications.days) == 1 else (finished_after_the_flush,)
+        yield from random.choice(plots)(Stage(self.world, applications, log, agent))
+        applications.reserved = None
+
     def _strike(self) -> None:
         random = self.world.random
-        # Where files are copied, agents live on: a kill between sending and checkpoint,
-        # and a truncation before the next start, stores what was sent under the copy's
-        # name, too (ARCHITECTURE.md, "Limits known today").
-        spared = "agent" if self.applications.may_copy else ""
-        process = random.choice([p for p in self.processes if p.role != spared])
+        process = random.choice(self.processes)
         kind = random.randrange(10)
         if kind < 3:
             fault = random.choice(self._faults)

@@ -12,6 +12,7 @@ from tailrace.topics import DOCS, LEDGER, PARTITIONS
 from tailrace.wire import AgentLedger, DocumentsOrigin, decode, header_of
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import NAMESPACE
+from tests.simulation.expired import Expired
 from tests.simulation.indexed import log_of
 from tests.support.fakes.kafka import MemoryKafka
 
@@ -41,23 +42,30 @@ class Hops:
             lost[name] += sum(record.lost_bytes.values())
         return lost
 
-    def disagreements(self, claims: Claims, *, present: set[int]) -> list[str]:
-        """Return where a hop's figures are not those of the index.
+    def disagreements(
+        self, claims: Claims, *, present: set[int], expired: Expired
+    ) -> list[str]:
+        """Return where a hop's figures are not those of the index, and of what expired.
 
         Asked of generations whose file is there: all of it is read and acknowledged.
         """
         problems: list[str] = []
         for generation in sorted(claims.lives_of):
             events = claims.of(generation)
-            lives = {claim.life.number for claim in events}
-            if len(lives) > 1 or not lives <= present:
+            lives = claims.lives_behind(generation)
+            if len(lives) > 1 or not {life.number for life in lives} <= present:
                 continue
             name = f"generation {generation[:6]}"
             count = sum(
                 _event_count(claim.content, claim.event.checksum) for claim in events
             )
             told = self._told(generation)
-            if set(told.values()) != {count}:
+            gone = [
+                e for life in lives for e in expired.events(claims.gaps(life), life)
+            ]
+            count += len(gone)
+            is_clear = not expired.is_today_expired and all(e.is_one for e in gone)
+            if set(told.values()) != {count} and is_clear:
                 problems.append(f"{name}: {told} events, {count} are there")
             problems += self._disorder(generation, name=name)
         return problems

@@ -11,7 +11,6 @@ from typing import cast
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_consumer import Partition, Polled
-from tailrace.settings import Connections
 from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
@@ -20,11 +19,17 @@ from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.sink import ElasticsearchSink
-from tests.simulation.cluster import NAMESPACE, Cluster, SimulatedElastic
+from tests.simulation.cluster import (
+    NAMESPACE,
+    Cluster,
+    SimulatedElastic,
+    connections_of_run,
+)
+from tests.simulation.floors_seen import FloorsSeen
 from tests.simulation.world import HostClock, SimulatedCrash, World
 from tests.support.fakes.kafka import MemoryMember
 
-STEP_MS = (20, 90)
+STEP_MS = (40, 130)
 DRAIN_MS_MAX = 1_000
 
 
@@ -96,13 +101,16 @@ class IndexerLife:
         self._cluster = cluster
         self._member = cluster.indexers.join()
         self._alarms = Alarms()
+        self._floors = FloorsSeen(cluster)
         clock = HostClock(world)
-        connections = Connections(namespace=NAMESPACE)
+        connections = connections_of_run()
         elastic = cast("Elastic", SimulatedElastic(cluster))
         self._sink = ElasticsearchSink(
             elastic,
             index_maker=IndexMaker(
-                elastic, connections=connections, is_expired=lambda _index: False
+                elastic,
+                connections=connections,
+                is_expired=self._floors.is_expired,
             ),
             in_flight_max=3,
         )
@@ -126,6 +134,7 @@ class IndexerLife:
             self.delivery.step(wait_ms_max=0)
         except ServiceUnavailable as error:
             self._world.tell(f"indexer: {error}")
+        self._floors.step()
         self._alarms.take(now_ms=self._world.now_ms)
         return self._world.now_ms + self._world.random.randint(*STEP_MS)
 

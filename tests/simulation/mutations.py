@@ -18,11 +18,15 @@ import polars as pl
 import pytest
 
 from tailrace import identity
-from tailrace.wire import AgentLedger
+from tailrace.floors import Floors, span_of
+from tailrace.ledger import FloorLedger
+from tailrace.wire import AgentLedger, Cut
 from tailrace_agent import beginnings, delivery, restore, turns
 from tailrace_agent.chunking import Chunk
-from tailrace_indexer import bulk, offsets
+from tailrace_indexer import bulk, expiry, offsets
+from tailrace_indexer.expiry import Expiry
 from tailrace_indexer.outcomes import ItemError, Outcome, Reason, Verdict
+from tailrace_indexer.retention import IndexFacts
 from tailrace_stream import placing, protocol
 from tailrace_stream.protocol import Acknowledge, CommitProtocol, PublishFailed
 from tailrace_stream.records import Outgoing, Work
@@ -38,6 +42,8 @@ class Mutation:
     name: str
     cases: tuple[str, ...]
     apply: Callable[[Patch], None]
+    found_by: int
+    """The seed that found it last, tried first; the others are tried where it does not."""
 
 
 def commit_before_write(patched: Patch) -> None:
@@ -127,6 +133,15 @@ def checkpoint_before_ack(patched: Patch) -> None:
     patched.setattr(delivery.Delivery, "ship", mutated)
 
 
+def cut_not_kept(patched: Patch) -> None:
+    """The agent sends a line without its newline, and keeps no note that it did."""
+
+    def mutated(_self: object, _ledger: object, _cut: Cut) -> None:
+        return
+
+    patched.setattr(delivery.Delivery, "_cut", mutated)
+
+
 def random_id(patched: Patch) -> None:
     """Each sending of an event has an id of its own."""
 
@@ -151,6 +166,31 @@ def id_without_host(patched: Patch) -> None:
     real = identity.generation_of
     for module in (beginnings, turns):
         patched.setattr(module, "generation_of", mutated)
+
+
+def id_without_checksum(patched: Patch) -> None:
+    """An id tells the place of an event, and not what stands there."""
+
+    first_at: dict[tuple[str, int], int] = {}
+
+    def mutated(
+        offsets: npt.NDArray[np.int64],
+        *,
+        checksums: npt.NDArray[np.uint32],
+        generation: str,
+        born_at_ms: int,
+    ) -> pl.Series:
+        pairs = zip(offsets.tolist(), checksums.tolist(), strict=True)
+        same = [first_at.setdefault((generation, at), own) for at, own in pairs]
+        return real(
+            offsets,
+            checksums=np.array(same, np.uint32),
+            generation=generation,
+            born_at_ms=born_at_ms,
+        )
+
+    real = placing.document_ids
+    patched.setattr(columns, "document_ids", mutated)
 
 
 def _judged_as(patched: Patch, status: int, reason: Reason) -> None:
@@ -186,16 +226,45 @@ def ledger_not_restored(patched: Patch) -> None:
     patched.setattr(restore, "restore", mutated)
 
 
+def deleted_before_counted(patched: Patch) -> None:
+    """Retention deletes an index, and then tells the ledger what was in it."""
+
+    def mutated(self: Expiry, index: IndexFacts, floors: Floors) -> bool:
+        span = span_of(index.name, namespace=self.namespace)
+        is_quiet = self._is_quiet  # pyright: ignore[reportPrivateUsage]
+        if span is None or not is_quiet(floors.records[span.key]):
+            return False
+        self.indices.block(index.name)
+        counted = self.indices.counted(index.name)
+        self.indices.delete(index.name)
+        return not counted or self.ledger.write(counted)
+
+    patched.setattr(expiry.Expiry, "_take", mutated)
+
+
+def floor_not_waited_for(patched: Patch) -> None:
+    """Retention takes an index while its documents may still be on their way."""
+
+    def mutated(_self: Expiry, _floor: FloorLedger) -> bool:
+        return True
+
+    patched.setattr(expiry.Expiry, "_is_quiet", mutated)
+
+
 MUTATIONS = (
-    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write),
-    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap),
-    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery),
-    Mutation("state before delivery", ("S2", "S3"), state_before_delivery),
-    Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error),
-    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack),
-    Mutation("random id", ("S2", "E8", "K15"), random_id),
-    Mutation("id without host", ("P10", "F8"), id_without_host),
-    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead),
-    Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead),
-    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored),
+    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 4),
+    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 9),
+    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 4),
+    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 4),
+    Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 5),
+    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 126),
+    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 6),
+    Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
+    Mutation("id without host", ("P10", "F8"), id_without_host, 1),
+    Mutation("id without checksum", ("F5",), id_without_checksum, 5),
+    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 8),
+    Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 4),
+    Mutation("floor not waited for", ("E9",), floor_not_waited_for, 1),
+    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 13),
 )

@@ -15,6 +15,7 @@ POINTS = {
     "agent": ("A1", "A2", "A3", "A4", "A5", "A6", "A7"),
     "stream": ("S1", "S2", "S3", "S4", "S5", "S6"),
     "indexer": ("I1", "I2", "I3", "I4", "I5", "I6"),
+    "leader": ("R1", "R2", "R3", "R4"),
 }
 RARE = ("A7", "S5", "I3", "I5")
 """Points that few lives pass: chosen more often, and for the first pass."""
@@ -90,6 +91,11 @@ class Process:
         (self.armed,) = self.world.random.choices(points, weights)
         self.passes_left = 1 if self.armed in RARE else self.world.random.randint(1, 4)
         self.world.planned.add(f"kill.{self.armed}")
+
+    def arm_at(self, point: str) -> None:
+        """Let this process die at its next pass of a place."""
+        self.armed, self.passes_left = point, 1
+        self.world.planned.add(f"kill.{point}")
 
     def reach(self, point: str) -> None:
         """Pass a kill point.

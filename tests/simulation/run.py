@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tailrace.audit.verdict import AuditReport
 from tailrace.kill_points import armed
 from tailrace.topics import MEBIBYTE
 from tests.simulation.agent_process import AgentHost, AgentLife
-from tests.simulation.application import Applications, LogFile
+from tests.simulation.application import TODAY, Applications, LogFile
+from tests.simulation.audits import audited
 from tests.simulation.checker import check
 from tests.simulation.cluster import Cluster
 from tests.simulation.director import Director
 from tests.simulation.filesystem import DEVICE, Files, Volume
 from tests.simulation.indexer_process import IndexerLife
+from tests.simulation.leader_process import QUOTA_DOCUMENTS, LeaderLife
 from tests.simulation.process import Process
 from tests.simulation.stand_ins import put_in_place, work_plainly
 from tests.simulation.stream_process import StreamLife
@@ -34,6 +38,8 @@ DOCS_BYTES_MAX = (8 * MEBIBYTE, 6_000)
 COLUMNS_EVERY = 20
 """Each so manieth run works its chunks in columns, as the real worker does; the others
 line by line, which takes a tenth of the time."""
+RETENTION_CHANCE = 0.35
+AUDIT_AT_MS = (1_500, 5_000)
 MEMORY = Path("/dev/shm")
 
 
@@ -69,6 +75,15 @@ def simulate(
 
     `mutate` breaks a guarantee, to see it found; such runs work their chunks plainly.
     """
+    with running(seed, mutate=mutate) as run:
+        return run.to_end()
+
+
+@contextmanager
+def running(
+    seed: int, *, mutate: Callable[[pytest.MonkeyPatch], None] | None = None
+) -> Generator[Run, None, None]:
+    """Give a run that has not begun, with every role standing on what it simulates."""
     parent = MEMORY if MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="tailrace-simulation-", dir=parent) as disk,
@@ -81,7 +96,7 @@ def simulate(
         if mutate is not None:
             mutate(patched)
         with armed(run):
-            return run.to_end()
+            yield run
 
 
 @dataclass(slots=True)
@@ -95,7 +110,11 @@ class Run:
     hosts: list[AgentHost] = field(init=False)
     processes: list[Process] = field(init=False)
     applications: Applications = field(init=False)
+    director: Director = field(init=False)
     current: Process | None = None
+    audits: list[tuple[str, AuditReport]] = field(
+        default_factory=list[tuple[str, AuditReport]]
+    )
 
     def __post_init__(self) -> None:
         world = self.world
@@ -137,6 +156,28 @@ class Run:
                 for n in range(2)
             ),
         ]
+        if world.has_luck(RETENTION_CHANCE):
+            self._expire_what_is_old()
+        self.director = Director(
+            world, self.applications, self.cluster, self.processes, clocks, CHAOS_MS
+        )
+
+    def _expire_what_is_old(self) -> None:
+        """Let lines tell of other days, too, and two candidates keep a small quota."""
+        world = self.world
+        quota_documents = world.random.randint(*QUOTA_DOCUMENTS)
+        self.applications.days = (TODAY - 2, TODAY - 1, TODAY, TODAY)
+        self.processes += [
+            Process(
+                "leader",
+                f"leader {n}",
+                world,
+                lambda: LeaderLife(
+                    world, self.cluster, quota_documents=quota_documents
+                ),
+            )
+            for n in range(2)
+        ]
 
     def pass_(self, name: str) -> None:
         """Let the process that runs now pass a kill point."""
@@ -150,7 +191,8 @@ class Run:
         self._calm()
         problems = self._drain()
         problems += [p for process in self.processes for p in process.problems]
-        found = check(self.files, self.cluster, self.hosts)
+        self.audits.append(("at the end", self.audit(is_deep=True)))
+        found = check(self.files, self.cluster, self.hosts, audits=self.audits)
         for process in self.processes:
             if process.life is not None:
                 process.life.kill()
@@ -173,18 +215,26 @@ class Run:
         groups = (self.cluster.streams, self.cluster.indexers)
         return sum(group.refused_commits for group in groups)
 
+    def audit(self, *, is_deep: bool) -> AuditReport:
+        """Audit what is there now; while it asks, everything else goes on."""
+        return audited(self.cluster, is_deep=is_deep, let_pass=self._let_pass)
+
     def _chaos(self) -> None:
-        director = Director(
-            self.world,
-            self.applications,
-            self.cluster,
-            self.processes,
-            [host.clock for host in self.hosts],
-            CHAOS_MS,
-        )
-        while self.world.now_ms < CHAOS_MS:
+        audit_at_ms = self.world.random.randint(*AUDIT_AT_MS)
+        self._let_pass(audit_at_ms)
+        report = self.audit(is_deep=False)
+        self.audits.append(("in the middle", report))
+        if any(each.stored_count and each.in_flight_count for each in report.verdicts):
+            self.world.witness("audit.half_on_its_way")
+        self._let_pass(CHAOS_MS - self.world.now_ms)
+
+    def _let_pass(self, wait_ms: int) -> None:
+        """Let everything go on for so long."""
+        until_ms = self.world.now_ms + wait_ms
+        while self.world.now_ms < until_ms:
             process = min(self.processes, key=lambda p: p.due_ms)
-            if director.due_ms <= process.due_ms:
+            director = self.director
+            if director.due_ms <= process.due_ms and not self.world.is_calm:
                 self.world.advance_to(director.due_ms)
                 director.step()
             else:

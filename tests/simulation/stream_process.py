@@ -9,7 +9,6 @@ from random import Random
 
 from kafka.errors import KafkaError
 
-from tailrace.floors import NO_FLOORS
 from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
 from tailrace.topics import LEDGER, RAW, STATE
@@ -24,6 +23,7 @@ from tailrace_stream.state_store import ReadBack, keep_newest, keep_word
 from tailrace_stream.worker import OffsetsUnknown, StreamWorker
 from tests.simulation.cluster import NAMESPACE, WAY_MS, Cluster
 from tests.simulation.event_loop import SimulatedLoop
+from tests.simulation.floors_seen import FloorsSeen
 from tests.simulation.logs import SILENT
 from tests.simulation.process import EndedItself
 from tests.simulation.world import HostClock, SimulatedCrash, World
@@ -31,13 +31,13 @@ from tests.support.fakes.kafka import TooLarge
 from tests.support.fakes.producer import Fate
 
 BUFFERED_RECORDS_MAX = 16
-FETCH_S = 0.05
+FETCH_S = 0.1
 COMMIT_S = 0.25
 REVOKE_WAIT_MS_MAX = 300
 STOP_WAIT_MS_MAX = 1_000
 STUCK_MS_MAX = 4_000
 STUCK_ASKED_MS = 500
-STEP_MS = 25
+STEP_MS = 40
 THREAD_WAIT_MS = (0, 12)
 
 
@@ -54,10 +54,12 @@ class StreamLife:
         )
         self._member = cluster.streams.join()
         self._buffer: deque[RawRecord] = deque()
+        self._has_records = asyncio.Event()
         self._fetched: deque[RawRecord] = deque(maxlen=BUFFERED_RECORDS_MAX // 2)
         """The newest, whether they were handed over or not."""
         self._asked_ms = world.now_ms
         self._topic = RAW.name(NAMESPACE)
+        self._floors = FloorsSeen(cluster)
         clock = HostClock(world)
         self.worker = StreamWorker(
             protocol=CommitProtocol(
@@ -74,7 +76,7 @@ class StreamLife:
             namespace=NAMESPACE,
             topic_id="t",
             in_flight_bytes_max=60_000,
-            floors=lambda: NO_FLOORS,
+            floors=lambda: self._floors.floors,
         )
         for part in (self._fetch(), self._feed(), self._commit()):
             self.loop.create_task(part)
@@ -88,6 +90,7 @@ class StreamLife:
         self.loop.run_due()
         if self.loop.errors:
             raise AssertionError("; ".join(self.loop.errors))
+        self._floors.step()
         now_ms = self._world.now_ms
         if now_ms >= self._asked_ms + STUCK_ASKED_MS:
             self._asked_ms = now_ms
@@ -157,13 +160,16 @@ class StreamLife:
                     )
                 )
                 self._buffer.append(self._fetched[-1])
+            if self._buffer:
+                self._has_records.set()
             await asyncio.sleep(FETCH_S)
 
     async def _feed(self) -> None:
         while True:
+            await self._has_records.wait()
+            self._has_records.clear()
             while self._buffer:
                 await self.worker.take(self._buffer.popleft())
-            await asyncio.sleep(FETCH_S)
 
     async def _commit(self) -> None:
         while True:

@@ -10,16 +10,19 @@ from collections import Counter
 import pytest
 
 from tests.simulation.director import STORMS
+from tests.simulation.plots import PLOTS
 from tests.simulation.process import POINTS
 from tests.simulation.run import Report, simulate
 
 MUST_FIRE = frozenset(
     {
         *STORMS,
+        *(f"plot.{plot.__name__}" for plot in PLOTS),
         *(f"kill.{point}" for points in POINTS.values() for point in points),
         *(f"stall.{role}" for role in POINTS),
         *(f"stop.{role}" for role in POINTS),
         "agent.restored_from_ledger",
+        "audit.half_on_its_way",
         "checkpoint.deleted",
         "clock.jumped",
         "commit.refused",
@@ -30,10 +33,12 @@ MUST_FIRE = frozenset(
         "file.half_a_line",
         "file.inode_reused",
         "file.renamed",
+        "file.started_anew",
         "file.truncated",
         "file.truncated_and_regrown",
         "file.written_after_rename",
         "kafka.compacted",
+        "retention.index_deleted",
         "stream.stuck",
     }
 )

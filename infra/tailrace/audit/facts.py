@@ -49,15 +49,24 @@ class GenerationFacts:
 
     @property
     def cut(self) -> int:
-        """Below it every event came through and is stored or dead, as the indexer says."""
+        """Below it every event came through and is stored or dead, as the indexer says.
+
+        And the stream has said what it dropped: its word follows its documents, and the
+        indexer may have told of those before.
+        """
         if self.indexer is None:
             return self.first
-        return max(self.indexer.next_event_number, self.first)
+        told = self.indexer.next_event_number
+        if self.stream is not None:
+            told = min(told, self.stream.next_event_number)
+        return max(told, self.first)
 
     @property
     def sent_number(self) -> int:
         """The highest next event number that any hop has spoken of."""
         spoken = [self.cut]
+        if self.indexer is not None:
+            spoken.append(self.indexer.next_event_number)
         if self.agent is not None:
             spoken.append(self.agent.next_event_number)
         if self.stream is not None:

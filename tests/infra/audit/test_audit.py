@@ -184,13 +184,48 @@ def test_what_was_dropped_is_held_to_its_count() -> None:
 
     sound = report_of(held(*(n for n in range(25) if n not in {3, 4, 19})), facts)
     short = report_of(held(*(n for n in range(25) if n not in {3, 4, 9, 19})), facts)
-    over = report_of(held(*(n for n in range(25) if n not in {3, 4})), facts)
+    over = report_of(held(*(n for n in range(25) if n != 3)), facts)
 
     assert sound.is_sound
     assert totals_of(sound.verdicts).dropped == 2
     assert totals_of(sound.verdicts).expired == 1
     assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
     assert kinds_of(over.unsound[0].problems) == {ProblemKind.MISCOUNTED}
+
+
+def test_what_expired_on_a_second_reading_may_be_stored_and_was_expired_by_retention() -> (
+    None
+):
+    """A worker died between documents and state, and a floor was raised meanwhile.
+
+    Whoever reads the record again counts its old events as expired; they are stored until
+    their index goes, and then retention counts them, too.
+    """
+    facts = facts_at_rest(25)
+    assert facts.stream is not None
+    stream = msgspec.structs.replace(
+        facts.stream, document_count=22, dropped={"expired": 3}
+    )
+    before = replace(facts, stream=stream)
+    word = retention_word((3, 8, 10), index="t-generic-old")
+    after = replace(before, retention=(word,))
+    left = [n for n in range(25) if n not in {3, 8, 10}]
+
+    assert report_of(held(*range(25)), before).is_sound
+    assert report_of(held(*left), after).is_sound
+    assert not report_of(held(*left[4:]), after).is_sound
+
+
+def test_what_the_indexer_tells_before_the_stream_told_its_drops_is_in_flight() -> None:
+    """The stream's word follows its documents, of which some had no event to hold."""
+    stream = stream_word(number=20)
+    facts = replace(facts_at_rest(25), stream=stream)
+
+    report = report_of(held(*(n for n in range(25) if n not in {21, 23})), facts)
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert totals_of(report.verdicts).in_flight == 5
 
 
 def test_a_dead_letter_of_many_events_stands_for_each_of_them() -> None:

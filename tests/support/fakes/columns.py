@@ -46,7 +46,6 @@ def process_chunk_plainly(
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
-    assert not floors, "nothing is expired in a simulation"
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
     ids = document_ids(
@@ -58,6 +57,7 @@ def process_chunk_plainly(
     times: list[int | None] = []
     levels: list[str | None] = []
     lines: list[bytes] = []
+    expired: list[bool] = []
     for number, (event, document_id) in enumerate(zip(events, ids, strict=True)):
         document, at_ns = _document(event, origin=origin)
         document["event.sequence"] = origin.first_event_number + number
@@ -69,13 +69,16 @@ def process_chunk_plainly(
             placement=origin.placement,
             born_at_ms=origin.born_at_ms,
         )
+        expired.append(bool(floors) and floors.is_expired(index, namespace=namespace))
+        if expired[-1]:
+            continue
         action = f'{{"create":{{"_index":"{index}","_id":"{document_id}"}}}}'
         lines += (action.encode(), with_digest(orjson.dumps(document)))
     piece = BulkPiece.without_events(origin)
     if events:
         piece = BulkPiece(
-            body=b"\n".join(lines) + b"\n",
-            document_count=len(events),
+            body=b"\n".join([*lines, b""]),
+            document_count=len(lines) // 2,
             event_count=len(events),
             first_event=0,
             first_offset=events[0].offset,
@@ -85,7 +88,7 @@ def process_chunk_plainly(
         dead=[],
         event_count=len(events),
         offsets=offsets,
-        expired_offsets=offsets[:0],
+        expired_offsets=offsets[np.array(expired, np.bool_)],
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
     )

@@ -21,6 +21,10 @@ class MemoryElasticsearch:
     indices: dict[str, dict[str, dict[str, Any]]] = field(
         default_factory=dict[str, dict[str, dict[str, Any]]]
     )
+    sources: dict[str, dict[str, bytes]] = field(
+        default_factory=dict[str, dict[str, bytes]]
+    )
+    """Each document byte for byte, as `_source` gives it."""
     blocked: set[str] = field(default_factory=set[str])
     requests: int = 0
     conflicts: Callable[[bytes], bool] = lambda _line: False
@@ -50,6 +54,13 @@ class MemoryElasticsearch:
 
     def create_index(self, name: str) -> None:
         self.indices.setdefault(name, {})
+        self.sources.setdefault(name, {})
+
+    def delete_index(self, name: str) -> None:
+        """Take an index away; one that is not there is fine."""
+        self.indices.pop(name, None)
+        self.sources.pop(name, None)
+        self.blocked.discard(name)
 
     def block(self, name: str) -> None:
         self.blocked.add(name)
@@ -79,6 +90,7 @@ class MemoryElasticsearch:
         if verb == "index" and held is not None and held["version"] > version:
             return 409, reason("version_conflict_engine_exception", "older")
         self.indices[name][where["_id"]] = {"version": version, **document}
+        self.sources[name][where["_id"]] = line
         return (201 if held is None else 200), None
 
     def _refusal(self, name: str) -> tuple[int, dict[str, str]] | None:

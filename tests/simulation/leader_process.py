@@ -1,0 +1,210 @@
+"""The real retention on simulated servers: raises floors, waits, blocks, counts, deletes.
+
+Two candidates contend, as two indexers would. Kill points of its own stand at the seams
+between its steps, since the roles' list of faults names none there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import cast
+
+from tailrace.errors import ServiceUnavailable
+from tailrace.floor_topic import FloorReader
+from tailrace.floors import Floors
+from tailrace.kill_points import reach
+from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
+from tailrace.ledger_topic import newest_records
+from tailrace.topics import DOCS, LEDGER
+from tailrace_indexer.acked_writer import AckedWriter
+from tailrace_indexer.expiry import Expiry, Offsets
+from tailrace_indexer.floor_store import KafkaFloors
+from tailrace_indexer.ledger_sink import KafkaLedger
+from tailrace_indexer.retention import IndexFacts
+from tests.simulation.cluster import (
+    INDEXERS,
+    NAMESPACE,
+    Cluster,
+    connections_of_run,
+    partitions_of,
+)
+from tests.simulation.floors_seen import read_floors
+from tests.simulation.logs import SILENT
+from tests.simulation.world import HostClock, SimulatedCrash, World
+from tests.support.fakes.event_indices import DOCUMENT_BYTES, MemoryEventIndices
+
+STEP_MS = (120, 350)
+QUOTA_DOCUMENTS = (6, 45)
+"""A run stores some fifty documents."""
+FLOOR_READ_MS = 700
+"""Of its expiry: a worker that is well reads the floors three times as often."""
+WINDOW_EVENTS = 8
+"""Small windows of event numbers, so that a generation of some dozens has several."""
+
+
+class LeaderLife:
+    """One life of a candidate: it leads while the lead is its own."""
+
+    def __init__(self, world: World, cluster: Cluster, *, quota_documents: int) -> None:
+        self._world = world
+        self._cluster = cluster
+        self._quota_bytes = quota_documents * DOCUMENT_BYTES
+        self._is_leading = False
+        clock = HostClock(world)
+        writer = AckedWriter(connections_of_run())
+        reader = cast("FloorReader", FloorsRead(cluster))
+        self._expiry = Expiry(
+            indices=RemoteIndices(cluster),
+            floors=FloorsInSteps(reader, writer, namespace=NAMESPACE),
+            ledger=LedgerInSteps(writer, namespace=NAMESPACE),
+            progress=DocumentsProgress(cluster),
+            read_ledger=self._read_ledger,
+            clock=clock,
+            log=SILENT,
+            namespace=NAMESPACE,
+        )
+
+    def step(self) -> int:
+        """Look at the quota while it leads; it learns after a look that it leads no more."""
+        if self._cluster.leader is None:
+            self._cluster.leader = self
+            self._is_leading = True
+        if self._is_leading:
+            try:
+                kept = self._expiry.keep(self._quota_bytes)
+            except ServiceUnavailable as error:
+                self._world.tell(f"leader: {error}")
+            else:
+                for index in kept.deleted:
+                    self._world.tell(f"expired {index}")
+                    self._world.witness("retention.index_deleted")
+        self._is_leading = self._cluster.leader is self
+        return self._world.now_ms + self._world.random.randint(*STEP_MS)
+
+    def crash(self, crash: SimulatedCrash) -> None:
+        """It is on its way up to whoever stepped."""
+
+    def kill(self) -> None:
+        """Nothing is held but the lead, which its session keeps for a while."""
+
+    def lose_session(self) -> None:
+        if self._cluster.leader is self:
+            self._cluster.leader = None
+
+    def stop(self) -> None:
+        self.lose_session()
+
+    def _read_ledger(self) -> Mapping[bytes, LedgerRecord]:
+        _require_brokers(self._cluster)
+        return newest_records(
+            (kept.record.key, kept.record.value)
+            for place in partitions_of(LEDGER)
+            for kept in self._cluster.kafka.read(place, offset=0)
+        )
+
+
+class FloorsRead:
+    """Stands in for `FloorReader`, which reads the topic to its end."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def read(self) -> Floors:
+        """Return all floors.
+
+        Raises:
+            ServiceUnavailable: the brokers are down.
+        """
+        _require_brokers(self._cluster)
+        return read_floors(self._cluster)
+
+
+class FloorsInSteps(KafkaFloors):
+    """The real floors, and a kill point behind each that is raised."""
+
+    def raise_to(self, floor: FloorLedger) -> bool:
+        is_raised = super().raise_to(floor)
+        reach("R1")
+        return is_raised
+
+
+class LedgerInSteps(KafkaLedger):
+    """The real ledger, and a kill point behind what it was told."""
+
+    def write(self, records: Sequence[LedgerRecord]) -> bool:
+        is_written = super().write(records)
+        reach("R3")
+        return is_written
+
+
+class RemoteIndices(MemoryEventIndices):
+    """The event indices behind an unreliable network, with a kill point at each change."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(
+            cluster.elasticsearch,
+            NAMESPACE,
+            cluster.kafka.now_ms,
+            window_events=WINDOW_EVENTS,
+        )
+        self._cluster = cluster
+
+    def facts(self) -> list[IndexFacts]:
+        self._require_answer()
+        return super().facts()
+
+    def counted(self, index: str) -> list[RetentionLedger]:
+        self._require_answer()
+        return super().counted(index)
+
+    def block(self, index: str) -> None:
+        self._carry_out(lambda: super(RemoteIndices, self).block(index))
+        reach("R2")
+
+    def delete(self, index: str) -> None:
+        self._carry_out(lambda: super(RemoteIndices, self).delete(index))
+        reach("R4")
+
+    def are_held(self, generations: Collection[str]) -> set[str]:
+        self._require_answer()
+        return super().are_held(generations)
+
+    def _require_answer(self) -> None:
+        if self._cluster.world.strikes("elasticsearch.down"):
+            raise ServiceUnavailable("Elasticsearch", address="sim", reason="is down")
+
+    def _carry_out(self, change: Callable[[], None]) -> None:
+        self._require_answer()
+        change()
+        if self._cluster.world.strikes("elasticsearch.timeout_after_success"):
+            raise ServiceUnavailable("Elasticsearch", address="sim", reason="no answer")
+
+
+class DocumentsProgress:
+    """How far the indexers are in the documents."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def ends(self) -> Offsets:
+        """Return where each partition ends now.
+
+        Raises:
+            ServiceUnavailable: the brokers are down.
+        """
+        _require_brokers(self._cluster)
+        return self._cluster.admin.end_offsets([DOCS.name(NAMESPACE)])
+
+    def committed(self) -> Offsets:
+        """Return what is read next of each partition.
+
+        Raises:
+            ServiceUnavailable: the brokers are down.
+        """
+        _require_brokers(self._cluster)
+        return self._cluster.admin.committed_offsets(INDEXERS)
+
+
+def _require_brokers(cluster: Cluster) -> None:
+    if cluster.is_down():
+        raise ServiceUnavailable("Kafka", address="sim", reason="it is down")

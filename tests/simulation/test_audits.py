@@ -1,0 +1,75 @@
+"""The audit of a simulated run is sound, and one document put wrong by hand makes it unsound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tailrace.audit.verdict import ProblemKind
+from tests.simulation.cluster import NAMESPACE
+from tests.simulation.run import Run, running
+
+SEEDS = (1, 4, 8)
+"""Those that expire what is old are among them."""
+
+
+@contextmanager
+def ended(seed: int) -> Iterator[Run]:
+    """Give a run that went through all its faults, and is at rest."""
+    with running(seed) as run:
+        assert not run.to_end().problems
+        yield run
+
+
+def kinds(run: Run, *, is_deep: bool = False) -> set[ProblemKind]:
+    """Return in which ways an audit of the run finds something wrong.
+
+    But for generations that came to hold two contents: they have doubles by right.
+    """
+    report = run.audit(is_deep=is_deep)
+    repeats = {verdict.facts.generation for verdict in run.audits[-1][1].unsound}
+    return {
+        problem.kind
+        for verdict in report.unsound
+        if verdict.facts.generation not in repeats
+        for problem in verdict.problems
+    }
+
+
+def an_event(run: Run) -> tuple[str, str]:
+    """Return index and id of one document that is not the first of its generation."""
+    sound = {v.facts.generation for v in run.audits[-1][1].verdicts if v.is_sound}
+    for name, held in sorted(run.cluster.elasticsearch.indices.items()):
+        if name.startswith(f"{NAMESPACE}-java.log-"):
+            for document_id, document in held.items():
+                is_sound = document["tailrace.generation"] in sound
+                if is_sound and document["event.sequence"]:
+                    return name, document_id
+    raise AssertionError("no generation has two documents")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_document_deleted_doubled_or_altered_by_hand_is_found(seed: int) -> None:
+    with ended(seed) as run:
+        elasticsearch = run.cluster.elasticsearch
+        name, document_id = an_event(run)
+        held, sources = elasticsearch.indices[name], elasticsearch.sources[name]
+
+        document = held.pop(document_id)
+        assert kinds(run) == {ProblemKind.MISSING}
+        held[document_id] = document
+
+        elasticsearch.create_index(f"{NAMESPACE}-other-2026.11.24")
+        for index in (name, f"{NAMESPACE}-other-2026.11.24"):
+            elasticsearch.indices[index]["by-hand"] = document
+            assert kinds(run) == {ProblemKind.DOUBLED}
+            del elasticsearch.indices[index]["by-hand"]
+
+        sources[document_id] = sources[document_id].replace(
+            b'"message":"', b'"message":"x'
+        )
+        assert kinds(run, is_deep=True) == {ProblemKind.ALTERED}
+        assert not kinds(run)

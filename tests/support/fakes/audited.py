@@ -1,0 +1,256 @@
+"""The memory's servers as an audit sees them: the ledger, the groups, and a snapshot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tailrace.audit import line
+from tailrace.audit.facts import GenerationFacts, facts_of
+from tailrace.audit.sources import (
+    SnapshotLost,
+    StoredDocument,
+    StoredPlace,
+    Unnumbered,
+)
+from tailrace.audit.tally import Numbers
+from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
+from tailrace.kafka_admin import PartitionLag
+from tailrace.kafka_consumer import Partition
+from tailrace.ledger_topic import newest_records
+from tailrace_indexer.index_maker import kind_of
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
+from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
+
+GENERATION, SEQUENCE = "tailrace.generation", "event.sequence"
+
+
+def do_nothing() -> None:
+    """Let no time pass."""
+
+
+@dataclass(slots=True)
+class MemoryAuditLedger:
+    """Reads the ledger's partitions to their ends."""
+
+    kafka: MemoryKafka
+    partitions: Sequence[Partition]
+    between: Callable[[], None] = do_nothing
+    """Called after each reading: what others do before the next question."""
+
+    def read(self) -> dict[str, GenerationFacts]:
+        """Return what is said of each generation."""
+        records = newest_records(
+            (kept.record.key, kept.record.value)
+            for partition in self.partitions
+            for kept in self.kafka.read(partition, offset=0)
+        )
+        self.between()
+        return facts_of(records.values())
+
+
+@dataclass(slots=True)
+class MemoryAdmin:
+    """The part of `tailrace.kafka_admin.KafkaAdmin` that tells how far groups are."""
+
+    kafka: MemoryKafka
+    groups: dict[str, MemoryGroup]
+
+    def end_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        """Return where each partition ends."""
+        return {
+            (place.topic, place.number): self.kafka.ends.get(place, 0)
+            for place in self.kafka.partitions
+            if place.topic in topics
+        }
+
+    def committed_offsets(self, group: str) -> dict[tuple[str, int], int]:
+        """Return what a group reads next, where it has committed."""
+        commits = self.groups[group].commits
+        return {(place.topic, place.number): at for place, at in commits.items()}
+
+    def group_lag(self, group: str, *, topics: Collection[str]) -> list[PartitionLag]:
+        """Return how far a group is in each partition."""
+        commits = self.committed_offsets(group)
+        return [
+            PartitionLag(
+                topic=topic,
+                partition=number,
+                next_offset=commits.get((topic, number), 0),
+                end_offset=end,
+                has_committed=(topic, number) in commits,
+            )
+            for (topic, number), end in self.end_offsets(topics).items()
+        ]
+
+
+@dataclass(slots=True)
+class MemoryAuditIndex:
+    """Takes snapshots; each question of one fails once an index of it is gone."""
+
+    elasticsearch: MemoryElasticsearch
+    namespace: str
+    window_events: int
+    between: Callable[[], None] = do_nothing
+    """Called before each question: what others do meanwhile."""
+
+    @contextmanager
+    def snapshot(
+        self, *, condemned: Collection[str]
+    ) -> Generator[MemorySnapshot, None, None]:
+        """Show all that is written by now, but for what lies in condemned indices."""
+        held: dict[str, dict[str, dict[str, Any]]] = {"events": {}, "dead": {}}
+        for name, documents in self.elasticsearch.indices.items():
+            kind = kind_of(name, namespace=self.namespace)
+            if kind in held:
+                held[kind][name] = dict(documents)
+        yield MemorySnapshot(
+            self,
+            events=held["events"],
+            dead=held["dead"],
+            condemned=frozenset(condemned),
+            sources={name: dict(s) for name, s in self.elasticsearch.sources.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One document that has a number."""
+
+    index: str
+    document_id: str
+    generation: str
+    number: int
+    document: dict[str, Any]
+
+
+@dataclass(slots=True)
+class MemorySnapshot:
+    """The documents of one moment."""
+
+    index: MemoryAuditIndex
+    events: dict[str, dict[str, dict[str, Any]]]
+    dead: dict[str, dict[str, dict[str, Any]]]
+    condemned: frozenset[str]
+    sources: dict[str, dict[str, bytes]]
+
+    def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
+        """Return the sums of every generation, or of those that are named."""
+        self._ask()
+        stored = self._windows(self.events, generations)
+        dead = self._windows(self.dead, generations)
+        return {
+            generation: Sums(
+                stored={n: _sum(held) for n, held in stored[generation].items()},
+                dead={n: _sum(held) for n, held in dead[generation].items()},
+            )
+            for generation in {*stored, *dead}
+        }
+
+    def numbers(self, generation: str, *, spans: Sequence[range]) -> Numbers:
+        """Return every number in the spans, and maybe others, stored and dead."""
+        self._ask()
+        numbers = Numbers.of_windows(self.index.window_events)
+        for held in self._held(self.events, [generation]):
+            if any(held.number in span for span in spans):
+                numbers.stored.add(held.number)
+        within = range(
+            min(span.start for span in spans), max(span.stop for span in spans)
+        )
+        for held in self._held(self.dead, [generation]):
+            count = held.document.get("dead.event_count", 1)
+            numbers.dead.add_span(held.number, count=count, within=within)
+        return numbers
+
+    def places(
+        self, generation: str, *, numbers: Collection[int]
+    ) -> Sequence[StoredPlace]:
+        """Return where the stored documents of these numbers lie."""
+        self._ask()
+        found = [
+            StoredPlace(
+                number=held.number,
+                document=f"{held.index}/{held.document_id}",
+                offset=held.document["log.offset"],
+                size_bytes=line.size_bytes(held.document, document_id=held.document_id),
+            )
+            for held in self._held(self.events, [generation])
+            if held.number in numbers
+        ]
+        return sorted(found, key=lambda place: place.number)
+
+    def unnumbered(self) -> Unnumbered:
+        """Return the event documents that have no number, or no generation."""
+        self._ask()
+        named = [
+            f"{name}/{document_id}"
+            for name, documents in self.events.items()
+            if name not in self.condemned
+            for document_id, document in documents.items()
+            if SEQUENCE not in document or GENERATION not in document
+        ]
+        return Unnumbered(count=len(named), named=tuple(named[:3]))
+
+    def documents(
+        self, generations: Collection[str] | None
+    ) -> Iterator[StoredDocument]:
+        """Yield every document with a number: of all generations, or of those named."""
+        self._ask()
+        for held in self._held(self.events, generations):
+            yield StoredDocument(
+                index=held.index,
+                document_id=held.document_id,
+                generation=held.generation,
+                number=held.number,
+                source=msgspec.Raw(self.sources[held.index][held.document_id]),
+            )
+
+    def _ask(self) -> None:
+        self.index.between()
+        there = self.index.elasticsearch.indices
+        if any(name not in there for name in (*self.events, *self.dead)):
+            raise SnapshotLost
+
+    def _held(
+        self,
+        indices: dict[str, dict[str, dict[str, Any]]],
+        generations: Collection[str] | None,
+    ) -> Iterator[_Held]:
+        for name, documents in indices.items():
+            if name in self.condemned:
+                continue
+            for document_id, document in documents.items():
+                generation, number = document.get(GENERATION), document.get(SEQUENCE)
+                if generation is None or number is None:
+                    continue
+                if generations is None or generation in generations:
+                    yield _Held(name, document_id, generation, number, document)
+
+    def _windows(
+        self,
+        indices: dict[str, dict[str, dict[str, Any]]],
+        generations: Collection[str] | None,
+    ) -> defaultdict[str, dict[int, list[_Held]]]:
+        windows: defaultdict[str, dict[int, list[_Held]]] = defaultdict(dict)
+        for held in self._held(indices, generations):
+            window = held.number // self.index.window_events
+            windows[held.generation].setdefault(window, []).append(held)
+        return windows
+
+
+def _sum(held: Sequence[_Held]) -> WindowSum:
+    numbers = [each.number for each in held]
+    squares = sum(number * number for number in numbers)
+    return WindowSum(
+        count=len(numbers),
+        total=sum(numbers),
+        lowest=min(numbers),
+        highest=max(numbers),
+        squares=squares if squares < EXACT_MAX else None,
+        is_single=all(each.document.get("dead.event_count", 1) == 1 for each in held),
+    )

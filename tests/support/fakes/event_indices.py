@@ -1,0 +1,107 @@
+"""The event indices of the memory's Elasticsearch, as retention sees them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
+from tailrace_indexer.index_maker import kind_of
+from tailrace_indexer.retention import IndexFacts
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
+
+DOCUMENT_BYTES = 1_000
+"""What each document is said to take on the disk."""
+
+
+@dataclass(slots=True)
+class MemoryEventIndices:
+    """What `tailrace_indexer.event_indices` asks of a real one."""
+
+    elasticsearch: MemoryElasticsearch
+    namespace: str
+    now_ms: Callable[[], int]
+    window_events: int = WINDOW_EVENTS
+
+    def facts(self) -> list[IndexFacts]:
+        """Return every event index that holds a document."""
+        return [
+            _facts(name, list(held.values()))
+            for name, held in self.elasticsearch.indices.items()
+            if held and kind_of(name, namespace=self.namespace) == "events"
+        ]
+
+    def free_bytes(self) -> int:
+        """Return room without end: a quota is given by its setting."""
+        return 2**50
+
+    def counted(self, index: str) -> list[RetentionLedger]:
+        """Return what an index holds of each generation, by window."""
+        windows: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+        for document in self.elasticsearch.indices.get(index, {}).values():
+            number = document["event.sequence"]
+            held = windows[document["tailrace.generation"]]
+            window = str(number // self.window_events)
+            count, total = held.get(window, (0, 0))
+            held[window] = (count + 1, total + number)
+        return [
+            RetentionLedger(
+                generation=generation,
+                index=index,
+                revision=sum(count for count, _ in held.values()),
+                document_count=sum(count for count, _ in held.values()),
+                windows=held,
+                updated_at_ms=self.now_ms(),
+            )
+            for generation, held in windows.items()
+        ]
+
+    def block(self, index: str) -> None:
+        """Let an index take no document any more."""
+        self.elasticsearch.block(index)
+
+    def delete(self, index: str) -> None:
+        """Delete an index; one that is not there is fine."""
+        self.elasticsearch.delete_index(index)
+
+    def are_held(self, generations: Collection[str]) -> set[str]:
+        """Return those of which an index still holds an event or a dead letter."""
+        return {
+            document["tailrace.generation"]
+            for name, held in self.elasticsearch.indices.items()
+            if kind_of(name, namespace=self.namespace) in {"events", "dead"}
+            for document in held.values()
+            if document.get("tailrace.generation") in generations
+        }
+
+    def forget(self, keys: Collection[bytes]) -> bool:
+        """Delete the ledger's documents of these keys."""
+        name = f"{self.namespace}-ledger"
+        for key in keys:
+            self.elasticsearch.indices.get(name, {}).pop(key.decode(), None)
+            self.elasticsearch.sources.get(name, {}).pop(key.decode(), None)
+        return True
+
+
+def _facts(name: str, documents: list[dict[str, Any]]) -> IndexFacts:
+    times = [_ms(document["@timestamp"]) for document in documents]
+    written = [
+        _ms(document["event.created"])
+        for document in documents
+        if "event.created" in document
+    ]
+    return IndexFacts(
+        name=name,
+        size_bytes=DOCUMENT_BYTES * len(documents),
+        document_count=len(documents),
+        earliest_ms=min(times),
+        latest_ms=max(times),
+        written_ms=max(written, default=max(times)),
+    )
+
+
+def _ms(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * 1_000)
