@@ -19,6 +19,7 @@ from tailrace.audit.verdict import (
     ProblemKind,
 )
 from tailrace.audit.windows import Sums, span_of, windows_below
+from tailrace.number_sets import NO_NUMBERS, NumberSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,8 @@ class Evidence:
     """The windows of which `numbers` holds every number; the others passed by sums."""
     dead_above_cut_count: int = 0
     """Numbers at the cut and beyond that are dead already: no document will come."""
-    is_dead_lagging: bool = False
-    """Dead letters of its partition were not all indexed: some may be there."""
+    lagging: NumberSet = NO_NUMBERS
+    """Numbers that stand in dead letters which are not indexed yet, or just were."""
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class _Count:
     dead: int = 0
     expired: int = 0
     missing: int = 0
+    pending: int = 0
+    """Neither stored nor dead in the index, and named by a letter on its way there."""
     doubled: int = 0
     expired_twice: int = 0
     missing_named: list[int] = field(default_factory=list[int])
@@ -65,9 +68,6 @@ def judge(
     )
     is_settled = _is_settled(facts, in_flight=in_flight)
     unexplained = count.missing - dropped
-    pending = 0
-    if evidence.is_dead_lagging:
-        pending, unexplained = unexplained, 0
     problems = [
         *_missing(count, unexplained=unexplained),
         *_doubled(count),
@@ -77,17 +77,27 @@ def judge(
     expired_by_stream = min(expired_by_stream, dropped)
     return GenerationVerdict(
         facts=facts,
-        expected_count=count.stored + count.dead + count.expired + count.missing,
+        expected_count=(
+            count.stored + count.dead + count.expired + count.pending + count.missing
+        ),
         stored_count=count.stored,
         dead_count=count.dead,
         dropped_count=dropped - expired_by_stream,
         expired_count=count.expired + expired_by_stream,
-        in_flight_count=in_flight + pending,
+        in_flight_count=in_flight + count.pending,
+        lagging_count=count.pending + _lagging_above(facts, evidence=evidence),
         missing=tuple(count.missing_named) if unexplained else (),
         doubled=tuple(count.doubled_named),
         problems=tuple(problems),
-        is_settled=is_settled and not pending,
+        is_settled=is_settled and not count.pending,
     )
+
+
+def _lagging_above(facts: GenerationFacts, *, evidence: Evidence) -> int:
+    """Return how many numbers above the cut wait in a letter, and nowhere else."""
+    above = evidence.lagging.within(range(facts.cut, facts.sent_number))
+    dead = evidence.numbers.dead
+    return sum(1 for span in above.spans for n in span if not dead.count(n))
 
 
 def _counted(
@@ -146,7 +156,7 @@ def _count_numbers(
 
 
 def _count_found(span: range, *, evidence: Evidence, to: _Count) -> list[int]:
-    """Count what is stored or dead, and return what is neither."""
+    """Count what is stored, dead or on its way to the dead; return what is neither."""
     stored = evidence.numbers.stored.counts(span)
     if stored == b"\x01" * len(span):
         to.stored += len(span)
@@ -161,6 +171,8 @@ def _count_found(span: range, *, evidence: Evidence, to: _Count) -> list[int]:
                 _name(number, among=to.doubled_named)
         elif dead[place]:
             to.dead += 1
+        elif number in evidence.lagging:
+            to.pending += 1
         else:
             missing.append(number)
     return missing
@@ -170,7 +182,7 @@ def _expect_foreign(facts: GenerationFacts, *, to: _Count) -> None:
     """Hold a foreign generation to its count, which is comparable only when it rests."""
     if facts.stream is None or facts.sent_number > facts.cut:
         return
-    found = to.stored + to.dead + to.expired
+    found = to.stored + to.dead + to.pending + to.expired
     to.missing = facts.stream.event_count - found
     if to.missing < 0:
         to.doubled += max(-to.missing - to.doubled, 0)

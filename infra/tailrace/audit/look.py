@@ -2,7 +2,9 @@
 
 1. The ledger, to its end: it fixes the cut. What lies below it was stored, or its dead
    letter acknowledged, before the ledger said so.
-2. The dead letters written until now: waited for until they are indexed, within a bound.
+2. The dead letters written until now: waited for until they are indexed, within a bound;
+   what is left is read from Kafka itself. So a letter is in what was read, or in the index
+   that is read next; one that is in both counts as indexed.
 3. The index: refreshed, then seen in a point in time. It holds all that lies below the cut,
    and maybe more, which is passed over.
 
@@ -37,9 +39,10 @@ from tailrace.audit.verdict import (
     ProblemKind,
 )
 from tailrace.audit.windows import Sums, span_of, suspects, windows_below
+from tailrace.number_sets import NumberSet
 
 DEAD_WAIT_MS_MAX = 10_000
-"""How long the dead letters are waited for; the rest then counts as in flight."""
+"""How long the dead letters are waited for; what the rest name counts as in flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +119,11 @@ class Looker:
         drained: Drained,
         deep: _Deep | None,
     ) -> GenerationVerdict:
+        lagging = drained.lagging.of(facts.generation)
         chosen = (
-            self._held_windows(facts, sums=sums)
+            self._held_windows(facts, sums=sums, lagging=lagging)
             if deep is not None
-            else suspects(facts, sums=sums, window_events=self._window_events)
+            else self._suspects(facts, sums=sums, lagging=lagging)
         )
         spans = [
             span_of(window, facts=facts, window_events=self._window_events)
@@ -151,7 +155,7 @@ class Looker:
                 )
                 if has_dead_above
                 else 0,
-                is_dead_lagging=drained.dead_lag.get(facts.partition, 0) > 0,
+                lagging=lagging,
             ),
             window_events=self._window_events,
         )
@@ -162,12 +166,32 @@ class Looker:
             verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
         return verdict
 
-    def _held_windows(self, facts: GenerationFacts, *, sums: Sums) -> tuple[int, ...]:
+    def _suspects(
+        self, facts: GenerationFacts, *, sums: Sums, lagging: NumberSet
+    ) -> tuple[int, ...]:
+        if facts.is_foreign and lagging:
+            return self._held_windows(facts, sums=sums, lagging=lagging)
+        return suspects(facts, sums=sums, window_events=self._window_events)
+
+    def _held_windows(
+        self, facts: GenerationFacts, *, sums: Sums, lagging: NumberSet
+    ) -> tuple[int, ...]:
         windows = windows_below(facts, window_events=self._window_events)
         if not facts.is_foreign:
             return tuple(windows)
         # Offsets of Kafka may leave whole windows out; what is in none is not missed.
-        return tuple(w for w in sorted({*sums.stored, *sums.dead}) if w in windows)
+        named = self._windows_of(lagging, facts=facts)
+        held = sorted({*sums.stored, *sums.dead, *named})
+        return tuple(window for window in held if window in windows)
+
+    def _windows_of(self, lagging: NumberSet, *, facts: GenerationFacts) -> set[int]:
+        """Return the windows below the cut that hold a number of a letter on its way."""
+        size = self._window_events
+        return {
+            window
+            for span in lagging.within(range(facts.first, facts.cut)).spans
+            for window in range(span.start // size, (span.stop - 1) // size + 1)
+        }
 
     def _read_all(
         self,

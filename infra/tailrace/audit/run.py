@@ -82,7 +82,7 @@ def _audit_once(
         for generation, verdict in again.verdicts.items():
             before = doubtful.get(generation)
             owed = {} if before is None else _owed(before, last)
-            verdicts[generation] = _with_stranded(verdict, owed=owed, looked=again)
+            verdicts[generation] = _with_stranded(verdict, owed=owed)
         last = again
         if all(
             generation in verdicts and verdicts[generation].facts == before.facts
@@ -104,6 +104,8 @@ def _audit_once(
         is_deep=is_deep,
         compared_count=first.compared_count,
         dead_lag_records=sum(last.drained.dead_lag.values()),
+        lagging_unplaced_count=last.drained.lagging.unplaced_count,
+        lagging_unread_count=last.drained.lagging.unread_count,
     )
 
 
@@ -125,8 +127,8 @@ def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
     It may have said so since, as the ledger was read first; the next look tells.
     """
     facts, drained = verdict.facts, looked.drained
-    # A dead letter moves no indexer on; while some are not indexed, they may be all.
-    if not verdict.in_flight_count or drained.dead_lag.get(facts.partition):
+    # A dead letter moves no indexer on; what stands in one that is on its way may be all.
+    if verdict.in_flight_count <= verdict.lagging_count:
         return {}
     owed: dict[str, int] = {}
     agent, stream = facts.agent, facts.stream
@@ -141,11 +143,11 @@ def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
 
 
 def _with_stranded(
-    verdict: GenerationVerdict, *, owed: Mapping[str, int], looked: Looked
+    verdict: GenerationVerdict, *, owed: Mapping[str, int]
 ) -> GenerationVerdict:
     """Add what a hop still owes, which had read to the end at the look before."""
     facts = verdict.facts
-    if not verdict.in_flight_count or looked.drained.dead_lag.get(facts.partition):
+    if verdict.in_flight_count <= verdict.lagging_count:
         return verdict
     problems: list[Problem] = []
     heard = facts.stream.next_event_number if facts.stream else 0

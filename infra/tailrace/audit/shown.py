@@ -121,8 +121,19 @@ def _remarks(report: AuditReport) -> Iterator[str]:
     yield from _more(len(rebuilt), "with duplicates possible")
     if report.dead_lag_records:
         yield (
-            f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; what"
-            " may be among them counts as in flight"
+            f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; the"
+            " events that they name count as in flight"
+        )
+    if report.lagging_unplaced_count:
+        yield (
+            f"NOTE   {report.lagging_unplaced_count:,} of them name no event or cannot be"
+            " read, and so account for none"
+        )
+    if report.lagging_unread_count:
+        yield (
+            f"NOTE   {report.lagging_unread_count:,} of them were not read, as they are"
+            " too many or gone from Kafka, and so account for no event; audit again once"
+            " the indexers have caught up"
         )
 
 

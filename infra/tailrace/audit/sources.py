@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.lagging import Lagging
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums
 
@@ -24,6 +25,8 @@ class Drained:
 
     dead_lag: Mapping[int, int] = field(default_factory=dict[int, int])
     """By partition, dead letters that the indexers have not committed."""
+    lagging: Lagging = field(default_factory=Lagging)
+    """What those dead letters say, read from Kafka."""
     raw_lag: Mapping[int, int] = field(default_factory=dict[int, int])
     docs_lag: Mapping[int, int] = field(default_factory=dict[int, int])
 
@@ -71,7 +74,11 @@ class Progress(Protocol):
     """Tells how far the groups have read."""
 
     def drained(self, *, wait_ms_max: int) -> Drained:
-        """Wait until the dead letters written until now are indexed, at most so long."""
+        """Wait until the dead letters written until now are indexed, at most so long.
+
+        Those that are not by then are read from Kafka. So each is in what is returned or
+        in a snapshot of the index that is taken afterwards, or in both.
+        """
         ...
 
 

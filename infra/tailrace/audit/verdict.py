@@ -56,6 +56,8 @@ class GenerationVerdict:
     expired_count: int = 0
     in_flight_count: int = 0
     """Sent, and not below the cut; dead letters that wait for their index among them."""
+    lagging_count: int = 0
+    """Those of them that stand in dead letters which are not indexed yet."""
     missing: tuple[int, ...] = ()
     """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
     doubled: tuple[int, ...] = ()
@@ -81,6 +83,11 @@ class AuditReport:
     """Documents whose bytes were compared with their digest and their id."""
     dead_lag_records: int = 0
     """Dead letters that were not yet indexed when the index was read."""
+    lagging_unplaced_count: int = 0
+    """Those of them that name no event, or cannot be decoded: they excuse nothing."""
+    lagging_unread_count: int = 0
+    """Those of them that were not read, as they were too many or are gone from Kafka:
+    they excuse nothing, either."""
     repairs: tuple[str, ...] = ()
     """What became of each span that an agent was asked to send again, in words."""
 
@@ -163,6 +170,8 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "compared_documents": report.compared_count,
         "repairs": list(report.repairs),
         "dead_letters_not_indexed": report.dead_lag_records,
+        "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
+        "dead_letters_not_indexed_and_unread": report.lagging_unread_count,
         "totals": _totals_json(totals_of(report.verdicts)),
         "by_dataset_and_host": [
             {"dataset": dataset, "host": host, **_totals_json(totals)}

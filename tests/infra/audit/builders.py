@@ -26,7 +26,7 @@ from tailrace.clock import Clock
 from tailrace.digest import with_digest
 from tailrace.identity import document_id
 from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
-from tailrace.wire import AgentLedger, FileIdentity, Placement
+from tailrace.wire import AgentLedger, DeadLetter, FileIdentity, Placement, encode
 
 WINDOW = 10
 """Small windows, so that a handful of events fills several."""
@@ -127,6 +127,25 @@ def retention_word(
         windows=windows,
         updated_at_ms=0,
     )
+
+
+def dead_letter(number: int, *, count: int = 1, **changes: object) -> bytes:
+    """Return a record of `tailrace.dead` that names some events."""
+    letter = DeadLetter(
+        dead_id=f"{number:032x}",
+        stage="stream",
+        reason="parser_raised",
+        detail="it raised",
+        original=b"\xff\x00 line",
+        died_at_ms=BORN_AT_MS,
+        topic="t.raw",
+        partition=3,
+        offset=number,
+        generation=GENERATION,
+        first_event_number=number,
+        event_count=count,
+    )
+    return encode(msgspec.structs.replace(letter, **changes))
 
 
 def facts_at_rest(number: int) -> GenerationFacts:

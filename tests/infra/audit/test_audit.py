@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.look import Looker
 from tailrace.audit.sources import Drained
 from tailrace.audit.verdict import Problem, ProblemKind, report_json, totals_of
 from tailrace.audit.windows import Sums, suspects
 from tailrace.errors import CommandFailed
+from tailrace.number_sets import NumberSet
 from tests.infra.audit.builders import (
     GENERATION,
     LINE_BYTES,
@@ -24,6 +26,7 @@ from tests.infra.audit.builders import (
     HeldDocument,
     HeldIndex,
     agent_word,
+    dead_letter,
     facts_at_rest,
     held,
     indexer_word,
@@ -219,14 +222,92 @@ def test_an_end_that_is_dead_to_its_last_event_is_not_in_flight() -> None:
     assert report.is_settled
 
 
-def test_dead_letters_that_are_not_indexed_yet_count_as_in_flight() -> None:
+def lagging(*letters: tuple[int, int], unplaced: int = 0) -> Drained:
+    """Return that letters of some first numbers and counts are not indexed yet."""
+    gathered = LaggingLetters()
+    for first, count in letters:
+        gathered.take(dead_letter(first, count=count))
+    for _ in range(unplaced):
+        gathered.take(b"no letter")
+    return Drained(
+        dead_lag={3: len(letters) + unplaced}, lagging=gathered.all(unread_count=0)
+    )
+
+
+def test_what_a_dead_letter_names_that_is_not_indexed_yet_is_in_flight() -> None:
     facts = facts_at_rest(20)
 
-    report = report_of(held(*range(1, 20)), facts, drained=Drained(dead_lag={3: 1}))
+    report = report_of(held(*range(2, 20)), facts, drained=lagging((0, 2)))
 
     assert report.is_sound
     assert not report.is_settled
+    assert totals_of(report.verdicts).in_flight == 2
+    assert totals_of(report.verdicts).read == 20
+
+
+def test_a_dead_letter_that_is_not_indexed_excuses_no_other_number() -> None:
+    facts = facts_at_rest(20)
+    stored = (n for n in range(20) if n not in {4, 11})
+
+    report = report_of(held(*stored), facts, drained=lagging((4, 1), unplaced=3))
+
+    assert report.unsound[0].missing == (11,)
     assert totals_of(report.verdicts).in_flight == 1
+    assert report.lagging_unplaced_count == 3
+
+
+def test_a_dead_letter_of_another_generation_excuses_nothing() -> None:
+    drained = Drained(
+        dead_lag={3: 1},
+        lagging=Lagging(numbers={"another": NumberSet.of([range(20)])}),
+    )
+
+    report = report_of(held(*range(1, 20)), facts_at_rest(20), drained=drained)
+
+    assert report.unsound[0].missing == (0,)
+
+
+def test_a_dead_letter_that_was_indexed_since_it_was_read_counts_once() -> None:
+    index = held(*range(2, 20))
+    index.dead.append((0, 2))
+
+    report = report_of(index, facts_at_rest(20), drained=lagging((0, 2)))
+
+    assert report.is_sound
+    assert report.is_settled
+    assert totals_of(report.verdicts).dead == 2
+    assert totals_of(report.verdicts).read == 20
+
+
+def test_an_end_that_waits_among_the_dead_letters_is_not_stranded() -> None:
+    """No document comes for it, and the letter is on its way."""
+    facts = replace(
+        facts_at_rest(20),
+        agent=agent_word(number=24),
+        stream=stream_word(number=24, document_count=20, dead={"parser_raised": 4}),
+    )
+    moving = lagging((20, 4))
+    at_end = {"docs_lag": {3: 0}, "raw_lag": {3: 0}}
+
+    report = report_of(held(*range(20)), facts, drained=replace(moving, **at_end))
+    short = report_of(
+        held(*range(20)), facts, drained=replace(lagging((20, 3)), **at_end)
+    )
+
+    assert report.is_sound
+    assert totals_of(report.verdicts).in_flight == 4
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.STRANDED}
+
+
+def test_foreign_numbers_that_wait_among_the_dead_letters_are_in_flight() -> None:
+    facts = foreign(next_number=120, count=4)
+
+    report = report_of(held(100, 119), facts, drained=lagging((103, 1), (118, 1)))
+    short = report_of(held(100, 119), facts, drained=lagging((103, 1)))
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
 
 
 def test_what_retention_took_is_accounted_for_by_window_and_sum() -> None:
