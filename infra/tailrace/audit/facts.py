@@ -49,10 +49,17 @@ class GenerationFacts:
 
     @property
     def cut(self) -> int:
-        """Below it every event came through and is stored or dead, as the indexer says."""
+        """Below it every event came through and is stored or dead, as the indexer says.
+
+        Not beyond what the stream has spoken of: it tells which of the numbers it dropped,
+        and once a second at most, so that the indexer may be ahead of its word.
+        """
         if self.indexer is None:
             return self.first
-        return max(self.indexer.next_event_number, self.first)
+        told = self.indexer.next_event_number
+        if self.stream is not None:
+            told = min(told, self.stream.next_event_number)
+        return max(told, self.first)
 
     @property
     def sent_number(self) -> int:
@@ -62,6 +69,8 @@ class GenerationFacts:
             spoken.append(self.agent.next_event_number)
         if self.stream is not None:
             spoken.append(self.stream.next_event_number)
+        if self.indexer is not None:
+            spoken.append(self.indexer.next_event_number)
         return max(spoken)
 
     @property

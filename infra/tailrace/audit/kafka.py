@@ -198,3 +198,15 @@ def _not_at(
     ends: Mapping[Any, int],
 ) -> list[Any]:
     return [place for place, end in ends.items() if consumer.position(place) < end]
+
+
+def progress_of(
+    admin: KafkaAdmin, *, connections: Connections, clock: Clock
+) -> KafkaProgress:
+    """Return the progress of the groups of one namespace."""
+    return KafkaProgress(
+        admin,
+        namespace=connections.namespace,
+        clock=clock,
+        read_lagging=KafkaLagging(connections, clock=clock),
+    )

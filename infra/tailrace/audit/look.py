@@ -19,8 +19,10 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from tailrace.answers import field as field_of
+from tailrace.audit.counted import Evidence
+from tailrace.audit.expected import Expected, expected_of
 from tailrace.audit.facts import GenerationFacts, condemned_indices
-from tailrace.audit.judge import Evidence, judge
+from tailrace.audit.judge import judge
 from tailrace.audit.line import alteration
 from tailrace.audit.locate import located
 from tailrace.audit.sources import (
@@ -38,7 +40,13 @@ from tailrace.audit.verdict import (
     Problem,
     ProblemKind,
 )
-from tailrace.audit.windows import Sums, span_of, suspects, windows_below
+from tailrace.audit.windows import (
+    Sums,
+    span_of,
+    suspects,
+    windows_of,
+    windows_with,
+)
 from tailrace.number_sets import NumberSet
 
 DEAD_WAIT_MS_MAX = 10_000
@@ -120,10 +128,13 @@ class Looker:
         deep: _Deep | None,
     ) -> GenerationVerdict:
         lagging = drained.lagging.of(facts.generation)
-        chosen = (
-            self._held_windows(facts, sums=sums, lagging=lagging)
-            if deep is not None
-            else self._suspects(facts, sums=sums, lagging=lagging)
+        expected = expected_of(facts)
+        chosen = self._chosen(
+            facts,
+            expected=expected,
+            sums=sums,
+            lagging=lagging,
+            is_deep=deep is not None,
         )
         spans = [
             span_of(window, facts=facts, window_events=self._window_events)
@@ -146,6 +157,7 @@ class Looker:
             numbers = snapshot.numbers(facts.generation, spans=spans)
         verdict = judge(
             facts,
+            expected=expected,
             evidence=Evidence(
                 sums=sums,
                 numbers=numbers,
@@ -166,32 +178,27 @@ class Looker:
             verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
         return verdict
 
-    def _suspects(
-        self, facts: GenerationFacts, *, sums: Sums, lagging: NumberSet
+    def _chosen(
+        self,
+        facts: GenerationFacts,
+        *,
+        expected: Expected,
+        sums: Sums,
+        lagging: NumberSet,
+        is_deep: bool,
     ) -> tuple[int, ...]:
-        if facts.is_foreign and lagging:
-            return self._held_windows(facts, sums=sums, lagging=lagging)
-        return suspects(facts, sums=sums, window_events=self._window_events)
-
-    def _held_windows(
-        self, facts: GenerationFacts, *, sums: Sums, lagging: NumberSet
-    ) -> tuple[int, ...]:
-        windows = windows_below(facts, window_events=self._window_events)
-        if not facts.is_foreign:
-            return tuple(windows)
-        # Offsets of Kafka may leave whole windows out; what is in none is not missed.
-        named = self._windows_of(lagging, facts=facts)
-        held = sorted({*sums.stored, *sums.dead, *named})
-        return tuple(window for window in held if window in windows)
-
-    def _windows_of(self, lagging: NumberSet, *, facts: GenerationFacts) -> set[int]:
-        """Return the windows below the cut that hold a number of a letter on its way."""
+        """Return the windows that are looked at number by number, in order."""
         size = self._window_events
-        return {
-            window
-            for span in lagging.within(range(facts.first, facts.cut)).spans
-            for window in range(span.start // size, (span.stop - 1) // size + 1)
-        }
+        is_any_pending = expected.sent is None and bool(lagging)
+        if not is_deep and not is_any_pending:
+            return suspects(facts, expected=expected, sums=sums, window_events=size)
+        windows = windows_of(facts, expected=expected, sums=sums, window_events=size)
+        if expected.sent is not None or not lagging:
+            return tuple(windows)
+        # Of what waits for the index there may be nothing in it yet.
+        below = range(facts.first // size, -(-facts.cut // size))
+        named = windows_with(lagging, within=below, window_events=size)
+        return tuple(sorted({*windows, *named}))
 
     def _read_all(
         self,

@@ -119,6 +119,13 @@ def _remarks(report: AuditReport) -> Iterator[str]:
             " lines of this file may be stored a second time"
         )
     yield from _more(len(rebuilt), "with duplicates possible")
+    counted = report.counted_only
+    for verdict in counted[:LINES_MAX]:
+        yield (
+            f"NOTE   {_place(verdict)}: held to counts in part, as not every number is"
+            " told of what was dropped, or sent by another collector"
+        )
+    yield from _more(len(counted), "held to counts in part")
     if report.dead_lag_records:
         yield (
             f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; the"

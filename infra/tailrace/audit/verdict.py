@@ -19,6 +19,7 @@ class ProblemKind(StrEnum):
 
     MISSING = "missing"
     DOUBLED = "doubled"
+    DROPPED_AND_KEPT = "dropped_and_kept"
     EXPIRED_TWICE = "expired_and_stored"
     MISCOUNTED = "miscounted"
     GAPS = "gaps"
@@ -62,6 +63,8 @@ class GenerationVerdict:
     """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
     doubled: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    is_counted_only: bool = False
+    """Some of it is held to a count, as its numbers are not known one by one."""
     is_settled: bool = False
     """Nothing of it is under way, and every hop says the same."""
 
@@ -105,6 +108,11 @@ class AuditReport:
     def in_flight(self) -> tuple[GenerationVerdict, ...]:
         """The generations of which something is still under way."""
         return tuple(each for each in self.verdicts if not each.is_settled)
+
+    @property
+    def counted_only(self) -> tuple[GenerationVerdict, ...]:
+        """The generations of which something is held to a count alone."""
+        return tuple(each for each in self.verdicts if each.is_counted_only)
 
     @property
     def is_settled(self) -> bool:
@@ -203,6 +211,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
             for each in lost[:shown]
             if each.facts.agent is not None
         ],
+        "counted_only": [_place_json(each) for each in report.counted_only[:shown]],
         "expired": [
             {**_place_json(each), "events": each.expired_count}
             for each in expired[:shown]

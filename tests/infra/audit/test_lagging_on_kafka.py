@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tailrace.audit import kafka as audit_kafka
-from tailrace.audit.kafka import KafkaLagging, KafkaProgress
+from tailrace.audit.kafka import progress_of
 from tailrace.audit.sources import Drained
 from tailrace.clock import SystemClock
 from tailrace.kafka_admin import KafkaAdmin
@@ -73,12 +73,7 @@ def commit(connections: Connections, next_offsets: dict[int, int]) -> None:
 def drained(connections: Connections) -> Drained:
     clock = SystemClock()
     with KafkaAdmin(connections) as admin:
-        progress = KafkaProgress(
-            admin,
-            namespace=connections.namespace,
-            clock=clock,
-            read_lagging=KafkaLagging(connections, clock=clock),
-        )
+        progress = progress_of(admin, connections=connections, clock=clock)
         return progress.drained(wait_ms_max=0)
 
 

@@ -85,7 +85,7 @@ def process_chunk_plainly(
         dead=[],
         event_count=len(events),
         offsets=offsets,
-        expired_offsets=offsets[:0],
+        expired_positions=offsets[:0],
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
     )
