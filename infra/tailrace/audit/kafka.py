@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
-from tailrace.audit.facts import GenerationFacts, facts_of
+from tailrace.audit.facts import facts_of
 from tailrace.audit.lagging import Lagging, LaggingLetters
-from tailrace.audit.sources import Drained
+from tailrace.audit.sources import Drained, Told
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.ledger import LedgerRecord
-from tailrace.ledger_topic import newest_records, read_ledger_topic
+from tailrace.ledger_topic import Newest, newest_of, read_ledger_topic
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, MEBIBYTE, RAW, Topic
 
@@ -35,13 +35,17 @@ class KafkaLedger:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def read(self) -> dict[str, GenerationFacts]:
-        """Return what is said of each generation.
+    def read(self) -> Told:
+        """Return what is said of each generation, and what cannot be read.
 
         Raises:
             ServiceUnavailable: Kafka does not answer, or there is no ledger.
         """
-        return facts_of(self.records())
+        newest = self._newest()
+        return Told(
+            facts=facts_of(newest.records.values()),
+            unreadable=tuple(newest.unreadable),
+        )
 
     def records(self) -> Collection[LedgerRecord]:
         """Return the newest record of each key.
@@ -49,10 +53,14 @@ class KafkaLedger:
         Raises:
             ServiceUnavailable: Kafka does not answer, or there is no ledger.
         """
-        records = read_ledger_topic(
-            self._connections, client_id=CLIENT_ID, is_stopping=lambda: False
+        return self._newest().records.values()
+
+    def _newest(self) -> Newest:
+        return newest_of(
+            read_ledger_topic(
+                self._connections, client_id=CLIENT_ID, is_stopping=lambda: False
+            )
         )
-        return newest_records(records).values()
 
 
 ReadLagging = Callable[[Mapping[int, range]], Lagging]

@@ -13,7 +13,7 @@ Read the other way round, documents that came in between would pass for missing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -47,8 +47,12 @@ from tailrace.audit.windows import (
     windows_of,
     windows_with,
 )
+from tailrace.ledger_topic import UnreadableEntry
 from tailrace.number_sets import NumberSet
+from tailrace.text import printable
 
+TEXT_CHARACTERS_MAX = 300
+"""Of a key or a reason that is shown; whoever wrote them may have written anything."""
 DEAD_WAIT_MS_MAX = 10_000
 """How long the dead letters are waited for; what the rest name counts as in flight."""
 
@@ -60,6 +64,8 @@ class Looked:
     verdicts: Mapping[str, GenerationVerdict]
     drained: Drained
     problems: tuple[Problem, ...] = ()
+    unreadable: tuple[Problem, ...] = ()
+    """Records of the ledger that cannot be read: what they say, nobody can tell."""
     compared_count: int = 0
 
 
@@ -91,7 +97,8 @@ class Looker:
             SnapshotLost: an index was taken away while it was read.
             TailraceError: a server cannot be asked.
         """
-        told = self._ledger.read()
+        read = self._ledger.read()
+        told = read.facts
         drained = self._progress.drained(wait_ms_max=DEAD_WAIT_MS_MAX)
         condemned = condemned_indices(told.values())
         with self._index.snapshot(condemned=condemned) as snapshot:
@@ -115,6 +122,7 @@ class Looker:
             verdicts=verdicts,
             drained=drained,
             problems=problems,
+            unreadable=_unreadable(read.unreadable),
             compared_count=deep.compared_count if deep else 0,
         )
 
@@ -272,6 +280,29 @@ def _unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
                 count=stored + dead,
             ),
         ),
+    )
+
+
+def _unreadable(entries: Sequence[UnreadableEntry]) -> tuple[Problem, ...]:
+    """Return each record that cannot be read, its key and the reason made harmless."""
+    kind = ProblemKind.UNREADABLE_RECORD
+    named = [
+        Problem(kind=kind, text=printable(_unreadable_text(each)))
+        for each in entries[:NAMED_MAX]
+    ]
+    left = len(entries) - len(named)
+    if left:
+        text = f"{left} more records of the ledger cannot be read"
+        named.append(Problem(kind=kind, text=text, count=left))
+    return tuple(named)
+
+
+def _unreadable_text(entry: UnreadableEntry) -> str:
+    key = (entry.key or b"").decode("utf-8", "backslashreplace")
+    return (
+        f"the ledger's record of the key {key[:TEXT_CHARACTERS_MAX]!r}, at offset"
+        f" {entry.offset} of partition {entry.partition}, may say something else:"
+        f" {entry.reason[:TEXT_CHARACTERS_MAX]}"
     )
 
 

@@ -100,7 +100,7 @@ def _audit_once(
                 ),
             )
         ),
-        problems=problems,
+        problems=(*problems, *last.unreadable),
         is_deep=is_deep,
         compared_count=first.compared_count,
         dead_lag_records=sum(last.drained.dead_lag.values()),

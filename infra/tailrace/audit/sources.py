@@ -13,10 +13,22 @@ from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.lagging import Lagging
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums
+from tailrace.ledger_topic import UnreadableEntry
 
 
 class SnapshotLost(Exception):
     """An index of the snapshot is gone: retention took it while it was being read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the ledger says at one reading."""
+
+    facts: Mapping[str, GenerationFacts] = field(
+        default_factory=dict[str, GenerationFacts]
+    )
+    unreadable: tuple[UnreadableEntry, ...] = ()
+    """Records that may say something else, for all that anybody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +77,7 @@ class Unnumbered:
 class Ledger(Protocol):
     """Reads the ledger to the end it has now."""
 
-    def read(self) -> dict[str, GenerationFacts]:
+    def read(self) -> Told:
         """Return what is said of each generation."""
         ...
 

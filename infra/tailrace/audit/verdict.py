@@ -26,6 +26,7 @@ class ProblemKind(StrEnum):
     STRANDED = "stranded"
     UNKNOWN_GENERATION = "unknown_generation"
     UNNUMBERED = "unnumbered"
+    UNREADABLE_RECORD = "unreadable_record"
     ALTERED = "altered"
 
 

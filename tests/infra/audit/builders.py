@@ -17,6 +17,7 @@ from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
     StoredPlace,
+    Told,
     Unnumbered,
 )
 from tailrace.audit.tally import Numbers
@@ -26,6 +27,7 @@ from tailrace.clock import Clock
 from tailrace.digest import with_digest
 from tailrace.identity import document_id
 from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
+from tailrace.ledger_topic import UnreadableEntry
 from tailrace.wire import AgentLedger, DeadLetter, FileIdentity, Placement, encode
 
 WINDOW = 10
@@ -324,12 +326,13 @@ class ToldLedger:
     """Says what it was given; a list of several is what it says read after read."""
 
     told: list[dict[str, GenerationFacts]]
+    unreadable: tuple[UnreadableEntry, ...] = ()
     reads: int = 0
 
-    def read(self) -> dict[str, GenerationFacts]:
+    def read(self) -> Told:
         told = self.told[min(self.reads, len(self.told) - 1)]
         self.reads += 1
-        return told
+        return Told(facts=told, unreadable=self.unreadable)
 
 
 @dataclass(slots=True)
@@ -363,6 +366,7 @@ def report_of(
     index: HeldIndex,
     *told: GenerationFacts | dict[str, GenerationFacts],
     drained: Drained | None = None,
+    unreadable: tuple[UnreadableEntry, ...] = (),
     is_deep: bool = False,
     wait_ms_max: int = 0,
 ) -> AuditReport:
@@ -371,7 +375,7 @@ def report_of(
         each if isinstance(each, dict) else {each.generation: each} for each in told
     ]
     looker = Looker(
-        ledger=ToldLedger(words),
+        ledger=ToldLedger(words, unreadable),
         progress=FixedProgress(drained or Drained()),
         index=index,
         window_events=WINDOW,

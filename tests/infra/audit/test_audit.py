@@ -14,10 +14,17 @@ from tailrace.audit.expected import expected_of
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.look import Looker
-from tailrace.audit.sources import Drained
-from tailrace.audit.verdict import Problem, ProblemKind, report_json, totals_of
+from tailrace.audit.sources import Drained, Told
+from tailrace.audit.verdict import (
+    NAMED_MAX,
+    Problem,
+    ProblemKind,
+    report_json,
+    totals_of,
+)
 from tailrace.audit.windows import Sums, suspects
 from tailrace.errors import CommandFailed
+from tailrace.ledger_topic import UnreadableEntry
 from tailrace.number_sets import NumberSet
 from tests.infra.audit.builders import (
     GENERATION,
@@ -556,6 +563,37 @@ def test_documents_without_a_number_are_a_contradiction() -> None:
     assert kinds_of(report.problems) == {ProblemKind.UNNUMBERED}
 
 
+def test_x5_a_ledger_record_that_cannot_be_read_is_named_and_leaves_no_audit_sound() -> (
+    None
+):
+    """What it says, nobody can tell; its key and the reason cannot steer a terminal."""
+    entry = UnreadableEntry(b"stream|\x1b]0;owned\x07\xff", 3, 12_345, "bad \x9b value")
+
+    report = report_of(held(*range(5)), facts_at_rest(5), unreadable=(entry,))
+
+    assert not report.is_sound
+    assert not report.unsound
+    (problem,) = report.problems
+    assert problem.kind is ProblemKind.UNREADABLE_RECORD
+    assert problem.text.isprintable()
+    assert "at offset 12345 of partition 3" in problem.text
+    assert "stream|" in problem.text
+    assert "x1b]0;owned" in problem.text
+    (told,) = report_json(report)["problems"]
+    assert (told["kind"], told["text"]) == ("unreadable_record", problem.text)
+
+
+def test_many_ledger_records_that_cannot_be_read_are_named_in_part() -> None:
+    many = tuple(
+        UnreadableEntry(b"stream|%d" % n, 3, n, "bad") for n in range(NAMED_MAX + 7)
+    )
+
+    report = report_of(held(*range(5)), facts_at_rest(5), unreadable=many)
+
+    assert sum(problem.count for problem in report.problems) == NAMED_MAX + 7
+    assert len(report.problems) == NAMED_MAX + 1
+
+
 # Generations of other collectors.
 
 
@@ -689,9 +727,9 @@ class Flow:
     def pass_one(self) -> None:
         self.index.documents.append(HeldDocument(len(self.index.documents)))
 
-    def read(self) -> dict[str, GenerationFacts]:
+    def read(self) -> Told:
         self.pass_one()
-        return {GENERATION: facts_at_rest(len(self.index.documents))}
+        return Told(facts={GENERATION: facts_at_rest(len(self.index.documents))})
 
 
 def test_above_what_squares_can_tell_the_cut_still_bounds_its_window() -> None:
