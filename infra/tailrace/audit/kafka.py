@@ -108,6 +108,23 @@ class KafkaProgress:
             docs_lag=self._lags(indexer, topic=DOCS),
         )
 
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        """Return the partitions whose documents written until now are committed.
+
+        Waits for the others, at most so long.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        indexer = f"{self._namespace}-indexer"
+        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
+        ends = self._admin.end_offsets([DOCS.name(self._namespace)])
+        while True:
+            left = self._left(indexer, topic=DOCS, ends=ends)
+            if not any(left.values()) or self._clock.monotonic_ms() >= deadline_ms:
+                return frozenset(p for p, span in left.items() if not span)
+            self._clock.sleep_ms(LAG_POLL_MS)
+
     def _lags(self, group: str, *, topic: Topic) -> dict[int, int]:
         """Return by partition how many records are left to read."""
         left = self._left(group, topic=topic, ends={})

@@ -44,7 +44,7 @@ def _placed(problem: Problem, found: Mapping[int, list[StoredPlace]]) -> Problem
     number = problem.event_number
     if number is None:
         return problem
-    if problem.kind is ProblemKind.DROPPED_AND_KEPT:
+    if problem.kind in {ProblemKind.DROPPED_AND_KEPT, ProblemKind.UNSENT}:
         return _with_documents(problem, found.get(number, []))
     if problem.kind is ProblemKind.DOUBLED:
         copies = found.get(number, [])

@@ -34,6 +34,7 @@ from tailrace.audit.sources import (
     StoredDocument,
 )
 from tailrace.audit.tally import Numbers
+from tailrace.audit.unsent import beyond_of, unsent_of
 from tailrace.audit.verdict import (
     NAMED_MAX,
     GenerationVerdict,
@@ -53,6 +54,8 @@ from tailrace.text import printable
 
 TEXT_CHARACTERS_MAX = 300
 """Of a key or a reason that is shown; whoever wrote them may have written anything."""
+PASSED_WAIT_MS_MAX = 5_000
+"""How long the indexers are waited for, where documents are newer than the ledger."""
 DEAD_WAIT_MS_MAX = 10_000
 """How long the dead letters are waited for; what the rest name counts as in flight."""
 
@@ -90,8 +93,25 @@ class Looker:
         self._index = index
         self._window_events = window_events
 
-    def look(self, *, only: Collection[str] | None, is_deep: bool) -> Looked:
+    def passed(self) -> frozenset[int]:
+        """Return the partitions of which the ledger has been told all stored until now.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer.
+        """
+        return self._progress.passed(wait_ms_max=PASSED_WAIT_MS_MAX)
+
+    def look(
+        self,
+        *,
+        only: Collection[str] | None,
+        is_deep: bool,
+        beyond: Mapping[str, int],
+    ) -> Looked:
         """Look once; `only` names the generations, None means all.
+
+        `beyond` are numbers of generations that were stored before `passed` was asked of
+        their partitions: whatever of them the ledger does not know now came by no hop.
 
         Raises:
             SnapshotLost: an index was taken away while it was read.
@@ -113,6 +133,7 @@ class Looker:
                         snapshot=snapshot,
                         drained=drained,
                         deep=deep,
+                        beyond=beyond.get(generation),
                     )
             for generation, found in sums.items():
                 if generation not in told or not told[generation].is_known:
@@ -134,6 +155,7 @@ class Looker:
         snapshot: Snapshot,
         drained: Drained,
         deep: _Deep | None,
+        beyond: int | None,
     ) -> GenerationVerdict:
         lagging = drained.lagging.of(facts.generation)
         expected = expected_of(facts)
@@ -179,12 +201,47 @@ class Looker:
             ),
             window_events=self._window_events,
         )
-        verdict = located(verdict, snapshot=snapshot)
+        verdict = located(
+            self._with_beyond(
+                verdict, sums=sums, snapshot=snapshot, stored_before=beyond
+            ),
+            snapshot=snapshot,
+        )
         if deep is not None and (altered := deep.altered.get(facts.generation)):
             counted = deep.altered_counts[facts.generation]
             more = _more_altered(counted - len(altered))
             verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
         return verdict
+
+    def _with_beyond(
+        self,
+        verdict: GenerationVerdict,
+        *,
+        sums: Sums,
+        snapshot: Snapshot,
+        stored_before: int | None,
+    ) -> GenerationVerdict:
+        """Add what is stored beyond all that was sent, as far as that is sure."""
+        facts = verdict.facts
+        beyond = beyond_of(facts, sums=sums)
+        if beyond is None:
+            return verdict
+        unsent: list[Problem] = []
+        if stored_before is not None and stored_before >= facts.sent_number:
+            unsent = unsent_of(
+                facts,
+                highest=stored_before,
+                sums=sums,
+                snapshot=snapshot,
+                window_events=self._window_events,
+            )
+        return replace(
+            verdict,
+            problems=(*verdict.problems, *unsent),
+            beyond=beyond,
+            # Newer than the words of the hops, so something is under way; or nobody's.
+            is_settled=verdict.is_settled and bool(unsent),
+        )
 
     def _chosen(
         self,

@@ -59,22 +59,36 @@ def audit(
 def _audit_once(
     looker: Looker, *, is_deep: bool, tell: Callable[[str], None]
 ) -> AuditReport:
-    first = _look(looker, only=None, is_deep=is_deep)
+    first = _look(looker, only=None, is_deep=is_deep, beyond={})
     verdicts = dict(first.verdicts)
     problems = first.problems
     last = first
+    asked: set[str] = set()
     for _again in range(LOOKS_MAX - 1):
+        beyond = _beyond(verdicts, but=asked)
         doubtful = {
             generation: verdict
             for generation, verdict in verdicts.items()
-            if not verdict.is_sound or _owed(verdict, last)
+            if not verdict.is_sound or _owed(verdict, last) or generation in beyond
         }
         if not doubtful:
             break
+        # Once of each: where lines flow, there is always something newer.
+        asked |= beyond.keys()
+        if beyond:
+            passed = looker.passed()
+            beyond = {
+                generation: number
+                for generation, number in beyond.items()
+                if verdicts[generation].facts.partition in passed
+            }
         tell(f"{len(doubtful)} generations do not add up, looking again")
         is_named = len(doubtful) <= GENERATIONS_AGAIN_MAX
         again = _look(
-            looker, only=doubtful.keys() if is_named else None, is_deep=is_deep
+            looker,
+            only=doubtful.keys() if is_named else None,
+            is_deep=is_deep,
+            beyond=beyond,
         )
         for generation in doubtful:
             # Whatever is gone at the next look had expired, its ledger with it.
@@ -109,16 +123,33 @@ def _audit_once(
     )
 
 
-def _look(looker: Looker, *, only: Collection[str] | None, is_deep: bool) -> Looked:
+def _look(
+    looker: Looker,
+    *,
+    only: Collection[str] | None,
+    is_deep: bool,
+    beyond: Mapping[str, int],
+) -> Looked:
     for _lost in range(SNAPSHOTS_LOST_MAX):
         try:
-            return looker.look(only=only, is_deep=is_deep)
+            return looker.look(only=only, is_deep=is_deep, beyond=beyond)
         except SnapshotLost:
             continue
     raise CommandFailed(
         f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",
         remedy="audit again once retention has done its work",
     )
+
+
+def _beyond(
+    verdicts: Mapping[str, GenerationVerdict], *, but: Collection[str]
+) -> dict[str, int]:
+    """Return numbers that are stored, and of which no hop has spoken."""
+    return {
+        generation: verdict.beyond
+        for generation, verdict in verdicts.items()
+        if verdict.beyond is not None and generation not in but
+    }
 
 
 def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:

@@ -93,6 +93,13 @@ class Progress(Protocol):
         """
         ...
 
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        """Wait until the documents written until now are committed, at most so long.
+
+        Return the partitions of which all are: of those the ledger has been told.
+        """
+        ...
+
 
 class Snapshot(Protocol):
     """The index at one moment; each question may raise `SnapshotLost`."""

@@ -24,6 +24,7 @@ class ProblemKind(StrEnum):
     MISCOUNTED = "miscounted"
     GAPS = "gaps"
     STRANDED = "stranded"
+    UNSENT = "unsent"
     UNKNOWN_GENERATION = "unknown_generation"
     UNNUMBERED = "unnumbered"
     UNREADABLE_RECORD = "unreadable_record"
@@ -64,6 +65,9 @@ class GenerationVerdict:
     """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
     doubled: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    beyond: int | None = None
+    """The highest number stored, where no hop has spoken of it: newer than their words, or
+    nobody's."""
     is_counted_only: bool = False
     """Some of it is held to a count, as its numbers are not known one by one."""
     is_settled: bool = False

@@ -340,10 +340,15 @@ class FixedProgress:
     """Groups that stand where they are."""
 
     value: Drained
+    passed_partitions: frozenset[int] = frozenset()
 
     def drained(self, *, wait_ms_max: int) -> Drained:
         del wait_ms_max
         return self.value
+
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        del wait_ms_max
+        return self.passed_partitions
 
 
 class SteppingClock(Clock):
@@ -367,6 +372,7 @@ def report_of(
     *told: GenerationFacts | dict[str, GenerationFacts],
     drained: Drained | None = None,
     unreadable: tuple[UnreadableEntry, ...] = (),
+    passed: frozenset[int] = frozenset(),
     is_deep: bool = False,
     wait_ms_max: int = 0,
 ) -> AuditReport:
@@ -376,7 +382,7 @@ def report_of(
     ]
     looker = Looker(
         ledger=ToldLedger(words, unreadable),
-        progress=FixedProgress(drained or Drained()),
+        progress=FixedProgress(drained or Drained(), passed),
         index=index,
         window_events=WINDOW,
     )

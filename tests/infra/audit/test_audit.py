@@ -714,7 +714,9 @@ def test_the_index_is_read_after_the_ledger() -> None:
         window_events=WINDOW,
     )
 
-    assert looker.look(only=None, is_deep=False).verdicts[GENERATION].is_sound
+    assert (
+        looker.look(only=None, is_deep=False, beyond={}).verdicts[GENERATION].is_sound
+    )
 
 
 class Flow:
@@ -806,3 +808,71 @@ def test_waiting_has_an_end() -> None:
 
     assert not report.is_settled
     assert report.is_sound
+
+
+PARTITION = frozenset({3})
+"""That of the generation of `builders`."""
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_what_is_stored_beyond_all_that_was_sent_is_nobodys(is_deep: bool) -> None:
+    """Two in the last window, and one far away; the indexers have passed all there is."""
+    index = held(*range(25), 25, 27, 1_234)
+
+    report = report_of(index, facts_at_rest(25), passed=PARTITION, is_deep=is_deep)
+
+    (verdict,) = report.unsound
+    assert [(p.kind, p.event_number) for p in verdict.problems] == [
+        (ProblemKind.UNSENT, number) for number in (25, 27, 1_234)
+    ]
+    assert all(problem.documents for problem in verdict.problems)
+    assert verdict.stored_count == 25
+
+
+def test_many_documents_that_are_nobodys_are_named_in_part() -> None:
+    index = held(*range(25 + NAMED_MAX + 7))
+
+    report = report_of(index, facts_at_rest(25), passed=PARTITION)
+
+    problems = report.unsound[0].problems
+    assert sum(problem.count for problem in problems) == NAMED_MAX + 7
+    assert len(problems) == NAMED_MAX + 1
+
+
+def test_a_document_that_is_newer_than_the_ledger_is_no_contradiction() -> None:
+    """The ledger speaks of it at the next look; what has come since is newer again."""
+    index = held(*range(26))
+
+    def pass_one(look: int) -> None:
+        if look:
+            index.documents.append(HeldDocument(len(index.documents)))
+
+    index.before_look = pass_one
+    report = report_of(index, facts_at_rest(25), facts_at_rest(26), passed=PARTITION)
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert index.looks == 2
+
+
+def test_what_the_indexers_have_not_passed_yet_is_not_called_nobodys() -> None:
+    """Its word may be on its way; so the generation does not rest."""
+    report = report_of(held(*range(26)), facts_at_rest(25))
+
+    assert report.is_sound
+    assert not report.is_settled
+
+
+def test_of_two_that_are_newer_only_the_one_that_was_seen_before_is_nobodys() -> None:
+    """Number 40 stands there before the indexers are asked; 41 comes while they are."""
+    index = held(*range(25), 40)
+
+    def store_another(look: int) -> None:
+        if look == 1:
+            index.documents.append(HeldDocument(41))
+
+    index.before_look = store_another
+    report = report_of(index, facts_at_rest(25), passed=PARTITION)
+
+    (problem,) = report.unsound[0].problems
+    assert (problem.kind, problem.event_number) == (ProblemKind.UNSENT, 40)

@@ -1,4 +1,4 @@
-"""Dead letters that no indexer has committed are read from a real Kafka, and only those."""
+"""How far the groups are on a real Kafka, and what stands in letters that lag behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer, Partition
 from tailrace.provision import provision
 from tailrace.settings import Connections
-from tailrace.topics import DEAD
+from tailrace.topics import DEAD, DOCS, PARTITIONS, Topic
 from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 from tests.infra.audit.builders import GENERATION, dead_letter
@@ -47,9 +47,11 @@ def write(writer: AckedWriter, connections: Connections, *values: bytes) -> None
     assert writer.write(writings) == []
 
 
-def commit(connections: Connections, next_offsets: dict[int, int]) -> None:
+def commit(
+    connections: Connections, next_offsets: dict[int, int], *, of: Topic = DEAD
+) -> None:
     """Commit as a member of the indexers' group that has read so far."""
-    topic = DEAD.name(connections.namespace)
+    topic = of.name(connections.namespace)
     consumer = Consumer.connect(
         connections,
         group=f"{connections.namespace}-indexer",
@@ -117,3 +119,18 @@ def test_no_more_letters_are_read_than_the_limit_allows(
     assert sum(found.dead_lag.values()) == 6
     assert found.lagging.unread_count == 6
     assert not found.lagging.numbers
+
+
+def test_a_partition_is_passed_once_its_documents_are_committed(
+    connections: Connections, writer: AckedWriter
+) -> None:
+    topic = DOCS.name(connections.namespace)
+    assert writer.write([Writing(topic, b"x", None, n) for n in (0, 0, 1)]) == []
+    commit(connections, {0: 2}, of=DOCS)
+    clock = SystemClock()
+
+    with KafkaAdmin(connections) as admin:
+        progress = progress_of(admin, connections=connections, clock=clock)
+        passed = progress.passed(wait_ms_max=0)
+
+    assert passed == {*range(PARTITIONS)} - {1}
