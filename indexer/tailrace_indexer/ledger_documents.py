@@ -33,7 +33,7 @@ SEARCHED: Final = {
     "interval_ms": "tailrace.interval_ms",
 }
 """By field of a record, the typed field it is found by; others go to `figures`."""
-NOT_SEARCHED: Final = frozenset({"dropped_spans"})
+NOT_SEARCHED: Final = frozenset({"dropped_spans", "event_numbers"})
 """Thousands of numbers that nobody looks for; whoever needs them reads the topic."""
 LOST_BYTES = "tailrace.lost_bytes"
 FIGURES = "figures"

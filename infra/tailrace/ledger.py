@@ -36,7 +36,7 @@ class StreamLedger(
     It is acknowledged by Kafka after the documents that it speaks of, and before the raw
     record is. Of an event of another collector both number and offset are its offset in
     Kafka: numbers between two of them belong to others, so count, first and next number
-    need not agree, and there are no gaps.
+    need not agree, there are no gaps, and `event_numbers` tells which there are.
     """
 
     wire_version: int = WIRE_VERSION
@@ -67,6 +67,9 @@ class StreamLedger(
     dropped_untold: tuple[int, int] | None = None
     """Between which event numbers `[from, to)` what is known by its count alone lies; None
     where nothing is, or where that is not known either."""
+    event_numbers: tuple[tuple[int, int], ...] = ()
+    """Of another collector's: the numbers `[from, to)` that came, ascending. Empty where
+    they are in too many spans for a state, and in a record of before they were told."""
     gaps: tuple[tuple[int, int], ...] = ()
     """Spans of offsets `[from, to)` below `next_offset` of which nothing has come, the
     first `GAPS_MAX` of them."""

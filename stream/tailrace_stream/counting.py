@@ -116,12 +116,23 @@ def ledger_of(
         dropped=figures.dropped,
         dropped_spans=figures.dropped_spans,
         dropped_untold=figures.dropped_untold,
+        event_numbers=_numbers_of(state) if is_foreign else (),
         gaps=() if is_foreign else gaps_in(state.counted),
         observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
         raw_partition=record.partition,
         raw_next_offset=record.offset + 1,
         updated_at_ms=now_ms,
     )
+
+
+def _numbers_of(state: GenerationState) -> tuple[Span, ...]:
+    """Return the numbers of a generation whose offsets are its numbers; none if unsure.
+
+    Where intervals became too many, gaps were taken for counted, and they hold more
+    numbers than there are events.
+    """
+    held = sum(stop - start for start, stop in state.counted)
+    return state.counted if held == state.revision else ()
 
 
 def _new_dead(processed: ProcessedChunk, *, counted: tuple[Span, ...]) -> Counter[str]:

@@ -23,7 +23,7 @@ from tailrace.ledger import (
 from tailrace.number_sets import NumberSet
 from tailrace.topics import DEAD, DOCS, STATE_BYTES_MAX
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode, encode
-from tailrace_stream.counting import spans_of
+from tailrace_stream.counting import ledger_of, spans_of
 from tailrace_stream.figures import Figures
 from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.windows import GenerationState
@@ -246,6 +246,32 @@ def test_events_of_other_collectors_have_numbers_and_no_gaps() -> None:
     assert (last.first_event_number, last.next_event_number) == (12, 41)
     assert (last.next_offset, last.gaps) == (41, ())
     assert last.document_count == 3
+    assert last.event_numbers == ((12, 13), (17, 18), (40, 41))
+
+
+def test_numbers_of_other_collectors_are_told_only_where_they_are_exact() -> None:
+    """In more intervals than a state holds, gaps were taken for counted."""
+    counted = ((10, 12), (14, 15))
+    exact = GenerationState(generation=GENERATION, revision=3, counted=counted)
+    blurred = msgspec.structs.replace(exact, counted=((10, 15),))
+    told = [
+        ledger_of(
+            state,
+            origin=msgspec.structs.replace(origin(b"x"), agent_id="foreign"),
+            record=raw_record(b"x", offset=14),
+            now_ms=SEEN_AT_MS,
+        ).event_numbers
+        for state in (exact, blurred)
+    ]
+    own = ledger_of(
+        exact,
+        origin=origin(b"x"),
+        record=raw_record(b"x", offset=14),
+        now_ms=SEEN_AT_MS,
+    )
+
+    assert told == [counted, ()]
+    assert own.event_numbers == ()
 
 
 def test_a_state_from_before_there_were_figures_counts_on() -> None:

@@ -56,6 +56,8 @@ class Count:
     """Of those stored: more than once."""
     kept: Named = field(default_factory=Named)
     """Of those stored or dead: the stream says that it dropped them."""
+    unsent: Named = field(default_factory=Named)
+    """Of those stored or dead: the stream knows of no such number."""
     missing_named: list[int] = field(default_factory=list[int])
     missing_where_untold: int = 0
     """Those missing that may be dropped ones of which only the count is known."""
@@ -78,7 +80,9 @@ def count_below_cut(
         facts, expected=expected, sums=evidence.sums, window_events=window_events
     )
     for window in sorted({*windows, *evidence.looked_at}):
-        span = span_of(window, facts=facts, window_events=window_events)
+        span = span_of(
+            window, facts=facts, expected=expected, window_events=window_events
+        )
         if window in evidence.looked_at:
             found = _Window(
                 span=span,
@@ -149,17 +153,16 @@ def _missing_of(
 ) -> Iterator[int]:
     """Count what met a fate, and yield what is wanted and met none."""
     stored = evidence.numbers.stored.counts(span)
-    gone = expected.gone.within(span)
-    if stored == b"\x01" * len(span) and not gone and expected.sent is not None:
+    unwanted = _unwanted(span, expected=expected)
+    if stored == b"\x01" * len(span) and not unwanted and expected.sent is not None:
         to.stored += len(span)
         return
     dead = evidence.numbers.dead.counts(span)
-    _count_gone(
-        gone,
-        is_there=lambda n: bool(stored[n - span.start] or dead[n - span.start]),
-        expected=expected,
-        to=to,
-    )
+
+    def is_there(number: int) -> bool:
+        return bool(stored[number - span.start] or dead[number - span.start])
+
+    _count_unwanted(unwanted, is_there=is_there, expected=expected, to=to)
     for place, number in enumerate(span):
         if stored[place]:
             to.stored += 1
@@ -167,7 +170,7 @@ def _missing_of(
                 to.doubled.add(number)
         elif dead[place]:
             to.dead += 1
-        elif number in gone:
+        elif number in unwanted:
             continue
         elif number in evidence.lagging:
             to.pending += 1
@@ -175,22 +178,32 @@ def _missing_of(
             yield number
 
 
-def _count_gone(
-    gone: NumberSet,
+def _unwanted(span: range, *, expected: Expected) -> NumberSet:
+    """Return the numbers that must not be there: dropped, or as far as is known unsent."""
+    gone = expected.gone.within(span)
+    if expected.sent is None:
+        return gone
+    unsent = NumberSet.of([span]).without(expected.sent)
+    return NumberSet.of([*gone.spans, *unsent.spans])
+
+
+def _count_unwanted(
+    unwanted: NumberSet,
     *,
     is_there: Callable[[int], bool],
     expected: Expected,
     to: Count,
 ) -> None:
     """Count what the stream dropped, and note what is there all the same."""
-    for span in gone.spans:
-        for number in span:
-            if is_there(number):
-                to.kept.add(number)
-            elif number in expected.expired:
-                to.expired += 1
-            else:
-                to.dropped += 1
+    gone = expected.gone
+    for number in (n for span in unwanted.spans for n in span):
+        is_gone = number in gone
+        if is_there(number):
+            (to.kept if is_gone else to.unsent).add(number)
+        elif is_gone and number in expected.expired:
+            to.expired += 1
+        elif is_gone:
+            to.dropped += 1
 
 
 def _may_be_among(numbers: NumberSet, *, count: int, total: int) -> bool:

@@ -23,6 +23,8 @@ class Expected:
     sent: NumberSet | None
     """Numbers that were sent; None of another collector's, where only their count is
     known."""
+    lowest: int = 0
+    """Below it there is nothing to judge."""
     dropped: NumberSet = NO_NUMBERS
     """Numbers of which nothing is kept, but for those in `expired`."""
     expired: NumberSet = NO_NUMBERS
@@ -53,10 +55,11 @@ class Expected:
 
 def expected_of(facts: GenerationFacts) -> Expected:
     """Return what must be there of a generation."""
-    sent = None if facts.is_foreign else NumberSet.of([(0, NUMBERS_END)])
+    sent = _sent(facts)
+    lowest = facts.first if sent is None else 0
     stream = facts.stream
     if stream is None:
-        return Expected(sent=sent)
+        return Expected(sent=sent, lowest=lowest)
     told = {r: NumberSet.of(spans) for r, spans in stream.dropped_spans.items()}
     expired = told.get(EXPIRED, NO_NUMBERS)
     every = NumberSet.of(span for numbers in told.values() for span in numbers.spans)
@@ -67,9 +70,20 @@ def expected_of(facts: GenerationFacts) -> Expected:
     within = stream.dropped_untold or (0, NUMBERS_END)
     return Expected(
         sent=sent,
+        lowest=lowest,
         dropped=every.without(expired),
         expired=expired,
         untold_count=sum(untold.values()),
         untold_expired_count=untold.get(EXPIRED, 0),
         untold_within=range(*within),
     )
+
+
+def _sent(facts: GenerationFacts) -> NumberSet | None:
+    """Return the numbers of a generation: all there are, but of another collector's."""
+    if not facts.is_foreign:
+        return NumberSet.of([(0, NUMBERS_END)])
+    if facts.stream is None:
+        return None
+    numbers = NumberSet.of(facts.stream.event_numbers)
+    return numbers if numbers.count == facts.stream.event_count else None

@@ -40,6 +40,7 @@ def judge(
         *_missing(count, unexplained=unexplained),
         *_doubled(count),
         *_kept(count.kept),
+        *_named(count.unsent, kind=ProblemKind.UNSENT, text="stored, and never sent"),
         *_contradictions(facts, is_settled=is_settled, dropped_above=dropped_above),
     ]
     return GenerationVerdict(

@@ -167,7 +167,12 @@ class Looker:
             is_deep=deep is not None,
         )
         spans = [
-            span_of(window, facts=facts, window_events=self._window_events)
+            span_of(
+                window,
+                facts=facts,
+                expected=expected,
+                window_events=self._window_events,
+            )
             for window in chosen
         ]
         above = range(facts.cut, facts.sent_number)
@@ -193,7 +198,10 @@ class Looker:
                 numbers=numbers,
                 looked_at=frozenset(chosen),
                 dead_above_cut_count=sum(
-                    1 for number in above if numbers.dead.count(number)
+                    1
+                    for span in _wanted(above, expected=expected)
+                    for number in span
+                    if numbers.dead.count(number)
                 )
                 if has_dead_above
                 else 0,
@@ -292,6 +300,12 @@ class Looker:
                 if len(named) < NAMED_MAX:
                     named.append(problem)
         return deep
+
+
+def _wanted(above: range, *, expected: Expected) -> Sequence[range]:
+    """Return the numbers of `above` of which a document or a dead letter may come."""
+    wanted = expected.wanted
+    return (above,) if wanted is None else wanted.within(above).spans
 
 
 def _altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None:

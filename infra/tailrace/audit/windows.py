@@ -51,11 +51,14 @@ def windows_of(
     """
     if facts.cut <= facts.first:
         return ()
-    below = range(facts.first // window_events, (facts.cut - 1) // window_events + 1)
+    below = range(
+        expected.lowest // window_events, (facts.cut - 1) // window_events + 1
+    )
     if not facts.is_foreign:
         return below
-    told = windows_with(expected.gone, within=below, window_events=window_events)
-    return sorted(w for w in {*sums.stored, *sums.dead, *told} if w in below)
+    told = expected.gone if expected.sent is None else expected.sent
+    named = windows_with(told, within=below, window_events=window_events)
+    return sorted(w for w in {*sums.stored, *sums.dead, *named} if w in below)
 
 
 def windows_with(numbers: NumberSet, *, within: range, window_events: int) -> set[int]:
@@ -68,10 +71,12 @@ def windows_with(numbers: NumberSet, *, within: range, window_events: int) -> se
     }
 
 
-def span_of(window: int, *, facts: GenerationFacts, window_events: int) -> range:
+def span_of(
+    window: int, *, facts: GenerationFacts, expected: Expected, window_events: int
+) -> range:
     """Return the numbers of a window that lie below the cut."""
     return range(
-        max(window * window_events, facts.first),
+        max(window * window_events, expected.lowest),
         min((window + 1) * window_events, facts.cut),
     )
 
@@ -96,7 +101,14 @@ def suspects(
         window
         for window in windows
         if not _adds_up(
-            wanted.within(span_of(window, facts=facts, window_events=window_events)),
+            wanted.within(
+                span_of(
+                    window,
+                    facts=facts,
+                    expected=expected,
+                    window_events=window_events,
+                )
+            ),
             stored=sums.stored.get(window),
             dead=sums.dead.get(window),
             taken=taken.get(window),

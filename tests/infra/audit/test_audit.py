@@ -626,6 +626,92 @@ def test_foreign_numbers_with_holes_are_held_to_their_count() -> None:
     assert double.unsound[0].doubled == (103,)
 
 
+FOREIGN = (100, 103, 104, 118, 119)
+
+
+def told_foreign(
+    *, indexed: int = 120, streamed: int = 120, **changes: object
+) -> GenerationFacts:
+    """Return what is said where the stream tells the numbers that came."""
+    numbers = [n for n in FOREIGN if n < streamed]
+    facts = foreign(next_number=streamed, count=len(numbers), indexed=indexed)
+    assert facts.stream is not None
+    spans = NumberSet.of((n, n + 1) for n in numbers).pairs()
+    changes = {"event_numbers": spans, **changes}
+    return replace(facts, stream=msgspec.structs.replace(facts.stream, **changes))
+
+
+@given(
+    st.dictionaries(
+        st.integers(95, 125), st.sampled_from(["stored", "dead", "doubled"])
+    ),
+    st.integers(100, 120),
+    st.integers(100, 120),
+)
+def test_foreign_numbers_that_are_told_are_each_there_once_while_others_flow(
+    fates: dict[int, str], indexed: int, streamed: int
+) -> None:
+    index = held(*(n for n, fate in fates.items() if fate != "dead"))
+    for number, fate in fates.items():
+        if fate == "dead":
+            index.dead.append((number, 1))
+        if fate == "doubled":
+            index.documents.append(HeldDocument(number, copy=1))
+    facts = told_foreign(indexed=indexed, streamed=streamed)
+    cut = max(min(indexed, streamed), 100)
+    wanted = {n for n in FOREIGN if n < cut}
+    below = {n for n in fates if n < cut}
+
+    report = report_of(index, facts, is_deep=True)
+
+    verdicts = {each.facts.generation: each for each in report.verdicts}
+    named = {
+        kind: {p.event_number for p in verdicts[GENERATION].problems if p.kind is kind}
+        for kind in (ProblemKind.MISSING, ProblemKind.UNSENT, ProblemKind.DOUBLED)
+    }
+    if cut == 100:
+        return  # Nothing of it has come through yet.
+    assert named[ProblemKind.MISSING] == wanted - below
+    assert named[ProblemKind.UNSENT] == below - wanted
+    assert named[ProblemKind.DOUBLED] == {n for n in below if fates[n] == "doubled"}
+    later = [n for n in FOREIGN if cut <= n < streamed]
+    in_flight = [n for n in later if fates.get(n) != "dead"]
+    assert verdicts[GENERATION].in_flight_count == len(in_flight)
+    assert not report.counted_only
+
+
+def test_one_foreign_deleted_and_another_doubled_are_both_named() -> None:
+    index = held(100, 104, 118, 118, 119)
+
+    report = report_of(index, told_foreign())
+
+    assert {(p.kind, p.event_number) for p in report.unsound[0].problems} == {
+        (ProblemKind.MISSING, 103),
+        (ProblemKind.DOUBLED, 118),
+    }
+
+
+def test_foreign_numbers_that_are_told_add_up_by_their_sums() -> None:
+    report = report_of(held(*FOREIGN), told_foreign())
+    dropped = told_foreign(
+        document_count=3, dropped={"rule": 2}, dropped_spans={"rule": ((103, 105),)}
+    )
+
+    assert report.is_sound
+    assert report.is_settled
+    assert report_of(held(100, 118, 119), dropped).is_sound
+    assert totals_of(report.verdicts).read == len(FOREIGN)
+
+
+def test_foreign_numbers_that_are_not_told_in_full_are_held_to_their_count() -> None:
+    facts = told_foreign(event_numbers=((100, 105), (118, 120)))
+
+    report = report_of(held(*FOREIGN), facts)
+
+    assert report.is_sound
+    assert [each.facts.generation for each in report.counted_only] == [GENERATION]
+
+
 def test_one_foreign_deleted_and_another_doubled_is_seen_by_a_deep_audit() -> None:
     index = held(100, 118, 119, 119)
 
