@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator
+from typing import cast
 
 import pytest
 from hypothesis import settings
@@ -11,9 +12,30 @@ from hypothesis import settings
 from tailrace_embedded.stack import Endpoints
 from tests.support.stack import shared_servers
 
+OWN_SERVERS = frozenset({"end_to_end", "embedded"})
+"""Folders of tests that start servers for themselves, unless they ask for the shared."""
+
 # How long one example takes says what else the machine does, and nothing of the code.
 settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process have all tests of the shared servers, so that they start once.
+
+    Those that start servers of their own are together as well, so that the machine has
+    no more than two stacks at a time. Where tests are not spread over processes the
+    marks mean nothing.
+    """
+    for item in items:
+        fixtures = cast("pytest.Function", item).fixturenames
+        is_apart = OWN_SERVERS.intersection(item.path.parts) and "stack" not in fixtures
+        if is_apart:
+            item.add_marker(pytest.mark.xdist_group("own servers"))
+        elif "stack" in fixtures or any(
+            map(item.get_closest_marker, ("stack", "browser"))
+        ):
+            item.add_marker(pytest.mark.xdist_group("shared servers"))
 
 
 @pytest.fixture(scope="session")

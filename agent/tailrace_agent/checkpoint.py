@@ -84,7 +84,7 @@ class Checkpoint:
             condition = Condition.MISSING
         except (_Damaged, sqlite3.Error, OSError) as error:
             condition, detail = Condition.DAMAGED, str(error)
-            self._set_aside()
+            self.set_aside()
         if found is None:
             try:
                 found = _read(self._previous_path)
@@ -180,7 +180,8 @@ class Checkpoint:
             remedy="make room on that disk; shipping goes on, and it is tried again",
         )
 
-    def _set_aside(self) -> None:
+    def set_aside(self) -> None:
+        """Give the file, and its journal, names that no start looks for."""
         stamp = self._clock.now_ms()
         for suffix in ("", "-wal", "-shm"):
             path = self._path.with_name(self._path.name + suffix)

@@ -120,6 +120,10 @@ class AgentSettings(RoleSettings):
     stop_ms_max: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """How long a stop waits for acknowledgements."""
     status_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000
+    use_metrics: bool = True
+    """Whether `/metrics` and `/health` are answered, to this machine alone."""
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Where; 0 is a free one, which the log and the status name."""
 
     @field_validator("host_id", "host_name")
     @classmethod

@@ -69,6 +69,7 @@ class AgentLoop:
         log: FilteringBoundLogger,
         wake: threading.Event,
         on_status: Callable[[], None],
+        on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._discovery = discovery
@@ -83,6 +84,7 @@ class AgentLoop:
         self._log = log
         self._wake = wake
         self._on_status = on_status
+        self._on_turn = on_turn
         self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
         self._commit_ms = 0
         self._ledger_ms = clock.monotonic_ms() + settings.ledger_ms
@@ -105,6 +107,7 @@ class AgentLoop:
 
     def step(self) -> int:
         """Do what is due; return how long there is nothing to do."""
+        self._on_turn()
         now_ms = self._clock.monotonic_ms()
         if self._hints.take():
             self._sweep_ms = min(self._sweep_ms, self._swept_ms + HINT_SWEEP_MS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 
-from tailrace.clock import SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.clock import Clock, SystemClock
+from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.log import FilteringBoundLogger, logger
+from tailrace.metrics import MetricsServer
 from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
 from tailrace_agent.checkpoint import Checkpoint, Condition
@@ -16,6 +18,7 @@ from tailrace_agent.hole_requests import HoleRequests
 from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import read_ledger
+from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.registration import register
@@ -47,18 +50,27 @@ def run(
             host_name=host_name_of(settings.host_name),
             time_zone=time_zone_of(),
         )
-        registration = register(connections, settings=settings, agent=agent, log=log)
-        try:
+        clock = SystemClock()
+        observed = Observed(clock)
+        with ExitStack() as cleanup:
+            registration = register(
+                connections, settings=settings, agent=agent, log=log
+            )
+            cleanup.callback(registration.close)
+            metrics = _metrics(settings, observed=observed, log=log)
+            if metrics is not None:
+                cleanup.callback(metrics.close)
             _follow(
                 connections,
                 settings,
                 agent=agent,
                 folder=folder,
                 hole_requests=registration.holes,
+                observed=observed,
+                metrics_url="" if metrics is None else metrics.url,
+                clock=clock,
                 stop=stop,
             )
-        finally:
-            registration.close()
     finally:
         folder.release()
     return 0
@@ -71,9 +83,12 @@ def _follow(
     agent: Agent,
     folder: StateFolder,
     hole_requests: HoleRequests,
+    observed: Observed,
+    metrics_url: str,
+    clock: Clock,
     stop: threading.Event,
 ) -> None:
-    log, clock = logger("agent"), SystemClock()
+    log = logger("agent")
     checkpoint = Checkpoint(folder.path, clock=clock)
     loaded = checkpoint.load()
     if loaded.condition is Condition.DAMAGED:
@@ -82,7 +97,9 @@ def _follow(
         loaded,
         had_life=folder.had_life,
         now_ms=clock.now_ms(),
-        read_ledger=lambda: _ledger(connections, agent, stop=stop, log=log),
+        read_ledger=lambda: _ledger(
+            connections, agent, observed=observed, stop=stop, log=log
+        ),
     )
     if stop.is_set():
         checkpoint.close()
@@ -99,6 +116,7 @@ def _follow(
         restored=restored,
         known=known,
         hole_requests=hole_requests,
+        observed=observed,
         clock=clock,
         log=log,
     )
@@ -110,8 +128,8 @@ def _follow(
         log.warning("checkpoint_unwritable", why=str(error))
     log.info("agent_started", sources=sources, host_id=agent.host_id)
     try:
-        parts.loop(settings, clock=clock, log=log).run(stop)
-        parts.write_status()
+        parts.loop(settings, metrics_url=metrics_url, clock=clock, log=log).run(stop)
+        parts.write_status(clock=clock, metrics_url="")
     finally:
         parts.hints.close()
         parts.sink.close()
@@ -119,10 +137,28 @@ def _follow(
     log.info("agent_stopped", events=parts.delivery.shipped_events)
 
 
+def _metrics(
+    settings: AgentSettings, *, observed: Observed, log: FilteringBoundLogger
+) -> MetricsServer | None:
+    """Answer `/metrics` and `/health`; where that cannot be, shipping goes on."""
+    if not settings.use_metrics:
+        return None
+    try:
+        server = MetricsServer.start(
+            port=settings.metrics_port, collect=observed.figures, check=observed.health
+        )
+    except CommandFailed as error:
+        log.warning("metrics_unavailable", why=str(error), remedy=error.remedy)
+        return None
+    log.info("metrics_answer", url=server.url)
+    return server
+
+
 def _ledger(
     connections: Connections,
     agent: Agent,
     *,
+    observed: Observed,
     stop: threading.Event,
     log: FilteringBoundLogger,
 ) -> Mapping[str, AgentLedger]:
@@ -134,6 +170,7 @@ def _ledger(
                 connections, host_id=agent.host_id, is_stopping=stop.is_set
             )
         except ServiceUnavailable as error:
+            observed.held_up = str(error)
             if tries % LEDGER_ALARM_TRIES == 0:
                 why, remedy = str(error), f"{error.remedy}; the files wait until then"
                 log.warning("ledger_unavailable", why=why, remedy=remedy)

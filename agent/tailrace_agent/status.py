@@ -11,6 +11,7 @@ from tailrace.whole_files import PRIVATE, replace_file
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.table import FileTable
 from tailrace_agent.tracked import Stage
+from tailrace_agent.waiting import Waiting
 
 FILE_NAME = "status.json"
 UNREADABLE_MAX = 100
@@ -28,6 +29,8 @@ class FileStatus(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     acknowledged_offset: int
     lag_bytes: int
+    unsent_since_ms: int | None
+    """Since when, at least, its oldest byte without an acknowledgement waits."""
     events: int
     lost_bytes: dict[str, int]
     state: str
@@ -57,6 +60,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Those that match no file now."""
     hints: str
     """`on`, `off`, or why the kernel tells of no changes."""
+    metrics_url: str
+    """Where `/metrics` and `/health` answer; empty where they do not."""
     files: tuple[FileStatus, ...]
 
 
@@ -77,9 +82,12 @@ class StatusFile:
             self._written = content
 
 
-def file_statuses(table: FileTable, *, delivery: Delivery) -> tuple[FileStatus, ...]:
+def file_statuses(
+    table: FileTable, *, delivery: Delivery, waiting: Waiting, now_ms: int
+) -> tuple[FileStatus, ...]:
     """Return the state of each file that is followed."""
     statuses: list[FileStatus] = []
+    waiting.keep_only({tracked.generation for tracked in table.files.values()})
     for tracked in list(table.files.values())[:FILES_MAX]:
         is_known = delivery.knows(tracked.generation)
         record = delivery.record_of(tracked.generation) if is_known else None
@@ -94,6 +102,12 @@ def file_statuses(table: FileTable, *, delivery: Delivery) -> tuple[FileStatus, 
                 size_bytes=tracked.size_bytes,
                 acknowledged_offset=offset,
                 lag_bytes=max(0, tracked.size_bytes - offset),
+                unsent_since_ms=waiting.since_ms(
+                    tracked.generation,
+                    size_bytes=tracked.size_bytes,
+                    acknowledged_offset=offset,
+                    now_ms=now_ms,
+                ),
                 events=record.next_event_number if record else 0,
                 lost_bytes=record.lost_bytes if record else {},
                 state=tracked.trouble or state,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from tailrace.clock import Clock
@@ -25,6 +27,7 @@ from tailrace_agent.holes import Holes, Requests
 from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
+from tailrace_agent.observed import Observed
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.restore import Restored
 from tailrace_agent.state_folder import StateFolder
@@ -36,6 +39,7 @@ from tailrace_agent.status import (
 )
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
+from tailrace_agent.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +55,46 @@ class Assembly:
     hints: FileHints
     holes: Holes
     status_file: StatusFile
+    observed: Observed
+    waiting: Waiting
     wake: threading.Event
 
-    def write_status(self) -> None:
+    def write_status(self, *, clock: Clock, metrics_url: str) -> None:
         """Tell this machine how things stand."""
-        files = file_statuses(self.table, delivery=self.delivery)
-        self.status_file.write(
-            AgentStatus(
-                agent_id=self.agent.agent_id,
-                host_id=self.agent.host_id,
-                pid=os.getpid(),
-                files_count=len(self.table.files),
-                lag_bytes=sum(file.lag_bytes for file in files),
-                in_flight_bytes=self.delivery.outbox.in_flight_bytes,
-                shipped_events=self.delivery.shipped_events,
-                lost_bytes=self.delivery.lost_bytes,
-                unreadable_count=len(self.table.unreadable.whys),
-                unreadable=dict(
-                    islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)
-                ),
-                unmatched_globs=self.discovery.unmatched_globs,
-                kafka=self.delivery.broken or "connected",
-                checkpoint=self.delivery.unwritable or "written",
-                hints=self.hints.state,
-                files=files,
-            )
+        files = file_statuses(
+            self.table,
+            delivery=self.delivery,
+            waiting=self.waiting,
+            now_ms=clock.now_ms(),
         )
+        status = AgentStatus(
+            agent_id=self.agent.agent_id,
+            host_id=self.agent.host_id,
+            pid=os.getpid(),
+            files_count=len(self.table.files),
+            lag_bytes=sum(file.lag_bytes for file in files),
+            in_flight_bytes=self.delivery.outbox.in_flight_bytes,
+            shipped_events=self.delivery.shipped_events,
+            lost_bytes=self.delivery.lost_bytes,
+            unreadable_count=len(self.table.unreadable.whys),
+            unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
+            unmatched_globs=self.discovery.unmatched_globs,
+            kafka=self.delivery.broken or "connected",
+            checkpoint=self.delivery.unwritable or "written",
+            hints=self.hints.state,
+            metrics_url=metrics_url,
+            files=files,
+        )
+        self.observed.tell(status)
+        self.status_file.write(status)
 
     def loop(
-        self, settings: AgentSettings, *, clock: Clock, log: FilteringBoundLogger
+        self,
+        settings: AgentSettings,
+        *,
+        metrics_url: str,
+        clock: Clock,
+        log: FilteringBoundLogger,
     ) -> AgentLoop:
         """Return the loop that drives the parts."""
         return AgentLoop(
@@ -101,7 +116,8 @@ class Assembly:
             jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
             log=log,
             wake=self.wake,
-            on_status=self.write_status,
+            on_status=partial(self.write_status, clock=clock, metrics_url=metrics_url),
+            on_turn=self.observed.turn,
         )
 
 
@@ -116,6 +132,7 @@ def assemble(
     restored: Restored,
     known: KnownGenerations,
     hole_requests: Requests,
+    observed: Observed,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Assembly:
@@ -138,17 +155,12 @@ def assemble(
     )
     # The first recovery is the first connection.
     delivery.outbox.broken = "not connected yet"
-    is_later_life = loaded.condition is not Condition.INTACT and (
-        folder.had_life or bool(restored.records)
-    )
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,
         known=known,
-        beginning=Beginning(
-            # Never from the end because a checkpoint is gone.
-            frozenset(sources) if is_later_life else loaded.sources_seen,
-            restored.is_rebuilt,
+        beginning=_beginning(
+            loaded, restored=restored, had_life=folder.had_life, sources=sources
         ),
         delivery=delivery,
         copies=Copies(delivery),
@@ -173,5 +185,22 @@ def assemble(
             log=log,
         ),
         status_file=StatusFile(folder.path),
+        observed=observed,
+        waiting=Waiting(),
         wake=wake,
     )
+
+
+def _beginning(
+    loaded: Loaded,
+    *,
+    restored: Restored,
+    had_life: bool,
+    sources: Iterable[str],
+) -> Beginning:
+    is_later_life = loaded.condition is not Condition.INTACT and (
+        had_life or bool(restored.records)
+    )
+    # Never from the end because a checkpoint is gone.
+    seen = frozenset(sources) if is_later_life else loaded.sources_seen
+    return Beginning(seen, restored.is_rebuilt)

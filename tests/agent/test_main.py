@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+import urllib.error
+import urllib.request
 from io import StringIO
 from pathlib import Path
+
+import pytest
 
 from tailrace import log
 from tailrace.settings import Connections
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.main import run
 from tests.support.waiting import eventually
+
+
+def asked_health(url: str) -> str:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{url}/health", timeout=10)
+    with caught.value as answer:
+        assert answer.code == 503
+        return answer.read().decode()
 
 
 def test_agent_without_servers_says_so_and_stops_when_asked(tmp_path: Path) -> None:
@@ -33,6 +46,8 @@ def test_agent_without_servers_says_so_and_stops_when_asked(tmp_path: Path) -> N
     )
     thread.start()
     eventually(lambda: "ledger_unavailable" in said.getvalue())
+    (url,) = re.findall(r'"url":\s*"(http://127[^"]+)"', said.getvalue())
+    assert "the agent is starting" in asked_health(url)
     stop.set()
     thread.join(10)
     assert codes == [0]

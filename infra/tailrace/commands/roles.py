@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from tailrace.lean_imports import NOT_NEEDED, barred
 
 if TYPE_CHECKING:
     from tailrace.settings import Connections, RoleSettings
+    from tailrace_agent.config import AgentSettings
 
 ROLES = ("agent", "stream", "indexer", "dashboard")
 
@@ -34,9 +35,44 @@ class RoleMain(Protocol):
         ...
 
 
-def agent(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Ship the files of this host to Kafka, in the foreground."""
-    run_role("agent", config=config, data_dir=data_dir)
+def agent(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", help="Say whether this configuration is good."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show which files match, and first events."),
+    ] = False,
+    fsck: Annotated[
+        bool, typer.Option("--fsck", help="Show what the checkpoint holds.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="With --fsck: save what is whole.")
+    ] = False,
+) -> None:
+    """Ship the files of this host to Kafka, in the foreground; or look before."""
+    if check is None and not (dry_run or fsck or repair):
+        run_role("agent", config=config, data_dir=data_dir)
+        return
+    from tailrace import log
+    from tailrace.commands import agent_checks
+    from tailrace.settings import read_settings
+
+    _run, model = load_role("agent")
+    connections, settings = read_settings(
+        model, config_file=check or config, data_dir=data_dir
+    )
+    log.configure()
+    agent_settings = cast("AgentSettings", settings)
+    if fsck or repair:
+        agent_checks.fsck(connections.data_dir, is_repair=repair)
+    elif dry_run:
+        agent_checks.show_dry_run(agent_settings)
+    else:
+        agent_checks.check(agent_settings, name=str(check))
 
 
 def stream(config: ConfigFile = None, data_dir: DataDir = None) -> None:

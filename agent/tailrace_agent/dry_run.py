@@ -1,0 +1,84 @@
+"""Which files each source means, and what kind each is: looked at, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tailrace.clock import Clock
+from tailrace.detect import AUTO, detect
+from tailrace.log import FilteringBoundLogger
+from tailrace.text import path_text
+from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.discovery import Discovery
+from tailrace_agent.open_file import NotARegularFile, open_file
+
+SAMPLE_BYTES = 64 * 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedFile:
+    """One file that would be read."""
+
+    path: str
+    source: str
+    size_bytes: int
+    dataset: str
+    trouble: str
+    """Why it could not be read; empty where it can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a start with these settings would find."""
+
+    files: tuple[MatchedFile, ...]
+    unmatched_globs: tuple[str, ...]
+
+    def of(self, source: SourceSettings) -> Iterable[MatchedFile]:
+        """Return the files of one source."""
+        return (file for file in self.files if file.source == source.name)
+
+
+def dry_run(
+    settings: AgentSettings, *, clock: Clock, log: FilteringBoundLogger
+) -> DryRun:
+    """Expand every glob once, and look at the head of each file.
+
+    No state is read or written, and no server is asked.
+    """
+    discovery = Discovery(settings.sources, clock=clock, log=log)
+    files = tuple(
+        _matched(found.path, found.source, size_bytes=found.status.st_size)
+        for found in discovery.sweep()
+    )
+    return DryRun(files, discovery.unmatched_globs)
+
+
+def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFile:
+    dataset, trouble = source.dataset, ""
+    try:
+        file = open_file(path)
+    except NotARegularFile:
+        trouble = "not a regular file: left out"
+    except OSError as error:
+        trouble = error.strerror or os.strerror(error.errno or errno.EIO)
+    else:
+        try:
+            head = bytearray(SAMPLE_BYTES)
+            size = file.read_into((memoryview(head),), offset=0)
+            if dataset == AUTO:
+                dataset = detect(bytes(head[:size]), path=path).dataset
+        except OSError as error:
+            trouble = error.strerror or str(error)
+        finally:
+            file.close()
+    return MatchedFile(
+        path=path_text(path),
+        source=source.name,
+        size_bytes=size_bytes,
+        dataset=dataset,
+        trouble=trouble,
+    )

@@ -1,0 +1,143 @@
+"""What the agent tells of itself over HTTP: its health, and its figures for Prometheus.
+
+The names and what they mean are an interface: they are in docs/metrics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from tailrace.clock import Clock
+from tailrace.health import Health
+from tailrace_agent.status import AgentStatus
+
+STUCK_MS_MAX = 60_000
+"""The loop turns at least once a second; a disk or a mount that hangs holds it."""
+PREFIX = "tailrace_agent"
+
+
+class Observed:
+    """The newest status, which the loop's thread puts here and others read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turned_at_ms: int | None = None
+        self._status: AgentStatus | None = None
+        self.held_up = ""
+        """Why the loop has not begun yet, where something holds it up."""
+
+    def turn(self) -> None:
+        """Note that the loop goes round."""
+        self._turned_at_ms = self._clock.monotonic_ms()
+
+    def tell(self, status: AgentStatus) -> None:
+        """Put a newer status in the place of the last."""
+        self._status = status
+
+    def health(self) -> Health:
+        """Return whether anything hinders the agent now."""
+        if self._turned_at_ms is None:
+            why = f": {self.held_up}" if self.held_up else ""
+            return Health((f"the agent is starting{why}",))
+        still_ms = self._clock.monotonic_ms() - self._turned_at_ms
+        return health_of(self._status, still_ms=still_ms)
+
+    def figures(self) -> Iterator[Metric]:
+        """Yield every figure; none before there is a first status."""
+        if self._status is not None:
+            yield from figures_of(self._status, now_ms=self._clock.now_ms())
+
+
+def health_of(status: AgentStatus | None, *, still_ms: int) -> Health:
+    """Return what hinders the agent, in words.
+
+    Files that cannot be read are figures and no ill health: the agent does all it can.
+    """
+    problems: list[str] = []
+    if still_ms > STUCK_MS_MAX:
+        problems.append(
+            f"the agent has not turned for {still_ms // 1_000} s: a disk or mount hangs"
+        )
+    if status is None:
+        return Health((*problems, "the agent has not looked at its files yet"))
+    if status.kafka != "connected":
+        problems.append(f"no connection to Kafka: {status.kafka}")
+    if status.checkpoint != "written":
+        problems.append(f"the checkpoint cannot be written: {status.checkpoint}")
+    return Health(tuple(problems))
+
+
+def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
+    """Yield the figures of the agent as a whole, then those of each file."""
+    waits = [
+        now_ms - file.unsent_since_ms
+        for file in status.files
+        if file.unsent_since_ms is not None
+    ]
+    singles = (
+        ("files", "Files that are followed.", status.files_count),
+        ("unreadable_files", "Files that cannot be opened.", status.unreadable_count),
+        ("unmatched_globs", "Globs that match no file.", len(status.unmatched_globs)),
+        ("lag_bytes", "Seen on disk, not acknowledged by Kafka.", status.lag_bytes),
+        ("in_flight_bytes", "Sent, not acknowledged.", status.in_flight_bytes),
+        ("lost_bytes", "Declared as lost since the start.", status.lost_bytes),
+        (
+            "oldest_unsent_seconds",
+            "How long the oldest byte that is not acknowledged waits, at least.",
+            max(waits, default=0) / 1_000,
+        ),
+        (
+            "kafka_connected",
+            "1 while Kafka takes what is sent.",
+            int(status.kafka == "connected"),
+        ),
+        (
+            "checkpoint_writable",
+            "1 while the checkpoint can be written.",
+            int(status.checkpoint == "written"),
+        ),
+    )
+    for name, text, value in singles:
+        yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+    yield _shipped(status)
+    yield from _of_files(status, now_ms=now_ms)
+
+
+def _shipped(status: AgentStatus) -> Metric:
+    metric = Metric(
+        f"{PREFIX}_shipped_events", "Events that Kafka acknowledged.", "counter"
+    )
+    metric.add_sample(f"{metric.name}_total", {}, status.shipped_events)
+    return metric
+
+
+def _of_files(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
+    labels = ("source", "path", "generation")
+    lag = GaugeMetricFamily(
+        f"{PREFIX}_file_lag_bytes",
+        "Of one file: on disk, not acknowledged.",
+        labels=labels,
+    )
+    unsent = GaugeMetricFamily(
+        f"{PREFIX}_file_unsent_seconds",
+        "Of one file: how long its oldest such byte waits, at least.",
+        labels=labels,
+    )
+    lost = GaugeMetricFamily(
+        f"{PREFIX}_file_lost_bytes",
+        "Of one file: declared as lost, by reason.",
+        labels=(*labels, "reason"),
+    )
+    for file in status.files:
+        values = (file.source, file.path, file.generation)
+        lag.add_metric(values, file.lag_bytes)
+        since_ms = file.unsent_since_ms
+        unsent_ms = 0 if since_ms is None else now_ms - since_ms
+        unsent.add_metric(values, unsent_ms / 1_000)
+        for reason, size_bytes in file.lost_bytes.items():
+            lost.add_metric((*values, reason), size_bytes)
+    yield lag
+    yield unsent
+    yield lost

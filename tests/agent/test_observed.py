@@ -1,0 +1,116 @@
+"""What the agent tells of itself: health in words, figures by file, ages that are true."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tailrace_agent.observed import STUCK_MS_MAX, Observed, figures_of, health_of
+from tailrace_agent.status import AgentStatus, FileStatus
+from tailrace_agent.waiting import Waiting
+from tests.agent.harness import SteppedClock
+
+FILE = FileStatus(
+    path='/var/log/a "b".log',
+    source="logs",
+    generation="g1",
+    dataset="generic",
+    size_bytes=100,
+    acknowledged_offset=40,
+    lag_bytes=60,
+    unsent_since_ms=7_000,
+    events=4,
+    lost_bytes={"truncated": 12},
+    state="followed",
+)
+STATUS = AgentStatus(
+    agent_id="a",
+    host_id="h",
+    pid=1,
+    files_count=1,
+    lag_bytes=60,
+    in_flight_bytes=20,
+    shipped_events=4,
+    kafka="connected",
+    checkpoint="written",
+    lost_bytes=12,
+    unreadable_count=0,
+    unreadable={},
+    unmatched_globs=(),
+    hints="on",
+    metrics_url="",
+    files=(FILE,),
+)
+
+
+def values(status: AgentStatus) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name, sample.labels.get("reason", "")): sample.value
+        for metric in figures_of(status, now_ms=9_500)
+        for sample in metric.samples
+    }
+
+
+def test_figures_say_lag_loss_age_and_what_hinders() -> None:
+    found = values(replace(STATUS, kafka="no broker", unreadable_count=3))
+    assert found["tailrace_agent_lag_bytes", ""] == 60
+    assert found["tailrace_agent_in_flight_bytes", ""] == 20
+    assert found["tailrace_agent_shipped_events_total", ""] == 4
+    assert found["tailrace_agent_oldest_unsent_seconds", ""] == 2.5
+    assert found["tailrace_agent_kafka_connected", ""] == 0
+    assert found["tailrace_agent_checkpoint_writable", ""] == 1
+    assert found["tailrace_agent_unreadable_files", ""] == 3
+    assert found["tailrace_agent_file_lag_bytes", ""] == 60
+    assert found["tailrace_agent_file_unsent_seconds", ""] == 2.5
+    assert found["tailrace_agent_file_lost_bytes", "truncated"] == 12
+
+
+def test_nothing_unsent_has_no_age() -> None:
+    status = replace(STATUS, files=(replace(FILE, unsent_since_ms=None),))
+    assert values(status)["tailrace_agent_oldest_unsent_seconds", ""] == 0
+
+
+def test_what_hinders_the_agent_is_ill_health() -> None:
+    assert health_of(STATUS, still_ms=0).is_well
+    for status, word in (
+        (replace(STATUS, kafka="nobody answers"), "nobody answers"),
+        (replace(STATUS, checkpoint="the disk is full"), "the disk is full"),
+    ):
+        health = health_of(status, still_ms=0)
+        assert not health.is_well
+        assert word in health.problems[0]
+
+
+def test_an_agent_that_hangs_or_has_not_begun_is_not_well() -> None:
+    clock = SteppedClock()
+    observed = Observed(clock)
+    observed.held_up = "no ledger"
+    assert observed.health().problems == ("the agent is starting: no ledger",)
+    observed.turn()
+    assert not observed.health().is_well
+    assert list(observed.figures()) == []
+    observed.tell(STATUS)
+    assert observed.health().is_well
+    clock.sleep_ms(STUCK_MS_MAX + 1)
+    assert "has not turned" in observed.health().problems[0]
+
+
+def test_age_is_that_of_the_oldest_byte_and_never_more() -> None:
+    waiting = Waiting()
+
+    def since(size_bytes: int, acknowledged_offset: int, *, now_ms: int) -> int | None:
+        return waiting.since_ms(
+            "g",
+            size_bytes=size_bytes,
+            acknowledged_offset=acknowledged_offset,
+            now_ms=now_ms,
+        )
+
+    assert since(10, 10, now_ms=0) is None
+    assert since(20, 10, now_ms=1) == 1
+    assert since(30, 10, now_ms=2) == 1, "the oldest byte waits since then"
+    assert since(40, 20, now_ms=3) == 3, "all that waited at 1 is acknowledged"
+    assert since(40, 40, now_ms=4) is None
+    assert since(50, 40, now_ms=5) == 5
+    assert since(30, 5, now_ms=6) == 6, "a truncation ended the life of the mark"
+    waiting.keep_only(())
+    assert since(60, 5, now_ms=7) == 7

@@ -1,0 +1,102 @@
+"""A person looks before the agent ships: at a configuration, its files, and the checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tailrace.cli import app
+from tailrace.clock import SystemClock
+from tailrace_agent.checkpoint import FILE_NAME, Checkpoint
+from tailrace_agent.main import FOLDER_NAME
+from tailrace_agent.state_folder import take_folder
+from tests.infra.audit.builders import agent_word
+
+LINE = b"2026-11-25 10:00:00,123 ERROR [main] a.b.C: it \x1b[31mbroke\n"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def agent(data_dir: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["agent", "--data-dir", str(data_dir), *arguments])
+
+
+def config(folder: Path, *sources: str) -> Path:
+    path = folder / "tailrace.toml"
+    path.write_text("".join(f"[[agent.sources]]\n{source}\n" for source in sources))
+    return path
+
+
+def test_check_says_what_is_good(tmp_path: Path, data_dir: Path) -> None:
+    path = config(tmp_path, f'name = "app"\npaths = ["{tmp_path}/*.log"]')
+    result = agent(data_dir, "--check", str(path))
+    assert result.exit_code == 0
+    assert "good; 1 source" in result.stdout
+    assert f"app: {tmp_path}/*.log" in result.stdout
+    assert not data_dir.exists(), "nothing is written"
+
+
+def test_check_names_every_problem_at_once(tmp_path: Path, data_dir: Path) -> None:
+    path = config(
+        tmp_path,
+        'name = "app"\npaths = ["relative.log"]',
+        'name = "other"\npaths = ["/x"]\nstart_at = "middle"',
+    )
+    result = agent(data_dir, "--check", str(path))
+    assert result.exit_code != 0
+    assert "relative.log" in result.stderr
+    assert "start_at" in result.stderr
+
+
+def test_dry_run_shows_files_by_source_and_first_events(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    (tmp_path / "a.log").write_bytes(LINE * 5)
+    (tmp_path / "b.log").mkdir()
+    path = config(
+        tmp_path,
+        f'name = "app"\npaths = ["{tmp_path}/*.log", "{tmp_path}/none/*.txt"]',
+    )
+    result = agent(data_dir, "--dry-run", "--config", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert "app: 1 file\n" in result.stdout
+    assert f"{tmp_path}/a.log: {5 * len(LINE)} bytes, " in result.stdout
+    assert f"{tmp_path}/none/*.txt matches no file now" in result.stdout
+    assert result.stdout.count('"log.level":"error"') == 3
+    assert "\x1b" not in result.stdout
+    assert not data_dir.exists(), "nothing is written"
+
+
+def test_dry_run_of_nothing_is_a_failure(tmp_path: Path, data_dir: Path) -> None:
+    path = config(tmp_path, f'name = "app"\npaths = ["{tmp_path}/*.log"]')
+    result = agent(data_dir, "--dry-run", "--config", str(path))
+    assert result.exit_code == 1
+    assert "matches any file" in result.stderr
+
+
+def test_fsck_shows_repairs_and_is_refused_beside_an_agent(data_dir: Path) -> None:
+    folder = data_dir / FOLDER_NAME
+    held = take_folder(folder)
+    checkpoint = Checkpoint(folder, clock=SystemClock())
+    checkpoint.save([agent_word(number=3)])
+    checkpoint.note_sources(["n"])
+    checkpoint.keep_copy()
+    shown = agent(data_dir, "--fsck")
+    assert shown.exit_code == 0, shown.stderr
+    assert "checkpoint: intact; 1 generations, 0 damaged" in shown.stdout
+    assert agent_word(number=3).path in shown.stdout
+    checkpoint.close()
+    (folder / FILE_NAME).write_bytes(b"nonsense")
+    assert agent(data_dir, "--fsck").exit_code == 1
+    refused = agent(data_dir, "--fsck", "--repair")
+    assert refused.exit_code != 0
+    assert "in use" in refused.stderr
+    held.release()
+    repaired = agent(data_dir, "--fsck", "--repair")
+    assert repaired.exit_code == 0, repaired.stderr
+    assert "Saved 1 generations" in repaired.stdout
