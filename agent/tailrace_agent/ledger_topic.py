@@ -50,4 +50,5 @@ def read_ledger(
     records = read_ledger_topic(
         connections, client_id="tailrace-agent-restore", is_stopping=is_stopping
     )
-    return newest_of_host(records, host_id=host_id)
+    pairs = ((record.key, record.value) for record in records)
+    return newest_of_host(pairs, host_id=host_id)

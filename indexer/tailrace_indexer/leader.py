@@ -142,7 +142,8 @@ class RetentionLeader:
                     connections,
                     client_id="tailrace-indexer-leader",
                     is_stopping=self._stop.is_set,
-                )
+                ),
+                log=self._log,
             ),
             clock=clock,
             log=self._log,

@@ -32,7 +32,9 @@ SEARCHED: Final = {
     "swept_at_ms": "tailrace.swept_at_ms",
     "interval_ms": "tailrace.interval_ms",
 }
-"""By field of a record, the typed field it is found by; all others go to `figures`."""
+"""By field of a record, the typed field it is found by; others go to `figures`."""
+NOT_SEARCHED: Final = frozenset({"dropped_spans", "event_numbers"})
+"""Thousands of numbers that nobody looks for; whoever needs them reads the topic."""
 LOST_BYTES = "tailrace.lost_bytes"
 FIGURES = "figures"
 
@@ -63,7 +65,7 @@ def ledger_document(record: LedgerRecord) -> dict[str, Any]:
     for name, value in fields.items():
         if name in SEARCHED:
             document[SEARCHED[name]] = value
-        else:
+        elif name not in NOT_SEARCHED:
             figures[name] = value
     if isinstance(record, AgentLedger):
         document["event.dataset"] = record.placement.dataset

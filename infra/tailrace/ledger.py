@@ -21,6 +21,11 @@ WINDOW_EVENTS: Final = 10_000
 """Events of a generation are compared with the index by windows of so many event numbers:
 small enough for exact sums, and to look at every document of one that does not add up."""
 GAPS_MAX: Final = 100
+DROPPED_SPANS_MAX: Final = 1_000
+"""Spans of dropped event numbers that are told of one generation, of all reasons together:
+some 30 kB at most. What is dropped beyond them is told by its count, and where it lies."""
+EXPIRED: Final = "expired"
+"""The reason of events below the floor of their dataset."""
 
 
 class StreamLedger(
@@ -31,7 +36,7 @@ class StreamLedger(
     It is acknowledged by Kafka after the documents that it speaks of, and before the raw
     record is. Of an event of another collector both number and offset are its offset in
     Kafka: numbers between two of them belong to others, so count, first and next number
-    need not agree, and there are no gaps.
+    need not agree, there are no gaps, and `event_numbers` tells which there are.
     """
 
     wire_version: int = WIRE_VERSION
@@ -55,6 +60,16 @@ class StreamLedger(
     """Dead-lettered events by reason, as the stream read them first."""
     dropped: dict[str, int] = {}
     """Events of which nothing is kept, by reason: a rule, sampling, or `expired`."""
+    dropped_spans: dict[str, tuple[tuple[int, int], ...]] = {}
+    """Their event numbers `[from, to)`, ascending, by reason, `DROPPED_SPANS_MAX` spans of
+    them; a record of before there were spans has none. What `dropped` counts beyond these
+    numbers is known by its count alone."""
+    dropped_untold: tuple[int, int] | None = None
+    """Between which event numbers `[from, to)` what is known by its count alone lies; None
+    where nothing is, or where that is not known either."""
+    event_numbers: tuple[tuple[int, int], ...] = ()
+    """Of another collector's: the numbers `[from, to)` that came, ascending. Empty where
+    they are in too many spans for a state, and in a record of before they were told."""
     gaps: tuple[tuple[int, int], ...] = ()
     """Spans of offsets `[from, to)` below `next_offset` of which nothing has come, the
     first `GAPS_MAX` of them."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 from tailrace.errors import TopicMissing, WireError
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_producer import require_listener
 from tailrace.ledger import LedgerRecord, decode_ledger
+from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER
 
@@ -18,33 +19,81 @@ STALLED_POLLS_MAX = 60
 """Half a minute without a record and without an end: the brokers are not well."""
 
 
-def newest_records(
-    records: Iterable[tuple[bytes | None, bytes | None]],
-) -> dict[bytes, LedgerRecord]:
+class LedgerEntry(NamedTuple):
+    """One record of the topic, as it stands there."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """A record that cannot be read, and is the last of its key."""
+
+    key: bytes | None
+    partition: int
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest record of each key, and the keys whose last record nobody can read."""
+
+    records: Mapping[bytes, LedgerRecord]
+    unreadable: Sequence[UnreadableEntry]
+
+
+def newest_of(entries: Iterable[LedgerEntry]) -> Newest:
     """Return the newest record of each key: the one with the greatest revision.
 
     A key without a value is a tombstone: what it spoke of has expired. A record that
-    cannot be read is passed over, as the others still tell their part.
+    cannot be read is told of, unless a later one of its key can: figures are absolute, so
+    that one says all, and compaction takes the other away.
     """
     newest: dict[bytes, LedgerRecord] = {}
-    for key, value in records:
+    unreadable: dict[bytes | None, UnreadableEntry] = {}
+    for key, value, partition, offset in entries:
         if key is None:
+            reason = "a record without a key is nobody's word"
+            unreadable[key] = UnreadableEntry(key, partition, offset, reason)
             continue
         if value is None:
             newest.pop(key, None)
+            unreadable.pop(key, None)
             continue
-        with contextlib.suppress(WireError):
+        try:
             record = decode_ledger(value)
-            known = newest.get(key)
-            if known is None or record.revision >= known.revision:
-                newest[key] = record
-    return newest
+        except WireError as error:
+            found = UnreadableEntry(key, partition, offset, str(error))
+            unreadable[key] = found
+            continue
+        unreadable.pop(key, None)
+        known = newest.get(key)
+        if known is None or record.revision >= known.revision:
+            newest[key] = record
+    return Newest(newest, tuple(unreadable.values()))
+
+
+def newest_records(
+    entries: Iterable[LedgerEntry], *, log: FilteringBoundLogger
+) -> Mapping[bytes, LedgerRecord]:
+    """Return the newest record of each key; those that cannot be read are passed over.
+
+    The others still tell their part; how many were passed over is logged.
+    """
+    found = newest_of(entries)
+    if found.unreadable:
+        log.warning("ledger_records_passed_over", records=len(found.unreadable))
+    return found.records
 
 
 def read_ledger_topic(
     connections: Connections, *, client_id: str, is_stopping: Callable[[], bool]
-) -> Iterator[tuple[bytes | None, bytes | None]]:
-    """Yield each record's key and value, up to the end that the topic has now.
+) -> Iterator[LedgerEntry]:
+    """Yield each record, up to the end that the topic has now.
 
     It ends early, without an error, once `is_stopping` says so.
 
@@ -88,7 +137,7 @@ def _read_to(
     ends: dict[Any, int],
     *,
     is_stopping: Callable[[], bool],
-) -> Iterator[tuple[bytes | None, bytes | None]]:
+) -> Iterator[LedgerEntry]:
     from kafka.errors import KafkaTimeoutError
 
     stalled_polls = 0
@@ -99,6 +148,8 @@ def _read_to(
         stalled_polls = 0 if batches else stalled_polls + 1
         if stalled_polls > STALLED_POLLS_MAX:
             raise KafkaTimeoutError("the ledger could not be read to its end")
-        for records in batches.values():
+        for place, records in batches.items():
             for record in records:
-                yield record.key, record.value
+                yield LedgerEntry(
+                    record.key, record.value, place.partition, record.offset
+                )

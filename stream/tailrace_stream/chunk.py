@@ -69,8 +69,9 @@ class ProcessedChunk:
 
     pieces: list[BulkPiece]
     dead: list[DeadEvent]
-    expired_offsets: npt.NDArray[np.int64]
-    """Of events whose index retention has taken away: nothing is sent of them."""
+    expired_positions: npt.NDArray[np.int64]
+    """How many events stand before each of those whose index retention has taken away,
+    ascending: nothing is sent of them."""
     event_count: int
     offsets: npt.NDArray[np.int64]
     """Of all events; the three columns are of equal length."""
@@ -107,7 +108,7 @@ def process_chunk(
         return ProcessedChunk(
             pieces=[BulkPiece.without_events(origin)],
             dead=[],
-            expired_offsets=events.offsets,
+            expired_positions=events.offsets,
             event_count=0,
             offsets=events.offsets,
             times_ns=nothing.cast(pl.Int64),
@@ -135,7 +136,7 @@ def process_chunk(
     return ProcessedChunk(
         pieces=_pieces(lines, events=events, bytes_max=piece_bytes_max),
         dead=dead,
-        expired_offsets=events.offsets[expired],
+        expired_positions=np.flatnonzero(expired),
         event_count=len(events),
         offsets=events.offsets,
         times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),

@@ -10,8 +10,9 @@ from collections import Counter
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from tailrace.ledger import StreamLedger
+from tailrace.ledger import EXPIRED, StreamLedger
 from tailrace.wire import Origin
 from tailrace_stream.chunk import ProcessedChunk
 from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_events
@@ -25,9 +26,6 @@ from tailrace_stream.windows import (
     count_events,
     within_intervals,
 )
-
-EXPIRED = "expired"
-"""The reason of events below the floor of their dataset."""
 
 
 def count_chunk(
@@ -60,7 +58,7 @@ def count_chunk(
         is_first=before.revision == 0,
         event_count=processed.event_count,
         dead=_new_dead(processed, counted=before.counted),
-        dropped=_new_expired(processed, counted=before.counted),
+        dropped=_new_expired(processed, origin=origin, counted=before.counted),
     )
     return msgspec.structs.replace(after, figures=figures), windows
 
@@ -116,12 +114,25 @@ def ledger_of(
         document_count=state.revision - lost,
         dead=figures.dead,
         dropped=figures.dropped,
+        dropped_spans=figures.dropped_spans,
+        dropped_untold=figures.dropped_untold,
+        event_numbers=_numbers_of(state) if is_foreign else (),
         gaps=() if is_foreign else gaps_in(state.counted),
         observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
         raw_partition=record.partition,
         raw_next_offset=record.offset + 1,
         updated_at_ms=now_ms,
     )
+
+
+def _numbers_of(state: GenerationState) -> tuple[Span, ...]:
+    """Return the numbers of a generation whose offsets are its numbers; none if unsure.
+
+    Where intervals became too many, gaps were taken for counted, and they hold more
+    numbers than there are events.
+    """
+    held = sum(stop - start for start, stop in state.counted)
+    return state.counted if held == state.revision else ()
 
 
 def _new_dead(processed: ProcessedChunk, *, counted: tuple[Span, ...]) -> Counter[str]:
@@ -137,11 +148,25 @@ def _new_dead(processed: ProcessedChunk, *, counted: tuple[Span, ...]) -> Counte
 
 
 def _new_expired(
-    processed: ProcessedChunk, *, counted: tuple[Span, ...]
-) -> dict[str, int]:
-    is_old = within_intervals(processed.expired_offsets, intervals=counted)
-    new_count = int(np.count_nonzero(~is_old))
-    return {EXPIRED: new_count} if new_count else {}
+    processed: ProcessedChunk, *, origin: Origin, counted: tuple[Span, ...]
+) -> dict[str, list[Span]]:
+    """Return the numbers of expired events that were not counted before."""
+    positions = processed.expired_positions
+    if not len(positions):
+        return {}
+    is_old = within_intervals(processed.offsets[positions], intervals=counted)
+    spans = spans_of(origin.first_event_number + positions[~is_old])
+    return {EXPIRED: spans} if spans else {}
+
+
+def spans_of(numbers: npt.NDArray[np.int64]) -> list[Span]:
+    """Return ascending numbers as spans `[from, to)`, as few as there can be."""
+    if not len(numbers):
+        return []
+    breaks = np.flatnonzero(np.diff(numbers) != 1)
+    firsts = numbers[np.concatenate(([0], breaks + 1))]
+    lasts = numbers[np.concatenate((breaks, [len(numbers) - 1]))]
+    return list(zip(firsts.tolist(), (lasts + 1).tolist(), strict=True))
 
 
 def _span_of(origin: Origin) -> Span:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tailrace.ledger import GAPS_MAX
+from tailrace.ledger import DROPPED_SPANS_MAX, GAPS_MAX
+from tailrace.number_sets import NumberSet
 from tailrace.wire import Origin
 
 Span = tuple[int, int]
@@ -32,6 +33,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Dead-lettered events by reason."""
     dropped: dict[str, int] = {}
     """Events of which nothing is kept, by reason."""
+    dropped_spans: dict[str, tuple[Span, ...]] = {}
+    """Their numbers, by reason, `DROPPED_SPANS_MAX` spans of them together."""
+    dropped_untold: Span | None = None
+    """Where those lie that are counted and have no span."""
     observed_at_ms: int = 0
     """When the agent read the newest chunk that brought events."""
 
@@ -43,25 +48,87 @@ def with_events(
     is_first: bool,
     event_count: int,
     dead: Mapping[str, int],
-    dropped: Mapping[str, int],
+    dropped: Mapping[str, Sequence[Span]],
 ) -> Figures:
     """Return the figures after new events of a chunk came, the dead among them by reason.
 
-    So are those of which nothing is kept.
+    So are the numbers of those of which nothing is kept.
 
     `event_count` is how many events the chunk has, new or not; `is_first` says that none
     of the generation was counted before.
     """
     first = origin.first_event_number
-    return Figures(
+    if dropped:
+        figures = _with_dropped(figures, dropped)
+    return msgspec.structs.replace(
+        figures,
         first_event_number=first
         if is_first
         else min(figures.first_event_number, first),
         next_event_number=max(figures.next_event_number, first + event_count),
         dead=_added(figures.dead, dead),
-        dropped=_added(figures.dropped, dropped),
         observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
     )
+
+
+def _with_dropped(figures: Figures, dropped: Mapping[str, Sequence[Span]]) -> Figures:
+    """Return the figures with new numbers dropped, each as a span as far as there is room.
+
+    The others are counted, and the one span that holds all of them is widened.
+    """
+    counts = {reason: _length(spans) for reason, spans in dropped.items()}
+    told = {r: NumberSet.of(spans) for r, spans in figures.dropped_spans.items()}
+    untold = _untold_before(figures)
+    for reason, spans in dropped.items():
+        before = told.get(reason, NumberSet())
+        others = sum(len(numbers.spans) for numbers in told.values())
+        room = DROPPED_SPANS_MAX - others + len(before.spans)
+        after, left = _as_room_is(before, spans, spans_max=room)
+        told[reason] = after
+        if after.count - before.count < counts[reason] - _length(left):
+            # Numbers that were told before, though counted as new: an agent that
+            # numbers its events wrongly. They count, and lie within these.
+            left = spans
+        if left:
+            untold = _hull([*left, *([untold] if untold else [])])
+    return msgspec.structs.replace(
+        figures,
+        dropped=_added(figures.dropped, counts),
+        dropped_spans={r: numbers.pairs() for r, numbers in told.items() if numbers},
+        dropped_untold=untold,
+    )
+
+
+def _as_room_is(
+    before: NumberSet, spans: Sequence[Span], *, spans_max: int
+) -> tuple[NumberSet, Sequence[Span]]:
+    """Return the numbers with as many of the spans as may be, and the spans left out."""
+    free = max(spans_max - len(before.spans), 0)
+    # One more may touch the last, and so need no room.
+    for taken in (len(spans), min(free + 1, len(spans)), min(free, len(spans))):
+        after = NumberSet.of([*before.spans, *spans[:taken]])
+        if len(after.spans) <= spans_max:
+            return after, spans[taken:]
+    return before, spans
+
+
+def _untold_before(figures: Figures) -> Span | None:
+    """Return where numbers lie that are counted only.
+
+    Anywhere, in a state that was written before there were spans.
+    """
+    told = sum(_length(spans) for spans in figures.dropped_spans.values())
+    if figures.dropped_untold is None and told < sum(figures.dropped.values()):
+        return (figures.first_event_number, figures.next_event_number)
+    return figures.dropped_untold
+
+
+def _length(spans: Sequence[Span]) -> int:
+    return sum(stop - start for start, stop in spans)
+
+
+def _hull(spans: Sequence[Span]) -> Span:
+    return min(start for start, _ in spans), max(stop for _, stop in spans)
 
 
 def new_of_unreadable(

@@ -17,9 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailrace.errors import WireError
-from tailrace.ledger import StreamLedger
+from tailrace.ledger import EXPIRED, StreamLedger
 from tailrace.wire import Origin, decode
-from tailrace_stream.counting import EXPIRED
 from tailrace_stream.figures import Figures, Span
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.windows import GenerationState
@@ -84,7 +83,11 @@ def _returned(origin: Origin) -> GenerationState:
         generation=origin.generation,
         revision=count,
         counted=((0, start),) if start > 0 else (),
-        figures=Figures(next_event_number=count, dropped={EXPIRED: count}),
+        figures=Figures(
+            next_event_number=count,
+            dropped={EXPIRED: count},
+            dropped_spans={EXPIRED: ((0, count),)},
+        ),
     )
 
 

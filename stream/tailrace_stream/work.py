@@ -12,11 +12,11 @@ import msgspec
 
 from tailrace.errors import WireError
 from tailrace.floors import NO_FLOORS, Floors
-from tailrace.ledger import ledger_key, ledger_partition
+from tailrace.ledger import EXPIRED, ledger_key, ledger_partition
 from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
-from tailrace_stream.counting import EXPIRED, count_chunk, count_unreadable, ledger_of
+from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
@@ -147,8 +147,8 @@ def _of_events(
     for event in processed.dead:
         reason = f"dead_letters.{event.reason}"
         counts[reason] = counts.get(reason, 0) + 1
-    if len(processed.expired_offsets):
-        counts[f"dropped.{EXPIRED}"] = len(processed.expired_offsets)
+    if len(processed.expired_positions):
+        counts[f"dropped.{EXPIRED}"] = len(processed.expired_positions)
     if processed.event_count != origin.event_count:
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1

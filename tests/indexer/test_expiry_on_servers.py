@@ -16,7 +16,7 @@ from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.floor_topic import FloorReader, FloorWatch
 from tailrace.index_templates import events_alias
 from tailrace.ledger import RetentionLedger, decode_ledger
-from tailrace.ledger_topic import newest_records, read_ledger_topic
+from tailrace.ledger_topic import newest_of, newest_records, read_ledger_topic
 from tailrace.provision import provision
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
@@ -97,7 +97,7 @@ class Retention:
         records = read_ledger_topic(
             self.connections, client_id="test", is_stopping=lambda: False
         )
-        decoded = [decode_ledger(value) for _key, value in records if value]
+        decoded = [decode_ledger(each.value) for each in records if each.value]
         return [r for r in decoded if isinstance(r, RetentionLedger)]
 
 
@@ -126,7 +126,8 @@ def retention(stack: Endpoints, namespace: str) -> Iterator[Retention]:
             read_ledger=lambda: newest_records(
                 read_ledger_topic(
                     connections, client_id="test", is_stopping=lambda: False
-                )
+                ),
+                log=structlog.get_logger(),
             ),
             clock=clock,
             log=structlog.get_logger(),
@@ -212,6 +213,6 @@ def test_what_is_over_is_gone_from_the_ledger_and_its_index(
     records = read_ledger_topic(
         retention.connections, client_id="test", is_stopping=lambda: False
     )
-    assert newest_records(records) == {}
+    assert not newest_of(records).records
     retention.elastic.refresh(ledger_index)
     assert retention.elastic.count(ledger_index) == 0

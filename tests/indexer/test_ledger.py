@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tailrace.kafka_consumer import Partition
-from tailrace.ledger import AgentHeartbeat, IndexerLedger, ledger_key
+from tailrace.ledger import AgentHeartbeat, IndexerLedger, StreamLedger, ledger_key
 from tailrace.wire import encode
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.flow import DeliveryPolicy
+from tailrace_indexer.ledger_documents import ledger_document
 from tailrace_indexer.offsets import Offsets
 from tailrace_indexer.spans import Span, Spans
 from tailrace_indexer.telling import RETRY_MS_MAX, Telling
@@ -442,3 +443,30 @@ def test_a_ledger_record_that_cannot_be_read_is_a_dead_letter_of_no_event() -> N
     assert letter.original == b'{"hop":"indexer"}'
     assert len(ledger_index(bench)) == 1
     assert bench.kafka.commits[LEDGER] == 2
+
+
+def test_the_numbers_of_dropped_events_are_not_in_the_index_of_the_ledger() -> None:
+    told = StreamLedger(
+        generation="g",
+        revision=3,
+        agent_id="a",
+        host_name="h",
+        path="/p",
+        dataset="generic",
+        first_event_number=0,
+        next_event_number=3,
+        next_offset=30,
+        event_count=3,
+        document_count=1,
+        dropped={"expired": 2},
+        dropped_spans={"expired": ((0, 2),)},
+        observed_at_ms=1,
+        raw_partition=0,
+        raw_next_offset=1,
+        updated_at_ms=2,
+    )
+
+    figures = ledger_document(told)["figures"]
+
+    assert figures["dropped"] == {"expired": 2}
+    assert "dropped_spans" not in figures

@@ -12,7 +12,7 @@ import structlog
 from tailrace.floors import Floors
 from tailrace.kafka_consumer import Partition
 from tailrace.ledger import FloorLedger, decode_ledger, ledger_key
-from tailrace.ledger_topic import newest_records
+from tailrace.ledger_topic import newest_of
 from tailrace.revisions import UNREADABLE, buried_in, revision_of
 from tailrace.topics import (
     COMPACTION_LAG_MS,
@@ -28,6 +28,7 @@ from tailrace_stream.state_store import keep_newest
 from tailrace_stream.windows import GenerationState
 from tests.agent.test_delivery import record as agent_record
 from tests.indexer.test_ledger import told_record
+from tests.support.fakes.audited import ledger_entries
 from tests.support.fakes.kafka import MemoryKafka
 
 LEDGER_0, STATE_0, FLOORS_0 = (
@@ -134,7 +135,8 @@ def test_k9_an_older_word_behind_a_newer_one_does_not_outlive_it(
     assert mender_of(topics).keep() == 1
     kafka.compact(LEDGER_0)
 
-    (record,) = newest_records(_pairs(kafka, LEDGER_0)).values()
+    newest = newest_of(ledger_entries(kafka, [LEDGER_0]))
+    (record,) = newest.records.values()
     assert record.revision == 1_000
 
 

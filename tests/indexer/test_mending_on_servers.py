@@ -103,7 +103,7 @@ def test_k9_what_is_buried_in_kafka_is_written_again(
     values = _values(connections, STATE.name(connections.namespace), PLACE)
     assert [revision_of(value) for value in values] == [5, 10, 7, 10]
     records = read_ledger_topic(connections, client_id="t", is_stopping=lambda: False)
-    last = [value for _key, value in records if value is not None][-1]
+    last = [each.value for each in records if each.value is not None][-1]
     assert decode_ledger(last).revision == 1_000
     assert _mender(connections, writer).keep() == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,3 +141,12 @@ def test_any_changed_byte_is_seen(at: int, to: int) -> None:
 )
 def test_what_bears_no_digest_does_not_pass(source: bytes) -> None:
     assert not is_unaltered(source)
+
+
+def test_a_record_from_before_there_were_spans_is_read_as_it_was() -> None:
+    (now,) = [record for record in RECORDS if isinstance(record, StreamLedger)]
+    fields = msgspec.json.decode(encode(now))
+    for name in ("dropped_spans", "dropped_untold", "event_numbers"):
+        del fields[name]
+
+    assert decode_ledger(msgspec.json.encode(fields)) == now

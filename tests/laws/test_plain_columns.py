@@ -87,7 +87,7 @@ def test_what_lies_below_a_floor_is_left_out_both_ways() -> None:
 
     assert said(plain) == said(real)
     assert len(said(plain)) < plain.event_count == real.event_count
-    assert plain.expired_offsets.tolist() == real.expired_offsets.tolist()
+    assert plain.expired_positions.tolist() == real.expired_positions.tolist()
     assert [(p.document_count, p.event_count) for p in plain.pieces] == [
         (p.document_count, p.event_count) for p in real.pieces
     ]

@@ -17,12 +17,16 @@ from tailrace.audit.run import audit
 from tailrace.audit.sources import Drained
 from tailrace.audit.verdict import AuditReport
 from tailrace.kafka_admin import KafkaAdmin
-from tailrace.topics import LEDGER
+from tailrace.topics import DEAD, LEDGER
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import NAMESPACE, Cluster, partitions_of
 from tests.simulation.leader_process import WINDOW_EVENTS
 from tests.simulation.world import EPOCH_MS
-from tests.support.fakes.audited import MemoryAuditIndex, MemoryAuditLedger
+from tests.support.fakes.audited import (
+    MemoryAuditIndex,
+    MemoryAuditLedger,
+    MemoryLagging,
+)
 
 PROBLEMS_SHOWN = 3
 
@@ -45,12 +49,15 @@ class AuditClock:
 
 
 class ImpatientProgress(KafkaProgress):
-    """The real one, waiting for dead letters only as long as a short run allows."""
+    """The real one, waiting for the indexers only as long as a short run allows."""
 
     WAIT_MS_MAX = 400
 
     def drained(self, *, wait_ms_max: int) -> Drained:
         return super().drained(wait_ms_max=min(wait_ms_max, self.WAIT_MS_MAX))
+
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        return super().passed(wait_ms_max=min(wait_ms_max, self.WAIT_MS_MAX))
 
 
 def audited(
@@ -66,7 +73,10 @@ def audited(
     looker = Looker(
         ledger=MemoryAuditLedger(cluster.kafka, partitions_of(LEDGER), between),
         progress=ImpatientProgress(
-            cast("KafkaAdmin", cluster.admin), namespace=NAMESPACE, clock=clock
+            cast("KafkaAdmin", cluster.admin),
+            namespace=NAMESPACE,
+            clock=clock,
+            read_lagging=MemoryLagging(cluster.kafka, DEAD.name(NAMESPACE)),
         ),
         index=MemoryAuditIndex(
             cluster.elasticsearch, NAMESPACE, WINDOW_EVENTS, between

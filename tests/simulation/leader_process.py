@@ -31,6 +31,7 @@ from tests.simulation.cluster import (
 from tests.simulation.floors_seen import read_floors
 from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
+from tests.support.fakes.audited import ledger_entries
 from tests.support.fakes.event_indices import DOCUMENT_BYTES, MemoryEventIndices
 
 STEP_MS = (120, 350)
@@ -96,11 +97,8 @@ class LeaderLife:
 
     def _read_ledger(self) -> Mapping[bytes, LedgerRecord]:
         _require_brokers(self._cluster)
-        return newest_records(
-            (kept.record.key, kept.record.value)
-            for place in partitions_of(LEDGER)
-            for kept in self._cluster.kafka.read(place, offset=0)
-        )
+        entries = ledger_entries(self._cluster.kafka, partitions_of(LEDGER))
+        return newest_records(entries, log=SILENT)
 
 
 class FloorsRead:

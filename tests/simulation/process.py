@@ -17,7 +17,7 @@ POINTS = {
     "indexer": ("I1", "I2", "I3", "I4", "I5", "I6"),
     "leader": ("R1", "R2", "R3", "R4"),
 }
-RARE = ("A7", "S5", "I3", "I5")
+RARE = ("A7", "S5", "I3", "I5", "R1", "R2", "R3", "R4")
 """Points that few lives pass: chosen more often, and for the first pass."""
 
 

@@ -6,20 +6,24 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.floors import Floors
 from tailrace.ledger import (
+    DROPPED_SPANS_MAX,
     FloorLedger,
     StreamLedger,
     decode_ledger,
     ledger_key,
     ledger_partition,
 )
+from tailrace.number_sets import NumberSet
 from tailrace.topics import DEAD, DOCS, STATE_BYTES_MAX
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode, encode
+from tailrace_stream.counting import ledger_of, spans_of
 from tailrace_stream.figures import Figures
 from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.seeding import Remembered, beginning_of
@@ -243,6 +247,32 @@ def test_events_of_other_collectors_have_numbers_and_no_gaps() -> None:
     assert (last.first_event_number, last.next_event_number) == (12, 41)
     assert (last.next_offset, last.gaps) == (41, ())
     assert last.document_count == 3
+    assert last.event_numbers == ((12, 13), (17, 18), (40, 41))
+
+
+def test_numbers_of_other_collectors_are_told_only_where_they_are_exact() -> None:
+    """In more intervals than a state holds, gaps were taken for counted."""
+    counted = ((10, 12), (14, 15))
+    exact = GenerationState(generation=GENERATION, revision=3, counted=counted)
+    blurred = msgspec.structs.replace(exact, counted=((10, 15),))
+    told = [
+        ledger_of(
+            state,
+            origin=msgspec.structs.replace(origin(b"x"), agent_id="foreign"),
+            record=raw_record(b"x", offset=14),
+            now_ms=SEEN_AT_MS,
+        ).event_numbers
+        for state in (exact, blurred)
+    ]
+    own = ledger_of(
+        exact,
+        origin=origin(b"x"),
+        record=raw_record(b"x", offset=14),
+        now_ms=SEEN_AT_MS,
+    )
+
+    assert told == [counted, ()]
+    assert own.event_numbers == ()
 
 
 def test_a_state_from_before_there_were_figures_counts_on() -> None:
@@ -319,6 +349,10 @@ def test_a_state_with_figures_stays_small() -> None:
         ),
     )
     assert len(encode(full)) < STATE_BYTES_MAX / 100
+    spans = tuple((2**47 - 2 * n, 2**47 - 2 * n + 1) for n in range(DROPPED_SPANS_MAX))
+    dropping = msgspec.structs.replace(full.figures, dropped_spans={"expired": spans})
+    full = msgspec.structs.replace(full, figures=dropping)
+    assert len(encode(full)) < STATE_BYTES_MAX / 5
 
 
 def expired_work(record: RawRecord, state: bytes | None, *, floor_ms: int) -> Work:
@@ -356,6 +390,8 @@ def test_an_event_below_the_floor_is_counted_as_expired_and_not_sent() -> None:
     assert numbers_in(work) == [0, 1]
     told = told_by(work)
     assert told.dropped == {"expired": 1}
+    assert told.dropped_spans == {"expired": ((0, 1),)}
+    assert told.dropped_untold is None
     assert (told.event_count, told.document_count) == (2, 1)
     assert work.counts["dropped.expired"] == 1
 
@@ -368,6 +404,7 @@ def test_an_event_that_was_sent_before_the_floor_rose_is_not_counted_again() -> 
     again = expired_work(two_days(), before.state.value, floor_ms=NOV_23_MS)
 
     assert told_by(again).dropped == {}
+    assert told_by(again).dropped_spans == {}
     assert told_by(again).event_count == 2
 
 
@@ -378,3 +415,55 @@ def test_a_chunk_all_expired_still_passes_its_numbers_on() -> None:
     assert docs.value == b""
     assert numbers_in(work) == [0, 1]
     assert told_by(work).dropped == {"expired": 2}
+    assert told_by(work).dropped_spans == {"expired": ((0, 2),)}
+
+
+def test_k15_dropped_events_are_told_by_their_numbers_however_often_they_come() -> None:
+    """Also where a chunk comes again that begins earlier, and where some were counted."""
+    lines = b"".join(
+        b"2026-11-%d 10:00:00 INFO %d\n" % (22 if n in {1, 2, 5} else 23, n)
+        for n in range(7)
+    )
+    size = len(lines) // 7
+    first = chunk_record(
+        lines[2 * size :],
+        made=origin(lines[2 * size :], first_offset=2 * size, first_event_number=2),
+    )
+    state = expired_work(first, None, floor_ms=NOV_23_MS).state
+    assert state is not None
+    whole = chunk_record(lines, made=origin(lines), offset=1)
+
+    again = expired_work(whole, state.value, floor_ms=NOV_23_MS)
+
+    told = told_by(again)
+    assert told.dropped == {"expired": 3}
+    assert told.dropped_spans == {"expired": ((1, 3), (5, 6))}
+    assert told.event_count == 7
+
+
+def test_a_state_from_before_there_were_spans_counts_on() -> None:
+    state = expired_work(two_days(), None, floor_ms=NOV_23_MS).state
+    assert state is not None
+    fields = msgspec.json.decode(state.value)
+    del fields["figures"]["dropped_spans"]
+    del fields["figures"]["dropped_untold"]
+    value = b"2026-11-22 10:00:00 INFO older\n"
+    made = origin(value, first_offset=10_000, first_event_number=2)
+
+    work = expired_work(
+        chunk_record(value, made=made, offset=1),
+        msgspec.json.encode(fields),
+        floor_ms=NOV_23_MS,
+    )
+
+    told = told_by(work)
+    assert told.dropped == {"expired": 2}
+    assert told.dropped_spans == {"expired": ((2, 3),)}
+    assert told.dropped_untold == (0, 2)
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_numbers_become_as_few_spans_as_there_can_be(numbers: set[int]) -> None:
+    spans = spans_of(np.array(sorted(numbers), np.int64))
+
+    assert spans == list(NumberSet.of((n, n + 1) for n in numbers).pairs())

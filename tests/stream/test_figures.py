@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailrace.ledger import GAPS_MAX
+from tailrace.ledger import DROPPED_SPANS_MAX, GAPS_MAX
 from tailrace_stream.figures import (
     Figures,
     Span,
@@ -41,7 +41,7 @@ def test_the_first_number_is_the_lowest_that_came() -> None:
             is_first=number == 40,
             event_count=10,
             dead={},
-            dropped={"expired": 1},
+            dropped={"expired": [(number, number + 1)]},
         )
         found.append((figures.first_event_number, figures.next_event_number))
     assert found == [(40, 50), (20, 50), (20, 70)]
@@ -95,15 +95,81 @@ def test_of_a_chunk_that_cannot_be_read_what_can_be_told_is_counted(
     )
 
 
-def test_what_is_dropped_is_summed_by_reason() -> None:
-    figures = Figures()
-    for dropped in ({"expired": 2}, {}, {"expired": 1, "sampled": 4}):
+def after(
+    figures: Figures, *dropped: dict[str, list[Span]], number: int = 0
+) -> Figures:
+    """Return the figures after chunks of ten events, of which these were dropped."""
+    for each in dropped:
         figures = with_events(
             figures,
-            origin=origin(b""),
-            is_first=False,
-            event_count=1,
+            origin=origin(b"", first_event_number=number),
+            is_first=number == 0,
+            event_count=10,
             dead={},
-            dropped=dropped,
+            dropped=each,
         )
-    assert figures.dropped == {"expired": 3, "sampled": 4}
+        number += 10
+    return figures
+
+
+def test_what_is_dropped_is_told_by_reason_and_number() -> None:
+    figures = after(
+        Figures(),
+        {"expired": [(0, 2), (9, 10)]},
+        {},
+        {"expired": [(20, 21)], "sampled": [(21, 25)]},
+        {"expired": [(30, 31)]},
+    )
+
+    assert figures.dropped == {"expired": 5, "sampled": 4}
+    assert figures.dropped_spans == {
+        "expired": ((0, 2), (9, 10), (20, 21), (30, 31)),
+        "sampled": ((21, 25),),
+    }
+    assert figures.dropped_untold is None
+    touching = after(figures, {"expired": [(31, 33)]}, number=40)
+    assert touching.dropped_spans["expired"][-1] == (30, 33)
+
+
+def test_what_is_dropped_beyond_the_limit_is_counted_and_its_place_is_bounded() -> None:
+    figures = Figures()
+    many = [(2 * n, 2 * n + 1) for n in range(DROPPED_SPANS_MAX - 1)]
+    end = 2 * DROPPED_SPANS_MAX
+    figures = after(figures, {"expired": many})
+    full = after(figures, {"sampled": [(end, end + 1), (end + 5, end + 9)]}, number=end)
+    more = after(full, {"expired": [(end + 10, end + 12)]}, number=end + 10)
+    longer = after(more, {"sampled": [(end + 1, end + 2)]}, number=end + 20)
+
+    assert full.dropped_spans == {
+        "expired": tuple(many),
+        "sampled": ((end, end + 1),),
+    }
+    assert full.dropped == {"expired": DROPPED_SPANS_MAX - 1, "sampled": 5}
+    assert full.dropped_untold == (end + 5, end + 9)
+    assert more.dropped_spans == full.dropped_spans
+    assert more.dropped["expired"] == DROPPED_SPANS_MAX + 1
+    assert more.dropped_untold == (end + 5, end + 12)
+    # One that touches the last needs no room.
+    assert longer.dropped_spans["sampled"] == ((end, end + 2),)
+    assert longer.dropped_untold == more.dropped_untold
+
+
+def test_what_was_dropped_before_there_were_spans_may_lie_anywhere() -> None:
+    older = Figures(next_event_number=40, dropped={"expired": 3})
+
+    same = after(older, {}, number=40)
+    figures = after(older, {"expired": [(42, 43)]}, number=40)
+
+    assert same.dropped_untold is None
+    assert figures.dropped == {"expired": 4}
+    assert figures.dropped_spans == {"expired": ((42, 43),)}
+    assert figures.dropped_untold == (0, 40)
+
+
+def test_a_number_that_is_dropped_twice_is_counted_and_its_place_is_bounded() -> None:
+    """Only an agent that numbers its events wrongly makes it so."""
+    figures = after(Figures(), {"expired": [(3, 5)]}, {"expired": [(4, 6)]})
+
+    assert figures.dropped == {"expired": 4}
+    assert figures.dropped_spans == {"expired": ((3, 6),)}
+    assert figures.dropped_untold == (4, 6)

@@ -51,8 +51,8 @@ class GenerationFacts:
     def cut(self) -> int:
         """Below it every event came through and is stored or dead, as the indexer says.
 
-        And the stream has said what it dropped: its word follows its documents, and the
-        indexer may have told of those before.
+        Not beyond what the stream has spoken of: it tells which of the numbers it dropped,
+        and once a second at most, so that the indexer may be ahead of its word.
         """
         if self.indexer is None:
             return self.first
@@ -65,12 +65,12 @@ class GenerationFacts:
     def sent_number(self) -> int:
         """The highest next event number that any hop has spoken of."""
         spoken = [self.cut]
-        if self.indexer is not None:
-            spoken.append(self.indexer.next_event_number)
         if self.agent is not None:
             spoken.append(self.agent.next_event_number)
         if self.stream is not None:
             spoken.append(self.stream.next_event_number)
+        if self.indexer is not None:
+            spoken.append(self.indexer.next_event_number)
         return max(spoken)
 
     @property

@@ -1,185 +1,93 @@
 """Whether one generation adds up: what the ledger says against what the index holds.
 
 Pure. Over the event numbers from the first to the cut, each is exactly one of: stored once;
-dead and not stored; dropped by the stream; expired. Numbers of what was dropped are not
-kept, so those are held to their count.
+dead and not stored; dropped by the stream; expired. What was dropped beyond the spans that
+the stream keeps is held to its count, and to where it lies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from tailrace.audit.counted import Count, Evidence, Named, count_below_cut
+from tailrace.audit.expected import NUMBERS_END, Expected
 from tailrace.audit.facts import GenerationFacts
-from tailrace.audit.tally import Numbers
-from tailrace.audit.verdict import (
-    NAMED_MAX,
-    GenerationVerdict,
-    Problem,
-    ProblemKind,
-)
-from tailrace.audit.windows import Sums, span_of, windows_below
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What was found of one generation."""
-
-    sums: Sums
-    numbers: Numbers
-    looked_at: frozenset[int] = frozenset()
-    """The windows of which `numbers` holds every number; the others passed by sums."""
-    dead_above_cut_count: int = 0
-    """Numbers at the cut and beyond that are dead already: no document will come."""
-    is_dead_lagging: bool = False
-    """Dead letters of its partition were not all indexed: some may be there."""
-
-
-@dataclass(slots=True)
-class _Count:
-    stored: int = 0
-    dead: int = 0
-    expired: int = 0
-    missing: int = 0
-    doubled: int = 0
-    expired_twice: int = 0
-    missing_named: list[int] = field(default_factory=list[int])
-    doubled_named: list[int] = field(default_factory=list[int])
-    is_vague: bool = False
-    """Retention took some of a window, so which of its numbers are missing is unknown."""
+from tailrace.audit.verdict import GenerationVerdict, Problem, ProblemKind
 
 
 def judge(
-    facts: GenerationFacts, *, evidence: Evidence, window_events: int
+    facts: GenerationFacts,
+    *,
+    expected: Expected,
+    evidence: Evidence,
+    window_events: int,
 ) -> GenerationVerdict:
     """Return what became of the generation's events below its cut."""
-    count = _counted(facts, evidence=evidence, window_events=window_events)
-    dropped = min(count.missing, facts.dropped_count)
-    dropped_above = facts.dropped_count - dropped
-    in_flight = max(
-        facts.sent_number
-        - facts.cut
-        - evidence.dead_above_cut_count
-        - (0 if facts.is_foreign else dropped_above),
-        0,
+    count = count_below_cut(
+        facts, expected=expected, evidence=evidence, window_events=window_events
+    )
+    # Of dropped events that are known by their count, so many are taken for missing ones.
+    untold = min(count.missing_where_untold, expected.untold_count)
+    untold_expired = min(expected.untold_expired_count, untold)
+    told_above = expected.gone.within(range(facts.cut, NUMBERS_END)).count
+    dropped_above = told_above + expected.untold_count - untold
+    in_flight = _in_flight(
+        facts, expected=expected, evidence=evidence, dropped_above=dropped_above
     )
     is_settled = _is_settled(facts, in_flight=in_flight)
-    unexplained = count.missing - dropped
-    pending = 0
-    if evidence.is_dead_lagging:
-        pending, unexplained = unexplained, 0
+    unexplained = count.missing - untold
     problems = [
         *_missing(count, unexplained=unexplained),
         *_doubled(count),
+        *_kept(count.kept),
+        *_named(count.unsent, kind=ProblemKind.UNSENT, text="stored, and never sent"),
         *_contradictions(facts, is_settled=is_settled, dropped_above=dropped_above),
     ]
-    expired_by_stream = facts.stream.dropped.get("expired", 0) if facts.stream else 0
-    expired_by_stream = min(expired_by_stream, dropped)
     return GenerationVerdict(
         facts=facts,
-        expected_count=count.stored + count.dead + count.expired + count.missing,
+        expected_count=(
+            count.stored
+            + count.dead
+            + count.dropped
+            + count.expired
+            + count.pending
+            + count.missing
+        ),
         stored_count=count.stored,
         dead_count=count.dead,
-        dropped_count=dropped - expired_by_stream,
-        expired_count=count.expired + expired_by_stream,
-        in_flight_count=in_flight + pending,
+        dropped_count=count.dropped + untold - untold_expired,
+        expired_count=count.expired + untold_expired,
+        in_flight_count=in_flight + count.pending,
+        lagging_count=count.pending + _lagging_above(facts, evidence=evidence),
+        is_counted_only=expected.is_counted_only,
         missing=tuple(count.missing_named) if unexplained else (),
-        doubled=tuple(count.doubled_named),
+        doubled=tuple(count.doubled.numbers),
         problems=tuple(problems),
-        is_settled=is_settled and not pending,
+        is_settled=is_settled and not count.pending,
     )
 
 
-def _counted(
-    facts: GenerationFacts, *, evidence: Evidence, window_events: int
-) -> _Count:
-    count = _Count()
-    expired = facts.expired()
-    for window in windows_below(facts, window_events=window_events):
-        taken = expired.get(window, (0, 0))
-        if window in evidence.looked_at:
-            span = span_of(window, facts=facts, window_events=window_events)
-            _count_numbers(span, facts=facts, evidence=evidence, taken=taken, to=count)
-            continue
-        stored, dead = (
-            evidence.sums.stored.get(window),
-            evidence.sums.dead.get(window),
-        )
-        count.stored += stored.count if stored else 0
-        count.dead += dead.count if dead else 0
-        count.expired += taken[0]
-    if facts.is_foreign:
-        _expect_foreign(facts, to=count)
-    return count
-
-
-def _count_numbers(
-    span: range,
-    *,
+def _in_flight(
     facts: GenerationFacts,
+    *,
+    expected: Expected,
     evidence: Evidence,
-    taken: tuple[int, int],
-    to: _Count,
-) -> None:
-    missing = _count_found(span, evidence=evidence, to=to)
-    if facts.is_foreign:
-        to.expired += taken[0]
-        return  # Most numbers are nobody's; they are held to their count.
-    # Where all that was ever sent of the window lies below the cut, its counts must fit.
-    is_all_sent = span.stop == facts.sent_number
-    is_whole = is_all_sent or len(span) == evidence.numbers.stored.window_events
-    expired = min(taken[0], len(missing))
-    to.expired += expired
-    if taken[0] > len(missing) and is_whole:
-        to.expired_twice += taken[0] - len(missing)
-    if len(missing) == taken[0] and is_whole and sum(missing) != taken[1]:
-        # As many are gone as retention took, but they are others.
-        to.missing += 1
-        to.expired -= 1
-        to.is_vague = True
-        return
-    to.missing += len(missing) - expired
-    if len(missing) > expired:
-        to.is_vague = to.is_vague or expired > 0
-        for number in missing[:NAMED_MAX]:
-            _name(number, among=to.missing_named)
+    dropped_above: int,
+) -> int:
+    """Return how many events are sent and not below the cut; a guess without numbers."""
+    above = range(facts.cut, facts.sent_number)
+    sent = len(above) if expected.sent is None else expected.sent.within(above).count
+    gone = evidence.dead_above_cut_count
+    if expected.sent is not None:
+        gone += dropped_above
+    return max(sent - gone, 0)
 
 
-def _count_found(span: range, *, evidence: Evidence, to: _Count) -> list[int]:
-    """Count what is stored or dead, and return what is neither."""
-    stored = evidence.numbers.stored.counts(span)
-    if stored == b"\x01" * len(span):
-        to.stored += len(span)
-        return []
-    dead = evidence.numbers.dead.counts(span)
-    missing: list[int] = []
-    for place, number in enumerate(span):
-        if stored[place]:
-            to.stored += 1
-            if stored[place] > 1:
-                to.doubled += 1
-                _name(number, among=to.doubled_named)
-        elif dead[place]:
-            to.dead += 1
-        else:
-            missing.append(number)
-    return missing
-
-
-def _expect_foreign(facts: GenerationFacts, *, to: _Count) -> None:
-    """Hold a foreign generation to its count, which is comparable only when it rests."""
-    if facts.stream is None or facts.sent_number > facts.cut:
-        return
-    found = to.stored + to.dead + to.expired
-    to.missing = facts.stream.event_count - found
-    if to.missing < 0:
-        to.doubled += max(-to.missing - to.doubled, 0)
-        to.missing = 0
-
-
-def _name(number: int, *, among: list[int]) -> None:
-    if len(among) < NAMED_MAX:
-        among.append(number)
+def _lagging_above(facts: GenerationFacts, *, evidence: Evidence) -> int:
+    """Return how many numbers above the cut wait in a letter, and nowhere else."""
+    above = evidence.lagging.within(range(facts.cut, facts.sent_number))
+    dead = evidence.numbers.dead
+    return sum(1 for span in above.spans for n in span if not dead.count(n))
 
 
 def _is_settled(facts: GenerationFacts, *, in_flight: int) -> bool:
@@ -196,7 +104,7 @@ def _is_settled(facts: GenerationFacts, *, in_flight: int) -> bool:
     return agent is not None and agent.next_event_number == stream.next_event_number
 
 
-def _missing(count: _Count, *, unexplained: int) -> list[Problem]:
+def _missing(count: Count, *, unexplained: int) -> list[Problem]:
     if unexplained <= 0:
         return []
     is_named = not count.is_vague and count.missing == unexplained
@@ -219,12 +127,8 @@ def _missing(count: _Count, *, unexplained: int) -> list[Problem]:
     ]
 
 
-def _doubled(count: _Count) -> list[Problem]:
-    named = [
-        Problem(kind=ProblemKind.DOUBLED, text="stored twice", event_number=number)
-        for number in count.doubled_named
-    ]
-    problems = [*named, *_rest(ProblemKind.DOUBLED, count.doubled - len(named))]
+def _doubled(count: Count) -> list[Problem]:
+    problems = _named(count.doubled, kind=ProblemKind.DOUBLED, text="stored twice")
     if count.expired_twice:
         problems.append(
             Problem(
@@ -236,10 +140,26 @@ def _doubled(count: _Count) -> list[Problem]:
     return problems
 
 
+def _kept(kept: Named) -> list[Problem]:
+    text = "the stream dropped it, and it is there all the same"
+    return _named(kept, kind=ProblemKind.DROPPED_AND_KEPT, text=text)
+
+
+def _named(found: Named, *, kind: ProblemKind, text: str) -> list[Problem]:
+    named = [
+        Problem(kind=kind, text=text, event_number=number) for number in found.numbers
+    ]
+    return [*named, *_rest(kind, found.count - len(named))]
+
+
 def _rest(kind: ProblemKind, count: int) -> list[Problem]:
     if count <= 0:
         return []
-    return [Problem(kind=kind, text=f"{count} more events {kind.value}", count=count)]
+    return [Problem(kind=kind, text=f"{count} more events {_words(kind)}", count=count)]
+
+
+def _words(kind: ProblemKind) -> str:
+    return kind.value.replace("_", " ")
 
 
 def _contradictions(

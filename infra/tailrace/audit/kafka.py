@@ -1,20 +1,32 @@
-"""What an audit learns from Kafka: the ledger's newest words, and how far the groups are."""
+"""What an audit learns from Kafka: the ledger's newest words, and how far the groups are.
+
+Dead letters that are not indexed yet are read themselves, so that they excuse what they name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
 
-from tailrace.audit.facts import GenerationFacts, facts_of
-from tailrace.audit.sources import Drained
+from tailrace.audit.facts import facts_of
+from tailrace.audit.lagging import Lagging, LaggingLetters
+from tailrace.audit.sources import Drained, Told
 from tailrace.clock import Clock
+from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.ledger import LedgerRecord
-from tailrace.ledger_topic import newest_records, read_ledger_topic
+from tailrace.ledger_topic import Newest, newest_of, read_ledger_topic
 from tailrace.settings import Connections
-from tailrace.topics import DEAD, DOCS, RAW, Topic
+from tailrace.topics import DEAD, DOCS, MEBIBYTE, RAW, Topic
 
 CLIENT_ID = "tailrace-audit"
 LAG_POLL_MS = 250
+LAGGING_RECORDS_MAX = 200_000
+LAGGING_BYTES_MAX = 1_024 * MEBIBYTE
+LAGGING_READ_MS_MAX = 60_000
+"""Letters beyond any of the three are not read, and excuse nothing."""
+LAGGING_POLL_MS = 500
 
 
 class KafkaLedger:
@@ -23,13 +35,17 @@ class KafkaLedger:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def read(self) -> dict[str, GenerationFacts]:
-        """Return what is said of each generation.
+    def read(self) -> Told:
+        """Return what is said of each generation, and what cannot be read.
 
         Raises:
             ServiceUnavailable: Kafka does not answer, or there is no ledger.
         """
-        return facts_of(self.records())
+        newest = self._newest()
+        return Told(
+            facts=facts_of(newest.records.values()),
+            unreadable=tuple(newest.unreadable),
+        )
 
     def records(self) -> Collection[LedgerRecord]:
         """Return the newest record of each key.
@@ -37,22 +53,40 @@ class KafkaLedger:
         Raises:
             ServiceUnavailable: Kafka does not answer, or there is no ledger.
         """
-        records = read_ledger_topic(
-            self._connections, client_id=CLIENT_ID, is_stopping=lambda: False
+        return self._newest().records.values()
+
+    def _newest(self) -> Newest:
+        return newest_of(
+            read_ledger_topic(
+                self._connections, client_id=CLIENT_ID, is_stopping=lambda: False
+            )
         )
-        return newest_records(records).values()
+
+
+ReadLagging = Callable[[Mapping[int, range]], Lagging]
+"""Reads spans of offsets of `tailrace.dead`, by partition."""
 
 
 class KafkaProgress:
     """Compares what the stream and the indexers have committed with what there is."""
 
-    def __init__(self, admin: KafkaAdmin, *, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        admin: KafkaAdmin,
+        *,
+        namespace: str,
+        clock: Clock,
+        read_lagging: ReadLagging,
+    ) -> None:
         self._admin = admin
         self._namespace = namespace
         self._clock = clock
+        self._read_lagging = read_lagging
 
     def drained(self, *, wait_ms_max: int) -> Drained:
         """Wait until the dead letters written until now are indexed, at most so long.
+
+        Those that are not by then are read.
 
         Raises:
             ServiceUnavailable: the brokers do not answer.
@@ -62,31 +96,142 @@ class KafkaProgress:
         dead = DEAD.name(self._namespace)
         ends = self._admin.end_offsets([dead])
         while True:
-            lags = self._lags(indexer, topic=DEAD, ends=ends)
-            if not any(lags.values()) or self._clock.monotonic_ms() >= deadline_ms:
+            left = self._left(indexer, topic=DEAD, ends=ends)
+            if not any(left.values()) or self._clock.monotonic_ms() >= deadline_ms:
                 break
             self._clock.sleep_ms(LAG_POLL_MS)
+        unread = {partition: span for partition, span in left.items() if span}
         return Drained(
-            dead_lag=lags,
+            dead_lag={partition: len(span) for partition, span in left.items()},
+            lagging=self._read_lagging(unread) if unread else Lagging(),
             raw_lag=self._lags(f"{self._namespace}-stream", topic=RAW),
             docs_lag=self._lags(indexer, topic=DOCS),
         )
 
-    def _lags(
-        self,
-        group: str,
-        *,
-        topic: Topic,
-        ends: Mapping[tuple[str, int], int] | None = None,
-    ) -> dict[int, int]:
-        """Return by partition what is left to read, up to `ends` where they are given."""
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        """Return the partitions whose documents written until now are committed.
+
+        Waits for the others, at most so long.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        indexer = f"{self._namespace}-indexer"
+        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
+        ends = self._admin.end_offsets([DOCS.name(self._namespace)])
+        while True:
+            left = self._left(indexer, topic=DOCS, ends=ends)
+            if not any(left.values()) or self._clock.monotonic_ms() >= deadline_ms:
+                return frozenset(p for p, span in left.items() if not span)
+            self._clock.sleep_ms(LAG_POLL_MS)
+
+    def _lags(self, group: str, *, topic: Topic) -> dict[int, int]:
+        """Return by partition how many records are left to read."""
+        left = self._left(group, topic=topic, ends={})
+        return {partition: len(span) for partition, span in left.items()}
+
+    def _left(
+        self, group: str, *, topic: Topic, ends: Mapping[tuple[str, int], int]
+    ) -> dict[int, range]:
+        """Return by partition the offsets left to read, up to `ends` where it has them."""
+        name = topic.name(self._namespace)
         return {
-            lag.partition: max(
-                (ends or {}).get((lag.topic, lag.partition), lag.end_offset)
-                - lag.next_offset,
-                0,
+            lag.partition: range(
+                lag.next_offset,
+                ends.get((lag.topic, lag.partition), lag.end_offset),
             )
-            for lag in self._admin.group_lag(
-                group, topics=[topic.name(self._namespace)]
-            )
+            for lag in self._admin.group_lag(group, topics=[name])
         }
+
+
+class KafkaLagging:
+    """Reads the dead letters that the indexers have not committed."""
+
+    def __init__(self, connections: Connections, *, clock: Clock) -> None:
+        self._connections = connections
+        self._clock = clock
+
+    def __call__(self, left: Mapping[int, range]) -> Lagging:
+        """Return what the letters at these offsets say, by partition, within the limits.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer.
+        """
+        import kafka
+        from kafka.errors import KafkaError
+
+        # The stubs that type checkers bundle describe an older release.
+        library = cast("Any", kafka)
+        topic = DEAD.name(self._connections.namespace)
+        try:
+            consumer = library.KafkaConsumer(
+                **record_client_options(self._connections, client_id=CLIENT_ID),
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+            )
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        try:
+            places = {library.TopicPartition(topic, n): s for n, s in left.items()}
+            return self._read(consumer, places)
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        finally:
+            consumer.close(autocommit=False)
+
+    def _read(
+        self,
+        consumer: Any,  # noqa: ANN401 - the library has no types
+        left: Mapping[Any, range],
+    ) -> Lagging:
+        consumer.assign(list(left))
+        oldest = cast("dict[Any, int]", consumer.beginning_offsets(list(left)))
+        letters = LaggingLetters()
+        read_count = size_bytes = 0
+        ends = {place: span.stop for place, span in left.items()}
+        for place, span in left.items():
+            # What retention has taken since is unread, and is not waited for.
+            consumer.seek(place, min(max(span.start, oldest[place]), span.stop))
+        deadline_ms = self._clock.monotonic_ms() + LAGGING_READ_MS_MAX
+        while (
+            (open_places := _not_at(consumer, ends))
+            and read_count < LAGGING_RECORDS_MAX
+            and size_bytes < LAGGING_BYTES_MAX
+            and self._clock.monotonic_ms() < deadline_ms
+        ):
+            consumer.pause(*(place for place in ends if place not in open_places))
+            polled = cast(
+                "dict[Any, list[Any]]", consumer.poll(timeout_ms=LAGGING_POLL_MS)
+            )
+            for place, records in polled.items():
+                for record in records:
+                    if record.offset not in left[place]:
+                        continue
+                    letters.take(record.value)
+                    read_count += 1
+                    size_bytes += len(record.value or b"")
+        total = sum(len(span) for span in left.values())
+        return letters.all(unread_count=total - read_count)
+
+    def _unavailable(self, error: Exception) -> ServiceUnavailable:
+        return kafka_unavailable(self._connections.kafka_bootstrap, error)
+
+
+def _not_at(
+    consumer: Any,  # noqa: ANN401 - the library has no types
+    ends: Mapping[Any, int],
+) -> list[Any]:
+    return [place for place, end in ends.items() if consumer.position(place) < end]
+
+
+def progress_of(
+    admin: KafkaAdmin, *, connections: Connections, clock: Clock
+) -> KafkaProgress:
+    """Return the progress of the groups of one namespace."""
+    return KafkaProgress(
+        admin,
+        namespace=connections.namespace,
+        clock=clock,
+        read_lagging=KafkaLagging(connections, clock=clock),
+    )

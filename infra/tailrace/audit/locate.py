@@ -1,4 +1,4 @@
-"""Where in its file a missing or doubled event stands, told by the documents around it."""
+"""Where in its file an event that does not add up stands, told by the documents around it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ class Places(Protocol):
 
 def located(verdict: GenerationVerdict, *, snapshot: Places) -> GenerationVerdict:
     """Return the verdict with the place of each event that it names."""
-    named = {*verdict.missing, *verdict.doubled}
+    named = {
+        problem.event_number
+        for problem in verdict.problems
+        if problem.event_number is not None
+    }
     if not named:
         return verdict
     around = {
@@ -40,13 +44,16 @@ def _placed(problem: Problem, found: Mapping[int, list[StoredPlace]]) -> Problem
     number = problem.event_number
     if number is None:
         return problem
+    if problem.kind in {ProblemKind.DROPPED_AND_KEPT, ProblemKind.UNSENT}:
+        return _with_documents(problem, found.get(number, []))
     if problem.kind is ProblemKind.DOUBLED:
         copies = found.get(number, [])
-        return replace(
-            problem,
-            text=f"stored {len(copies)} times" if len(copies) > 1 else problem.text,
-            offset=copies[0].offset if copies else None,
-            documents=tuple(copy.document for copy in copies),
+        return _with_documents(
+            replace(
+                problem,
+                text=f"stored {len(copies)} times" if len(copies) > 1 else problem.text,
+            ),
+            copies,
         )
     before, after = found.get(number - 1), found.get(number + 1)
     offset = None
@@ -55,4 +62,12 @@ def _placed(problem: Problem, found: Mapping[int, list[StoredPlace]]) -> Problem
         offset = before[0].offset + before[0].size_bytes + 1
     return replace(
         problem, offset=offset, next_offset=after[0].offset if after else None
+    )
+
+
+def _with_documents(problem: Problem, copies: Sequence[StoredPlace]) -> Problem:
+    return replace(
+        problem,
+        offset=copies[0].offset if copies else None,
+        documents=tuple(copy.document for copy in copies),
     )

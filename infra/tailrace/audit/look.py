@@ -2,7 +2,9 @@
 
 1. The ledger, to its end: it fixes the cut. What lies below it was stored, or its dead
    letter acknowledged, before the ledger said so.
-2. The dead letters written until now: waited for until they are indexed, within a bound.
+2. The dead letters written until now: waited for until they are indexed, within a bound;
+   what is left is read from Kafka itself. So a letter is in what was read, or in the index
+   that is read next; one that is in both counts as indexed.
 3. The index: refreshed, then seen in a point in time. It holds all that lies below the cut,
    and maybe more, which is passed over.
 
@@ -11,14 +13,16 @@ Read the other way round, documents that came in between would pass for missing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
 
 from tailrace.answers import field as field_of
+from tailrace.audit.counted import Evidence
+from tailrace.audit.expected import Expected, expected_of
 from tailrace.audit.facts import GenerationFacts, condemned_indices
-from tailrace.audit.judge import Evidence, judge
+from tailrace.audit.judge import judge
 from tailrace.audit.line import alteration
 from tailrace.audit.locate import located
 from tailrace.audit.sources import (
@@ -30,16 +34,30 @@ from tailrace.audit.sources import (
     StoredDocument,
 )
 from tailrace.audit.tally import Numbers
+from tailrace.audit.unsent import beyond_of, unsent_of
 from tailrace.audit.verdict import (
     NAMED_MAX,
     GenerationVerdict,
     Problem,
     ProblemKind,
 )
-from tailrace.audit.windows import Sums, span_of, suspects, windows_below
+from tailrace.audit.windows import (
+    Sums,
+    span_of,
+    suspects,
+    windows_of,
+    windows_with,
+)
+from tailrace.ledger_topic import UnreadableEntry
+from tailrace.number_sets import NumberSet
+from tailrace.text import printable
 
+TEXT_CHARACTERS_MAX = 300
+"""Of a key or a reason that is shown; whoever wrote them may have written anything."""
+PASSED_WAIT_MS_MAX = 5_000
+"""How long the indexers are waited for, where documents are newer than the ledger."""
 DEAD_WAIT_MS_MAX = 10_000
-"""How long the dead letters are waited for; the rest then counts as in flight."""
+"""How long the dead letters are waited for; what the rest name counts as in flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +67,8 @@ class Looked:
     verdicts: Mapping[str, GenerationVerdict]
     drained: Drained
     problems: tuple[Problem, ...] = ()
+    unreadable: tuple[Problem, ...] = ()
+    """Records of the ledger that cannot be read: what they say, nobody can tell."""
     compared_count: int = 0
 
 
@@ -73,14 +93,32 @@ class Looker:
         self._index = index
         self._window_events = window_events
 
-    def look(self, *, only: Collection[str] | None, is_deep: bool) -> Looked:
+    def passed(self) -> frozenset[int]:
+        """Return the partitions of which the ledger has been told all stored until now.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer.
+        """
+        return self._progress.passed(wait_ms_max=PASSED_WAIT_MS_MAX)
+
+    def look(
+        self,
+        *,
+        only: Collection[str] | None,
+        is_deep: bool,
+        beyond: Mapping[str, int],
+    ) -> Looked:
         """Look once; `only` names the generations, None means all.
+
+        `beyond` are numbers of generations that were stored before `passed` was asked of
+        their partitions: whatever of them the ledger does not know now came by no hop.
 
         Raises:
             SnapshotLost: an index was taken away while it was read.
             TailraceError: a server cannot be asked.
         """
-        told = self._ledger.read()
+        read = self._ledger.read()
+        told = read.facts
         drained = self._progress.drained(wait_ms_max=DEAD_WAIT_MS_MAX)
         condemned = condemned_indices(told.values())
         with self._index.snapshot(condemned=condemned) as snapshot:
@@ -95,6 +133,7 @@ class Looker:
                         snapshot=snapshot,
                         drained=drained,
                         deep=deep,
+                        beyond=beyond.get(generation),
                     )
             for generation, found in sums.items():
                 if generation not in told or not told[generation].is_known:
@@ -104,6 +143,7 @@ class Looker:
             verdicts=verdicts,
             drained=drained,
             problems=problems,
+            unreadable=_unreadable(read.unreadable),
             compared_count=deep.compared_count if deep else 0,
         )
 
@@ -115,14 +155,24 @@ class Looker:
         snapshot: Snapshot,
         drained: Drained,
         deep: _Deep | None,
+        beyond: int | None,
     ) -> GenerationVerdict:
-        chosen = (
-            self._held_windows(facts, sums=sums)
-            if deep is not None
-            else suspects(facts, sums=sums, window_events=self._window_events)
+        lagging = drained.lagging.of(facts.generation)
+        expected = expected_of(facts)
+        chosen = self._chosen(
+            facts,
+            expected=expected,
+            sums=sums,
+            lagging=lagging,
+            is_deep=deep is not None,
         )
         spans = [
-            span_of(window, facts=facts, window_events=self._window_events)
+            span_of(
+                window,
+                facts=facts,
+                expected=expected,
+                window_events=self._window_events,
+            )
             for window in chosen
         ]
         above = range(facts.cut, facts.sent_number)
@@ -142,32 +192,86 @@ class Looker:
             numbers = snapshot.numbers(facts.generation, spans=spans)
         verdict = judge(
             facts,
+            expected=expected,
             evidence=Evidence(
                 sums=sums,
                 numbers=numbers,
                 looked_at=frozenset(chosen),
                 dead_above_cut_count=sum(
-                    1 for number in above if numbers.dead.count(number)
+                    1
+                    for span in _wanted(above, expected=expected)
+                    for number in span
+                    if numbers.dead.count(number)
                 )
                 if has_dead_above
                 else 0,
-                is_dead_lagging=drained.dead_lag.get(facts.partition, 0) > 0,
+                lagging=lagging,
             ),
             window_events=self._window_events,
         )
-        verdict = located(verdict, snapshot=snapshot)
+        verdict = located(
+            self._with_beyond(
+                verdict, sums=sums, snapshot=snapshot, stored_before=beyond
+            ),
+            snapshot=snapshot,
+        )
         if deep is not None and (altered := deep.altered.get(facts.generation)):
             counted = deep.altered_counts[facts.generation]
             more = _more_altered(counted - len(altered))
             verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
         return verdict
 
-    def _held_windows(self, facts: GenerationFacts, *, sums: Sums) -> tuple[int, ...]:
-        windows = windows_below(facts, window_events=self._window_events)
-        if not facts.is_foreign:
+    def _with_beyond(
+        self,
+        verdict: GenerationVerdict,
+        *,
+        sums: Sums,
+        snapshot: Snapshot,
+        stored_before: int | None,
+    ) -> GenerationVerdict:
+        """Add what is stored beyond all that was sent, as far as that is sure."""
+        facts = verdict.facts
+        beyond = beyond_of(facts, sums=sums)
+        if beyond is None:
+            return verdict
+        unsent: list[Problem] = []
+        if stored_before is not None and stored_before >= facts.sent_number:
+            unsent = unsent_of(
+                facts,
+                highest=stored_before,
+                sums=sums,
+                snapshot=snapshot,
+                window_events=self._window_events,
+            )
+        return replace(
+            verdict,
+            problems=(*verdict.problems, *unsent),
+            beyond=beyond,
+            # Newer than the words of the hops, so something is under way; or nobody's.
+            is_settled=verdict.is_settled and bool(unsent),
+        )
+
+    def _chosen(
+        self,
+        facts: GenerationFacts,
+        *,
+        expected: Expected,
+        sums: Sums,
+        lagging: NumberSet,
+        is_deep: bool,
+    ) -> tuple[int, ...]:
+        """Return the windows that are looked at number by number, in order."""
+        size = self._window_events
+        is_any_pending = expected.sent is None and bool(lagging)
+        if not is_deep and not is_any_pending:
+            return suspects(facts, expected=expected, sums=sums, window_events=size)
+        windows = windows_of(facts, expected=expected, sums=sums, window_events=size)
+        if expected.sent is not None or not lagging:
             return tuple(windows)
-        # Offsets of Kafka may leave whole windows out; what is in none is not missed.
-        return tuple(w for w in sorted({*sums.stored, *sums.dead}) if w in windows)
+        # Of what waits for the index there may be nothing in it yet.
+        below = range(facts.first // size, -(-facts.cut // size))
+        named = windows_with(lagging, within=below, window_events=size)
+        return tuple(sorted({*windows, *named}))
 
     def _read_all(
         self,
@@ -196,6 +300,12 @@ class Looker:
                 if len(named) < NAMED_MAX:
                     named.append(problem)
         return deep
+
+
+def _wanted(above: range, *, expected: Expected) -> Sequence[range]:
+    """Return the numbers of `above` of which a document or a dead letter may come."""
+    wanted = expected.wanted
+    return (above,) if wanted is None else wanted.within(above).spans
 
 
 def _altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None:
@@ -241,6 +351,29 @@ def _unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
                 count=stored + dead,
             ),
         ),
+    )
+
+
+def _unreadable(entries: Sequence[UnreadableEntry]) -> tuple[Problem, ...]:
+    """Return each record that cannot be read, its key and the reason made harmless."""
+    kind = ProblemKind.UNREADABLE_RECORD
+    named = [
+        Problem(kind=kind, text=printable(_unreadable_text(each)))
+        for each in entries[:NAMED_MAX]
+    ]
+    left = len(entries) - len(named)
+    if left:
+        text = f"{left} more records of the ledger cannot be read"
+        named.append(Problem(kind=kind, text=text, count=left))
+    return tuple(named)
+
+
+def _unreadable_text(entry: UnreadableEntry) -> str:
+    key = (entry.key or b"").decode("utf-8", "backslashreplace")
+    return (
+        f"the ledger's record of the key {key[:TEXT_CHARACTERS_MAX]!r}, at offset"
+        f" {entry.offset} of partition {entry.partition}, may say something else:"
+        f" {entry.reason[:TEXT_CHARACTERS_MAX]}"
     )
 
 

@@ -59,22 +59,36 @@ def audit(
 def _audit_once(
     looker: Looker, *, is_deep: bool, tell: Callable[[str], None]
 ) -> AuditReport:
-    first = _look(looker, only=None, is_deep=is_deep)
+    first = _look(looker, only=None, is_deep=is_deep, beyond={})
     verdicts = dict(first.verdicts)
     problems = first.problems
     last = first
+    asked: set[str] = set()
     for _again in range(LOOKS_MAX - 1):
+        beyond = _beyond(verdicts, but=asked)
         doubtful = {
             generation: verdict
             for generation, verdict in verdicts.items()
-            if not verdict.is_sound or _owed(verdict, last)
+            if not verdict.is_sound or _owed(verdict, last) or generation in beyond
         }
         if not doubtful:
             break
+        # Once of each: where lines flow, there is always something newer.
+        asked |= beyond.keys()
+        if beyond:
+            passed = looker.passed()
+            beyond = {
+                generation: number
+                for generation, number in beyond.items()
+                if verdicts[generation].facts.partition in passed
+            }
         tell(f"{len(doubtful)} generations do not add up, looking again")
         is_named = len(doubtful) <= GENERATIONS_AGAIN_MAX
         again = _look(
-            looker, only=doubtful.keys() if is_named else None, is_deep=is_deep
+            looker,
+            only=doubtful.keys() if is_named else None,
+            is_deep=is_deep,
+            beyond=beyond,
         )
         for generation in doubtful:
             # Whatever is gone at the next look had expired, its ledger with it.
@@ -82,7 +96,7 @@ def _audit_once(
         for generation, verdict in again.verdicts.items():
             before = doubtful.get(generation)
             owed = {} if before is None else _owed(before, last)
-            verdicts[generation] = _with_stranded(verdict, owed=owed, looked=again)
+            verdicts[generation] = _with_stranded(verdict, owed=owed)
         last = again
         if all(
             generation in verdicts and verdicts[generation].facts == before.facts
@@ -100,17 +114,25 @@ def _audit_once(
                 ),
             )
         ),
-        problems=problems,
+        problems=(*problems, *last.unreadable),
         is_deep=is_deep,
         compared_count=first.compared_count,
         dead_lag_records=sum(last.drained.dead_lag.values()),
+        lagging_unplaced_count=last.drained.lagging.unplaced_count,
+        lagging_unread_count=last.drained.lagging.unread_count,
     )
 
 
-def _look(looker: Looker, *, only: Collection[str] | None, is_deep: bool) -> Looked:
+def _look(
+    looker: Looker,
+    *,
+    only: Collection[str] | None,
+    is_deep: bool,
+    beyond: Mapping[str, int],
+) -> Looked:
     for _lost in range(SNAPSHOTS_LOST_MAX):
         try:
-            return looker.look(only=only, is_deep=is_deep)
+            return looker.look(only=only, is_deep=is_deep, beyond=beyond)
         except SnapshotLost:
             continue
     raise CommandFailed(
@@ -119,14 +141,25 @@ def _look(looker: Looker, *, only: Collection[str] | None, is_deep: bool) -> Loo
     )
 
 
+def _beyond(
+    verdicts: Mapping[str, GenerationVerdict], *, but: Collection[str]
+) -> dict[str, int]:
+    """Return numbers that are stored, and of which no hop has spoken."""
+    return {
+        generation: verdict.beyond
+        for generation, verdict in verdicts.items()
+        if verdict.beyond is not None and generation not in but
+    }
+
+
 def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
     """Return which next event number each hop owes, having read all that it was sent.
 
     It may have said so since, as the ledger was read first; the next look tells.
     """
     facts, drained = verdict.facts, looked.drained
-    # A dead letter moves no indexer on; while some are not indexed, they may be all.
-    if not verdict.in_flight_count or drained.dead_lag.get(facts.partition):
+    # A dead letter moves no indexer on; what stands in one that is on its way may be all.
+    if verdict.in_flight_count <= verdict.lagging_count:
         return {}
     owed: dict[str, int] = {}
     agent, stream = facts.agent, facts.stream
@@ -141,11 +174,11 @@ def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
 
 
 def _with_stranded(
-    verdict: GenerationVerdict, *, owed: Mapping[str, int], looked: Looked
+    verdict: GenerationVerdict, *, owed: Mapping[str, int]
 ) -> GenerationVerdict:
     """Add what a hop still owes, which had read to the end at the look before."""
     facts = verdict.facts
-    if not verdict.in_flight_count or looked.drained.dead_lag.get(facts.partition):
+    if verdict.in_flight_count <= verdict.lagging_count:
         return verdict
     problems: list[Problem] = []
     heard = facts.stream.next_event_number if facts.stream else 0

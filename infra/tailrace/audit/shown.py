@@ -119,10 +119,28 @@ def _remarks(report: AuditReport) -> Iterator[str]:
             " lines of this file may be stored a second time"
         )
     yield from _more(len(rebuilt), "with duplicates possible")
+    counted = report.counted_only
+    for verdict in counted[:LINES_MAX]:
+        yield (
+            f"NOTE   {_place(verdict)}: held to counts in part, as not every number is"
+            " told of what was dropped, or sent by another collector"
+        )
+    yield from _more(len(counted), "held to counts in part")
     if report.dead_lag_records:
         yield (
-            f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; what"
-            " may be among them counts as in flight"
+            f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; the"
+            " events that they name count as in flight"
+        )
+    if report.lagging_unplaced_count:
+        yield (
+            f"NOTE   {report.lagging_unplaced_count:,} of them name no event or cannot be"
+            " read, and so account for none"
+        )
+    if report.lagging_unread_count:
+        yield (
+            f"NOTE   {report.lagging_unread_count:,} of them were not read, as they are"
+            " too many or gone from Kafka, and so account for no event; audit again once"
+            " the indexers have caught up"
         )
 
 

@@ -10,12 +10,25 @@ from typing import Protocol
 import msgspec
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.lagging import Lagging
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums
+from tailrace.ledger_topic import UnreadableEntry
 
 
 class SnapshotLost(Exception):
     """An index of the snapshot is gone: retention took it while it was being read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the ledger says at one reading."""
+
+    facts: Mapping[str, GenerationFacts] = field(
+        default_factory=dict[str, GenerationFacts]
+    )
+    unreadable: tuple[UnreadableEntry, ...] = ()
+    """Records that may say something else, for all that anybody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +37,8 @@ class Drained:
 
     dead_lag: Mapping[int, int] = field(default_factory=dict[int, int])
     """By partition, dead letters that the indexers have not committed."""
+    lagging: Lagging = field(default_factory=Lagging)
+    """What those dead letters say, read from Kafka."""
     raw_lag: Mapping[int, int] = field(default_factory=dict[int, int])
     docs_lag: Mapping[int, int] = field(default_factory=dict[int, int])
 
@@ -62,7 +77,7 @@ class Unnumbered:
 class Ledger(Protocol):
     """Reads the ledger to the end it has now."""
 
-    def read(self) -> dict[str, GenerationFacts]:
+    def read(self) -> Told:
         """Return what is said of each generation."""
         ...
 
@@ -71,7 +86,18 @@ class Progress(Protocol):
     """Tells how far the groups have read."""
 
     def drained(self, *, wait_ms_max: int) -> Drained:
-        """Wait until the dead letters written until now are indexed, at most so long."""
+        """Wait until the dead letters written until now are indexed, at most so long.
+
+        Those that are not by then are read from Kafka. So each is in what is returned or
+        in a snapshot of the index that is taken afterwards, or in both.
+        """
+        ...
+
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        """Wait until the documents written until now are committed, at most so long.
+
+        Return the partitions of which all are: of those the ledger has been told.
+        """
         ...
 
 

@@ -19,12 +19,15 @@ class ProblemKind(StrEnum):
 
     MISSING = "missing"
     DOUBLED = "doubled"
+    DROPPED_AND_KEPT = "dropped_and_kept"
     EXPIRED_TWICE = "expired_and_stored"
     MISCOUNTED = "miscounted"
     GAPS = "gaps"
     STRANDED = "stranded"
+    UNSENT = "unsent"
     UNKNOWN_GENERATION = "unknown_generation"
     UNNUMBERED = "unnumbered"
+    UNREADABLE_RECORD = "unreadable_record"
     ALTERED = "altered"
 
 
@@ -56,10 +59,17 @@ class GenerationVerdict:
     expired_count: int = 0
     in_flight_count: int = 0
     """Sent, and not below the cut; dead letters that wait for their index among them."""
+    lagging_count: int = 0
+    """Those of them that stand in dead letters which are not indexed yet."""
     missing: tuple[int, ...] = ()
     """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
     doubled: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    beyond: int | None = None
+    """The highest number stored, where no hop has spoken of it: newer than their words, or
+    nobody's."""
+    is_counted_only: bool = False
+    """Some of it is held to a count, as its numbers are not known one by one."""
     is_settled: bool = False
     """Nothing of it is under way, and every hop says the same."""
 
@@ -81,6 +91,11 @@ class AuditReport:
     """Documents whose bytes were compared with their digest and their id."""
     dead_lag_records: int = 0
     """Dead letters that were not yet indexed when the index was read."""
+    lagging_unplaced_count: int = 0
+    """Those of them that name no event, or cannot be decoded: they excuse nothing."""
+    lagging_unread_count: int = 0
+    """Those of them that were not read, as they were too many or are gone from Kafka:
+    they excuse nothing, either."""
     repairs: tuple[str, ...] = ()
     """What became of each span that an agent was asked to send again, in words."""
 
@@ -98,6 +113,11 @@ class AuditReport:
     def in_flight(self) -> tuple[GenerationVerdict, ...]:
         """The generations of which something is still under way."""
         return tuple(each for each in self.verdicts if not each.is_settled)
+
+    @property
+    def counted_only(self) -> tuple[GenerationVerdict, ...]:
+        """The generations of which something is held to a count alone."""
+        return tuple(each for each in self.verdicts if each.is_counted_only)
 
     @property
     def is_settled(self) -> bool:
@@ -163,6 +183,8 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "compared_documents": report.compared_count,
         "repairs": list(report.repairs),
         "dead_letters_not_indexed": report.dead_lag_records,
+        "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
+        "dead_letters_not_indexed_and_unread": report.lagging_unread_count,
         "totals": _totals_json(totals_of(report.verdicts)),
         "by_dataset_and_host": [
             {"dataset": dataset, "host": host, **_totals_json(totals)}
@@ -194,6 +216,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
             for each in lost[:shown]
             if each.facts.agent is not None
         ],
+        "counted_only": [_place_json(each) for each in report.counted_only[:shown]],
         "expired": [
             {**_place_json(each), "events": each.expired_count}
             for each in expired[:shown]

@@ -9,10 +9,12 @@ audit with `--deep` looks at every number and tells those apart, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tailrace.audit.expected import Expected
 from tailrace.audit.facts import GenerationFacts
+from tailrace.number_sets import NumberSet, sum_of, sum_of_squares
 
 EXACT_MAX = 2**53
 """Elasticsearch sums in doubles, which hold every whole number up to here."""
@@ -40,47 +42,83 @@ class Sums:
     dead: Mapping[int, WindowSum] = field(default_factory=dict[int, WindowSum])
 
 
-def windows_below(facts: GenerationFacts, *, window_events: int) -> range:
-    """Return the windows that hold a number below the cut."""
+def windows_of(
+    facts: GenerationFacts, *, expected: Expected, sums: Sums, window_events: int
+) -> Sequence[int]:
+    """Return the windows below the cut that hold a number, or should; in order.
+
+    Offsets of Kafka may leave whole windows out; what is in none is not missed.
+    """
     if facts.cut <= facts.first:
-        return range(0)
-    return range(facts.first // window_events, (facts.cut - 1) // window_events + 1)
+        return ()
+    below = range(
+        expected.lowest // window_events, (facts.cut - 1) // window_events + 1
+    )
+    if not facts.is_foreign:
+        return below
+    told = expected.gone if expected.sent is None else expected.sent
+    named = windows_with(told, within=below, window_events=window_events)
+    return sorted(w for w in {*sums.stored, *sums.dead, *named} if w in below)
 
 
-def span_of(window: int, *, facts: GenerationFacts, window_events: int) -> range:
+def windows_with(numbers: NumberSet, *, within: range, window_events: int) -> set[int]:
+    """Return the windows of `within` that hold one of the numbers."""
+    size = window_events
+    return {
+        window
+        for each in numbers.within(range(within.start * size, within.stop * size)).spans
+        for window in range(each.start // size, (each.stop - 1) // size + 1)
+    }
+
+
+def span_of(
+    window: int, *, facts: GenerationFacts, expected: Expected, window_events: int
+) -> range:
     """Return the numbers of a window that lie below the cut."""
     return range(
-        max(window * window_events, facts.first),
+        max(window * window_events, expected.lowest),
         min((window + 1) * window_events, facts.cut),
     )
 
 
 def suspects(
-    facts: GenerationFacts, *, sums: Sums, window_events: int
+    facts: GenerationFacts, *, expected: Expected, sums: Sums, window_events: int
 ) -> tuple[int, ...]:
     """Return the windows below the cut that do not add up by their sums, in order.
 
-    Of a foreign generation, whose numbers need not follow each other, every window that
-    holds something, unless their counts together are what the stream made of it.
+    Where only the count of the numbers is known, every window that holds something,
+    unless their counts together are what the stream made of it.
     """
-    expired = facts.expired()
-    windows = windows_below(facts, window_events=window_events)
-    if facts.is_foreign:
-        held = sorted({*sums.stored, *sums.dead} & set(windows))
-        return () if _foreign_adds_up(facts, sums=sums) else tuple(held)
+    taken = facts.expired()
+    windows = windows_of(
+        facts, expected=expected, sums=sums, window_events=window_events
+    )
+    wanted = expected.wanted
+    if wanted is None:
+        adds_up = _counts_add_up(facts, expected=expected, sums=sums)
+        return () if adds_up else tuple(windows)
     return tuple(
         window
         for window in windows
         if not _adds_up(
-            span_of(window, facts=facts, window_events=window_events),
+            wanted.within(
+                span_of(
+                    window,
+                    facts=facts,
+                    expected=expected,
+                    window_events=window_events,
+                )
+            ),
             stored=sums.stored.get(window),
             dead=sums.dead.get(window),
-            expired=expired.get(window),
+            taken=taken.get(window),
         )
     )
 
 
-def _foreign_adds_up(facts: GenerationFacts, *, sums: Sums) -> bool:
+def _counts_add_up(facts: GenerationFacts, *, expected: Expected, sums: Sums) -> bool:
+    if expected.gone:
+        return False  # Whether one of these is stored, their numbers tell.
     found = [*sums.stored.values(), *sums.dead.values()]
     if any(each.highest >= facts.cut or not each.is_single for each in found):
         return False
@@ -90,37 +128,27 @@ def _foreign_adds_up(facts: GenerationFacts, *, sums: Sums) -> bool:
 
 
 def _adds_up(
-    span: range,
+    wanted: NumberSet,
     *,
     stored: WindowSum | None,
     dead: WindowSum | None,
-    expired: tuple[int, int] | None,
+    taken: tuple[int, int] | None,
 ) -> bool:
     found = [each for each in (stored, dead) if each is not None]
     if not all(each.is_single for each in found):
         return False
-    taken_count, taken_total = expired or (0, 0)
-    if sum(each.count for each in found) + taken_count != len(span):
+    taken_count, taken_total = taken or (0, 0)
+    if sum(each.count for each in found) + taken_count != wanted.count:
         return False
-    if sum(each.total for each in found) + taken_total != sum_of(span):
+    if sum(each.total for each in found) + taken_total != sum_of(wanted.spans):
         return False
-    if any(each.lowest < span.start or each.highest >= span.stop for each in found):
+    if not wanted:
+        return True
+    lowest, stop = wanted.spans[0].start, wanted.spans[-1].stop
+    if any(each.lowest < lowest or each.highest >= stop for each in found):
         return False
     squares = [each.squares for each in found]
-    if expired is not None or None in squares or sum_of_squares(span) >= EXACT_MAX:
+    wanted_squares = sum_of_squares(wanted.spans)
+    if taken is not None or None in squares or wanted_squares >= EXACT_MAX:
         return True
-    return sum(each for each in squares if each is not None) == sum_of_squares(span)
-
-
-def sum_of(span: range) -> int:
-    """Return the sum of consecutive numbers."""
-    return (span.start + span.stop - 1) * len(span) // 2
-
-
-def sum_of_squares(span: range) -> int:
-    """Return the sum of the squares of consecutive numbers."""
-    return _squares_below(span.stop) - _squares_below(span.start)
-
-
-def _squares_below(stop: int) -> int:
-    return (stop - 1) * stop * (2 * stop - 1) // 6
+    return sum(each for each in squares if each is not None) == wanted_squares

@@ -94,7 +94,7 @@ def run_audit(
 
     require("indexer")
     from tailrace.audit.index import ElasticIndex
-    from tailrace.audit.kafka import CLIENT_ID, KafkaLedger, KafkaProgress
+    from tailrace.audit.kafka import CLIENT_ID, KafkaLedger, progress_of
     from tailrace.audit.look import Looker
     from tailrace.audit.repair import Repairing
     from tailrace.audit.run import audit as audit_with
@@ -117,7 +117,7 @@ def run_audit(
         )
         looker = Looker(
             ledger=ledger,
-            progress=KafkaProgress(admin, namespace=namespace, clock=clock),
+            progress=progress_of(admin, connections=connections, clock=clock),
             index=index,
             window_events=WINDOW_EVENTS,
         )

@@ -54,7 +54,7 @@ def why(
 
     require("indexer")
     connections = read_connections(config, data_dir=data_dir)
-    told = KafkaLedger(connections).read()
+    told = KafkaLedger(connections).read().facts
     with Elastic(connections) as elastic:
         place = _place(line, told=told, elastic=elastic, connections=connections)
         witness = _witness(

@@ -17,6 +17,7 @@ from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
     StoredPlace,
+    Told,
     Unnumbered,
 )
 from tailrace.audit.tally import Numbers
@@ -26,7 +27,8 @@ from tailrace.clock import Clock
 from tailrace.digest import with_digest
 from tailrace.identity import document_id
 from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
-from tailrace.wire import AgentLedger, FileIdentity, Placement
+from tailrace.ledger_topic import UnreadableEntry
+from tailrace.wire import AgentLedger, DeadLetter, FileIdentity, Placement, encode
 
 WINDOW = 10
 """Small windows, so that a handful of events fills several."""
@@ -127,6 +129,25 @@ def retention_word(
         windows=windows,
         updated_at_ms=0,
     )
+
+
+def dead_letter(number: int, *, count: int = 1, **changes: object) -> bytes:
+    """Return a record of `tailrace.dead` that names some events."""
+    letter = DeadLetter(
+        dead_id=f"{number:032x}",
+        stage="stream",
+        reason="parser_raised",
+        detail="it raised",
+        original=b"\xff\x00 line",
+        died_at_ms=BORN_AT_MS,
+        topic="t.raw",
+        partition=3,
+        offset=number,
+        generation=GENERATION,
+        first_event_number=number,
+        event_count=count,
+    )
+    return encode(msgspec.structs.replace(letter, **changes))
 
 
 def facts_at_rest(number: int) -> GenerationFacts:
@@ -305,12 +326,13 @@ class ToldLedger:
     """Says what it was given; a list of several is what it says read after read."""
 
     told: list[dict[str, GenerationFacts]]
+    unreadable: tuple[UnreadableEntry, ...] = ()
     reads: int = 0
 
-    def read(self) -> dict[str, GenerationFacts]:
+    def read(self) -> Told:
         told = self.told[min(self.reads, len(self.told) - 1)]
         self.reads += 1
-        return told
+        return Told(facts=told, unreadable=self.unreadable)
 
 
 @dataclass(slots=True)
@@ -318,10 +340,15 @@ class FixedProgress:
     """Groups that stand where they are."""
 
     value: Drained
+    passed_partitions: frozenset[int] = frozenset()
 
     def drained(self, *, wait_ms_max: int) -> Drained:
         del wait_ms_max
         return self.value
+
+    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+        del wait_ms_max
+        return self.passed_partitions
 
 
 class SteppingClock(Clock):
@@ -344,6 +371,8 @@ def report_of(
     index: HeldIndex,
     *told: GenerationFacts | dict[str, GenerationFacts],
     drained: Drained | None = None,
+    unreadable: tuple[UnreadableEntry, ...] = (),
+    passed: frozenset[int] = frozenset(),
     is_deep: bool = False,
     wait_ms_max: int = 0,
 ) -> AuditReport:
@@ -352,8 +381,8 @@ def report_of(
         each if isinstance(each, dict) else {each.generation: each} for each in told
     ]
     looker = Looker(
-        ledger=ToldLedger(words),
-        progress=FixedProgress(drained or Drained()),
+        ledger=ToldLedger(words, unreadable),
+        progress=FixedProgress(drained or Drained(), passed),
         index=index,
         window_events=WINDOW,
     )

@@ -10,12 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.audit.expected import expected_of
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.look import Looker
-from tailrace.audit.sources import Drained
-from tailrace.audit.verdict import Problem, ProblemKind, report_json, totals_of
+from tailrace.audit.sources import Drained, Told
+from tailrace.audit.verdict import (
+    NAMED_MAX,
+    Problem,
+    ProblemKind,
+    report_json,
+    totals_of,
+)
 from tailrace.audit.windows import Sums, suspects
 from tailrace.errors import CommandFailed
+from tailrace.ledger_topic import UnreadableEntry
+from tailrace.number_sets import NumberSet
 from tests.infra.audit.builders import (
     GENERATION,
     LINE_BYTES,
@@ -24,6 +34,7 @@ from tests.infra.audit.builders import (
     HeldDocument,
     HeldIndex,
     agent_word,
+    dead_letter,
     facts_at_rest,
     held,
     indexer_word,
@@ -201,12 +212,7 @@ def test_what_expired_on_a_second_reading_may_be_stored_and_was_expired_by_reten
     Whoever reads the record again counts its old events as expired; they are stored until
     their index goes, and then retention counts them, too.
     """
-    facts = facts_at_rest(25)
-    assert facts.stream is not None
-    stream = msgspec.structs.replace(
-        facts.stream, document_count=22, dropped={"expired": 3}
-    )
-    before = replace(facts, stream=stream)
+    before = dropping(25, {"expired": ((3, 4), (8, 9), (10, 11))})
     word = retention_word((3, 8, 10), index="t-generic-old")
     after = replace(before, retention=(word,))
     left = [n for n in range(25) if n not in {3, 8, 10}]
@@ -226,6 +232,139 @@ def test_what_the_indexer_tells_before_the_stream_told_its_drops_is_in_flight() 
     assert report.is_sound
     assert not report.is_settled
     assert totals_of(report.verdicts).in_flight == 5
+
+
+DropSpans = dict[str, tuple[tuple[int, int], ...]]
+
+
+def dropping(
+    count: int, spans: DropSpans, *, counts: dict[str, int] | None = None
+) -> GenerationFacts:
+    """Return what is said at rest where the stream dropped numbers, and maybe more."""
+    told = {r: sum(b - a for a, b in pairs) for r, pairs in spans.items()}
+    dropped = told if counts is None else counts
+    stream = stream_word(
+        number=count,
+        document_count=count - sum(dropped.values()),
+        dropped=dropped,
+        dropped_spans=spans,
+    )
+    return replace(facts_at_rest(count), stream=stream)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["stored", "dropped", "expired", "missing", "kept", "buried"]),
+        max_size=EVENTS_MAX,
+    ),
+    st.booleans(),
+)
+def test_what_was_dropped_is_excused_by_its_number_and_must_not_be_there(
+    fates: list[str], is_deep: bool
+) -> None:
+    """One that was dropped and is stored or dead is as wrong as one that is missing."""
+    named = {"dropped": "rule", "kept": "rule", "buried": "sampled"}
+    named["expired"] = "expired"
+    spans: dict[str, tuple[tuple[int, int], ...]] = {}
+    index = HeldIndex()
+    for number, fate in enumerate(fates):
+        if fate in named:
+            reason = named[fate]
+            spans[reason] = (*spans.get(reason, ()), (number, number + 1))
+        if fate in {"stored", "kept"}:
+            index.documents.append(HeldDocument(number))
+        if fate == "buried":
+            index.dead.append((number, 1))
+
+    report = report_of(index, dropping(len(fates), spans), is_deep=is_deep)
+
+    wrong = {"missing", "kept", "buried"} & set(fates)
+    # By sums alone, some wrong ones in one window may look like the right ones.
+    if is_deep or not wrong:
+        assert report.is_sound == (not wrong)
+        (verdict,) = report.verdicts
+        assert verdict.missing == numbers_of(fates, "missing")
+        kept = [
+            problem.event_number
+            for problem in verdict.problems
+            if problem.kind is ProblemKind.DROPPED_AND_KEPT
+        ]
+        assert kept == [n for n, f in enumerate(fates) if f in {"kept", "buried"}]
+        assert verdict.dropped_count == fates.count("dropped")
+        assert verdict.expired_count == fates.count("expired")
+        assert verdict.expected_count == len(fates)
+
+
+def numbers_of(fates: list[str], wanted: str) -> tuple[int, ...]:
+    return tuple(n for n, fate in enumerate(fates) if fate == wanted)
+
+
+def test_what_was_dropped_excuses_no_other_number() -> None:
+    """Number 7 was dropped and 8 is gone: counts alone would take it for the other."""
+    facts = dropping(25, {"rule": ((7, 8),)})
+
+    report = report_of(held(*(n for n in range(25) if n != 8)), facts)
+
+    assert {(p.kind, p.event_number) for p in report.unsound[0].problems} == {
+        (ProblemKind.MISSING, 8),
+        (ProblemKind.DROPPED_AND_KEPT, 7),
+    }
+    assert report.unsound[0].problems[-1].documents
+
+
+def test_what_was_dropped_beyond_the_spans_is_held_to_its_count_and_place() -> None:
+    facts = dropping(25, {"rule": ((3, 4),)}, counts={"rule": 3})
+    assert facts.stream is not None
+    bounded = msgspec.structs.replace(facts.stream, dropped_untold=(10, 20))
+    facts = replace(facts, stream=bounded)
+
+    sound = report_of(held(*(n for n in range(25) if n not in {3, 12, 17})), facts)
+    outside = report_of(held(*(n for n in range(25) if n not in {3, 12, 22})), facts)
+    short = report_of(held(*(n for n in range(25) if n not in {3, 12, 15, 17})), facts)
+
+    assert sound.is_sound
+    assert [v.facts.generation for v in sound.counted_only] == [GENERATION]
+    assert totals_of(sound.verdicts).dropped == 3
+    assert kinds_of(outside.unsound[0].problems) >= {ProblemKind.MISSING}
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
+
+
+def test_what_was_dropped_and_not_yet_passed_by_the_indexer_is_not_in_flight() -> None:
+    facts = dropping(25, {"rule": ((3, 4), (21, 25))})
+    facts = replace(facts, indexer=indexer_word(number=21))
+
+    report = report_of(held(*(n for n in range(21) if n != 3)), facts)
+
+    assert report.is_sound
+    assert report.is_settled
+
+
+def test_what_the_stream_has_not_spoken_of_yet_is_not_judged() -> None:
+    """It tells once a second which numbers it dropped; the indexer may be ahead of it."""
+    facts = replace(
+        facts_at_rest(25), stream=stream_word(number=20), agent=agent_word(number=25)
+    )
+
+    report = report_of(held(*range(20), 24), facts)
+
+    assert report.is_sound
+    assert not report.is_settled
+
+
+def test_what_was_dropped_for_its_age_and_stored_before_a_crash_expires_once() -> None:
+    """Its chunk came again below a raised floor; retention counted the document, too."""
+    facts = replace(
+        dropping(25, {"expired": ((1, 3),)}),
+        retention=(retention_word((0, 2), index="t-generic-old"),),
+    )
+
+    sound = report_of(held(*range(3, 25)), facts)
+    wrong = replace(facts, retention=(retention_word((0, 9), index="t-generic-old"),))
+
+    assert sound.is_sound
+    assert kinds_of(report_of(held(*range(3, 25)), wrong).unsound[0].problems) == {
+        ProblemKind.EXPIRED_TWICE
+    }
 
 
 def test_a_dead_letter_of_many_events_stands_for_each_of_them() -> None:
@@ -254,14 +393,92 @@ def test_an_end_that_is_dead_to_its_last_event_is_not_in_flight() -> None:
     assert report.is_settled
 
 
-def test_dead_letters_that_are_not_indexed_yet_count_as_in_flight() -> None:
+def lagging(*letters: tuple[int, int], unplaced: int = 0) -> Drained:
+    """Return that letters of some first numbers and counts are not indexed yet."""
+    gathered = LaggingLetters()
+    for first, count in letters:
+        gathered.take(dead_letter(first, count=count))
+    for _ in range(unplaced):
+        gathered.take(b"no letter")
+    return Drained(
+        dead_lag={3: len(letters) + unplaced}, lagging=gathered.all(unread_count=0)
+    )
+
+
+def test_what_a_dead_letter_names_that_is_not_indexed_yet_is_in_flight() -> None:
     facts = facts_at_rest(20)
 
-    report = report_of(held(*range(1, 20)), facts, drained=Drained(dead_lag={3: 1}))
+    report = report_of(held(*range(2, 20)), facts, drained=lagging((0, 2)))
 
     assert report.is_sound
     assert not report.is_settled
+    assert totals_of(report.verdicts).in_flight == 2
+    assert totals_of(report.verdicts).read == 20
+
+
+def test_a_dead_letter_that_is_not_indexed_excuses_no_other_number() -> None:
+    facts = facts_at_rest(20)
+    stored = (n for n in range(20) if n not in {4, 11})
+
+    report = report_of(held(*stored), facts, drained=lagging((4, 1), unplaced=3))
+
+    assert report.unsound[0].missing == (11,)
     assert totals_of(report.verdicts).in_flight == 1
+    assert report.lagging_unplaced_count == 3
+
+
+def test_a_dead_letter_of_another_generation_excuses_nothing() -> None:
+    drained = Drained(
+        dead_lag={3: 1},
+        lagging=Lagging(numbers={"another": NumberSet.of([range(20)])}),
+    )
+
+    report = report_of(held(*range(1, 20)), facts_at_rest(20), drained=drained)
+
+    assert report.unsound[0].missing == (0,)
+
+
+def test_a_dead_letter_that_was_indexed_since_it_was_read_counts_once() -> None:
+    index = held(*range(2, 20))
+    index.dead.append((0, 2))
+
+    report = report_of(index, facts_at_rest(20), drained=lagging((0, 2)))
+
+    assert report.is_sound
+    assert report.is_settled
+    assert totals_of(report.verdicts).dead == 2
+    assert totals_of(report.verdicts).read == 20
+
+
+def test_an_end_that_waits_among_the_dead_letters_is_not_stranded() -> None:
+    """No document comes for it, and the letter is on its way."""
+    facts = replace(
+        facts_at_rest(20),
+        agent=agent_word(number=24),
+        stream=stream_word(number=24, document_count=20, dead={"parser_raised": 4}),
+    )
+    moving = lagging((20, 4))
+    at_end = {"docs_lag": {3: 0}, "raw_lag": {3: 0}}
+
+    report = report_of(held(*range(20)), facts, drained=replace(moving, **at_end))
+    short = report_of(
+        held(*range(20)), facts, drained=replace(lagging((20, 3)), **at_end)
+    )
+
+    assert report.is_sound
+    assert totals_of(report.verdicts).in_flight == 4
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.STRANDED}
+
+
+def test_foreign_numbers_that_wait_among_the_dead_letters_are_in_flight() -> None:
+    facts = foreign(next_number=120, count=4)
+
+    report = report_of(held(100, 103), facts, drained=lagging((118, 2)))
+    short = report_of(held(100, 103), facts, drained=lagging((118, 1)))
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
 
 
 def test_what_retention_took_is_accounted_for_by_window_and_sum() -> None:
@@ -376,6 +593,37 @@ def test_documents_without_a_number_are_a_contradiction() -> None:
     assert kinds_of(report.problems) == {ProblemKind.UNNUMBERED}
 
 
+def test_x5_a_ledger_record_that_cannot_be_read_is_named_and_leaves_no_audit_sound() -> (
+    None
+):
+    """What it says, nobody can tell; its key and the reason cannot steer a terminal."""
+    entry = UnreadableEntry(b"stream|\x1b]0;owned\x07\xff", 3, 12_345, "bad \x9b value")
+
+    report = report_of(held(*range(5)), facts_at_rest(5), unreadable=(entry,))
+
+    assert not report.is_sound
+    assert not report.unsound
+    (problem,) = report.problems
+    assert problem.kind is ProblemKind.UNREADABLE_RECORD
+    assert problem.text.isprintable()
+    assert "at offset 12345 of partition 3" in problem.text
+    assert "stream|" in problem.text
+    assert "x1b]0;owned" in problem.text
+    (told,) = report_json(report)["problems"]
+    assert (told["kind"], told["text"]) == ("unreadable_record", problem.text)
+
+
+def test_many_ledger_records_that_cannot_be_read_are_named_in_part() -> None:
+    many = tuple(
+        UnreadableEntry(b"stream|%d" % n, 3, n, "bad") for n in range(NAMED_MAX + 7)
+    )
+
+    report = report_of(held(*range(5)), facts_at_rest(5), unreadable=many)
+
+    assert sum(problem.count for problem in report.problems) == NAMED_MAX + 7
+    assert len(report.problems) == NAMED_MAX + 1
+
+
 # Generations of other collectors.
 
 
@@ -406,6 +654,92 @@ def test_foreign_numbers_with_holes_are_held_to_their_count() -> None:
 
     assert kinds_of(short.unsound[0].problems) == {ProblemKind.MISSING}
     assert double.unsound[0].doubled == (103,)
+
+
+FOREIGN = (100, 103, 104, 118, 119)
+
+
+def told_foreign(
+    *, indexed: int = 120, streamed: int = 120, **changes: object
+) -> GenerationFacts:
+    """Return what is said where the stream tells the numbers that came."""
+    numbers = [n for n in FOREIGN if n < streamed]
+    facts = foreign(next_number=streamed, count=len(numbers), indexed=indexed)
+    assert facts.stream is not None
+    spans = NumberSet.of((n, n + 1) for n in numbers).pairs()
+    changes = {"event_numbers": spans, **changes}
+    return replace(facts, stream=msgspec.structs.replace(facts.stream, **changes))
+
+
+@given(
+    st.dictionaries(
+        st.integers(95, 125), st.sampled_from(["stored", "dead", "doubled"])
+    ),
+    st.integers(100, 120),
+    st.integers(100, 120),
+)
+def test_foreign_numbers_that_are_told_are_each_there_once_while_others_flow(
+    fates: dict[int, str], indexed: int, streamed: int
+) -> None:
+    index = held(*(n for n, fate in fates.items() if fate != "dead"))
+    for number, fate in fates.items():
+        if fate == "dead":
+            index.dead.append((number, 1))
+        if fate == "doubled":
+            index.documents.append(HeldDocument(number, copy=1))
+    facts = told_foreign(indexed=indexed, streamed=streamed)
+    cut = max(min(indexed, streamed), 100)
+    wanted = {n for n in FOREIGN if n < cut}
+    below = {n for n in fates if n < cut}
+
+    report = report_of(index, facts, is_deep=True)
+
+    verdicts = {each.facts.generation: each for each in report.verdicts}
+    named = {
+        kind: {p.event_number for p in verdicts[GENERATION].problems if p.kind is kind}
+        for kind in (ProblemKind.MISSING, ProblemKind.UNSENT, ProblemKind.DOUBLED)
+    }
+    if cut == 100:
+        return  # Nothing of it has come through yet.
+    assert named[ProblemKind.MISSING] == wanted - below
+    assert named[ProblemKind.UNSENT] == below - wanted
+    assert named[ProblemKind.DOUBLED] == {n for n in below if fates[n] == "doubled"}
+    later = [n for n in FOREIGN if cut <= n < streamed]
+    in_flight = [n for n in later if fates.get(n) != "dead"]
+    assert verdicts[GENERATION].in_flight_count == len(in_flight)
+    assert not report.counted_only
+
+
+def test_one_foreign_deleted_and_another_doubled_are_both_named() -> None:
+    index = held(100, 104, 118, 118, 119)
+
+    report = report_of(index, told_foreign())
+
+    assert {(p.kind, p.event_number) for p in report.unsound[0].problems} == {
+        (ProblemKind.MISSING, 103),
+        (ProblemKind.DOUBLED, 118),
+    }
+
+
+def test_foreign_numbers_that_are_told_add_up_by_their_sums() -> None:
+    report = report_of(held(*FOREIGN), told_foreign())
+    dropped = told_foreign(
+        document_count=3, dropped={"rule": 2}, dropped_spans={"rule": ((103, 105),)}
+    )
+
+    assert report.is_sound
+    assert report.is_settled
+    assert report_of(held(100, 118, 119), dropped).is_sound
+    assert totals_of(report.verdicts).read == len(FOREIGN)
+
+
+def test_foreign_numbers_that_are_not_told_in_full_are_held_to_their_count() -> None:
+    facts = told_foreign(event_numbers=((100, 105), (118, 120)))
+
+    report = report_of(held(*FOREIGN), facts)
+
+    assert report.is_sound
+    assert [each.facts.generation for each in report.counted_only] == [GENERATION]
 
 
 def test_one_foreign_deleted_and_another_doubled_is_seen_by_a_deep_audit() -> None:
@@ -496,7 +830,9 @@ def test_the_index_is_read_after_the_ledger() -> None:
         window_events=WINDOW,
     )
 
-    assert looker.look(only=None, is_deep=False).verdicts[GENERATION].is_sound
+    assert (
+        looker.look(only=None, is_deep=False, beyond={}).verdicts[GENERATION].is_sound
+    )
 
 
 class Flow:
@@ -509,9 +845,9 @@ class Flow:
     def pass_one(self) -> None:
         self.index.documents.append(HeldDocument(len(self.index.documents)))
 
-    def read(self) -> dict[str, GenerationFacts]:
+    def read(self) -> Told:
         self.pass_one()
-        return {GENERATION: facts_at_rest(len(self.index.documents))}
+        return Told(facts={GENERATION: facts_at_rest(len(self.index.documents))})
 
 
 def test_above_what_squares_can_tell_the_cut_still_bounds_its_window() -> None:
@@ -527,6 +863,7 @@ def test_above_what_squares_can_tell_the_cut_still_bounds_its_window() -> None:
         199
         in suspects(
             facts_at_rest(cut),
+            expected=expected_of(facts_at_rest(cut)),
             sums=Sums(stored={199: found}),
             window_events=window_events,
         )
@@ -587,3 +924,71 @@ def test_waiting_has_an_end() -> None:
 
     assert not report.is_settled
     assert report.is_sound
+
+
+PARTITION = frozenset({3})
+"""That of the generation of `builders`."""
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_what_is_stored_beyond_all_that_was_sent_is_nobodys(is_deep: bool) -> None:
+    """Two in the last window, and one far away; the indexers have passed all there is."""
+    index = held(*range(25), 25, 27, 1_234)
+
+    report = report_of(index, facts_at_rest(25), passed=PARTITION, is_deep=is_deep)
+
+    (verdict,) = report.unsound
+    assert [(p.kind, p.event_number) for p in verdict.problems] == [
+        (ProblemKind.UNSENT, number) for number in (25, 27, 1_234)
+    ]
+    assert all(problem.documents for problem in verdict.problems)
+    assert verdict.stored_count == 25
+
+
+def test_many_documents_that_are_nobodys_are_named_in_part() -> None:
+    index = held(*range(25 + NAMED_MAX + 7))
+
+    report = report_of(index, facts_at_rest(25), passed=PARTITION)
+
+    problems = report.unsound[0].problems
+    assert sum(problem.count for problem in problems) == NAMED_MAX + 7
+    assert len(problems) == NAMED_MAX + 1
+
+
+def test_a_document_that_is_newer_than_the_ledger_is_no_contradiction() -> None:
+    """The ledger speaks of it at the next look; what has come since is newer again."""
+    index = held(*range(26))
+
+    def pass_one(look: int) -> None:
+        if look:
+            index.documents.append(HeldDocument(len(index.documents)))
+
+    index.before_look = pass_one
+    report = report_of(index, facts_at_rest(25), facts_at_rest(26), passed=PARTITION)
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert index.looks == 2
+
+
+def test_what_the_indexers_have_not_passed_yet_is_not_called_nobodys() -> None:
+    """Its word may be on its way; so the generation does not rest."""
+    report = report_of(held(*range(26)), facts_at_rest(25))
+
+    assert report.is_sound
+    assert not report.is_settled
+
+
+def test_of_two_that_are_newer_only_the_one_that_was_seen_before_is_nobodys() -> None:
+    """Number 40 stands there before the indexers are asked; 41 comes while they are."""
+    index = held(*range(25), 40)
+
+    def store_another(look: int) -> None:
+        if look == 1:
+            index.documents.append(HeldDocument(41))
+
+    index.before_look = store_another
+    report = report_of(index, facts_at_rest(25), passed=PARTITION)
+
+    (problem,) = report.unsound[0].problems
+    assert (problem.kind, problem.event_number) == (ProblemKind.UNSENT, 40)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from tailrace.audit.lagging import Lagging
 from tailrace.audit.shown import report_lines, show
 from tailrace.audit.sources import Drained
 from tailrace.audit.verdict import report_json
@@ -43,13 +44,18 @@ def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
             number=9, lost_bytes={"truncated": 1_000}, identity_rebuilt=True
         ),
     )
-    report = report_of(held(*range(5)), facts, drained=Drained(dead_lag={7: 3}))
+    drained = Drained(
+        dead_lag={7: 3}, lagging=Lagging(unplaced_count=1, unread_count=2)
+    )
+    report = report_of(held(*range(5)), facts, drained=drained)
     text = "\n".join(report_lines(report))
 
     assert "4 events sent and not yet stored" in text
     assert "1,000 bytes truncated" in text
     assert "may be stored a second time" in text
     assert "3 dead letters are not indexed yet" in text
+    assert "1 of them name no event" in text
+    assert "2 of them were not read" in text
 
 
 def test_a_hostile_path_cannot_steer_a_terminal(

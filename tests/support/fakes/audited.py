@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +18,20 @@ from typing import Any
 import msgspec
 
 from tailrace.audit import line
-from tailrace.audit.facts import GenerationFacts, facts_of
+from tailrace.audit.facts import facts_of
+from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
     StoredPlace,
+    Told,
     Unnumbered,
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.kafka_admin import PartitionLag
 from tailrace.kafka_consumer import Partition
-from tailrace.ledger_topic import newest_records
+from tailrace.ledger_topic import LedgerEntry, newest_of
 from tailrace_indexer.index_maker import kind_of
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
@@ -34,6 +43,37 @@ def do_nothing() -> None:
     """Let no time pass."""
 
 
+def ledger_entries(
+    kafka: MemoryKafka, partitions: Sequence[Partition]
+) -> Iterator[LedgerEntry]:
+    """Yield what stands in the partitions, each to its end."""
+    for partition in partitions:
+        for kept in kafka.read(partition, offset=0):
+            record = kept.record
+            yield LedgerEntry(record.key, record.value, partition.number, kept.offset)
+
+
+@dataclass(slots=True)
+class MemoryLagging:
+    """Reads dead letters at the offsets that are asked for."""
+
+    kafka: MemoryKafka
+    topic: str
+
+    def __call__(self, left: Mapping[int, range]) -> Lagging:
+        """Return what the letters say."""
+        letters = LaggingLetters()
+        read_count = 0
+        for number, span in left.items():
+            partition = Partition(self.topic, number)
+            for kept in self.kafka.read(partition, offset=span.start):
+                if kept.offset in span:
+                    letters.take(kept.record.value)
+                    read_count += 1
+        total = sum(len(span) for span in left.values())
+        return letters.all(unread_count=total - read_count)
+
+
 @dataclass(slots=True)
 class MemoryAuditLedger:
     """Reads the ledger's partitions to their ends."""
@@ -43,15 +83,14 @@ class MemoryAuditLedger:
     between: Callable[[], None] = do_nothing
     """Called after each reading: what others do before the next question."""
 
-    def read(self) -> dict[str, GenerationFacts]:
-        """Return what is said of each generation."""
-        records = newest_records(
-            (kept.record.key, kept.record.value)
-            for partition in self.partitions
-            for kept in self.kafka.read(partition, offset=0)
-        )
+    def read(self) -> Told:
+        """Return what is said of each generation, and what cannot be read."""
+        newest = newest_of(ledger_entries(self.kafka, self.partitions))
         self.between()
-        return facts_of(records.values())
+        return Told(
+            facts=facts_of(newest.records.values()),
+            unreadable=tuple(newest.unreadable),
+        )
 
 
 @dataclass(slots=True)

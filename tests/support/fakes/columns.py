@@ -88,7 +88,7 @@ def process_chunk_plainly(
         dead=[],
         event_count=len(events),
         offsets=offsets,
-        expired_offsets=offsets[np.array(expired, np.bool_)],
+        expired_positions=np.flatnonzero(np.array(expired, np.bool_)),
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
     )

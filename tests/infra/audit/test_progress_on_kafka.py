@@ -1,0 +1,136 @@
+"""How far the groups are on a real Kafka, and what stands in letters that lag behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tailrace.audit import kafka as audit_kafka
+from tailrace.audit.kafka import progress_of
+from tailrace.audit.sources import Drained
+from tailrace.clock import SystemClock
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_consumer import Consumer, Partition
+from tailrace.provision import provision
+from tailrace.settings import Connections
+from tailrace.topics import DEAD, DOCS, PARTITIONS, Topic
+from tailrace_embedded.stack import Endpoints
+from tailrace_indexer.acked_writer import AckedWriter, Writing
+from tests.infra.audit.builders import GENERATION, dead_letter
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def connections(stack: Endpoints, namespace: str) -> Connections:
+    connections = Connections(
+        kafka_bootstrap=stack.kafka_bootstrap,
+        elasticsearch_url=stack.elasticsearch_url,
+        namespace=namespace,
+    )
+    provision(connections)
+    return connections
+
+
+@pytest.fixture
+def writer(connections: Connections) -> Iterator[AckedWriter]:
+    writer = AckedWriter(connections)
+    yield writer
+    writer.close()
+
+
+def write(writer: AckedWriter, connections: Connections, *values: bytes) -> None:
+    topic = DEAD.name(connections.namespace)
+    writings = [Writing(topic, value, None, n % 2) for n, value in enumerate(values)]
+    assert writer.write(writings) == []
+
+
+def commit(
+    connections: Connections, next_offsets: dict[int, int], *, of: Topic = DEAD
+) -> None:
+    """Commit as a member of the indexers' group that has read so far."""
+    topic = of.name(connections.namespace)
+    consumer = Consumer.connect(
+        connections,
+        group=f"{connections.namespace}-indexer",
+        client_id="test",
+        topics=[topic],
+    )
+    offsets = {Partition(topic, n): offset for n, offset in next_offsets.items()}
+    owned: set[Partition] = set()
+
+    def owns_all() -> bool:
+        owned.update(consumer.poll(wait_ms_max=200).gained)
+        return owned >= offsets.keys()
+
+    try:
+        eventually(owns_all)
+        assert consumer.commit(offsets)
+    finally:
+        consumer.close(wait_ms_max=1_000)
+
+
+def drained(connections: Connections) -> Drained:
+    clock = SystemClock()
+    with KafkaAdmin(connections) as admin:
+        progress = progress_of(admin, connections=connections, clock=clock)
+        return progress.drained(wait_ms_max=0)
+
+
+def test_only_letters_that_are_not_committed_are_read(
+    connections: Connections, writer: AckedWriter
+) -> None:
+    """Two partitions in turn: numbers 0, 2, 4 in one, 1 and 3 in the other."""
+    write(writer, connections, *(dead_letter(n) for n in range(4)))
+    write(writer, connections, dead_letter(4, count=3))
+    before = drained(connections)
+    commit(connections, {0: 2, 1: 1})
+
+    after = drained(connections)
+
+    assert before.lagging.of(GENERATION).pairs() == ((0, 7),)
+    assert sum(before.dead_lag.values()) == 5
+    assert after.lagging.of(GENERATION).pairs() == ((3, 7),)
+    assert after.dead_lag[0] == after.dead_lag[1] == 1
+    assert (after.lagging.unplaced_count, after.lagging.unread_count) == (0, 0)
+
+
+def test_letters_that_name_nothing_are_counted(
+    connections: Connections, writer: AckedWriter
+) -> None:
+    write(writer, connections, b"no letter", dead_letter(-1), dead_letter(9))
+
+    found = drained(connections).lagging
+
+    assert found.of(GENERATION).pairs() == ((9, 10),)
+    assert found.unplaced_count == 2
+
+
+def test_no_more_letters_are_read_than_the_limit_allows(
+    connections: Connections, writer: AckedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_kafka, "LAGGING_RECORDS_MAX", 0)
+    write(writer, connections, *(dead_letter(n) for n in range(6)))
+
+    found = drained(connections)
+
+    assert sum(found.dead_lag.values()) == 6
+    assert found.lagging.unread_count == 6
+    assert not found.lagging.numbers
+
+
+def test_a_partition_is_passed_once_its_documents_are_committed(
+    connections: Connections, writer: AckedWriter
+) -> None:
+    topic = DOCS.name(connections.namespace)
+    assert writer.write([Writing(topic, b"x", None, n) for n in (0, 0, 1)]) == []
+    commit(connections, {0: 2}, of=DOCS)
+    clock = SystemClock()
+
+    with KafkaAdmin(connections) as admin:
+        progress = progress_of(admin, connections=connections, clock=clock)
+        passed = progress.passed(wait_ms_max=0)
+
+    assert passed == {*range(PARTITIONS)} - {1}
