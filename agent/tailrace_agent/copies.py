@@ -40,6 +40,15 @@ class Heir:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """All that is here was read elsewhere: reading begins behind it."""
+
+    position: Position
+    may_grow: bool
+    """Its original is still there, and whoever copies it may not be done."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kin:
     """What a file may be a copy of: all of its family."""
 
@@ -78,8 +87,11 @@ class Copies:
         kin: Kin,
         size_bytes: int,
         now_ms: int,
-    ) -> Heir | Position | Verdict:
+    ) -> Heir | Passed | Verdict:
         """Return where to begin in a copy, or what else the file is.
+
+        A copy that may grow is to be asked about again: what comes to it, too, may have
+        been read.
 
         Raises:
             OSError: a file cannot be read.
@@ -87,7 +99,8 @@ class Copies:
         verdict = self._of_orphans(file, kin, size_bytes=size_bytes)
         if verdict is Verdict.OWN:
             verdict = self._of_the_living(suspect, file, kin, size_bytes, now_ms)
-        if verdict is Verdict.UNCLEAR:
+        may_grow = isinstance(verdict, Passed) and verdict.may_grow
+        if verdict is Verdict.UNCLEAR or may_grow:
             return verdict
         for original in kin.followed:
             original.copied_bytes = 0
@@ -119,10 +132,10 @@ class Copies:
 
     def _of_orphans(
         self, file: Source, kin: Kin, *, size_bytes: int
-    ) -> Heir | Position | Verdict:
+    ) -> Heir | Passed | Verdict:
         """Look for a generation without a file: the rest of it is only here."""
         heirs: list[AgentLedger] = []
-        passed: Position | None = None
+        passed: Passed | None = None
         is_waiting = False
         for record in (*self._ended(kin), *kin.orphans):
             if not _begins_alike(file, record, size_bytes=size_bytes):
@@ -134,7 +147,7 @@ class Copies:
                 heirs.append(record)
             elif _is_shorter_copy(file, record, size_bytes=size_bytes):
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
-                passed = Position(size_bytes, 0, tail)
+                passed = Passed(Position(size_bytes, 0, tail), may_grow=False)
         if is_waiting:
             return Verdict.UNCLEAR
         if heirs:
@@ -148,7 +161,7 @@ class Copies:
         kin: Kin,
         size_bytes: int,
         now_ms: int,
-    ) -> Position | Verdict:
+    ) -> Passed | Verdict:
         """Look for a file that still holds all that is here, and is read itself."""
         own_tail: Tail | None = None
         for original, record in self._alive(kin):
@@ -167,7 +180,7 @@ class Copies:
                 continue
             original.copied_bytes = size_bytes
             if record.next_offset >= size_bytes:
-                return Position(size_bytes, 0, own_tail)
+                return Passed(Position(size_bytes, 0, own_tail), may_grow=True)
             suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
         until_ms = suspect.clear_until_ms
         is_waiting = until_ms is not None and now_ms < until_ms

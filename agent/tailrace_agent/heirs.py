@@ -15,11 +15,17 @@ import msgspec
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
-from tailrace_agent.copies import UNCLEAR_MS_MAX, Copies, Heir, Kin, Verdict
+from tailrace_agent.copies import (
+    UNCLEAR_MS_MAX,
+    Copies,
+    Heir,
+    Kin,
+    Passed,
+    Verdict,
+)
 from tailrace_agent.delivery import DELETED, TRUNCATED, Delivery
 from tailrace_agent.families import Families, may_be_copy
 from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated, position_of
-from tailrace_agent.positions import Position
 from tailrace_agent.tracked import TrackedFile
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
@@ -71,12 +77,26 @@ class Heirs:
         )
         if verdict is Verdict.UNCLEAR:
             return now_ms + JUDGE_MS
+        if isinstance(verdict, Passed):
+            return self._pass(tracked, verdict, now_ms=now_ms)
         tracked.is_judged = True
         if isinstance(verdict, Heir):
             self._inherit(tracked, verdict.record, kin.followed, size_bytes=size_bytes)
-        elif isinstance(verdict, Position):
-            tracked.position = verdict
-            self._say_recognised(tracked)
+        return None
+
+    def _pass(self, tracked: TrackedFile, passed: Passed, *, now_ms: int) -> int | None:
+        """Pass over what a copy holds; say when to ask whether it holds more.
+
+        One that is still being copied looks whole at each moment. Were what comes next
+        read as its own, every line of it would be there twice.
+        """
+        if passed.position.offset != tracked.position.offset:
+            tracked.position = passed.position
+            tracked.grew_at_ms = now_ms
+        if passed.may_grow and now_ms - tracked.grew_at_ms < UNCLEAR_MS_MAX:
+            return now_ms + JUDGE_MS
+        tracked.is_judged = True
+        self._say_recognised(tracked)
         return None
 
     def settle_ended(self, tracked: TrackedFile) -> None:

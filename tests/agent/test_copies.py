@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.agent.harness import (
     AgentHarness,
     RecordingSink,
@@ -75,6 +77,34 @@ def test_copy_that_stands_beside_its_original_is_not_sent_again(tmp_path: Path) 
     shutil.copyfile(path, path.with_name("a.log.backup"))
     agent.pass_ms(30_000)
     assert len(events_of(agent.sink)) == 500
+
+
+@pytest.mark.parametrize("is_truncated", [True, False])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_f3_copy_that_is_met_while_it_is_made_is_not_sent_again(
+    tmp_path: Path, is_truncated: bool, is_killed: bool
+) -> None:
+    """It ends anywhere, within a line, and looks like a whole copy of a shorter file."""
+    sink = RecordingSink()
+    agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = agent.write("a.log", lines(0, 500))
+    agent.pass_ms()
+    content = path.read_bytes()
+    for start in range(0, len(content), 2_222):
+        agent.write("a.log.1", content[start : start + 2_222])
+        agent.pass_ms(3_000)
+        if is_killed and start == 4_444:
+            agent.crash()
+            agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    if is_truncated:
+        path.write_bytes(b"")
+    agent.write("a.log", lines(500, 510))
+    agent.pass_ms(30_000)
+    assert len(unique_lines(sink)) == 510
+    assert len(events_of(sink)) == 510
+    agent.write("a.log.1", b"a line of the copy's own\n")
+    agent.pass_ms(30_000)
+    assert len(events_of(sink)) == 511
 
 
 def test_f8_file_that_only_begins_alike_is_sent_whole(tmp_path: Path) -> None:

@@ -166,6 +166,11 @@ class Looker:
             lagging=lagging,
             is_deep=deep is not None,
         )
+        above = range(facts.cut, facts.sent_number)
+        has_dead_above = bool(above) and any(
+            each.highest >= facts.cut or not each.is_single
+            for each in sums.dead.values()
+        )
         spans = [
             span_of(
                 window,
@@ -175,21 +180,11 @@ class Looker:
             )
             for window in chosen
         ]
-        above = range(facts.cut, facts.sent_number)
-        has_dead_above = any(
-            each.highest >= facts.cut or not each.is_single
-            for each in sums.dead.values()
-        )
-        if above and has_dead_above:
+        if has_dead_above:
             spans.append(above)
-        numbers = Numbers.of_windows(self._window_events)
-        if deep is not None:
-            numbers = deep.numbers.get(facts.generation, numbers)
-            if sums.dead and spans:
-                dead = snapshot.numbers(facts.generation, spans=spans).dead
-                numbers = replace(numbers, dead=dead)
-        elif spans:
-            numbers = snapshot.numbers(facts.generation, spans=spans)
+        numbers = self._numbers(
+            facts.generation, spans, sums=sums, snapshot=snapshot, deep=deep
+        )
         verdict = judge(
             facts,
             expected=expected,
@@ -220,6 +215,26 @@ class Looker:
             more = _more_altered(counted - len(altered))
             verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
         return verdict
+
+    def _numbers(
+        self,
+        generation: str,
+        spans: Sequence[range],
+        *,
+        sums: Sums,
+        snapshot: Snapshot,
+        deep: _Deep | None,
+    ) -> Numbers:
+        """Return which numbers the spans hold, stored and dead."""
+        numbers = Numbers.of_windows(self._window_events)
+        if deep is not None:
+            numbers = deep.numbers.get(generation, numbers)
+            if sums.dead and spans:
+                dead = snapshot.numbers(generation, spans=spans).dead
+                numbers = replace(numbers, dead=dead)
+        elif spans:
+            numbers = snapshot.numbers(generation, spans=spans)
+        return numbers
 
     def _with_beyond(
         self,
