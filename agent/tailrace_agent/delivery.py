@@ -229,6 +229,10 @@ class Delivery:
         self.told_at_ms[outgoing.partition] = record.updated_at_ms
         self.outbox.send(outgoing, generation=generation)
 
+    def tell_again(self, record: AgentLedger) -> None:
+        """Send the word of an earlier life, as it is: the ledger may not have heard it."""
+        self.outbox.send(self._records.ledger(record), generation=record.generation)
+
     def needs_report(self, generation: str) -> bool:
         """Return whether the ledger does not yet say what is safe now."""
         ledger = self._ledgers[generation]

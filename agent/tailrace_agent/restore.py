@@ -19,6 +19,11 @@ ENDED_KEPT_MS = 400 * 86_400_000
 """How long a life that a truncation ended is: it counts the lives of a file that may be
 empty for long, and the next one must not get the name of the first."""
 
+LATE_WORDS_MS = 600_000
+LATE_WORDS_MAX = 1_000
+"""Records that changed so shortly before the last life ended, and so many of them, are
+told to the ledger again: it may not have heard of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restored:
@@ -84,6 +89,20 @@ def keep_restored(
         [r.generation for r in loaded.records if r.generation not in kept]
     )
     checkpoint.note_sources(sources)
+
+
+def late_words(records: Sequence[AgentLedger]) -> list[AgentLedger]:
+    """Return what the ledger may not have heard: the newest records, oldest first.
+
+    The checkpoint is written without waiting for the ledger. A file that is followed is
+    reported again in any case; one that was closed just before a crash is not.
+    """
+    ordered = sorted(records, key=lambda record: record.updated_at_ms)
+    if not ordered:
+        return []
+    since_ms = ordered[-1].updated_at_ms - LATE_WORDS_MS
+    late = [record for record in ordered if record.updated_at_ms >= since_ms]
+    return late[-LATE_WORDS_MAX:]
 
 
 def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:

@@ -229,8 +229,12 @@ class Turns:
         is_settled: bool,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         record = self._delivery.record_of(tracked.generation)
-        if not tracked.position.offset and not has_head(file, record):
-            # Replaced before anything of it was safe: no tail could tell that.
+        # Before a position within the head, the tail is all there is.
+        is_head_safe = not 0 < tracked.position.offset < record.head_size_bytes
+        is_fixed = isinstance(file, ArchiveFile)
+        if is_head_safe and not is_fixed and not has_head(file, record):
+            # Replaced, with nothing before the position, or with what stood there: a
+            # long run of one byte, say, in both. The tail could not tell that.
             return Reading.REWRITTEN
         form = with_rule(form_of_file(tracked, file), record.placement.multiline)
         if tracked.long_event is not None:
@@ -241,7 +245,7 @@ class Turns:
                 cuts=tracked.cuts,
                 form=form,
                 is_flushing=is_flushing,
-                is_fixed=isinstance(file, ArchiveFile),
+                is_fixed=is_fixed,
             )
         return self._chunker.next_chunk(
             file,

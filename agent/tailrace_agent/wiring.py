@@ -29,7 +29,7 @@ from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
 from tailrace_agent.records import Agent, Records
-from tailrace_agent.restore import Restored
+from tailrace_agent.restore import Restored, late_words
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.status import (
     UNREADABLE_MAX,
@@ -156,6 +156,8 @@ def assemble(
     )
     # The first recovery is the first connection.
     delivery.outbox.broken = "not connected yet"
+    for record in late_words(restored.records):
+        delivery.tell_again(record)
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,

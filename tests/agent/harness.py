@@ -40,7 +40,7 @@ from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.protocols import Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
-from tailrace_agent.restore import Restored, keep_restored, restore
+from tailrace_agent.restore import Restored, keep_restored, late_words, restore
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
 
@@ -215,6 +215,8 @@ class AgentHarness:
             clock=self.clock,
             log=log,
         )
+        for record in late_words(self.restored.records):
+            self.delivery.tell_again(record)
         self.requests = ListedRequests()
         known = KnownGenerations(self.restored.records)
         self.table = FileTable(

@@ -50,6 +50,23 @@ def test_a_generation_is_in_the_ledger_before_its_first_chunk(tmp_path: Path) ->
     assert unique_lines(agent.sink) == expected(0, 10)
 
 
+def test_f5_a_file_that_was_rewritten_with_the_same_end_is_read_from_its_head(
+    tmp_path: Path,
+) -> None:
+    """Before the position stands in both what padding writes: the tail is the same."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"first ".ljust(5_000, b"x") + b"\n")
+    agent.pass_ms()
+    rewritten = b"other ".ljust(5_000, b"x") + b"\nmore\n"
+    path.write_bytes(rewritten)
+    agent.pass_ms()
+    assert [e.stored[:6] for e in events_of(agent.sink)] == [
+        b"first ",
+        b"other ",
+        b"more",
+    ]
+
+
 def test_f1_renamed_file_is_read_to_its_end_and_the_new_one_from_its_head(
     tmp_path: Path,
 ) -> None:

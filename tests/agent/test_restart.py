@@ -68,6 +68,28 @@ def test_p1_what_was_not_acknowledged_is_sent_again_as_the_same_events(
     assert len(unique_lines(sink)) == 12
 
 
+def test_p1_the_ledger_hears_of_a_file_that_was_closed_just_before_a_kill(
+    tmp_path: Path,
+) -> None:
+    """The checkpoint is written without waiting for the ledger's acknowledgement."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    path = first.write("a.log", TEN)
+    first.pass_ms()
+    path.rename(path.with_name("out-of-every-glob"))
+    sink.is_holding = True
+    first.pass_ms(60_000)
+    assert first.said("file_closed")
+    first.crash()
+    assert not ledger_of(sink)[-1].is_closed
+    sink.held.clear()
+    sink.is_holding = False
+    AgentHarness(tmp_path, sink=sink).pass_ms()
+    newest = max(ledger_of(sink), key=lambda record: record.revision)
+    assert newest.next_event_number == 10
+    assert newest.is_closed
+
+
 def test_deleted_checkpoint_is_restored_from_the_ledger(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     forget(first)

@@ -16,14 +16,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import orjson
-
-from tailrace.answers import field as field_of
 from tailrace.audit.counted import Evidence
 from tailrace.audit.expected import Expected, expected_of
 from tailrace.audit.facts import GenerationFacts, condemned_indices
+from tailrace.audit.findings import (
+    altered,
+    more_altered,
+    unknown,
+    unplaced,
+    unreadable,
+)
 from tailrace.audit.judge import judge
-from tailrace.audit.line import alteration
 from tailrace.audit.locate import located
 from tailrace.audit.sources import (
     Drained,
@@ -31,7 +34,6 @@ from tailrace.audit.sources import (
     Ledger,
     Progress,
     Snapshot,
-    StoredDocument,
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.unsent import beyond_of, unsent_of
@@ -39,7 +41,6 @@ from tailrace.audit.verdict import (
     NAMED_MAX,
     GenerationVerdict,
     Problem,
-    ProblemKind,
 )
 from tailrace.audit.windows import (
     Sums,
@@ -48,12 +49,8 @@ from tailrace.audit.windows import (
     windows_of,
     windows_with,
 )
-from tailrace.ledger_topic import UnreadableEntry
 from tailrace.number_sets import NumberSet
-from tailrace.text import printable
 
-TEXT_CHARACTERS_MAX = 300
-"""Of a key or a reason that is shown; whoever wrote them may have written anything."""
 PASSED_WAIT_MS_MAX = 5_000
 """How long the indexers are waited for, where documents are newer than the ledger."""
 DEAD_WAIT_MS_MAX = 10_000
@@ -137,13 +134,13 @@ class Looker:
                     )
             for generation, found in sums.items():
                 if generation not in told or not told[generation].is_known:
-                    verdicts[generation] = _unknown(generation, sums=found)
-            problems = () if only is not None else _unplaced(snapshot)
+                    verdicts[generation] = unknown(generation, sums=found)
+            problems = () if only is not None else unplaced(snapshot)
         return Looked(
             verdicts=verdicts,
             drained=drained,
             problems=problems,
-            unreadable=_unreadable(read.unreadable),
+            unreadable=unreadable(read.unreadable),
             compared_count=deep.compared_count if deep else 0,
         )
 
@@ -210,10 +207,10 @@ class Looker:
             ),
             snapshot=snapshot,
         )
-        if deep is not None and (altered := deep.altered.get(facts.generation)):
+        if deep is not None and (named := deep.altered.get(facts.generation)):
             counted = deep.altered_counts[facts.generation]
-            more = _more_altered(counted - len(altered))
-            verdict = replace(verdict, problems=(*verdict.problems, *altered, *more))
+            more = more_altered(counted - len(named))
+            verdict = replace(verdict, problems=(*verdict.problems, *named, *more))
         return verdict
 
     def _numbers(
@@ -307,7 +304,7 @@ class Looker:
                 numbers = Numbers.of_windows(self._window_events)
                 deep.numbers[stored.generation] = numbers
             numbers.stored.add(stored.number)
-            problem = _altered(stored, facts=facts)
+            problem = altered(stored, facts=facts)
             if problem is not None:
                 named = deep.altered.setdefault(stored.generation, [])
                 known = deep.altered_counts.get(stored.generation, 0)
@@ -321,87 +318,3 @@ def _wanted(above: range, *, expected: Expected) -> Sequence[range]:
     """Return the numbers of `above` of which a document or a dead letter may come."""
     wanted = expected.wanted
     return (above,) if wanted is None else wanted.within(above).spans
-
-
-def _altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None:
-    source = bytes(stored.source)
-    document = orjson.loads(source)
-    agent = facts.agent
-    born_at_ms = None if agent is None else agent.identity.born_at_ns // 1_000_000
-    wrong = alteration(
-        source, document, document_id=stored.document_id, born_at_ms=born_at_ms
-    )
-    if wrong is None:
-        return None
-    offset = field_of(document, "log.offset")
-    return Problem(
-        kind=ProblemKind.ALTERED,
-        text=wrong,
-        event_number=stored.number,
-        offset=offset if isinstance(offset, int) else None,
-        documents=(f"{stored.index}/{stored.document_id}",),
-    )
-
-
-def _more_altered(count: int) -> tuple[Problem, ...]:
-    if count <= 0:
-        return ()
-    text = f"{count} more documents altered"
-    return (Problem(kind=ProblemKind.ALTERED, text=text, count=count),)
-
-
-def _unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
-    stored = sum(each.count for each in sums.stored.values())
-    dead = sum(each.count for each in sums.dead.values())
-    return GenerationVerdict(
-        facts=GenerationFacts(generation=generation),
-        stored_count=stored,
-        dead_count=dead,
-        is_settled=True,
-        problems=(
-            Problem(
-                kind=ProblemKind.UNKNOWN_GENERATION,
-                text=f"{stored} documents and {dead} dead letters are of a generation"
-                " of which no ledger tells",
-                count=stored + dead,
-            ),
-        ),
-    )
-
-
-def _unreadable(entries: Sequence[UnreadableEntry]) -> tuple[Problem, ...]:
-    """Return each record that cannot be read, its key and the reason made harmless."""
-    kind = ProblemKind.UNREADABLE_RECORD
-    named = [
-        Problem(kind=kind, text=printable(_unreadable_text(each)))
-        for each in entries[:NAMED_MAX]
-    ]
-    left = len(entries) - len(named)
-    if left:
-        text = f"{left} more records of the ledger cannot be read"
-        named.append(Problem(kind=kind, text=text, count=left))
-    return tuple(named)
-
-
-def _unreadable_text(entry: UnreadableEntry) -> str:
-    key = (entry.key or b"").decode("utf-8", "backslashreplace")
-    return (
-        f"the ledger's record of the key {key[:TEXT_CHARACTERS_MAX]!r}, at offset"
-        f" {entry.offset} of partition {entry.partition}, may say something else:"
-        f" {entry.reason[:TEXT_CHARACTERS_MAX]}"
-    )
-
-
-def _unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:
-    found = snapshot.unnumbered()
-    if not found.count:
-        return ()
-    return (
-        Problem(
-            kind=ProblemKind.UNNUMBERED,
-            text=f"{found.count} documents have no event number or no generation, so"
-            " nothing says whether they should be there",
-            count=found.count,
-            documents=found.named,
-        ),
-    )

@@ -1,0 +1,112 @@
+"""What an audit finds beside the counts of a generation, each as a problem in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from tailrace.answers import field as field_of
+from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.line import alteration
+from tailrace.audit.sources import Snapshot, StoredDocument
+from tailrace.audit.verdict import (
+    NAMED_MAX,
+    GenerationVerdict,
+    Problem,
+    ProblemKind,
+)
+from tailrace.audit.windows import Sums
+from tailrace.ledger_topic import UnreadableEntry
+from tailrace.text import printable
+
+TEXT_CHARACTERS_MAX = 300
+"""Of a key or a reason that is shown; whoever wrote them may have written anything."""
+
+
+def altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None:
+    """Return that a document is not what was stored, or None where it is."""
+    source = bytes(stored.source)
+    document = orjson.loads(source)
+    agent = facts.agent
+    born_at_ms = None if agent is None else agent.identity.born_at_ns // 1_000_000
+    wrong = alteration(
+        source, document, document_id=stored.document_id, born_at_ms=born_at_ms
+    )
+    if wrong is None:
+        return None
+    offset = field_of(document, "log.offset")
+    return Problem(
+        kind=ProblemKind.ALTERED,
+        text=wrong,
+        event_number=stored.number,
+        offset=offset if isinstance(offset, int) else None,
+        documents=(f"{stored.index}/{stored.document_id}",),
+    )
+
+
+def more_altered(count: int) -> tuple[Problem, ...]:
+    """Return the altered documents of which there was no room to name each."""
+    if count <= 0:
+        return ()
+    text = f"{count} more documents altered"
+    return (Problem(kind=ProblemKind.ALTERED, text=text, count=count),)
+
+
+def unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
+    """Return the verdict on documents of a generation that no ledger tells of."""
+    stored = sum(each.count for each in sums.stored.values())
+    dead = sum(each.count for each in sums.dead.values())
+    return GenerationVerdict(
+        facts=GenerationFacts(generation=generation),
+        stored_count=stored,
+        dead_count=dead,
+        is_settled=True,
+        problems=(
+            Problem(
+                kind=ProblemKind.UNKNOWN_GENERATION,
+                text=f"{stored} documents and {dead} dead letters are of a generation"
+                " of which no ledger tells",
+                count=stored + dead,
+            ),
+        ),
+    )
+
+
+def unreadable(entries: Sequence[UnreadableEntry]) -> tuple[Problem, ...]:
+    """Return each record that cannot be read, its key and the reason made harmless."""
+    kind = ProblemKind.UNREADABLE_RECORD
+    named = [
+        Problem(kind=kind, text=printable(_unreadable_text(each)))
+        for each in entries[:NAMED_MAX]
+    ]
+    left = len(entries) - len(named)
+    if left:
+        text = f"{left} more records of the ledger cannot be read"
+        named.append(Problem(kind=kind, text=text, count=left))
+    return tuple(named)
+
+
+def _unreadable_text(entry: UnreadableEntry) -> str:
+    key = (entry.key or b"").decode("utf-8", "backslashreplace")
+    return (
+        f"the ledger's record of the key {key[:TEXT_CHARACTERS_MAX]!r}, at offset"
+        f" {entry.offset} of partition {entry.partition}, may say something else:"
+        f" {entry.reason[:TEXT_CHARACTERS_MAX]}"
+    )
+
+
+def unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Return the documents that no number places."""
+    found = snapshot.unnumbered()
+    if not found.count:
+        return ()
+    return (
+        Problem(
+            kind=ProblemKind.UNNUMBERED,
+            text=f"{found.count} documents have no event number or no generation, so"
+            " nothing says whether they should be there",
+            count=found.count,
+            documents=found.named,
+        ),
+    )
