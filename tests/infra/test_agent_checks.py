@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from tailrace.cli import app
@@ -15,6 +17,13 @@ from tailrace_agent.state_folder import take_folder
 from tests.infra.audit.builders import agent_word
 
 LINE = b"2026-11-25 10:00:00,123 ERROR [main] a.b.C: it \x1b[31mbroke\n"
+
+
+@pytest.fixture(autouse=True)
+def forget_where_logs_go() -> Iterator[None]:
+    """A command sends them to the runner's own stream, which is closed behind it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
