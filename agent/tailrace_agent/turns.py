@@ -181,8 +181,23 @@ class Turns:
         if isinstance(file, ArchiveFile) or not tracked.is_judged:
             return
         tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
-        if self._chunker.is_unchanged(file, position=tracked.position):
+        if self._has_its_head(tracked, file) and self._chunker.is_unchanged(
+            file, position=tracked.position
+        ):
             self._note_whole(tracked)
+
+    def _has_its_head(self, tracked: TrackedFile, file: AnyFile) -> bool:
+        """Return whether the file begins as its generation did, as far as that tells.
+
+        It may be rewritten with nothing before the position, or with what stood there: a
+        long run of one byte, say, in both. The tail could not tell that.
+        """
+        if not self._delivery.knows(tracked.generation):
+            return True
+        record = self._delivery.record_of(tracked.generation)
+        # Before a position within the head, the tail is all there is.
+        is_within = 0 < tracked.position.offset < record.head_size_bytes
+        return is_within or has_head(file, record)
 
     def _is_declared(self, tracked: TrackedFile) -> bool:
         name = tracked.generation
@@ -229,12 +244,8 @@ class Turns:
         is_settled: bool,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         record = self._delivery.record_of(tracked.generation)
-        # Before a position within the head, the tail is all there is.
-        is_head_safe = not 0 < tracked.position.offset < record.head_size_bytes
         is_fixed = isinstance(file, ArchiveFile)
-        if is_head_safe and not is_fixed and not has_head(file, record):
-            # Replaced, with nothing before the position, or with what stood there: a
-            # long run of one byte, say, in both. The tail could not tell that.
+        if not is_fixed and not self._has_its_head(tracked, file):
             return Reading.REWRITTEN
         form = with_rule(form_of_file(tracked, file), record.placement.multiline)
         if tracked.long_event is not None:

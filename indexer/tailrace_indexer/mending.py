@@ -80,7 +80,8 @@ class Mender:
             return 0
         mended_count = 0
         for place, end in self.topics.ends().items():
-            if self._whole_to.get(place) != end:
+            # An empty one is whole without a look.
+            if self._whole_to.get(place, 0) != end:
                 mended_count += self._look(place, end=end)
         # Only now: a look that failed is tried again at once.
         self._looked_at_ms = now_ms

@@ -87,15 +87,14 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, *, collect: Collect, check: Check) -> None:
         self.check = check
-        self._collector = _Collected(collect)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Collected(collect))
         self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
         super().__init__((LOOPBACK, port), _Handler)
 
     def figures(self) -> bytes:
         """Return all figures as Prometheus reads them."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(self._collector)
-        return generate_latest(registry)
+        return generate_latest(self._registry)
 
     def process_request(
         self,

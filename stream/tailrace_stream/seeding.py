@@ -15,6 +15,7 @@ had expired. Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tailrace.errors import WireError
 from tailrace.ledger import EXPIRED, StreamLedger
@@ -22,6 +23,8 @@ from tailrace.wire import Origin, decode
 from tailrace_stream.figures import Figures, Span
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.windows import GenerationState
+
+RecordT = TypeVar("RecordT")
 
 BURIED = b""
 """Stands for the state of a generation whose newest record is a tombstone."""
@@ -54,14 +57,14 @@ def beginning_of(remembered: Remembered, *, origin: Origin) -> Beginning:
 
     It is that of a generation never seen, where nothing is remembered.
     """
-    state = _state_of(remembered.state)
+    state = _read(remembered.state, as_type=GenerationState)
     if state is not None:
         # Also where a crash left it behind its word: what is missing comes again, and
         # only with its windows is it counted into the same parts as the first time.
         return Beginning(state, is_state_read=True)
     is_buried = remembered.state == BURIED
     is_unreadable = remembered.state is not None and not is_buried
-    word = _word_of(remembered.word)
+    word = _read(remembered.word, as_type=StreamLedger)
     if word is not None:
         return Beginning(
             seed_of(word), is_state_unreadable=is_unreadable, is_seeded=True
@@ -116,19 +119,11 @@ def _counted_of(word: StreamLedger) -> tuple[Span, ...]:
     return tuple((s, e) for s, e in zip(starts, ends, strict=True) if e > s)
 
 
-def _state_of(value: bytes | None) -> GenerationState | None:
+def _read(value: bytes | None, *, as_type: type[RecordT]) -> RecordT | None:
+    """Return a record, or None where there is none or nobody can read it."""
     if value is None:
         return None
     try:
-        return decode(value, as_type=GenerationState)
-    except WireError:
-        return None
-
-
-def _word_of(value: bytes | None) -> StreamLedger | None:
-    if value is None:
-        return None
-    try:
-        return decode(value, as_type=StreamLedger)
+        return decode(value, as_type=as_type)
     except WireError:
         return None

@@ -22,25 +22,12 @@ from tailrace_indexer.expiry import BURIAL_MS_MAX, FLOOR_READ_MS, Expiry, Offset
 from tailrace_indexer.farewell import SILENT_MS
 from tailrace_indexer.retention import IndexFacts
 from tests.agent.test_delivery import record as agent_record
+from tests.indexer.doubles import ManualClock
 
 NOV_23_MS = 1_795_392_000_000
 """2026-11-23T00:00:00Z."""
 OLD, NEW = "t-generic-2026.11.23", "t-generic-2026.11.24"
 DOCS = ("t.docs", 0)
-
-
-@dataclass(slots=True)
-class Clock:
-    at_ms: int = NOV_23_MS + 2 * DAY_MS
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-    def monotonic_ms(self) -> int:
-        return self.at_ms
-
-    def sleep_ms(self, wait_ms: int) -> None:
-        self.at_ms += wait_ms
 
 
 def _facts(name: str, *, day: int, size_bytes: int = 100) -> IndexFacts:
@@ -60,7 +47,7 @@ class World:
     """Elasticsearch and Kafka, as far as an expiry sees them; every act is noted."""
 
     held: dict[str, IndexFacts]
-    clock: Clock
+    clock: ManualClock
     acts: list[str] = field(default_factory=list[str])
     raised: list[FloorLedger] = field(default_factory=list[FloorLedger])
     written: list[RetentionLedger] = field(default_factory=list[RetentionLedger])
@@ -136,7 +123,9 @@ class World:
 @pytest.fixture
 def world() -> World:
     indices = (_facts(OLD, day=0), _facts(NEW, day=1))
-    return World({index.name: index for index in indices}, Clock())
+    return World(
+        {index.name: index for index in indices}, ManualClock(NOV_23_MS + 2 * DAY_MS)
+    )
 
 
 def _expiry(world: World) -> Expiry:

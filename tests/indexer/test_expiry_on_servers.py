@@ -30,6 +30,7 @@ from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.outcomes import Outcome, Reason
 from tests.agent.test_delivery import record as agent_record
+from tests.indexer.doubles import ManualClock
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -40,27 +41,15 @@ COUNT = 12_000
 
 
 @dataclass(slots=True)
-class Clock:
-    at_ms: int = NOV_22_MS + 3 * 86_400_000
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-    def monotonic_ms(self) -> int:
-        return self.at_ms
-
-    def sleep_ms(self, wait_ms: int) -> None:
-        self.at_ms += wait_ms
-
-
-@dataclass(slots=True)
 class Retention:
     """An expiry wired as the leader wires it, but for the clock."""
 
     connections: Connections
     elastic: Elastic
     expiry: Expiry
-    clock: Clock = field(default_factory=Clock)
+    clock: ManualClock = field(
+        default_factory=lambda: ManualClock(NOV_22_MS + 3 * 86_400_000)
+    )
 
     def put(self, day: int, *, generation: str, numbers: range) -> str:
         """Store documents of one generation in the index of a day; return its name."""
@@ -111,7 +100,7 @@ def retention(stack: Endpoints, namespace: str) -> Iterator[Retention]:
         }
     )
     provision(connections)
-    clock = Clock()
+    clock = ManualClock(NOV_22_MS + 3 * 86_400_000)
     with contextlib.ExitStack() as closing:
         elastic = closing.enter_context(Elastic(connections))
         writer = AckedWriter(connections)

@@ -27,6 +27,7 @@ from tailrace_indexer.mending import LOOK_MS, Mender, Place
 from tailrace_stream.state_store import keep_newest
 from tailrace_stream.windows import GenerationState
 from tests.agent.test_delivery import record as agent_record
+from tests.indexer.doubles import ManualClock
 from tests.indexer.test_ledger import told_record
 from tests.support.fakes.audited import ledger_entries
 from tests.support.fakes.kafka import MemoryKafka
@@ -36,20 +37,6 @@ LEDGER_0, STATE_0, FLOORS_0 = (
     Partition("t.state", 0),
     Partition("t.floors", 0),
 )
-
-
-@dataclass(slots=True)
-class Clock:
-    at_ms: int = 0
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-    def monotonic_ms(self) -> int:
-        return self.at_ms
-
-    def sleep_ms(self, wait_ms: int) -> None:
-        self.at_ms += wait_ms
 
 
 @dataclass(slots=True)
@@ -91,8 +78,10 @@ def topics(kafka: MemoryKafka) -> MemoryTopics:
     return MemoryTopics(kafka)
 
 
-def mender_of(topics: MemoryTopics, clock: Clock | None = None) -> Mender:
-    return Mender(topics=topics, clock=clock or Clock(), log=structlog.get_logger())
+def mender_of(topics: MemoryTopics, clock: ManualClock | None = None) -> Mender:
+    return Mender(
+        topics=topics, clock=clock or ManualClock(), log=structlog.get_logger()
+    )
 
 
 def _tell(kafka: MemoryKafka, *numbers: int) -> None:
@@ -204,7 +193,7 @@ def test_a_tombstone_ends_what_was_greater_before_it(
 def test_a_partition_that_did_not_grow_is_not_read_again(
     kafka: MemoryKafka, topics: MemoryTopics
 ) -> None:
-    clock = Clock()
+    clock = ManualClock()
     mender = mender_of(topics, clock)
     _tell(kafka, 1)
     mender.keep()
@@ -223,7 +212,7 @@ def test_a_partition_that_did_not_grow_is_not_read_again(
 def test_what_could_not_be_written_is_found_by_the_next_look(
     kafka: MemoryKafka, topics: MemoryTopics
 ) -> None:
-    clock = Clock()
+    clock = ManualClock()
     mender = mender_of(topics, clock)
     _count(kafka, 10, 7)
     topics.is_writable = False
@@ -255,7 +244,7 @@ def test_whoever_writes_late_nothing_falls_once_all_are_quiet(seed: int) -> None
     chance = random.Random(seed)
     kafka = MemoryKafka([STATE_0])
     topics = MemoryTopics(kafka)
-    clock = Clock()
+    clock = ManualClock()
     mender = mender_of(topics, clock)
     keys = [b"a", b"b", b"c"]
     greatest = dict.fromkeys(keys, 0)
