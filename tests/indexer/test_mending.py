@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import pytest
 import structlog
@@ -30,6 +29,7 @@ from tests.agent.test_delivery import record as agent_record
 from tests.indexer.doubles import ManualClock
 from tests.indexer.test_ledger import told_record
 from tests.support.fakes.audited import ledger_entries
+from tests.support.fakes.compacted import MemoryCompactedTopics
 from tests.support.fakes.kafka import MemoryKafka
 
 LEDGER_0, STATE_0, FLOORS_0 = (
@@ -39,33 +39,22 @@ LEDGER_0, STATE_0, FLOORS_0 = (
 )
 
 
-@dataclass(slots=True)
-class MemoryTopics:
-    """The compacted topics of a Kafka in memory; every reading of one is noted."""
+class RefusingTopics(MemoryCompactedTopics):
+    """Takes nothing while it is told so; every reading of a partition is noted."""
 
-    kafka: MemoryKafka
-    is_writable: bool = True
-    readings: list[Place] = field(default_factory=list[Place])
-
-    def ends(self) -> Mapping[Place, int]:
-        return {
-            (place.topic, place.number): self.kafka.ends.get(place, 0)
-            for place in self.kafka.partitions
-        }
+    def __init__(self, kafka: MemoryKafka) -> None:
+        super().__init__(kafka, kafka.partitions)
+        self.is_writable = True
+        self.readings: list[Place] = []
 
     def records(
         self, place: Place, *, end: int
     ) -> Iterator[tuple[int, bytes | None, bytes | None]]:
         self.readings.append(place)
-        for kept in self.kafka.read(Partition(*place), offset=0):
-            if kept.offset < end:
-                yield kept.offset, kept.record.key, kept.record.value
+        yield from super().records(place, end=end)
 
     def write(self, place: Place, records: Sequence[tuple[bytes, bytes]]) -> bool:
-        if self.is_writable:
-            for key, value in records:
-                self.kafka.write(Partition(*place), value, key=key)
-        return self.is_writable
+        return self.is_writable and super().write(place, records)
 
 
 @pytest.fixture
@@ -74,11 +63,11 @@ def kafka() -> MemoryKafka:
 
 
 @pytest.fixture
-def topics(kafka: MemoryKafka) -> MemoryTopics:
-    return MemoryTopics(kafka)
+def topics(kafka: MemoryKafka) -> RefusingTopics:
+    return RefusingTopics(kafka)
 
 
-def mender_of(topics: MemoryTopics, clock: ManualClock | None = None) -> Mender:
+def mender_of(topics: RefusingTopics, clock: ManualClock | None = None) -> Mender:
     return Mender(
         topics=topics, clock=clock or ManualClock(), log=structlog.get_logger()
     )
@@ -116,7 +105,7 @@ def _pairs(
 
 
 def test_k9_an_older_word_behind_a_newer_one_does_not_outlive_it(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     """An indexer that was stopped tells its old figure behind its successor's."""
     _tell(kafka, 700, 1_000, 700)
@@ -130,7 +119,7 @@ def test_k9_an_older_word_behind_a_newer_one_does_not_outlive_it(
 
 
 def test_k9_an_older_state_behind_a_newer_one_does_not_outlive_it(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     _count(kafka, 5, 10, 7)
 
@@ -144,7 +133,7 @@ def test_k9_an_older_state_behind_a_newer_one_does_not_outlive_it(
 
 
 def test_a_floor_of_a_leader_that_came_too_late_lowers_nothing(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     """A worker that starts later would make deleted indices again."""
     _raise(kafka, 1_000, 2_000, 1_000)
@@ -159,7 +148,7 @@ def test_a_floor_of_a_leader_that_came_too_late_lowers_nothing(
 
 
 def test_a_record_that_cannot_be_read_does_not_outlive_one_that_can(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     _count(kafka, 5)
     kafka.write(STATE_0, b"\xff poison", key=b"g")
@@ -171,7 +160,7 @@ def test_a_record_that_cannot_be_read_does_not_outlive_one_that_can(
 
 
 def test_what_is_in_order_is_not_written_again(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     _tell(kafka, 700, 700, 1_000)
     _count(kafka, 5, 10)
@@ -180,7 +169,7 @@ def test_what_is_in_order_is_not_written_again(
 
 
 def test_a_tombstone_ends_what_was_greater_before_it(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     """A generation that was buried and comes back begins anew, and is not outdone."""
     _count(kafka, 10)
@@ -191,7 +180,7 @@ def test_a_tombstone_ends_what_was_greater_before_it(
 
 
 def test_a_partition_that_did_not_grow_is_not_read_again(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     clock = ManualClock()
     mender = mender_of(topics, clock)
@@ -210,7 +199,7 @@ def test_a_partition_that_did_not_grow_is_not_read_again(
 
 
 def test_what_could_not_be_written_is_found_by_the_next_look(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     clock = ManualClock()
     mender = mender_of(topics, clock)
@@ -225,7 +214,7 @@ def test_what_could_not_be_written_is_found_by_the_next_look(
 
 
 def test_a_mender_that_is_itself_too_late_is_mended_by_the_next_look(
-    kafka: MemoryKafka, topics: MemoryTopics
+    kafka: MemoryKafka, topics: RefusingTopics
 ) -> None:
     _count(kafka, 10, 7)
     stale = {"g": kafka.read(STATE_0, offset=0)[0].record.value or b""}
@@ -243,7 +232,7 @@ def test_whoever_writes_late_nothing_falls_once_all_are_quiet(seed: int) -> None
     """Owners, late writers, looks and compaction in any order that the lag allows."""
     chance = random.Random(seed)
     kafka = MemoryKafka([STATE_0])
-    topics = MemoryTopics(kafka)
+    topics = RefusingTopics(kafka)
     clock = ManualClock()
     mender = mender_of(topics, clock)
     keys = [b"a", b"b", b"c"]

@@ -4,58 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Protocol
 
 import pytest
 
-from tailrace.elasticsearch import NDJSON, Answer, Elastic
+from tailrace.elasticsearch import Answer, Elastic
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
-from tailrace_indexer.bulk import Bulk, judge_answer
-from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.outcomes import Outcome, Reason, judge_request
-from tailrace_indexer.pieces import Piece, Place, count_documents
-from tailrace_indexer.sink import BULK_PATH, error_of
-from tests.indexer.builders import DOCS, document, documents
+from tailrace_indexer.sink import error_of
+from tests.indexer.builders import document, documents
+from tests.laws.services import BulkService, RealElasticsearch, verdicts
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
-
-PLACE = Place(DOCS, 1, 0)
-
-
-class BulkService(Protocol):
-    """What the laws ask of."""
-
-    def bulk(self, body: bytes) -> Answer: ...
-    def create_index(self, name: str) -> None: ...
-    def block(self, name: str) -> None: ...
-    def unblock(self, name: str) -> None: ...
-
-
-class RealElasticsearch:
-    """The real one, by the very path that the indexer uses."""
-
-    def __init__(self, elastic: Elastic, *, connections: Connections) -> None:
-        self._elastic = elastic
-        self._maker = IndexMaker(
-            elastic, connections=connections, is_expired=lambda _index: False
-        )
-
-    def bulk(self, body: bytes) -> Answer:
-        return self._elastic.request("POST", BULK_PATH, body=body, content_type=NDJSON)
-
-    def create_index(self, name: str) -> None:
-        assert self._maker.make(name).outcome is Outcome.STORED
-
-    def block(self, name: str) -> None:
-        self._elastic.ask(
-            "PUT", f"/{name}/_settings", body={"index.blocks.read_only": True}
-        )
-
-    def unblock(self, name: str) -> None:
-        self._elastic.ask(
-            "PUT", f"/{name}/_settings", body={"index.blocks.read_only": None}
-        )
 
 
 @pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.stack)])
@@ -76,12 +36,7 @@ def service(
 
 
 def judged(answer: Answer, body: bytes) -> list[Reason]:
-    assert answer.status == 200, answer
-    piece = Piece(PLACE, body, count_documents(body))
-    verdicts: list[Reason] = []
-    for each in judge_answer(Bulk(1, [piece]), answer.body):
-        verdicts.extend([each.verdict.reason] * each.piece.document_count)
-    return verdicts
+    return [verdict.reason for verdict in verdicts(answer, body)]
 
 
 def revised(index: str, *, version: int, text: str) -> bytes:

@@ -115,12 +115,14 @@ class MemoryAdmin:
 
     def group_lag(self, group: str, *, topics: Collection[str]) -> list[PartitionLag]:
         """Return how far a group is in each partition."""
-        commits = self.committed_offsets(group)
+        commits, oldest = self.committed_offsets(group), self.kafka.oldest
         return [
             PartitionLag(
                 topic=topic,
                 partition=number,
-                next_offset=commits.get((topic, number), 0),
+                next_offset=commits.get(
+                    (topic, number), oldest.get(Partition(topic, number), 0)
+                ),
                 end_offset=end,
                 has_committed=(topic, number) in commits,
             )

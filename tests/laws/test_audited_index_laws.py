@@ -1,0 +1,269 @@
+"""What an audit sees of the index at one moment: laws of both servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+import pytest
+
+from tailrace.audit.index import ElasticIndex
+from tailrace.audit.sources import Index, SnapshotLost
+from tailrace.audit.windows import WindowSum
+from tailrace.clock import SystemClock
+from tailrace.elasticsearch import Elastic
+from tailrace.provision import provision_templates
+from tailrace.settings import Connections
+from tailrace_embedded.stack import Endpoints
+from tailrace_indexer.outcomes import Reason
+from tests.infra.audit.builders import (
+    GENERATION,
+    LINE_BYTES,
+    WINDOW,
+    HeldDocument,
+    window_sum,
+)
+from tests.laws.services import BulkService, RealElasticsearch, verdicts
+from tests.support.fakes.audited import MemoryAuditIndex
+from tests.support.fakes.elasticsearch import MemoryElasticsearch
+
+OTHER = "fedcba9876543210" * 2
+EVEN, ODD, DEAD = "generic-2023.11.14", "generic-2023.11.15", "dead-2023.11.14"
+Line = tuple[str, bytes]
+"""An id, and a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """An index as audits see it, and where its documents come from."""
+
+    index: Index
+    service: BulkService
+    namespace: str
+
+    def store(self, name: str, lines: Sequence[Line]) -> None:
+        index = f"{self.namespace}-{name}"
+        actions = [
+            orjson.dumps({"create": {"_index": index, "_id": document_id}})
+            + b"\n"
+            + source
+            for document_id, source in lines
+        ]
+        body = b"\n".join([*actions, b""])
+        found = verdicts(self.service.bulk(body), body)
+        assert {verdict.reason for verdict in found} == {Reason.STORED}
+
+    def delete(self, name: str) -> None:
+        self.service.delete_index(f"{self.namespace}-{name}")
+
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.stack)])
+def audited(request: pytest.FixtureRequest, namespace: str) -> Iterator[Audited]:
+    """Give two indices of events and one of dead letters, all empty."""
+    if request.param == "memory":
+        memory = MemoryElasticsearch()
+        index = MemoryAuditIndex(memory, namespace, WINDOW)
+        yield with_indices(Audited(index, memory, namespace))
+        return
+    stack: Endpoints = request.getfixturevalue("stack")
+    connections = Connections(
+        elasticsearch_url=stack.elasticsearch_url, namespace=namespace
+    )
+    provision_templates(connections)
+    with Elastic(connections) as elastic:
+        yield with_indices(
+            Audited(
+                ElasticIndex(
+                    elastic,
+                    namespace=namespace,
+                    window_events=WINDOW,
+                    clock=SystemClock(),
+                ),
+                RealElasticsearch(elastic, connections=connections),
+                namespace,
+            )
+        )
+
+
+def with_indices(audited: Audited) -> Audited:
+    for name in (EVEN, ODD, DEAD):
+        audited.service.create_index(f"{audited.namespace}-{name}")
+    return audited
+
+
+def events(numbers: Sequence[int], *, generation: str = GENERATION) -> list[Line]:
+    made = [HeldDocument(number, generation=generation) for number in numbers]
+    return [(each.document_id, each.source) for each in made]
+
+
+def letter(number: int, *, count: int | None = None) -> Line:
+    source: dict[str, object] = {
+        "tailrace.generation": GENERATION,
+        "event.sequence": number,
+        "dead.reason": "parser_raised",
+    }
+    if count is not None:
+        source["dead.event_count"] = count
+    return f"dead-{number}", orjson.dumps(source)
+
+
+@pytest.mark.timeout(60)
+def test_sums_are_those_of_all_indices_by_generation_and_window(
+    audited: Audited,
+) -> None:
+    """Doubles count twice; a letter of several events says that it is none of one."""
+    audited.store(EVEN, events(range(0, 25, 2)))
+    audited.store(ODD, events(range(1, 25, 2)))
+    twice = HeldDocument(3, copy=1)
+    audited.store(ODD, [(twice.document_id, twice.source)])
+    audited.store(ODD, events([4], generation=OTHER))
+    audited.store(DEAD, [letter(7, count=1), letter(12, count=3)])
+
+    with audited.index.snapshot(condemned=()) as snapshot:
+        sums = snapshot.sums(None)
+        one = snapshot.sums([OTHER])
+
+    assert set(sums) == {GENERATION, OTHER}
+    assert sums[GENERATION].stored == {
+        0: window_sum([*range(10), 3]),
+        1: window_sum(range(10, 20)),
+        2: window_sum(range(20, 25)),
+    }
+    assert sums[GENERATION].dead == {
+        0: window_sum([7]),
+        1: WindowSum(
+            count=1, total=12, lowest=12, highest=12, squares=144, is_single=False
+        ),
+    }
+    assert one == {OTHER: sums[OTHER]}
+    assert sums[OTHER].stored == {0: window_sum([4])}
+
+
+@pytest.mark.timeout(60)
+def test_numbers_in_the_spans_are_seen_as_often_as_they_are_there(
+    audited: Audited,
+) -> None:
+    twice = HeldDocument(3, copy=1)
+    audited.store(EVEN, events([0, 3, 11, 25]))
+    audited.store(ODD, [(twice.document_id, twice.source)])
+    audited.store(DEAD, [letter(8, count=4), letter(20)])
+
+    spans = [range(10), range(10, 20)]
+    with audited.index.snapshot(condemned=()) as snapshot:
+        numbers = snapshot.numbers(GENERATION, spans=spans)
+
+    assert [n for n in range(20) if numbers.stored.count(n)] == [0, 3, 11]
+    assert numbers.stored.count(3) == 2
+    assert [n for n in range(20) if numbers.dead.count(n)] == [8, 9, 10, 11]
+
+
+@pytest.mark.timeout(60)
+def test_places_name_each_document_of_a_number_with_its_offset_and_size(
+    audited: Audited,
+) -> None:
+    held, twice = HeldDocument(3), HeldDocument(3, copy=1)
+    audited.store(EVEN, events([3, 4]))
+    audited.store(ODD, [(twice.document_id, twice.source)])
+
+    with audited.index.snapshot(condemned=()) as snapshot:
+        places = snapshot.places(GENERATION, numbers=[3, 9])
+        nothing = snapshot.places(GENERATION, numbers=[])
+
+    assert {place.document for place in places} == {
+        f"{audited.namespace}-{EVEN}/{held.document_id}",
+        f"{audited.namespace}-{ODD}/{twice.document_id}",
+    }
+    assert [(place.number, place.offset) for place in places] == [
+        (3, 3 * LINE_BYTES)
+    ] * 2
+    assert list(nothing) == []
+    # The id of the second is not its line's, so that its size cannot be told by it.
+    sizes = {place.document.rpartition("/")[2]: place.size_bytes for place in places}
+    assert sizes[held.document_id] == LINE_BYTES - 1
+
+
+@pytest.mark.timeout(60)
+def test_events_without_number_or_generation_are_counted_and_some_are_named(
+    audited: Audited,
+) -> None:
+    audited.store(EVEN, events([0]))
+    unplaced = [
+        ("a", b'{"tailrace.generation":"%b"}' % GENERATION.encode()),
+        ("b", b'{"event.sequence":5}'),
+        ("c", b"{}"),
+        ("d", b"{}"),
+    ]
+    audited.store(ODD, unplaced)
+    audited.store(DEAD, [("nobody's", b"{}")])
+
+    with audited.index.snapshot(condemned=()) as snapshot:
+        found = snapshot.unnumbered()
+
+    assert found.count == 4
+    names = {f"{audited.namespace}-{ODD}/{document_id}" for document_id, _ in unplaced}
+    assert len(found.named) == 3
+    assert set(found.named) < names
+
+
+@pytest.mark.timeout(60)
+def test_documents_come_byte_for_byte_with_where_they_lie(audited: Audited) -> None:
+    held = HeldDocument(4)
+    odd = b'{"event.sequence":0,  "tailrace.generation":"%b","x":1.50,"y":"\\u00e9"}'
+    audited.store(EVEN, [("odd", odd % OTHER.encode())])
+    audited.store(ODD, events([4]))
+    audited.store(DEAD, [letter(5)])
+
+    with audited.index.snapshot(condemned=()) as snapshot:
+        every = {each.number: each for each in snapshot.documents(None)}
+        some = list(snapshot.documents([GENERATION]))
+
+    assert set(every) == {0, 4}
+    assert bytes(every[0].source) == odd % OTHER.encode()
+    assert bytes(every[4].source) == held.source
+    assert every[4].index == f"{audited.namespace}-{ODD}"
+    assert (every[4].document_id, every[4].generation) == (held.document_id, GENERATION)
+    assert [each.number for each in some] == [4]
+
+
+@pytest.mark.timeout(60)
+def test_a_snapshot_is_of_its_moment_and_leaves_condemned_indices_out(
+    audited: Audited,
+) -> None:
+    audited.store(EVEN, events([0, 1]))
+    audited.store(ODD, events([2]))
+
+    with audited.index.snapshot(condemned=()) as before:
+        audited.store(EVEN, events([3]))
+        audited.store(DEAD, [letter(4)])
+        sums = before.sums(None)[GENERATION]
+        numbers = before.numbers(GENERATION, spans=[range(10)])
+    assert (sums.stored, sums.dead) == ({0: window_sum([0, 1, 2])}, {})
+    assert not numbers.stored.count(3)
+    assert not numbers.dead.count(4)
+
+    condemned = [f"{audited.namespace}-{EVEN}"]
+    with audited.index.snapshot(condemned=condemned) as after:
+        sums = after.sums(None)[GENERATION]
+        assert [each.number for each in after.documents(None)] == [2]
+    assert sums.stored == {0: window_sum([2])}
+    assert sums.dead == {0: window_sum([4])}
+
+
+@pytest.mark.timeout(60)
+def test_e9_a_snapshot_of_which_an_index_is_gone_answers_nothing_more(
+    audited: Audited,
+) -> None:
+    """It is never taken for one that holds less."""
+    audited.store(EVEN, events([0]))
+    audited.store(ODD, events([1]))
+
+    with audited.index.snapshot(condemned=()) as snapshot:
+        assert snapshot.sums(None)
+        audited.delete(ODD)
+        with pytest.raises(SnapshotLost):
+            snapshot.sums(None)
+        with pytest.raises(SnapshotLost):
+            snapshot.numbers(GENERATION, spans=[range(10)])
+        with pytest.raises(SnapshotLost):
+            list(snapshot.documents(None))
