@@ -2,114 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, Protocol
 
-import kafka
 import pytest
 
-from tailrace.kafka_admin import KafkaAdmin, NewTopic
-from tailrace.kafka_consumer import Consumer, Gap, Partition, Polled, Record
-from tailrace.kafka_options import kafka_options
+from tailrace.kafka_consumer import Gap, Partition
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
-from tests.support.fakes.kafka import MemoryKafka, MemoryMember
-from tests.support.waiting import eventually
-
-REBALANCE_WAIT_S_MAX = 20.0
-
-
-class Member(Protocol):
-    """What the laws ask of a member."""
-
-    def poll(self, *, wait_ms_max: int) -> Polled: ...
-    def commit(self, next_offsets: Mapping[Partition, int]) -> bool: ...
-    def pause(self, partitions: Sequence[Partition]) -> None: ...
-    def resume(self, partitions: Sequence[Partition]) -> None: ...
-
-
-class Broker(Protocol):
-    """What the laws ask of a cluster."""
-
-    partitions: Sequence[Partition]
-
-    def write(self, partition: Partition, value: bytes) -> int: ...
-    def delete_before(self, partition: Partition, offset: int) -> None: ...
-    def join(self) -> Member: ...
-    def leave(self, member: Member) -> None: ...
-
-
-class MemoryBroker:
-    """The double, behind the same questions."""
-
-    def __init__(self, partitions: Sequence[Partition]) -> None:
-        self.partitions = partitions
-        self._kafka = MemoryKafka(partitions)
-
-    def write(self, partition: Partition, value: bytes) -> int:
-        return self._kafka.write(partition, value)
-
-    def delete_before(self, partition: Partition, offset: int) -> None:
-        self._kafka.delete_before(partition, offset)
-
-    def join(self) -> Member:
-        return self._kafka.join()
-
-    def leave(self, member: Member) -> None:
-        assert isinstance(member, MemoryMember)
-        self._kafka.leave(member)
-
-
-class RealBroker:
-    """A topic and a group of its own on real brokers."""
-
-    def __init__(
-        self, connections: Connections, *, topic: str, closing: ExitStack
-    ) -> None:
-        self._connections = connections
-        self._topic = topic
-        self._closing = closing
-        self.partitions: Sequence[Partition] = (
-            Partition(topic, 0),
-            Partition(topic, 1),
-        )
-        with KafkaAdmin(connections) as admin:
-            admin.create_topics([NewTopic(
-                name=topic, partitions=2, replication_factor=1, settings={}
-            )])  # fmt: skip
-        untyped: Any = kafka
-        options = kafka_options(connections, client_id="laws")
-        self._producer = untyped.KafkaProducer(**options, metrics_enabled=False)
-        closing.callback(self._producer.close)
-
-    def write(self, partition: Partition, value: bytes) -> int:
-        sent = self._producer.send(
-            partition.topic, value=value, partition=partition.number
-        )
-        return sent.get(timeout=10).offset
-
-    def delete_before(self, partition: Partition, offset: int) -> None:
-        untyped: Any = kafka
-        options = kafka_options(self._connections, client_id="laws-admin")
-        admin = untyped.KafkaAdminClient(**options)
-        place = untyped.TopicPartition(*partition)
-        admin.delete_records({place: offset})
-        admin.close()
-
-    def join(self) -> Member:
-        member = Consumer.connect(
-            self._connections,
-            group=f"{self._topic}-group",
-            client_id="laws",
-            topics=[self._topic],
-        )
-        self._closing.callback(member.close, wait_ms_max=2_000)
-        return member
-
-    def leave(self, member: Member) -> None:
-        assert isinstance(member, Consumer)
-        member.close(wait_ms_max=2_000)
+from tests.laws.brokers import (
+    Broker,
+    MemoryBroker,
+    Reader,
+    RealBroker,
+    expected,
+    filled,
+    poll_until,
+)
 
 
 @pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.stack)])
@@ -124,46 +33,6 @@ def broker(request: pytest.FixtureRequest, namespace: str) -> Iterator[Broker]:
     )
     with ExitStack() as closing:
         yield RealBroker(connections, topic=topic, closing=closing)
-
-
-class Reader:
-    """Polls a member, and remembers what it brought since its partitions were gained."""
-
-    def __init__(self, member: Member) -> None:
-        self.member = member
-        self.owned: set[Partition] = set()
-        self.records: list[Record] = []
-        self.gaps: list[Gap] = []
-
-    def poll(self) -> None:
-        polled = self.member.poll(wait_ms_max=20)
-        changed = polled.lost | polled.gained
-        self.owned = (self.owned - polled.lost) | polled.gained
-        self.records = [r for r in self.records if r.partition not in changed]
-        self.records.extend(polled.records)
-        self.gaps.extend(polled.gaps)
-
-    def values(self, partition: Partition) -> list[bytes | None]:
-        return [r.value for r in self.records if r.partition == partition]
-
-
-def poll_until(predicate: Callable[[], bool], *readers: Reader) -> None:
-    def polled() -> bool:
-        for reader in readers:
-            reader.poll()
-        return predicate()
-
-    eventually(polled, wait_s_max=REBALANCE_WAIT_S_MAX)
-
-
-def filled(broker: Broker, *, count: int = 6) -> None:
-    for number in range(count):
-        for partition in broker.partitions:
-            broker.write(partition, f"{partition.number}:{number}".encode())
-
-
-def expected(partition: Partition, numbers: range) -> list[bytes]:
-    return [f"{partition.number}:{number}".encode() for number in numbers]
 
 
 @pytest.mark.timeout(60)
@@ -219,6 +88,31 @@ def test_k9_a_commit_for_a_partition_that_is_lost_skips_nothing(broker: Broker) 
 
     poll_until(lambda: True, first, second)
     assert second.values(lost) == expected(lost, range(6))
+
+
+@pytest.mark.timeout(60)
+def test_k9_p9_a_member_that_was_given_up_commits_nothing_and_finds_out(
+    broker: Broker,
+) -> None:
+    """A zombie: it slept, its partitions moved, and it wakes with work to commit."""
+    filled(broker)
+    zombie = Reader(broker.join())
+    poll_until(lambda: len(zombie.records) == 12, zombie)
+    zero, one = broker.partitions
+    assert zombie.member.commit({zero: 1})
+    broker.expel(zombie.member)
+    other = Reader(broker.join())
+    poll_until(lambda: len(other.records) == 11, other)
+    assert other.member.commit({zero: 2})
+
+    assert not zombie.member.commit({zero: 6, one: 6})
+
+    assert broker.committed() == {zero: 2}
+    poll_until(lambda: zombie.lost >= {zero, one}, other, zombie)
+    poll_until(lambda: len(zombie.owned | other.owned) == 2, other, zombie)
+    poll_until(lambda: len(zombie.records + other.records) == 10, other, zombie)
+    together = [r.value for r in zombie.records + other.records if r.value]
+    assert sorted(together) == expected(zero, range(2, 6)) + expected(one, range(6))
 
 
 @pytest.mark.timeout(60)
