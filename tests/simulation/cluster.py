@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-import msgspec
-
 from tailrace.elasticsearch import Answer, RequestTimedOut
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_consumer import Partition, Record
+from tailrace.kafka_consumer import Partition
 from tailrace.settings import Connections
 from tailrace.topics import (
     ALERTS,
@@ -39,15 +37,16 @@ STREAMS, INDEXERS = f"{NAMESPACE}-stream", f"{NAMESPACE}-indexer"
 """The groups, by the names that an audit asks for."""
 WAY_MS = (1, 60)
 """How long a record or a request is on its way."""
-
-
-class _Revised(msgspec.Struct):
-    """What tells which record of a key is the truth."""
-
-    revision: int = -1
-
-
-_revision = msgspec.json.Decoder(_Revised)
+LATE_MS = (200, 2_500)
+"""How long it is when nobody waits for it any more, such as in the socket of a broker
+that was stopped."""
+MEND_LOOK_MS = 350
+COMPACTION_LAG_MS = 4 * MEND_LOOK_MS
+"""As many looks of the mender as in a real hour, or a few less."""
+COMPACTED = (LEDGER, FLOORS, STATE)
+MAY_BE_LATE = frozenset(topic.name(NAMESPACE) for topic in COMPACTED)
+"""Chunks and documents are not among them: what comes of a copy that is late, or of an
+order that is turned round, the audit takes for a fault (ARCHITECTURE.md, limits)."""
 
 
 @cache
@@ -77,6 +76,10 @@ class Cluster:
     elasticsearch: MemoryElasticsearch = field(init=False)
     leader: object | None = None
     """Who holds the lead in ZooKeeper."""
+    mended_to_ms: int = 0
+    """What was buried before then, a leader has had its chance to mend."""
+    late_count: int = 0
+    """Records that are late, and not there yet."""
 
     def __post_init__(self) -> None:
         self.kafka = MemoryKafka(
@@ -100,11 +103,12 @@ class Cluster:
 
     def fate_of(self, topic: str) -> Fate:
         """Throw what becomes of a record on its way."""
-        del topic
         if self.world.strikes("kafka.refused"):
             return Fate.REFUSED
         if self.world.strikes("kafka.ack_lost"):
             return Fate.ACK_LOST
+        if topic in MAY_BE_LATE and self.world.strikes("kafka.late"):
+            return Fate.LATE
         return Fate.TAKEN
 
     def is_down(self) -> bool:
@@ -119,7 +123,11 @@ class Cluster:
         if self.is_down():
             raise ServiceUnavailable("Kafka", address="sim", reason="it is down")
         return MemoryProducer(
-            self.kafka, fate_of=self.fate_of, is_down=self.is_down, on_sent=self._send
+            self.kafka,
+            fate_of=self.fate_of,
+            is_down=self.is_down,
+            on_sent=self._send,
+            later=self.arrive_late,
         )
 
     def connect_at_once(self, *_: object, **__: object) -> MemoryProducer:
@@ -130,7 +138,22 @@ class Cluster:
         """
         if self.is_down():
             raise ServiceUnavailable("Kafka", address="sim", reason="it is down")
-        return MemoryProducer(self.kafka, fate_of=self.fate_of, is_down=self.is_down)
+        return MemoryProducer(
+            self.kafka,
+            fate_of=self.fate_of,
+            is_down=self.is_down,
+            later=self.arrive_late,
+        )
+
+    def arrive_late(self, store: Callable[[], object]) -> None:
+        """Let a record arrive when whoever sent it has long sent it again."""
+
+        def arrive() -> None:
+            self.late_count -= 1
+            store()
+
+        self.late_count += 1
+        self.world.later(self.world.random.randint(*LATE_MS), arrive)
 
     def _send(self, producer: MemoryProducer) -> None:
         def arrive() -> None:
@@ -143,29 +166,14 @@ class Cluster:
     def compact(self) -> None:
         """Do what brokers do with compacted topics in the background.
 
-        They keep the last record of a key, and the truth is the greatest revision: what a
-        late writer has buried is written again before, which is another's work and is only
-        stood for here.
+        They keep the last record of a key, whatever its revision, and leave alone what is
+        younger than their lag. What was buried while no leader could look for so long is
+        not covered (ARCHITECTURE.md), so they wait for one that could, well or badly.
         """
-        for partition in partitions_of(LEDGER, STATE):
-            self._unbury(partition)
-            if self.kafka.compact(partition):
+        horizon_ms = min(self.world.now_ms - COMPACTION_LAG_MS, self.mended_to_ms)
+        for partition in partitions_of(*COMPACTED):
+            if self.kafka.compact(partition, before_ms=EPOCH_MS + horizon_ms):
                 self.world.witness("kafka.compacted")
-
-    def _unbury(self, partition: Partition) -> None:
-        newest: dict[bytes | None, tuple[int, Record]] = {}
-        buried: dict[bytes | None, Record] = {}
-        for kept in self.kafka.read(partition, offset=0):
-            record = kept.record
-            revision = _revision.decode(record.value or b"{}").revision
-            known = newest.get(record.key)
-            if known is None or record.value is None or revision >= known[0]:
-                newest[record.key] = (revision, record)
-                buried.pop(record.key, None)
-            else:
-                buried[record.key] = known[1]
-        for key, record in buried.items():
-            self.kafka.write(partition, record.value, key=key, headers=record.headers)
 
     # Elasticsearch.
 

@@ -14,6 +14,7 @@ from tests.simulation.world import HostClock, World
 STORMS = (
     "kafka.refused",
     "kafka.ack_lost",
+    "kafka.late",
     "kafka.down",
     "elasticsearch.item_403",
     "elasticsearch.item_429",

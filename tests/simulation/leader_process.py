@@ -1,4 +1,4 @@
-"""The real retention on simulated servers: raises floors, waits, blocks, counts, deletes.
+"""The real leader's work on simulated servers: it mends compacted topics, and expires.
 
 Two candidates contend, as two indexers would. Kill points of its own stand at the seams
 between its steps, since the roles' list of faults names none there.
@@ -6,7 +6,7 @@ between its steps, since the roles' list of faults names none there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import cast
 
 from tailrace.errors import ServiceUnavailable
@@ -17,12 +17,16 @@ from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
 from tailrace.ledger_topic import newest_records
 from tailrace.topics import DOCS, LEDGER
 from tailrace_indexer.acked_writer import AckedWriter
+from tailrace_indexer.compacted_topics import KafkaCompactedTopics
 from tailrace_indexer.expiry import Expiry, Offsets
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.ledger_sink import KafkaLedger
-from tailrace_indexer.retention import IndexFacts
+from tailrace_indexer.mending import Mender, Place
+from tailrace_indexer.retention import NO_QUOTA, IndexFacts
 from tests.simulation.cluster import (
+    COMPACTED,
     INDEXERS,
+    MEND_LOOK_MS,
     NAMESPACE,
     Cluster,
     connections_of_run,
@@ -32,6 +36,7 @@ from tests.simulation.floors_seen import read_floors
 from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 from tests.support.fakes.audited import ledger_entries
+from tests.support.fakes.compacted import MemoryCompactedTopics
 from tests.support.fakes.event_indices import DOCUMENT_BYTES, MemoryEventIndices
 
 STEP_MS = (120, 350)
@@ -46,14 +51,20 @@ WINDOW_EVENTS = 8
 class LeaderLife:
     """One life of a candidate: it leads while the lead is its own."""
 
-    def __init__(self, world: World, cluster: Cluster, *, quota_documents: int) -> None:
+    def __init__(
+        self, world: World, cluster: Cluster, *, quota_documents: int | None
+    ) -> None:
         self._world = world
         self._cluster = cluster
-        self._quota_bytes = quota_documents * DOCUMENT_BYTES
+        self._quota_bytes = (
+            NO_QUOTA if quota_documents is None else quota_documents * DOCUMENT_BYTES
+        )
         self._is_leading = False
         clock = HostClock(world)
         writer = AckedWriter(connections_of_run())
         reader = cast("FloorReader", FloorsRead(cluster))
+        self._topics = TopicsInSteps(cluster, writer)
+        self._mender = Mender(topics=self._topics, clock=clock, log=SILENT)
         self._expiry = Expiry(
             indices=RemoteIndices(cluster),
             floors=FloorsInSteps(reader, writer, namespace=NAMESPACE),
@@ -66,12 +77,13 @@ class LeaderLife:
         )
 
     def step(self) -> int:
-        """Look at the quota while it leads; it learns after a look that it leads no more."""
+        """Look at topics and quota while it leads; it learns afterwards that it does not."""
         if self._cluster.leader is None:
             self._cluster.leader = self
             self._is_leading = True
         if self._is_leading:
             try:
+                self._mend()
                 kept = self._expiry.keep(self._quota_bytes)
             except ServiceUnavailable as error:
                 self._world.tell(f"leader: {error}")
@@ -81,6 +93,15 @@ class LeaderLife:
                     self._world.witness("retention.index_deleted")
         self._is_leading = self._cluster.leader is self
         return self._world.now_ms + self._world.random.randint(*STEP_MS)
+
+    def _mend(self) -> None:
+        """Keep the topics right, and let brokers know what they may compact."""
+        began_ms = self._world.now_ms
+        if self._mender.keep():
+            self._world.witness("leader.mended")
+        if not self._topics.has_failed:
+            # The look that is not due yet was done at most so long ago.
+            self._cluster.mended_to_ms = began_ms - MEND_LOOK_MS
 
     def crash(self, crash: SimulatedCrash) -> None:
         """It is on its way up to whoever stepped."""
@@ -99,6 +120,35 @@ class LeaderLife:
         _require_brokers(self._cluster)
         entries = ledger_entries(self._cluster.kafka, partitions_of(LEDGER))
         return newest_records(entries, log=SILENT)
+
+
+class TopicsInSteps(KafkaCompactedTopics):
+    """The real writing of what was buried, with a kill point before and behind it."""
+
+    def __init__(self, cluster: Cluster, writer: AckedWriter) -> None:
+        super().__init__(connections_of_run(), writer, is_stopping=lambda: False)
+        self._cluster = cluster
+        self._memory = MemoryCompactedTopics(cluster.kafka, partitions_of(*COMPACTED))
+        self.has_failed = False
+        """Whether Kafka did not take something of the newest look."""
+
+    def ends(self) -> Mapping[Place, int]:
+        self.has_failed = False
+        _require_brokers(self._cluster)
+        return self._memory.ends()
+
+    def records(
+        self, place: Place, *, end: int
+    ) -> Iterator[tuple[int, bytes | None, bytes | None]]:
+        _require_brokers(self._cluster)
+        return self._memory.records(place, end=end)
+
+    def write(self, place: Place, records: Sequence[tuple[bytes, bytes]]) -> bool:
+        reach("M1")
+        is_written = super().write(place, records)
+        self.has_failed = self.has_failed or not is_written
+        reach("M2")
+        return is_written
 
 
 class FloorsRead:

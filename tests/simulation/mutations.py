@@ -17,14 +17,15 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from tailrace import identity
+from tailrace import identity, revisions
 from tailrace.floors import Floors, span_of
 from tailrace.ledger import FloorLedger
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent import beginnings, delivery, restore, turns
 from tailrace_agent.chunking import Chunk
-from tailrace_indexer import bulk, expiry, offsets
+from tailrace_indexer import bulk, expiry, mending, offsets
 from tailrace_indexer.expiry import Expiry
+from tailrace_indexer.mending import Mender
 from tailrace_indexer.outcomes import ItemError, Outcome, Reason, Verdict
 from tailrace_indexer.retention import IndexFacts
 from tailrace_stream import placing, protocol
@@ -242,6 +243,25 @@ def deleted_before_counted(patched: Patch) -> None:
     patched.setattr(expiry.Expiry, "_take", mutated)
 
 
+def buried_left_alone(patched: Patch) -> None:
+    """Nobody looks whether an older record stands behind a newer one."""
+
+    def mutated(_self: Mender) -> int:
+        return 0
+
+    patched.setattr(mending.Mender, "keep", mutated)
+
+
+def last_taken_for_greatest(patched: Patch) -> None:
+    """The mender takes the last record of a key for the truth, as compaction does."""
+
+    def mutated(value: bytes) -> int:
+        del value
+        return 0
+
+    patched.setattr(revisions, "revision_of", mutated)
+
+
 def floor_not_waited_for(patched: Patch) -> None:
     """Retention takes an index while its documents may still be on their way."""
 
@@ -253,18 +273,20 @@ def floor_not_waited_for(patched: Patch) -> None:
 
 MUTATIONS = (
     Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 4),
-    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 9),
+    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 22),
     Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 4),
     Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 4),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 5),
-    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 126),
-    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 6),
+    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 8),
+    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 4),
     Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
-    Mutation("id without checksum", ("F5",), id_without_checksum, 5),
-    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 8),
+    Mutation("id without checksum", ("F5",), id_without_checksum, 6),
+    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 25),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 4),
+    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 111),
+    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 111),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 14),
     Mutation("floor not waited for", ("E9",), floor_not_waited_for, 1),
-    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 13),
+    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 25),
 )

@@ -15,9 +15,9 @@ POINTS = {
     "agent": ("A1", "A2", "A3", "A4", "A5", "A6", "A7"),
     "stream": ("S1", "S2", "S3", "S4", "S5", "S6"),
     "indexer": ("I1", "I2", "I3", "I4", "I5", "I6"),
-    "leader": ("R1", "R2", "R3", "R4"),
+    "leader": ("R1", "R2", "R3", "R4", "M1", "M2"),
 }
-RARE = ("A7", "S5", "I3", "I5", "R1", "R2", "R3", "R4")
+RARE = ("A7", "S5", "I3", "I5", "R1", "R2", "R3", "R4", "M1", "M2")
 """Points that few lives pass: chosen more often, and for the first pass."""
 
 

@@ -18,7 +18,7 @@ from tests.simulation.agent_process import AgentHost, AgentLife
 from tests.simulation.application import TODAY, Applications, LogFile
 from tests.simulation.audits import audited
 from tests.simulation.checker import check
-from tests.simulation.cluster import Cluster
+from tests.simulation.cluster import COMPACTION_LAG_MS, MEND_LOOK_MS, Cluster
 from tests.simulation.director import Director
 from tests.simulation.filesystem import DEVICE, Files, Volume
 from tests.simulation.indexer_process import IndexerLife
@@ -39,6 +39,9 @@ COLUMNS_EVERY = 20
 """Each so manieth run works its chunks in columns, as the real worker does; the others
 line by line, which takes a tenth of the time."""
 RETENTION_CHANCE = 0.35
+SEQUEL_CHANCE = 0.25
+COMPACTABLE_MS = COMPACTION_LAG_MS + 2 * MEND_LOOK_MS + 500
+"""After which of all that is written by now, brokers leave each key's last record alone."""
 AUDIT_AT_MS = (1_500, 5_000)
 MEMORY = Path("/dev/shm")
 
@@ -156,17 +159,21 @@ class Run:
                 for n in range(2)
             ),
         ]
-        if world.has_luck(RETENTION_CHANCE):
-            self._expire_what_is_old()
+        self._add_leaders()
         self.director = Director(
             world, self.applications, self.cluster, self.processes, clocks, CHAOS_MS
         )
 
-    def _expire_what_is_old(self) -> None:
-        """Let lines tell of other days, too, and two candidates keep a small quota."""
+    def _add_leaders(self) -> None:
+        """Add two candidates for the lead.
+
+        In some runs they keep a small quota, and lines tell of other days, too.
+        """
         world = self.world
-        quota_documents = world.random.randint(*QUOTA_DOCUMENTS)
-        self.applications.days = (TODAY - 2, TODAY - 1, TODAY, TODAY)
+        quota_documents: int | None = None
+        if world.has_luck(RETENTION_CHANCE):
+            quota_documents = world.random.randint(*QUOTA_DOCUMENTS)
+            self.applications.days = (TODAY - 2, TODAY - 1, TODAY, TODAY)
         self.processes += [
             Process(
                 "leader",
@@ -190,6 +197,8 @@ class Run:
         self._chaos()
         self._calm()
         problems = self._drain()
+        if self.world.has_luck(SEQUEL_CHANCE):
+            problems += self._sequel()
         problems += [p for process in self.processes for p in process.problems]
         self.audits.append(("at the end", self.audit(is_deep=True)))
         found = check(self.files, self.cluster, self.hosts, audits=self.audits)
@@ -270,6 +279,18 @@ class Run:
         process.step()
         self.current = None
 
+    def _sequel(self) -> list[str]:
+        """Let all that may be compacted be, then let new workers count on from the rest."""
+        self._let_pass(COMPACTABLE_MS)
+        self.cluster.compact()
+        for process in self.processes:
+            if process.role == "stream":
+                process.stop()
+        for log in self.applications.logs:
+            self.applications.append(log)
+        self.world.witness("kafka.all_compacted")
+        return self._drain()
+
     def _left_to_do(self) -> str:
         """Return what is not done yet; nothing where all is."""
         for host, process in zip(self.hosts, self.processes, strict=False):
@@ -281,6 +302,8 @@ class Run:
                 if is_meant and not life.follows((DEVICE, node.inode)):
                     return f"{path} is not followed"
         kafka = self.cluster.kafka
+        if self.cluster.late_count:
+            return "records are late"
         for group in (self.cluster.streams, self.cluster.indexers):
             for partition in group.partitions:
                 if group.commits.get(partition, 0) < kafka.ends.get(partition, 0):

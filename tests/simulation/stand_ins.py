@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from tailrace_agent import discovery, facts, open_file, whereabouts, wiring
-from tailrace_indexer import acked_writer, expiry, sink
+from tailrace_indexer import acked_writer, expiry, mending, sink
 from tailrace_stream import windows, work
-from tests.simulation.cluster import Cluster, RemoteThreads
+from tests.simulation.cluster import MEND_LOOK_MS, Cluster, RemoteThreads
 from tests.simulation.filesystem import Files
 from tests.simulation.indexer_process import QueueModule, StoppedTime
 from tests.simulation.leader_process import FLOOR_READ_MS
@@ -56,6 +56,7 @@ def put_in_place(
     patched.setattr(sink, "queue", QueueModule)
     patched.setattr(sink, "time", StoppedTime)
     patched.setattr(expiry, "FLOOR_READ_MS", FLOOR_READ_MS)
+    patched.setattr(mending, "LOOK_MS", MEND_LOOK_MS)
 
 
 def work_plainly(patched: pytest.MonkeyPatch) -> None:

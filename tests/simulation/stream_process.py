@@ -236,6 +236,15 @@ class StreamLife:
     def _store(self, record: Outgoing, fate: Fate) -> Exception | None:
         if fate is Fate.REFUSED:
             return PublishFailed("the broker went away")
+        if fate is Fate.LATE:
+            self._cluster.arrive_late(lambda: self._write(record))
+        elif (error := self._write(record)) is not None:
+            return error
+        if fate in (Fate.ACK_LOST, Fate.LATE):
+            return PublishFailed("no answer came in time")
+        return None
+
+    def _write(self, record: Outgoing) -> Exception | None:
         try:
             self._cluster.kafka.write(
                 Partition(record.topic, record.partition),
@@ -245,6 +254,4 @@ class StreamLife:
             )
         except TooLarge as error:
             return RecordTooLarge(str(error))
-        if fate is Fate.ACK_LOST:
-            return PublishFailed("no answer came in time")
         return None

@@ -37,7 +37,9 @@ MUST_FIRE = frozenset(
         "file.truncated",
         "file.truncated_and_regrown",
         "file.written_after_rename",
+        "kafka.all_compacted",
         "kafka.compacted",
+        "leader.mended",
         "retention.index_deleted",
         "stream.stuck",
     }

@@ -90,11 +90,20 @@ class MemoryKafka:
         self.logs[partition] = [kept for kept in log if kept.offset >= offset]
         self.oldest[partition] = offset
 
-    def compact(self, partition: Partition) -> int:
-        """Keep the newest record of each key, in order; return how many went."""
+    def compact(self, partition: Partition, *, before_ms: int | None = None) -> int:
+        """Keep the newest record of each key, in order; return how many went.
+
+        Where `before_ms` says so, younger records are left alone, and outdo none.
+        """
         log = self.logs.get(partition, [])
-        newest = {kept.record.key: kept.offset for kept in log}
-        kept = [one for one in log if newest[one.record.key] == one.offset]
+        newest = {
+            kept.record.key: kept.offset
+            for kept in log
+            if before_ms is None or kept.at_ms < before_ms
+        }
+        kept = [
+            one for one in log if one.offset >= newest.get(one.record.key, one.offset)
+        ]
         self.logs[partition] = kept
         return len(log) - len(kept)
 

@@ -24,10 +24,15 @@ class Fate(Enum):
     TAKEN = "stored, and acknowledged"
     ACK_LOST = "stored, and never acknowledged"
     REFUSED = "not stored"
+    LATE = "on its way for longer than anybody waits, and stored then"
 
 
 def always_taken(_topic: str) -> Fate:
     return Fate.TAKEN
+
+
+def never(_store: Callable[[], object]) -> None:
+    """Let what is late be lost."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,8 @@ class MemoryProducer:
     is_down: Callable[[], bool] = lambda: False
     on_sent: Callable[[MemoryProducer], None] = lambda producer: producer.arrive()
     """Told of each send, to see to it that the record arrives some time."""
+    later: Callable[[Callable[[], object]], None] = never
+    """Told what is to be done when a record that is late arrives at last."""
     is_closed: bool = False
     _on_way: deque[_Sent] = field(default_factory=deque[_Sent])
 
@@ -85,9 +92,11 @@ class MemoryProducer:
         failure: SendFailure | None = None
         if fate is Fate.REFUSED:
             failure = SendFailure(FailureKind.PRODUCER, "the broker went away")
+        elif fate is Fate.LATE:
+            self.later(lambda: self._store(sent))
         else:
             failure = self._store(sent)
-        if fate is Fate.ACK_LOST and failure is None:
+        if fate in (Fate.ACK_LOST, Fate.LATE) and failure is None:
             failure = SendFailure(FailureKind.PRODUCER, "no answer came in time")
         if not self.is_closed:
             sent.on_done(failure)
