@@ -264,7 +264,7 @@ MUTATIONS = (
     Mutation("id without checksum", ("F5",), id_without_checksum, 5),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 8),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 4),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 232),
     Mutation("floor not waited for", ("E9",), floor_not_waited_for, 1),
     Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 13),
 )
