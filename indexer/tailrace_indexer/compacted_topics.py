@@ -26,7 +26,7 @@ _kafka = cast("Any", kafka)
 
 
 class KafkaCompactedTopics:
-    """Reads each partition with a consumer of its own; for one thread."""
+    """Reads with one consumer, for as long as it is open; for one thread."""
 
     def __init__(
         self,
@@ -38,6 +38,13 @@ class KafkaCompactedTopics:
         self._connections = connections
         self._writer = writer
         self._is_stopping = is_stopping
+        self._client: Any = None
+
+    def close(self) -> None:
+        """Let go of the consumer; using this again opens another."""
+        if self._client is not None:
+            self._client.close(autocommit=False)
+            self._client = None
 
     def ends(self) -> Mapping[Place, int]:
         """Return where each partition ends now.
@@ -91,18 +98,17 @@ class KafkaCompactedTopics:
 
     @contextlib.contextmanager
     def _consumer(self) -> Generator[Any]:
-        consumer: Any = None
         try:
-            consumer = _kafka.KafkaConsumer(
-                **record_client_options(self._connections, client_id=CLIENT_ID),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-            )
-            yield consumer
+            if self._client is None:
+                self._client = _kafka.KafkaConsumer(
+                    **record_client_options(self._connections, client_id=CLIENT_ID),
+                    group_id=None,
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                )
+            yield self._client
         except (KafkaError, OSError) as error:
+            # Whatever state it is in, the next look begins with a new one.
+            self.close()
             address = self._connections.kafka_bootstrap
             raise kafka_unavailable(address, error) from error
-        finally:
-            if consumer is not None:
-                consumer.close(autocommit=False)

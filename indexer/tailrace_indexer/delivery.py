@@ -35,8 +35,10 @@ from tailrace_indexer.pieces import Piece
 from tailrace_indexer.sending import ELASTICSEARCH, Sending
 from tailrace_indexer.telling import Telling
 
-ANSWER_WAIT_MS_MAX = 100
-"""With all under way that may be, an answer is waited for; Kafka is asked in between."""
+ANSWER_WAIT_MS_MAX = 200
+"""With all under way that may be, an answer is waited for."""
+FULL_POLL_MS = 1_000
+"""While there is no room for more, Kafka is asked this rarely, for the membership alone."""
 RECORD_WAIT_MS_MAX = 50
 """With a bulk under way, records are waited for no longer: its answer may be there."""
 
@@ -103,6 +105,7 @@ class Delivery:
         )
         self._telling = Telling(ledger, clock=clock, alarms=alarms)
         self._committed_at_ms = clock.monotonic_ms()
+        self._polled_at_ms = self._committed_at_ms
         self._paused: frozenset[Partition] = frozenset()
 
     @property
@@ -130,10 +133,13 @@ class Delivery:
             self.commit()
         self._sending.send()
         self._regulate()
-        if is_waiting:
+        if self._sending.is_under_way and self._sending.is_full:
+            if now_ms - self._polled_at_ms < FULL_POLL_MS:
+                return
             wait_ms_max = 0
         elif self._sending.is_under_way:
             wait_ms_max = min(wait_ms_max, RECORD_WAIT_MS_MAX)
+        self._polled_at_ms = now_ms
         self._admit(self._source.poll(wait_ms_max=wait_ms_max))
 
     def drain(self) -> None:
@@ -188,7 +194,7 @@ class Delivery:
             for piece in self._sending.give_up(finished.index):
                 self._faults.condemn(piece, finished.verdict)
         else:
-            self._sending.hold_longer(finished.index, finished.verdict)
+            self._sending.not_made(finished.index, finished.verdict)
 
     def _settle(
         self, judged: Sequence[JudgedPiece], *, took_ms: int, probed: str | None

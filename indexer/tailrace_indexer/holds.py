@@ -48,6 +48,10 @@ class Holds:
     def __contains__(self, index: str) -> bool:
         return index in self._holds
 
+    def get(self, index: str) -> Hold | None:
+        """Return the hold of an index, None where it is not held."""
+        return self._holds.get(index)
+
     @property
     def size_bytes(self) -> int:
         """Return how much waits."""

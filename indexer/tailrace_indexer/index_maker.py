@@ -58,15 +58,20 @@ class IndexMaker:
                 f"{index!r} is no index of the namespace {self._namespace!r}, so it is"
                 " not made; correct what names it",
             )
-        if self._is_expired(index):
-            return Verdict(
-                Outcome.DEAD_LETTER,
-                Reason.INDEX_EXPIRED,
-                f"{index} was taken away by retention, and is not made again",
-            )
+        path = f"/{quote(index, safe='')}"
         try:
+            # First of all: one that is below its floor and not taken away yet holds what
+            # is sent again, and to dead-letter that would be to count it twice.
+            if self._elastic.request("HEAD", path).is_success:
+                return STORED
+            if self._is_expired(index):
+                return Verdict(
+                    Outcome.DEAD_LETTER,
+                    Reason.INDEX_EXPIRED,
+                    f"{index} was taken away by retention, and is not made again",
+                )
             self._require_template(kind)
-            answer = self._elastic.request("PUT", f"/{quote(index, safe='')}")
+            answer = self._elastic.request("PUT", path)
         except ServiceUnavailable as error:
             return Verdict(Outcome.HOLD, Reason.UNREACHABLE, f"{error}; {error.remedy}")
         return _verdict(answer)

@@ -99,7 +99,11 @@ class RetentionLeader:
             writer = AckedWriter(self._connections)
             closing.callback(writer.close)
             expiry = self._expiry(closing, writer)
-            mender = self._mender(writer)
+            topics = KafkaCompactedTopics(
+                self._connections, writer, is_stopping=self._stop.is_set
+            )
+            closing.callback(topics.close)
+            mender = Mender(topics=topics, clock=SystemClock(), log=self._log)
             while not self._stop.is_set() and zookeeper.is_connected:
                 try:
                     mender.keep()
@@ -115,15 +119,6 @@ class RetentionLeader:
                         expired_indices=tuple(deleted),
                     )
                 self._stop.wait(self._settings.retention_check_ms / 1_000)
-
-    def _mender(self, writer: AckedWriter) -> Mender:
-        return Mender(
-            topics=KafkaCompactedTopics(
-                self._connections, writer, is_stopping=self._stop.is_set
-            ),
-            clock=SystemClock(),
-            log=self._log,
-        )
 
     def _expiry(self, closing: ExitStack, writer: AckedWriter) -> Expiry:
         """Wire the expiry to the servers; `closing` lets go of them."""

@@ -149,9 +149,10 @@ def marker_of(index: str) -> bytes:
 
 
 def _action(body: bytes) -> _Action | None:
-    line, _, _ = body.partition(b"\n")
+    # Not `partition`, which would copy the megabytes behind it, too.
+    end = body.find(b"\n")
     try:
-        decoded = _action_decoder.decode(line)
+        decoded = _action_decoder.decode(body[:end] if end >= 0 else body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return decoded.create or decoded.index

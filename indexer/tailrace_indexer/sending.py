@@ -15,10 +15,11 @@ from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.contracts import Sink
 from tailrace_indexer.flow import Figures
 from tailrace_indexer.holds import Holds
-from tailrace_indexer.outcomes import Reason, Verdict
+from tailrace_indexer.outcomes import Outcome, Reason, Verdict
 from tailrace_indexer.pace import Pace, PacePolicy
 from tailrace_indexer.pieces import (
     Piece,
+    count_documents,
     documents,
     index_of,
     is_of_one_index,
@@ -27,6 +28,10 @@ from tailrace_indexer.pieces import (
 from tailrace_indexer.ready import Ready
 
 ELASTICSEARCH = "Elasticsearch"
+SEEN_MAX = 10_000
+"""Names of indices that are remembered; with more, each is asked for once more."""
+FIRST_SEEN = Verdict(Outcome.HOLD, Reason.MISSING_INDEX, "not known to be there yet")
+"""Of an index that nothing went to yet: megabytes would only be refused without it."""
 
 
 class Sending:
@@ -53,6 +58,7 @@ class Sending:
         self._in_flight: dict[int, str | None] = {}
         """Each bulk on its way by number; for a probe, the index that it feels out."""
         self._last_number = 0
+        self._seen: set[str] = set()
         self.pace = Pace(policy, chance=chance)
         self.ready = Ready()
         self.holds = Holds(chance=chance)
@@ -99,12 +105,23 @@ class Sending:
         return self._in_flight.pop(bulk.number)
 
     def begin(self, piece: Piece) -> None:
-        """Let a piece be sent; what goes to a held index waits with it."""
+        """Let a piece be sent; what goes to a held index waits with it.
+
+        The first of an index waits until it was ordered, which is quick where it is there.
+        """
+        self._see(index_of(piece))
         markers = self.holds.markers
         if not markers or not mentions(piece, markers=markers):
             self.ready.add(piece)
             return
-        whole = [piece] if is_of_one_index(piece) else documents(piece)
+        if is_of_one_index(piece):
+            whole = [piece]
+        elif count_documents(piece.body) != piece.document_count:
+            # Its header counted wrong: the answer to its bulk tells, and it is recounted.
+            self.ready.add(piece)
+            return
+        else:
+            whole = documents(piece)
         for document in whole:
             index = index_of(document)
             if index in self.holds:
@@ -141,6 +158,15 @@ class Sending:
         self.holds.refused_again(index, verdict, now_ms=self._clock.monotonic_ms())
         self._sound_hold(index, verdict)
 
+    def not_made(self, index: str, verdict: Verdict) -> None:
+        """Note that an index was ordered and could not be made."""
+        hold = self.holds.get(index)
+        if hold is not None and hold.verdict is FIRST_SEEN:
+            # It may be there, made by one who has the right to.
+            self.release(index)
+        else:
+            self.hold_longer(index, verdict)
+
     def release(self, index: str) -> None:
         """End a hold: what waited is ready."""
         self.ready.put_back(self.give_up(index))
@@ -149,6 +175,15 @@ class Sending:
         """End a hold; return what waited, which the caller must see to."""
         self._alarms.clear(f"index {index}", now_ms=self._clock.now_ms())
         return self.holds.release(index)
+
+    def _see(self, index: str) -> None:
+        if not index or index in self._seen:
+            return
+        if len(self._seen) >= SEEN_MAX:
+            self._seen.clear()
+        self._seen.add(index)
+        if index not in self.holds:
+            self.holds.hold(index, FIRST_SEEN, now_ms=self._clock.monotonic_ms())
 
     def _sound_hold(self, index: str, verdict: Verdict) -> None:
         # A first line of a new day is no alarm: its index is being made.

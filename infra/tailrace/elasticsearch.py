@@ -9,6 +9,7 @@ lack and restricted users may not ask.
 from __future__ import annotations
 
 import base64
+import http
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import elastic_transport
 import orjson
 from elasticsearch import Elasticsearch
 
+from tailrace.clock import Clock, SystemClock
 from tailrace.errors import ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.settings import Connections
@@ -30,6 +32,10 @@ logging.getLogger("elastic_transport.node").propagate = False
 REQUEST_TIMEOUT_S = 30.0
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+SHARDS_WAIT_MS_MAX = 10_000
+"""How long a search waits for the shards of an index that was made just now."""
+SHARDS_LOOK_MS = 100
+NO_SHARDS = b"no_shard_available_action_exception"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,10 @@ class Elastic:
         *,
         connections_per_node: int = 10,
         timeout_s: float = REQUEST_TIMEOUT_S,
+        clock: Clock | None = None,
     ) -> None:
         self._address = connections.elasticsearch_url
+        self._clock = clock or SystemClock()
         self._timeout_s = timeout_s
         self._client = client_of(connections, connections_per_node=connections_per_node)
         self._headers = {"accept": JSON, **authorization(connections)}
@@ -212,13 +220,39 @@ class Elastic:
             remedy=remedy,
         )
 
+    def look_up(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Send one search or count, and return the answer whatever its status.
+
+        An index can be seen a moment before it can be searched, and is then no error: it
+        is asked again for as long as `SHARDS_WAIT_MS_MAX`.
+
+        Raises:
+            ServiceUnavailable: no node can be reached, or TLS fails.
+        """
+        raw = None if body is None else orjson.dumps(body)
+        deadline_ms = self._clock.monotonic_ms() + SHARDS_WAIT_MS_MAX
+        while True:
+            answer = self.request(method, path, body=raw)
+            # With no failed shard named, none was there to fail either.
+            has_none = answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE and (
+                NO_SHARDS in answer.body or b'"failed_shards":[]' in answer.body
+            )
+            if not has_none or self._clock.monotonic_ms() >= deadline_ms:
+                return answer
+            self._clock.sleep_ms(SHARDS_LOOK_MS)
+
     def search(self, index: str, *, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a search.
 
         Raises:
             ServiceUnavailable: it cannot be reached, or refuses the search.
         """
-        return self.ask("POST", f"/{quote(index, safe=',*')}/_search", body=body)
+        answer = self.look_up("POST", f"/{quote(index, safe=',*')}/_search", body=body)
+        if not answer.is_success:
+            raise self.refusal(answer)
+        return answer.json()
 
     def count(self, index: str) -> int:
         """Return how many documents a search would find now; 0 where no index is.
@@ -226,12 +260,14 @@ class Elastic:
         Raises:
             ServiceUnavailable: it cannot be reached, or refuses.
         """
-        answer = self.ask(
+        answer = self.look_up(
             "GET",
             f"/{quote(index, safe=',*')}/_count"
             "?ignore_unavailable=true&allow_no_indices=true",
         )
-        return int(answer["count"])
+        if not answer.is_success:
+            raise self.refusal(answer)
+        return int(answer.json()["count"])
 
     def refresh(self, index: str) -> None:
         """Let what is written be found.

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-import orjson
-
 from tailrace.answers import Row, read_page
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import CommandFailed
@@ -52,9 +50,7 @@ class AsksElastic:
             QueryInvalid: the query cannot be read.
             ServiceUnavailable: Elasticsearch is away, or refuses.
         """
-        answer = self._elastic.request(
-            "POST", f"/{index}/_search", body=orjson.dumps(body)
-        )
+        answer = self._elastic.look_up("POST", f"/{index}/_search", body=body)
         if answer.is_success:
             return answer.json()
         if answer.status == http.HTTPStatus.NOT_FOUND:

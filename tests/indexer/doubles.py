@@ -75,11 +75,11 @@ class ImmediateSink:
 
 @dataclass(slots=True)
 class SilentSink(ImmediateSink):
-    """Stores, and never answers."""
+    """Stores, and never answers a bulk."""
 
     def finished(self, *, wait_ms_max: int) -> Sequence[Finished]:
-        del wait_ms_max
-        return ()
+        taken = ImmediateSink.finished(self, wait_ms_max=wait_ms_max)
+        return [answer for answer in taken if isinstance(answer, IndexAnswered)]
 
 
 @dataclass(slots=True)

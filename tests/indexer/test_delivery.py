@@ -324,6 +324,45 @@ def test_e10_a_missing_index_is_made_and_what_waited_is_stored() -> None:
     assert not bench.dead_letters.letters
 
 
+def test_e10_what_goes_to_an_index_not_seen_yet_waits_until_it_is_made() -> None:
+    bench = Bench(has_index=False)
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    # Nothing was sent only to be refused.
+    assert bench.delivery.figures.retried == 0
+    assert bench.delivery.figures.bulks == 1
+
+
+def test_e10_an_index_that_is_there_takes_what_one_without_the_right_to_make_it_sends() -> (
+    None
+):
+    def may_not(elasticsearch: MemoryElasticsearch) -> ImmediateSink:
+        return ImmediateSink(elasticsearch, makes_indices=False)
+
+    bench = Bench(sink_of=may_not)
+    written(bench)
+
+    bench.run()
+
+    assert bench.stored() == LINES
+    assert not bench.alarms.on
+
+
+def test_kafka_is_asked_rarely_while_there_is_no_room_for_more() -> None:
+    bench = Bench(sink_of=SilentSink)
+    written(bench, ["x" * 1_000_000 for _ in range(20)])
+    bench.step(40)
+    asked_before = bench.member.polls
+
+    bench.step(100, wait_ms=100)
+
+    # Ten seconds: for the membership, once each.
+    assert 9 <= bench.member.polls - asked_before <= 11
+
+
 def test_e10_an_index_that_may_not_be_made_holds_with_an_alarm() -> None:
     def may_not(elasticsearch: MemoryElasticsearch) -> ImmediateSink:
         return ImmediateSink(elasticsearch, makes_indices=False)

@@ -165,6 +165,13 @@ def test_an_expired_index_is_counted_and_gone_and_is_not_made_again(
         Reason.INDEX_EXPIRED,
     )
     assert retention.indices() == {new}
+    # One that is there may be sent again what it holds: no dead letter is due for that.
+    below = IndexMaker(
+        retention.elastic,
+        connections=retention.connections,
+        is_expired=lambda _index: True,
+    )
+    assert below.make(new).outcome is Outcome.STORED
 
 
 def test_what_is_over_is_gone_from_the_ledger_and_its_index(

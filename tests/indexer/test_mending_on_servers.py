@@ -50,12 +50,13 @@ def writer(connections: Connections) -> Iterator[AckedWriter]:
     made.close()
 
 
-def _mender(connections: Connections, writer: AckedWriter) -> Mender:
-    return Mender(
-        topics=KafkaCompactedTopics(connections, writer, is_stopping=lambda: False),
-        clock=SystemClock(),
-        log=structlog.get_logger(),
-    )
+def _mended_count(connections: Connections, writer: AckedWriter) -> int:
+    """Return how many records one look of a new mender writes again."""
+    topics = KafkaCompactedTopics(connections, writer, is_stopping=lambda: False)
+    with contextlib.closing(topics):
+        return Mender(
+            topics=topics, clock=SystemClock(), log=structlog.get_logger()
+        ).keep()
 
 
 def _state(revision: int) -> bytes:
@@ -98,14 +99,14 @@ def test_k9_what_is_buried_in_kafka_is_written_again(
         assert writer.write([writing]) == []
     _count(writer, connections, _state(5), _state(10), _state(7))
 
-    assert _mender(connections, writer).keep() == 2
+    assert _mended_count(connections, writer) == 2
 
     values = _values(connections, STATE.name(connections.namespace), PLACE)
     assert [revision_of(value) for value in values] == [5, 10, 7, 10]
     records = read_ledger_topic(connections, client_id="t", is_stopping=lambda: False)
     last = [each.value for each in records if each.value is not None][-1]
     assert decode_ledger(last).revision == 1_000
-    assert _mender(connections, writer).keep() == 0
+    assert _mended_count(connections, writer) == 0
 
 
 def test_k9_real_compaction_leaves_the_greatest(
@@ -114,7 +115,7 @@ def test_k9_real_compaction_leaves_the_greatest(
     """With the lag and the segments as small as brokers allow, so that it comes soon."""
     topic = STATE.name(connections.namespace)
     _count(writer, connections, _state(5), _state(10), _state(7))
-    assert _mender(connections, writer).keep() == 1
+    assert _mended_count(connections, writer) == 1
     with KafkaAdmin(connections) as admin:
         soon = {
             "min.compaction.lag.ms": "0",

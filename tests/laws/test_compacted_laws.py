@@ -69,8 +69,11 @@ def in_memory(namespace: str) -> Topics:
     )
 
 
-def on_brokers(connections: Connections, writer: AckedWriter) -> Topics:
+def on_brokers(connections: Connections, closing: ExitStack) -> Topics:
+    writer = AckedWriter(connections)
+    closing.callback(writer.close)
     seen = KafkaCompactedTopics(connections, writer, is_stopping=lambda: False)
+    closing.callback(seen.close)
 
     def append(place: Place, key: bytes, value: bytes | None) -> None:
         assert writer.write([Writing(place[0], value, key, partition=place[1])]) == []
@@ -107,9 +110,7 @@ def topics(request: pytest.FixtureRequest, namespace: str) -> Iterator[Topics]:
     )
     provision_topics(connections, replication=1)
     with ExitStack() as closing:
-        writer = AckedWriter(connections)
-        closing.callback(writer.close)
-        yield on_brokers(connections, writer)
+        yield on_brokers(connections, closing)
 
 
 @pytest.mark.timeout(60)

@@ -138,6 +138,10 @@ def _claim(event: Indexed, life: Life) -> Claim | None:
         return None
     if not content.startswith(event.stored, start):
         return None
+    if not event.size_bytes and not _is_line_start(content, start):
+        # The newline behind a line, or behind its flushed half, is that line's end and no
+        # blank line. Else a blank line of an earlier life would seem to stand there.
+        return None
     end = start + event.size_bytes
     if event.checksum is not None:
         # A carriage return at its end is the event's, too, and is not shown.
@@ -157,6 +161,10 @@ def _claim(event: Indexed, life: Life) -> Claim | None:
             return Claim(event, life, end + len(newline))
     # Without a newline it was flushed, and nothing is never flushed.
     return Claim(event, life, end) if end > start else None
+
+
+def _is_line_start(content: bytearray, offset: int) -> bool:
+    return not offset or content.endswith(b"\n", 0, offset)
 
 
 def _checksum(content: bytearray, start: int, size_bytes: int) -> int:

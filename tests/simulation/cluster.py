@@ -206,6 +206,9 @@ class SimulatedElastic:
         for status, (kind, text) in REFUSALS.items():
             if world.strikes(f"elasticsearch.request_{status}"):
                 return error_answer(status, kind, text)
+        if method == "HEAD":
+            is_there = path.removeprefix("/") in elasticsearch.indices
+            return Answer(200 if is_there else 404, b"")
         if method == "PUT":
             elasticsearch.create_index(path.removeprefix("/"))
             return Answer(200, b"{}")

@@ -284,9 +284,9 @@ MUTATIONS = (
     Mutation("id without checksum", ("F5",), id_without_checksum, 6),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 25),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
-    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 111),
-    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 111),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 14),
+    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 55),
+    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 55),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 23),
     Mutation("floor not waited for", ("E9",), floor_not_waited_for, 1),
     Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 25),
 )

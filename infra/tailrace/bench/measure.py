@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import msgspec
 import psutil
 
 MEBIBYTE = 1_024 * 1_024
+STEPS = 200_000
+STEP_TRIES = 7
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +24,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int
     system: str
     python: str
+    step_ns: float
+    """Processor time of one step of `step_ns`: compare figures at equal ones only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,25 @@ def machine() -> Machine:
         memory_mb=psutil.virtual_memory().total // MEBIBYTE,
         system=f"{platform.system()} {platform.release()}",
         python=".".join(map(str, sys.version_info[:3])),
+        step_ns=round(step_ns(), 1),
     )
+
+
+def step_ns() -> float:
+    """Return what one step of a fixed, small loop in Python costs here and now.
+
+    A shared machine may be four times slower than it was the day before: this is what
+    tells a slow machine from a slow program. The least of several tries, as whatever
+    disturbs a try only lengthens it.
+    """
+    tries: list[int] = []
+    for _ in range(STEP_TRIES):
+        began_ns = time.process_time_ns()
+        total = 0
+        for number in range(STEPS):
+            total += number
+        tries.append(time.process_time_ns() - began_ns)
+    return min(tries) / STEPS
 
 
 def _cpu_name() -> str:

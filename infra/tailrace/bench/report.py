@@ -50,6 +50,7 @@ def table_lines(report: Report) -> Iterator[str]:
     machine = report.machine
     yield f"{report.name}: {report.lines:,} lines of {_mean_size(report)} bytes"
     yield f"  on {machine.cpu}, {machine.cores} cores, {machine.memory_mb:,} MB"
+    yield f"  speed             {machine.step_ns:.0f} ns a step of a fixed Python loop"
     yield f"  target            {TARGETS[report.name]}"
     yield f"  rate              {report.lines_per_s:,.0f} lines/s"
     for role, cpu_us in report.cpu_us_per_line.items():

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-import orjson
-
 from tailrace.answers import Document, field
 from tailrace.elasticsearch import Elastic
 from tailrace.index_templates import events_alias
@@ -175,11 +173,11 @@ class Lookup:
                 )
 
     def _hits(self, index: str, body: Body) -> list[dict[str, Any]]:
-        answer = self._elastic.request(
+        answer = self._elastic.look_up(
             "POST",
             f"/{quote(index, safe=',*')}/_search"
             "?ignore_unavailable=true&allow_no_indices=true",
-            body=orjson.dumps(body),
+            body=body,
         )
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return []

@@ -1,0 +1,47 @@
+"""What the checker takes an event for, where two lives of one generation are alike."""
+
+from __future__ import annotations
+
+from crc32c import crc32c
+
+from tests.simulation.claims import Claims
+from tests.simulation.filesystem import Life
+from tests.simulation.indexed import Indexed
+
+SHORT_AND_BLANK, LONGER = b"first life\n\n", b"second life\nthird\n"
+"""The blank line of the one stands where the first line of the other ends."""
+
+
+def event(stored: bytes, *, offset: int) -> Indexed:
+    return Indexed(
+        "host", "app", "generation", offset, stored, len(stored), crc32c(stored)
+    )
+
+
+def claim(*events: Indexed, contents: tuple[bytes, ...]) -> list[str]:
+    lives = [
+        Life(number, "host", "app", bytearray(content))
+        for number, content in enumerate(contents)
+    ]
+    return Claims(lives, present=set()).claim(events)
+
+
+def test_a_blank_line_of_one_life_is_not_the_newline_of_a_line_of_another() -> None:
+    events = (
+        event(b"first life", offset=0),
+        event(b"second life", offset=0),
+        event(b"", offset=11),
+        event(b"third", offset=12),
+    )
+    assert not claim(*events, contents=(SHORT_AND_BLANK, LONGER))
+
+
+def test_the_newline_behind_a_line_as_an_event_of_its_own_is_found() -> None:
+    events = (event(b"second life", offset=0), event(b"", offset=11))
+    (problem,) = claim(*events, contents=(LONGER,))
+    assert problem.startswith("altered, or never written")
+
+
+def test_a_blank_line_that_is_there_twice_is_found() -> None:
+    (problem,) = claim(*[event(b"", offset=11)] * 2, contents=(SHORT_AND_BLANK,))
+    assert problem.startswith("twice")
