@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -131,23 +131,27 @@ class EventIndices:
         asked = sorted(generations)
         for start in range(0, len(asked), BUCKETS_MAX):
             some = asked[start : start + BUCKETS_MAX]
-            found = self._elastic.search(
-                f"{self._alias},{self._dead}",
-                body={
-                    "size": 0,
-                    "query": {"terms": {"tailrace.generation": some}},
-                    "aggs": {
-                        "held": {
-                            "terms": {"field": "tailrace.generation", "size": len(some)}
-                        }
-                    },
-                },
-            )
-            buckets = cast(
-                "list[dict[str, Any]]", found["aggregations"]["held"]["buckets"]
-            )
-            held |= {str(bucket["key"]) for bucket in buckets}
+            held |= self._held_of(some)
         return held
+
+    def _held_of(self, generations: Sequence[str]) -> set[str]:
+        by_generation = {"field": "tailrace.generation", "size": len(generations)}
+        body: dict[str, Any] = {
+            "size": 0,
+            "query": {"terms": {"tailrace.generation": list(generations)}},
+            "aggs": {"held": {"terms": by_generation}},
+        }
+        for place in (f"{self._alias},{self._dead}", self._dead):
+            answer = self._elastic.look_up("POST", f"/{place}/_search", body=body)
+            # The alias goes with the last event index; dead letters may be left.
+            if answer.status != 404:
+                break
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        # Without any index there is no answer to the aggregation.
+        found: dict[str, Any] = answer.json().get("aggregations") or {}
+        buckets: list[dict[str, Any]] = found.get("held", {}).get("buckets", [])
+        return {str(bucket["key"]) for bucket in buckets}
 
     def forget(self, keys: Collection[bytes]) -> bool:
         """Delete the ledger's documents of these keys; False where that is refused.

@@ -235,7 +235,7 @@ def test_a_snapshot_is_of_its_moment_and_leaves_condemned_indices_out(
 
     with audited.index.snapshot(condemned=()) as before:
         audited.store(EVEN, events([3]))
-        audited.store(DEAD, [letter(4)])
+        audited.store(DEAD, [letter(4, count=1)])
         sums = before.sums(None)[GENERATION]
         numbers = before.numbers(GENERATION, spans=[range(10)])
     assert (sums.stored, sums.dead) == ({0: window_sum([0, 1, 2])}, {})

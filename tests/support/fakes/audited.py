@@ -188,7 +188,9 @@ class MemorySnapshot:
         return {
             generation: Sums(
                 stored={n: _sum(held) for n, held in stored[generation].items()},
-                dead={n: _sum(held) for n, held in dead[generation].items()},
+                dead={
+                    n: _sum(held, is_dead=True) for n, held in dead[generation].items()
+                },
             )
             for generation in {*stored, *dead}
         }
@@ -284,14 +286,16 @@ class MemorySnapshot:
         return windows
 
 
-def _sum(held: Sequence[_Held]) -> WindowSum:
+def _sum(held: Sequence[_Held], *, is_dead: bool = False) -> WindowSum:
     numbers = [each.number for each in held]
     squares = sum(number * number for number in numbers)
+    # A letter that does not say how many it speaks of is none of a single event.
+    event_count = sum(each.document.get("dead.event_count", 0) for each in held)
     return WindowSum(
         count=len(numbers),
         total=sum(numbers),
         lowest=min(numbers),
         highest=max(numbers),
         squares=squares if squares < EXACT_MAX else None,
-        is_single=all(each.document.get("dead.event_count", 1) == 1 for each in held),
+        is_single=not is_dead or event_count == len(held),
     )
