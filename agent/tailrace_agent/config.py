@@ -20,6 +20,7 @@ DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 DAY_MS = 86_400_000
 
 Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
+Format = Literal["auto", "lines", "docker", "cri"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
 
 
@@ -82,6 +83,9 @@ class SourceSettings(BaseModel):
     encoding: Encoding = "auto"
     """How lines are written: `utf-8`, `utf-16` with a byte order mark, `utf-16le`,
     `utf-16be`; `auto` is UTF-8 unless a mark says otherwise."""
+    format: Format = "auto"
+    """What wrote the lines: a container's runtime (`docker`'s json-file, `cri`), whose
+    pieces of a long line are joined, or `lines`; `auto` asks the first line."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
     tags: tuple[str, ...] = ()
@@ -103,6 +107,17 @@ class SourceSettings(BaseModel):
     @classmethod
     def _multiline_may_be_a_name(cls, value: object) -> object:
         return {"rule": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _container_lines_have_no_named_rule(self) -> Self:
+        rule = None if self.multiline is None else self.multiline.rule
+        if rule is not None and self.format in ("docker", "cri"):
+            raise ValueError(
+                f"multiline rule {rule!r} cannot be used with format {self.format!r},"
+                " whose lines begin with the runtime's own words; leave it out, or give"
+                " `start` or `continuation` for the lines as the runtime writes them"
+            )
+        return self
 
     @field_validator("dataset")
     @classmethod

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from tailrace.detect import AUTO, detect, has_time, parser_for
+from tailrace.detect import (
+    AUTO,
+    DATASET_OF_FORMAT,
+    detect,
+    has_time,
+    parser_for,
+)
 from tailrace.multiline.auto import rule_for
+from tailrace.multiline.container import format_of
 from tailrace.wire import MultilineRule, Placement
 from tailrace_agent.config import DAY_MS, MultilineSettings, SourceSettings
 
@@ -11,6 +18,12 @@ EARLIEST_BEFORE_MS = 3_650 * DAY_MS
 """Ten years: archives are imported, but a device without a clock says 1970."""
 LATEST_AFTER_MS = 731 * DAY_MS
 """Two years: a file is followed for long, but a line from 2099 is a mistake."""
+
+CONTAINERS = frozenset(DATASET_OF_FORMAT)
+PIECES_MAX = 500
+"""Lines of a container's log that may be pieces of one; its bytes end it before."""
+PIECES_BYTES_MAX = 1_024 * 1_024
+"""A piece that would make the event longer begins the next one, and that is counted."""
 
 
 def placement_of(
@@ -26,7 +39,12 @@ def placement_of(
     The bounds are relative to first sight and not to now, so that a line that is sent
     again next year goes to the same index.
     """
-    if source.dataset == "auto":
+    container = _container_format(source, sample)
+    if container is not None:
+        is_named = source.dataset != AUTO
+        dataset = source.dataset if is_named else DATASET_OF_FORMAT[container]
+        parser = container
+    elif source.dataset == "auto":
         detection = detect(sample, path=path)
         dataset, parser = detection.dataset, detection.parser
     else:
@@ -39,7 +57,34 @@ def placement_of(
         anchor_ms=first_seen_at_ms,
         earliest_ms=first_seen_at_ms - EARLIEST_BEFORE_MS,
         latest_ms=first_seen_at_ms + LATEST_AFTER_MS,
-        multiline=_rule_of(source.multiline, sample, parser=parser),
+        multiline=(
+            _rule_of(source.multiline, sample, parser=parser)
+            if container is None
+            else _container_rule(source.multiline, container)
+        ),
+    )
+
+
+def _container_format(source: SourceSettings, sample: bytes) -> str | None:
+    if source.format == "auto":
+        # Whoever named a dataset of another parser meant that one.
+        is_free = source.dataset == AUTO or parser_for(source.dataset) in CONTAINERS
+        return format_of(sample) if is_free else None
+    return None if source.format == "lines" else source.format
+
+
+def _container_rule(settings: MultilineSettings | None, name: str) -> MultilineRule:
+    """Return what joins the pieces of a line; a user's pattern stands in its place."""
+    pattern = ""
+    if settings is not None and settings.start is not None:
+        name, pattern = "start", settings.start
+    elif settings is not None and settings.continuation is not None:
+        name, pattern = "continuation", settings.continuation
+    return MultilineRule(
+        rule=name,
+        pattern=pattern,
+        max_lines=PIECES_MAX if settings is None else settings.max_lines,
+        max_bytes=PIECES_BYTES_MAX if settings is None else settings.max_bytes,
     )
 
 

@@ -18,7 +18,13 @@ SHARE_MIN = 0.6
 
 GENERIC = "generic"
 AUTO = "auto"
-PARSERS = frozenset({"json", "logfmt", "access", "syslog", "log4j", "plain", AUTO})
+PARSERS = frozenset(
+    {"json", "logfmt", "access", "syslog", "log4j", "docker", "cri", "plain", AUTO}
+)
+DATASET_OF_FORMAT = {
+    "docker": "docker.container_logs",
+    "cri": "kubernetes.container_logs",
+}
 
 PARSER_OF_DATASET = {
     "nginx.access": "access",
@@ -30,6 +36,8 @@ PARSER_OF_DATASET = {
     "zookeeper.log": "log4j",
     "elasticsearch.server": "log4j",
     "python.log": "log4j",
+    "docker.container_logs": "docker",
+    "kubernetes.container_logs": "cri",
     "json": "json",
     "logfmt": "logfmt",
     GENERIC: "plain",

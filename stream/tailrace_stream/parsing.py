@@ -6,7 +6,7 @@ import polars as pl
 
 from tailrace.detect import AUTO
 from tailrace.wire import Placement
-from tailrace_stream.parsers import access, log4j, plain, structured, syslog
+from tailrace_stream.parsers import access, container, log4j, plain, structured, syslog
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -61,6 +61,10 @@ def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataF
         return log4j.parse(lines, time_zone=time_zone)
     if parser == "json":
         return structured.parse_json(lines, time_zone=time_zone)
+    if parser == "cri":
+        return container.parse_cri(lines, time_zone=time_zone)
+    if parser == "docker":
+        return container.parse_docker(lines, time_zone=time_zone)
     if parser == "logfmt":
         return structured.parse_logfmt(lines, time_zone=time_zone)
     return plain.parse(lines, time_zone=time_zone)

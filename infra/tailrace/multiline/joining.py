@@ -9,12 +9,13 @@ that would pass it begins the next one, and the event that it ended is marked.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from tailrace.multiline.container import IS_WHOLE, JOINS
 from tailrace.multiline.lines import Lines, ListedLines, PlainLines
 from tailrace.multiline.shapes import PLAIN, SHAPES, Shape, shape_of
 from tailrace.wire import MultilineRule
@@ -55,6 +56,8 @@ class Joiner:
     def __init__(self, rule: MultilineRule) -> None:
         self.rule = rule
         self._joins = _joins_of(rule)
+        # Such a line says itself that its event is over: nobody needs to wait.
+        self._is_whole = IS_WHOLE.get(rule.rule)
 
     def group(self, block: bytes | bytearray, size: int, *, seen_bytes: int) -> Grouped:
         r"""Return the events of `block[:size]`, whose lines end with the byte `\n`.
@@ -63,7 +66,12 @@ class Joiner:
         `seen_bytes`: what stands behind the lines is the beginning of the next one.
         """
         lines = PlainLines(block, size)
-        return self._limited(self._joins(block, size), lines, seen_bytes=seen_bytes)
+        grouped = self._limited(self._joins(block, size), lines, seen_bytes=seen_bytes)
+        if self._is_whole is None or grouped.is_last_full:
+            return grouped
+        last = lines.start_before(lines.end)
+        is_full = self._is_whole(block, last, lines.end)
+        return replace(grouped, is_last_full=is_full)
 
     def group_texts(
         self, texts: Sequence[bytes], lines: ListedLines, *, seen_bytes: int
@@ -129,6 +137,8 @@ def pattern_problem(pattern: str) -> str | None:
 
 
 def _joins_of(rule: MultilineRule) -> Joins:
+    if rule.rule in JOINS:
+        return JOINS[rule.rule]
     if rule.rule in SHAPES:
         shape = shape_of(rule.rule)
         return lambda block, size: _joins_by_shape(shape, block, size)

@@ -1,0 +1,157 @@
+"""Pieces of a container's line are one event, whatever the chunks are; from file to document."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.detect import DATASET_OF_FORMAT
+from tailrace.framing import FLAG_SPLIT, decode_mapped
+from tailrace.wire import Placement
+from tailrace_agent.config import SourceSettings
+from tailrace_agent.forms import PLAIN, with_rule
+from tailrace_agent.placement import placement_of
+from tailrace_agent.positions import Reading
+from tailrace_stream.chunk import process_chunk
+from tests.agent.test_chunking import events_in
+from tests.agent.test_multiline_chunking import Reader
+from tests.infra.multiline.oracle import rule
+from tests.stream.builders import NAMESPACE, origin, stored
+
+AT = "2026-11-24T01:02:03.123456789Z"
+PODS = "/var/log/pods/shop_cart-0_a1b2-c3/app/0.log"
+
+
+def cri(text: str, *, stream: str = "stdout", tag: str = "F") -> bytes:
+    return f"{AT} {stream} {tag} {text}\n".encode()
+
+
+def docker(text: str, *, stream: str = "stdout") -> bytes:
+    line = {"log": text, "stream": stream, "time": AT}
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def placed(content: bytes, **settings: str) -> Placement:
+    source = SourceSettings.model_validate(
+        {"name": "pods", "paths": ["/var/log/pods/*/*/*.log"], **settings}
+    )
+    return placement_of(
+        content,
+        path=PODS,
+        source=source,
+        host_time_zone="UTC",
+        first_seen_at_ms=1_795_500_000_123,
+    )
+
+
+def documents(content: bytes, *, chunk_bytes: int = 65_536) -> list[dict[str, object]]:
+    placement = placed(content)
+    reader = Reader(with_rule(PLAIN, placement.multiline), chunk_bytes)
+    assert reader.read(content) is Reading.EMPTY, "no whole event waits"
+    found: list[dict[str, object]] = []
+    for chunk in reader.chunks:
+        here = origin(
+            chunk.value,
+            first_offset=chunk.first_offset,
+            placed=placement,
+            framing=chunk.framing,
+        )
+        made = process_chunk(chunk.value, origin=here, namespace=NAMESPACE)
+        assert not made.dead
+        found += [one.document for one in stored(made)]
+    return found
+
+
+BROKEN = {
+    "cri": cri("one ", tag="P") + cri("two ", tag="P") + cri("three"),
+    "docker": docker("one ") + docker("two ") + docker("three\n"),
+}
+WHOLE = {"cri": cri("and"), "docker": docker("and\n")}
+OTHER = {"cri": cri("E", stream="stderr"), "docker": docker("E\n", stream="stderr")}
+
+
+@pytest.mark.parametrize("name", ["cri", "docker"])
+def test_pieces_of_a_line_are_one_document(name: str) -> None:
+    content = WHOLE[name] + BROKEN[name] + OTHER[name]
+    first, joined, other = documents(content)
+    assert (first["message"], first["stream"]) == ("and", "stdout")
+    assert joined["message"] == "one two three"
+    assert joined["log.offset"] == len(WHOLE[name])
+    assert joined["event.original"] == BROKEN[name].decode().removesuffix("\n")
+    assert str(joined["@timestamp"]).startswith("2026-11-24T01:02:03.123")
+    assert (other["message"], other["stream"]) == ("E", "stderr")
+    assert joined["event.dataset"] == DATASET_OF_FORMAT[name]
+
+
+@pytest.mark.parametrize("name", ["cri", "docker"])
+def test_stdout_and_stderr_are_never_one_event(name: str) -> None:
+    piece = cri("half", tag="P") if name == "cri" else docker("half")
+    made = documents(piece + OTHER[name] + WHOLE[name])
+    assert [one["message"] for one in made] == ["half", "E", "and"]
+    assert [one["stream"] for one in made] == ["stdout", "stderr", "stdout"]
+
+
+def test_a_text_that_only_looks_like_a_head_joins_nothing() -> None:
+    made = documents(cri(f"a {AT} stdout P b") + cri("c"))
+    assert [one["message"] for one in made] == [f"a {AT} stdout P b", "c"]
+    # Ends in a backslash and an `n` of its own, which is no newline.
+    made = documents(docker("C:\\n") + docker("ew\\\n") + docker('q","stream":"x\n'))
+    assert [one["message"] for one in made] == ["C:\\new\\", 'q","stream":"x']
+
+
+def test_a_block_without_pieces_is_shipped_as_it_stands() -> None:
+    for name in ("cri", "docker"):
+        form = with_rule(PLAIN, placed(WHOLE[name]).multiline)
+        reader = Reader(form, 65_536)
+        reader.read(WHOLE[name] * 50)
+        assert [chunk.framing for chunk in reader.chunks] == ["newline"]
+
+
+@pytest.mark.parametrize("name", ["cri", "docker"])
+def test_a_line_of_which_only_pieces_come_is_bounded_and_said(name: str) -> None:
+    piece = cri("x" * 9, tag="P") if name == "cri" else docker("x" * 9)
+    form = with_rule(PLAIN, rule(name, max_lines=3, max_bytes=1_000))
+    reader = Reader(form, 65_536)
+    reader.read(piece * 7)
+    (chunk,) = reader.chunks
+    events = decode_mapped(chunk.value)
+    assert [event.flags for event in events] == [FLAG_SPLIT, FLAG_SPLIT]
+    assert chunk.split_count == 2
+    reader.read(piece * 7, is_settled=True)
+    assert reader.chunks[-1].cut is not None, "made by time, so noted before it is sent"
+    assert reader.position.offset == 7 * len(piece)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            *(line + b"\n" for value in BROKEN.values() for line in value.splitlines()),
+            *WHOLE.values(),
+            *OTHER.values(),
+            b"\n",
+            b"junk\n",
+        ]
+    ),
+    max_size=12,
+)
+
+
+@given(LINES, st.sampled_from(["cri", "docker"]), st.integers(200, 390), st.data())
+def test_f30_pieces_are_joined_alike_in_any_steps_and_after_a_restart(
+    lines: list[bytes], name: str, chunk_bytes: int, data: st.DataObject
+) -> None:
+    content = b"".join(lines)
+    form = with_rule(PLAIN, rule(name, max_lines=4, max_bytes=390))
+    whole = Reader(form, 390)
+    whole.read(content)
+    whole.read(content, is_settled=True)
+    steps = Reader(form, chunk_bytes)
+    for end in sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=4))):
+        steps.read(content[:end])
+        steps.held = None  # A restart knows position and cuts, and nothing else.
+    steps.read(content)
+    steps.read(content, is_settled=True)
+    assert events_in(steps.chunks) == events_in(whole.chunks)
