@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.multiline.joining import pattern_problem
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
@@ -111,7 +112,7 @@ class SourceSettings(BaseModel):
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:
         rule = None if self.multiline is None else self.multiline.rule
-        if rule is not None and self.format in ("docker", "cri"):
+        if rule is not None and self.format in DATASET_OF_CONTAINER:
             raise ValueError(
                 f"multiline rule {rule!r} cannot be used with format {self.format!r},"
                 " whose lines begin with the runtime's own words; leave it out, or give"

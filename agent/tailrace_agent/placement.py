@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.detect import (
     AUTO,
-    DATASET_OF_FORMAT,
+    DATASET_OF_CONTAINER,
     detect,
     has_time,
     parser_for,
@@ -19,7 +19,6 @@ EARLIEST_BEFORE_MS = 3_650 * DAY_MS
 LATEST_AFTER_MS = 731 * DAY_MS
 """Two years: a file is followed for long, but a line from 2099 is a mistake."""
 
-CONTAINERS = frozenset(DATASET_OF_FORMAT)
 PIECES_MAX = 500
 """Lines of a container's log that may be pieces of one; its bytes end it before."""
 PIECES_BYTES_MAX = 1_024 * 1_024
@@ -42,9 +41,9 @@ def placement_of(
     container = _container_format(source, sample)
     if container is not None:
         is_named = source.dataset != AUTO
-        dataset = source.dataset if is_named else DATASET_OF_FORMAT[container]
+        dataset = source.dataset if is_named else DATASET_OF_CONTAINER[container]
         parser = container
-    elif source.dataset == "auto":
+    elif source.dataset == AUTO:
         detection = detect(sample, path=path)
         dataset, parser = detection.dataset, detection.parser
     else:
@@ -57,47 +56,43 @@ def placement_of(
         anchor_ms=first_seen_at_ms,
         earliest_ms=first_seen_at_ms - EARLIEST_BEFORE_MS,
         latest_ms=first_seen_at_ms + LATEST_AFTER_MS,
-        multiline=(
-            _rule_of(source.multiline, sample, parser=parser)
-            if container is None
-            else _container_rule(source.multiline, container)
+        multiline=_rule_of(
+            source.multiline, sample, parser=parser, container=container
         ),
     )
 
 
 def _container_format(source: SourceSettings, sample: bytes) -> str | None:
-    if source.format == "auto":
+    if source.format == AUTO:
         # Whoever named a dataset of another parser meant that one.
-        is_free = source.dataset == AUTO or parser_for(source.dataset) in CONTAINERS
+        is_free = (
+            source.dataset == AUTO or parser_for(source.dataset) in DATASET_OF_CONTAINER
+        )
         return format_of(sample) if is_free else None
     return None if source.format == "lines" else source.format
 
 
-def _container_rule(settings: MultilineSettings | None, name: str) -> MultilineRule:
-    """Return what joins the pieces of a line; a user's pattern stands in its place."""
-    pattern = ""
-    if settings is not None and settings.start is not None:
-        name, pattern = "start", settings.start
-    elif settings is not None and settings.continuation is not None:
-        name, pattern = "continuation", settings.continuation
-    return MultilineRule(
-        rule=name,
-        pattern=pattern,
-        max_lines=PIECES_MAX if settings is None else settings.max_lines,
-        max_bytes=PIECES_BYTES_MAX if settings is None else settings.max_bytes,
-    )
-
-
 def _rule_of(
-    settings: MultilineSettings | None, sample: bytes, *, parser: str
+    settings: MultilineSettings | None,
+    sample: bytes,
+    *,
+    parser: str,
+    container: str | None,
 ) -> MultilineRule | None:
+    """Return what joins lines; in a container's log its pieces, or a user's pattern."""
     if settings is None:
-        return None
+        if container is None:
+            return None
+        return MultilineRule(
+            rule=container, max_lines=PIECES_MAX, max_bytes=PIECES_BYTES_MAX
+        )
     name, pattern = settings.rule, ""
     if settings.start is not None:
         name, pattern = "start", settings.start
     elif settings.continuation is not None:
         name, pattern = "continuation", settings.continuation
+    elif container is not None:
+        name = container
     elif name == AUTO:
         name = rule_for(sample, parser=parser)
     if name is None:

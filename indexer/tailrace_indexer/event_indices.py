@@ -42,9 +42,7 @@ class EventIndices:
         )
         if answer.status == 404:
             return []  # Nothing was ever indexed.
-        if not answer.is_success:
-            raise self._elastic.refusal(answer)
-        described = cast("dict[str, Any]", answer.json() or {})
+        described = cast("dict[str, Any]", self._elastic.decoded(answer) or {})
         stats = cast("dict[str, Any]", described.get("indices", {}))
         times = self._times()
         return [
@@ -107,9 +105,7 @@ class EventIndices:
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
-        answer = self._elastic.request("PUT", f"/{quote(index, safe='')}/_block/write")
-        if not answer.is_success:
-            raise self._elastic.refusal(answer)
+        self._elastic.ask("PUT", f"/{quote(index, safe='')}/_block/write")
 
     def delete(self, index: str) -> None:
         """Delete an index; one that is not there is fine.
@@ -146,10 +142,8 @@ class EventIndices:
             # The alias goes with the last event index; dead letters may be left.
             if answer.status != 404:
                 break
-        if not answer.is_success:
-            raise self._elastic.refusal(answer)
         # Without any index there is no answer to the aggregation.
-        found: dict[str, Any] = answer.json().get("aggregations") or {}
+        found: dict[str, Any] = self._elastic.decoded(answer).get("aggregations") or {}
         buckets: list[dict[str, Any]] = found.get("held", {}).get("buckets", [])
         return {str(bucket["key"]) for bucket in buckets}
 

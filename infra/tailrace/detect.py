@@ -18,13 +18,15 @@ SHARE_MIN = 0.6
 
 GENERIC = "generic"
 AUTO = "auto"
-PARSERS = frozenset(
-    {"json", "logfmt", "access", "syslog", "log4j", "docker", "cri", "plain", AUTO}
-)
-DATASET_OF_FORMAT = {
+DATASET_OF_CONTAINER = {
     "docker": "docker.container_logs",
     "cri": "kubernetes.container_logs",
 }
+"""The formats of containers' logs, each with its parser's name, and their datasets."""
+PARSERS = frozenset(
+    {"json", "logfmt", "access", "syslog", "log4j", "plain", AUTO}
+    | DATASET_OF_CONTAINER.keys()
+)
 
 PARSER_OF_DATASET = {
     "nginx.access": "access",
@@ -36,8 +38,7 @@ PARSER_OF_DATASET = {
     "zookeeper.log": "log4j",
     "elasticsearch.server": "log4j",
     "python.log": "log4j",
-    "docker.container_logs": "docker",
-    "kubernetes.container_logs": "cri",
+    **{dataset: name for name, dataset in DATASET_OF_CONTAINER.items()},
     "json": "json",
     "logfmt": "logfmt",
     GENERIC: "plain",

@@ -32,6 +32,8 @@ logging.getLogger("elastic_transport.node").propagate = False
 REQUEST_TIMEOUT_S = 30.0
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+MISSING_IS_NONE = "?ignore_unavailable=true&allow_no_indices=true"
+"""Behind a path: an index that is not there, or is closed, holds nothing."""
 SHARDS_WAIT_MS_MAX = 10_000
 """How long a search waits for the shards of an index that was made just now."""
 SHARDS_LOOK_MS = 100
@@ -199,7 +201,14 @@ class Elastic:
             ServiceUnavailable: it cannot be reached, or answers with an error.
         """
         raw = None if body is None else orjson.dumps(body)
-        answer = self.request(method, path, body=raw)
+        return self.decoded(self.request(method, path, body=raw))
+
+    def decoded(self, answer: Answer) -> Any:  # noqa: ANN401 - any JSON value
+        """Return what an answer of success says.
+
+        Raises:
+            ServiceUnavailable: it is an error.
+        """
         if not answer.is_success:
             raise self.refusal(answer)
         return answer.json()
@@ -249,10 +258,8 @@ class Elastic:
         Raises:
             ServiceUnavailable: it cannot be reached, or refuses the search.
         """
-        answer = self.look_up("POST", f"/{quote(index, safe=',*')}/_search", body=body)
-        if not answer.is_success:
-            raise self.refusal(answer)
-        return answer.json()
+        path = f"/{quote(index, safe=',*')}/_search"
+        return self.decoded(self.look_up("POST", path, body=body))
 
     def count(self, index: str) -> int:
         """Return how many documents a search would find now; 0 where no index is.
@@ -260,14 +267,8 @@ class Elastic:
         Raises:
             ServiceUnavailable: it cannot be reached, or refuses.
         """
-        answer = self.look_up(
-            "GET",
-            f"/{quote(index, safe=',*')}/_count"
-            "?ignore_unavailable=true&allow_no_indices=true",
-        )
-        if not answer.is_success:
-            raise self.refusal(answer)
-        return int(answer.json()["count"])
+        path = f"/{quote(index, safe=',*')}/_count{MISSING_IS_NONE}"
+        return int(self.decoded(self.look_up("GET", path))["count"])
 
     def refresh(self, index: str) -> None:
         """Let what is written be found.
@@ -275,11 +276,7 @@ class Elastic:
         Raises:
             ServiceUnavailable: it cannot be reached, or refuses.
         """
-        self.ask(
-            "POST",
-            f"/{quote(index, safe=',*')}/_refresh"
-            "?ignore_unavailable=true&allow_no_indices=true",
-        )
+        self.ask("POST", f"/{quote(index, safe=',*')}/_refresh{MISSING_IS_NONE}")
 
     def health(self) -> str:
         """Return the cluster's colour.
@@ -324,9 +321,7 @@ class Elastic:
         answer = self.request("GET", f"/_index_template/{quote(name)}")
         if answer.status == 404:
             return ""
-        if not answer.is_success:
-            raise self.refusal(answer)
-        found: Any = answer.json()["index_templates"][0]["index_template"]
+        found: Any = self.decoded(answer)["index_templates"][0]["index_template"]
         meta: dict[str, Any] = found.get("_meta") or {}
         return str(meta.get("fingerprint", ""))
 

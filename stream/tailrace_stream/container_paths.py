@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-CONTAINER_PARSERS = frozenset({"cri", "docker"})
 _PATTERNS = (
     re.compile(
         r"/pods/(?P<namespace>[^/_]{1,253})_(?P<pod>[^/_]{1,253})_(?P<uid>[^/_]{1,64})"

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 import msgspec
 import polars as pl
 
+from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.wire import Origin
-from tailrace_stream.container_paths import CONTAINER_PARSERS, container_fields
+from tailrace_stream.container_paths import container_fields
 from tailrace_stream.events import Events
 from tailrace_stream.parsers.columns import ATTRIBUTES, GUESSED, MATCHED, TIME_NS
 from tailrace_stream.times import iso_text
@@ -162,7 +163,7 @@ def _common(origin: Origin) -> tuple[str, str]:
     for name in ("agent.id", "tailrace.generation"):
         if not common[name]:
             del common[name]
-    if origin.placement.parser in CONTAINER_PARSERS:
+    if origin.placement.parser in DATASET_OF_CONTAINER:
         common |= dict(container_fields(origin.path))
     if origin.fields:
         common["labels"] = origin.fields

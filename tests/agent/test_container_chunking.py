@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.detect import DATASET_OF_FORMAT
+from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.framing import FLAG_SPLIT, decode_mapped
 from tailrace.wire import Placement
 from tailrace_agent.config import SourceSettings
@@ -83,7 +83,7 @@ def test_pieces_of_a_line_are_one_document(name: str) -> None:
     assert joined["event.original"] == BROKEN[name].decode().removesuffix("\n")
     assert str(joined["@timestamp"]).startswith("2026-11-24T01:02:03.123")
     assert (other["message"], other["stream"]) == ("E", "stderr")
-    assert joined["event.dataset"] == DATASET_OF_FORMAT[name]
+    assert joined["event.dataset"] == DATASET_OF_CONTAINER[name]
 
 
 @pytest.mark.parametrize("name", ["cri", "docker"])

@@ -314,6 +314,11 @@ def test_p3_held_documents_have_a_bound_and_only_their_partitions_pause() -> Non
     assert len(bench.stored()) == 400
 
 
+def may_not(elasticsearch: MemoryElasticsearch) -> ImmediateSink:
+    """Return a sink of one who has no right to make an index."""
+    return ImmediateSink(elasticsearch, makes_indices=False)
+
+
 def test_e10_a_missing_index_is_made_and_what_waited_is_stored() -> None:
     bench = Bench(has_index=False)
     written(bench)
@@ -339,9 +344,6 @@ def test_e10_what_goes_to_an_index_not_seen_yet_waits_until_it_is_made() -> None
 def test_e10_an_index_that_is_there_takes_what_one_without_the_right_to_make_it_sends() -> (
     None
 ):
-    def may_not(elasticsearch: MemoryElasticsearch) -> ImmediateSink:
-        return ImmediateSink(elasticsearch, makes_indices=False)
-
     bench = Bench(sink_of=may_not)
     written(bench)
 
@@ -364,9 +366,6 @@ def test_kafka_is_asked_rarely_while_there_is_no_room_for_more() -> None:
 
 
 def test_e10_an_index_that_may_not_be_made_holds_with_an_alarm() -> None:
-    def may_not(elasticsearch: MemoryElasticsearch) -> ImmediateSink:
-        return ImmediateSink(elasticsearch, makes_indices=False)
-
     bench = Bench(has_index=False, sink_of=may_not)
     written(bench)
     bench.run()

@@ -8,15 +8,29 @@ from typing import Any, Protocol
 
 import kafka
 import kafka.admin
+import pytest
 
 from tailrace.kafka_admin import KafkaAdmin, NewTopic
 from tailrace.kafka_consumer import Consumer, Gap, Partition, Polled, Record
 from tailrace.kafka_options import kafka_options
+from tailrace.provision import provision_topics
 from tailrace.settings import Connections
+from tailrace_embedded.stack import Endpoints
 from tests.support.fakes.kafka import MemoryKafka, MemoryMember
 from tests.support.waiting import eventually
 
 REBALANCE_WAIT_S_MAX = 20.0
+
+
+def with_topics(request: pytest.FixtureRequest) -> Connections:
+    """Return the real brokers of a test, in whose namespace our topics are."""
+    stack: Endpoints = request.getfixturevalue("stack")
+    connections = Connections(
+        kafka_bootstrap=stack.kafka_bootstrap,
+        namespace=request.getfixturevalue("namespace"),
+    )
+    provision_topics(connections, replication=1)
+    return connections
 
 
 class Member(Protocol):

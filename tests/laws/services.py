@@ -6,8 +6,12 @@ import random
 from typing import Protocol
 from urllib.parse import quote
 
+import pytest
+
 from tailrace.elasticsearch import NDJSON, Answer, Elastic
+from tailrace.provision import provision_templates
 from tailrace.settings import Connections
+from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.bulk import Bulk, judge_answer
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.outcomes import Outcome, Verdict
@@ -22,6 +26,17 @@ READY_S_MAX = 20.0
 SHORT_PATH = BULK_PATH.replace("timeout=10s", "timeout=300ms")
 """The indexer's own path, but a shard that is not there is not waited for so long."""
 _BLOCKS = {403: "read_only", 429: "read_only_allow_delete"}
+
+
+def with_templates(request: pytest.FixtureRequest) -> Connections:
+    """Return the real Elasticsearch of a test, in whose namespace our templates are."""
+    stack: Endpoints = request.getfixturevalue("stack")
+    connections = Connections(
+        elasticsearch_url=stack.elasticsearch_url,
+        namespace=request.getfixturevalue("namespace"),
+    )
+    provision_templates(connections)
+    return connections
 
 
 class BulkService(Protocol):

@@ -13,9 +13,6 @@ from tailrace.audit.sources import Index, SnapshotLost
 from tailrace.audit.windows import WindowSum
 from tailrace.clock import SystemClock
 from tailrace.elasticsearch import Elastic
-from tailrace.provision import provision_templates
-from tailrace.settings import Connections
-from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.outcomes import Reason
 from tests.infra.audit.builders import (
     GENERATION,
@@ -24,7 +21,12 @@ from tests.infra.audit.builders import (
     HeldDocument,
     window_sum,
 )
-from tests.laws.services import BulkService, RealElasticsearch, verdicts
+from tests.laws.services import (
+    BulkService,
+    RealElasticsearch,
+    verdicts,
+    with_templates,
+)
 from tests.support.fakes.audited import MemoryAuditIndex
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 
@@ -66,11 +68,7 @@ def audited(request: pytest.FixtureRequest, namespace: str) -> Iterator[Audited]
         index = MemoryAuditIndex(memory, namespace, WINDOW)
         yield with_indices(Audited(index, memory, namespace))
         return
-    stack: Endpoints = request.getfixturevalue("stack")
-    connections = Connections(
-        elasticsearch_url=stack.elasticsearch_url, namespace=namespace
-    )
-    provision_templates(connections)
+    connections = with_templates(request)
     with Elastic(connections) as elastic:
         yield with_indices(
             Audited(

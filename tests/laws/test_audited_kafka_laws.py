@@ -19,11 +19,9 @@ from tailrace.kafka_consumer import Partition
 from tailrace.kafka_options import kafka_options
 from tailrace.ledger import ledger_key
 from tailrace.number_sets import NumberSet
-from tailrace.provision import provision_topics
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, LEDGER, Topic
 from tailrace.wire import encode
-from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 from tests.infra.audit.builders import (
     GENERATION,
@@ -32,6 +30,7 @@ from tests.infra.audit.builders import (
     indexer_word,
     stream_word,
 )
+from tests.laws.brokers import with_topics
 from tests.support.fakes.audited import MemoryAdmin, MemoryAuditLedger, MemoryLagging
 from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
 
@@ -132,11 +131,7 @@ def audited(request: pytest.FixtureRequest, namespace: str) -> Iterator[Audited]
     if request.param == "memory":
         yield in_memory(namespace)
         return
-    stack: Endpoints = request.getfixturevalue("stack")
-    connections = Connections().model_copy(
-        update={"kafka_bootstrap": stack.kafka_bootstrap, "namespace": namespace}
-    )
-    provision_topics(connections, replication=1)
+    connections = with_topics(request)
     with ExitStack() as closing:
         yield on_brokers(connections, closing)
 

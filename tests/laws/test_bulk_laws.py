@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from tailrace.elasticsearch import Answer, Elastic
-from tailrace.provision import provision_templates
-from tailrace.settings import Connections
-from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.outcomes import Outcome, Reason, judge_request
 from tailrace_indexer.sink import error_of
 from tests.indexer.builders import document, documents
-from tests.laws.services import BulkService, RealElasticsearch, verdicts
+from tests.laws.services import (
+    BulkService,
+    RealElasticsearch,
+    verdicts,
+    with_templates,
+)
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 
 
@@ -26,11 +28,7 @@ def service(
     if request.param == "memory":
         yield MemoryElasticsearch(), index
         return
-    stack: Endpoints = request.getfixturevalue("stack")
-    connections = Connections(
-        elasticsearch_url=stack.elasticsearch_url, namespace=namespace
-    )
-    provision_templates(connections)
+    connections = with_templates(request)
     with Elastic(connections) as elastic:
         yield RealElasticsearch(elastic, connections=connections), index
 

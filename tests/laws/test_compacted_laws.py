@@ -10,13 +10,12 @@ import pytest
 
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Partition
-from tailrace.provision import provision_topics
 from tailrace.settings import Connections
 from tailrace.topics import FLOORS, LEDGER, STATE
-from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 from tailrace_indexer.compacted_topics import KafkaCompactedTopics
 from tailrace_indexer.mending import CompactedTopics, Place
+from tests.laws.brokers import with_topics
 from tests.support.fakes.compacted import MemoryCompactedTopics
 from tests.support.fakes.kafka import MemoryKafka
 from tests.support.waiting import eventually
@@ -104,11 +103,7 @@ def topics(request: pytest.FixtureRequest, namespace: str) -> Iterator[Topics]:
     if request.param == "memory":
         yield in_memory(namespace)
         return
-    stack: Endpoints = request.getfixturevalue("stack")
-    connections = Connections().model_copy(
-        update={"kafka_bootstrap": stack.kafka_bootstrap, "namespace": namespace}
-    )
-    provision_topics(connections, replication=1)
+    connections = with_topics(request)
     with ExitStack() as closing:
         yield on_brokers(connections, closing)
 

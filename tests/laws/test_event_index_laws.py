@@ -11,15 +11,17 @@ import pytest
 
 from tailrace.elasticsearch import Elastic
 from tailrace.ledger import WINDOW_EVENTS
-from tailrace.provision import provision_templates
-from tailrace.settings import Connections
-from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.event_indices import EventIndices
 from tailrace_indexer.expiry import Indices
 from tailrace_indexer.outcomes import Reason
 from tailrace_indexer.retention import IndexFacts
 from tests.indexer.doubles import ManualClock
-from tests.laws.services import BulkService, RealElasticsearch, verdicts
+from tests.laws.services import (
+    BulkService,
+    RealElasticsearch,
+    verdicts,
+    with_templates,
+)
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 from tests.support.fakes.event_indices import MemoryEventIndices
 
@@ -78,11 +80,7 @@ def held(request: pytest.FixtureRequest, namespace: str) -> Iterator[Held]:
         indices = MemoryEventIndices(memory, namespace, clock.now_ms)
         yield Held(indices, memory, namespace, lambda: None)
         return
-    stack: Endpoints = request.getfixturevalue("stack")
-    connections = Connections(
-        elasticsearch_url=stack.elasticsearch_url, namespace=namespace
-    )
-    provision_templates(connections)
+    connections = with_templates(request)
     with Elastic(connections) as elastic:
         yield Held(
             EventIndices(elastic, namespace=namespace, clock=clock),

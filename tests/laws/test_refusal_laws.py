@@ -18,9 +18,6 @@ import pytest
 from tailrace.chaos.http_proxy import BulkFault, ElasticsearchProxy
 from tailrace.elasticsearch import NDJSON, Answer, Elastic
 from tailrace.errors import ServiceUnavailable
-from tailrace.provision import provision_templates
-from tailrace.settings import Connections
-from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.outcomes import Outcome, Reason
 from tests.indexer.builders import documents
 from tests.laws.services import (
@@ -31,6 +28,7 @@ from tests.laws.services import (
     RefusingMemory,
     RefusingService,
     verdicts,
+    with_templates,
 )
 from tests.simulation.cluster import Cluster, SimulatedElastic
 from tests.simulation.world import World
@@ -54,21 +52,11 @@ def refusing(request: pytest.FixtureRequest, namespace: str) -> Iterator[Refusin
     if request.param == "memory":
         yield Refusing(RefusingMemory(), index)
         return
-    connections = connections_to(request)
+    connections = with_templates(request)
     with Elastic(connections) as elastic:
         yield Refusing(RealElasticsearch(elastic, connections=connections), index)
         # A shard without a place would leave the whole cluster red.
         elastic.request("DELETE", f"/{index}")
-
-
-def connections_to(request: pytest.FixtureRequest) -> Connections:
-    stack: Endpoints = request.getfixturevalue("stack")
-    connections = Connections(
-        elasticsearch_url=stack.elasticsearch_url,
-        namespace=request.getfixturevalue("namespace"),
-    )
-    provision_templates(connections)
-    return connections
 
 
 @pytest.mark.timeout(60)
@@ -164,7 +152,7 @@ def unreliable(request: pytest.FixtureRequest, namespace: str) -> Iterator[Unrel
     if request.param == "simulated":
         yield simulated(index)
         return
-    connections = connections_to(request)
+    connections = with_templates(request)
     with ExitStack() as closing:
         proxy = ElasticsearchProxy(
             connections.elasticsearch_url,

@@ -38,7 +38,7 @@ from tailrace.audit.sources import (
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums, WindowSum
 from tailrace.clock import Clock
-from tailrace.elasticsearch import Elastic
+from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.query import Body
 
@@ -95,8 +95,7 @@ class ElasticIndex:
         """Let what is written be found: at once, or, without that right, by waiting."""
         answer = self._elastic.request(
             "POST",
-            f"/{quote(index, safe=',*')}/_refresh"
-            "?ignore_unavailable=true&allow_no_indices=true",
+            f"/{quote(index, safe=',*')}/_refresh{MISSING_IS_NONE}",
         )
         if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED}:
             self._clock.sleep_ms(2 * REFRESH_MS)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tailrace.answers import Document, field
-from tailrace.elasticsearch import Elastic
+from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
 from tailrace.why.hops import Found, LinePlace, Made
@@ -175,15 +175,12 @@ class Lookup:
     def _hits(self, index: str, body: Body) -> list[dict[str, Any]]:
         answer = self._elastic.look_up(
             "POST",
-            f"/{quote(index, safe=',*')}/_search"
-            "?ignore_unavailable=true&allow_no_indices=true",
+            f"/{quote(index, safe=',*')}/_search{MISSING_IS_NONE}",
             body=body,
         )
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return []
-        if not answer.is_success:
-            raise self._elastic.refusal(answer)
-        hits: list[dict[str, Any]] = answer.json()["hits"]["hits"]
+        hits: list[dict[str, Any]] = self._elastic.decoded(answer)["hits"]["hits"]
         return hits
 
 
