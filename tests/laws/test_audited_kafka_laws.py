@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import kafka
 import kafka.structs
 import pytest
+from kafka.errors import CoordinatorNotAvailableError
 
 from tailrace.audit.kafka import KafkaLagging, KafkaLedger, ReadLagging
 from tailrace.audit.sources import Ledger
@@ -33,6 +34,9 @@ from tests.infra.audit.builders import (
 from tests.laws.brokers import with_topics
 from tests.support.fakes.audited import MemoryAdmin, MemoryAuditLedger, MemoryLagging
 from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
+from tests.support.waiting import eventually
+
+COORDINATOR_WAIT_S_MAX = 20.0
 
 
 class Admin(Protocol):
@@ -110,7 +114,15 @@ def on_brokers(connections: Connections, closing: ExitStack) -> Audited:
         place = untyped.TopicPartition(topic, number)
         position = structs.OffsetAndMetadata(offset, "", -1)
         group = f"{connections.namespace}-indexer"
-        native.alter_group_offsets(group, {place: position})
+
+        def is_committed() -> bool:
+            try:
+                native.alter_group_offsets(group, {place: position})
+            except CoordinatorNotAvailableError:
+                return False  # Brokers make the topic of offsets for the first group.
+            return True
+
+        eventually(is_committed, COORDINATOR_WAIT_S_MAX)
 
     def delete_before(topic: str, number: int, offset: int) -> None:
         native.delete_records({untyped.TopicPartition(topic, number): offset})
