@@ -6,11 +6,17 @@ checkpoint in a plain file. Kill points, accordingly: A3 before the transaction 
 `Delivery.commit`), A4 with the rows written and not committed, A5 with the commit on the
 disk, A6 when this process knows of it. Every row carries a checksum of its own, and a
 previous copy stands beside the file, should the disk ever lie.
+
+A full disk takes no rows, and shipping goes on. So that the next life does not trust what
+is older than what was shipped, an empty file beside the database says that it holds every
+generation that was begun: to take that word back is to remove the file, which needs no
+room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +28,16 @@ from crc32c import crc32c
 from tailrace.clock import Clock
 from tailrace.errors import WireError
 from tailrace.kill_points import reach
-from tailrace.whole_files import PRIVATE, sync
+from tailrace.whole_files import PRIVATE, replace_file, sync
 from tailrace.wire import AgentLedger, decode, encode
 from tailrace_agent.protocols import CheckpointUnwritable
 
 FILE_NAME = "checkpoint.sqlite"
 PREVIOUS_NAME = "checkpoint.previous.sqlite"
+COMPLETE_NAME = "checkpoint.is-complete"
+SHARED_MEMORY_ROOM_BYTES = 1 << 20
+"""With less room on the disk SQLite is to do without its file of shared memory: to make
+it fails there, and on blocks smaller than a page the kernel kills who touches it."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS generations (
     generation TEXT PRIMARY KEY, record BLOB NOT NULL, checksum INTEGER NOT NULL
@@ -40,6 +50,7 @@ class Condition(Enum):
     """What was found of an earlier life."""
 
     INTACT = "the checkpoint is whole"
+    BEHIND = "the checkpoint is whole, and the disk had no room for what came later"
     MISSING = "there is none"
     DAMAGED = "it was there and cannot be trusted; a previous copy may stand in"
 
@@ -64,6 +75,9 @@ class Checkpoint:
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._path = folder / FILE_NAME
         self._previous_path = folder / PREVIOUS_NAME
+        self._complete_path = folder / COMPLETE_NAME
+        self._is_trusted = False
+        """Whether all that was known at the start is in it."""
         self._clock = clock
         self._database: sqlite3.Connection | None = None
 
@@ -71,8 +85,8 @@ class Checkpoint:
         """Open the checkpoint, and return what it holds; never refuse.
 
         A damaged file is set aside under a name of its own, and the previous copy
-        answers, where there is one. The file is complete, and
-        trusted by the next `load`, once `note_sources` has followed `save`.
+        answers, where there is one. The file is complete, and trusted by the next
+        `load`, once `note_sources` has followed `save`, and until `admit_gap`.
         """
         condition, detail, found = Condition.INTACT, "", None
         try:
@@ -80,6 +94,8 @@ class Checkpoint:
             if not found[1]:
                 # Sources are noted last: that start ended before all was restored.
                 condition, found = Condition.MISSING, None
+            elif not self._complete_path.exists():
+                condition = Condition.BEHIND
         except FileNotFoundError:
             condition = Condition.MISSING
         except (_Damaged, sqlite3.Error, OSError) as error:
@@ -114,10 +130,39 @@ class Checkpoint:
     def note_sources(self, names: Sequence[str]) -> None:
         """Remember that these sources are no longer seen for the first time.
 
+        All that was known at the start is saved by now, so the file is complete.
+
         Raises:
             CheckpointUnwritable: the disk does not take it.
         """
         self._write("INSERT OR IGNORE INTO sources VALUES (?)", [(n,) for n in names])
+        self._is_trusted = True
+        self.close_gap()
+
+    def admit_gap(self) -> None:
+        """Let the next `load` say that the file is behind; durable on return.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take even that.
+        """
+        try:
+            self._complete_path.unlink(missing_ok=True)
+            sync(self._complete_path.parent)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close_gap(self) -> None:
+        """Let the next `load` trust the file again, where this life began with all.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        if not self._is_trusted or self._complete_path.exists():
+            return
+        try:
+            replace_file(self._complete_path, b"", mode=PRIVATE, is_durable=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def keep_copy(self) -> None:
         """Put a copy of all that is committed beside the file, durable and whole.
@@ -147,7 +192,7 @@ class Checkpoint:
         if self._database is not None:
             return self._database
         try:
-            database = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+            database = _connected(self._path)
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
             database.executescript(_SCHEMA)
@@ -182,6 +227,7 @@ class Checkpoint:
 
     def set_aside(self) -> None:
         """Give the file, and its journal, names that no start looks for."""
+        self._complete_path.unlink(missing_ok=True)
         stamp = self._clock.now_ms()
         for suffix in ("", "-wal", "-shm"):
             path = self._path.with_name(self._path.name + suffix)
@@ -189,11 +235,19 @@ class Checkpoint:
                 path.rename(path.with_name(f"{path.name}.damaged-{stamp}"))
 
 
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, timeout=5)
+    if shutil.disk_usage(path.parent).free < SHARED_MEMORY_ROOM_BYTES:
+        # What one connection alone may use is indexed in its own memory.
+        database.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return database
+
+
 def _read(path: Path) -> tuple[tuple[AgentLedger, ...], frozenset[str]]:
     """Read a whole checkpoint, believing nothing."""
     if not path.stat().st_size:
         raise _Damaged("the file is empty")
-    database = sqlite3.connect(path, isolation_level=None, timeout=5)
+    database = _connected(path)
     try:
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -48,7 +49,8 @@ class Delivery:
 
     0. Its ledger record is acknowledged by Kafka (`declare`), and is in the checkpoint
        (`save_declared`), before its first chunk: a copy of the file may be all that the
-       next life of this agent meets.
+       next life of this agent meets. A checkpoint that takes nothing says so instead,
+       and the next life asks the ledger.
     1. A cut made by time is in the checkpoint (`ship`), before the chunk it ends is
        sent.
     2. The chunk is sent, and Kafka acknowledges it with all in-sync replicas (`settle`).
@@ -94,6 +96,7 @@ class Delivery:
         """When the newest report to each partition of the ledger was written."""
         self.unwritable: str | None = None
         """Why the checkpoint cannot be written now; shipping goes on."""
+        self._is_gap_admitted = False
 
     @property
     def broken(self) -> str | None:
@@ -117,14 +120,16 @@ class Delivery:
         """Return whether Kafka holds the generation's ledger record (step 0)."""
         return self._ledgers[generation].is_declared
 
-    def save_declared(self, generation: str) -> None:
-        """Step 0, its second half: the checkpoint knows of the generation.
+    def save_declared(self, generation: str) -> bool:
+        """Step 0, its second half; return whether the next life will know of it.
 
-        All that are new are written at once. Where the disk does not take it, shipping
-        goes on: the ledger alone must do.
+        All that are new are written at once. Where the disk does not take them, the
+        ledger alone must do, once the checkpoint says that it does not hold all.
         """
-        if not self._ledgers[generation].is_saved and self.unwritable is None:
+        ledger = self._ledgers[generation]
+        if not ledger.is_saved and self.unwritable is None:
             self.commit()
+        return ledger.is_saved or self._is_gap_admitted
 
     def is_settled(self, generation: str) -> bool:
         """Return whether no chunk of the generation is on its way."""
@@ -282,10 +287,14 @@ class Delivery:
                 self._store.save(records)
             if gone:
                 self._store.remove(gone)
+            if self._is_gap_admitted:
+                self._store.close_gap()
         except CheckpointUnwritable as error:
             self.unwritable = str(error)
+            self._admit_gap()
             return False
         self.unwritable = None
+        self._is_gap_admitted = False
         for record in records:
             self._ledgers[record.generation].is_saved = True
         for name in dirty:
@@ -314,6 +323,13 @@ class Delivery:
     def forget(self, generation: str) -> None:
         """Take a generation that was retired before out of the checkpoint."""
         self._gone[generation] = None
+
+    def _admit_gap(self) -> None:
+        """Have the next life ask the ledger for what the checkpoint could not take."""
+        if not self._is_gap_admitted:
+            with suppress(CheckpointUnwritable):
+                self._store.admit_gap()
+                self._is_gap_admitted = True
 
     def _cut(self, ledger: _Ledger, cut: Cut) -> None:
         """Step 1: a re-read must make this boundary again, so it is durable first."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crc32c import crc32c
@@ -18,7 +18,13 @@ from crc32c import crc32c
 from tailrace.clock import Clock
 from tailrace.errors import WireError
 from tailrace.wire import AgentLedger, decode
-from tailrace_agent.checkpoint import FILE_NAME, PREVIOUS_NAME, Checkpoint, Condition
+from tailrace_agent.checkpoint import (
+    COMPLETE_NAME,
+    FILE_NAME,
+    PREVIOUS_NAME,
+    Checkpoint,
+    Condition,
+)
 
 _BOTH_WAYS = ("ASC", "DESC")
 
@@ -51,7 +57,11 @@ def inspect(folder: Path) -> tuple[Inspected, Inspected]:
 
     Also while an agent runs: SQLite shows what was committed last.
     """
-    return _inspected(folder / FILE_NAME), _inspected(folder / PREVIOUS_NAME)
+    current = _inspected(folder / FILE_NAME)
+    if current.condition is Condition.INTACT and not (folder / COMPLETE_NAME).exists():
+        detail = "the disk had no room; the next start asks the ledger, too"
+        current = replace(current, condition=Condition.BEHIND, detail=detail)
+    return current, _inspected(folder / PREVIOUS_NAME)
 
 
 def repair(folder: Path, *, clock: Clock) -> Repaired:

@@ -66,3 +66,21 @@ class CheckpointStore(Protocol):
             CheckpointUnwritable: the disk does not take it.
         """
         ...
+
+    def admit_gap(self) -> None:
+        """Take back the word that the store holds all that was begun; durable on return.
+
+        Needs no room: the next life asks the ledger for what is not here.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take even that.
+        """
+        ...
+
+    def close_gap(self) -> None:
+        """Give the word again, once all is saved; without a gap nothing is done.
+
+        Raises:
+            CheckpointUnwritable: the disk does not take it.
+        """
+        ...

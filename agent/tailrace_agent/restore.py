@@ -45,6 +45,8 @@ def restore(
     """Return what is known; `read_ledger` is asked only where the checkpoint fails.
 
     - A whole checkpoint is the truth, and no server is needed.
+    - One that the disk had no room to keep is completed by the ledger: of each
+      generation the newer record is taken.
     - A damaged one, or one that is gone: the ledger holds a record of every generation
       of which anything was sent, so a file that it does not tell of was never begun.
       Where the previous copy knows more of one, that is taken.
@@ -56,12 +58,20 @@ def restore(
         return Restored(records, is_rebuilt=False, came_from="checkpoint")
     ledger = read_ledger()
     merged = dict(ledger)
+    is_behind = loaded.condition is Condition.BEHIND
     for record in loaded.records:
         other = merged.get(record.generation)
-        if other is None or record.next_offset > other.next_offset:
+        is_known = other is not None and (
+            # With equal words the checkpoint's is newer: a cut is in it before it is told.
+            (other.revision, other.next_offset) > (record.revision, record.next_offset)
+            if is_behind
+            else other.next_offset >= record.next_offset
+        )
+        if not is_known:
             merged[record.generation] = record
     is_rebuilt = had_life and not merged
-    came_from = "ledger" if ledger else "previous copy" if merged else "nothing"
+    own = "checkpoint" if is_behind else "previous copy"
+    came_from = "ledger" if ledger else own if merged else "nothing"
     records = _usable(merged.values(), now_ms=now_ms)
     return Restored(records, is_rebuilt=is_rebuilt, came_from=came_from)
 

@@ -64,8 +64,9 @@ def take_folder(path: Path) -> StateFolder:
         os.close(descriptor)
         raise DataDirInUse(path, holder=f"the agent with pid {holder}") from None
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # On a full disk nobody reads whose it is.
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         agent_id = _agent_id(path / AGENT_ID_NAME)
         had_life = (path / LIFE_NAME).exists()
     except OSError as error:

@@ -203,8 +203,7 @@ class Turns:
         name = tracked.generation
         if not self._delivery.knows(name) or not self._delivery.is_declared(name):
             return False
-        self._delivery.save_declared(name)
-        return True
+        return self._delivery.save_declared(name)
 
     def _declare(
         self, tracked: TrackedFile, file: AnyFile, now_ms: int, *, is_flushing: bool

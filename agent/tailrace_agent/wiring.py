@@ -201,9 +201,8 @@ def _beginning(
     had_life: bool,
     sources: Iterable[str],
 ) -> Beginning:
-    is_later_life = loaded.condition is not Condition.INTACT and (
-        had_life or bool(restored.records)
-    )
+    is_lost = loaded.condition not in (Condition.INTACT, Condition.BEHIND)
+    is_later_life = is_lost and (had_life or bool(restored.records))
     # Never from the end because a checkpoint is gone.
     seen = frozenset(sources) if is_later_life else loaded.sources_seen
     return Beginning(seen, restored.is_rebuilt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -38,7 +39,7 @@ from tailrace_agent.holes import Holes
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
-from tailrace_agent.protocols import Outcome
+from tailrace_agent.protocols import CheckpointUnwritable, Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
 from tailrace_agent.restore import Restored, keep_restored, late_words, restore
 from tailrace_agent.table import FileTable
@@ -231,7 +232,8 @@ class AgentHarness:
             clock=self.clock,
             log=log,
         )
-        keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+        with contextlib.suppress(CheckpointUnwritable):  # As the real one: it goes on.
+            keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
         self.told: list[tuple[dict[str, str], tuple[str, ...]]] = []
         """What each status told of paths that cannot be read, and globs without file."""
         self.discovery = Discovery(self.settings.sources, clock=self.clock, log=log)

@@ -48,11 +48,22 @@ class RememberingStore:
     def __init__(self) -> None:
         self.records: dict[str, AgentLedger] = {}
         self.is_full = False
+        self.is_broken = False
+        """Not even a file can be removed."""
+        self.has_gap = False
 
     def save(self, records: Sequence[AgentLedger]) -> None:
         if self.is_full:
             raise CheckpointUnwritable("The disk is full.", remedy="make room")
         self.records.update({r.generation: r for r in records})
+
+    def admit_gap(self) -> None:
+        if self.is_broken:
+            raise CheckpointUnwritable("The disk is bad.", remedy="replace it")
+        self.has_gap = True
+
+    def close_gap(self) -> None:
+        self.has_gap = False
 
     def remove(self, generations: Sequence[str]) -> None:
         if self.is_full:
@@ -306,6 +317,26 @@ def test_p4_full_disk_stops_the_checkpoint_and_not_the_shipping() -> None:
     assert delivery.commit()
     assert saved_offset(store) == 20
     assert delivery.unwritable is None
+
+
+def test_p4_generation_without_room_is_sent_only_once_the_checkpoint_says_so() -> None:
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    delivery.adopt(record("g2"), is_declared=False)
+    delivery.declare("g2")
+    delivery.settle()
+    store.is_full = store.is_broken = True
+    assert not delivery.save_declared("g2")
+    assert not delivery.commit()
+    assert not delivery.save_declared("g2")
+    store.is_broken = False
+    assert not delivery.commit()
+    assert store.has_gap
+    assert delivery.save_declared("g2")
+    store.is_full = False
+    assert delivery.commit()
+    assert not store.has_gap
+    assert "g2" in store.records
 
 
 def test_generation_that_kafka_does_not_know_is_not_in_the_checkpoint() -> None:

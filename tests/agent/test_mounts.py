@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tailrace_agent import table
+from tailrace_agent.checkpoint import Condition
 from tests.agent.harness import AgentHarness, events_of, ledger_of, unique_lines
 
 
@@ -36,9 +38,18 @@ def unmount(path: Path) -> None:
 @pytest.fixture
 def small_filesystem(tmp_path: Path) -> Iterator[Path]:
     """A filesystem of its own, on which inodes are soon used again."""
-    folder = tmp_path / "logs"
+    yield from _small_filesystem(tmp_path / "logs")
+
+
+@pytest.fixture
+def small_state_folder(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own for the agent's state, which is soon full."""
+    yield from _small_filesystem(tmp_path / "state")
+
+
+def _small_filesystem(folder: Path) -> Iterator[Path]:
     folder.mkdir()
-    image = tmp_path / "image"
+    image = folder.with_suffix(".image")
     with image.open("wb") as file:
         file.truncate(8 << 20)
     made = subprocess.run(
@@ -174,6 +185,43 @@ def test_f19_disk_space_of_a_deleted_file_comes_back(tmp_path: Path) -> None:
     assert [s.st_ino for s in held] == [inode], "the witness: it is held open"
     agent.pass_ms(20_000)
     assert inode not in _inodes_held()
+
+
+def fill(folder: Path) -> None:
+    """Leave no room on a folder's disk."""
+    ballast = folder / f"ballast-{len(list(folder.iterdir()))}"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1_024))
+
+
+def test_p4_really_full_disk_keeps_no_line_back_and_repeats_none(
+    tmp_path: Path, small_state_folder: Path
+) -> None:
+    first = AgentHarness(tmp_path, glob="*.log*")
+    first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    fill(small_state_folder)
+    path = first.write("b.log", lines(10, 20))
+    first.pass_ms()
+    assert first.delivery.unwritable, "the witness: the disk is full"
+    assert len(events_of(first.sink)) == 20
+    first.crash()
+    path.with_name("b.log.1").write_bytes(path.read_bytes())
+    path.write_bytes(lines(20, 21))
+    # What SQLite gave back when it closed is taken, too: not even its index has room.
+    fill(small_state_folder)
+    second = AgentHarness(tmp_path, glob="*.log*", sink=first.sink)
+    second.pass_ms()
+    assert second.condition is Condition.BEHIND
+    for ballast in small_state_folder.glob("ballast-*"):
+        ballast.unlink()
+    second.pass_ms()
+    second.crash()
+    third = AgentHarness(tmp_path, glob="*.log*", sink=first.sink)
+    third.pass_ms()
+    third.crash()
+    assert unique_lines(first.sink) == sorted(lines(0, 21).splitlines())
 
 
 def _inodes_held() -> set[int]:

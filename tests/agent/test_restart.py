@@ -10,8 +10,17 @@ import msgspec
 import pytest
 
 from tailrace.errors import DataDirInUse
-from tailrace_agent.checkpoint import FILE_NAME, PREVIOUS_NAME, Checkpoint, Condition
+from tailrace.wire import Cut
+from tailrace_agent.checkpoint import (
+    FILE_NAME,
+    PREVIOUS_NAME,
+    Checkpoint,
+    Condition,
+    Loaded,
+)
+from tailrace_agent.fsck import inspect
 from tailrace_agent.protocols import CheckpointUnwritable
+from tailrace_agent.restore import restore
 from tailrace_agent.state_folder import take_folder
 from tests.agent.harness import (
     AgentHarness,
@@ -216,6 +225,104 @@ def test_p4_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
     checkpoint.save(records)
     checkpoint.close()
     assert len(Checkpoint(first.state, clock=SteppedClock()).load().records) == 501
+
+
+def fill_disk(agent: AgentHarness, *, is_full: bool = True) -> None:
+    """Let the agent's checkpoint take no row, or take rows again."""
+    database = agent.checkpoint._database  # pyright: ignore[reportPrivateUsage]
+    assert database is not None
+    database.execute(f"PRAGMA query_only = {int(is_full)}")
+
+
+def rotate_by_copy(agent: AgentHarness) -> None:
+    """Do what `copytruncate` does: one copy, and the same file from its start."""
+    path = agent.logs / "b.log"
+    (agent.logs / "b.log.1").write_bytes(path.read_bytes())
+    path.write_bytes(b"after the rotation\n")
+
+
+def test_p4_what_a_full_disk_kept_out_is_asked_of_the_ledger(tmp_path: Path) -> None:
+    first = AgentHarness(tmp_path, glob="*.log*")
+    first.write("a.log", TEN)
+    first.pass_ms()
+    fill_disk(first)
+    first.write("b.log", b"one\ntwo\n")
+    first.pass_ms()
+    assert len(events_of(first.sink)) == 12, "a full disk keeps no line back"
+    first.crash()
+    rotate_by_copy(first)
+    second = AgentHarness(tmp_path, glob="*.log*", sink=first.sink)
+    second.pass_ms()
+    assert second.condition is Condition.BEHIND
+    assert len(unique_lines(first.sink)) == 13, "the copy is known, and not sent again"
+    second.crash()
+    third = AgentHarness(tmp_path, glob="*.log*", sink=first.sink)
+    assert third.condition is Condition.INTACT, "what was restored is in it now"
+
+
+def test_p4_room_again_makes_the_checkpoint_complete_again(tmp_path: Path) -> None:
+    first = AgentHarness(tmp_path)
+    first.write("a.log", TEN)
+    first.pass_ms()
+    fill_disk(first)
+    first.write("b.log", TEN)
+    first.pass_ms()
+    (current, _previous) = inspect(first.state)
+    assert current.condition is Condition.BEHIND
+    fill_disk(first, is_full=False)
+    first.pass_ms()
+    first.crash()
+    second = AgentHarness(tmp_path, sink=first.sink)
+    assert second.condition is Condition.INTACT
+    assert {r.path.rpartition("/")[2] for r in second.restored.records} == {
+        "a.log",
+        "b.log",
+    }
+
+
+def test_p4_full_disk_at_the_start_leaves_the_checkpoint_behind(
+    tmp_path: Path,
+) -> None:
+    first = AgentHarness(tmp_path)
+    first.write("a.log", TEN)
+    first.pass_ms()
+    fill_disk(first)
+    first.write("b.log", TEN)
+    first.pass_ms()
+    first.crash()
+    # What the ledger told of is not saved in this life, so its own commit ends no gap.
+    second = Checkpoint(first.state, clock=first.clock)
+    (known,) = second.load().records
+    second.save([known])
+    second.close_gap()
+    second.close()
+    third = AgentHarness(tmp_path, sink=first.sink)
+    assert third.condition is Condition.BEHIND
+    third.pass_ms()
+    assert len(events_of(first.sink)) == 20
+
+
+def test_p4_of_checkpoint_and_ledger_the_newer_word_is_taken(tmp_path: Path) -> None:
+    first = shipped(tmp_path)
+    checkpoint = Checkpoint(first.state, clock=first.clock)
+    (word,) = checkpoint.load().records
+    cut = Cut(
+        offset=word.next_offset, next_offset=word.next_offset + 3, reason="flushed"
+    )
+    with_cut = msgspec.structs.replace(word, cuts=(cut,))
+    farther = msgspec.structs.replace(
+        word, revision=word.revision + 1, next_offset=word.next_offset + 9
+    )
+    loaded = Loaded(Condition.BEHIND, (with_cut,), frozenset({"test"}))
+    for told, newer in ((word, with_cut), (farther, farther)):
+        restored = restore(
+            loaded,
+            had_life=True,
+            now_ms=first.clock.now_ms(),
+            read_ledger=lambda told=told: {told.generation: told},
+        )
+        (taken,) = restored.records
+        assert (taken.next_offset, taken.cuts) == (newer.next_offset, newer.cuts)
 
 
 def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tailrace.topics import LEDGER, PARTITIONS
 from tailrace.wire import AgentLedger
 from tailrace_agent import restore as restore_module
 from tailrace_agent import wiring
-from tailrace_agent.checkpoint import Checkpoint
+from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.heartbeats import Heartbeats
@@ -118,6 +118,8 @@ class AgentHost:
             now_ms=self.clock.now_ms(),
             read_ledger=self._ledger,
         )
+        if loaded.condition is Condition.BEHIND:
+            self.world.witness("checkpoint.behind")
         self.world.tell(f"{self.name} restores {restored.came_from}")
         agent = Agent(
             agent_id=f"agent-{self.name}",

@@ -23,6 +23,7 @@ MUST_FIRE = frozenset(
         *(f"stop.{role}" for role in POINTS),
         "agent.restored_from_ledger",
         "audit.half_on_its_way",
+        "checkpoint.behind",
         "checkpoint.deleted",
         "clock.jumped",
         "commit.refused",
