@@ -9,9 +9,10 @@ import msgspec
 from tailrace.clock import Clock
 from tailrace.identity import generation_of
 from tailrace.wire import AgentLedger, Placement
+from tailrace_agent.amendments import DELETED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.delivery import DELETED, Delivery
+from tailrace_agent.delivery import Delivery
 from tailrace_agent.known import Match, identity_of, position_of
 from tailrace_agent.places import end_of
 from tailrace_agent.records import Agent

@@ -13,20 +13,17 @@ from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, Cut, Mark
+from tailrace.wire import AgentLedger, Cut
+from tailrace_agent.amendments import (
+    MARK_MS,
+    amended_record,
+    at_position,
+    with_cut,
+)
 from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.positions import Chunk, Position
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
 from tailrace_agent.records import Records
-
-TRUNCATED = "truncated"
-"""The reason that ends a generation, and is told even where no byte was lost by it."""
-DELETED = "deleted"
-"""The reason where a file is gone with bytes that were seen; taken back if it returns."""
-MARKS_MAX = 4
-MARK_MS = 2_000
-"""Places of the last eight seconds are remembered: what lies between the end of a copy
-and the truncation of its original may take that long."""
 
 
 @dataclass(slots=True)
@@ -40,6 +37,8 @@ class _Ledger:
     reported: AgentLedger | None = None
     marked_at_ms: int = 0
     is_saved: bool = False
+    cut_report: tuple[Cut, Sent] | None = None
+    """The cut whose chunk is next, and the report that tells the ledger of it."""
 
 
 class Delivery:
@@ -51,8 +50,8 @@ class Delivery:
        (`save_declared`), before its first chunk: a copy of the file may be all that the
        next life of this agent meets. A checkpoint that takes nothing says so instead,
        and the next life asks the ledger.
-    1. A cut made by time is in the checkpoint (`ship`), before the chunk it ends is
-       sent.
+    1. A cut made by time is in the checkpoint, and the ledger has acknowledged it
+       (`ship`), before the chunk it ends is sent: with either, a re-read repeats it.
     2. The chunk is sent, and Kafka acknowledges it with all in-sync replicas (`settle`).
        Only the unbroken run of acknowledged chunks counts: an acknowledgement behind a
        gap waits for the gap. Of a chunk that its topic never takes it is the dead
@@ -160,26 +159,20 @@ class Delivery:
     ) -> None:
         """Note what was learned of a generation beside its position."""
         ledger = self._ledgers[generation]
-        record = ledger.record
-        changes: dict[str, object] = {}
-        if path is not None and path != record.path:
-            changes["path"] = path
-        if seen_size_bytes is not None and seen_size_bytes > record.seen_size_bytes:
-            changes["seen_size_bytes"] = seen_size_bytes
-        if lost is not None and (lost[1] or lost[0] == TRUNCATED):
-            reason, size_bytes = lost
+        amended = amended_record(
+            ledger.record,
+            path=path,
+            seen_size_bytes=seen_size_bytes,
+            lost=lost,
+            head=head,
+            is_closed=is_closed,
+            archive_size_bytes=archive_size_bytes,
+        )
+        if lost is not None:
             # What an earlier life declared may be taken back by this one.
-            self.lost_bytes = max(self.lost_bytes + size_bytes, 0)
-            size_bytes += record.lost_bytes.get(reason, 0)
-            changes["lost_bytes"] = {**record.lost_bytes, reason: size_bytes}
-        if head is not None:
-            changes["head_size_bytes"], changes["head_hash"] = head
-        if is_closed is not None and is_closed != record.is_closed:
-            changes["is_closed"] = is_closed
-        if archive_size_bytes not in (None, record.archive_size_bytes):
-            changes["archive_size_bytes"] = archive_size_bytes
-        if changes:
-            ledger.record = msgspec.structs.replace(record, **changes)
+            self.lost_bytes = max(self.lost_bytes + lost[1], 0)
+        if amended != ledger.record:
+            ledger.record = amended
             self._dirty[generation] = None
 
     def revise(self, record: AgentLedger) -> None:
@@ -196,16 +189,18 @@ class Delivery:
         ledger.record = record
         self._dirty[record.generation] = None
 
-    def ship(self, generation: str, chunk: Chunk) -> None:
-        """Steps 1 and 2: send a chunk, its cut first made durable.
+    def ship(self, generation: str, chunk: Chunk) -> bool:
+        """Steps 1 and 2: send a chunk; return False while the ledger waits for its cut.
+
+        Then nothing was sent: the caller reads to the same cut again and comes back.
 
         Raises:
             CheckpointUnwritable: the cut cannot be written, and nothing was sent.
         """
         ledger = self._ledgers[generation]
         assert ledger.is_declared, "a chunk before its ledger record"
-        if chunk.cut is not None and chunk.cut not in ledger.record.cuts:
-            self._cut(ledger, chunk.cut)
+        if chunk.cut is not None and not self._is_cut_safe(ledger, chunk.cut):
+            return False
         reach("A1")
         sent = self.outbox.send(
             self._records.chunk(ledger.record, chunk),
@@ -217,22 +212,13 @@ class Delivery:
         ledger.chunks.append(sent)
         self.split_events += chunk.split_count
         reach("A2")
+        return True
 
     def report(self, generation: str) -> None:
         """Send the generation's ledger record, if it has changed since the last one."""
         ledger = self._ledgers[generation]
-        if ledger.reported == ledger.record:
-            return
-        record = msgspec.structs.replace(
-            ledger.record,
-            revision=ledger.record.revision + 1,
-            updated_at_ms=self._clock.now_ms(),
-        )
-        ledger.record = ledger.reported = record
-        self._dirty[generation] = None
-        outgoing = self._records.ledger(record)
-        self.told_at_ms[outgoing.partition] = record.updated_at_ms
-        self.outbox.send(outgoing, generation=generation)
+        if ledger.reported != ledger.record:
+            self._report(ledger)
 
     def tell_again(self, record: AgentLedger) -> None:
         """Send the word of an earlier life, as it is: the ledger may not have heard it."""
@@ -331,16 +317,31 @@ class Delivery:
                 self._store.admit_gap()
                 self._is_gap_admitted = True
 
-    def _cut(self, ledger: _Ledger, cut: Cut) -> None:
-        """Step 1: a re-read must make this boundary again, so it is durable first."""
-        record = ledger.record
-        # A cut before the acknowledged position can be met by no re-read.
-        still_met = tuple(c for c in record.cuts if c.next_offset >= record.next_offset)
-        changed = msgspec.structs.replace(record, cuts=(*still_met, cut))
-        self._store.save([changed])
-        ledger.record = changed
-        # The second home learns of it, too, before the chunk.
-        self.report(changed.generation)
+    def _is_cut_safe(self, ledger: _Ledger, cut: Cut) -> bool:
+        """Step 1: make a cut durable in both homes; return whether it is.
+
+        A re-read must make this boundary again, whichever of them it goes by. What the
+        ledger had heard of it in an earlier life is not known, so it is told anew.
+        """
+        if cut not in ledger.record.cuts:
+            changed = with_cut(ledger.record, cut)
+            self._store.save([changed])
+            ledger.record = changed
+        if ledger.cut_report is None or ledger.cut_report[0] != cut:
+            ledger.cut_report = (cut, self._report(ledger))
+        return ledger.cut_report[1].is_done
+
+    def _report(self, ledger: _Ledger) -> Sent:
+        record = msgspec.structs.replace(
+            ledger.record,
+            revision=ledger.record.revision + 1,
+            updated_at_ms=self._clock.now_ms(),
+        )
+        ledger.record = ledger.reported = record
+        self._dirty[record.generation] = None
+        outgoing = self._records.ledger(record)
+        self.told_at_ms[outgoing.partition] = record.updated_at_ms
+        return self.outbox.send(outgoing, generation=record.generation)
 
     def _acknowledge(self, sent: Sent) -> None:
         self.outbox.acknowledged(sent)
@@ -357,32 +358,12 @@ class Delivery:
             after = ledger.chunks.popleft().after
         if after is None:
             return
-        record = ledger.record
-        cuts = tuple(c for c in record.cuts if c.next_offset >= after.offset)
-        ledger.record = msgspec.structs.replace(
-            record,
-            next_offset=after.offset,
-            next_event_number=after.event_number,
-            tail_size_bytes=after.tail.size_bytes,
-            tail_hash=after.tail.hash,
-            seen_size_bytes=max(record.seen_size_bytes, after.offset),
-            cuts=cuts,
-            marks=self._marks(ledger, after),
-        )
-        self._dirty[sent.generation] = None
-
-    def _marks(self, ledger: _Ledger, after: Position) -> tuple[Mark, ...]:
         now_ms = self._clock.monotonic_ms()
-        marks = ledger.record.marks
-        if marks and now_ms - ledger.marked_at_ms < MARK_MS:
-            return marks
-        ledger.marked_at_ms = now_ms
-        mark = Mark(
-            offset=after.offset,
-            tail_size_bytes=after.tail.size_bytes,
-            tail_hash=after.tail.hash,
-        )
-        return (*marks, mark)[-MARKS_MAX:]
+        is_marked = not ledger.record.marks or now_ms - ledger.marked_at_ms >= MARK_MS
+        if is_marked:
+            ledger.marked_at_ms = now_ms
+        ledger.record = at_position(ledger.record, after, is_marked=is_marked)
+        self._dirty[sent.generation] = None
 
     def _bury(self, sent: Sent, detail: str) -> None:
         """Send a record that the topic never takes to the dead letters, in its place."""

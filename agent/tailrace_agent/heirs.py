@@ -14,6 +14,7 @@ import msgspec
 
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
+from tailrace_agent.amendments import DELETED, TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
 from tailrace_agent.copies import (
     UNCLEAR_MS_MAX,
@@ -23,7 +24,7 @@ from tailrace_agent.copies import (
     Passed,
     Verdict,
 )
-from tailrace_agent.delivery import DELETED, TRUNCATED, Delivery
+from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
 from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated, position_of
 from tailrace_agent.tracked import TrackedFile

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.wire import AgentLedger, FileIdentity
-from tailrace_agent.delivery import TRUNCATED
+from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.families import Families
 from tailrace_agent.positions import Position, Source, Tail

@@ -9,10 +9,11 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
+from tailrace_agent.amendments import DELETED
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.beginnings import resumed
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.delivery import DELETED, Delivery
+from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.followed import Followed
 from tailrace_agent.known import KnownGenerations

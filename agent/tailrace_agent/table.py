@@ -11,11 +11,12 @@ import msgspec
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
+from tailrace_agent.amendments import DELETED
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.copies import Copies
-from tailrace_agent.delivery import DELETED, Delivery
+from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import Families

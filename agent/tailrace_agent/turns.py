@@ -8,13 +8,14 @@ from tailrace.clock import Clock
 from tailrace.identity import generation_of
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
+from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import first_record
 from tailrace_agent.building import LongEvent
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
-from tailrace_agent.delivery import TRUNCATED, Delivery
+from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
 from tailrace_agent.forms import PLAIN, with_rule
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
@@ -278,20 +279,21 @@ class Turns:
         if tracked.stage is Stage.LEAVING:
             reach("A7")
         try:
-            self._delivery.ship(tracked.generation, chunk)
+            is_sent = self._delivery.ship(tracked.generation, chunk)
         except CheckpointUnwritable as error:
             # An event that no re-read could repeat is not made: the line waits.
             self._log.error("line_held_back", path=tracked.shown_path, why=str(error))
             return now_ms + UNWRITABLE_WAIT_MS
+        if chunk.cut is not None and chunk.cut not in tracked.cuts:
+            tracked.cuts = (*tracked.cuts, chunk.cut)
+        if not is_sent:
+            return now_ms + ACK_WAIT_MS
         tracked.long_event = None
         tracked.position = chunk.after
         tracked.is_crowded = not self._held.hold(tracked, chunk.follower)
         tracked.unread_since_ms = now_ms
         offset = chunk.after.offset
-        cuts = tracked.cuts if chunk.cut is None else (*tracked.cuts, chunk.cut)
-        if cuts:
-            kept = {cut: None for cut in cuts if cut.next_offset >= offset}
-            tracked.cuts = tuple(kept)
+        tracked.cuts = tuple(cut for cut in tracked.cuts if cut.next_offset >= offset)
         return NOW
 
     def _introduce(

@@ -72,11 +72,13 @@ class RecordingSink:
     def __init__(self) -> None:
         self.stored: list[Outgoing] = []
         self.is_holding = False
+        self.holding_topic = ""
+        """The one topic whose records are held, where not all are."""
         self.held: deque[tuple[int, Outgoing]] = deque()
         self._outcomes: deque[Outcome] = deque()
 
     def send(self, record: Outgoing, *, ticket: int) -> None:
-        if self.is_holding:
+        if self.is_holding or record.topic == self.holding_topic:
             self.held.append((ticket, record))
             return
         self._store(ticket, record)

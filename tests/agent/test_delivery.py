@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 import structlog
 
@@ -282,14 +283,34 @@ def test_k5_a_topic_that_takes_nothing_at_all_does_not_hold_the_file_for_ever() 
     assert sink.stored == []
 
 
-def test_f28_cut_is_on_the_disk_before_its_chunk_is_sent() -> None:
+def test_f28_cut_is_in_both_homes_before_its_chunk_is_sent() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     sink.is_holding = True
     cut = Cut(offset=0, next_offset=9, reason="flushed")
-    delivery.ship("g1", chunk(0, cut=cut))
+    for _ in range(2):
+        assert not delivery.ship("g1", chunk(0, cut=cut))
     assert store.records["g1"].cuts == (cut,)
-    assert [r.topic for _, r in sink.held] == ["t.ledger", "t.raw"]
+    ((_, told),) = sink.held
+    assert decode(told.value, as_type=AgentLedger).cuts == (cut,)
+    sink.release()
+    delivery.settle()
+    assert delivery.ship("g1", chunk(0, cut=cut))
+    assert [r.topic for _, r in sink.held] == ["t.raw"]
+
+
+def test_f28_cut_of_an_earlier_life_is_told_to_the_ledger_again() -> None:
+    """The last life may have ended before the ledger had it."""
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    cut = Cut(offset=0, next_offset=9, reason="flushed")
+    known = msgspec.structs.replace(record("g2"), cuts=(cut,))
+    delivery.adopt(known, is_declared=True)
+    assert not delivery.ship("g2", chunk(0, cut=cut))
+    (told,) = sink.stored
+    assert decode(told.value, as_type=AgentLedger).cuts == (cut,)
+    delivery.settle()
+    assert delivery.ship("g2", chunk(0, cut=cut))
 
 
 def test_cut_that_the_disk_does_not_take_is_not_sent() -> None:

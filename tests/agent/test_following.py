@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -361,6 +362,50 @@ def test_f28_flushed_line_is_the_same_event_after_a_crash(tmp_path: Path) -> Non
     second = AgentHarness(tmp_path, sink=sink)
     second.pass_ms()
     assert unique_lines(sink) == [b" and more", b"one", b"three", b"two"]
+
+
+def test_f28_flushed_line_is_the_same_event_when_its_checkpoint_is_lost_too(
+    tmp_path: Path,
+) -> None:
+    """The ledger has the cut before the chunk is sent, or no chunk is sent."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    first.write("a.log", b"one\ntwo")
+    first.pass_ms(3_000)
+    sink.holding_topic = "t.ledger"
+    first.pass_ms(5_000)
+    assert unique_lines(sink) == [b"one"]
+    first.crash()
+    shutil.rmtree(first.state)
+    sink.held.clear()
+    sink.holding_topic = ""
+    first.write("a.log", b" and more\nthree")
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms(8_000)
+    assert unique_lines(sink) == [b"one", b"three", b"two and more"]
+    second.crash()
+    shutil.rmtree(second.state)
+    second.write("a.log", b" and four\n")
+    third = AgentHarness(tmp_path, sink=sink)
+    third.pass_ms()
+    assert unique_lines(sink) == [b" and four", b"one", b"three", b"two and more"]
+
+
+def test_f28_line_that_grows_while_its_cut_is_told_ends_at_the_cut(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", b"one\ntwo")
+    agent.pass_ms(3_000)
+    agent.sink.holding_topic = "t.ledger"
+    agent.pass_ms(5_000)
+    assert unique_lines(agent.sink) == [b"one"], "the witness: the cut is on its way"
+    agent.write("a.log", b" and more\n")
+    agent.pass_ms(1_000)
+    agent.sink.holding_topic = ""
+    agent.sink.release()
+    agent.pass_ms()
+    assert [e.stored for e in events_of(agent.sink)] == [b"one", b"two", b" and more"]
 
 
 def test_source_that_begins_at_the_end_ships_only_what_comes(tmp_path: Path) -> None:
