@@ -13,6 +13,8 @@ from enum import Enum
 
 import msgspec
 
+from tailrace import ledger
+
 
 class Outcome(Enum):
     """What happens to one document next."""
@@ -41,7 +43,7 @@ class Reason(Enum):
     MAPPING_CONFLICT = "mapping_conflict"
     DOCUMENT_INVALID = "document_invalid"
     TOO_LARGE = "too_large"
-    INDEX_EXPIRED = "index_expired"
+    INDEX_EXPIRED = ledger.INDEX_EXPIRED
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -26,6 +26,8 @@ DROPPED_SPANS_MAX: Final = 1_000
 some 30 kB at most. What is dropped beyond them is told by its count, and where it lies."""
 EXPIRED: Final = "expired"
 """The reason of events below the floor of their dataset."""
+INDEX_EXPIRED: Final = "index_expired"
+"""The reason of a dead letter whose document came when its index was gone for good."""
 
 
 class StreamLedger(

@@ -95,11 +95,13 @@ def events(numbers: Sequence[int], *, generation: str = GENERATION) -> list[Line
     return [(each.document_id, each.source) for each in made]
 
 
-def letter(number: int, *, count: int | None = None) -> Line:
+def letter(
+    number: int, *, count: int | None = None, reason: str = "parser_raised"
+) -> Line:
     source: dict[str, object] = {
         "tailrace.generation": GENERATION,
         "event.sequence": number,
-        "dead.reason": "parser_raised",
+        "dead.reason": reason,
     }
     if count is not None:
         source["dead.event_count"] = count
@@ -146,6 +148,7 @@ def test_numbers_in_the_spans_are_seen_as_often_as_they_are_there(
     audited.store(EVEN, events([0, 3, 11, 25]))
     audited.store(ODD, [(twice.document_id, twice.source)])
     audited.store(DEAD, [letter(8, count=4), letter(20)])
+    audited.store(DEAD, [letter(13, count=1, reason="index_expired")])
 
     spans = [range(10), range(10, 20)]
     with audited.index.snapshot(condemned=()) as snapshot:
@@ -153,7 +156,8 @@ def test_numbers_in_the_spans_are_seen_as_often_as_they_are_there(
 
     assert [n for n in range(20) if numbers.stored.count(n)] == [0, 3, 11]
     assert numbers.stored.count(3) == 2
-    assert [n for n in range(20) if numbers.dead.count(n)] == [8, 9, 10, 11]
+    assert [n for n in range(20) if numbers.dead.count(n)] == [8, 9, 10, 11, 13]
+    assert [n for n in range(20) if numbers.late.count(n)] == [13]
 
 
 @pytest.mark.timeout(60)

@@ -24,6 +24,7 @@ RANGES_MAX: Final = 500
 GENERATION: Final = "tailrace.generation"
 SEQUENCE: Final = "event.sequence"
 EVENT_COUNT: Final = "dead.event_count"
+DEAD_REASON: Final = "dead.reason"
 
 
 class _Stats(msgspec.Struct):
@@ -110,7 +111,15 @@ class Hit(msgspec.Struct, rename={"index": "_index", "id": "_id", "source": "_so
     @property
     def generation(self) -> str:
         """Return the generation, where it was asked for."""
-        values = self.fields.get(GENERATION)
+        return self._text(GENERATION)
+
+    @property
+    def dead_reason(self) -> str:
+        """Return why it is dead, where it is and that was asked for."""
+        return self._text(DEAD_REASON)
+
+    def _text(self, name: str) -> str:
+        values = self.fields.get(name)
         return str(values[0]) if values else ""
 
 
@@ -161,7 +170,7 @@ def numbers_body(
     with_source: bool = False,
 ) -> Body:
     """Build one page of numbers, in the order in which the index has them."""
-    fields = [GENERATION, SEQUENCE, EVENT_COUNT]
+    fields = [GENERATION, SEQUENCE, EVENT_COUNT, DEAD_REASON]
     body: Body = {
         **_common(pit, filters=filters),
         "size": size,

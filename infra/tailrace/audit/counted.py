@@ -126,11 +126,9 @@ def _count_numbers(
     to.expired += expired
     surplus = taken_count - len(missing)
     if surplus > 0 and window.is_whole:
-        # A document that was stored before a crash, and dropped when its chunk came
-        # again below a raised floor, expired once, however often it is told.
-        expired_here = expected.expired.within(window.span)
+        told_twice = _told_twice(window.span, expected=expected, evidence=evidence)
         rest = taken_total - sum(missing)
-        if not _may_be_among(expired_here, count=surplus, total=rest):
+        if not _may_be_among(told_twice, count=surplus, total=rest):
             to.expired_twice += surplus
     if surplus == 0 and window.is_whole and sum(missing) != taken_total:
         # As many are gone as retention took, but they are others.
@@ -146,6 +144,23 @@ def _count_numbers(
     untold = [n for n in missing if n in expected.untold_within]
     to.missing_where_untold += min(left, len(untold)) if expected.untold_count else 0
     to.missing_named += missing[: NAMED_MAX - len(to.missing_named)]
+
+
+def _told_twice(span: range, *, expected: Expected, evidence: Evidence) -> NumberSet:
+    """Return the numbers that expired once, and of which more than retention may tell.
+
+    A document that was stored before a crash comes again after its index was taken: its
+    chunk, read below the raised floor, is dropped by the stream, or the document finds no
+    index, and a dead letter says so, which may still be on its way.
+    """
+    late = evidence.numbers.late
+    return NumberSet.of(
+        [
+            *expected.expired.within(span).spans,
+            *evidence.lagging.within(span).spans,
+            *((number, number + 1) for number in span if late.count(number)),
+        ]
+    )
 
 
 def _missing_of(

@@ -40,6 +40,7 @@ from tailrace.audit.windows import Sums, WindowSum
 from tailrace.clock import Clock
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.index_templates import events_alias
+from tailrace.ledger import INDEX_EXPIRED
 from tailrace.query import Body
 
 REFRESH_MS = 1_000
@@ -193,9 +194,10 @@ class ElasticSnapshot:
         )
         wanted = [*filters, _ANY_NUMBER]
         for hit in self._hits(self._dead_pit, filters=wanted, size=NUMBERS_PAGE):
-            numbers.dead.add_span(
-                hit.number(SEQUENCE), count=hit.number(EVENT_COUNT, 1), within=within
-            )
+            first, count = hit.number(SEQUENCE), hit.number(EVENT_COUNT, 1)
+            numbers.dead.add_span(first, count=count, within=within)
+            if hit.dead_reason == INDEX_EXPIRED:
+                numbers.late.add_span(first, count=count, within=within)
         return numbers
 
     def places(

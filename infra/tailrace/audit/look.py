@@ -227,8 +227,8 @@ class Looker:
         if deep is not None:
             numbers = deep.numbers.get(generation, numbers)
             if sums.dead and spans:
-                dead = snapshot.numbers(generation, spans=spans).dead
-                numbers = replace(numbers, dead=dead)
+                seen = snapshot.numbers(generation, spans=spans)
+                numbers = replace(numbers, dead=seen.dead, late=seen.late)
         elif spans:
             numbers = snapshot.numbers(generation, spans=spans)
         return numbers

@@ -50,8 +50,10 @@ class Numbers:
 
     stored: Tally
     dead: Tally
+    late: Tally
+    """Those of the dead whose index was gone when they came: maybe they had been in it."""
 
     @classmethod
     def of_windows(cls, window_events: int) -> Numbers:
         """Return tallies of which nothing was seen yet."""
-        return cls(Tally(window_events), Tally(window_events))
+        return cls(Tally(window_events), Tally(window_events), Tally(window_events))

@@ -211,6 +211,8 @@ class HeldIndex:
     documents: list[HeldDocument] = field(default_factory=list[HeldDocument])
     dead: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     """First number and count of each dead letter."""
+    late: Collection[int] = ()
+    """First numbers of those dead letters whose index had expired."""
     unnumbered_count: int = 0
     before_look: Callable[[int], None] = lambda _look: None
     """Called before each snapshot, with how many there were."""
@@ -229,6 +231,7 @@ class HeldIndex:
         yield HeldSnapshot(
             [each for each in self.documents if each.index not in condemned],
             list(self.dead),
+            self.late,
             self.unnumbered_count,
         )
 
@@ -239,6 +242,7 @@ class HeldSnapshot:
 
     held: Sequence[HeldDocument]
     dead: Sequence[tuple[int, int]]
+    late: Collection[int]
     unnumbered_count: int
 
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
@@ -278,6 +282,8 @@ class HeldSnapshot:
         within = range(min(s.start for s in spans), max(s.stop for s in spans))
         for first, count in self.dead:
             numbers.dead.add_span(first, count=count, within=within)
+            if first in self.late:
+                numbers.late.add_span(first, count=count, within=within)
         return numbers
 
     def places(

@@ -367,6 +367,39 @@ def test_what_was_dropped_for_its_age_and_stored_before_a_crash_expires_once() -
     }
 
 
+def test_what_came_again_when_its_index_was_gone_expires_once() -> None:
+    """Retention counted the document, and a dead letter tells of its second coming."""
+    facts = replace(
+        facts_at_rest(25), retention=(retention_word((0, 2, 7), index="t-generic-old"),)
+    )
+    index = held(*(n for n in range(25) if n not in (0, 2, 7)))
+    index.dead, index.late = [(2, 1)], (2,)
+
+    sound = report_of(index, facts)
+    index.late = ()
+    for_another_reason = report_of(index, facts)
+    index.dead, index.late = [(2, 1), (9, 1)], (9,)
+    of_another_number = report_of(index, facts)
+
+    assert sound.is_sound
+    assert totals_of(sound.verdicts).expired == 2
+    for wrong in (for_another_reason, of_another_number):
+        assert ProblemKind.EXPIRED_TWICE in kinds_of(wrong.unsound[0].problems)
+
+
+def test_one_of_those_that_came_again_may_be_a_dead_letter_on_its_way() -> None:
+    facts = replace(
+        facts_at_rest(25), retention=(retention_word((0, 2), index="t-generic-old"),)
+    )
+    index = held(*(n for n in range(25) if n not in (0, 2)))
+    index.dead, index.late = [(2, 1)], (2,)
+
+    report = report_of(index, facts, drained=lagging((0, 1)))
+
+    assert report.is_sound
+    assert not report.is_settled
+
+
 def test_a_dead_letter_of_many_events_stands_for_each_of_them() -> None:
     index = held(*range(5), *range(18, 25))
     index.dead.append((5, 13))

@@ -31,6 +31,7 @@ from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.kafka_admin import PartitionLag
 from tailrace.kafka_consumer import Partition
+from tailrace.ledger import INDEX_EXPIRED
 from tailrace.ledger_topic import LedgerEntry, newest_of
 from tailrace_indexer.index_maker import kind_of
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
@@ -208,6 +209,8 @@ class MemorySnapshot:
         for held in self._held(self.dead, [generation]):
             count = held.document.get("dead.event_count", 1)
             numbers.dead.add_span(held.number, count=count, within=within)
+            if held.document.get("dead.reason") == INDEX_EXPIRED:
+                numbers.late.add_span(held.number, count=count, within=within)
         return numbers
 
     def places(
