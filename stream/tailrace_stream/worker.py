@@ -79,6 +79,7 @@ class StreamWorker:
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
+        self._committing = asyncio.Lock()
         self._moved_at_ms = clock.monotonic_ms()
 
     def count(self, name: str, count: int = 1) -> None:
@@ -208,16 +209,20 @@ class StreamWorker:
             self._room.clear()
 
     async def commit(self) -> None:
-        """Commit what is acknowledged and was not committed yet."""
-        due = positions(self.lanes)
-        if not due:
-            return
-        reach("S4")
-        if await self._offsets.commit(due):
-            for partition, offset in due.items():
-                lane = self.lanes.get(partition)
-                if lane is not None:
-                    lane.committed_offset = max(lane.committed_offset, offset)
+        """Commit what is acknowledged and was not committed yet.
+
+        One at a time: of two on their way the older might arrive last, and stay.
+        """
+        async with self._committing:
+            due = positions(self.lanes)
+            if not due:
+                return
+            reach("S4")
+            if await self._offsets.commit(due):
+                for partition, offset in due.items():
+                    lane = self.lanes.get(partition)
+                    if lane is not None:
+                        lane.committed_offset = max(lane.committed_offset, offset)
 
     async def drain(
         self, *, wait_ms_max: int, partitions: Iterable[int] | None = None

@@ -189,8 +189,9 @@ class StreamLife:
         self._member.seek(Partition(self._topic, partition), offset=offset)
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
+        generation = self._member.generation
         await asyncio.sleep(self._random.randint(*WAY_MS) / 1_000)
-        if self._cluster.is_down():
+        if self._cluster.is_down() or self._member.generation != generation:
             return False
         places = {Partition(self._topic, p): offset for p, offset in offsets.items()}
         return self._member.commit(places)

@@ -256,6 +256,42 @@ def test_a_busy_generation_says_its_word_once_and_not_for_every_record() -> None
     assert partition.committed == len(partition.records) > 5
 
 
+@dataclass
+class OvertakingPartition(MemoryPartition):
+    """A broker that hears the first commit last."""
+
+    arrival: asyncio.Event = field(default_factory=asyncio.Event)
+    is_first: bool = True
+
+    async def commit(self, offsets: Mapping[int, int]) -> bool:
+        if self.is_first:
+            self.is_first = False
+            await self.arrival.wait()
+        return await MemoryPartition.commit(self, offsets)
+
+
+def test_of_two_commits_at_once_the_older_does_not_stay() -> None:
+    partition = OvertakingPartition(records_of(file_of(12), Random(0)))
+
+    async def run() -> None:
+        worker = worker_on(partition, RecordingPublisher())
+        worker.assign([PARTITION])
+        await worker.take(partition.records[0])
+        await worker.drain(wait_ms_max=5_000)
+        first = asyncio.create_task(worker.commit())
+        await asyncio.sleep(0)
+        await worker.take(partition.records[1])
+        await worker.drain(wait_ms_max=5_000)
+        second = asyncio.create_task(worker.commit())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        partition.arrival.set()
+        await asyncio.gather(first, second)
+
+    to_end(run())
+    assert partition.commits == [1, 2]
+
+
 def test_s9_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> None:
     """Faust drops what it fetched before a rebalance; the commit must not pass it."""
     lines = file_of(12)
