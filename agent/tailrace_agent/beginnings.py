@@ -173,6 +173,7 @@ def first_record(
         host_id=agent.host_id,
         host_name=agent.host_name,
         path=tracked.shown_path,
+        first_path=tracked.shown_path,
         source=tracked.source.name,
         identity=tracked.identity,
         placement=placement,

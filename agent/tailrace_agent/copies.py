@@ -115,18 +115,19 @@ class Copies:
             for name in original.ended:
                 if self.delivery.knows(name):
                     record = self.delivery.record_of(name)
-                    if may_be_copy(kin.path, original_path=record.path):
+                    names = (record.path, record.first_path)
+                    if may_be_copy(kin.path, original_paths=names):
                         yield record
 
     def _alive(self, kin: Kin) -> Iterator[tuple[TrackedFile, AgentLedger]]:
         for original in kin.followed:
             if self.delivery.knows(original.generation):
                 record = self.delivery.record_of(original.generation)
-                names = (original.shown_path, record.path)
+                names = (original.shown_path, record.path, record.first_path)
                 # A generation that was handed on has had names that are not known now:
                 # that of its family must do.
-                if record.held_by is not None or any(
-                    may_be_copy(kin.path, original_path=name) for name in names
+                if record.held_by is not None or may_be_copy(
+                    kin.path, original_paths=names
                 ):
                     yield original, record
 

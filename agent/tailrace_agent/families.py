@@ -9,7 +9,7 @@ the same lines, and `output.1` is no copy of `output.2`.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from typing import Generic, TypeVar
 
 from tailrace_agent.inflating import suffix_of
@@ -41,11 +41,16 @@ def families_above(path: str) -> list[str]:
     return list(dict.fromkeys(family_of(f"{folder}/{name}") for name in names))
 
 
-def may_be_copy(path: str, *, original_path: str) -> bool:
-    """Return whether, by their names, `path` may be a copy of the other file."""
+def may_be_copy(path: str, *, original_paths: Collection[str]) -> bool:
+    """Return whether, by their names, `path` may be a copy of the other file.
+
+    The other has, or had, these names; empty ones are none.
+    """
+    names = [name for name in original_paths if name]
     if suffix_of(path) is not None:
-        return family_of(original_path) in families_above(path)
-    return path.startswith(tuple(f"{original_path}{mark}" for mark in "._-"))
+        above = families_above(path)
+        return any(family_of(name) in above for name in names)
+    return path.startswith(tuple(f"{name}{mark}" for name in names for mark in "._-"))
 
 
 class Families(Generic[T]):

@@ -131,7 +131,7 @@ class Heirs:
             for record in self.known.above(path)
             if not self.delivery.knows(record.generation)
             and record.generation != tracked.generation
-            and may_be_copy(path, original_path=record.path)
+            and may_be_copy(path, original_paths=(record.path, record.first_path))
         ]
         return Kin(path, followed, orphans)
 
@@ -143,7 +143,7 @@ class Heirs:
         is_early = any(
             original.unread_bytes
             and not self.delivery.knows(original.generation)
-            and may_be_copy(kin.path, original_path=original.shown_path)
+            and may_be_copy(kin.path, original_paths=(original.shown_path,))
             for original in kin.followed
         )
         if is_early and tracked.early_until_ms is None:

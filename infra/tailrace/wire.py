@@ -225,6 +225,9 @@ class AgentLedger(
     a copy made before a truncation, or a compressed rotation."""
     is_orphaned: bool = False
     """No file that is known holds these bytes any more; one that does may yet be met."""
+    first_path: str = ""
+    """Where the file was when it began: a copy made before it was renamed bears this name
+    with something after it. Empty where that is not known."""
     archive_size_bytes: int = 0
     """The compressed size at which an archive was read to its end; 0 for other files."""
     identity_rebuilt: bool = False

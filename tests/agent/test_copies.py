@@ -70,6 +70,34 @@ def test_f3_copy_made_while_the_agent_was_down_is_recognised(tmp_path: Path) -> 
     assert len(unique_lines(sink)) == 610
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_f3_copy_that_bears_a_name_its_original_had_before_is_recognised(
+    tmp_path: Path, *, is_killed: bool, is_late: bool
+) -> None:
+    """What the original was called when it was copied, only its record can tell."""
+    sink = RecordingSink()
+    agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = agent.write("a.log", lines(0, 20))
+    agent.pass_ms()
+    copy = tmp_path / "copy"
+    shutil.copyfile(path, copy)
+    renamed = path.rename(path.with_name("a.log.2"))
+    agent.pass_ms(10_000)
+    assert {Path(r.path).name for r in ledger_of(sink)} == {"a.log", "a.log.2"}
+    renamed.write_bytes(lines(20, 22))
+    if is_late:
+        agent.pass_ms(5_000)  # Nothing holds the first life any more.
+    copy.rename(path.with_name("a.log.1"))
+    agent.write("a.log", lines(22, 25))
+    if is_killed:
+        agent.crash()
+        agent = AgentHarness(tmp_path, glob="*", sink=sink, clock=agent.clock)
+    agent.pass_ms(30_000)
+    stored = [e.stored for e in events_of(sink)]
+    assert sorted(stored) == sorted(lines(0, 25).splitlines())
+
+
 def test_copy_that_stands_beside_its_original_is_not_sent_again(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*")
     path = agent.write("a.log", lines(0, 500))

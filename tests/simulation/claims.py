@@ -73,8 +73,16 @@ class Claims:
                 problems += self._take(likely)
             else:
                 homeless.append(possible)
+        others = {n for numbers in self.lives_of.values() for n in numbers}
         for possible in homeless:
-            possible.sort(key=lambda claim: claim.life.number not in self.present)
+            # What is gone need not have been read, and another generation's life is that
+            # one's: half a line is like the beginning of many a line.
+            possible.sort(
+                key=lambda claim: (
+                    claim.life.number not in self.present,
+                    claim.life.number in others,
+                )
+            )
             problems += self._take(possible)
         return problems + self._overlaps()
 
