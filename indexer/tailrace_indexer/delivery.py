@@ -192,7 +192,7 @@ class Delivery:
         elif finished.verdict.outcome is Outcome.DEAD_LETTER:
             # It is expired: what waits for it has come too late.
             for piece in self._sending.give_up(finished.index):
-                self._faults.condemn(piece, finished.verdict)
+                self._faults.condemn_each(piece, finished.verdict)
         else:
             self._sending.not_made(finished.index, finished.verdict)
 

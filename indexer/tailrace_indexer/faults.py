@@ -14,6 +14,7 @@ from tailrace_indexer.pieces import (
     Kind,
     Piece,
     count_documents,
+    documents,
     halves,
     is_bulk_document,
 )
@@ -50,12 +51,7 @@ class Faults:
             ready.add_apart(pieces[:middle])
             ready.add_apart(pieces[middle:])
             return
-        piece = pieces[0]
-        counted = count_documents(piece.body)
-        if counted != piece.document_count:
-            # The header counted wrong; it is of a whole record, of which none is done.
-            self._offsets.recount(piece.place, document_count=counted)
-            piece = Piece(piece.place, piece.body, counted, piece.kind)
+        piece = self._recounted(pieces[0])
         if piece.document_count > 1:
             for half in halves(piece):
                 ready.add_apart([half])
@@ -67,6 +63,19 @@ class Faults:
             # A sound document, refused although it stood alone: not its fault.
             held = Verdict(Outcome.HOLD, Reason.UNEXPECTED, verdict.detail)
             self._sending.push_back(Bulk(bulk.number, [piece]), held, probed=None)
+
+    def condemn_each(self, piece: Piece, verdict: Verdict) -> None:
+        """Condemn every document of a piece that waited whole, one by one."""
+        for document in documents(self._recounted(piece)):
+            self.condemn(document, verdict)
+
+    def _recounted(self, piece: Piece) -> Piece:
+        counted = count_documents(piece.body)
+        if counted == piece.document_count:
+            return piece
+        # The header counted wrong; it is of a whole record, of which none is done.
+        self._offsets.recount(piece.place, document_count=counted)
+        return Piece(piece.place, piece.body, counted, piece.kind)
 
     def condemn(self, piece: Piece, verdict: Verdict) -> None:
         """Give a document at fault its dead letter, and a refused letter its last form."""

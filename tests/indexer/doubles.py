@@ -74,6 +74,15 @@ class ImmediateSink:
 
 
 @dataclass(slots=True)
+class ExpiredSink(ImmediateSink):
+    """Makes no index again: all are below their floor, and gone."""
+
+    def submit_index(self, index: str) -> None:
+        verdict = Verdict(Outcome.DEAD_LETTER, Reason.INDEX_EXPIRED, "taken away")
+        self.answers.append(IndexAnswered(index, verdict))
+
+
+@dataclass(slots=True)
 class SilentSink(ImmediateSink):
     """Stores, and never answers a bulk."""
 

@@ -20,6 +20,7 @@ from tests.indexer.builders import (
 )
 from tests.indexer.doubles import (
     BackpressuredSink,
+    ExpiredSink,
     ImmediateSink,
     RefusingSink,
     SilentSink,
@@ -524,6 +525,39 @@ def test_a_header_that_counts_wrong_loses_nothing(counted: int) -> None:
 
     assert bench.stored() == ["a", "b", "c"]
     assert [letter.original for letter in bench.dead_letters.letters] == [bad]
+    assert bench.kafka.commits[DOCS] == 1
+
+
+@pytest.mark.parametrize("counted", [None, 4, 1, 90])
+def test_each_document_that_came_too_late_for_its_index_has_a_letter_of_its_own(
+    counted: int | None,
+) -> None:
+    """Whole records wait for an index; one letter of several events names none of them."""
+    headers = [("tailrace", json.dumps({"document_count": counted}).encode())]
+    bench = Bench(sink_of=ExpiredSink, has_index=False)
+    for first in (0, 4):
+        body = documents(["a", "b", "c", "d"], first=first)
+        bench.kafka.write(DOCS, body, headers=headers if counted else ())
+
+    bench.run()
+
+    letters = bench.dead_letters.letters
+    assert [letter.reason for letter in letters] == ["index_expired"] * 8
+    assert [letter.original.count(b"\n") for letter in letters] == [2] * 8
+    assert len({(letter.dead_id, letter.first_offset) for letter in letters}) == 8
+    assert bench.kafka.commits[DOCS] == 2
+
+
+def test_a_line_that_names_its_own_index_does_not_hide_a_wrong_count() -> None:
+    """The record waits whole, since its index stands in it as often as its header says."""
+    headers = [("tailrace", json.dumps({"document_count": 3}).encode())]
+    bench = Bench(sink_of=ExpiredSink, has_index=False)
+    echo = document("b", offset=1, labels={"_index": INDEX})
+    bench.kafka.write(DOCS, documents(["a"]) + echo, headers=headers)
+
+    bench.run()
+
+    assert len(bench.dead_letters.letters) == 2
     assert bench.kafka.commits[DOCS] == 1
 
 
