@@ -124,6 +124,9 @@ class AgentLoop:
             self._troubles = troubles
             self._swept_ms = now_ms
             self._sweep_ms = now_ms + self._settings.sweep_ms
+            if not self._has_room():
+                for tracked in list(self._table.files.values()):
+                    self._look(tracked)
         self._settle(now_ms)
         self._read()
         if self._has_room():
@@ -247,12 +250,24 @@ class AgentLoop:
         for tracked in list(self._table.files.values()):
             self._report(tracked)
 
-    def _report(self, tracked: TrackedFile) -> None:
+    def _look(self, tracked: TrackedFile) -> None:
+        """Take in what a sweep saw of a file that there is no room to read.
+
+        Should it be truncated before there is, it is known how much was lost.
+        """
+        if tracked.is_looked_at:
+            return
         try:
-            if not tracked.is_looked_at and not self._has_room():
-                file = self._table.open(tracked)
-                if file is not None:
-                    self._turns.look(tracked, file)
+            file = self._table.open(tracked)
+            if file is not None:
+                self._turns.look(tracked, file)
+        except OSError as error:
+            self._table.note_trouble(tracked, error)
+
+    def _report(self, tracked: TrackedFile) -> None:
+        if not self._has_room():
+            self._look(tracked)
+        try:
             self._turns.report(tracked)
         except OSError as error:
             self._table.note_trouble(tracked, error)

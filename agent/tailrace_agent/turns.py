@@ -186,6 +186,11 @@ class Turns:
             file, position=tracked.position
         ):
             self._note_whole(tracked)
+            if self._delivery.knows(tracked.generation):
+                # A life that ends now must not take what was seen with it.
+                self._delivery.amend(
+                    tracked.generation, seen_size_bytes=tracked.whole_size_bytes
+                )
 
     def _has_its_head(self, tracked: TrackedFile, file: AnyFile) -> bool:
         """Return whether the file begins as its generation did, as far as that tells.

@@ -391,6 +391,34 @@ def test_f28_flushed_line_is_the_same_event_when_its_checkpoint_is_lost_too(
     assert unique_lines(sink) == [b" and four", b"one", b"three", b"two and more"]
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_k1_f5_what_is_lost_while_kafka_is_down_is_counted(
+    tmp_path: Path, *, is_killed: bool
+) -> None:
+    """There is no room to read; what stands there is looked at all the same."""
+    sink = FailingSink()
+    agent = AgentHarness(tmp_path, sink=sink)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    sink.is_down = True
+    agent.write("a.log", lines(10, 20))
+    agent.pass_ms()
+    agent.write("a.log", lines(20, 30))
+    agent.pass_ms(10_000)
+    assert agent.delivery.broken, "the witness: nothing can be sent"
+    if is_killed:
+        agent.crash()
+    path.write_bytes(b"of the next life, and longer than all before: %0999d\n" % 1)
+    if is_killed:
+        agent = AgentHarness(tmp_path, sink=sink, clock=agent.clock)
+    sink.is_down = False
+    agent.pass_ms(20_000)
+    first = [r for r in ledger_of(sink) if not r.identity.truncation_count][-1]
+    # What was read before is in memory, and lost only with the process.
+    lost = lines(10 if is_killed else 20, 30)
+    assert first.lost_bytes == {"truncated": len(lost)}
+
+
 def test_f28_line_that_grows_while_its_cut_is_told_ends_at_the_cut(
     tmp_path: Path,
 ) -> None:
