@@ -118,16 +118,6 @@ class Chunker:
             source, self._buffer, taken, position=position, start=start, form=form
         )
 
-    def is_unchanged(self, source: Source, *, position: Position) -> bool:
-        """Return whether before `position` stands what stood there, as far as is known.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        tail = self._tail[: position.tail.size_bytes]
-        read = source.read_into((tail,), offset=position.offset - len(tail))
-        return not tail or tail_of(tail[:read]) == position.tail
-
     def pass_event(
         self,
         source: Source,

@@ -75,6 +75,7 @@ class AgentLoop:
         self._discovery = discovery
         self._table = table
         self._turns = turns
+        self._looks = turns.looks
         self._delivery = delivery
         self._heartbeats = heartbeats
         self._hints = hints
@@ -260,7 +261,7 @@ class AgentLoop:
         try:
             file = self._table.open(tracked)
             if file is not None:
-                self._turns.look(tracked, file)
+                self._looks.look(tracked, file)
         except OSError as error:
             self._table.note_trouble(tracked, error)
 
@@ -268,7 +269,7 @@ class AgentLoop:
         if not self._has_room():
             self._look(tracked)
         try:
-            self._turns.report(tracked)
+            self._looks.report(tracked)
         except OSError as error:
             self._table.note_trouble(tracked, error)
 

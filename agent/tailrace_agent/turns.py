@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from tailrace.clock import Clock
-from tailrace.identity import generation_of
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
-from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import first_record
@@ -20,7 +16,8 @@ from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_
 from tailrace_agent.forms import PLAIN, with_rule
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.held import HeldEvents
-from tailrace_agent.known import HEAD_BYTES, has_head, head_of
+from tailrace_agent.known import head_of
+from tailrace_agent.looks import Looks
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.placement import placement_of
 from tailrace_agent.positions import START, Chunk, OpenEvent, Reading
@@ -55,6 +52,7 @@ class Turns:
         self._clock = clock
         self._log = log
         self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
+        self.looks = Looks(delivery=delivery, clock=clock, log=log)
         self._held = HeldEvents()
 
     def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
@@ -91,7 +89,7 @@ class Turns:
         next_ms = self._act_on(tracked, result, now_ms=now_ms)
         if next_ms is not None:
             return next_ms
-        self._note_whole(tracked)
+        self.looks.note_whole(tracked)
         is_partial = result is not Reading.EMPTY
         return self._next_look(tracked, now_ms, is_partial=is_partial)
 
@@ -137,7 +135,7 @@ class Turns:
     ) -> int | None:
         """Do what a reading asks for; None means that there was nothing to read."""
         if isinstance(result, Chunk):
-            self._note_whole(tracked)
+            self.looks.note_whole(tracked)
             return self._ship(tracked, result, now_ms=now_ms)
         if isinstance(result, LongEvent):
             tracked.long_event = result
@@ -151,7 +149,7 @@ class Turns:
             wait_ms = self.ship_held(tracked)
             if wait_ms is not None:
                 return wait_ms
-            self._rewritten(tracked)
+            self.looks.begin_next_life(tracked)
             return NOW
         return None
 
@@ -170,40 +168,6 @@ class Turns:
         )
         next_ms = self._ship(tracked, chunk, now_ms=self._clock.monotonic_ms())
         return next_ms if tracked.held else None
-
-    def look(self, tracked: TrackedFile, file: AnyFile) -> None:
-        """Take in how much there is, and read none of it: there is no room for it now.
-
-        How much an archive holds is not known before it is read.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        if isinstance(file, ArchiveFile) or not tracked.is_judged:
-            return
-        tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
-        if self._has_its_head(tracked, file) and self._chunker.is_unchanged(
-            file, position=tracked.position
-        ):
-            self._note_whole(tracked)
-            if self._delivery.knows(tracked.generation):
-                # A life that ends now must not take what was seen with it.
-                self._delivery.amend(
-                    tracked.generation, seen_size_bytes=tracked.whole_size_bytes
-                )
-
-    def _has_its_head(self, tracked: TrackedFile, file: AnyFile) -> bool:
-        """Return whether the file begins as its generation did, as far as that tells.
-
-        It may be rewritten with nothing before the position, or with what stood there: a
-        long run of one byte, say, in both. The tail could not tell that.
-        """
-        if not self._delivery.knows(tracked.generation):
-            return True
-        record = self._delivery.record_of(tracked.generation)
-        # Before a position within the head, the tail is all there is.
-        is_within = 0 < tracked.position.offset < record.head_size_bytes
-        return is_within or has_head(file, record)
 
     def _is_declared(self, tracked: TrackedFile) -> bool:
         name = tracked.generation
@@ -250,7 +214,7 @@ class Turns:
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         record = self._delivery.record_of(tracked.generation)
         is_fixed = isinstance(file, ArchiveFile)
-        if not is_fixed and not self._has_its_head(tracked, file):
+        if not is_fixed and not self.looks.has_its_head(tracked, file):
             return Reading.REWRITTEN
         form = with_rule(form_of_file(tracked, file), record.placement.multiline)
         if tracked.long_event is not None:
@@ -336,68 +300,3 @@ class Turns:
             identity_rebuilt=tracked.identity_rebuilt,
         )
         return True
-
-    def report(self, tracked: TrackedFile) -> None:
-        """Let the ledger follow along, if there is news.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        for old in tracked.ended:
-            # While the file stays empty no successor lets go of it, and what was on its
-            # way when it ended is acknowledged since.
-            if self._delivery.knows(old) and self._delivery.needs_report(old):
-                self._delivery.report(old)
-        if not self._delivery.knows(tracked.generation):
-            return
-        record = self._delivery.record_of(tracked.generation)
-        self._delivery.amend(
-            tracked.generation,
-            path=tracked.shown_path,
-            seen_size_bytes=tracked.whole_size_bytes,
-        )
-        is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
-        # A file that was emptied just now would give its new life's head to the old.
-        if is_short and tracked.file is not None and has_head(tracked.file, record):
-            self._delivery.amend(tracked.generation, head=head_of(tracked.file))
-        if self._delivery.needs_report(tracked.generation):
-            self._delivery.report(tracked.generation)
-
-    def _rewritten(self, tracked: TrackedFile) -> None:
-        """End the generation, and begin the file's next life at its head."""
-        old, read_to_offset = tracked.generation, tracked.position.offset
-        seen_bytes = tracked.largest_size_bytes
-        identity = tracked.identity
-        renewed = msgspec.structs.replace(
-            identity, truncation_count=identity.truncation_count + 1
-        )
-        lost_bytes = tracked.begin_next_life(
-            renewed,
-            generation=generation_of(renewed),
-            at_ms=self._clock.now_ms(),
-            now_ms=self._clock.monotonic_ms(),
-        )
-        self._delivery.amend(
-            old,
-            seen_size_bytes=seen_bytes,
-            lost=(TRUNCATED, lost_bytes),
-            is_closed=True,
-        )
-        self._delivery.report(old)
-        tracked.ended.append(old)
-        self._log.warning(
-            "file_truncated",
-            path=tracked.shown_path,
-            generation=old,
-            read_to_offset=read_to_offset,
-            lost_bytes=lost_bytes,
-        )
-
-    def _note_whole(self, tracked: TrackedFile) -> None:
-        lost_bytes = tracked.note_whole()
-        if lost_bytes and self._delivery.knows(tracked.generation):
-            # Cut off behind the position: what stands before it was read, and stands.
-            self._delivery.amend(tracked.generation, lost=("shrunk", lost_bytes))
-            self._log.warning(
-                "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
-            )

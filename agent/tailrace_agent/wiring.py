@@ -148,16 +148,9 @@ def assemble(
         agent, namespace=connections.namespace, sources=sources, clock=clock
     )
     delivery = Delivery(
-        sink=sink,
-        store=checkpoint,
-        records=records,
-        clock=clock,
-        log=log,
+        sink=sink, store=checkpoint, records=records, clock=clock, log=log
     )
-    # The first recovery is the first connection.
-    delivery.outbox.broken = "not connected yet"
-    for record in late_words(restored.records):
-        delivery.tell_again(record)
+    _prepare(delivery, restored)
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,
@@ -176,7 +169,13 @@ def assemble(
         delivery=delivery,
         discovery=Discovery(settings.sources, clock=clock, log=log),
         table=table,
-        turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
+        turns=Turns(
+            settings,
+            agent=agent,
+            delivery=delivery,
+            clock=clock,
+            log=log,
+        ),
         hints=open_hints(settings, wake=wake.set, log=log),
         holes=Holes(
             requests=hole_requests,
@@ -192,6 +191,13 @@ def assemble(
         waiting=Waiting(),
         wake=wake,
     )
+
+
+def _prepare(delivery: Delivery, restored: Restored) -> None:
+    # The first recovery is the first connection.
+    delivery.outbox.broken = "not connected yet"
+    for record in late_words(restored.records):
+        delivery.tell_again(record)
 
 
 def _beginning(

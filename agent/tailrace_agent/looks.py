@@ -1,0 +1,127 @@
+"""What is seen of a file beside its lines: how large it is, and whether it is still the same."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace.identity import generation_of
+from tailrace.log import FilteringBoundLogger
+from tailrace_agent.amendments import TRUNCATED
+from tailrace_agent.archives import AnyFile, ArchiveFile
+from tailrace_agent.delivery import Delivery
+from tailrace_agent.known import HEAD_BYTES, has_head, head_of
+from tailrace_agent.positions import tail_at
+from tailrace_agent.tracked import TrackedFile
+
+
+class Looks:
+    """Keeps what is known of each file's content true, and tells the delivery."""
+
+    def __init__(
+        self, *, delivery: Delivery, clock: Clock, log: FilteringBoundLogger
+    ) -> None:
+        self._delivery = delivery
+        self._clock = clock
+        self._log = log
+
+    def look(self, tracked: TrackedFile, file: AnyFile) -> None:
+        """Take in how much there is, and read none of it: there is no room for it now.
+
+        How much an archive holds is not known before it is read.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if isinstance(file, ArchiveFile) or not tracked.is_judged:
+            return
+        tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
+        offset, tail = tracked.position.offset, tracked.position.tail
+        if self.has_its_head(tracked, file) and (
+            not tail.size_bytes or tail_at(file, offset, tail.size_bytes) == tail
+        ):
+            self.note_whole(tracked)
+            if self._delivery.knows(tracked.generation):
+                # A life that ends now must not take what was seen with it.
+                self._delivery.amend(
+                    tracked.generation, seen_size_bytes=tracked.whole_size_bytes
+                )
+
+    def has_its_head(self, tracked: TrackedFile, file: AnyFile) -> bool:
+        """Return whether the file begins as its generation did, as far as that tells.
+
+        It may be rewritten with nothing before the position, or with what stood there: a
+        long run of one byte, say, in both. The tail could not tell that.
+        """
+        if not self._delivery.knows(tracked.generation):
+            return True
+        record = self._delivery.record_of(tracked.generation)
+        # Before a position within the head, the tail is all there is.
+        is_within = 0 < tracked.position.offset < record.head_size_bytes
+        return is_within or has_head(file, record)
+
+    def report(self, tracked: TrackedFile) -> None:
+        """Let the ledger follow along, if there is news.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        for old in tracked.ended:
+            # While the file stays empty no successor lets go of it, and what was on its
+            # way when it ended is acknowledged since.
+            if self._delivery.knows(old) and self._delivery.needs_report(old):
+                self._delivery.report(old)
+        if not self._delivery.knows(tracked.generation):
+            return
+        record = self._delivery.record_of(tracked.generation)
+        self._delivery.amend(
+            tracked.generation,
+            path=tracked.shown_path,
+            seen_size_bytes=tracked.whole_size_bytes,
+        )
+        is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
+        # A file that was emptied just now would give its new life's head to the old.
+        if is_short and tracked.file is not None and has_head(tracked.file, record):
+            self._delivery.amend(tracked.generation, head=head_of(tracked.file))
+        if self._delivery.needs_report(tracked.generation):
+            self._delivery.report(tracked.generation)
+
+    def begin_next_life(self, tracked: TrackedFile) -> None:
+        """End the generation of a file that was rewritten; begin the next at its head."""
+        old, read_to_offset = tracked.generation, tracked.position.offset
+        seen_bytes = tracked.largest_size_bytes
+        identity = tracked.identity
+        renewed = msgspec.structs.replace(
+            identity, truncation_count=identity.truncation_count + 1
+        )
+        lost_bytes = tracked.begin_next_life(
+            renewed,
+            generation=generation_of(renewed),
+            at_ms=self._clock.now_ms(),
+            now_ms=self._clock.monotonic_ms(),
+        )
+        self._delivery.amend(
+            old,
+            seen_size_bytes=seen_bytes,
+            lost=(TRUNCATED, lost_bytes),
+            is_closed=True,
+        )
+        self._delivery.report(old)
+        tracked.ended.append(old)
+        self._log.warning(
+            "file_truncated",
+            path=tracked.shown_path,
+            generation=old,
+            read_to_offset=read_to_offset,
+            lost_bytes=lost_bytes,
+        )
+
+    def note_whole(self, tracked: TrackedFile) -> None:
+        """Note that what stands before the position is what stood there."""
+        lost_bytes = tracked.note_whole()
+        if lost_bytes and self._delivery.knows(tracked.generation):
+            # Cut off behind the position: what stands before it was read, and stands.
+            self._delivery.amend(tracked.generation, lost=("shrunk", lost_bytes))
+            self._log.warning(
+                "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
+            )
