@@ -75,12 +75,12 @@ class Claims:
                 homeless.append(possible)
         others = {n for numbers in self.lives_of.values() for n in numbers}
         for possible in homeless:
-            # What is gone need not have been read, and another generation's life is that
-            # one's: half a line is like the beginning of many a line.
+            # Another generation's life is that one's, for half a line is like the
+            # beginning of many a line; and what is gone need not have been read.
             possible.sort(
                 key=lambda claim: (
-                    claim.life.number not in self.present,
                     claim.life.number in others,
+                    claim.life.number not in self.present,
                 )
             )
             problems += self._take(possible)

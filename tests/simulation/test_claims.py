@@ -12,18 +12,22 @@ SHORT_AND_BLANK, LONGER = b"first life\n\n", b"second life\nthird\n"
 """The blank line of the one stands where the first line of the other ends."""
 
 
-def event(stored: bytes, *, offset: int) -> Indexed:
+def event(stored: bytes, *, offset: int, generation: str = "generation") -> Indexed:
     return Indexed(
-        "host", "app", "generation", offset, stored, len(stored), crc32c(stored)
+        "host", "app", generation, offset, stored, len(stored), crc32c(stored)
     )
 
 
-def claim(*events: Indexed, contents: tuple[bytes, ...]) -> list[str]:
+def claims_of(*contents: bytes, present: set[int] | None = None) -> Claims:
     lives = [
         Life(number, "host", "app", bytearray(content))
         for number, content in enumerate(contents)
     ]
-    return Claims(lives, present=set()).claim(events)
+    return Claims(lives, present=present or set())
+
+
+def claim(*events: Indexed, contents: tuple[bytes, ...]) -> list[str]:
+    return claims_of(*contents).claim(events)
 
 
 def test_a_blank_line_of_one_life_is_not_the_newline_of_a_line_of_another() -> None:
@@ -45,3 +49,12 @@ def test_the_newline_behind_a_line_as_an_event_of_its_own_is_found() -> None:
 def test_a_blank_line_that_is_there_twice_is_found() -> None:
     (problem,) = claim(*[event(b"", offset=11)] * 2, contents=(SHORT_AND_BLANK,))
     assert problem.startswith("twice")
+
+
+def test_half_a_line_is_of_the_life_that_no_other_generation_is() -> None:
+    """All of the first life but its flushed half has expired, and the file is gone."""
+    claims = claims_of(b"expired\n2026-", b"renewed\n2026-11\n", present={1})
+    whole = event(b"renewed", offset=0, generation="second")
+    problems = claims.claim([event(b"2026-", offset=8, generation="first"), whole])
+    assert not problems
+    assert [life.number for life in claims.lives_behind("first")] == [0]
