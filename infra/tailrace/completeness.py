@@ -19,6 +19,7 @@ import msgspec
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
+from tailrace.ledger import unread_bytes_of
 from tailrace.moments import moment_text
 from tailrace.query import Body
 from tailrace.text import printable
@@ -184,6 +185,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.swept_at_ms",
             "tailrace.interval_ms",
             "figures.told_at_ms",
+            "figures.is_closed",
         ],
     }
 
@@ -259,9 +261,13 @@ def _take(
     )
     if hop == "agent":
         known.agent = word
-        seen = number_in(document, "tailrace.seen_size_bytes")
-        known.unread_bytes = max(seen - number_in(document, "tailrace.next_offset"), 0)
         known.lost_bytes = number_in(document, "tailrace.lost_bytes")
+        known.unread_bytes = unread_bytes_of(
+            seen_size_bytes=number_in(document, "tailrace.seen_size_bytes"),
+            next_offset=number_in(document, "tailrace.next_offset"),
+            lost_bytes=known.lost_bytes,
+            is_closed=field_of(document, "figures.is_closed") is True,
+        )
     elif hop == "stream":
         known.stream = word
     elif hop == "indexer":

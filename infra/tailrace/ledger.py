@@ -235,6 +235,17 @@ def ledger_key(record: LedgerRecord) -> bytes:
     return key.encode()
 
 
+def unread_bytes_of(
+    *, seen_size_bytes: int, next_offset: int, lost_bytes: int, is_closed: bool
+) -> int:
+    """Return what an agent saw on disk of a generation and Kafka has not acknowledged.
+
+    Of a life that is over, what was declared lost is never read.
+    """
+    unread_bytes = seen_size_bytes - next_offset
+    return max(unread_bytes - (lost_bytes if is_closed else 0), 0)
+
+
 def ledger_partition(record: LedgerRecord) -> int:
     """Return where a record goes: with its generation, else by its own name."""
     match record:

@@ -144,6 +144,16 @@ def test_lost_bytes_and_unread_bytes_are_said() -> None:
     assert "1,000 bytes declared lost" in text
 
 
+def test_what_a_life_lost_that_is_over_is_waited_for_by_nobody() -> None:
+    lost = word("agent", number=0, seen_size_bytes=70, next_offset=20, lost_bytes=50)
+
+    over = said(heartbeat("web-1", swept_ago_ms=0), {**lost, "figures.is_closed": True})
+
+    assert "not yet read" not in over
+    assert over.startswith("complete up to ")
+    assert "50 bytes declared lost" in over
+
+
 def test_a_part_of_the_ledger_is_said_to_be_a_part() -> None:
     hits = [{"_source": heartbeat("web-1", swept_ago_ms=0)}]
     whole = {"hits": {"hits": hits, "total": {"value": 1}}}

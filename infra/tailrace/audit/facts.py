@@ -11,6 +11,7 @@ from tailrace.ledger import (
     LedgerRecord,
     RetentionLedger,
     StreamLedger,
+    unread_bytes_of,
 )
 from tailrace.topics import partition_of
 from tailrace.wire import AgentLedger
@@ -78,7 +79,12 @@ class GenerationFacts:
         """What the agent saw on disk and Kafka has not acknowledged."""
         if self.agent is None:
             return 0
-        return max(self.agent.seen_size_bytes - self.agent.next_offset, 0)
+        return unread_bytes_of(
+            seen_size_bytes=self.agent.seen_size_bytes,
+            next_offset=self.agent.next_offset,
+            lost_bytes=self.lost_bytes,
+            is_closed=self.agent.is_closed,
+        )
 
     @property
     def lost_bytes(self) -> int:

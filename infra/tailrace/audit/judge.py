@@ -101,7 +101,14 @@ def _is_settled(facts: GenerationFacts, *, in_flight: int) -> bool:
         return False
     if facts.is_foreign:
         return True
-    return agent is not None and agent.next_event_number == stream.next_event_number
+    if agent is None:
+        return False
+    # A life that ended between the sending and the agent's own word of it: nothing is left
+    # to send again, and the stream has more of it than its agent ever knew.
+    is_surpassed = (
+        agent.is_closed and agent.next_event_number < stream.next_event_number
+    )
+    return is_surpassed or agent.next_event_number == stream.next_event_number
 
 
 def _missing(count: Count, *, unexplained: int) -> list[Problem]:

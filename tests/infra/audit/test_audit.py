@@ -579,6 +579,39 @@ def test_lost_bytes_are_reported_and_no_failure() -> None:
     assert report_json(report)["lost"][0]["bytes"] == {"truncated": 90}
 
 
+def test_a_life_that_ended_with_a_loss_comes_to_rest() -> None:
+    """What was lost is never read, so nobody is waited for."""
+    facts = facts_at_rest(5)
+    ended = agent_word(
+        number=5,
+        seen_size_bytes=5 * LINE_BYTES + 90,
+        lost_bytes={"truncated": 90},
+        is_closed=True,
+    )
+    still_sent = msgspec.structs.replace(ended, lost_bytes={"truncated": 50})
+
+    assert report_of(held(*range(5)), replace(facts, agent=ended)).is_settled
+    unsettled = report_of(held(*range(5)), replace(facts, agent=still_sent))
+    assert not unsettled.is_settled
+
+
+def test_a_life_that_ended_before_its_agent_knew_all_that_it_had_sent_is_settled() -> (
+    None
+):
+    """It was killed after sending; then the file was truncated, and nothing is resent."""
+    facts = facts_at_rest(9)
+    known = agent_word(
+        number=5,
+        seen_size_bytes=9 * LINE_BYTES,
+        lost_bytes={"truncated": 4 * LINE_BYTES},
+        is_closed=True,
+    )
+    alive = msgspec.structs.replace(known, is_closed=False, lost_bytes={})
+
+    assert report_of(held(*range(9)), replace(facts, agent=known)).is_settled
+    assert not report_of(held(*range(9)), replace(facts, agent=alive)).is_settled
+
+
 def test_a_rebuilt_identity_lists_the_duplicates_that_are_possible() -> None:
     facts = facts_at_rest(5)
     facts = replace(facts, agent=agent_word(number=5, identity_rebuilt=True))
