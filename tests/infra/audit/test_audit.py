@@ -606,7 +606,7 @@ def test_a_life_that_ended_before_its_agent_knew_all_that_it_had_sent_is_settled
         lost_bytes={"truncated": 4 * LINE_BYTES},
         is_closed=True,
     )
-    alive = msgspec.structs.replace(known, is_closed=False, lost_bytes={})
+    alive = agent_word(number=5)
 
     assert report_of(held(*range(9)), replace(facts, agent=known)).is_settled
     assert not report_of(held(*range(9)), replace(facts, agent=alive)).is_settled
