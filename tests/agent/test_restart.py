@@ -126,7 +126,7 @@ def test_truncation_count_comes_back_from_the_ledger(tmp_path: Path) -> None:
     assert len({e.generation for e in events_of(agent.sink)}) == 2
 
 
-def test_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
+def test_p5_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     forget(first)
     sink = RecordingSink()
@@ -141,6 +141,26 @@ def test_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
     assert old <= {(e.generation, e.offset) for e in events_of(sink)}
     declared = {r.path.rpartition("/")[2]: r.identity_rebuilt for r in ledger_of(sink)}
     assert declared == {"a.log": True, "new.log": False}
+
+
+@pytest.mark.parametrize("is_ledger_kept", [True, False])
+def test_p5_a_lost_checkpoint_is_no_reason_to_begin_at_the_end(
+    tmp_path: Path, *, is_ledger_kept: bool
+) -> None:
+    """Though the source does so once: what came meanwhile would be lost in silence."""
+    source: dict[str, object] = {"start_at": "end"}
+    first = AgentHarness(tmp_path, source=source)
+    first.write("a.log", b"old\n")
+    first.pass_ms()
+    first.write("a.log", TEN)
+    first.pass_ms(8_000)
+    first.crash()
+    forget(first)
+    first.write("a.log", b"meanwhile\n")
+    first.write("b.log", b"began meanwhile\n")
+    sink = first.sink if is_ledger_kept else RecordingSink()
+    AgentHarness(tmp_path, source=source, sink=sink).pass_ms()
+    assert {b"meanwhile", b"began meanwhile"} <= set(unique_lines(sink))
 
 
 def test_first_start_of_all_declares_nothing(tmp_path: Path) -> None:
