@@ -78,6 +78,8 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
+            gone_unread_count=self.table.unreadable.gone_count,
+            gone_unread_bytes=self.table.unreadable.gone_bytes,
             unreadable_count=len(self.table.unreadable.whys),
             unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
             unmatched_globs=self.discovery.unmatched_globs,

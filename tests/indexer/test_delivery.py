@@ -371,7 +371,7 @@ def test_e10_an_index_that_is_there_takes_what_one_without_the_right_to_make_it_
     assert not bench.alarms.on
 
 
-def test_kafka_is_asked_rarely_while_there_is_no_room_for_more() -> None:
+def test_k8_kafka_is_asked_rarely_while_there_is_no_room_for_more() -> None:
     bench = Bench(sink_of=SilentSink)
     written(bench, ["x" * 1_000_000 for _ in range(20)])
     bench.step(40)
