@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -349,6 +351,30 @@ def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     for path in first.state.glob("checkpoint*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+HOLDER = """
+import sys, threading
+from pathlib import Path
+from tailrace_agent.state_folder import take_folder
+
+print(take_folder(Path(sys.argv[1])).agent_id, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_p7_folder_of_an_agent_that_was_killed_is_free(tmp_path: Path) -> None:
+    """The kernel lets go of the lock; that its file still names a pid means nothing."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "agent")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        agent_id = holder.stdout.readline().strip()
+        with pytest.raises(DataDirInUse, match=f"the agent with pid {holder.pid}"):
+            take_folder(tmp_path / "agent")
+        holder.kill()
+    folder = take_folder(tmp_path / "agent")
+    assert folder.agent_id == agent_id
+    folder.release()
 
 
 def test_p7_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
