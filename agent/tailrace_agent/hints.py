@@ -97,9 +97,7 @@ class FileHints:
         while not self._closing.is_set():
             present = frozenset(base for base in self._bases if Path(base).is_dir())
             observer = self._observer
-            is_dead = observer is None or not all(
-                thread.is_alive() for thread in (observer, *observer.emitters)
-            )
+            is_dead = observer is None or not _lives(observer)
             if present and (is_dead or present != self._watched):
                 self._observe(present)
             self._closing.wait(SUPERVISE_S)
@@ -146,6 +144,16 @@ class FileHints:
             with contextlib.suppress(Exception):
                 observer.stop()
                 observer.join(CLOSE_S_MAX)
+
+
+def _lives(observer: BaseObserver) -> bool:
+    """Return whether each of an observer's threads lives.
+
+    The one that reads from the kernel is none of its emitters (since watchdog 7): it can
+    end by itself, and the others then wait for ever for what it reads.
+    """
+    kept = [one for one in vars(observer).values() if isinstance(one, threading.Thread)]
+    return all(thread.is_alive() for thread in (observer, *observer.emitters, *kept))
 
 
 class _Handler(FileSystemEventHandler):

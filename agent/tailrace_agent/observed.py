@@ -98,6 +98,11 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
             "1 while the checkpoint can be written.",
             int(status.checkpoint == "written"),
         ),
+        (
+            "hints_on",
+            "1 while the kernel tells of changes; the sweep goes on without.",
+            int(status.hints == "on"),
+        ),
     )
     for name, text, value in singles:
         yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
@@ -108,6 +113,14 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
         "split_events",
         "Events of several lines that a limit ended.",
         status.split_events,
+    )
+    yield _counter(
+        "gone_unread_files",
+        "Files that were seen and gone before they could be opened.",
+        status.gone_unread_count,
+    )
+    yield _counter(
+        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
     )
     yield from _of_files(status, now_ms=now_ms)
 

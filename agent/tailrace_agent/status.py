@@ -55,6 +55,9 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Gone before they could be read, since the start."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
+    gone_unread_count: int = 0
+    """Files that were seen and gone before they could be opened, since the start."""
+    gone_unread_bytes: int = 0
     unreadable_count: int
     unreadable: dict[str, str]
     """By path, why a file cannot be opened; the first `UNREADABLE_MAX`."""

@@ -86,6 +86,7 @@ class FileTable:
         for key, tracked in list(self.files.items()):
             if key not in seen and tracked.stage is Stage.FOLLOWED:
                 self._leave(tracked)
+        self.unreadable.end_sweep(seen)
         if self._is_first_sweep:
             self._is_first_sweep = False
             self._find_the_renamed()
@@ -237,7 +238,10 @@ class FileTable:
             return
         try:
             file = self._opener.open(found.path, suffix=suffix_of(found.path))
-        except (FileNotFoundError, NotARegularFile):
+        except FileNotFoundError:
+            self.unreadable.note_vanished(key, found)
+            return
+        except NotARegularFile:
             return
         except OSError as error:
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
+from tailrace_agent.discovery import Found
+from tailrace_agent.followed import Key
 
 RETRY_MS_MIN = 1_000
 RETRY_MS_MAX = 60_000
@@ -31,6 +34,11 @@ class Unreadable:
         self._troubles: dict[str, _Trouble] = {}
         self.size_bytes = 0
         """Of files that cannot be opened."""
+        self.gone_count = 0
+        """Files that a sweep saw and that were gone when they were to be opened."""
+        self.gone_bytes = 0
+        self._vanished: dict[Key, Found] = {}
+        self._vanished_before: dict[Key, Found] = {}
 
     @property
     def whys(self) -> dict[str, str]:
@@ -40,9 +48,20 @@ class Unreadable:
     def begin_sweep(self) -> None:
         """Count anew, and forget paths at which nothing was found the last time."""
         self.size_bytes = 0
+        self._vanished_before, self._vanished = self._vanished, {}
         self._troubles = {p: t for p, t in self._troubles.items() if t.is_found}
         for trouble in self._troubles.values():
             trouble.is_found = False
+
+    def end_sweep(self, seen: Collection[Key]) -> None:
+        """Count what vanished in the sweep before and was not met under another name."""
+        for key, found in self._vanished_before.items():
+            if key not in seen and found.status.st_size:
+                self._note_gone(found.path, size_bytes=found.status.st_size)
+
+    def note_vanished(self, key: Key, found: Found) -> None:
+        """Note that a file was gone when it was to be opened; it may be renamed."""
+        self._vanished[key] = found
 
     def must_wait(self, path: str, *, size_bytes: int) -> bool:
         """Return whether a path in trouble is not to be tried yet, and count its bytes."""
@@ -68,6 +87,16 @@ class Unreadable:
     def note_opened(self, path: str) -> None:
         """Note that a file could be opened."""
         self._troubles.pop(path, None)
+
+    def _note_gone(self, path: str, *, size_bytes: int) -> None:
+        self.gone_count += 1
+        self.gone_bytes += size_bytes
+        self._log.warning(
+            "file_gone_unread",
+            path=path_text(path),
+            size_bytes=size_bytes,
+            remedy="let a file stay for longer than `sweep_ms` after its last line",
+        )
 
     def say(self, path: str, error: OSError) -> None:
         """Say that a file cannot be read, and what to do."""

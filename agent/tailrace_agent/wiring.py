@@ -28,6 +28,7 @@ from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
+from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.restore import Restored, late_words
 from tailrace_agent.state_folder import StateFolder
@@ -77,6 +78,8 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
+            gone_unread_count=self.table.unreadable.gone_count,
+            gone_unread_bytes=self.table.unreadable.gone_bytes,
             unreadable_count=len(self.table.unreadable.whys),
             unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
             unmatched_globs=self.discovery.unmatched_globs,
@@ -147,15 +150,21 @@ def assemble(
     records = Records(
         agent, namespace=connections.namespace, sources=sources, clock=clock
     )
-    delivery = Delivery(
-        sink=sink, store=checkpoint, records=records, clock=clock, log=log
+    delivery = delivery_of(
+        sink,
+        checkpoint=checkpoint,
+        records=records,
+        restored=restored,
+        clock=clock,
+        log=log,
     )
-    _prepare(delivery, restored)
+    # The first recovery is the first connection.
+    delivery.outbox.broken = "not connected yet"
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,
         known=known,
-        beginning=_beginning(
+        beginning=beginning_of(
             loaded, restored=restored, had_life=folder.had_life, sources=sources
         ),
         delivery=delivery,
@@ -193,20 +202,32 @@ def assemble(
     )
 
 
-def _prepare(delivery: Delivery, restored: Restored) -> None:
-    # The first recovery is the first connection.
-    delivery.outbox.broken = "not connected yet"
+def delivery_of(
+    sink: Sink,
+    *,
+    checkpoint: Checkpoint,
+    records: Records,
+    restored: Restored,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Delivery:
+    """Return the delivery of a new life, which tells again what may be unheard."""
+    delivery = Delivery(
+        sink=sink, store=checkpoint, records=records, clock=clock, log=log
+    )
     for record in late_words(restored.records):
         delivery.tell_again(record)
+    return delivery
 
 
-def _beginning(
+def beginning_of(
     loaded: Loaded,
     *,
     restored: Restored,
     had_life: bool,
     sources: Iterable[str],
 ) -> Beginning:
+    """Return what a new life believes of files that no record tells of."""
     is_lost = loaded.condition not in (Condition.INTACT, Condition.BEHIND)
     is_later_life = is_lost and (had_life or bool(restored.records))
     # Never from the end because a checkpoint is gone.

@@ -63,10 +63,25 @@ def wanted_pauses(
 
 
 def tell_gap(gap: Gap, *, alarms: Alarms) -> int:
-    """Say that retention was faster than the indexer; return how many records it took."""
-    missed = max(gap.resumed_at - gap.missed_from, 0)
+    """Say that retention was faster than the indexer; return how many records it took.
+
+    Where reading goes on before the place that was to be read, the topic is another one.
+    """
+    subject = f"{gap.partition.topic} partition {gap.partition.number}"
+    if gap.resumed_at < gap.missed_from:
+        alarms.happened(
+            subject,
+            reason="topic_made_anew",
+            detail=(
+                f"it was to be read from offset {gap.missed_from} and does not go so far:"
+                f" the topic was deleted and made anew, and is read from {gap.resumed_at};"
+                " what was in it and not indexed is gone"
+            ),
+        )
+        return 0
+    missed = gap.resumed_at - gap.missed_from
     alarms.happened(
-        f"{gap.partition.topic} partition {gap.partition.number}",
+        subject,
         reason="records_missed",
         detail=(
             f"retention deleted {missed} records before they were indexed:"

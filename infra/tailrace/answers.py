@@ -98,6 +98,12 @@ def read_page(answer: Mapping[str, Any], *, size_max: int) -> SearchPage:
     )
 
 
+def is_partial(answer: Mapping[str, Any]) -> bool:
+    """Return whether a shard failed or the time ran out, so that not all was looked at."""
+    failed = answer.get("_shards", {}).get("failed", 0)
+    return bool(answer.get("timed_out")) or failed > 0
+
+
 def field(document: Document, name: str) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value of `name`, whether its keys are dotted, nested or mixed."""
     if name in document:

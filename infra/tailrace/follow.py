@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailrace.query import Body
+from tailrace.query import TIMEOUT_S, Body
 
 PAGE_ROWS = 1_000
 OVERLAP_OPERATIONS = 500
@@ -61,6 +61,7 @@ class Arrivals:
             "sort": [{"_seq_no": "asc"}, {"_index": "asc"}],
             "seq_no_primary_term": True,
             "track_total_hits": False,
+            "timeout": f"{TIMEOUT_S}s",
         }
         if after:
             body["search_after"] = list(after)
@@ -102,6 +103,7 @@ class Arrivals:
 
 MAXIMA_BODY: Body = {
     "size": 0,
+    "timeout": f"{TIMEOUT_S}s",
     "track_total_hits": False,
     "aggs": {
         "indices": {

@@ -69,6 +69,17 @@ class PartitionLag:
         return max(self.end_offset - self.next_offset, 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionCopies:
+    """Which brokers hold one partition, by their ids."""
+
+    leader: int
+    """Negative where there is none."""
+    leader_epoch: int
+    """Grows with every election."""
+    in_sync: frozenset[int]
+
+
 class KafkaAdmin:
     """Questions and orders to the brokers; a context manager."""
 
@@ -126,6 +137,22 @@ class KafkaAdmin:
         """
         topics = self._ask("describe_topics")
         return {topic["name"]: len(topic["partitions"]) for topic in topics}
+
+    def copies(self, topic: str) -> dict[int, PartitionCopies]:
+        """Return which brokers hold each partition of a topic that is there.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        (described,) = self._ask("describe_topics", [topic])
+        return {
+            int(one["partition_index"]): PartitionCopies(
+                leader=int(one["leader_id"]),
+                leader_epoch=int(one["leader_epoch"]),
+                in_sync=frozenset(map(int, one["isr_nodes"])),
+            )
+            for one in described["partitions"]
+        }
 
     def create_topics(self, topics: Iterable[NewTopic]) -> None:
         """Make topics and wait until each has its leaders; one already there is fine.

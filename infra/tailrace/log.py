@@ -42,14 +42,22 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
         cache_logger_on_first_use=False,
     )
     # Libraries (kafka-python, kazoo, elasticsearch) log through the standard module.
-    logging.basicConfig(
-        stream=target, level=logging.WARNING, format="%(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(_Escaping("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def logger(role: str) -> FilteringBoundLogger:
     """Return a logger that says which role speaks."""
     return structlog.get_logger(role=role)
+
+
+class _Escaping(logging.Formatter):
+    """Shows what libraries say, which may quote what others wrote."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record with whatever could steer a terminal escaped."""
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 def _escape(

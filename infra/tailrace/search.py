@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from tailrace.answers import Row, read_page
+from tailrace.answers import Row, is_partial, read_page
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import CommandFailed
 from tailrace.follow import MAXIMA_BODY, PAGE_ROWS, Arrivals, read_maxima
@@ -88,12 +88,7 @@ class Searcher:
             answer = self._ask(index=self._index, body=body, query=request.query)
             page = read_page(answer, size_max=page_request.size_max)
             if page.is_partial:
-                raise CommandFailed(
-                    "Elasticsearch answered in part only: a shard failed, or the time"
-                    " ran out.",
-                    remedy="ask for a shorter time with --since, or try again;"
-                    " `tailrace status` tells of lost shards",
-                )
+                raise _answered_in_part()
             rows.extend(page.rows)
             reading = reading_body(request.query, asked=body, answer=answer)
             if reading is not None:
@@ -103,9 +98,15 @@ class Searcher:
             page_request = next_request(page_request, page=page)
 
     def arrivals(self, request: SearchRequest, *, now_ms: int) -> Arrivals:
-        """Return where arrivals begin: after all that is there now."""
+        """Return where arrivals begin: after all that is there now.
+
+        Raises:
+            CommandFailed: not all that is there could be looked at.
+        """
         arrivals = Arrivals()
         answer = self._ask(index=self._index, body=MAXIMA_BODY, query="")
+        if is_partial(answer):
+            raise _answered_in_part()
         arrivals.start_near(read_maxima(answer))
         for _row in self.arrived(request, arrivals=arrivals, now_ms=now_ms):
             pass
@@ -114,7 +115,11 @@ class Searcher:
     def arrived(
         self, request: SearchRequest, *, arrivals: Arrivals, now_ms: int
     ) -> Iterator[Row]:
-        """Yield what has arrived since the last look, each once."""
+        """Yield what has arrived since the last look, each once.
+
+        What a look left out, because its time ran out or a shard failed, comes with one
+        of the next: nothing is left behind before a look was whole.
+        """
         query = search_body(replace(request, size_max=1))["query"]
         after: list[Any] = []
         while True:
@@ -131,7 +136,17 @@ class Searcher:
                     document=hit["_source"],
                     cursor=tuple(hit["sort"]),
                 )
+            if is_partial(answer):
+                return
             if len(hits) < PAGE_ROWS:
                 break
             after = list(hits[-1]["sort"])
         arrivals.settle(now_ms=now_ms)
+
+
+def _answered_in_part() -> CommandFailed:
+    return CommandFailed(
+        "Elasticsearch answered in part only: a shard failed, or the time ran out.",
+        remedy="ask for a shorter time with --since, or try again;"
+        " `tailrace status` tells of lost shards",
+    )

@@ -17,6 +17,7 @@ from tailrace.wire import Origin
 from tailrace_stream.container_paths import container_fields
 from tailrace_stream.events import Events
 from tailrace_stream.parsers.columns import ATTRIBUTES, GUESSED, MATCHED, TIME_NS
+from tailrace_stream.placing import within_bounds
 from tailrace_stream.times import iso_text
 
 ECS_VERSION = "8.17.0"
@@ -42,9 +43,16 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
     times_ns = parsed.get_column(TIME_NS)
     observed_ns = pl.lit(origin.observed_at_ms * _NS_PER_MS, pl.Int64)
     time = pl.col(TIME_NS)
+    is_doubted = pl.lit(value=False)
+    if origin.placement.time_rule == "event":
+        event_ms = time.floordiv(_NS_PER_MS)
+        is_doubted = ~within_bounds(event_ms, placement=origin.placement)
     source = (
         pl.when(time.is_null())
         .then(pl.lit("observed"))
+        # It stays as it is written, and the document lies by the file's birth.
+        .when(is_doubted)
+        .then(pl.lit("out_of_bounds"))
         .when(pl.col(GUESSED))
         .then(pl.lit("guessed"))
     )

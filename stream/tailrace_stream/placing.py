@@ -56,9 +56,7 @@ def index_names(
         at_ms = pl.when(pl.col("ns").is_null()).then(born).otherwise(born)
     else:
         event_ms = pl.col("ns").floordiv(NS_PER_MS)
-        # Bounds come from another process; what no column can hold means no bound.
-        low, high = _clamped(placement.earliest_ms), _clamped(placement.latest_ms)
-        is_believed = (event_ms >= low) & (event_ms < high)
+        is_believed = within_bounds(event_ms, placement=placement)
         at_ms = pl.when(is_believed).then(event_ms).otherwise(born)
     days = pl.DataFrame({"ns": times_ns}).select(
         at_ms.floordiv(DAY_MS).alias("day"),
@@ -71,6 +69,13 @@ def index_names(
         .otherwise(moment.dt.to_string("%Y.%m.%d"))
     )
     return days.select(pl.concat_str(pl.lit(prefix), names)).to_series()
+
+
+def within_bounds(event_ms: pl.Expr, *, placement: Placement) -> pl.Expr:
+    """Tell of each time whether it decides the index, or is past belief."""
+    # Bounds come from another process; what no column can hold means no bound.
+    low, high = _clamped(placement.earliest_ms), _clamped(placement.latest_ms)
+    return (event_ms >= low) & (event_ms < high)
 
 
 def _clamped(at_ms: int) -> int:

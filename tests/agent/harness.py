@@ -27,12 +27,10 @@ from tailrace.wire import (
     Origin,
     decode,
 )
-from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
-from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.holes import Holes
@@ -41,9 +39,10 @@ from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.protocols import CheckpointUnwritable, Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
-from tailrace_agent.restore import Restored, keep_restored, late_words, restore
+from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
+from tailrace_agent.wiring import beginning_of, delivery_of
 
 AGENT = Agent(agent_id="agent-1", host_id="host-1", host_name="box", time_zone="UTC")
 
@@ -211,23 +210,22 @@ class AgentHarness:
         self.condition = loaded.condition
         sources = {s.name: s for s in self.settings.sources}
         records = Records(AGENT, namespace="t", sources=sources, clock=self.clock)
-        self.delivery = Delivery(
-            sink=self.sink,
-            store=self.checkpoint,
+        self.delivery = delivery_of(
+            self.sink,
+            checkpoint=self.checkpoint,
             records=records,
+            restored=self.restored,
             clock=self.clock,
             log=log,
         )
-        for record in late_words(self.restored.records):
-            self.delivery.tell_again(record)
         self.requests = ListedRequests()
         known = KnownGenerations(self.restored.records)
         self.table = FileTable(
             settings=self.settings,
             host_id=AGENT.host_id,
             known=known,
-            beginning=Beginning(
-                loaded.sources_seen, is_rebuilt=self.restored.is_rebuilt
+            beginning=beginning_of(
+                loaded, restored=self.restored, had_life=had_life, sources=sources
             ),
             delivery=self.delivery,
             copies=Copies(self.delivery),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.framing import FLAG_SPLIT, decode_mapped
+from tailrace.multiline.container import docker_joins, format_of
 from tailrace.wire import Placement
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.forms import PLAIN, with_rule
@@ -74,7 +75,7 @@ OTHER = {"cri": cri("E", stream="stderr"), "docker": docker("E\n", stream="stder
 
 
 @pytest.mark.parametrize("name", ["cri", "docker"])
-def test_pieces_of_a_line_are_one_document(name: str) -> None:
+def test_f27_pieces_of_a_line_are_one_document(name: str) -> None:
     content = WHOLE[name] + BROKEN[name] + OTHER[name]
     first, joined, other = documents(content)
     assert (first["message"], first["stream"]) == ("and", "stdout")
@@ -87,19 +88,46 @@ def test_pieces_of_a_line_are_one_document(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cri", "docker"])
-def test_stdout_and_stderr_are_never_one_event(name: str) -> None:
+def test_f27_stdout_and_stderr_are_never_one_event(name: str) -> None:
     piece = cri("half", tag="P") if name == "cri" else docker("half")
     made = documents(piece + OTHER[name] + WHOLE[name])
     assert [one["message"] for one in made] == ["half", "E", "and"]
     assert [one["stream"] for one in made] == ["stdout", "stderr", "stdout"]
 
 
-def test_a_text_that_only_looks_like_a_head_joins_nothing() -> None:
+def test_f27_a_text_that_only_looks_like_a_head_joins_nothing() -> None:
     made = documents(cri(f"a {AT} stdout P b") + cri("c"))
     assert [one["message"] for one in made] == [f"a {AT} stdout P b", "c"]
     # Ends in a backslash and an `n` of its own, which is no newline.
     made = documents(docker("C:\\n") + docker("ew\\\n") + docker('q","stream":"x\n'))
     assert [one["message"] for one in made] == ["C:\\new\\", 'q","stream":"x']
+
+
+@pytest.mark.parametrize("name", ["cri", "docker"])
+def test_f27_pieces_of_both_streams_are_joined_wherever_they_stand(name: str) -> None:
+    def line(text: str, stream: str, *, is_piece: bool) -> bytes:
+        if name == "cri":
+            return cri(text, stream=stream, tag="P" if is_piece else "F")
+        return docker(text if is_piece else f"{text}\n", stream=stream)
+
+    pairs = [("stderr", "a", "b"), ("stdout", "c", "d"), ("stderr", "e", "f")]
+    content = b"".join(
+        line(begin, stream, is_piece=True) + line(end, stream, is_piece=False)
+        for stream, begin, end in pairs
+    )
+    made = documents(content)
+    assert [one["message"] for one in made] == ["ab", "cd", "ef"]
+    assert [one["stream"] for one in made] == ["stderr", "stdout", "stderr"]
+
+
+def test_f27_json_that_only_looks_like_a_container_is_none() -> None:
+    """An application may well write `log` and `stream` of its own."""
+    without_time = b'{"log":"half","stream":"stdout"}\n'
+    assert format_of(without_time) is None
+    other_stream = docker("half", stream="access")
+    assert format_of(other_stream) is None
+    assert docker_joins(bytearray(other_stream * 3), 3 * len(other_stream)) == []
+    assert [one["message"] for one in documents(other_stream * 2)] == ["half", "half"]
 
 
 def test_a_block_without_pieces_is_shipped_as_it_stands() -> None:
@@ -111,7 +139,7 @@ def test_a_block_without_pieces_is_shipped_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize("name", ["cri", "docker"])
-def test_a_line_of_which_only_pieces_come_is_bounded_and_said(name: str) -> None:
+def test_f27_a_line_of_which_only_pieces_come_is_bounded_and_said(name: str) -> None:
     piece = cri("x" * 9, tag="P") if name == "cri" else docker("x" * 9)
     form = with_rule(PLAIN, rule(name, max_lines=3, max_bytes=1_000))
     reader = Reader(form, 65_536)
@@ -131,6 +159,8 @@ LINES = st.lists(
             *(line + b"\n" for value in BROKEN.values() for line in value.splitlines()),
             *WHOLE.values(),
             *OTHER.values(),
+            cri("half of E ", stream="stderr", tag="P"),
+            docker("half of E ", stream="stderr"),
             b"\n",
             b"junk\n",
         ]

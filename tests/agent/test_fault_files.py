@@ -54,6 +54,36 @@ def test_f6_file_that_is_gone_before_the_next_sweep_is_read_when_a_hint_came(
     assert shipped(agent) == lines(0, 10).splitlines()
 
 
+@pytest.mark.parametrize("new_name", ["", "renamed.log"], ids=["deleted", "renamed"])
+def test_f6_file_that_is_gone_when_it_is_opened_is_counted_unless_it_was_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_name: str
+) -> None:
+    """The sweep saw it, and how much it held; nobody will ever know what."""
+    agent = AgentHarness(tmp_path)
+    path = agent.logs / "a.log"
+
+    def opened(name: str) -> OpenFile:
+        if name == str(path) and path.exists():
+            if new_name:
+                path.rename(path.with_name(new_name))
+            else:
+                path.unlink()
+        return open_file(name)
+
+    monkeypatch.setattr(opening, "open_file", opened)
+    agent.write("a.log", lines(0, 10))
+    agent.pass_ms(20_000)
+    unreadable = agent.table.unreadable
+    if new_name:
+        assert shipped(agent) == lines(0, 10).splitlines()
+        assert (unreadable.gone_count, unreadable.gone_bytes) == (0, 0)
+        return
+    assert shipped(agent) == []
+    assert (unreadable.gone_count, unreadable.gone_bytes) == (1, len(lines(0, 10)))
+    (said,) = agent.said("file_gone_unread")
+    assert said["size_bytes"] == len(lines(0, 10))
+
+
 def test_f9_file_of_one_line_is_shipped_at_once_and_grows_without_a_repeat(
     tmp_path: Path,
 ) -> None:
@@ -135,6 +165,27 @@ def test_f15_file_whose_handle_went_stale_is_opened_again_and_goes_on(
     assert len({e.generation for e in events_of(agent.sink)}) == 1
     (said,) = agent.said("file_unreadable")
     assert said["why"] == os.strerror(errno.ESTALE)
+
+
+def test_f15_name_of_a_stale_handle_that_went_to_another_file_is_not_read_on(
+    tmp_path: Path, broken: dict[int, int]
+) -> None:
+    """What is opened again is verified: it is the next file, and the old one moved."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    broken[path.stat().st_ino] = errno.ESTALE
+    agent.write("a.log", lines(10, 20))
+    agent.pass_ms()
+    path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", lines(100, 130))
+    broken.clear()
+    agent.pass_ms(120_000, step_ms=1_000)
+    assert sorted(shipped(agent)) == sorted(
+        (lines(0, 20) + lines(100, 130)).splitlines()
+    )
+    by_generation = {e.generation: e.offset for e in reversed(events_of(agent.sink))}
+    assert list(by_generation.values()) == [0, 0]
 
 
 def test_p11_file_on_a_bad_disk_is_set_apart_and_the_others_go_on(

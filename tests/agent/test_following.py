@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tailrace_agent import opening
+from tailrace_agent.known import HEAD_BYTES
 from tailrace_agent.open_file import OpenFile, open_file
 from tests.agent.harness import (
     AgentHarness,
@@ -193,6 +194,24 @@ def test_f5_file_truncated_and_regrown_past_its_offset_is_noticed(
     agent.pass_ms()
     stored = [e.stored for e in events_of(agent.sink)]
     assert stored == [*lines(0, 10).splitlines(), *lines(100, 150).splitlines()]
+
+
+@pytest.mark.parametrize("is_longer", [False, True], ids=["shorter", "longer"])
+def test_f5_f16_file_rewritten_under_the_same_head_is_noticed(
+    tmp_path: Path, *, is_longer: bool
+) -> None:
+    """Under a banner, say: only what stands before the position tells."""
+    banner = lines(0, 200)
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", banner + lines(200, 300))
+    agent.pass_ms()
+    assert len(banner) > HEAD_BYTES
+    again = banner + lines(1_000, 1_500 if is_longer else 1_005)
+    path.write_bytes(again)
+    agent.pass_ms()
+    events = events_of(agent.sink)
+    assert [e.stored for e in events] == (lines(0, 300) + again).splitlines()
+    assert len({e.generation for e in events}) == 2
 
 
 def test_f5_file_rewritten_to_the_same_size_is_noticed(tmp_path: Path) -> None:

@@ -74,13 +74,17 @@ def test_f32_utf_16_is_the_same_text_at_its_own_offsets(
 
 
 def test_f32_long_and_unended_events_of_utf_16_keep_their_length() -> None:
-    content = ("x" * 500 + "\n" + "y" * 3).encode(LITTLE) + b"z"
+    # Amid the long line stand the bytes of a newline at an odd place, and are none.
+    straddling = "\u0a05\u0100"
+    assert b"\n\0" in straddling.encode(LITTLE)
+    x = "x" * 200 + straddling + "x" * 298
+    content = (x + "\n" + "y" * 3).encode(LITTLE) + b"z"
     long, last = read_all(content, encoding="utf-16le", event_bytes_max=101)
     (event,) = decode_mapped(long.value)
     assert event.flags == FLAG_CUT
     assert event.stored == b"x" * 50
     assert event.original_size_bytes == 1_000
-    assert event.checksum == crc32c(("x" * 500).encode(LITTLE))
+    assert event.checksum == crc32c(x.encode(LITTLE))
     (event,) = decode_mapped(last.value)
     assert event.flags == FLAG_UNTERMINATED
     assert event.stored == b"yyy"

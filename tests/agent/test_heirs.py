@@ -113,6 +113,25 @@ def test_f4_copy_is_read_on_after_another_kill(tmp_path: Path) -> None:
     assert len({e.generation for e in events_of(sink)}) == 1
 
 
+def test_f4_copy_that_was_renamed_beyond_its_family_is_read_on_after_another_kill(
+    tmp_path: Path,
+) -> None:
+    """Its name tells of no original any more: which file it is was written down."""
+    sink = RecordingSink()
+    copy = copytruncate(killed_before_checkpoint(tmp_path, sink))
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.pass_ms(40_000)
+    second.crash()
+    copy = copy.rename(copy.with_name("kept.txt"))
+    with copy.open("ab") as writer:
+        writer.write(lines(160, 170))
+    third = AgentHarness(tmp_path, glob="*", sink=sink)
+    third.pass_ms(40_000)
+    assert_once(sink, last=170)
+    assert len(events_of(sink)) == 170 + 50
+    assert len({e.generation for e in events_of(sink)}) == 1
+
+
 def test_f20_copy_that_is_compressed_later_is_recognised_again(tmp_path: Path) -> None:
     sink = RecordingSink()
     path = killed_before_checkpoint(tmp_path, sink)

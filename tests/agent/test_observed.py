@@ -34,6 +34,8 @@ STATUS = AgentStatus(
     kafka="connected",
     checkpoint="written",
     lost_bytes=12,
+    gone_unread_count=2,
+    gone_unread_bytes=90,
     unreadable_count=0,
     unreadable={},
     unmatched_globs=(),
@@ -61,9 +63,17 @@ def test_figures_say_lag_loss_age_and_what_hinders() -> None:
     assert found["tailrace_agent_kafka_connected", ""] == 0
     assert found["tailrace_agent_checkpoint_writable", ""] == 1
     assert found["tailrace_agent_unreadable_files", ""] == 3
+    assert found["tailrace_agent_gone_unread_files_total", ""] == 2
+    assert found["tailrace_agent_gone_unread_bytes_total", ""] == 90
     assert found["tailrace_agent_file_lag_bytes", ""] == 60
     assert found["tailrace_agent_file_unsent_seconds", ""] == 2.5
     assert found["tailrace_agent_file_lost_bytes", "truncated"] == 12
+
+
+def test_f22_a_kernel_that_tells_of_no_changes_is_a_figure() -> None:
+    assert values(STATUS)["tailrace_agent_hints_on", ""] == 1
+    refused = replace(STATUS, hints="off: inotify watch limit reached")
+    assert values(refused)["tailrace_agent_hints_on", ""] == 0
 
 
 def test_nothing_unsent_has_no_age() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -126,7 +128,7 @@ def test_truncation_count_comes_back_from_the_ledger(tmp_path: Path) -> None:
     assert len({e.generation for e in events_of(agent.sink)}) == 2
 
 
-def test_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
+def test_p5_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     forget(first)
     sink = RecordingSink()
@@ -141,6 +143,26 @@ def test_checkpoint_and_ledger_both_gone_is_declared(tmp_path: Path) -> None:
     assert old <= {(e.generation, e.offset) for e in events_of(sink)}
     declared = {r.path.rpartition("/")[2]: r.identity_rebuilt for r in ledger_of(sink)}
     assert declared == {"a.log": True, "new.log": False}
+
+
+@pytest.mark.parametrize("is_ledger_kept", [True, False])
+def test_p5_a_lost_checkpoint_is_no_reason_to_begin_at_the_end(
+    tmp_path: Path, *, is_ledger_kept: bool
+) -> None:
+    """Though the source does so once: what came meanwhile would be lost in silence."""
+    source: dict[str, object] = {"start_at": "end"}
+    first = AgentHarness(tmp_path, source=source)
+    first.write("a.log", b"old\n")
+    first.pass_ms()
+    first.write("a.log", TEN)
+    first.pass_ms(8_000)
+    first.crash()
+    forget(first)
+    first.write("a.log", b"meanwhile\n")
+    first.write("b.log", b"began meanwhile\n")
+    sink = first.sink if is_ledger_kept else RecordingSink()
+    AgentHarness(tmp_path, source=source, sink=sink).pass_ms()
+    assert {b"meanwhile", b"began meanwhile"} <= set(unique_lines(sink))
 
 
 def test_first_start_of_all_declares_nothing(tmp_path: Path) -> None:
@@ -329,6 +351,30 @@ def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:
     first = shipped(tmp_path)
     for path in first.state.glob("checkpoint*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+HOLDER = """
+import sys, threading
+from pathlib import Path
+from tailrace_agent.state_folder import take_folder
+
+print(take_folder(Path(sys.argv[1])).agent_id, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_p7_folder_of_an_agent_that_was_killed_is_free(tmp_path: Path) -> None:
+    """The kernel lets go of the lock; that its file still names a pid means nothing."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "agent")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        agent_id = holder.stdout.readline().strip()
+        with pytest.raises(DataDirInUse, match=f"the agent with pid {holder.pid}"):
+            take_folder(tmp_path / "agent")
+        holder.kill()
+    folder = take_folder(tmp_path / "agent")
+    assert folder.agent_id == agent_id
+    folder.release()
 
 
 def test_p7_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:

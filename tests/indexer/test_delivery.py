@@ -342,6 +342,23 @@ def test_e10_what_goes_to_an_index_not_seen_yet_waits_until_it_is_made() -> None
     assert bench.delivery.figures.bulks == 1
 
 
+def test_e10_an_index_that_goes_away_is_made_again_and_that_is_no_alarm() -> None:
+    """It was seen once, so only the answer to a bulk tells that it is gone."""
+    bench = Bench()
+    written(bench, LINES[:10])
+    bench.run()
+    bench.elasticsearch.delete_index(INDEX)
+    bench.alarms.take(now_ms=0)
+    for number, line in enumerate(LINES[10:], start=10):
+        bench.kafka.write(DOCS, documents([line], first=number))
+
+    bench.run()
+
+    assert bench.stored() == LINES[10:]
+    assert bench.delivery.figures.retried > 0
+    assert bench.alarms.take(now_ms=0) == []
+
+
 def test_e10_an_index_that_is_there_takes_what_one_without_the_right_to_make_it_sends() -> (
     None
 ):
@@ -354,7 +371,7 @@ def test_e10_an_index_that_is_there_takes_what_one_without_the_right_to_make_it_
     assert not bench.alarms.on
 
 
-def test_kafka_is_asked_rarely_while_there_is_no_room_for_more() -> None:
+def test_k8_kafka_is_asked_rarely_while_there_is_no_room_for_more() -> None:
     bench = Bench(sink_of=SilentSink)
     written(bench, ["x" * 1_000_000 for _ in range(20)])
     bench.step(40)

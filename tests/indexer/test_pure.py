@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.kafka_consumer import Partition
+from tailrace.kafka_consumer import Gap, Partition
+from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.bulk import AnswerUnreadable, Bulk, judge_answer
+from tailrace_indexer.flow import tell_gap
 from tailrace_indexer.index_maker import kind_of
 from tailrace_indexer.offsets import Offsets
 from tailrace_indexer.outcomes import Outcome
@@ -162,6 +164,8 @@ def test_e2_pace_halves_when_refused_and_grows_while_it_goes_well() -> None:
 
     assert all(wait <= policy.wait_ms_max for wait in waits)
     assert max(waits) > policy.wait_ms_max // 2
+    assert waits[0] < waits[3] < waits[6], "longer after each refusal"
+    assert len(set(waits[-4:])) == 4, "several indexers do not come back at once"
     assert pace.bulk_bytes == policy.bulk_bytes_min
     assert pace.in_flight_max == 1
     assert not pace.may_send(now_ms=0, in_flight=0)
@@ -221,3 +225,16 @@ def test_the_quota_is_set_or_a_share_of_what_is_free() -> None:
 )
 def test_e10_only_our_indices_are_made(index: str, kind: str | None) -> None:
     assert kind_of(index, namespace="t") == kind
+
+
+def test_k10_k12_retention_is_told_from_a_topic_that_was_made_anew() -> None:
+    """Both leave nothing at the place to read; how much is gone is known of one."""
+    alarms = Alarms()
+    partition = Partition("t.docs", 3)
+    assert tell_gap(Gap(partition, missed_from=5, resumed_at=9), alarms=alarms) == 4
+    assert tell_gap(Gap(partition, missed_from=500, resumed_at=0), alarms=alarms) == 0
+    taken, anew = alarms.take(now_ms=0)
+    assert (taken.reason, taken.subject) == ("records_missed", "t.docs partition 3")
+    assert "offsets 5 to 9" in taken.detail
+    assert anew.reason == "topic_made_anew"
+    assert "from offset 500" in anew.detail

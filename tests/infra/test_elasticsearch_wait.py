@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import socket
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
+from tailrace.clock import Clock
 from tailrace.elasticsearch import SHARDS_WAIT_MS_MAX, Elastic, RequestTimedOut
 from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
 from tests.indexer.doubles import ManualClock
+from tests.support.saying import Said, SayingServer, in_turn, saying
 
 
 def connections_to(port: int) -> Connections:
@@ -34,73 +32,57 @@ def test_an_answer_is_waited_for_as_long_as_was_said() -> None:
             elastic.count("events")
 
 
-NO_SHARDS: dict[str, Any] = {
-    "error": {
-        "root_cause": [],
-        "type": "search_phase_execution_exception",
-        "reason": "all shards failed",
-        "failed_shards": [],
-    },
-    "status": 503,
-}
-"""What Elasticsearch 9 says of an index that was made a moment ago."""
+def shards_failed(*, kind: str, failed: list[str]) -> Said:
+    error = {"root_cause": [], "type": kind, "reason": "why", "failed_shards": failed}
+    return Said(503, {"error": error, "status": 503})
 
 
-class Saying(http.server.ThreadingHTTPServer):
-    """Says what it was told to, one answer after the other, the last for ever."""
-
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.answers = list(answers)
-
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers one request."""
-
-    def do_GET(self) -> None:
-        """Say what is next."""
-        assert isinstance(self.server, Saying)
-        answers = self.server.answers
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        body = json.dumps(answer, separators=(",", ":")).encode()
-        self.send_response(answer.get("status", 200))
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
-        """Say nothing."""
+NO_SHARDS = [
+    # What Elasticsearch 9 says of an index that was made a moment ago.
+    shards_failed(kind="search_phase_execution_exception", failed=[]),
+    # And what it says of one shard asked for by itself.
+    shards_failed(kind="no_shard_available_action_exception", failed=["0"]),
+]
+FOUND = Said(200, {"count": 7, "hits": {"hits": []}})
 
 
 @contextmanager
-def saying(*answers: dict[str, Any]) -> Generator[int]:
-    server = Saying(*answers)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def elastic_hearing(
+    *answers: Said, clock: Clock | None = None
+) -> Generator[tuple[Elastic, SayingServer]]:
+    with saying(in_turn(*answers)) as server:
+        port = server.server_address[1]
+        clock = clock or ManualClock()
+        with Elastic(connections_to(port), clock=clock) as elastic:
+            yield elastic, server
 
 
-def test_an_index_that_was_made_just_now_is_waited_for() -> None:
-    with (
-        saying(NO_SHARDS, NO_SHARDS, {"count": 7}) as port,
-        Elastic(connections_to(port), clock=ManualClock()) as elastic,
-    ):
+@pytest.mark.parametrize("no_shards", NO_SHARDS)
+def test_e3_an_index_that_was_made_just_now_is_waited_for(no_shards: Said) -> None:
+    with elastic_hearing(no_shards, no_shards, FOUND) as (elastic, _):
         assert elastic.count("events") == 7
+    with elastic_hearing(no_shards, no_shards, FOUND) as (elastic, server):
+        assert elastic.search("events", body={})["hits"] == {"hits": []}
+    assert server.asked == ["POST /events/_search"] * 3
 
 
-def test_an_index_without_any_shard_is_told_after_a_while() -> None:
+def test_e3_a_cluster_that_cannot_now_is_told_at_once() -> None:
+    """Only shards that are about to start are waited for; who asks decides of the rest."""
+    no_master = Said(503, {"error": {"type": "cluster_block_exception"}})
+    with (
+        elastic_hearing(no_master, FOUND) as (elastic, server),
+        pytest.raises(ServiceUnavailable, match="cluster_block_exception"),
+    ):
+        elastic.count("events")
+    assert len(server.asked) == 1
+
+
+def test_e3_an_index_without_any_shard_is_told_after_a_while() -> None:
     clock = ManualClock()
     began_ms = clock.monotonic_ms()
     with (
-        saying(NO_SHARDS) as port,
-        Elastic(connections_to(port), clock=clock) as elastic,
-        pytest.raises(ServiceUnavailable, match="all shards failed"),
+        elastic_hearing(NO_SHARDS[0], clock=clock) as (elastic, _),
+        pytest.raises(ServiceUnavailable, match="search_phase_execution_exception"),
     ):
         elastic.count("events")
     assert clock.monotonic_ms() - began_ms == SHARDS_WAIT_MS_MAX

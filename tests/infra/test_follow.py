@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.errors import CommandFailed
 from tailrace.moments import LATEST_MS
 from tailrace.query import Body, SearchRequest
 from tailrace.search import Searcher
@@ -126,3 +127,46 @@ def test_what_was_shown_at_the_start_is_not_shown_again() -> None:
 
     assert {row.document["message"] for row in newest} == {"2", "3", "4"}
     assert {row.document["message"] for row in rows} == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    "trouble", [{"timed_out": True}, {"_shards": {"total": 2, "failed": 1}}]
+)
+def test_x7_a_look_that_was_cut_off_leaves_nothing_out(trouble: Body) -> None:
+    """However long looks stay partial: what one found is shown, the rest comes later."""
+    whole = UnorderedIndex()
+    searcher = Searcher(whole.ask, namespace="t")
+    arrivals = searcher.arrivals(REQUEST, now_ms=0)
+    for number in whole.reserve(30):
+        whole.show(number)
+    chance = random.Random(1)
+
+    def cut_off(*, index: str, body: Body, query: str) -> Mapping[str, Any]:
+        answer = whole.ask(index=index, body=body, query=query)
+        found = answer["hits"]["hits"]
+        return {"hits": {"hits": sorted(chance.sample(found, 3), key=place)}, **trouble}
+
+    partial = Searcher(cut_off, namespace="t")
+    shown: list[str] = []
+    for now_ms in range(500, 8_000, 500):
+        rows = partial.arrived(REQUEST, arrivals=arrivals, now_ms=now_ms)
+        shown += [row.document["message"] for row in rows]
+    assert 0 < len(shown) < 30
+    for now_ms in (8_000, 20_000):
+        rows = searcher.arrived(REQUEST, arrivals=arrivals, now_ms=now_ms)
+        shown += [row.document["message"] for row in rows]
+    assert sorted(shown, key=int) == [str(number) for number in range(30)]
+
+
+def test_x7_a_beginning_that_was_cut_off_is_no_beginning() -> None:
+    def cut_off(*, index: str, body: Body, query: str) -> Mapping[str, Any]:
+        del index, body, query
+        buckets: list[Any] = []
+        return {"aggregations": {"indices": {"buckets": buckets}}, "timed_out": True}
+
+    with pytest.raises(CommandFailed, match="in part only"):
+        Searcher(cut_off, namespace="t").arrivals(REQUEST, now_ms=0)
+
+
+def place(hit: Mapping[str, Any]) -> int:
+    return int(hit["_seq_no"])

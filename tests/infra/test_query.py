@@ -8,19 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import QueryInvalid
+from tailrace.follow import MAXIMA_BODY, Arrivals
 from tailrace.lucene import without_regex
 from tailrace.query import (
+    TIMEOUT_S,
     Filter,
     SearchRequest,
     explain_query_error,
     field,
     flatten,
     histogram_body,
+    newest_body,
     next_request,
     overview_body,
     read_page,
     reading_body,
     search_body,
+    surroundings_body,
 )
 
 REQUEST = SearchRequest(query="timed out", since_ms=1_000, until_ms=901_000)
@@ -79,8 +83,27 @@ def test_filters_are_exact_and_may_be_turned_round() -> None:
     assert query["must_not"] == [{"term": {"log.level": {"value": "info"}}}]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        search_body(REQUEST),
+        histogram_body(REQUEST),
+        overview_body(REQUEST.time_range),
+        newest_body(now_ms=1),
+        surroundings_body(generation="g", offset=1, size_max=5, is_before=True),
+        reading_body("x", asked=search_body(REQUEST), answer={"hits": {"hits": []}}),
+        Arrivals().body({"match_all": {}}),
+        MAXIMA_BODY,
+    ],
+)
+def test_x7_every_question_ends_by_itself(body: dict[str, Any]) -> None:
+    """The server gives it up, too: that nobody waits any more stops no shard."""
+    assert 0 < int(body["timeout"].removesuffix("s")) <= TIMEOUT_S
+    assert "size" in body
+
+
 @pytest.mark.parametrize("size_max", [0, -1, 10_001])
-def test_a_page_has_bounds(size_max: int) -> None:
+def test_x7_a_page_has_bounds(size_max: int) -> None:
     with pytest.raises(QueryInvalid):
         search_body(replace(REQUEST, size_max=size_max))
 

@@ -35,7 +35,7 @@ def test_s9_a_record_that_comes_twice_does_not_answer_for_those_before_it() -> N
     assert arrival(lane, 5) == Arrival(is_taken=True)
 
 
-def test_a_hole_that_kafka_has_too_is_passed_over_and_counted() -> None:
+def test_k10_a_hole_that_kafka_has_too_is_passed_over_and_counted() -> None:
     lane = lane_at(5)
     lane.hole_end, lane.hole_asks = 8, HOLE_ASKS_MAX
     assert arrival(lane, 8) == Arrival(is_taken=True, missing_count=3)

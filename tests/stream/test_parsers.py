@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import polars as pl
 import pytest
 
+from tailrace_stream.parsers.columns import MATCHED, MESSAGE
+from tailrace_stream.parsers.container import parse_cri, parse_docker
 from tests.stream.builders import ACCESS_LINE, documents
 
 OBSERVED = {
@@ -354,6 +357,39 @@ def test_a_docker_line_loses_its_own_newline() -> None:
     document = only(line, parser="json")
     assert document["message"] == "hello"
     assert document["attributes"] == {"stream": "stderr"}
+
+
+DOCKER = '{{"log":"{}","stream":"stdout","time":"2026-11-24T01:02:03.5Z"}}'
+CRI = "2026-11-24T01:02:03.5Z stdout F {}"
+
+
+@pytest.mark.parametrize(
+    ("line", "parser"),
+    [(DOCKER.format("hello\\r\\n"), "docker"), (CRI.format("hello") + "\r", "cri")],
+    ids=["docker", "cri"],
+)
+def test_f33_what_a_container_wrote_ends_without_its_line_end(
+    line: str, parser: str
+) -> None:
+    document = only(line, parser=parser)
+    assert document["message"] == "hello"
+    assert document["stream"] == "stdout"
+    assert document["@timestamp"] == "2026-11-24T01:02:03.500Z"
+
+
+def test_whole_lines_of_a_container_in_one_event_stay_lines() -> None:
+    """Joined by a rule of the user's, not as pieces: each loses its own head."""
+    first, second = CRI.format("Traceback:"), CRI.format("  File x")
+    made = parse_cri(pl.Series([f"{first}\n{second}"]), time_zone="UTC")
+    assert made.get_column(MESSAGE).to_list() == ["Traceback:\n  File x"]
+
+
+def test_s1_a_line_that_no_container_wrote_spoils_no_other() -> None:
+    for parse, line in ((parse_docker, DOCKER), (parse_cri, CRI)):
+        lines = pl.Series(['{"log":', line.format("fine"), "junk"])
+        made = parse(lines, time_zone="UTC")
+        assert made.get_column(MATCHED).to_list() == [False, True, False]
+        assert made.get_column(MESSAGE).to_list() == [None, "fine", None]
 
 
 def test_logfmt_with_quotes_and_empty_values() -> None:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
+import msgspec
 import pytest
 
-from tests.stream.builders import documents
+from tests.stream.builders import (
+    BORN_AT_MS,
+    documents,
+    placement,
+    processed,
+    stored,
+)
 
 
 def at_ms(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1_000)
+
+
+def day_of(moment_ms: int) -> datetime:
+    return datetime.fromtimestamp(moment_ms / 1_000, tz=UTC)
 
 
 def time_of(line: str, *, parser: str, time_zone: str = "UTC", anchor: str) -> str:
@@ -76,6 +88,34 @@ def test_a_zone_that_is_none_costs_no_line() -> None:
     line = "2026-10-25 02:30:00 INFO m"
     found = time_of(line, parser="log4j", time_zone="../etc/x", anchor="2026-11-01")
     assert found == "2026-10-25T02:30:00.000Z"
+
+
+def test_s7_a_time_past_belief_is_kept_and_marked_and_decides_no_index() -> None:
+    """When the line was seen stands beside it, as in every document."""
+    lines = b"".join(
+        b"%d-11-24T01:02:03Z INFO m\n" % year for year in (1970, 2026, 2099)
+    )
+    bounds = {"earliest_ms": at_ms("2016-01-01"), "latest_ms": at_ms("2028-01-01")}
+    placed = msgspec.structs.replace(placement("log4j", dataset="java.log"), **bounds)
+    found = stored(processed(lines, placed=placed))
+    assert [one.document["@timestamp"][:4] for one in found] == ["1970", "2026", "2099"]
+    marks = [one.document.get("tailrace.time_source") for one in found]
+    assert marks == ["out_of_bounds", None, "out_of_bounds"]
+    assert {one.document["event.created"] for one in found} == {
+        "2026-11-24T06:00:00.123Z"
+    }
+    named = [one.index.rpartition("-")[2] for one in found]
+    assert named[0] == named[2] == f"{day_of(BORN_AT_MS):%Y.%m.%d}"
+
+
+def test_where_no_time_decides_the_index_none_is_out_of_bounds() -> None:
+    """As in records of others, whose bounds are empty."""
+    rule: Literal["generation"] = "generation"
+    placed = msgspec.structs.replace(
+        placement("log4j"), time_rule=rule, earliest_ms=0, latest_ms=0
+    )
+    (one,) = stored(processed(b"2026-11-24T01:02:03Z INFO m\n", placed=placed))
+    assert "tailrace.time_source" not in one.document
 
 
 @pytest.mark.parametrize("year", ["1969", "0000", "2263", "9999"])

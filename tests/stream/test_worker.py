@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from tailrace import log
 from tailrace.clock import Clock, SystemClock
 from tailrace.floors import NO_FLOORS
 from tailrace.ledger import StreamLedger, decode_ledger
 from tailrace.topics import DOCS, LEDGER, RATES, STATE
+from tailrace_stream.lanes import HOLE_ASKS_MAX
 from tailrace_stream.protocol import Publisher
 from tailrace_stream.records import Outgoing, RawRecord
 from tailrace_stream.state_store import (
@@ -313,6 +315,36 @@ def test_s9_a_record_out_of_turn_is_asked_for_and_nothing_is_passed_over() -> No
 
     to_end(run())
     assert partition.committed == len(partition.records)
+
+
+def test_k10_what_retention_took_is_told_and_reading_goes_on() -> None:
+    """However often it is asked for, the oldest record left comes: the rest is gone."""
+    lines = file_of(12)
+    partition = MemoryPartition(records_of(lines, Random(0)))
+    left = partition.records[3:]
+
+    async def run() -> None:
+        worker = worker_on(partition, publisher := RecordingPublisher())
+        worker.assign([PARTITION])
+        while len(partition.seeks) < HOLE_ASKS_MAX:
+            await worker.take(left[0])
+        assert worker.counts.get("records_missing", 0) == 0
+        for record in left:
+            await worker.take(record)
+        await worker.stop(wait_ms_max=5_000)
+        assert worker.counts["records_missing"] == 3
+        assert documents_in(publisher.durable)
+
+    with capture_logs() as said:
+        to_end(run())
+    assert partition.committed == len(partition.records)
+    assert partition.seeks == [0] * HOLE_ASKS_MAX
+    (missing,) = [each for each in said if each["event"] == "records_missing"]
+    assert (missing["partition"], missing["first_offset"], missing["count"]) == (
+        PARTITION,
+        0,
+        3,
+    )
 
 
 def test_a_state_that_cannot_be_read_yet_is_waited_for(

@@ -49,6 +49,8 @@ class Arena:
     """What was put on a topic and must be found among the dead letters, once each."""
     poisons_tried: list[bytes] = field(default_factory=list[bytes])
     """These, and those of which Kafka did not say whether it took them."""
+    broken_promises: list[str] = field(default_factory=list[str])
+    """What a role did under a fault that it must never do, whatever the lines say."""
 
     def wait(self, wait_ms: int) -> None:
         """Return after that time.

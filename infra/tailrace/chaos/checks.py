@@ -68,6 +68,21 @@ def check_faults(evidence: Evidence) -> CheckResult:
     )
 
 
+def check_promises(evidence: Evidence) -> CheckResult:
+    """Require that no role did, under a fault, what it must never do."""
+    return promises_result(evidence.arena.broken_promises)
+
+
+def promises_result(broken: Sequence[str]) -> CheckResult:
+    """Return the verdict over the promises that faults saw broken."""
+    return CheckResult(
+        name="promises",
+        is_passed=not broken,
+        detail=f"{len(broken)} promises broken while a fault struck",
+        problems=tuple(broken[:_SHOWN_MAX]),
+    )
+
+
 def check_lines(evidence: Evidence) -> CheckResult:
     """Require every line once, by id and content, in its place."""
     verdict = compare_lines(evidence)
@@ -175,7 +190,7 @@ def check_audit(evidence: Evidence) -> CheckResult:
     )
 
 
-RUNNING_CHECKS: tuple[Check, ...] = (check_faults, check_audit)
+RUNNING_CHECKS: tuple[Check, ...] = (check_faults, check_promises, check_audit)
 """Made while the roles still run."""
 FINAL_CHECKS: tuple[Check, ...] = (
     check_lines,

@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -48,7 +49,11 @@ class ElasticsearchProxy:
         self.fault = BulkFault.NONE
         self.struck = 0
         """How many bulks have met the present fault."""
+        self.unanswered = 0
+        """How many bulks of `when_sent` the server behind took and never answered."""
         self.stopping = threading.Event()
+        self._when_sent: Callable[[], None] | None = None
+        self._taking = threading.Lock()
         self._server = _Server((host, port), _Handler, self)
         self._thread = threading.Thread(
             target=self._server.serve_forever, name=f"proxy {port}", daemon=True
@@ -69,6 +74,17 @@ class ElasticsearchProxy:
         self.fault = fault
         self.struck = 0
 
+    def when_sent(self, strike: Callable[[], None] | None) -> None:
+        """Do this once, between the next bulk's sending and its answer; None: nothing."""
+        with self._taking:
+            self._when_sent = strike
+
+    def take_strike(self) -> Callable[[], None] | None:
+        """Return what is to be done amid a bulk, for one bulk alone."""
+        with self._taking:
+            strike, self._when_sent = self._when_sent, None
+        return strike
+
     def stop(self) -> None:
         """Close everything; answers that are late by intent are given up."""
         self.stopping.set()
@@ -78,10 +94,9 @@ class ElasticsearchProxy:
     def draw(self, path: str) -> BulkFault:
         """Return what happens to one request."""
         fault = self.fault
-        is_bulk = path.split("?", maxsplit=1)[0].endswith("/_bulk")
-        if fault is BulkFault.NONE or not is_bulk or self.chance.random() > _SHARE:
+        if fault is BulkFault.NONE or not is_bulk(path):
             return BulkFault.NONE
-        return fault
+        return BulkFault.NONE if self.chance.random() > _SHARE else fault
 
 
 class _Server(ThreadingHTTPServer):
@@ -156,7 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, body: bytes) -> tuple[int, bytes]:
         """Pass the request on; what the server behind does not answer is a 502."""
-        upstream = cast("_Server", self.server).proxy.upstream
+        proxy = cast("_Server", self.server).proxy
+        upstream = proxy.upstream
         names = ("content-type", "accept", "authorization")
         headers = {n: v for n in names if (v := self.headers.get(n)) is not None}
         if self._behind is None:
@@ -164,12 +180,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._behind = http.client.HTTPConnection(
                 upstream.hostname, upstream.port, timeout=_UPSTREAM_S
             )
+        strike = None
         try:
             self._behind.request(self.command, self.path, body=body, headers=headers)
+            if is_bulk(self.path) and (strike := proxy.take_strike()) is not None:
+                strike()
             answer = self._behind.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             self._behind.close()
+            proxy.unanswered += strike is not None
             # As of a load balancer whose server went away under a request.
             return 502, _error("bad_gateway", str(error), status=502)
 
@@ -189,6 +209,11 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.close_connection = True
+
+
+def is_bulk(path: str) -> bool:
+    """Return whether a request for that path brings documents."""
+    return path.split("?", maxsplit=1)[0].endswith("/_bulk")
 
 
 def half_busy(answer: bytes) -> bytes:

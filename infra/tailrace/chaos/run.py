@@ -21,6 +21,7 @@ from tailrace.chaos.checks import (
     Evidence,
 )
 from tailrace.chaos.faults import FaultKind, Lane, Need
+from tailrace.chaos.faults_copies import copy_faults
 from tailrace.chaos.faults_network import network_faults
 from tailrace.chaos.faults_roles import role_faults
 from tailrace.chaos.faults_servers import revive, server_faults
@@ -114,7 +115,7 @@ def _signals_interrupt(stop: threading.Event) -> Generator[None]:
 
 
 def _kinds(only: Sequence[str]) -> list[FaultKind]:
-    kinds = [*role_faults(), *server_faults(), *network_faults()]
+    kinds = [*role_faults(), *server_faults(), *copy_faults(), *network_faults()]
     for part in only:
         if not any(part in kind.name for kind in kinds):
             raise CommandFailed(

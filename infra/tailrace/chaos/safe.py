@@ -68,6 +68,11 @@ class SafeOffsets:
         self._told = _by_inode(self.ledger.agent_records())
 
 
+def acknowledged_offsets(checkpoint: Path) -> dict[str, int]:
+    """Return up to where each generation of an agent is acknowledged, as it says."""
+    return {record.generation: record.next_offset for record in _read(checkpoint)}
+
+
 def _read(checkpoint: Path) -> list[AgentLedger]:
     """Read it beside its agent, changing nothing; what cannot be read is not safe."""
     with contextlib.suppress(sqlite3.Error, WireError):

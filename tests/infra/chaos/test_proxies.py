@@ -36,6 +36,8 @@ class StoringServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), StoringHandler)
         self.stored: list[bytes] = []
+        self.dies_amid: threading.Event | None = None
+        """A bulk gets no answer, but an end of its connection once this is set."""
 
 
 class StoringHandler(BaseHTTPRequestHandler):
@@ -48,6 +50,10 @@ class StoringHandler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         assert isinstance(self.server, StoringServer)
         self.server.stored.append(body)
+        if self.server.dies_amid is not None and self.path == "/_bulk":
+            assert self.server.dies_amid.wait(5)
+            self.close_connection = True
+            return
         items = [{"create": {"_index": "i", "_id": n, "status": 201}} for n in "12"]
         answer = json.dumps({"took": 1, "errors": False, "items": items}).encode()
         self.send_response(200)
@@ -149,6 +155,27 @@ def test_what_is_no_bulk_meets_no_fault(
     proxy.behave(BulkFault.BUSY)
     assert bulk(proxy, path="/_search")[0] == 200
     assert (len(server.stored), proxy.struck) == (1, 0)
+
+
+def test_e12_a_server_can_be_struck_between_a_bulk_and_its_answer(
+    proxy: ElasticsearchProxy, server: StoringServer
+) -> None:
+    """Once, amid a bulk and nothing else; what was then not answered is counted."""
+    struck: list[int] = []
+    server.dies_amid = is_dead = threading.Event()
+
+    def strike() -> None:
+        struck.append(len(struck))
+        is_dead.set()
+
+    proxy.when_sent(strike)
+    assert bulk(proxy, path="/_search")[0] == 200
+    assert not struck
+    assert bulk(proxy)[0] == 502
+    assert (struck, proxy.unanswered) == ([0], 1)
+    server.dies_amid = None
+    assert bulk(proxy)[0] == 200
+    assert (struck, proxy.unanswered) == ([0], 1)
 
 
 @pytest.fixture

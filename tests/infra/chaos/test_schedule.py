@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tailrace.chaos.faults import FaultKind, Lane, Need
+from tailrace.chaos.faults_copies import copy_faults
 from tailrace.chaos.faults_network import network_faults
 from tailrace.chaos.faults_roles import POINTS, role_faults
 from tailrace.chaos.faults_servers import server_faults
 from tailrace.chaos.schedule import plan_lane, possible
 
-KINDS = [*role_faults(), *server_faults(), *network_faults()]
+KINDS = [*role_faults(), *server_faults(), *copy_faults(), *network_faults()]
 EVERYTHING = frozenset(Need)
 
 

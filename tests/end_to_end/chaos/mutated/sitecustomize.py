@@ -122,6 +122,36 @@ def forbidden_is_dead(outcomes: Any) -> None:
     outcomes.judge_item = judge_harshly
 
 
+def acks_of_one(kafka_producer: Any) -> None:
+    """The agent takes the leader's own word for that of all copies in sync."""
+    del kafka_producer
+    import kafka
+
+    library: Any = kafka
+    original = library.KafkaProducer
+
+    def hasty(**options: Any) -> Any:
+        return original(**{**options, "acks": 1, "enable_idempotence": False})
+
+    library.KafkaProducer = hasty
+
+
+def unanswered_is_stored(delivery: Any) -> None:
+    """The indexer takes a bulk that got no answer, or a refusal, for stored."""
+    take = delivery.Delivery._take
+
+    def hopeful(self: Any, finished: Any) -> None:
+        is_lost = isinstance(finished, delivery.BulkLost)
+        if not is_lost and getattr(finished, "refusal", None) is None:
+            take(self, finished)
+            return
+        self._sending.arrived(finished.bulk)
+        for piece in finished.bulk.pieces:
+            self._close(piece)
+
+    delivery.Delivery._take = hopeful
+
+
 MUTATIONS: Mapping[str, tuple[str, Callable[[Any], None]]] = {
     "commit-before-write": ("tailrace_indexer.offsets", commit_before_write),
     "ack-before-delivery": ("tailrace_stream.protocol", ack_before_delivery),
@@ -130,6 +160,8 @@ MUTATIONS: Mapping[str, tuple[str, Callable[[Any], None]]] = {
     "id-without-host": ("tailrace.identity", id_without_host),
     "publish-error-swallowed": ("tailrace_stream.faust_app", publish_error_swallowed),
     "forbidden-is-dead": ("tailrace_indexer.outcomes", forbidden_is_dead),
+    "acks-of-one": ("tailrace.kafka_producer", acks_of_one),
+    "unanswered-is-stored": ("tailrace_indexer.delivery", unanswered_is_stored),
 }
 
 
