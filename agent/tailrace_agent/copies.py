@@ -4,6 +4,8 @@
 `app.log.1.gz` in the place of `app.log.1`. What had been read is not read again, and what
 had not is read there, as the generation that it belongs to. Two services may well write
 the same lines, so a copy also bears the name of its original with something after it.
+The lives of one log may begin with the same lines, so of all that a file could be a copy
+of, it is that which is known to be like it up to the furthest place.
 Until it is clear what a file is, it is held back: its lines are safe where they are.
 """
 
@@ -46,6 +48,16 @@ class Passed:
     position: Position
     may_grow: bool
     """Its original is still there, and whoever copies it may not be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """What a file is if it is like one generation, and how far it is known to be."""
+
+    alike_bytes: int
+    verdict: Heir | Passed | Verdict
+    is_assumed: bool = False
+    """That what stands behind them was read elsewhere is likely, and not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +108,16 @@ class Copies:
         Raises:
             OSError: a file cannot be read.
         """
-        verdict = self._of_orphans(file, kin, size_bytes=size_bytes)
-        if verdict is Verdict.OWN:
-            verdict = self._of_the_living(suspect, file, kin, size_bytes, now_ms)
+        living = self._of_the_living(suspect, file, kin, size_bytes, now_ms)
+        gone = self._of_the_gone(file, kin, size_bytes=size_bytes)
+        # Of equals it is the first: what is alive may be known to be like it further on.
+        # What would pass lines over comes last, for to lose them is worse than to repeat.
+        best = max(
+            [*living, *gone],
+            key=lambda likeness: (likeness.alike_bytes, not likeness.is_assumed),
+            default=_Likeness(0, Verdict.OWN),
+        )
+        verdict = best.verdict
         may_grow = isinstance(verdict, Passed) and verdict.may_grow
         if verdict is Verdict.UNCLEAR or may_grow:
             return verdict
@@ -131,29 +150,23 @@ class Copies:
                 ):
                     yield original, record
 
-    def _of_orphans(
+    def _of_the_gone(
         self, file: Source, kin: Kin, *, size_bytes: int
-    ) -> Heir | Passed | Verdict:
-        """Look for a generation without a file: the rest of it is only here."""
-        heirs: list[AgentLedger] = []
-        passed: Passed | None = None
-        is_waiting = False
+    ) -> Iterator[_Likeness]:
+        """Look for generations without a file: the rest of one may be only here."""
         for record in (*self._ended(kin), *kin.orphans):
             if not _begins_alike(file, record, size_bytes=size_bytes):
                 continue
-            name = record.generation
-            if self.delivery.knows(name) and not self.delivery.is_settled(name):
-                is_waiting = True
+            alike_bytes = _alike_bytes(file, record, size_bytes=size_bytes)
+            if self._is_on_its_way(record):
+                yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif _holds(file, record, size_bytes=size_bytes):
-                heirs.append(record)
+                yield _Likeness(alike_bytes, Heir(record))
             elif _is_shorter_copy(file, record, size_bytes=size_bytes):
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
                 passed = Passed(Position(size_bytes, 0, tail), may_grow=False)
-        if is_waiting:
-            return Verdict.UNCLEAR
-        if heirs:
-            return Heir(max(heirs, key=lambda record: record.next_offset))
-        return passed or Verdict.OWN
+                is_assumed = alike_bytes < size_bytes
+                yield _Likeness(alike_bytes, passed, is_assumed=is_assumed)
 
     def _of_the_living(
         self,
@@ -162,30 +175,44 @@ class Copies:
         kin: Kin,
         size_bytes: int,
         now_ms: int,
-    ) -> Passed | Verdict:
-        """Look for a file that still holds all that is here, and is read itself."""
-        own_tail: Tail | None = None
+    ) -> Iterator[_Likeness]:
+        """Look for files that still hold all that is here, and are read themselves.
+
+        One that does not may have been emptied a moment ago.
+        """
+        own_tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
+        waiting: list[int] = []
         for original, record in self._alive(kin):
             if not _begins_alike(file, record, size_bytes=size_bytes):
                 continue
             if suspect.clear_until_ms is None:
                 suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
-            own_tail = own_tail or tail_at(
-                file, size_bytes, min(TAIL_BYTES, size_bytes)
-            )
+            alike_bytes = _alike_bytes(file, record, size_bytes=size_bytes)
             if original.archive_suffix is not None:
                 is_alike = _is_in_archive(file, record, size_bytes=size_bytes)
-            else:
-                is_alike = _has_tail(original, own_tail, size_bytes=size_bytes)
-            if not is_alike:
-                continue
-            original.copied_bytes = size_bytes
-            if record.next_offset >= size_bytes:
-                return Passed(Position(size_bytes, 0, own_tail), may_grow=True)
-            suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
+            elif is_alike := _has_tail(original, own_tail, size_bytes=size_bytes):
+                alike_bytes = size_bytes
+            if is_alike:
+                original.copied_bytes = size_bytes
+                if record.next_offset >= size_bytes:
+                    yield _Likeness(
+                        alike_bytes,
+                        Passed(Position(size_bytes, 0, own_tail), may_grow=True),
+                        is_assumed=alike_bytes < size_bytes,
+                    )
+                    continue
+                suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
+            if alike_bytes and (is_alike or self._is_on_its_way(record)):
+                alike_bytes = size_bytes
+            waiting.append(alike_bytes)
         until_ms = suspect.clear_until_ms
-        is_waiting = until_ms is not None and now_ms < until_ms
-        return Verdict.UNCLEAR if is_waiting else Verdict.OWN
+        if waiting and until_ms is not None and now_ms < until_ms:
+            yield _Likeness(max(waiting), Verdict.UNCLEAR)
+
+    def _is_on_its_way(self, record: AgentLedger) -> bool:
+        """Return whether more was sent than the record says; all may be alike, then."""
+        name = record.generation
+        return self.delivery.knows(name) and not self.delivery.is_settled(name)
 
 
 def _begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
@@ -209,14 +236,33 @@ def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> b
 
     The original grew, and was read, between its copy and its truncation.
     """
-    if size_bytes >= record.next_offset:
-        return False
-    return any(
-        tail_at(file, mark.offset, mark.tail_size_bytes)
-        == Tail(mark.tail_size_bytes, mark.tail_hash)
+    is_shorter = size_bytes < record.next_offset
+    return is_shorter and bool(_marked_bytes(file, record, size_bytes=size_bytes))
+
+
+def _marked_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
+    """Return the furthest remembered place of a generation that is the file's, too."""
+    places = [
+        mark.offset
         for mark in record.marks
         if mark.offset <= size_bytes
-    )
+        and tail_at(file, mark.offset, mark.tail_size_bytes)
+        == Tail(mark.tail_size_bytes, mark.tail_hash)
+    ]
+    return max(places, default=0)
+
+
+def _alike_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
+    """Return up to where a file is known to be like a generation that it begins like.
+
+    Where it has another line than was read last of that, it is no copy: 0.
+    """
+    if _holds(file, record, size_bytes=size_bytes):
+        return max(record.head_size_bytes, record.next_offset)
+    if size_bytes >= record.next_offset:
+        return 0
+    marked_bytes = _marked_bytes(file, record, size_bytes=size_bytes)
+    return max(record.head_size_bytes, marked_bytes)
 
 
 def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

@@ -151,12 +151,7 @@ def assemble(
         agent, namespace=connections.namespace, sources=sources, clock=clock
     )
     delivery = delivery_of(
-        sink,
-        checkpoint=checkpoint,
-        records=records,
-        restored=restored,
-        clock=clock,
-        log=log,
+        sink, checkpoint, records=records, restored=restored, clock=clock, log=log
     )
     # The first recovery is the first connection.
     delivery.outbox.broken = "not connected yet"
@@ -178,13 +173,7 @@ def assemble(
         delivery=delivery,
         discovery=Discovery(settings.sources, clock=clock, log=log),
         table=table,
-        turns=Turns(
-            settings,
-            agent=agent,
-            delivery=delivery,
-            clock=clock,
-            log=log,
-        ),
+        turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),
         holes=Holes(
             requests=hole_requests,
@@ -204,8 +193,8 @@ def assemble(
 
 def delivery_of(
     sink: Sink,
-    *,
     checkpoint: Checkpoint,
+    *,
     records: Records,
     restored: Restored,
     clock: Clock,

@@ -1,0 +1,204 @@
+"""Lives of one log that begin alike: a copy is of the one that it is most like."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.agent.harness import (
+    AgentHarness,
+    RecordingSink,
+    SteppedClock,
+    events_of,
+    unique_lines,
+)
+
+BANNER = b"=== started, as every life of this log is ===\n"
+FIRST = BANNER + b"line 0\n"
+REPORT_MS = 300_000
+"""A head is looked at again with each report: that of a banner stays a banner's here."""
+STEP_MS = 20
+
+
+def lines(first: int, last: int) -> bytes:
+    return b"".join(b"line %d\n" % n for n in range(first, last))
+
+
+def agent_after_a_life(
+    folder: Path,
+    *,
+    sink: RecordingSink,
+    content: bytes = FIRST,
+    is_truncated: bool = False,
+) -> AgentHarness:
+    """Return an agent of a log whose first life held `content`, and is nowhere now."""
+    agent = AgentHarness(
+        folder,
+        glob="*",
+        sink=sink,
+        sweep_ms=100,
+        ledger_ms=REPORT_MS,
+        heartbeat_ms=REPORT_MS,
+    )
+    path = agent.write("a.log", content)
+    agent.pass_ms()
+    if is_truncated:
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+    agent.pass_ms(20_000)
+    return agent
+
+
+def assert_stored(sink: RecordingSink, content: bytes, *, first: bytes = FIRST) -> None:
+    """Each line of the first life and of `content` is there, and none twice."""
+    assert unique_lines(sink) == sorted((first + content).splitlines())
+
+
+@pytest.mark.parametrize("is_truncated", [True, False])
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_f3_copy_is_of_the_file_that_holds_all_of_it(
+    tmp_path: Path, is_truncated: bool, is_compressed: bool
+) -> None:
+    """Not of a life that is gone, whose only line it begins with, too."""
+    sink = RecordingSink()
+    agent = agent_after_a_life(tmp_path, sink=sink, is_truncated=is_truncated)
+    path = agent.write("a.log", BANNER + lines(0, 500))
+    agent.pass_ms()
+    if is_compressed:
+        archive = path.with_name("a.log.1.gz")
+        archive.write_bytes(gzip.compress(path.read_bytes()))
+    else:
+        shutil.copyfile(path, path.with_name("a.log.1"))
+    agent.pass_ms(2_000)
+    path.write_bytes(b"")
+    agent.write("a.log", lines(500, 510))
+    agent.pass_ms(40_000)
+    assert_stored(sink, BANNER + lines(0, 510))
+    assert len(events_of(sink)) == 513
+
+
+@pytest.mark.parametrize("is_acknowledged", [True, False])
+@pytest.mark.parametrize("first", [BANNER, FIRST])
+@pytest.mark.parametrize("later_ms", range(0, 400, 2 * STEP_MS))
+def test_f3_copy_is_of_the_life_whose_end_is_not_seen_yet(
+    tmp_path: Path, later_ms: int, first: bytes, is_acknowledged: bool
+) -> None:
+    """Its file is empty, and all that tells of it is what was read of it before."""
+    sink = RecordingSink()
+    agent = agent_after_a_life(tmp_path, sink=sink, content=first)
+    path = agent.write("a.log", BANNER)
+    agent.pass_ms(1_000, step_ms=STEP_MS)
+    if not is_acknowledged:
+        sink.holding_topic = "t.raw"
+    agent.write("a.log", lines(0, 5))
+    agent.pass_ms(500 + later_ms, step_ms=STEP_MS)
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    path.write_bytes(b"")
+    agent.pass_ms(2_000, step_ms=STEP_MS)
+    sink.holding_topic = ""
+    sink.release()
+    agent.pass_ms(40_000)
+    agent.write("a.log", lines(5, 6))
+    agent.pass_ms(5_000)
+    assert_stored(sink, BANNER + lines(0, 6), first=first)
+
+
+def test_f3_copy_is_of_the_life_that_was_known_and_not_sent(tmp_path: Path) -> None:
+    """Its head is all that tells of it, and that is more than the other's all."""
+    sink = RecordingSink()
+    agent = agent_after_a_life(tmp_path, sink=sink)
+    sink.is_holding = True
+    path = agent.write("a.log", BANNER + lines(0, 5))
+    while not sink.held:
+        agent.pass_ms(STEP_MS, step_ms=STEP_MS)
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    path.write_bytes(b"")
+    agent.pass_ms(500, step_ms=STEP_MS)
+    sink.is_holding = False
+    sink.release()
+    agent.pass_ms(40_000)
+    agent.write("a.log", lines(5, 6))
+    agent.pass_ms(5_000)
+    assert_stored(sink, BANNER + lines(0, 6))
+
+
+def agent_after_lines_behind_the_banner(
+    folder: Path, *, sink: RecordingSink, clock: SteppedClock
+) -> AgentHarness:
+    """Return one that has the banner as the head of `a.log`, and as a place in it."""
+    agent = AgentHarness(
+        folder, sink=sink, clock=clock, ledger_ms=REPORT_MS, heartbeat_ms=REPORT_MS
+    )
+    agent.write("a.log", BANNER)
+    agent.pass_ms(3_000)
+    agent.write("a.log", lines(0, 500))
+    agent.pass_ms(1_000)
+    return agent
+
+
+def test_f3_copy_that_ends_earlier_is_of_the_life_whose_place_it_has(
+    tmp_path: Path,
+) -> None:
+    """The place is behind the line that another life ended with."""
+    sink = RecordingSink()
+    first = agent_after_a_life(tmp_path, sink=sink)
+    first.stop()
+    agent = agent_after_lines_behind_the_banner(tmp_path, sink=sink, clock=first.clock)
+    path = agent.logs / "a.log"
+    content = path.read_bytes()
+    agent.write("a.log", lines(500, 510))
+    agent.pass_ms(500)
+    agent.crash()
+    path.with_name("a.log.1").write_bytes(content)
+    path.unlink()
+    second = AgentHarness(tmp_path, glob="*", sink=sink, clock=first.clock)
+    second.pass_ms(40_000)
+    assert_stored(sink, BANNER + lines(0, 510))
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_f4_copy_is_not_passed_over_for_a_life_that_began_like_it(
+    tmp_path: Path, is_deleted: bool
+) -> None:
+    """What is behind the line that both begin with was read nowhere."""
+    sink, clock = RecordingSink(), SteppedClock()
+    agent = agent_after_lines_behind_the_banner(tmp_path, sink=sink, clock=clock)
+    path = agent.logs / "a.log"
+    path.write_bytes(b"")
+    agent.pass_ms(3_000)
+    agent.write("a.log", BANNER)
+    agent.pass_ms(1_000)
+    agent.crash()
+    agent.write("a.log", lines(500, 510))
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    if is_deleted:
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    second = AgentHarness(tmp_path, glob="*", sink=sink, clock=clock)
+    second.pass_ms(40_000)
+    stored = BANNER + lines(0, 500) + BANNER + lines(500, 510)
+    assert unique_lines(sink) == sorted(stored.splitlines())
+
+
+def test_f3_copy_that_is_met_behind_the_banner_is_of_the_file_that_goes_on(
+    tmp_path: Path,
+) -> None:
+    """It holds all of a life that is gone, too, while it is made."""
+    sink = RecordingSink()
+    agent = agent_after_a_life(tmp_path, sink=sink, content=BANNER)
+    path = agent.write("a.log", BANNER)
+    agent.pass_ms()
+    agent.write("a.log", lines(0, 5))
+    agent.pass_ms()
+    agent.write("a.log.1", BANNER)
+    agent.pass_ms()
+    agent.write("a.log.1", lines(0, 5))
+    agent.pass_ms(2_000)
+    path.write_bytes(b"")
+    agent.pass_ms(40_000)
+    assert_stored(sink, BANNER + lines(0, 5), first=BANNER)
