@@ -183,7 +183,8 @@ class StreamLife:
         if self._cluster.is_down():
             raise OffsetsUnknown("the brokers are down")
         place = Partition(self._topic, partition)
-        return self._cluster.streams.commits.get(place, 0)
+        oldest = self._cluster.kafka.oldest.get(place, 0)
+        return self._cluster.streams.commits.get(place, oldest)
 
     async def seek(self, partition: int, *, offset: int) -> None:
         self._member.seek(Partition(self._topic, partition), offset=offset)

@@ -1,0 +1,203 @@
+"""Stream workers as laws ask them: real ones, Faust's, as processes on real brokers."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kafka
+import msgspec
+from kafka.structs import TopicPartition
+
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_options import kafka_options
+from tailrace.topics import RAW, Topic
+from tailrace_stream.records import Outgoing
+from tests.laws.workers import FILLED, Sending
+from tests.stream.harness import StreamOnKafka
+from tests.support.waiting import eventually, within
+
+WAIT_S_MAX = 40.0
+SETTLED_S_MAX = 5.0
+REQUEST_TIMEOUT_MS = 1_000
+"""After which a worker gives up a send that the brokers do not take, and tries again."""
+
+
+@dataclass(slots=True)
+class RealWorkers:
+    """A namespace on the shared brokers; its workers live on from one law to the next.
+
+    A worker takes seconds to start and to join, so those that a law leaves running are
+    there for the next one, which sees only what is written after its `begin`.
+    """
+
+    stream: StreamOnKafka
+    closing: ExitStack
+    _admin: KafkaAdmin = field(init=False)
+    _producer: Any = field(init=False)
+    _transactions: Any = None
+    _since: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
+    _newest: dict[int, int] = field(default_factory=dict[int, int])
+    """Offset of the record sent last, by partition."""
+    _running: dict[str, subprocess.Popen[bytes]] = field(
+        default_factory=dict[str, "subprocess.Popen[bytes]"]
+    )
+    _held: set[Topic] = field(default_factory=set[Topic])
+    _start_count: int = 0
+
+    def __post_init__(self) -> None:
+        self._admin = self.closing.enter_context(KafkaAdmin(self.stream.connections))
+        self._producer = self._connect(acks="all")
+        self.closing.callback(self.close)
+
+    def begin(self) -> None:
+        """Leave behind what earlier laws have written."""
+        self._since = {topic.suffix: self._ends(topic) for topic in FILLED}
+
+    def is_settled(self) -> bool:
+        """End a law; return whether the next one finds everything done and in order."""
+        for topic in tuple(self._held):
+            self.release(topic)
+        return within(self._is_all_committed, wait_s_max=SETTLED_S_MAX)
+
+    def send(self, record: Sending) -> int:
+        return self._noted(record, self._send(self._producer, record))
+
+    def send_in_transaction(self, record: Sending) -> int:
+        if self._transactions is None:
+            name = f"{self.stream.connections.namespace}-laws"
+            self._transactions = self._connect(transactional_id=name)
+            self._transactions.init_transactions()
+        self._transactions.begin_transaction()
+        sent = self._send(self._transactions, record)
+        self._transactions.commit_transaction()
+        return self._noted(record, sent)
+
+    def delete_before(self, partition: int, offset: int) -> None:
+        untyped: Any = kafka
+        admin = untyped.KafkaAdminClient(**self._options())
+        admin.delete_records({TopicPartition(self._raw, partition): offset})
+        admin.close()
+
+    def start(self, *, kill: str = "") -> str:
+        self._start_count += 1
+        name = f"worker-{self._start_count}"
+        self._running[name] = self.stream.start(
+            kill=kill,
+            TAILRACE_DATA_DIR=str(self._folder(name)),
+            TAILRACE_STREAM_REQUEST_TIMEOUT_MS=str(REQUEST_TIMEOUT_MS),
+        )
+        return name
+
+    def run(self, count: int) -> list[str]:
+        for name in list(self._running)[count:]:
+            self.stop(name)
+        while len(self._running) < count:
+            self.start()
+        return list(self._running)
+
+    def stop(self, name: str) -> None:
+        process = self._forget(name)
+        process.terminate()
+        assert process.wait(WAIT_S_MAX) == 0, self._said()
+
+    def kill(self, name: str) -> None:
+        process = self._forget(name)
+        process.kill()
+        process.wait(WAIT_S_MAX)
+
+    def await_death(self, name: str, *, point: str) -> None:
+        self.stream.wait_for_death(self._running.pop(name), point=point)
+
+    def partitions_of(self, name: str) -> set[int]:
+        return {int(number) for number in self._status(name).get("acked_offsets", {})}
+
+    def counts_of(self, name: str) -> Mapping[str, int]:
+        return self._status(name).get("counts", {})
+
+    def hold(self, topic: Topic) -> None:
+        self._held.add(topic)
+        self.stream.set_topic(topic, min_insync_replicas="2")
+
+    def release(self, topic: Topic) -> None:
+        self._held.discard(topic)
+        self.stream.set_topic(topic, min_insync_replicas="1")
+
+    def committed(self) -> Mapping[int, int]:
+        group = f"{self.stream.connections.namespace}-stream"
+        found = self._admin.committed_offsets(group)
+        return {number: offset for (_, number), offset in found.items()}
+
+    def read(self, topic: Topic) -> list[Outgoing]:
+        return self.stream.read(topic, since=self._since.get(topic.suffix))
+
+    def until(self, is_so: Callable[[], bool], *, what: str) -> None:
+        def is_so_yet() -> bool:
+            for name, process in self._running.items():
+                # A worker that ended shows in what it said, and not by a long wait.
+                assert process.poll() in (None, -9), f"{name}: {self._said()}"
+            return is_so()
+
+        eventually(is_so_yet, WAIT_S_MAX, what=what)
+
+    def close(self) -> None:
+        for name in tuple(self._running):
+            self.kill(name)
+        self._producer.close(timeout=1)
+        if self._transactions is not None:
+            self._transactions.close(timeout=1)
+
+    @property
+    def _raw(self) -> str:
+        return RAW.name(self.stream.connections.namespace)
+
+    def _is_all_committed(self) -> bool:
+        committed = self.committed()
+        return all(committed.get(p, 0) > at for p, at in self._newest.items())
+
+    def _noted(self, record: Sending, sent: Any) -> int:  # noqa: ANN401 - untyped
+        offset = self._newest[record.partition] = sent.get(timeout=10).offset
+        return offset
+
+    def _ends(self, topic: Topic) -> dict[int, int]:
+        ends = self._admin.end_offsets([topic.name(self.stream.connections.namespace)])
+        return {number: end for (_, number), end in ends.items()}
+
+    def _send(self, producer: Any, record: Sending) -> Any:  # noqa: ANN401 - untyped
+        return producer.send(
+            self._raw,
+            value=record.value,
+            key=record.key,
+            headers=record.headers,
+            partition=record.partition,
+        )
+
+    def _connect(self, **options: object) -> Any:  # noqa: ANN401 - the library is untyped
+        untyped: Any = kafka
+        return untyped.KafkaProducer(
+            bootstrap_servers=self.stream.connections.kafka_bootstrap, **options
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return dict(kafka_options(self.stream.connections, client_id="laws-admin"))
+
+    def _status(self, name: str) -> dict[str, Any]:
+        path = self._folder(name) / "stream" / "status.json"
+        return msgspec.json.decode(path.read_bytes()) if path.exists() else {}
+
+    def _folder(self, name: str) -> Path:
+        folder = self.stream.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _forget(self, name: str) -> subprocess.Popen[bytes]:
+        process = self._running.pop(name)
+        self.stream.running.remove(process)
+        return process
+
+    def _said(self) -> str:
+        return self.stream.log.read_text("utf-8", "replace")[-2_000:]
