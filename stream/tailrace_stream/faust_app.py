@@ -34,6 +34,7 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, RAW
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.protocol import PublishFailed, RecordTooLarge
+from tailrace_stream.raw_topic import RawTopicUnread, has_raw_record
 from tailrace_stream.records import Outgoing, RawRecord
 from tailrace_stream.worker import OffsetsUnknown
 
@@ -62,6 +63,7 @@ class StreamApp:
         settings: StreamSettings,
         log: FilteringBoundLogger,
     ) -> None:
+        self._connections = connections
         self._log = log
         self._topic = RAW.name(connections.namespace)
         self._app: Any = faust.App(
@@ -228,6 +230,23 @@ class StreamApp:
         except (KafkaError, IllegalStateError, AssertionError, ValueError):
             return 0
         return max(int(end or 0) - next_offset, 0)
+
+    async def has_record(self, partition: int, *, next_offset: int) -> bool:
+        """Ask the brokers whether a partition has a record from an offset on.
+
+        Raises:
+            OffsetsUnknown: the brokers did not tell.
+        """
+        try:
+            async with asyncio.timeout(COMMIT_S_MAX):
+                return await asyncio.to_thread(
+                    has_raw_record,
+                    self._connections,
+                    partition=partition,
+                    next_offset=next_offset,
+                )
+        except (RawTopicUnread, TimeoutError) as error:
+            raise OffsetsUnknown(repr(error)) from error
 
     def _partitions(self, partitions: Iterable[TP]) -> list[int]:
         return sorted(tp.partition for tp in partitions if tp.topic == self._topic)

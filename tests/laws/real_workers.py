@@ -83,13 +83,14 @@ class RealWorkers:
         admin.delete_records({TopicPartition(self._raw, partition): offset})
         admin.close()
 
-    def start(self, *, kill: str = "") -> str:
+    def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
         self._start_count += 1
         name = f"worker-{self._start_count}"
         self._running[name] = self.stream.start(
             kill=kill,
             TAILRACE_DATA_DIR=str(self._folder(name)),
             TAILRACE_STREAM_REQUEST_TIMEOUT_MS=str(REQUEST_TIMEOUT_MS),
+            TAILRACE_STREAM_STUCK_MS_MAX="5000" if is_impatient else "120000",
         )
         return name
 

@@ -317,3 +317,24 @@ def test_k10_a_partition_never_committed_is_begun_where_retention_left_it(
     assert sorted(sendings(workers.read(DOCS))) == sorted(file.ids[4:])
     counts = workers.counts_of(worker)
     assert "records_missing" not in counts
+
+
+def test_s10_a_partition_that_ends_without_a_record_is_no_work_left_undone(
+    shipment: Shipment,
+) -> None:
+    """The marker of a transaction has an offset: who waits for its record stands still."""
+    workers = shipment.workers
+    workers.run(0)
+    file = shipment.file(3)
+    shipment.send(file.grow(3), is_transaction=True)
+    worker = workers.start(is_impatient=True)
+    shipment.await_commit()
+    workers.until(
+        lambda: "ends_without_record" in workers.counts_of(worker),
+        what="the question for the record",
+    )
+    shipment.send(file.grow(2))
+    shipment.await_commit()
+
+    shipment.assert_exact()
+    workers.stop(worker)

@@ -62,8 +62,11 @@ class Workers(Protocol):
         """Do as retention does."""
         ...
 
-    def start(self, *, kill: str = "") -> str:
-        """Start a worker, armed to die at a kill point where one is named; name it."""
+    def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
+        """Start a worker, armed to die at a kill point where one is named; name it.
+
+        An impatient one ends itself when it gets nothing done for a few seconds.
+        """
         ...
 
     def run(self, count: int) -> list[str]:
@@ -154,7 +157,8 @@ class SimulatedWorkers:
     def delete_before(self, partition: int, offset: int) -> None:
         self.cluster.kafka.delete_before(_place(partition), offset)
 
-    def start(self, *, kill: str = "") -> str:
+    def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
+        del is_impatient  # All of the simulation's are.
         name = f"worker {next(self._names)}"
         process = Process(
             "stream", name, self.world, lambda: StreamLife(self.world, self.cluster)
