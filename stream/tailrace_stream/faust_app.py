@@ -142,6 +142,7 @@ class StreamApp:
             PublishFailed: the brokers cannot be reached.
         """
         self._app.finalize()
+        self._app.consumer._read_offset = _NothingRead()  # noqa: SLF001 - no setting does it
         try:
             await self._app.start()
         except KafkaError as error:
@@ -259,6 +260,25 @@ class StreamApp:
 
     async def _call(self, function: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401
         return await self._thread().call_thread(function, *args)
+
+
+class _NothingRead(dict[TP, "int | None"]):
+    """Stands for the offsets that Faust believes to have read: of each partition none.
+
+    It passes over what lies before them, and notes the offset of a record only after it
+    has handed it over: where a `seek` came in between, the note of the newest record
+    stays, and of what was asked for again only that one comes. Lanes pass over what they
+    have had, and need nobody to do it for them.
+    """
+
+    def __getitem__(self, _place: TP) -> None:
+        return None
+
+    def __setitem__(self, _place: TP, _offset: int | None) -> None:
+        """Forget it."""
+
+    def update(self, *_: object, **__: object) -> None:
+        """Forget them."""
 
 
 def _raw_record(message: Any) -> RawRecord:  # noqa: ANN401 - Faust's message

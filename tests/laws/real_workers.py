@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from kafka.structs import TopicPartition
 
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_options import kafka_options
+from tailrace.provision import provision_topics
 from tailrace.topics import RAW, Topic
 from tailrace_stream.records import Outgoing
 from tests.laws.workers import FILLED, Sending
@@ -78,10 +79,8 @@ class RealWorkers:
         return self._noted(record, sent)
 
     def delete_before(self, partition: int, offset: int) -> None:
-        untyped: Any = kafka
-        admin = untyped.KafkaAdminClient(**self._options())
-        admin.delete_records({TopicPartition(self._raw, partition): offset})
-        admin.close()
+        with self._client() as client:
+            client.delete_records({TopicPartition(self._raw, partition): offset})
 
     def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
         self._start_count += 1
@@ -97,14 +96,21 @@ class RealWorkers:
     def run(self, count: int) -> list[str]:
         for name in list(self._running)[count:]:
             self.stop(name)
+        started_count = self._said().count("worker_started")
         while len(self._running) < count:
             self.start()
+            started_count += 1
+        # A worker looks for all its topics when it starts, which a law may then hold.
+        self.until(
+            lambda: self._said().count("worker_started") >= started_count,
+            what="workers that have started",
+        )
         return list(self._running)
 
     def stop(self, name: str) -> None:
         process = self._forget(name)
         process.terminate()
-        assert process.wait(WAIT_S_MAX) == 0, self._said()
+        assert process.wait(WAIT_S_MAX) == 0, self._said()[-2_000:]
 
     def kill(self, name: str) -> None:
         process = self._forget(name)
@@ -121,12 +127,17 @@ class RealWorkers:
         return self._status(name).get("counts", {})
 
     def hold(self, topic: Topic) -> None:
+        """Delete the topic: of one that is there, a lone broker refuses no record."""
         self._held.add(topic)
-        self.stream.set_topic(topic, min_insync_replicas="2")
+        self._since.pop(topic.suffix, None)
+        with self._client() as client:
+            client.delete_topics([topic.name(self.stream.connections.namespace)])
+        self._await_topic(topic, is_there=False)
 
     def release(self, topic: Topic) -> None:
         self._held.discard(topic)
-        self.stream.set_topic(topic, min_insync_replicas="1")
+        provision_topics(self.stream.connections, replication=1)
+        self._await_topic(topic, is_there=True)
 
     def committed(self) -> Mapping[int, int]:
         group = f"{self.stream.connections.namespace}-stream"
@@ -140,7 +151,7 @@ class RealWorkers:
         def is_so_yet() -> bool:
             for name, process in self._running.items():
                 # A worker that ended shows in what it said, and not by a long wait.
-                assert process.poll() in (None, -9), f"{name}: {self._said()}"
+                assert process.poll() in (None, -9), f"{name}: {self._said()[-2_000:]}"
             return is_so()
 
         eventually(is_so_yet, WAIT_S_MAX, what=what)
@@ -183,8 +194,20 @@ class RealWorkers:
             bootstrap_servers=self.stream.connections.kafka_bootstrap, **options
         )
 
-    def _options(self) -> dict[str, Any]:
-        return dict(kafka_options(self.stream.connections, client_id="laws-admin"))
+    @contextmanager
+    def _client(self) -> Generator[Any]:
+        untyped: Any = kafka
+        options = kafka_options(self.stream.connections, client_id="laws-admin")
+        with closing(untyped.KafkaAdminClient(**options)) as client:
+            yield client
+
+    def _await_topic(self, topic: Topic, *, is_there: bool) -> None:
+        name = topic.name(self.stream.connections.namespace)
+        eventually(
+            lambda: (name in self._admin.partition_counts()) == is_there,
+            WAIT_S_MAX,
+            what=f"{name} {'made' if is_there else 'deleted'}",
+        )
 
     def _status(self, name: str) -> dict[str, Any]:
         path = self._folder(name) / "stream" / "status.json"
@@ -201,4 +224,5 @@ class RealWorkers:
         return process
 
     def _said(self) -> str:
-        return self.stream.log.read_text("utf-8", "replace")[-2_000:]
+        log = self.stream.log
+        return log.read_text("utf-8", "replace") if log.exists() else ""

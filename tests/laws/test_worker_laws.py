@@ -120,8 +120,8 @@ def test_s1_nothing_is_told_or_committed_before_its_documents_are_acknowledged(
 ) -> None:
     """Its rates are sent beside the documents, and show that all of it was worked."""
     workers = shipment.workers
-    workers.hold(DOCS)
     workers.run(1)
+    workers.hold(DOCS)
     file = shipment.file(2)
     shipment.send(*(file.grow(5) for _ in range(4)))
     workers.until(
@@ -130,7 +130,6 @@ def test_s1_nothing_is_told_or_committed_before_its_documents_are_acknowledged(
     shipment.await_commit_elsewhere(6)
 
     assert shipment.is_untouched(2)
-    assert not sendings(workers.read(DOCS))
     assert not of_partition(workers.read(STATE), 2)
     assert not of_partition(workers.read(LEDGER), 2)
     workers.release(DOCS)
@@ -143,8 +142,8 @@ def test_k4_a_slow_output_of_one_record_holds_back_all_that_come_after_it(
 ) -> None:
     """Their documents are sent meanwhile; told and committed is none of them."""
     workers = shipment.workers
-    workers.hold(DEAD)
     workers.run(1)
+    workers.hold(DEAD)
     shipment.send(poison(5))
     file = shipment.file(5)
     shipment.send(*(file.grow(6) for _ in range(3)))
