@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import kafka
+import kafka.admin
 import msgspec
+import psutil
 from kafka.structs import TopicPartition
 
 from tailrace.kafka_admin import KafkaAdmin
@@ -18,7 +20,8 @@ from tailrace.kafka_options import kafka_options
 from tailrace.provision import provision_topics
 from tailrace.topics import RAW, Topic
 from tailrace_stream.records import Outgoing
-from tests.laws.workers import FILLED, Sending
+from tests.laws.growing_topic import GrowingTopic
+from tests.laws.workers import FILLED, Manner, Sending
 from tests.stream.harness import StreamOnKafka
 from tests.support.waiting import eventually, within
 
@@ -26,6 +29,11 @@ WAIT_S_MAX = 40.0
 SETTLED_S_MAX = 5.0
 REQUEST_TIMEOUT_MS = 1_000
 """After which a worker gives up a send that the brokers do not take, and tries again."""
+SETTINGS = {
+    Manner.USUAL: {},
+    Manner.SELDOM: {"TAILRACE_STREAM_COMMIT_INTERVAL_MS": "60000"},
+    Manner.IMPATIENT: {"TAILRACE_STREAM_STUCK_MS_MAX": "5000"},
+}
 
 
 @dataclass(slots=True)
@@ -41,7 +49,7 @@ class RealWorkers:
     _admin: KafkaAdmin = field(init=False)
     _producer: Any = field(init=False)
     _transactions: Any = None
-    _since: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
+    _topics: dict[str, GrowingTopic] = field(default_factory=dict[str, GrowingTopic])
     _newest: dict[int, int] = field(default_factory=dict[int, int])
     """Offset of the record sent last, by partition."""
     _running: dict[str, subprocess.Popen[bytes]] = field(
@@ -57,7 +65,8 @@ class RealWorkers:
 
     def begin(self) -> None:
         """Leave behind what earlier laws have written."""
-        self._since = {topic.suffix: self._ends(topic) for topic in FILLED}
+        for topic in FILLED:
+            self._growing(topic).forget()
 
     def is_settled(self) -> bool:
         """End a law; return whether the next one finds everything done and in order."""
@@ -82,14 +91,14 @@ class RealWorkers:
         with self._client() as client:
             client.delete_records({TopicPartition(self._raw, partition): offset})
 
-    def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
+    def start(self, *, kill: str = "", manner: Manner = Manner.USUAL) -> str:
         self._start_count += 1
         name = f"worker-{self._start_count}"
         self._running[name] = self.stream.start(
             kill=kill,
             TAILRACE_DATA_DIR=str(self._folder(name)),
             TAILRACE_STREAM_REQUEST_TIMEOUT_MS=str(REQUEST_TIMEOUT_MS),
-            TAILRACE_STREAM_STUCK_MS_MAX="5000" if is_impatient else "120000",
+            **SETTINGS[manner],
         )
         return name
 
@@ -112,13 +121,21 @@ class RealWorkers:
         process.terminate()
         assert process.wait(WAIT_S_MAX) == 0, self._said()[-2_000:]
 
-    def kill(self, name: str) -> None:
-        process = self._forget(name)
-        process.kill()
-        process.wait(WAIT_S_MAX)
-
     def await_death(self, name: str, *, point: str) -> None:
         self.stream.wait_for_death(self._running.pop(name), point=point)
+        self._expel()
+
+    def put_to_sleep(self, name: str) -> None:
+        process = psutil.Process(self._running[name].pid)
+        process.suspend()
+        # A thread may still be on its way; only then does the worker stand.
+        self.until(
+            lambda: process.status() == psutil.STATUS_STOPPED, what="a worker's sleep"
+        )
+        self._expel()
+
+    def wake(self, name: str) -> None:
+        psutil.Process(self._running[name].pid).resume()
 
     def partitions_of(self, name: str) -> set[int]:
         return {int(number) for number in self._status(name).get("acked_offsets", {})}
@@ -129,7 +146,8 @@ class RealWorkers:
     def hold(self, topic: Topic) -> None:
         """Delete the topic: of one that is there, a lone broker refuses no record."""
         self._held.add(topic)
-        self._since.pop(topic.suffix, None)
+        self._growing(topic).close()
+        del self._topics[topic.suffix]
         with self._client() as client:
             client.delete_topics([topic.name(self.stream.connections.namespace)])
         self._await_topic(topic, is_there=False)
@@ -145,7 +163,7 @@ class RealWorkers:
         return {number: offset for (_, number), offset in found.items()}
 
     def read(self, topic: Topic) -> list[Outgoing]:
-        return self.stream.read(topic, since=self._since.get(topic.suffix))
+        return self._growing(topic).read()
 
     def until(self, is_so: Callable[[], bool], *, what: str) -> None:
         def is_so_yet() -> bool:
@@ -158,7 +176,12 @@ class RealWorkers:
 
     def close(self) -> None:
         for name in tuple(self._running):
-            self.kill(name)
+            process = self._forget(name)
+            process.kill()
+            process.wait(WAIT_S_MAX)
+        for topic in self._topics.values():
+            topic.close()
+        self._topics.clear()
         self._producer.close(timeout=1)
         if self._transactions is not None:
             self._transactions.close(timeout=1)
@@ -175,9 +198,12 @@ class RealWorkers:
         offset = self._newest[record.partition] = sent.get(timeout=10).offset
         return offset
 
-    def _ends(self, topic: Topic) -> dict[int, int]:
-        ends = self._admin.end_offsets([topic.name(self.stream.connections.namespace)])
-        return {number: end for (_, number), end in ends.items()}
+    def _growing(self, topic: Topic) -> GrowingTopic:
+        found = self._topics.get(topic.suffix)
+        if found is None:
+            found = GrowingTopic(self.stream.connections, topic)
+            self._topics[topic.suffix] = found
+        return found
 
     def _send(self, producer: Any, record: Sending) -> Any:  # noqa: ANN401 - untyped
         return producer.send(
@@ -193,6 +219,22 @@ class RealWorkers:
         return untyped.KafkaProducer(
             bootstrap_servers=self.stream.connections.kafka_bootstrap, **options
         )
+
+    def _expel(self) -> None:
+        """Let the broker give all members up, and not wait for their session's end.
+
+        To be called where only one is left, of which it will hear nothing.
+        """
+        untyped: Any = kafka.admin
+        group = f"{self.stream.connections.namespace}-stream"
+        with self._client() as client:
+            members = client.describe_groups([group])[group]["members"]
+            asked = [
+                untyped.MemberToRemove(member_id=member["member_id"])
+                for member in members
+            ]
+            for answer in client.remove_group_members(group, asked).values():
+                assert answer.errno == 0, answer
 
     @contextmanager
     def _client(self) -> Generator[Any]:

@@ -109,8 +109,23 @@ class Shipment:
 
     def is_committed(self) -> bool:
         """Tell whether the group is behind all that was sent."""
-        committed = self.workers.committed()
-        return all(committed.get(p, 0) > at for p, at in self.newest.items())
+        return all(map(self.is_committed_to, self.newest))
+
+    def is_committed_to(self, partition: int) -> bool:
+        """Tell whether it is behind all that was sent to a partition."""
+        return self.workers.committed().get(partition, 0) > self.newest[partition]
+
+    def await_documents(self) -> None:
+        """Return when each line is in a document, as often as it was sent at least."""
+        expected = sum((file.sent_counts for file in self.files), Counter[str]())
+
+        def is_sent() -> bool:
+            found = sendings(self.workers.read(DOCS))
+            return all(
+                len(found.get(key, ())) >= count for key, count in expected.items()
+            )
+
+        self.workers.until(is_sent, what="all documents")
 
     def await_commit(self) -> None:
         self.workers.until(self.is_committed, what="the commit of all that was sent")

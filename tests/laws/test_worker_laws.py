@@ -29,7 +29,7 @@ from tests.laws.shipped import (
     text_of,
     words_in,
 )
-from tests.laws.workers import Sending, SimulatedWorkers, Workers
+from tests.laws.workers import Manner, Sending, SimulatedWorkers, Workers
 from tests.stream.harness import stream_on_kafka
 from tests.stream.test_worker import rates_in
 
@@ -147,9 +147,7 @@ def test_k4_a_slow_output_of_one_record_holds_back_all_that_come_after_it(
     shipment.send(poison(5))
     file = shipment.file(5)
     shipment.send(*(file.grow(6) for _ in range(3)))
-    workers.until(
-        lambda: len(sendings(workers.read(DOCS))) == 18, what="the later documents"
-    )
+    shipment.await_documents()
     # The dead letters are held, so what is committed elsewhere has documents.
     other = shipment.file(1)
     shipment.send(other.grow(1))
@@ -193,9 +191,10 @@ def test_s2_s3_p1_workers_killed_before_and_after_an_ack_are_followed_by_the_sam
 def test_s9_one_of_two_workers_goes_and_the_other_goes_on_where_it_stood(
     shipment: Shipment,
 ) -> None:
-    """From its offset and its state: nothing is done again, and nothing counts twice."""
+    """It commits what it has sent, and nothing is done again and nothing counts twice."""
     workers = shipment.workers
-    pair = workers.run(2)
+    workers.run(0)
+    pair = [workers.start(manner=Manner.SELDOM) for _ in range(2)]
 
     def is_shared() -> bool:
         first, second = map(workers.partitions_of, pair)
@@ -205,31 +204,53 @@ def test_s9_one_of_two_workers_goes_and_the_other_goes_on_where_it_stood(
     files = [shipment.file(partition) for partition in range(PARTITIONS - 1)]
     for again in (0, 2):
         shipment.send(*(file.grow(4, again=again) for file in files))
-    shipment.await_commit()
+    shipment.await_documents()
+    going = workers.partitions_of(pair[0]) & shipment.newest.keys()
+    assert not any(map(shipment.is_committed_to, shipment.newest))
     workers.stop(pair[0])
+    assert all(map(shipment.is_committed_to, going))
     for again in (5, 1):
         shipment.send(*(file.grow(3, again=again) for file in files))
-    shipment.await_commit()
+    shipment.await_documents()
+    workers.stop(pair[1])
 
+    assert shipment.is_committed()
     shipment.assert_exact()
     expected = sum((file.sent_counts for file in files), Counter[str]())
     found = sendings(workers.read(DOCS))
     assert {key: len(each) for key, each in found.items()} == expected
 
 
-def test_s9_a_worker_that_is_asked_to_stop_commits_what_it_has_sent(
+def test_k9_p9_a_worker_that_slept_while_another_went_on_takes_nothing_back(
     shipment: Shipment,
 ) -> None:
+    """It wakes amid its work, of which all is done by then."""
     workers = shipment.workers
-    (worker,) = workers.run(1)
-    file = shipment.file(0)
-    shipment.send(*(file.grow(6) for _ in range(5)))
+    (sleeper,) = workers.run(1)
+    workers.hold(DEAD)
+    file = shipment.file(3)
+    shipment.send(poison(3), file.grow(4), file.grow(4, again=1))
+    shipment.await_documents()
+    workers.put_to_sleep(sleeper)
+    workers.release(DEAD)
+    other = workers.start()
     workers.until(
-        lambda: len(sendings(workers.read(DOCS))) == 30, what="all the documents"
+        lambda: len(workers.partitions_of(other)) == PARTITIONS,
+        what="another worker with all partitions",
     )
-    workers.stop(worker)
+    shipment.await_commit()
+    shipment.send(file.grow(5, again=2))
+    shipment.await_commit()
+    behind = workers.committed()[3]
+    workers.wake(sleeper)
+    workers.until(
+        lambda: 0 < len(workers.partitions_of(other)) < PARTITIONS,
+        what="partitions shared with the one that slept",
+    )
 
-    assert shipment.is_committed()
+    assert workers.committed()[3] == behind
+    shipment.send(file.grow(2))
+    shipment.await_commit()
     shipment.assert_exact()
 
 
@@ -260,8 +281,11 @@ def test_k11_poison_is_dead_lettered_once_and_its_partition_goes_on(
     assert sorted(texts[key] for key in others) == ["", "a line of another collector"]
 
 
-def test_k10_offsets_that_no_record_has_stop_nobody(shipment: Shipment) -> None:
-    """The markers of transactions: between records, at the end, and after a start."""
+def test_k10_s10_offsets_that_no_record_has_stop_nobody(shipment: Shipment) -> None:
+    """The markers of transactions: between records, before a start, and at the end.
+
+    Behind the last of them no record waits, which is no work left undone.
+    """
     workers = shipment.workers
     file = shipment.file(2)
     workers.run(1)
@@ -271,69 +295,41 @@ def test_k10_offsets_that_no_record_has_stop_nobody(shipment: Shipment) -> None:
     shipment.send(file.grow(1), is_transaction=True)
     shipment.await_commit()
     workers.run(0)
-    workers.run(1)
+    worker = workers.start(manner=Manner.IMPATIENT)
+    workers.until(
+        lambda: "ends_without_record" in workers.counts_of(worker),
+        what="the question for a record that waits",
+    )
     shipment.send(file.grow(2))
     shipment.await_commit()
+    workers.stop(worker)
 
     shipment.assert_exact()
 
 
-def test_k10_what_retention_took_before_it_was_read_is_told_as_a_gap(
+def test_k10_what_retention_took_is_a_gap_where_it_was_somebodys_to_read(
     shipment: Shipment,
 ) -> None:
+    """Before a partition's first commit it was nobody's: reading begins behind it."""
     workers = shipment.workers
     workers.run(1)
-    file = shipment.file(6)
+    file, other = shipment.file(6), shipment.file(NEVER_COMMITTED)
     shipment.send(file.grow(3))
     shipment.await_commit()
     workers.run(0)
-    shipment.send(file.grow(4), file.grow(5))
-    workers.delete_before(6, shipment.newest[6])
-    workers.run(1)
+    for each in (file, other):
+        shipment.send(each.grow(4), each.grow(5))
+        workers.delete_before(each.partition, shipment.newest[each.partition])
+    (worker,) = workers.run(1)
     shipment.await_commit()
+    workers.until(
+        lambda: workers.counts_of(worker).get("chunks", 0) == 2, what="its counts"
+    )
 
+    assert workers.counts_of(worker)["records_missing"] == 1
     (told,) = words_in(workers.read(LEDGER))[file.generation][-1:]
     assert told.event_count == 8
     gap = sum(map(len, file.lines[:3])), sum(map(len, file.lines[:7]))
     assert told.gaps == (gap,)
     found = sendings(workers.read(DOCS))
-    assert sorted(found) == sorted(file.ids[:3] + file.ids[7:])
-
-
-def test_k10_a_partition_never_committed_is_begun_where_retention_left_it(
-    shipment: Shipment,
-) -> None:
-    """Nothing before it was ever anybody's to miss."""
-    workers = shipment.workers
-    workers.run(0)
-    file = shipment.file(NEVER_COMMITTED)
-    shipment.send(file.grow(4), file.grow(5))
-    workers.delete_before(NEVER_COMMITTED, shipment.newest[NEVER_COMMITTED])
-    (worker,) = workers.run(1)
-    shipment.await_commit()
-    workers.until(lambda: "chunks" in workers.counts_of(worker), what="its counts")
-
-    assert sorted(sendings(workers.read(DOCS))) == sorted(file.ids[4:])
-    counts = workers.counts_of(worker)
-    assert "records_missing" not in counts
-
-
-def test_s10_a_partition_that_ends_without_a_record_is_no_work_left_undone(
-    shipment: Shipment,
-) -> None:
-    """The marker of a transaction has an offset: who waits for its record stands still."""
-    workers = shipment.workers
-    workers.run(0)
-    file = shipment.file(3)
-    shipment.send(file.grow(3), is_transaction=True)
-    worker = workers.start(is_impatient=True)
-    shipment.await_commit()
-    workers.until(
-        lambda: "ends_without_record" in workers.counts_of(worker),
-        what="the question for the record",
-    )
-    shipment.send(file.grow(2))
-    shipment.await_commit()
-
-    shipment.assert_exact()
-    workers.stop(worker)
+    assert sorted(found) == sorted(file.ids[:3] + file.ids[7:] + other.ids[4:])

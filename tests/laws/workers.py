@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import count
 from typing import Protocol
 
@@ -17,13 +18,14 @@ from tailrace.wire import ORIGIN_HEADER
 from tailrace_stream.records import Outgoing
 from tests.simulation.cluster import NAMESPACE, STREAMS, Cluster
 from tests.simulation.process import Process
-from tests.simulation.stream_process import StreamLife
+from tests.simulation.stream_process import COMMIT_S, StreamLife
 from tests.simulation.world import World
 from tests.stream.builders import NAMESPACE as TOLD_AS
 from tests.support.fakes.producer import Fate
 
 WAIT_MS_MAX = 60_000
 """Of simulated time, until which something must have come true."""
+SELDOM_S = 3_600
 FILLED = (DOCS, RATES, DEAD, STATE, LEDGER)
 """What the workers write to."""
 
@@ -41,6 +43,14 @@ class Sending:
     @property
     def headers(self) -> list[tuple[str, bytes]]:
         return [(ORIGIN_HEADER, self.header)] if self.header else []
+
+
+class Manner(Enum):
+    """How a worker is set."""
+
+    USUAL = "commits often, and is patient"
+    SELDOM = "commits only when it has to give something up"
+    IMPATIENT = "ends itself when it gets nothing done for a few seconds"
 
 
 class Workers(Protocol):
@@ -62,27 +72,28 @@ class Workers(Protocol):
         """Do as retention does."""
         ...
 
-    def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
-        """Start a worker, armed to die at a kill point where one is named; name it.
-
-        An impatient one ends itself when it gets nothing done for a few seconds.
-        """
+    def start(self, *, kill: str = "", manner: Manner = Manner.USUAL) -> str:
+        """Start a worker, armed to die at a kill point where one is named; name it."""
         ...
 
     def run(self, count: int) -> list[str]:
-        """Let just so many workers run, unarmed; return their names."""
+        """Let just so many workers run, unarmed and as usual; return their names."""
         ...
 
     def stop(self, name: str) -> None:
         """Let a worker end as it ends when it is asked to, and return when it has."""
         ...
 
-    def kill(self, name: str) -> None:
-        """End a worker where it stands; its group is not told."""
-        ...
-
     def await_death(self, name: str, *, point: str) -> None:
         """Return when an armed worker has died, at that point and nowhere else."""
+        ...
+
+    def put_to_sleep(self, name: str) -> None:
+        """Stop a worker amid its work until its group has given it up."""
+        ...
+
+    def wake(self, name: str) -> None:
+        """Let it go on; it knows nothing of its sleep."""
         ...
 
     def partitions_of(self, name: str) -> set[int]:
@@ -130,6 +141,7 @@ class SimulatedWorkers:
     world: World = field(default_factory=lambda: World(1))
     cluster: HoldingCluster = field(init=False)
     _running: dict[str, Process] = field(default_factory=dict[str, Process])
+    _asleep: dict[str, Process] = field(default_factory=dict[str, Process])
     _current: Process | None = None
     _names: count[int] = field(default_factory=count)
 
@@ -157,11 +169,15 @@ class SimulatedWorkers:
     def delete_before(self, partition: int, offset: int) -> None:
         self.cluster.kafka.delete_before(_place(partition), offset)
 
-    def start(self, *, kill: str = "", is_impatient: bool = False) -> str:
-        del is_impatient  # All of the simulation's are.
+    def start(self, *, kill: str = "", manner: Manner = Manner.USUAL) -> str:
         name = f"worker {next(self._names)}"
+        # As for patience, all of the simulation's have little.
+        commit_s = SELDOM_S if manner is Manner.SELDOM else COMMIT_S
         process = Process(
-            "stream", name, self.world, lambda: StreamLife(self.world, self.cluster)
+            "stream",
+            name,
+            self.world,
+            lambda: StreamLife(self.world, self.cluster, commit_s=commit_s),
         )
         process.due_ms = self.world.now_ms
         point, _, passes = kill.partition(":")
@@ -182,14 +198,21 @@ class SimulatedWorkers:
     def stop(self, name: str) -> None:
         self._running.pop(name).stop()
 
-    def kill(self, name: str) -> None:
-        self._running.pop(name).kill("kill.by the law")
-
     def await_death(self, name: str, *, point: str) -> None:
         process = self._running[name]
         self.until(lambda: not process.is_alive, what=f"the death of {name}")
         assert self.world.witnesses[f"kill.{point}"]
         del self._running[name]
+
+    def put_to_sleep(self, name: str) -> None:
+        self._asleep[name] = self._running.pop(name)
+        life = self._asleep[name].life
+        assert life is not None
+        life.lose_session()
+
+    def wake(self, name: str) -> None:
+        process = self._running[name] = self._asleep.pop(name)
+        process.due_ms = self.world.now_ms
 
     def partitions_of(self, name: str) -> set[int]:
         life = self._running[name].life
@@ -233,7 +256,7 @@ class SimulatedWorkers:
             self._step(min(alive, key=lambda process: process.due_ms))
 
     def close(self) -> None:
-        for process in self._running.values():
+        for process in (*self._running.values(), *self._asleep.values()):
             process.kill("")
 
     def _step(self, process: Process) -> None:

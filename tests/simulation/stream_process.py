@@ -44,7 +44,9 @@ THREAD_WAIT_MS = (0, 12)
 class StreamLife:
     """One life of a worker, and the part of Faust around it."""
 
-    def __init__(self, world: World, cluster: Cluster) -> None:
+    def __init__(
+        self, world: World, cluster: Cluster, *, commit_s: float = COMMIT_S
+    ) -> None:
         self._world = world
         self._cluster = cluster
         self._random = Random(world.random.random())
@@ -78,6 +80,7 @@ class StreamLife:
             floors=lambda: self._floors.floors,
         )
         self._is_stuck = False
+        self._commit_s = commit_s
         for part in (self._fetch(), self._feed(), self._commit(), self._look_after()):
             self.loop.create_task(part)
 
@@ -162,7 +165,7 @@ class StreamLife:
 
     async def _commit(self) -> None:
         while True:
-            await asyncio.sleep(COMMIT_S)
+            await asyncio.sleep(self._commit_s)
             await self.worker.commit()
 
     async def _look_after(self) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,13 +156,8 @@ class StreamOnKafka:
             lambda: self.lag() == 0, wait_s_max, what="all raw records committed"
         )
 
-    def read(
-        self, topic: Topic, *, since: Mapping[int, int] | None = None
-    ) -> list[Outgoing]:
-        """Return every record of a topic, partition by partition.
-
-        Where `since` says so, those before an offset are left out.
-        """
+    def read(self, topic: Topic) -> list[Outgoing]:
+        """Return every record of a topic, partition by partition."""
         name = topic.name(self.connections.namespace)
         consumer = KafkaConsumer(
             bootstrap_servers=self.connections.kafka_bootstrap,
@@ -172,9 +167,6 @@ class StreamOnKafka:
         )
         partitions = [TopicPartition(name, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
-        for partition in partitions:
-            if since is not None and partition.partition in since:
-                consumer.seek(partition, since[partition.partition])
         ends = consumer.end_offsets(partitions)
         found: list[Outgoing] = []
         while any((consumer.position(p) or 0) < ends[p] for p in partitions):
