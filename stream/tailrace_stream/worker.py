@@ -280,7 +280,8 @@ class StreamWorker:
         for lane in waiting:
             if await self._has_record(lane):
                 return True
-        self.count("ends_without_record", len(waiting))
+        if waiting:
+            self.count("ends_without_record", len(waiting))
         return self.is_stuck(stuck_ms_max=stuck_ms_max, has_waiting=False)
 
     async def _has_record(self, lane: Lane) -> bool:
