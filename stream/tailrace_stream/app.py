@@ -106,13 +106,7 @@ async def _tend(
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
             _write_status(status, worker, now_ms=clock.now_ms())
-            has_waiting = any(
-                app.waiting_count(lane.partition, next_offset=lane.next_offset)
-                for lane in worker.lanes.values()
-            )
-            if worker.is_stuck(
-                stuck_ms_max=settings.stuck_ms_max, has_waiting=has_waiting
-            ):
+            if await worker.stands_still(stuck_ms_max=settings.stuck_ms_max):
                 log.error("worker_stuck", stuck_ms_max=settings.stuck_ms_max)
                 return EXIT_FAILURE
     return 0

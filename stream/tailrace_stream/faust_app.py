@@ -34,6 +34,7 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, RAW
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.protocol import PublishFailed, RecordTooLarge
+from tailrace_stream.raw_topic import RawTopicUnread, has_raw_record
 from tailrace_stream.records import Outgoing, RawRecord
 from tailrace_stream.worker import OffsetsUnknown
 
@@ -62,6 +63,7 @@ class StreamApp:
         settings: StreamSettings,
         log: FilteringBoundLogger,
     ) -> None:
+        self._connections = connections
         self._log = log
         self._topic = RAW.name(connections.namespace)
         self._app: Any = faust.App(
@@ -140,6 +142,7 @@ class StreamApp:
             PublishFailed: the brokers cannot be reached.
         """
         self._app.finalize()
+        self._app.consumer._read_offset = _NothingRead()  # noqa: SLF001 - no setting does it
         try:
             await self._app.start()
         except KafkaError as error:
@@ -229,6 +232,23 @@ class StreamApp:
             return 0
         return max(int(end or 0) - next_offset, 0)
 
+    async def has_record(self, partition: int, *, next_offset: int) -> bool:
+        """Ask the brokers whether a partition has a record from an offset on.
+
+        Raises:
+            OffsetsUnknown: the brokers did not tell.
+        """
+        try:
+            async with asyncio.timeout(COMMIT_S_MAX):
+                return await asyncio.to_thread(
+                    has_raw_record,
+                    self._connections,
+                    partition=partition,
+                    next_offset=next_offset,
+                )
+        except (RawTopicUnread, TimeoutError) as error:
+            raise OffsetsUnknown(repr(error)) from error
+
     def _partitions(self, partitions: Iterable[TP]) -> list[int]:
         return sorted(tp.partition for tp in partitions if tp.topic == self._topic)
 
@@ -240,6 +260,25 @@ class StreamApp:
 
     async def _call(self, function: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401
         return await self._thread().call_thread(function, *args)
+
+
+class _NothingRead(dict[TP, "int | None"]):
+    """Stands for the offsets that Faust believes to have read: of each partition none.
+
+    It passes over what lies before them, and notes the offset of a record only after it
+    has handed it over: where a `seek` came in between, the note of the newest record
+    stays, and of what was asked for again only that one comes. Lanes pass over what they
+    have had, and need nobody to do it for them.
+    """
+
+    def __getitem__(self, _place: TP) -> None:
+        return None
+
+    def __setitem__(self, _place: TP, _offset: int | None) -> None:
+        """Forget it."""
+
+    def update(self, *_: object, **__: object) -> None:
+        """Forget them."""
 
 
 def _raw_record(message: Any) -> RawRecord:  # noqa: ANN401 - Faust's message

@@ -47,6 +47,18 @@ class Offsets(Protocol):
         """Commit the offsets to read next; False where it has to be tried again."""
         ...
 
+    def waiting_count(self, partition: int, *, next_offset: int) -> int:
+        """Return how many offsets a partition has from one on, as last heard."""
+        ...
+
+    async def has_record(self, partition: int, *, next_offset: int) -> bool:
+        """Ask the brokers whether a partition has a record from an offset on.
+
+        Raises:
+            OffsetsUnknown: the brokers did not tell.
+        """
+        ...
+
 
 class StreamWorker:
     """All partitions that one process has, and what is in flight of them."""
@@ -250,6 +262,38 @@ class StreamWorker:
         if not has_waiting and not any(lane.tasks for lane in self.lanes.values()):
             self._moved_at_ms = now_ms
         return now_ms - self._moved_at_ms > stuck_ms_max
+
+    async def stands_still(self, *, stuck_ms_max: int) -> bool:
+        """Tell whether the worker can only help by ending; to be asked like `is_stuck`.
+
+        Offsets tell at no cost whether records wait. But not every offset has one, such
+        as the marker of a transaction that ends a partition, so that before it counts
+        the brokers are asked for the record.
+        """
+        waiting = [
+            lane
+            for lane in self.lanes.values()
+            if self._offsets.waiting_count(lane.partition, next_offset=lane.next_offset)
+        ]
+        if not self.is_stuck(stuck_ms_max=stuck_ms_max, has_waiting=bool(waiting)):
+            return False
+        for lane in waiting:
+            if await self._has_record(lane):
+                return True
+        if waiting:
+            self.count("ends_without_record", len(waiting))
+        return self.is_stuck(stuck_ms_max=stuck_ms_max, has_waiting=False)
+
+    async def _has_record(self, lane: Lane) -> bool:
+        """Tell whether a record waits for a lane, as far as can be known."""
+        if lane.loading is not None:
+            return True
+        try:
+            return await self._offsets.has_record(
+                lane.partition, next_offset=lane.next_offset
+            )
+        except OffsetsUnknown:
+            return True
 
     async def _load(self, lane: Lane) -> None:
         while lane.is_open:

@@ -36,7 +36,7 @@ COMMIT_S = 0.25
 REVOKE_WAIT_MS_MAX = 300
 STOP_WAIT_MS_MAX = 1_000
 STUCK_MS_MAX = 4_000
-STUCK_ASKED_MS = 500
+STUCK_ASKED_S = 0.5
 STEP_MS = 40
 THREAD_WAIT_MS = (0, 12)
 
@@ -44,7 +44,9 @@ THREAD_WAIT_MS = (0, 12)
 class StreamLife:
     """One life of a worker, and the part of Faust around it."""
 
-    def __init__(self, world: World, cluster: Cluster) -> None:
+    def __init__(
+        self, world: World, cluster: Cluster, *, commit_s: float = COMMIT_S
+    ) -> None:
         self._world = world
         self._cluster = cluster
         self._random = Random(world.random.random())
@@ -57,7 +59,6 @@ class StreamLife:
         self._has_records = asyncio.Event()
         self._fetched: deque[RawRecord] = deque(maxlen=BUFFERED_RECORDS_MAX // 2)
         """The newest, whether they were handed over or not."""
-        self._asked_ms = world.now_ms
         self._topic = RAW.name(NAMESPACE)
         self._floors = FloorsSeen(cluster)
         clock = HostClock(world)
@@ -78,7 +79,9 @@ class StreamLife:
             in_flight_bytes_max=60_000,
             floors=lambda: self._floors.floors,
         )
-        for part in (self._fetch(), self._feed(), self._commit()):
+        self._is_stuck = False
+        self._commit_s = commit_s
+        for part in (self._fetch(), self._feed(), self._commit(), self._look_after()):
             self.loop.create_task(part)
 
     def step(self) -> int:
@@ -91,20 +94,9 @@ class StreamLife:
         if self.loop.errors:
             raise AssertionError("; ".join(self.loop.errors))
         self._floors.step()
-        now_ms = self._world.now_ms
-        if now_ms >= self._asked_ms + STUCK_ASKED_MS:
-            self._asked_ms = now_ms
-            self._end_if_stuck()
-        return now_ms + STEP_MS
-
-    def _end_if_stuck(self) -> None:
-        ends = self._cluster.kafka.ends
-        has_waiting = any(
-            ends.get(Partition(self._topic, lane.partition), 0) > lane.next_offset
-            for lane in self.worker.lanes.values()
-        )
-        if self.worker.is_stuck(stuck_ms_max=STUCK_MS_MAX, has_waiting=has_waiting):
+        if self._is_stuck:
             raise EndedItself("stream.stuck")
+        return self._world.now_ms + STEP_MS
 
     def crash(self, crash: SimulatedCrash) -> None:
         self.loop.crash = crash
@@ -173,8 +165,13 @@ class StreamLife:
 
     async def _commit(self) -> None:
         while True:
-            await asyncio.sleep(COMMIT_S)
+            await asyncio.sleep(self._commit_s)
             await self.worker.commit()
+
+    async def _look_after(self) -> None:
+        while not self._is_stuck:
+            await asyncio.sleep(STUCK_ASKED_S)
+            self._is_stuck = await self.worker.stands_still(stuck_ms_max=STUCK_MS_MAX)
 
     # What the worker asks of its consumer, its producer and the state topic.
 
@@ -183,7 +180,8 @@ class StreamLife:
         if self._cluster.is_down():
             raise OffsetsUnknown("the brokers are down")
         place = Partition(self._topic, partition)
-        return self._cluster.streams.commits.get(place, 0)
+        oldest = self._cluster.kafka.oldest.get(place, 0)
+        return self._cluster.streams.commits.get(place, oldest)
 
     async def seek(self, partition: int, *, offset: int) -> None:
         self._member.seek(Partition(self._topic, partition), offset=offset)
@@ -195,6 +193,17 @@ class StreamLife:
             return False
         places = {Partition(self._topic, p): offset for p, offset in offsets.items()}
         return self._member.commit(places)
+
+    def waiting_count(self, partition: int, *, next_offset: int) -> int:
+        end = self._cluster.kafka.ends.get(Partition(self._topic, partition), 0)
+        return max(end - next_offset, 0)
+
+    async def has_record(self, partition: int, *, next_offset: int) -> bool:
+        await asyncio.sleep(self._random.randint(*WAY_MS) / 1_000)
+        if self._cluster.is_down():
+            raise OffsetsUnknown("the brokers are down")
+        place = Partition(self._topic, partition)
+        return bool(self._cluster.kafka.read(place, offset=next_offset))
 
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         if self._cluster.is_down():

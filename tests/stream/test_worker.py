@@ -26,7 +26,7 @@ from tailrace_stream.state_store import (
     keep_newest,
     keep_word,
 )
-from tailrace_stream.worker import StreamWorker
+from tailrace_stream.worker import OffsetsUnknown, StreamWorker
 from tests.stream.builders import (
     GENERATION,
     NAMESPACE,
@@ -70,6 +70,13 @@ class MemoryPartition:
         self.committed = offsets[PARTITION]
         self.commits.append(self.committed)
         return True
+
+    def waiting_count(self, partition: int, *, next_offset: int) -> int:
+        assert partition == PARTITION
+        return len(self.records) - next_offset
+
+    async def has_record(self, partition: int, *, next_offset: int) -> bool:
+        return self.waiting_count(partition, next_offset=next_offset) > 0
 
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         assert partition == PARTITION
@@ -502,5 +509,37 @@ def test_s10_standing_still_counts_only_while_there_is_work() -> None:
         assert worker.is_stuck(stuck_ms_max=60_000, has_waiting=False)
         for lane in worker.lanes.values():
             lane.close()
+
+    to_end(run())
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_stuck"), [(True, True), (None, True), (False, False)]
+)
+def test_s10_offsets_that_wait_count_where_a_record_may_wait_behind_them(
+    answer: bool | None, *, is_stuck: bool
+) -> None:
+    """Brokers that do not tell may have one; that there is none, they must say."""
+
+    class Answering(MemoryPartition):
+        async def has_record(self, partition: int, *, next_offset: int) -> bool:
+            assert (partition, next_offset) == (PARTITION, 0)
+            if answer is None:
+                raise OffsetsUnknown("not now")
+            return answer
+
+    partition = Answering(records_of(file_of(3), Random(0)))
+
+    async def run() -> None:
+        clock = SteppedClock()
+        worker = worker_on(partition, RecordingPublisher(), clock=clock)
+        worker.assign([PARTITION])
+        loading = worker.lanes[PARTITION].loading
+        assert loading is not None
+        await loading
+        clock.sleep_ms(100_000)
+        assert await worker.stands_still(stuck_ms_max=60_000) == is_stuck
+        clock.sleep_ms(50_000)
+        assert await worker.stands_still(stuck_ms_max=60_000) == is_stuck
 
     to_end(run())
