@@ -109,18 +109,24 @@ class KafkaProgress:
         )
 
     def passed(self, *, wait_ms_max: int) -> frozenset[int]:
-        """Return the partitions whose documents written until now are committed.
+        """Return the partitions of which all that was sent until now has come through.
 
-        Waits for the others, at most so long.
+        Raw records first: what they gave stands among the documents once they are
+        committed. Waits for the others, at most so long in all.
 
         Raises:
             ServiceUnavailable: the brokers do not answer.
         """
-        indexer = f"{self._namespace}-indexer"
         deadline_ms = self._clock.monotonic_ms() + wait_ms_max
-        ends = self._admin.end_offsets([DOCS.name(self._namespace)])
+        passed = self._committed("stream", topic=RAW, deadline_ms=deadline_ms)
+        return passed & self._committed("indexer", topic=DOCS, deadline_ms=deadline_ms)
+
+    def _committed(
+        self, role: str, *, topic: Topic, deadline_ms: int
+    ) -> frozenset[int]:
+        ends = self._admin.end_offsets([topic.name(self._namespace)])
         while True:
-            left = self._left(indexer, topic=DOCS, ends=ends)
+            left = self._left(f"{self._namespace}-{role}", topic=topic, ends=ends)
             if not any(left.values()) or self._clock.monotonic_ms() >= deadline_ms:
                 return frozenset(p for p, span in left.items() if not span)
             self._clock.sleep_ms(LAG_POLL_MS)

@@ -65,6 +65,7 @@ def _audit_once(
     problems = first.problems
     last = first
     asked: set[str] = set()
+    passed = frozenset[int]()
     for _again in range(LOOKS_MAX - 1):
         beyond = _beyond(verdicts, but=asked)
         doubtful = {
@@ -76,7 +77,7 @@ def _audit_once(
             break
         # Once of each: where lines flow, there is always something newer.
         asked |= beyond.keys()
-        if beyond:
+        if beyond or any(map(_is_missing, doubtful.values())):
             passed = looker.passed()
             beyond = {
                 generation: number
@@ -107,7 +108,7 @@ def _audit_once(
     return AuditReport(
         verdicts=tuple(
             sorted(
-                verdicts.values(),
+                (_believed(each, passed=passed) for each in verdicts.values()),
                 key=lambda each: (
                     each.facts.host_name,
                     each.facts.path,
@@ -151,6 +152,31 @@ def _beyond(
         for generation, verdict in verdicts.items()
         if verdict.beyond is not None and generation not in but
     }
+
+
+def _is_missing(verdict: GenerationVerdict) -> bool:
+    return any(each.kind is ProblemKind.MISSING for each in verdict.problems)
+
+
+def _believed(
+    verdict: GenerationVerdict, *, passed: frozenset[int]
+) -> GenerationVerdict:
+    """Call nothing missing that may be on its way behind what was told.
+
+    A worker that sends a chunk again may have its parts stand behind a later chunk's,
+    which the indexer has told of. `passed` are the partitions of which all that was sent
+    before the last look had come through by then.
+    """
+    if verdict.facts.partition in passed or not _is_missing(verdict):
+        return verdict
+    missing = [each for each in verdict.problems if each.kind is ProblemKind.MISSING]
+    return replace(
+        verdict,
+        problems=tuple(each for each in verdict.problems if each not in missing),
+        in_flight_count=verdict.in_flight_count + sum(each.count for each in missing),
+        missing=(),
+        is_settled=False,
+    )
 
 
 def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:

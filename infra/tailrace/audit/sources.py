@@ -94,9 +94,10 @@ class Progress(Protocol):
         ...
 
     def passed(self, *, wait_ms_max: int) -> frozenset[int]:
-        """Wait until the documents written until now are committed, at most so long.
+        """Wait until what was sent until now has come through, at most so long.
 
-        Return the partitions of which all are: of those the ledger has been told.
+        Return the partitions of which all raw records, and then all documents, are
+        committed: the ledger has been told of all of it.
         """
         ...
 

@@ -28,12 +28,14 @@ from tailrace.digest import with_digest
 from tailrace.identity import document_id
 from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
 from tailrace.ledger_topic import UnreadableEntry
+from tailrace.topics import PARTITIONS
 from tailrace.wire import AgentLedger, DeadLetter, FileIdentity, Placement, encode
 
 WINDOW = 10
 """Small windows, so that a handful of events fills several."""
 GENERATION = "0123456789abcdef" * 2
 LINE_BYTES = 20
+ALL_PASSED = frozenset(range(PARTITIONS))
 BORN_AT_MS = 1_700_000_000_000
 
 
@@ -346,7 +348,7 @@ class FixedProgress:
     """Groups that stand where they are."""
 
     value: Drained
-    passed_partitions: frozenset[int] = frozenset()
+    passed_partitions: frozenset[int] = ALL_PASSED
 
     def drained(self, *, wait_ms_max: int) -> Drained:
         del wait_ms_max
@@ -378,7 +380,7 @@ def report_of(
     *told: GenerationFacts | dict[str, GenerationFacts],
     drained: Drained | None = None,
     unreadable: tuple[UnreadableEntry, ...] = (),
-    passed: frozenset[int] = frozenset(),
+    passed: frozenset[int] = ALL_PASSED,
     is_deep: bool = False,
     wait_ms_max: int = 0,
 ) -> AuditReport:

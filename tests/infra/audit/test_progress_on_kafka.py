@@ -14,7 +14,7 @@ from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer, Partition
 from tailrace.provision import provision
 from tailrace.settings import Connections
-from tailrace.topics import DEAD, DOCS, PARTITIONS, Topic
+from tailrace.topics import DEAD, DOCS, PARTITIONS, RAW, Topic
 from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 from tests.infra.audit.builders import GENERATION, dead_letter
@@ -50,11 +50,11 @@ def write(writer: AckedWriter, connections: Connections, *values: bytes) -> None
 def commit(
     connections: Connections, next_offsets: dict[int, int], *, of: Topic = DEAD
 ) -> None:
-    """Commit as a member of the indexers' group that has read so far."""
+    """Commit as a member of the topic's group that has read so far."""
     topic = of.name(connections.namespace)
     consumer = Consumer.connect(
         connections,
-        group=f"{connections.namespace}-indexer",
+        group=f"{connections.namespace}-{'stream' if of is RAW else 'indexer'}",
         client_id="test",
         topics=[topic],
     )
@@ -121,16 +121,19 @@ def test_no_more_letters_are_read_than_the_limit_allows(
     assert not found.lagging.numbers
 
 
-def test_a_partition_is_passed_once_its_documents_are_committed(
+def test_a_partition_is_passed_once_its_records_and_its_documents_are_committed(
     connections: Connections, writer: AckedWriter
 ) -> None:
     topic = DOCS.name(connections.namespace)
     assert writer.write([Writing(topic, b"x", None, n) for n in (0, 0, 1)]) == []
+    raw = RAW.name(connections.namespace)
+    assert writer.write([Writing(raw, b"x", None, n) for n in (2, 3)]) == []
     commit(connections, {0: 2}, of=DOCS)
+    commit(connections, {2: 1}, of=RAW)
     clock = SystemClock()
 
     with KafkaAdmin(connections) as admin:
         progress = progress_of(admin, connections=connections, clock=clock)
         passed = progress.passed(wait_ms_max=0)
 
-    assert passed == {*range(PARTITIONS)} - {1}
+    assert passed == {*range(PARTITIONS)} - {1, 3}

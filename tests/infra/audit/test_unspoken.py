@@ -119,3 +119,19 @@ def test_s2_where_the_stream_is_silent_the_indexer_tells_the_partition() -> None
     read = Drained(raw_lag={5: 0}, docs_lag={5: 0})
     lost = only_problem(report_of(held(119), facts, drained=read))
     assert lost.kind is ProblemKind.STRANDED
+
+
+def test_s2_what_may_come_behind_what_was_told_is_in_flight_until_all_has_come() -> (
+    None
+):
+    """A chunk that is sent again may stand behind a later one, which is told of already."""
+    index = held(*(n for n in range(20) if n not in (7, 8)))
+
+    waiting = report_of(index, facts_at_rest(20), passed=frozenset())
+    come = report_of(index, facts_at_rest(20))
+
+    assert waiting.is_sound
+    assert not waiting.is_settled
+    assert totals_of(waiting.verdicts).in_flight == 2
+    assert not waiting.verdicts[0].missing
+    assert [p.event_number for p in come.unsound[0].problems] == [7, 8]
