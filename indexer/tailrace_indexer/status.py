@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.role_status import FILE_NAME, REWRITE_MS
 from tailrace.whole_files import READABLE, replace_file
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.delivery import Delivery
 
-FILE_NAME = "status.json"
 WRITE_MS = 2_000
 
 
@@ -51,16 +51,19 @@ class IndexerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusFile:
-    """Writes the status when it has changed, at most every two seconds."""
+    """Writes the status when it has changed, at most every two seconds.
+
+    Without news it is written anew now and then, as its age tells whether it can be.
+    """
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._path = folder / FILE_NAME
         self._clock = clock
-        self._next_ms = 0
+        self._next_ms = self._rewrite_ms = 0
         self._written: IndexerStatus | None = None
 
     def write(self, delivery: Delivery, *, alarms: Alarms, disk: DiskStatus) -> None:
-        """Write if it is time and something changed.
+        """Write if it is time, and something changed or the file is old.
 
         A folder that cannot be written never stops the indexer: the file is for eyes.
         """
@@ -71,9 +74,10 @@ class StatusFile:
         status = status_of(
             delivery, alarms=alarms, disk=disk, updated_at_ms=self._clock.now_ms()
         )
-        if self._written is not None and status == msgspec.structs.replace(
+        is_news = self._written is None or status != msgspec.structs.replace(
             self._written, updated_at_ms=status.updated_at_ms
-        ):
+        )
+        if not is_news and now_ms < self._rewrite_ms:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +90,7 @@ class StatusFile:
         except OSError:
             return
         self._written = status
+        self._rewrite_ms = now_ms + REWRITE_MS
 
 
 def status_of(
