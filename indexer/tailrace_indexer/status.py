@@ -42,7 +42,7 @@ class IndexerStatus(msgspec.Struct, frozen=True, kw_only=True):
     open_documents: int
     held_bytes: int
     held_indices: dict[str, str]
-    """By index, why it takes nothing."""
+    """By index, why it takes nothing; not one that is just being made."""
     problems: list[str]
     """Every alarm that is on: what it is about, and why."""
     committed: dict[str, dict[str, int]]
@@ -72,7 +72,11 @@ class StatusFile:
             return
         self._next_ms = now_ms + WRITE_MS
         status = status_of(
-            delivery, alarms=alarms, disk=disk, updated_at_ms=self._clock.now_ms()
+            delivery,
+            alarms=alarms,
+            disk=disk,
+            updated_at_ms=self._clock.now_ms(),
+            monotonic_ms=now_ms,
         )
         is_news = self._written is None or status != msgspec.structs.replace(
             self._written, updated_at_ms=status.updated_at_ms
@@ -94,9 +98,14 @@ class StatusFile:
 
 
 def status_of(
-    delivery: Delivery, *, alarms: Alarms, disk: DiskStatus, updated_at_ms: int
+    delivery: Delivery,
+    *,
+    alarms: Alarms,
+    disk: DiskStatus,
+    updated_at_ms: int,
+    monotonic_ms: int,
 ) -> IndexerStatus:
-    """Return the state now."""
+    """Return the state now, by both of the clock's times."""
     figures = delivery.figures
     committed: dict[str, dict[str, int]] = {}
     for partition, offset in sorted(delivery.offsets.committed_offsets().items()):
@@ -116,6 +125,7 @@ def status_of(
         held_indices={
             hold.index: f"{hold.verdict.reason.value}: {hold.verdict.detail}"[:500]
             for hold in delivery.holds.held
+            if hold.is_trouble(now_ms=monotonic_ms)
         },
         problems=[f"{subject}: {why}" for subject, why in sorted(alarms.on.items())],
         committed=committed,
