@@ -21,6 +21,7 @@ from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
 from tailrace.up_record import UpRecord, read_running
 from tailrace.watched import MACHINE_LOGS
+from tailrace.zookeeper_probe import require_zookeeper
 
 ReadT = TypeVar("ReadT")
 
@@ -53,6 +54,7 @@ def gather(connections: Connections) -> StatusFacts:
             documents, dead_letters = _documents(connections)
         except TailraceError as error:
             unreachable.append(str(error))
+        unreachable += _zookeeper_trouble(connections)
     return StatusFacts(
         data_dir=str(data_dir),
         now_ms=now_ms,
@@ -145,6 +147,17 @@ def _roles(
         return RoleFacts()
     found = role_facts(data_dir, up.members, now_ms=now_ms)
     return msgspec.structs.replace(found, dead_letters=dead_letters)
+
+
+def _zookeeper_trouble(connections: Connections) -> Iterator[str]:
+    """Yield what is missing while ZooKeeper is: the way of the lines does not need it."""
+    try:
+        require_zookeeper(connections.zookeeper_hosts, clock=SystemClock())
+    except TailraceError as error:
+        yield (
+            f"{error}; lines are shipped and stored on, but the fleet page is blind, and"
+            " no old index is expired"
+        )
 
 
 def _documents(connections: Connections) -> tuple[int, int]:
