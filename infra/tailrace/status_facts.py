@@ -111,6 +111,14 @@ def role_facts(
     )
 
 
+def role_notes(data_dir: Path) -> list[str]:
+    """Return what the roles of a supervisor that lives tell, and is no ill health."""
+    up = read_running(data_dir)
+    if up is None:
+        return []
+    return role_facts(data_dir, up.members, now_ms=SystemClock().now_ms()).warnings
+
+
 def _agent_warnings(agent: _Agent) -> Iterator[str]:
     if agent.unreadable:
         path, why = next(iter(agent.unreadable.items()))
