@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tailrace.search import Searcher
 
 FOLLOW_POLL_S = 0.5
+NOTHING_MATCHES = (
+    "nothing matches; try a longer --since, fewer words, or '*', which is everything"
+)
 
 
 def search(
@@ -66,8 +69,11 @@ def search(
             return
         # Asked first: what is stored between both questions is then found, not promised.
         said = _completeness(elastic, connections.namespace, request)
-        for row in reversed(searcher.newest(request)):
+        rows = searcher.newest(request)
+        for row in reversed(rows):
             write_line(_shown(row, as_json=as_json))
+        if not rows:
+            typer.echo(NOTHING_MATCHES, err=True)
         typer.echo(said, err=True)
 
 
