@@ -30,6 +30,8 @@ from tailrace.settings import Connections
 logging.getLogger("elastic_transport.node").propagate = False
 
 REQUEST_TIMEOUT_S = 30.0
+INTERACTIVE_TIMEOUT_S = 10.0
+"""For a person who waits; each question that gets no answer must be the last one."""
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 MISSING_IS_NONE = "?ignore_unavailable=true&allow_no_indices=true"
@@ -62,6 +64,15 @@ class Answer:
 
 class RequestTimedOut(ServiceUnavailable):
     """No answer came in time; the request may have been carried out all the same."""
+
+    def __init__(self, *, address: str, timeout_s: float) -> None:
+        super().__init__(
+            "Elasticsearch",
+            address=address,
+            reason=f"no answer within {timeout_s:g} s",
+            remedy="it may be busy or stand still: try again, and look at its log;"
+            " `tailrace doctor` checks Elasticsearch",
+        )
 
 
 class _Bytes(elastic_transport.Serializer):
@@ -181,11 +192,7 @@ class Elastic:
                 request_timeout=timeout_s,
             )
         except elastic_transport.ConnectionTimeout as error:
-            raise RequestTimedOut(
-                "Elasticsearch",
-                address=self._address,
-                reason=f"no answer within {timeout_s:g} s",
-            ) from error
+            raise RequestTimedOut(address=self._address, timeout_s=timeout_s) from error
         except (elastic_transport.TransportError, OSError) as error:
             raise ServiceUnavailable(
                 "Elasticsearch", address=self._address, reason=_short(error)

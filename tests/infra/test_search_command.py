@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from tailrace import elasticsearch
 from tailrace.cli import app
+from tailrace.clock import SystemClock
 from tests.infra.test_elasticsearch_wait import saying
 
 REFUSED = {"status": 500, "error": "how complete it is, is not asked here"}
@@ -61,3 +64,27 @@ def test_a_search_that_finds_a_line_says_nothing_of_none(
         )
     assert "one line" in result.stdout
     assert "nothing matches" not in result.stderr
+
+
+def test_a_frozen_elasticsearch_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once for how complete the answer is, and again for the answer."""
+    monkeypatch.setattr(elasticsearch, "INTERACTIVE_TIMEOUT_S", 0.5)
+    clock = SystemClock()
+    began_ms = clock.monotonic_ms()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = search(
+            "line",
+            url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            folder=tmp_path,
+            monkeypatch=monkeypatch,
+        )
+    assert clock.monotonic_ms() - began_ms < 950
+    assert result.exit_code == 1
+    assert "no answer within 0.5 s" in result.stderr
+    assert "it may be busy or stand still" in result.stderr
+
+
+def test_a_person_waits_for_an_answer_for_ten_seconds_at_most() -> None:
+    assert elasticsearch.INTERACTIVE_TIMEOUT_S == 10

@@ -48,7 +48,11 @@ def search(
 ) -> None:
     """Print what matches QUERY, the newest last."""
     from tailrace.clock import SystemClock
-    from tailrace.elasticsearch import Elastic
+    from tailrace.elasticsearch import (
+        INTERACTIVE_TIMEOUT_S,
+        REQUEST_TIMEOUT_S,
+        Elastic,
+    )
     from tailrace.moments import LATEST_MS
     from tailrace.query import SearchRequest, parse_moment
     from tailrace.search import AsksElastic, Searcher
@@ -62,7 +66,8 @@ def search(
         until_ms=parse_moment(until, now_ms=now_ms) if until else LATEST_MS,
         size_max=size,
     )
-    with Elastic(connections) as elastic:
+    timeout_s = REQUEST_TIMEOUT_S if follow else INTERACTIVE_TIMEOUT_S
+    with Elastic(connections, timeout_s=timeout_s) as elastic:
         searcher = Searcher(AsksElastic(elastic), namespace=connections.namespace)
         if follow:
             _follow(searcher, request, as_json=as_json)
@@ -78,7 +83,11 @@ def search(
 
 
 def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> str:
-    """Return up to when what was found is all; whatever is in the way, in words."""
+    """Return up to when what was found is all; whatever is in the way, in words.
+
+    Raises:
+        RequestTimedOut: no answer came; the search itself would wait for one in vain.
+    """
     import orjson
 
     from tailrace.clock import SystemClock
@@ -88,6 +97,7 @@ def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> s
         read_completeness,
         statement,
     )
+    from tailrace.elasticsearch import RequestTimedOut
     from tailrace.errors import ServiceUnavailable
     from tailrace.text import printable
 
@@ -96,6 +106,8 @@ def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> s
         answer = elastic.request("POST", path, body=orjson.dumps(completeness_body()))
         if not answer.is_success:
             raise elastic.refusal(answer)
+    except RequestTimedOut:
+        raise
     except ServiceUnavailable as error:
         return f"how complete this is cannot be said: {printable(str(error))}"
     stated = read_completeness(
