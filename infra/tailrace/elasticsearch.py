@@ -277,6 +277,22 @@ class Elastic:
         path = f"/{quote(index, safe=',*')}/_count{MISSING_IS_NONE}"
         return int(self.decoded(self.look_up("GET", path))["count"])
 
+    def has_shards(self, index: str) -> bool:
+        """Tell whether a shard that can be searched is behind a name.
+
+        A search of an index whose shards all start is an error, of which the server
+        writes a whole trace into its log; this question is none, also without an index.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        path = f"/_cluster/health/{quote(index, safe=',*')}?timeout=0s"
+        answer = self.request("GET", f"{path}&filter_path=active_primary_shards")
+        # Without an index the time is out at once, which is an answer too.
+        if answer.status != http.HTTPStatus.REQUEST_TIMEOUT:
+            self.decoded(answer)
+        return b'"active_primary_shards":0' not in answer.body and bool(answer.body)
+
     def refresh(self, index: str) -> None:
         """Let what is written be found.
 
