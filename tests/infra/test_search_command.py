@@ -12,6 +12,10 @@ from typer.testing import CliRunner, Result
 from tailrace import elasticsearch
 from tailrace.cli import app
 from tailrace.clock import SystemClock
+from tailrace.errors import ServiceUnavailable
+from tailrace.own_stack import is_stack_down, names_own_stack
+from tailrace.settings import Connections
+from tailrace_embedded import record
 from tests.infra.test_elasticsearch_wait import saying
 
 REFUSED = {"status": 500, "error": "how complete it is, is not asked here"}
@@ -88,3 +92,37 @@ def test_a_frozen_elasticsearch_is_waited_for_once(
 
 def test_a_person_waits_for_an_answer_for_ten_seconds_at_most() -> None:
     assert elasticsearch.INTERACTIVE_TIMEOUT_S == 10
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_after_down_the_data_folder_and_up_are_the_remedy(
+    tmp_path: Path, is_own: bool
+) -> None:
+    connections = Connections().model_copy(update={"data_dir": tmp_path})
+    if not is_own:
+        other = "http://elsewhere:9200"
+        connections = connections.model_copy(update={"elasticsearch_url": other})
+    away = ServiceUnavailable("Elasticsearch", address="a", reason="refused")
+    usual = away.remedy
+    assert not is_stack_down(connections)
+    record.write_ports(tmp_path, {"kafka": 9_092})
+
+    with pytest.raises(ServiceUnavailable) as caught, names_own_stack(connections):
+        raise away
+    remedy = f"nothing runs on the data folder {tmp_path}: `tailrace up --detach`"
+    assert caught.value.remedy.startswith(remedy if is_own else usual)
+
+
+def test_a_search_after_down_names_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.write_ports(tmp_path, {"elasticsearch": 1})
+    url = "http://127.0.0.1:1"
+    environment = {"TAILRACE_ELASTICSEARCH_URL": url}
+    left = record.RunningServers(environment=environment, supervisor_pid=1, servers=[])
+    record.write_servers(tmp_path, left)
+
+    result = search("x", url=url, folder=tmp_path, monkeypatch=monkeypatch)
+
+    assert result.exit_code == 1
+    assert f"nothing runs on the data folder {tmp_path}" in result.stderr

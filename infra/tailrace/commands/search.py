@@ -54,6 +54,7 @@ def search(
         Elastic,
     )
     from tailrace.moments import LATEST_MS
+    from tailrace.own_stack import names_own_stack
     from tailrace.query import SearchRequest, parse_moment
     from tailrace.search import AsksElastic, Searcher
     from tailrace.settings import read_connections
@@ -67,7 +68,10 @@ def search(
         size_max=size,
     )
     timeout_s = REQUEST_TIMEOUT_S if follow else INTERACTIVE_TIMEOUT_S
-    with Elastic(connections, timeout_s=timeout_s) as elastic:
+    with (
+        names_own_stack(connections),
+        Elastic(connections, timeout_s=timeout_s) as elastic,
+    ):
         searcher = Searcher(AsksElastic(elastic), namespace=connections.namespace)
         if follow:
             _follow(searcher, request, as_json=as_json)
