@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
+from tailrace.role_status import REWRITE_MS
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
@@ -89,7 +90,7 @@ class AgentLoop:
         self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
         self._commit_ms = 0
         self._ledger_ms = clock.monotonic_ms() + settings.ledger_ms
-        self._status_ms = 0
+        self._status_ms = self._rewrite_ms = 0
         self._recover_ms = 0
         self._recover_wait_ms = RECOVER_MS_MIN
         self._alarmed_ms: dict[str, int] = {}
@@ -288,9 +289,12 @@ class AgentLoop:
         self._heartbeats.keep(report_all=self._report_all)
         if now_ms >= self._status_ms:
             self._status_ms = now_ms + self._settings.status_ms
-            # Where nothing was read or acknowledged, all is as it was told.
-            if self._has_news or self._delivery.broken or self._delivery.unwritable:
+            # Where nothing was read or acknowledged, all is as it was told: it is told
+            # again only so that the age of the word tells that it can be.
+            trouble = self._delivery.broken or self._delivery.unwritable
+            if self._has_news or trouble or now_ms >= self._rewrite_ms:
                 self._has_news = False
+                self._rewrite_ms = now_ms + REWRITE_MS
                 self._on_status()
 
     def _wait_ms(self) -> int:

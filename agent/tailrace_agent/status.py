@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.clock import Clock
+from tailrace.role_status import FILE_NAME, REWRITE_MS
 from tailrace.whole_files import PRIVATE, replace_file
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.table import FileTable
 from tailrace_agent.tracked import Stage
 from tailrace_agent.waiting import Waiting
 
-FILE_NAME = "status.json"
 UNREADABLE_MAX = 100
 FILES_MAX = 10_000
 """The most files that are listed one by one; the totals count all."""
@@ -71,20 +72,27 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusFile:
-    """Writes the status when it has changed, and never fails the agent."""
+    """Writes the status when it has changed, and never fails the agent.
 
-    def __init__(self, folder: Path) -> None:
+    Without news it is written anew now and then, as its age tells whether it can be.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._path = folder / FILE_NAME
+        self._clock = clock
         self._written = b""
+        self._rewrite_ms = 0
 
     def write(self, status: AgentStatus) -> None:
-        """Replace the file, if there is news."""
+        """Replace the file, if there is news or it is old."""
         content = msgspec.json.encode(status)
-        if content == self._written:
+        now_ms = self._clock.monotonic_ms()
+        if content == self._written and now_ms < self._rewrite_ms:
             return
         with contextlib.suppress(OSError):
             replace_file(self._path, content, mode=PRIVATE, is_durable=False)
             self._written = content
+            self._rewrite_ms = now_ms + REWRITE_MS
 
 
 def file_statuses(

@@ -184,7 +184,7 @@ def assemble(
             clock=clock,
             log=log,
         ),
-        status_file=StatusFile(folder.path),
+        status_file=StatusFile(folder.path, clock=clock),
         observed=observed,
         waiting=Waiting(),
         wake=wake,

@@ -18,6 +18,8 @@ from tailrace_indexer.pieces import Piece, marker_of
 
 WAIT_MS_MIN = 1_000
 WAIT_MS_MAX = 30_000
+MAKING_MS_MAX = 10_000
+"""An index that is just being made is not there after this only where something is wrong."""
 PROBE_BYTES = 256 * KIBIBYTE
 
 
@@ -35,6 +37,11 @@ class Hold:
     """It has to be made before anything can be stored."""
     is_asked: bool = False
     """A probe, or the order to make the index, is on its way."""
+
+    def is_trouble(self, *, now_ms: int) -> bool:
+        """Tell whether a person must know: not while its index is just being made."""
+        is_missing = self.verdict.reason is Reason.MISSING_INDEX
+        return not is_missing or now_ms - self.since_ms >= MAKING_MS_MAX
 
 
 class Holds:

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.role_status import FILE_NAME, REWRITE_MS
 from tailrace.whole_files import READABLE, replace_file
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.delivery import Delivery
 
-FILE_NAME = "status.json"
 WRITE_MS = 2_000
 
 
@@ -42,7 +42,7 @@ class IndexerStatus(msgspec.Struct, frozen=True, kw_only=True):
     open_documents: int
     held_bytes: int
     held_indices: dict[str, str]
-    """By index, why it takes nothing."""
+    """By index, why it takes nothing; not one that is just being made."""
     problems: list[str]
     """Every alarm that is on: what it is about, and why."""
     committed: dict[str, dict[str, int]]
@@ -51,16 +51,19 @@ class IndexerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusFile:
-    """Writes the status when it has changed, at most every two seconds."""
+    """Writes the status when it has changed, at most every two seconds.
+
+    Without news it is written anew now and then, as its age tells whether it can be.
+    """
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._path = folder / FILE_NAME
         self._clock = clock
-        self._next_ms = 0
+        self._next_ms = self._rewrite_ms = 0
         self._written: IndexerStatus | None = None
 
     def write(self, delivery: Delivery, *, alarms: Alarms, disk: DiskStatus) -> None:
-        """Write if it is time and something changed.
+        """Write if it is time, and something changed or the file is old.
 
         A folder that cannot be written never stops the indexer: the file is for eyes.
         """
@@ -69,11 +72,16 @@ class StatusFile:
             return
         self._next_ms = now_ms + WRITE_MS
         status = status_of(
-            delivery, alarms=alarms, disk=disk, updated_at_ms=self._clock.now_ms()
+            delivery,
+            alarms=alarms,
+            disk=disk,
+            updated_at_ms=self._clock.now_ms(),
+            monotonic_ms=now_ms,
         )
-        if self._written is not None and status == msgspec.structs.replace(
+        is_news = self._written is None or status != msgspec.structs.replace(
             self._written, updated_at_ms=status.updated_at_ms
-        ):
+        )
+        if not is_news and now_ms < self._rewrite_ms:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,12 +94,18 @@ class StatusFile:
         except OSError:
             return
         self._written = status
+        self._rewrite_ms = now_ms + REWRITE_MS
 
 
 def status_of(
-    delivery: Delivery, *, alarms: Alarms, disk: DiskStatus, updated_at_ms: int
+    delivery: Delivery,
+    *,
+    alarms: Alarms,
+    disk: DiskStatus,
+    updated_at_ms: int,
+    monotonic_ms: int,
 ) -> IndexerStatus:
-    """Return the state now."""
+    """Return the state now, by both of the clock's times."""
     figures = delivery.figures
     committed: dict[str, dict[str, int]] = {}
     for partition, offset in sorted(delivery.offsets.committed_offsets().items()):
@@ -111,6 +125,7 @@ def status_of(
         held_indices={
             hold.index: f"{hold.verdict.reason.value}: {hold.verdict.detail}"[:500]
             for hold in delivery.holds.held
+            if hold.is_trouble(now_ms=monotonic_ms)
         },
         problems=[f"{subject}: {why}" for subject, why in sorted(alarms.on.items())],
         committed=committed,

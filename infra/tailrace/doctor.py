@@ -21,6 +21,10 @@ MEMORY_FREE_BYTES_WISHED = 3 * GIBIBYTE
 DISK_FREE_BYTES_MIN = 1 * GIBIBYTE
 """Below it the embedded Elasticsearch makes its indices read-only."""
 DISK_FREE_BYTES_WISHED = 5 * GIBIBYTE
+ROLE_FREE_BYTES_MIN = 64 * MEBIBYTE
+"""Roles keep a checkpoint there, or less: megabytes."""
+ROLE_FREE_BYTES_WISHED = 256 * MEBIBYTE
+SERVERS_FOLDER = "servers"
 OPEN_FILES_MIN = 1_024
 OPEN_FILES_WISHED = 65_535
 """What Elasticsearch asks for on a busy machine."""
@@ -62,6 +66,15 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderDisk:
+    """A folder of the data folder that lies on a disk of its own."""
+
+    name: str
+    path: str
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of this machine and its servers."""
 
@@ -83,6 +96,7 @@ class Facts:
     has_fast_checksum: bool
     taken_ports: Mapping[str, int]
     """Ports of our own that another program has taken."""
+    folder_disks: tuple[FolderDisk, ...] = ()
     servers: tuple[ServerFacts, ...] = ()
     live_hosts: tuple[tuple[str, str], ...] = field(default=())
     """Of each live agent, its host id and name."""
@@ -95,6 +109,7 @@ def examine(facts: Facts) -> list[Finding]:
         *_packages(facts),
         _memory(facts),
         _disk(facts),
+        *map(_folder_disk, facts.folder_disks),
         _open_files(facts),
         *_inotify(facts),
         _rights(facts),
@@ -185,6 +200,19 @@ def _disk(facts: Facts) -> Finding:
         is_failure=facts.disk_free_bytes < DISK_FREE_BYTES_MIN,
         is_warning=facts.disk_free_bytes < DISK_FREE_BYTES_WISHED,
         remedy="free some, or name a folder on another disk with --data-dir",
+    )
+
+
+def _folder_disk(disk: FolderDisk) -> Finding:
+    is_servers = disk.name == SERVERS_FOLDER
+    minimum = DISK_FREE_BYTES_MIN if is_servers else ROLE_FREE_BYTES_MIN
+    wished = DISK_FREE_BYTES_WISHED if is_servers else ROLE_FREE_BYTES_WISHED
+    return _measured(
+        "disk",
+        f"{disk.free_bytes // MEBIBYTE:,} MB free at {disk.path}, a disk of its own",
+        is_failure=disk.free_bytes < minimum,
+        is_warning=disk.free_bytes < wished,
+        remedy="free some, or give that folder a larger disk",
     )
 
 

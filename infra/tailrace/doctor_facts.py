@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 
-from tailrace.doctor import Facts
+from tailrace.doctor import SERVERS_FOLDER, Facts, FolderDisk
 from tailrace.errors import CommandFailed
 from tailrace.extras import MODULES, missing_modules
+from tailrace.role_status import WRITERS
 from tailrace.server_facts import live_hosts, server_facts
 from tailrace.settings import Connections
 
@@ -44,6 +45,7 @@ def gather(connections: Connections) -> Facts:
         memory_free_bytes=memory.available,
         data_dir=str(data_dir),
         disk_free_bytes=shutil.disk_usage(existing).free,
+        folder_disks=folder_disks(data_dir),
         is_data_dir_writable=os.access(existing, os.W_OK | os.X_OK),
         open_files_max=_open_files_max(),
         watches_max=_inotify("max_user_watches"),
@@ -56,6 +58,21 @@ def gather(connections: Connections) -> Facts:
         servers=server_facts(connections),
         live_hosts=live_hosts(connections),
     )
+
+
+def folder_disks(data_dir: Path) -> tuple[FolderDisk, ...]:
+    """Return what is free for each folder that is not on the data folder's own disk."""
+    disks: list[FolderDisk] = []
+    for name in (*WRITERS, SERVERS_FOLDER):
+        folder = data_dir / name
+        try:
+            if folder.stat().st_dev != data_dir.stat().st_dev:
+                free_bytes = shutil.disk_usage(folder).free
+                disk = FolderDisk(name=name, path=str(folder), free_bytes=free_bytes)
+                disks.append(disk)
+        except OSError:
+            continue  # Not made yet, or not ours to see: `tailrace up` says so.
+    return tuple(disks)
 
 
 def _existing(folder: Path) -> Path:

@@ -30,6 +30,8 @@ from tailrace.settings import Connections
 logging.getLogger("elastic_transport.node").propagate = False
 
 REQUEST_TIMEOUT_S = 30.0
+INTERACTIVE_TIMEOUT_S = 10.0
+"""For a person who waits; each question that gets no answer must be the last one."""
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 MISSING_IS_NONE = "?ignore_unavailable=true&allow_no_indices=true"
@@ -62,6 +64,15 @@ class Answer:
 
 class RequestTimedOut(ServiceUnavailable):
     """No answer came in time; the request may have been carried out all the same."""
+
+    def __init__(self, *, address: str, timeout_s: float) -> None:
+        super().__init__(
+            "Elasticsearch",
+            address=address,
+            reason=f"no answer within {timeout_s:g} s",
+            remedy="it may be busy or stand still: try again, and look at its log;"
+            " `tailrace doctor` checks Elasticsearch",
+        )
 
 
 class _Bytes(elastic_transport.Serializer):
@@ -181,11 +192,7 @@ class Elastic:
                 request_timeout=timeout_s,
             )
         except elastic_transport.ConnectionTimeout as error:
-            raise RequestTimedOut(
-                "Elasticsearch",
-                address=self._address,
-                reason=f"no answer within {timeout_s:g} s",
-            ) from error
+            raise RequestTimedOut(address=self._address, timeout_s=timeout_s) from error
         except (elastic_transport.TransportError, OSError) as error:
             raise ServiceUnavailable(
                 "Elasticsearch", address=self._address, reason=_short(error)
@@ -269,6 +276,22 @@ class Elastic:
         """
         path = f"/{quote(index, safe=',*')}/_count{MISSING_IS_NONE}"
         return int(self.decoded(self.look_up("GET", path))["count"])
+
+    def has_shards(self, index: str) -> bool:
+        """Tell whether a shard that can be searched is behind a name.
+
+        A search of an index whose shards all start is an error, of which the server
+        writes a whole trace into its log; this question is none, also without an index.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or refuses.
+        """
+        path = f"/_cluster/health/{quote(index, safe=',*')}?timeout=0s"
+        answer = self.request("GET", f"{path}&filter_path=active_primary_shards")
+        # Without an index the time is out at once, which is an answer too.
+        if answer.status != http.HTTPStatus.REQUEST_TIMEOUT:
+            self.decoded(answer)
+        return b'"active_primary_shards":0' not in answer.body and bool(answer.body)
 
     def refresh(self, index: str) -> None:
         """Let what is written be found.

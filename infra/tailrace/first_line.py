@@ -19,8 +19,11 @@ def is_searchable(connections: Connections, *, since_ms: int) -> bool:
     }
     try:
         with Elastic(connections) as elastic:
-            # Before the first event there is no index, and the answer an error.
-            answer = elastic.search(events_alias(connections.namespace), body=body)
+            events = events_alias(connections.namespace)
+            if not elastic.has_shards(events):
+                return False
+            # An index that is gone again makes the answer an error.
+            answer = elastic.search(events, body=body)
     except ServiceUnavailable:
         return False
     return int(answer["hits"]["total"]["value"]) > 0

@@ -5,7 +5,7 @@ A server that does not answer is a fact, and hinders no other look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ import msgspec
 
 from tailrace.clock import SystemClock
 from tailrace.errors import TailraceError
+from tailrace.role_status import FILE_NAME, silent_roles
 from tailrace.settings import Connections
 from tailrace.status import RoleFacts, StatusFacts
 from tailrace.supervise import MemberRecord, MemberState
@@ -20,6 +21,7 @@ from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
 from tailrace.up_record import UpRecord, read_running
 from tailrace.watched import MACHINE_LOGS
+from tailrace.zookeeper_probe import require_zookeeper
 
 ReadT = TypeVar("ReadT")
 
@@ -36,6 +38,7 @@ def gather(connections: Connections) -> StatusFacts:
     """Look at everything; no look takes longer than a few seconds."""
     data_dir = connections.data_dir
     up = read_running(data_dir)
+    now_ms = SystemClock().now_ms()
     lags: dict[str, int] = {}
     documents: int | None = None
     dead_letters = 0
@@ -51,13 +54,14 @@ def gather(connections: Connections) -> StatusFacts:
             documents, dead_letters = _documents(connections)
         except TailraceError as error:
             unreachable.append(str(error))
+        unreachable += _zookeeper_trouble(connections)
     return StatusFacts(
         data_dir=str(data_dir),
-        now_ms=SystemClock().now_ms(),
+        now_ms=now_ms,
         up=up,
         lag_records=lags,
         documents=documents,
-        roles=_roles(data_dir, up=up, dead_letters=dead_letters),
+        roles=_roles(data_dir, up=up, now_ms=now_ms, dead_letters=dead_letters),
         unreachable=unreachable,
         last_lines=_last_lines(up.members) if up is not None else {},
     )
@@ -79,18 +83,22 @@ class _Indexer(msgspec.Struct):
     problems: list[str] = []
 
 
-def role_facts(data_dir: Path, *, pids: Mapping[str, int | None]) -> RoleFacts:
-    """Return what the roles that run as `pids` wrote about themselves.
+def role_facts(
+    data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int
+) -> RoleFacts:
+    """Return what the roles among `members` wrote about themselves.
 
-    What an earlier process left says nothing of now.
+    What an earlier process left says nothing of now, and neither does silence.
     """
+    pids = {member.name: member.pid for member in members}
     agent = _read(data_dir, "agent", as_type=_Agent)
     if agent.pid != pids.get("agent"):
         agent = _Agent()
     indexer = _read(data_dir, "indexer", as_type=_Indexer)
     if indexer.pid != pids.get("indexer"):
         indexer = _Indexer()
-    problems = [f"the indexer reports {problem}" for problem in indexer.problems]
+    problems = list(silent_roles(data_dir, members, now_ms=now_ms))
+    problems += [f"the indexer reports {problem}" for problem in indexer.problems]
     if agent.kafka != "connected":
         problems.append(f"the agent has no connection to Kafka: {agent.kafka}")
     if agent.checkpoint != "written":
@@ -101,6 +109,14 @@ def role_facts(data_dir: Path, *, pids: Mapping[str, int | None]) -> RoleFacts:
         held_indices=indexer.held_indices,
         problems=problems,
     )
+
+
+def role_notes(data_dir: Path) -> list[str]:
+    """Return what the roles of a supervisor that lives tell, and is no ill health."""
+    up = read_running(data_dir)
+    if up is None:
+        return []
+    return role_facts(data_dir, up.members, now_ms=SystemClock().now_ms()).warnings
 
 
 def _agent_warnings(agent: _Agent) -> Iterator[str]:
@@ -132,11 +148,24 @@ def _lags(connections: Connections) -> dict[str, int]:
         }
 
 
-def _roles(data_dir: Path, *, up: UpRecord | None, dead_letters: int) -> RoleFacts:
+def _roles(
+    data_dir: Path, *, up: UpRecord | None, now_ms: int, dead_letters: int
+) -> RoleFacts:
     if up is None:
         return RoleFacts()
-    found = role_facts(data_dir, pids={one.name: one.pid for one in up.members})
+    found = role_facts(data_dir, up.members, now_ms=now_ms)
     return msgspec.structs.replace(found, dead_letters=dead_letters)
+
+
+def _zookeeper_trouble(connections: Connections) -> Iterator[str]:
+    """Yield what is missing while ZooKeeper is: the way of the lines does not need it."""
+    try:
+        require_zookeeper(connections.zookeeper_hosts, clock=SystemClock())
+    except TailraceError as error:
+        yield (
+            f"{error}; lines are shipped and stored on, but the fleet page is blind, and"
+            " no old index is expired"
+        )
 
 
 def _documents(connections: Connections) -> tuple[int, int]:
@@ -153,7 +182,7 @@ def _documents(connections: Connections) -> tuple[int, int]:
 
 def _read(data_dir: Path, role: str, *, as_type: type[ReadT]) -> ReadT:
     try:
-        raw = (data_dir / role / "status.json").read_bytes()
+        raw = (data_dir / role / FILE_NAME).read_bytes()
         return msgspec.json.decode(raw, type=as_type)
     except (OSError, msgspec.DecodeError):
         return as_type()

@@ -36,13 +36,16 @@ def configuration(
     The globs of `--watch` win over the sources of the user's file, and those over this
     machine's own logs. The servers' logs are always watched, the roles' never: a line
     that a role writes about a line would make another.
+
+    Raises:
+        ConfigError: a glob of `--watch` is empty, or a table is none.
     """
     agent = dict(_table(given, "agent"))
     named = cast("list[dict[str, Any]]", agent.get("sources", []))
     chosen: list[dict[str, Any]]
     if watch:
         chosen = [
-            {"name": "watched", "paths": [_absolute(pattern) for pattern in watch]}
+            {"name": "watched", "paths": [absolute(pattern) for pattern in watch]}
         ]
     elif named:
         chosen = list(named)
@@ -60,6 +63,18 @@ def watched_globs(configured: Mapping[str, Any]) -> list[str]:
     """Return every glob that a configuration watches."""
     sources = cast("list[dict[str, Any]]", _table(configured, "agent")["sources"])
     return [pattern for source in sources for pattern in source["paths"]]
+
+
+def absolute(pattern: str) -> str:
+    """Return a glob of `--watch` as the agent takes it.
+
+    Raises:
+        ConfigError: it is empty, and would mean the folder that one happens to be in.
+    """
+    if not pattern.strip():
+        problem = f"--watch must name files, such as '/srv/shop/*.log', got {pattern!r}"
+        raise ConfigError([problem], source="the command line")
+    return str(Path(pattern).expanduser().absolute())
 
 
 def toml_text(document: Mapping[str, Any]) -> str:
@@ -92,10 +107,6 @@ def _own_folders(data_dir: Path) -> list[str]:
     # Started by root, the servers' folder is a link to one that their user can reach.
     folders = {data_dir, data_dir.resolve(), (data_dir / "servers").resolve()}
     return sorted(map(str, folders))
-
-
-def _absolute(pattern: str) -> str:
-    return str(Path(pattern).expanduser().absolute())
 
 
 def _table_lines(table: Mapping[str, Any], *, prefix: str) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.role_status import FILE_NAME, REWRITE_MS
 from tailrace.whole_files import READABLE, replace_file
 
-STATUS_FILE = "stream/status.json"
+FOLDER_NAME = "stream"
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,24 +27,31 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusFile:
-    """Writes the file when something has changed."""
+    """Writes the file when something has changed.
+
+    Without news it is written anew now and then, as its age tells whether it can be.
+    """
 
     def __init__(self, data_dir: Path, *, started_at_ms: int) -> None:
-        self._path = data_dir / STATUS_FILE
+        self._path = data_dir / FOLDER_NAME / FILE_NAME
         self._started_at_ms = started_at_ms
         self._written: tuple[dict[str, int], dict[str, int]] | None = None
+        self._written_at_ms = 0
 
     def write(
         self, counts: Mapping[str, int], *, acked: Mapping[int, int], now_ms: int
     ) -> None:
         """Write the counts, atomically; a file that cannot be written is no failure.
 
+        `now_ms` is the clock's, which may be set back: then it is written at once.
+
         Raises:
             Nothing: a full disk must not stop what does not need one.
         """
         offsets = {str(partition): offset for partition, offset in acked.items()}
         content = (dict(counts), offsets)
-        if content == self._written:
+        is_fresh = 0 <= now_ms - self._written_at_ms < REWRITE_MS
+        if content == self._written and is_fresh:
             return
         status = Status(
             pid=os.getpid(),
@@ -63,3 +71,4 @@ class StatusFile:
         except OSError:
             return
         self._written = content
+        self._written_at_ms = now_ms

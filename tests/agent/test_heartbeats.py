@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tailrace.ledger import AgentHeartbeat, decode_ledger, ledger_partition
+from tailrace.role_status import REWRITE_MS
 from tailrace.wire import AgentLedger
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.records import Outgoing
@@ -296,7 +298,19 @@ def test_an_idle_agent_writes_no_status_for_its_heartbeats(tmp_path: Path) -> No
     agent.pass_ms(20_000)
 
     assert len(heartbeats_of(agent.sink)) >= count + 19
-    assert told == []
+    assert len(told) <= 1 + 20_000 // REWRITE_MS
+
+
+def test_an_idle_agent_tells_how_it_is_now_and_then(tmp_path: Path) -> None:
+    """By the age of its word it is known whether its disk takes one."""
+    told: list[int] = []
+    agent = AgentHarness(tmp_path, on_status=lambda: told.append(agent.clock.now_ms()))
+    agent.write("a.log", b"one\n")
+    agent.pass_ms(10 * REWRITE_MS)
+
+    rests_ms = [later - earlier for earlier, later in pairwise(told)]
+    assert len(told) > 10
+    assert max(rests_ms) <= 2 * REWRITE_MS
 
 
 def test_a_copy_that_is_not_clear_yet_holds_the_claim_back(tmp_path: Path) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tailrace.doctor import GIBIBYTE, Facts, Finding, Level, ServerFacts, examine
+from tailrace.doctor import (
+    GIBIBYTE,
+    MEBIBYTE,
+    Facts,
+    Finding,
+    FolderDisk,
+    Level,
+    ServerFacts,
+    examine,
+)
+from tailrace.doctor_facts import folder_disks
 
 GOOD = Facts(
     python=(3, 11, 2),
@@ -24,6 +36,10 @@ GOOD = Facts(
     versions={"kafka-python": "3.0.12"},
     has_fast_checksum=True,
     taken_ports={},
+    folder_disks=(
+        FolderDisk(name="agent", path="/data/agent", free_bytes=GIBIBYTE),
+        FolderDisk(name="servers", path="/data/servers", free_bytes=9 * GIBIBYTE),
+    ),
     servers=(
         ServerFacts(
             name="Elasticsearch",
@@ -37,6 +53,11 @@ GOOD = Facts(
 AWAY = ServerFacts(
     name="Kafka", address="127.0.0.1:9092", is_expected=True, problem="refused"
 )
+
+
+def with_disk(name: str, *, free_bytes: int) -> Facts:
+    disk = FolderDisk(name=name, path=f"/data/{name}", free_bytes=free_bytes)
+    return replace(GOOD, folder_disks=(disk,))
 
 
 def bad(facts: Facts) -> list[Finding]:
@@ -56,6 +77,21 @@ def test_a_good_machine_has_nothing_to_say_against_it() -> None:
         (replace(GOOD, disk_free_bytes=GIBIBYTE // 2), Level.FAILURE, "0.5 GB free"),
         (replace(GOOD, disk_free_bytes=3 * GIBIBYTE), Level.WARNING, "3.0 GB free"),
         (replace(GOOD, is_data_dir_writable=False), Level.FAILURE, "/data cannot be"),
+        (
+            with_disk("agent", free_bytes=MEBIBYTE),
+            Level.FAILURE,
+            "1 MB free at /data/agent",
+        ),
+        (
+            with_disk("agent", free_bytes=200 * MEBIBYTE),
+            Level.WARNING,
+            "200 MB free at /data/agent",
+        ),
+        (
+            with_disk("servers", free_bytes=200 * MEBIBYTE),
+            Level.FAILURE,
+            "200 MB free at /data/servers",
+        ),
         (replace(GOOD, open_files_max=256), Level.FAILURE, "256"),
         (replace(GOOD, open_files_max=4_096), Level.WARNING, "4,096"),
         (replace(GOOD, watches_max=100), Level.WARNING, "100"),
@@ -94,6 +130,20 @@ def test_a_fault_is_found_with_its_value_and_a_remedy(
     assert finding.level is level
     assert what in finding.what
     assert finding.remedy
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second disk is known")
+def test_a_folder_on_another_disk_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "agent").symlink_to("/dev/shm")
+    (tmp_path / "servers").mkdir()
+
+    if (tmp_path / "agent").stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("both are one disk here")
+    (disk,) = folder_disks(tmp_path)
+    assert (disk.name, disk.path) == ("agent", f"{tmp_path}/agent")
+    assert disk.free_bytes == pytest.approx(
+        os.statvfs("/dev/shm").f_bavail * os.statvfs("/dev/shm").f_frsize, abs=GIBIBYTE
+    )
 
 
 def test_a_server_that_nobody_asked_for_may_be_away() -> None:

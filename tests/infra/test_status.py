@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tailrace.role_status import AGE_MS_MAX, WRITERS
 from tailrace.status import RoleFacts, StatusFacts, judge
 from tailrace.status_facts import LAST_LINES, last_lines, role_facts
 from tailrace.supervise import MemberRecord, MemberState
@@ -39,6 +41,8 @@ UP = UpRecord(
 )
 WELL = StatusFacts(data_dir="/d", now_ms=61_000, up=UP, documents=5)
 change = msgspec.structs.replace
+NOW_MS = 61_000
+INDEXER = change(AGENT, name="indexer", pid=8)
 DEAD = change(AGENT, state=MemberState.BACKING_OFF, pid=None, last_exit=-9, restarts=2)
 
 
@@ -114,7 +118,7 @@ def test_roles_speak_for_themselves(tmp_path: Path) -> None:
         '{"pid":8,"held_indices":{"i":"read-only"},"problems":["index i: read-only"]}',
     )
 
-    found = role_facts(tmp_path, pids={"agent": 7, "indexer": 8})
+    found = role_facts(tmp_path, [AGENT, INDEXER], now_ms=NOW_MS)
 
     assert found.lost_bytes == 7
     assert found.held_indices == {"i": "read-only"}
@@ -132,9 +136,8 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
         f'"unmatched_globs":["/srv/*.log","{MACHINE_LOGS[-1]}"]}}',
     )
 
-    judged = judge(
-        change(WELL, roles=role_facts(tmp_path, pids={"agent": 7, "indexer": None}))
-    )
+    found = role_facts(tmp_path, [AGENT, INDEXER], now_ms=NOW_MS)
+    judged = judge(change(WELL, roles=found))
 
     assert judged.ok
     unreadable, unmatched = judged.warnings
@@ -145,11 +148,41 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
 def test_what_an_earlier_process_wrote_says_nothing_of_now(tmp_path: Path) -> None:
     write_status(tmp_path, "indexer", '{"pid":8,"problems":["index i: read-only"]}')
 
-    assert role_facts(tmp_path, pids={"indexer": 9}) == RoleFacts()
+    another = change(INDEXER, pid=9)
+    assert role_facts(tmp_path, [another], now_ms=NOW_MS) == RoleFacts()
 
 
 def test_roles_that_have_not_spoken_yet_have_no_problem(tmp_path: Path) -> None:
-    assert role_facts(tmp_path, pids={"agent": 7}) == RoleFacts()
+    assert role_facts(tmp_path, [AGENT], now_ms=NOW_MS) == RoleFacts()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_role_that_runs_and_says_nothing_more_is_not_well(
+    tmp_path: Path, name: str
+) -> None:
+    """Its disk may be full: then its last word is a good one, and stands."""
+    role = change(AGENT, name=name, log_path=f"/d/logs/{name}.log")
+    write_status(tmp_path, name, '{"pid":7,"checkpoint":"written"}')
+    at_s = 1_000_000
+    os.utime(tmp_path / name / "status.json", (at_s, at_s))
+    at_ms = at_s * 1_000 + AGE_MS_MAX
+
+    assert role_facts(tmp_path, [role], now_ms=at_ms).problems == []
+    (problem,) = role_facts(tmp_path, [role], now_ms=at_ms + 1).problems
+    for said in (f"the {name} runs", "for 90 s", "disk is full", role.log_path):
+        assert said in problem
+    asleep = change(role, state=MemberState.BACKING_OFF, pid=None)
+    assert role_facts(tmp_path, [asleep], now_ms=at_ms + 1).problems == []
+    fresh = change(role, since_ms=at_ms)
+    assert role_facts(tmp_path, [fresh], now_ms=at_ms + 1).problems == []
+
+
+def test_a_role_that_never_said_a_word_is_not_well_after_a_while(
+    tmp_path: Path,
+) -> None:
+    late_ms = AGENT.since_ms + AGE_MS_MAX + 1
+
+    assert len(role_facts(tmp_path, [AGENT], now_ms=late_ms).problems) == 1
 
 
 def test_the_end_of_a_log_is_shown_escaped(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.errors import EXIT_USAGE, ConfigError
 from tailrace.watched import (
     MACHINE_LOGS,
     configuration,
@@ -60,6 +61,14 @@ def test_watch_wins_over_the_users_sources_and_keeps_other_settings() -> None:
     assert "/srv/shop/*.log" not in watched_globs(configured)
     assert configured["connections"] == {"namespace": "mine"}
     assert configured["agent"]["sweep_ms"] == 500
+
+
+@pytest.mark.parametrize("pattern", ["", " "])
+def test_an_empty_glob_is_refused(pattern: str) -> None:
+    """It would mean the folder that one happens to be in."""
+    with pytest.raises(ConfigError, match="--watch must name files") as caught:
+        configuration({}, watch=(pattern,), data_dir=DATA_DIR)
+    assert caught.value.exit_code == EXIT_USAGE
 
 
 @pytest.mark.parametrize("watch", [(), ("/a/*",)])

@@ -219,7 +219,7 @@ class SimulatedElastic:
             return Answer(200, b"{}")
         answer = elasticsearch.bulk(body)
         if world.strikes("elasticsearch.timeout_after_success"):
-            raise RequestTimedOut("Elasticsearch", address="sim", reason="no answer")
+            raise RequestTimedOut(address="sim", timeout_s=30)
         return answer
 
     def template_fingerprint(self, name: str) -> str:

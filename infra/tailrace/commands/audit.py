@@ -102,11 +102,13 @@ def run_audit(
     from tailrace.elasticsearch import Elastic
     from tailrace.kafka_admin import KafkaAdmin
     from tailrace.ledger import WINDOW_EVENTS
+    from tailrace.own_stack import names_own_stack
     from tailrace.settings import read_connections
 
     connections = read_connections(config, data_dir=data_dir)
     clock = SystemClock()
     with (
+        names_own_stack(connections),
         KafkaAdmin(connections, client_id=CLIENT_ID) as admin,
         Elastic(connections, timeout_s=SEARCH_TIMEOUT_S) as elastic,
     ):

@@ -13,6 +13,7 @@ from tailrace.commands.common import (
     ConfigFile,
     DataDir,
     console,
+    escaped,
     stop_on_signals,
     write_json,
     write_line,
@@ -111,6 +112,19 @@ def folder_of(data_dir: Path | None) -> Path:
     return (data_dir or default_data_dir()).expanduser().absolute()
 
 
+def say_ready(url: str, *, plan: UpPlan) -> None:
+    """Say that all is up, and what of the files that are to be watched is not."""
+    from tailrace.status_facts import role_notes
+
+    if plan.has_roles:
+        write_line(f"Tailrace is up: {url}")
+        for note in role_notes(plan.data_dir):
+            typer.echo(f"note: {escaped(note)}", err=True)
+    else:
+        own = "" if _is_usual(plan.data_dir) else f" --data-dir {plan.data_dir}"
+        write_line(f"The servers are up: `tailrace servers env{own}` says where.")
+
+
 def _run(
     arguments: list[str],
     *,
@@ -124,7 +138,9 @@ def _run(
     if has_roles:
         check_settings(config)
     from tailrace.supervision import UpPlan
+    from tailrace.watched import absolute
 
+    globs = tuple(map(absolute, watch))
     folder = folder_of(data_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +151,7 @@ def _run(
         ) from None
     plan = UpPlan(
         data_dir=folder,
-        watch=tuple(str(Path(glob).expanduser().absolute()) for glob in watch),
+        watch=globs,
         config_file=config,
         has_roles=has_roles,
     )
@@ -161,7 +177,7 @@ def _run_here(plan: UpPlan) -> None:
         if pipe is not None:
             pipe.tell(Told(is_ready=True, url=url))
         else:
-            _say_ready(url, plan=plan)
+            say_ready(url, plan=plan)
             write_line("Ctrl-C stops everything.")
 
     with stop_on_signals() as stop:
@@ -192,15 +208,7 @@ def _run_detached(arguments: list[str], *, plan: UpPlan) -> None:
             progress=RichProgress(console()),
             stop=stop,
         )
-    _say_ready(told.url, plan=plan)
-
-
-def _say_ready(url: str, *, plan: UpPlan) -> None:
-    if plan.has_roles:
-        write_line(f"Tailrace is up: {url}")
-    else:
-        own = "" if _is_usual(plan.data_dir) else f" --data-dir {plan.data_dir}"
-        write_line(f"The servers are up: `tailrace servers env{own}` says where.")
+    say_ready(told.url, plan=plan)
 
 
 def _is_usual(folder: Path) -> bool:

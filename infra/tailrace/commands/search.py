@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tailrace.search import Searcher
 
 FOLLOW_POLL_S = 0.5
+NOTHING_MATCHES = (
+    "nothing matches; try a longer --since, fewer words, or '*', which is everything"
+)
 
 
 def search(
@@ -45,8 +48,13 @@ def search(
 ) -> None:
     """Print what matches QUERY, the newest last."""
     from tailrace.clock import SystemClock
-    from tailrace.elasticsearch import Elastic
+    from tailrace.elasticsearch import (
+        INTERACTIVE_TIMEOUT_S,
+        REQUEST_TIMEOUT_S,
+        Elastic,
+    )
     from tailrace.moments import LATEST_MS
+    from tailrace.own_stack import names_own_stack
     from tailrace.query import SearchRequest, parse_moment
     from tailrace.search import AsksElastic, Searcher
     from tailrace.settings import read_connections
@@ -59,20 +67,31 @@ def search(
         until_ms=parse_moment(until, now_ms=now_ms) if until else LATEST_MS,
         size_max=size,
     )
-    with Elastic(connections) as elastic:
+    timeout_s = REQUEST_TIMEOUT_S if follow else INTERACTIVE_TIMEOUT_S
+    with (
+        names_own_stack(connections),
+        Elastic(connections, timeout_s=timeout_s) as elastic,
+    ):
         searcher = Searcher(AsksElastic(elastic), namespace=connections.namespace)
         if follow:
             _follow(searcher, request, as_json=as_json)
             return
         # Asked first: what is stored between both questions is then found, not promised.
         said = _completeness(elastic, connections.namespace, request)
-        for row in reversed(searcher.newest(request)):
+        rows = searcher.newest(request)
+        for row in reversed(rows):
             write_line(_shown(row, as_json=as_json))
+        if not rows:
+            typer.echo(NOTHING_MATCHES, err=True)
         typer.echo(said, err=True)
 
 
 def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> str:
-    """Return up to when what was found is all; whatever is in the way, in words."""
+    """Return up to when what was found is all; whatever is in the way, in words.
+
+    Raises:
+        RequestTimedOut: no answer came; the search itself would wait for one in vain.
+    """
     import orjson
 
     from tailrace.clock import SystemClock
@@ -82,6 +101,7 @@ def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> s
         read_completeness,
         statement,
     )
+    from tailrace.elasticsearch import RequestTimedOut
     from tailrace.errors import ServiceUnavailable
     from tailrace.text import printable
 
@@ -90,6 +110,8 @@ def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> s
         answer = elastic.request("POST", path, body=orjson.dumps(completeness_body()))
         if not answer.is_success:
             raise elastic.refusal(answer)
+    except RequestTimedOut:
+        raise
     except ServiceUnavailable as error:
         return f"how complete this is cannot be said: {printable(str(error))}"
     stated = read_completeness(

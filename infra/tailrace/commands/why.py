@@ -46,16 +46,20 @@ def why(
 ) -> None:
     """Tell what each hop did with one line: exit 0 only where it is stored, once."""
     from tailrace.audit.kafka import KafkaLedger
-    from tailrace.elasticsearch import Elastic
+    from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.extras import require
+    from tailrace.own_stack import names_own_stack
     from tailrace.settings import read_connections
     from tailrace.text import printable
     from tailrace.why.hops import hops
 
     require("indexer")
     connections = read_connections(config, data_dir=data_dir)
-    told = KafkaLedger(connections).read().facts
-    with Elastic(connections) as elastic:
+    with (
+        names_own_stack(connections),
+        Elastic(connections, timeout_s=INTERACTIVE_TIMEOUT_S) as elastic,
+    ):
+        told = KafkaLedger(connections).read().facts
         place = _place(line, told=told, elastic=elastic, connections=connections)
         witness = _witness(
             place, told=told, elastic=elastic, connections=connections, config=config

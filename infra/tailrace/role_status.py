@@ -1,0 +1,48 @@
+"""How often a role writes how it is, and after which silence its word counts no longer.
+
+A role writes `status.json` into its folder when there is news. A disk that is full takes no
+news, and leaves the last good word standing: so it is written anew also without any, and
+its age tells whether it could be. A touch would not do, as a full disk takes that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tailrace.supervise import MemberRecord, MemberState
+
+FILE_NAME = "status.json"
+REWRITE_MS = 15_000
+"""A few kilobytes that wait for no disk, four times a minute."""
+AGE_MS_MAX = 6 * REWRITE_MS
+"""Stopping, a slow disk and a woken machine take part of it; no healthy role takes all."""
+WRITERS = ("agent", "stream", "indexer")
+"""The dashboard writes only where it is."""
+
+
+def silent_roles(
+    data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int
+) -> Iterator[str]:
+    """Yield what is to be said of each role that runs and has not written for too long.
+
+    One that has just been started has as long as any other.
+    """
+    for member in members:
+        if member.name not in WRITERS or member.state is not MemberState.RUNNING:
+            continue
+        path = data_dir / member.name / FILE_NAME
+        age_ms = now_ms - max(_written_at_ms(path), member.since_ms)
+        if age_ms > AGE_MS_MAX:
+            yield (
+                f"the {member.name} runs, and has not written {path} for"
+                f" {age_ms // 1_000} s: look whether its disk is full, and at its log"
+                f" {member.log_path}"
+            )
+
+
+def _written_at_ms(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return 0

@@ -1,0 +1,63 @@
+"""Whether some ZooKeeper server gives a session now: one handshake, within a bound.
+
+A client waits for a frozen server also when it is closed; the few bytes are written here.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from tailrace.clock import Clock
+from tailrace.errors import ServiceUnavailable
+
+PORT_USUAL = 2_181
+SESSION_MS = 4_000
+"""As asked for; the session is given back at once."""
+WAIT_MS_MAX = 3_000
+"""For all servers together."""
+_CONNECT = struct.pack(">iqiqi16s", 0, 0, SESSION_MS, 0, 16, b"")
+_CLOSE = struct.pack(">ii", 1, -11)
+_ANSWER_BYTES_MIN = 16
+"""Version, length of the session, and its number; a server that refuses says less."""
+
+
+def require_zookeeper(hosts: str, *, clock: Clock) -> None:
+    """Return once one of the servers gave a session.
+
+    Raises:
+        ServiceUnavailable: none did within `WAIT_MS_MAX`.
+    """
+    reason = "no server is named"
+    servers = [each.strip() for each in hosts.partition("/")[0].split(",")]
+    deadline_ms = clock.monotonic_ms() + WAIT_MS_MAX
+    for number, server in enumerate(servers):
+        left_ms = deadline_ms - clock.monotonic_ms()
+        # The last ones must have their time too.
+        wait_s = max(left_ms / (len(servers) - number), 1) / 1_000
+        try:
+            _shake_hands(server, wait_s=wait_s)
+        except TimeoutError:
+            reason = f"no answer within {wait_s:.1f} s"
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", "") or str(error)
+        else:
+            return
+    raise ServiceUnavailable("ZooKeeper", address=hosts, reason=reason)
+
+
+def _shake_hands(server: str, *, wait_s: float) -> None:
+    with socket.create_connection(_address(server), wait_s) as connection:
+        connection.settimeout(wait_s)
+        connection.sendall(struct.pack(">i", len(_CONNECT)) + _CONNECT)
+        head = connection.recv(4 + _ANSWER_BYTES_MIN, socket.MSG_WAITALL)
+        if len(head) < 4 + _ANSWER_BYTES_MIN:
+            raise ConnectionError("it gives no session now")
+        connection.sendall(struct.pack(">i", len(_CLOSE)) + _CLOSE)
+
+
+def _address(server: str) -> tuple[str, int]:
+    host, separator, port = server.rpartition(":")
+    if not separator or server.endswith("]"):
+        return server.strip("[]"), PORT_USUAL
+    return host.strip("[]"), int(port)

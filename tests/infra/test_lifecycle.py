@@ -1,0 +1,47 @@
+"""What `tailrace up` says once: where it is, and which of its globs match nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from tailrace.cli import app
+from tailrace.commands.lifecycle import say_ready
+from tailrace.supervision import UpPlan
+from tailrace.up_record import created_at_s, write_record
+from tests.infra.test_status import AGENT, UP, write_status
+
+change = msgspec.structs.replace
+
+
+def test_up_says_which_of_its_globs_match_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pid = os.getpid()
+    agent = change(AGENT, pid=pid)
+    up = change(UP, pid=pid, created_at_s=created_at_s(pid), members=[agent])
+    write_record(tmp_path, up)
+    write_status(tmp_path, "agent", f'{{"pid":{pid},"unmatched_globs":["/srv/*.log"]}}')
+
+    say_ready("http://u", plan=UpPlan(data_dir=tmp_path))
+
+    said = capsys.readouterr()
+    assert said.out == "Tailrace is up: http://u\n"
+    assert said.err.startswith("note: no file matches /srv/*.log;")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_up_refuses_to_watch_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
+
+    result = CliRunner().invoke(app, ["up", "--watch", ""])
+
+    assert result.exit_code == 2
+    assert "--watch must name files" in result.stderr
+    assert not (tmp_path / "data").exists()
