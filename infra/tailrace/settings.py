@@ -23,6 +23,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tailrace.addresses import (
+    elasticsearch_addresses,
+    kafka_addresses,
+    zookeeper_addresses,
+)
 from tailrace.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "TAILRACE_"
@@ -118,19 +123,20 @@ class Connections(RoleSettings):
             )
         return value
 
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _kafka_has_addresses(cls, value: str) -> str:
+        return kafka_addresses(value)
+
+    @field_validator("zookeeper_hosts")
+    @classmethod
+    def _zookeeper_has_addresses(cls, value: str) -> str:
+        return zookeeper_addresses(value)
+
     @field_validator("elasticsearch_url")
     @classmethod
-    def _url_is_http(cls, value: str) -> str:
-        urls = [url.strip().rstrip("/") for url in value.split(",") if url.strip()]
-        for url in urls:
-            if not re.fullmatch(r"https?://[^\s/@]+", url):
-                raise ValueError(
-                    "must be one or more of http://HOST:PORT or https://HOST:PORT,"
-                    " comma separated, with user and password in their own settings"
-                )
-        if not urls:
-            raise ValueError("must name at least one http://HOST:PORT")
-        return ",".join(urls)
+    def _elasticsearch_has_addresses(cls, value: str) -> str:
+        return elasticsearch_addresses(value)
 
     @property
     def elasticsearch_urls(self) -> list[str]:
