@@ -9,11 +9,16 @@ from pathlib import Path
 
 from tailrace.errors import CommandFailed
 
+ROLE_FOLDERS = ("dashboard", "indexer", "logs", "stream")
+"""Beside the agent's, which the agent closes itself: names of files, parts of lines."""
 REMEDY = "name one that you may write to with --data-dir"
 
 
 def take_data_folder(folder: Path) -> None:
     """Make the data folder where there is none, and see that files can be made in it.
+
+    The folders of the roles in it are closed to other users, new or not. Of the data
+    folder itself only a new one is: one that exists may hold what is for others.
 
     Only the attempt tells: the mode says nothing of a disk that is mounted read-only.
 
@@ -21,13 +26,15 @@ def take_data_folder(folder: Path) -> None:
         CommandFailed: it cannot be made, or not be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise CommandFailed(
             f"The data folder {folder} cannot be made: {error.strerror}.", remedy=REMEDY
         ) from None
     with writing_data(folder), tempfile.TemporaryFile(dir=folder):
-        pass
+        for name in ROLE_FOLDERS:
+            (folder / name).mkdir(exist_ok=True, mode=0o700)
+            (folder / name).chmod(0o700)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from tailrace.cli import app
 from tailrace.clock import SystemClock
+from tailrace.data_folder import ROLE_FOLDERS, take_data_folder
 from tailrace.errors import CommandFailed
 from tailrace.supervision import CONFIG_FILE, UpPlan
 from tailrace.up import run
@@ -21,6 +23,11 @@ from tests.support.stack import temporary_data_dir
 
 COMMANDS = [["up"], ["up", "--detach"], ["servers", "up"], ["servers", "up", "-d"]]
 NOBODY = 65_534
+
+
+def mode_of(path: Path) -> int:
+    """Return the rights of a folder."""
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @contextmanager
@@ -81,6 +88,22 @@ def test_a_log_that_cannot_be_made_is_named(name: str, tmp_path: Path) -> None:
 
     assert f"The data folder {tmp_path} cannot be written" in said
     assert str(tmp_path / "logs") in said
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_roles_keep_is_closed_to_other_users(is_new: bool, tmp_path: Path) -> None:
+    """Where an earlier version made it open, too; a data folder that was is left so."""
+    folder = tmp_path / "data"
+    if not is_new:
+        for name in ROLE_FOLDERS:
+            (folder / name).mkdir(parents=True, mode=0o755)
+        folder.chmod(0o755)
+
+    take_data_folder(folder)
+
+    modes = {name: mode_of(folder / name) for name in ROLE_FOLDERS}
+    assert modes == dict.fromkeys(ROLE_FOLDERS, 0o700)
+    assert mode_of(folder) == (0o700 if is_new else 0o755)
 
 
 @pytest.mark.parametrize("name", ["supervisor", CONFIG_FILE])
