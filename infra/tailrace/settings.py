@@ -49,6 +49,13 @@ PLAIN_WORDS = {
     "tuple_type": "must be a list",
 }
 """By pydantic's type of a problem, what a person reads."""
+PLAIN_FORMS = (
+    (re.compile(r"^\w+ should have at least 1 item after.*"), "must not be empty"),
+    (re.compile(r"^Input should be greater than or equal to "), "must be at least "),
+    (re.compile(r"^Input should be less than or equal to "), "must be at most "),
+    (re.compile(r"^String should match pattern "), "must be of the form "),
+)
+"""Likewise, where the limit stands in pydantic's own sentence."""
 
 
 def default_data_dir() -> Path:
@@ -267,6 +274,8 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         message = PLAIN_WORDS.get(
             item["type"], item["msg"].removeprefix("Value error, ")
         )
+        for theirs, ours in PLAIN_FORMS:
+            message = theirs.sub(ours, message)
         if item["type"] == "literal_error":
             message = message.replace("Input should be", "must be one of", 1)
         if item["type"] == "extra_forbidden":
@@ -275,7 +284,9 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         # A password may stand where none belongs: before the @ of an address.
         shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
         is_secret = re.search(r"password|secret|api_key|token", key)
-        value = "" if is_secret or item["type"] == "missing" else f", got {shown}"
+        # A relation names its values itself, and its input is the whole table.
+        has_value = item["type"] != "missing" and bool(item["loc"])
+        value = f", got {shown}" if has_value and not is_secret else ""
         problems.append(f"{key}: {message}{value}")
     return problems
 

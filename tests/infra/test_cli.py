@@ -145,6 +145,20 @@ def test_every_problem_of_a_config_is_told_at_once(
         assert f"connections.{problem}" in result.stderr
 
 
+def test_a_check_refuses_wrong_keys_of_every_table(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        "[stream]\nfoo = 1\n[[agent.sources]]\nname = 'n'\npaths = ['/a']\n"
+    )
+
+    result = runner.invoke(app, ["agent", "--check", str(config)])
+
+    assert result.exit_code == 2
+    assert "stream.foo is not a setting" in result.stderr
+
+
 def test_servers_that_are_away_are_named(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
