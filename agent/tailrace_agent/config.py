@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from tailrace.detect import DATASET_OF_CONTAINER
@@ -15,6 +25,7 @@ from tailrace.multiline.joining import pattern_problem
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.forms import Encoding
+from tailrace_agent.globs import bracket_problem
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
@@ -103,6 +114,14 @@ class SourceSettings(BaseModel):
             if not path.startswith("/"):
                 raise ValueError(f"{path!r} must be an absolute path")
         return expanded
+
+    @field_validator("paths", "exclude")
+    @classmethod
+    def _brackets_are_closed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for glob in value:
+            if problem := bracket_problem(glob):
+                raise ValueError(problem)
+        return value
 
     @field_validator("multiline", mode="before")
     @classmethod
@@ -196,36 +215,106 @@ class AgentSettings(RoleSettings):
             raise ValueError("must be 1 to 253 printable ASCII characters, no spaces")
         return value
 
-    @model_validator(mode="after")
-    def _settings_fit_together(self) -> Self:
-        problems: list[str] = []
-        if self.event_bytes_max < self.chunk_bytes:
-            problems.append(
-                f"event_bytes_max ({self.event_bytes_max}) must be at least chunk_bytes"
-                f" ({self.chunk_bytes})"
-            )
-        if self.in_flight_bytes_max < 2 * self.event_bytes_max:
-            problems.append(
-                f"in_flight_bytes_max ({self.in_flight_bytes_max}) must be at least"
-                f" twice event_bytes_max ({self.event_bytes_max})"
-            )
-        if self.flush_after_ms < self.linger_ms_max:
-            problems.append(
-                f"flush_after_ms ({self.flush_after_ms}) must be at least linger_ms_max"
-                f" ({self.linger_ms_max})"
-            )
-        problems.extend(
-            f"sources.{index}.multiline.max_bytes ({source.multiline.max_bytes}) must be"
-            f" at most event_bytes_max ({self.event_bytes_max})"
-            for index, source in enumerate(self.sources)
-            if source.multiline and source.multiline.max_bytes > self.event_bytes_max
-        )
-        names = [source.name for source in self.sources]
-        problems.extend(
-            f"sources has {names.count(name)} entries named {name!r}"
-            for name in sorted(set(names))
-            if names.count(name) > 1
-        )
+    @model_validator(mode="wrap")
+    @classmethod
+    def _settings_fit_together(
+        cls, given: dict[str, Any], handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        """Check relations too where a field is wrong: on what is valid beside it."""
+        try:
+            settings = handler(given)
+        except ValidationError as error:
+            wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+            kept = {key: value for key, value in given.items() if key not in wrong}
+            problems = [
+                *_limit_problems(handler(kept), unknown=wrong),
+                *_name_problems(_names_given(given.get("sources"))),
+            ]
+            raise _with_problems(error, problems) from None
+        names = [source.name for source in settings.sources]
+        problems = [*_limit_problems(settings, unknown=()), *_name_problems(names)]
         if problems:
             raise ValueError("; ".join(problems))
-        return self
+        return settings
+
+
+def _limit_problems(
+    settings: AgentSettings, *, unknown: Collection[str]
+) -> Iterator[str]:
+    """Yield which limits do not fit together, of those that are not `unknown`."""
+
+    def knows(*names: str) -> bool:
+        return not set(names) & set(unknown)
+
+    event_bytes_max = settings.event_bytes_max
+    if knows("event_bytes_max", "chunk_bytes") and (
+        event_bytes_max < settings.chunk_bytes
+    ):
+        yield (
+            f"event_bytes_max ({event_bytes_max}) must be at least chunk_bytes"
+            f" ({settings.chunk_bytes})"
+        )
+    if knows("event_bytes_max", "in_flight_bytes_max") and (
+        settings.in_flight_bytes_max < 2 * event_bytes_max
+    ):
+        yield (
+            f"in_flight_bytes_max ({settings.in_flight_bytes_max}) must be at least"
+            f" twice event_bytes_max ({event_bytes_max})"
+        )
+    if knows("flush_after_ms", "linger_ms_max") and (
+        settings.flush_after_ms < settings.linger_ms_max
+    ):
+        yield (
+            f"flush_after_ms ({settings.flush_after_ms}) must be at least linger_ms_max"
+            f" ({settings.linger_ms_max})"
+        )
+    if knows("event_bytes_max", "sources"):
+        for index, source in enumerate(settings.sources):
+            rule = source.multiline
+            if rule and rule.max_bytes > event_bytes_max:
+                yield (
+                    f"sources.{index}.multiline.max_bytes ({rule.max_bytes}) must be"
+                    f" at most event_bytes_max ({event_bytes_max})"
+                )
+
+
+def _name_problems(names: list[str]) -> Iterator[str]:
+    for name in sorted(set(names)):
+        if names.count(name) > 1:
+            yield f"sources has {names.count(name)} entries named {name!r}"
+
+
+def _names_given(sources: object) -> list[str]:
+    """Return the names in what a user wrote, where other parts of it are wrong."""
+    if not isinstance(sources, list | tuple):
+        return []
+    entries: list[Any] = [
+        one if isinstance(one, dict) else vars(one)
+        for one in cast("list[Any]", sources)
+        if isinstance(one, dict | SourceSettings)
+    ]
+    names = [entry.get("name") for entry in entries]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _with_problems(error: ValidationError, problems: list[str]) -> ValidationError:
+    """Return the error with relations that do not hold after its own problems."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError(
+                cast("Any", item["type"]), cast("Any", item["msg"])
+            ),
+            loc=item["loc"],
+            input=item["input"],
+        )
+        for item in error.errors(include_url=False)
+    ]
+    details += [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", cast("Any", problem)),
+            loc=(),
+            input=None,
+        )
+        for problem in problems
+    ]
+    return ValidationError.from_exception_data(error.title, details)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _MAGIC = re.compile(r"[*?\[]")
+_CLASS = re.compile(r"\[(?:!.|[^!])[^\]]*\]")
+"""Members of a name's character: a bracket may stand first among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,16 @@ Listing = Callable[[str], tuple[Entry, ...]]
 def has_magic(text: str) -> bool:
     """Return whether `text` means more than itself."""
     return _MAGIC.search(text) is not None
+
+
+def bracket_problem(glob: str) -> str | None:
+    """Return what is wrong with the brackets of `glob`, None where nothing is."""
+    for part in glob.split("/"):
+        if "[" in _CLASS.sub("", part):
+            return (
+                f"{glob!r} has a [ that no ] closes; write [[] for the character itself"
+            )
+    return None
 
 
 def base_of(glob: str) -> tuple[str, bool]:

@@ -237,7 +237,7 @@ def _wait_until_over(
 
 def _write_status(path: Path, status: Status) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         content = msgspec.json.encode(status)
         replace_file(path, content, mode=READABLE, is_durable=False)
     except OSError as error:

@@ -84,7 +84,7 @@ class StatusFile:
         if not is_news and now_ms < self._rewrite_ms:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             replace_file(
                 self._path,
                 msgspec.json.encode(status),

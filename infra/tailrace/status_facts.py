@@ -13,6 +13,7 @@ import msgspec
 
 from tailrace.clock import SystemClock
 from tailrace.errors import TailraceError
+from tailrace.extras import require
 from tailrace.role_status import FILE_NAME, silent_roles
 from tailrace.settings import Connections
 from tailrace.status import RoleFacts, StatusFacts
@@ -35,7 +36,11 @@ GROUPS = {"stream": RAW, "indexer": DOCS}
 
 
 def gather(connections: Connections) -> StatusFacts:
-    """Look at everything; no look takes longer than a few seconds."""
+    """Look at everything; no look takes longer than a few seconds.
+
+    Raises:
+        RoleNotInstalled: servers are to be asked, and their clients are missing.
+    """
     data_dir = connections.data_dir
     up = read_running(data_dir)
     now_ms = SystemClock().now_ms()
@@ -44,6 +49,7 @@ def gather(connections: Connections) -> StatusFacts:
     dead_letters = 0
     unreachable: list[str] = []
     if up is not None and up.has_roles:
+        require("indexer")
         if up.namespace:
             connections = connections.model_copy(update={"namespace": up.namespace})
         try:

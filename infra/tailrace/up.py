@@ -18,6 +18,7 @@ from typing import Any
 
 from tailrace import watched
 from tailrace.clock import Clock
+from tailrace.data_folder import writing_data
 from tailrace.errors import CommandFailed, DataDirInUse
 from tailrace.settings import read_document
 from tailrace.supervision import CONFIG_FILE, Supervision, UpPlan
@@ -46,8 +47,8 @@ def run(
 
     Raises:
         DataDirInUse: another supervisor holds the data folder.
-        CommandFailed: a server did not come up, or it was interrupted before; nothing
-            is left running.
+        CommandFailed: the data folder cannot be written, a server did not come up, or
+            it was interrupted before; nothing is left running.
         ConfigError: a setting is wrong; nothing was started.
     """
     given = read_document(plan.config_file)
@@ -64,7 +65,8 @@ def run(
             stop=stop,
             clock=clock,
         )
-        write_config(plan.data_dir / CONFIG_FILE, watched.toml_text(configured))
+        with writing_data(plan.data_dir):
+            write_config(plan.data_dir / CONFIG_FILE, watched.toml_text(configured))
         _supervise(supervision, ready=ready, stop=stop)
     finally:
         held.release()
@@ -90,9 +92,11 @@ def hold_supervision(data_dir: Path, *, clock: Clock) -> lock.FolderLock:
 
     Raises:
         DataDirInUse: another process has it; its dashboard is named.
+        CommandFailed: it cannot be written.
     """
     try:
-        return lock.hold(data_dir / SUPERVISOR_DIR, clock=clock)
+        with writing_data(data_dir):
+            return lock.hold(data_dir / SUPERVISOR_DIR, clock=clock)
     except DataDirInUse as error:
         running = read_record(data_dir)
         if running is None:

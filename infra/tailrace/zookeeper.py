@@ -61,22 +61,28 @@ class ZooKeeper:
         handler = _handler()
         # Its retries are held to wait as it does.
         handler.sleep_func = self._pause
-        self._client = _kazoo.KazooClient(
-            hosts=hosts,
-            handler=handler,
-            timeout=session_ms / 1_000,
-            connection_retry=_retry(
-                max_tries=-1,
-                delay=0.2,
-                backoff=2,
-                max_jitter=1.0,
-                max_delay=RECONNECT_MS_MAX / 1_000,
-                sleep_func=self._pause,
-            ),
-            command_retry=_retry(max_tries=0, sleep_func=self._pause),
-        )
-        self._client.add_listener(self._note)
         self._registrations: list[Registration] = []
+        self._refusal = ""
+        """Why kazoo would make no client of these hosts, which none then answers."""
+        self._client: Any = _NoClient()
+        try:
+            self._client = _kazoo.KazooClient(
+                hosts=hosts,
+                handler=handler,
+                timeout=session_ms / 1_000,
+                connection_retry=_retry(
+                    max_tries=-1,
+                    delay=0.2,
+                    backoff=2,
+                    max_jitter=1.0,
+                    max_delay=RECONNECT_MS_MAX / 1_000,
+                    sleep_func=self._pause,
+                ),
+                command_retry=_retry(max_tries=0, sleep_func=self._pause),
+            )
+            self._client.add_listener(self._note)
+        except Exception as error:  # noqa: BLE001 - of many kinds; none may end a role
+            self._refusal = _reason(error)
 
     @classmethod
     def connect(
@@ -86,7 +92,10 @@ class ZooKeeper:
         session_ms: int = SESSION_MS,
         jitter: random.Random | None = None,
     ) -> ZooKeeper:
-        """Return at once; the session is made now, or when a server is there."""
+        """Return at once; the session is made now, or when a server is there.
+
+        Whatever hosts it is given: what depends on no ZooKeeper is not ended by them.
+        """
         # It tells of each attempt to connect; our errors and states say it once.
         logging.getLogger("kazoo.client").setLevel(logging.ERROR)
         zookeeper = cls(
@@ -95,7 +104,7 @@ class ZooKeeper:
             jitter=jitter or random.Random(),  # noqa: S311 - spreads load, no secret
             clock=SystemClock(),
         )
-        zookeeper._client.start_async()
+        zookeeper._start()
         return zookeeper
 
     @property
@@ -218,6 +227,12 @@ class ZooKeeper:
             with contextlib.suppress(KazooException, KazooTimeoutError, OSError):
                 step()
 
+    def _start(self) -> None:
+        try:
+            self._client.start_async()
+        except Exception as error:  # noqa: BLE001 - of many kinds; none may end a role
+            self._refusal = _reason(error)
+
     def _pause(self, wait_s: float) -> None:
         """Wait between two attempts to connect, in the thread that connects.
 
@@ -244,17 +259,35 @@ class ZooKeeper:
 
     def _call(self, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - kazoo's answer
         if not self.is_connected:
-            raise self._unavailable("there is no session now")
+            raise self._unavailable(self._refusal or "there is no session now")
         try:
             return start().get(timeout=COMMAND_MS_MAX / 1_000)
         except (NoNodeError, NodeExistsError):
             raise
         except (KazooException, KazooTimeoutError, OSError) as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise self._unavailable(reason) from error
+            raise self._unavailable(_reason(error)) from error
 
     def _unavailable(self, reason: str) -> ServiceUnavailable:
         return ServiceUnavailable("ZooKeeper", address=self._hosts, reason=reason)
+
+
+class _NoClient:
+    """Stands where kazoo makes no client: never connected, and nothing to stop."""
+
+    connected = False
+
+    def start_async(self) -> None:
+        """Connect to nothing."""
+
+    def stop(self) -> None:
+        """Stop nothing."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 class Registration:

@@ -123,23 +123,36 @@ def servers_dir(data_dir: Path, *, user: RunAs | None) -> Path:
     if plain.is_symlink():
         linked = _linked_state(plain, data_dir=data_dir)
         if linked is not None:
-            return linked
+            return _closed_to_others(linked, user=user)
         plain.unlink()
     _let_through(data_dir, user=user)
     if can_reach(data_dir.parent, user=user):
-        plain.mkdir(exist_ok=True)
-        return plain
+        plain.mkdir(exist_ok=True, mode=0o700)
+        return _closed_to_others(plain, user=user)
     name = hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:16]
     state = SHARED_STATE_DIR / name
     SHARED_STATE_DIR.mkdir(parents=True, exist_ok=True)
     if plain.is_dir() and not state.exists():
         # Made while an ordinary user ran the servers: what they hold moves along.
         shutil.move(plain, state)
-    state.mkdir(exist_ok=True)
-    state.chmod(0o755)
+    state.mkdir(exist_ok=True, mode=0o700)
     (state / OWNER_FILE).write_bytes(os.fsencode(data_dir.absolute()))
     plain.symlink_to(state)
-    return state
+    return _closed_to_others(state, user=user)
+
+
+def _closed_to_others(folder: Path, *, user: RunAs | None) -> Path:
+    """Let nobody but its owner list the folder, and the servers' user pass through it.
+
+    What the servers keep are log lines, which their writers may have closed to others.
+    """
+    if user is None:
+        folder.chmod(0o700)
+    else:
+        # By its group: who owns the folder could put other things in a server's place.
+        os.chown(folder, -1, user.group_id)
+        folder.chmod(0o710)
+    return folder
 
 
 def _linked_state(link: Path, *, data_dir: Path) -> Path | None:

@@ -64,8 +64,10 @@ class ServerFolders:
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o755)
         for folder in (self.conf, self.data, self.logs, self.temporary):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True, mode=0o700)
             give(folder, user=user)
+            # Also one of an earlier version: what servers write is readable by all.
+            folder.chmod(0o700)
         for name, text in files.items():
             path = self.conf / name
             path.write_text(text, encoding="utf-8")

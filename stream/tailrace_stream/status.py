@@ -61,7 +61,7 @@ class StatusFile:
             acked_offsets=offsets,
         )
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             replace_file(
                 self._path,
                 msgspec.json.encode(status),

@@ -122,3 +122,50 @@ def test_an_event_of_several_lines_may_not_be_longer_than_any_event(
             "[agent]\nchunk_bytes = 65536\nevent_bytes_max = 65536\n"
             + _source("{rule = 'java', max_bytes = 100000}"),
         )
+
+
+def test_relations_are_told_beside_the_problems_of_fields(tmp_path: Path) -> None:
+    """On what is valid: a limit that is wrong itself is compared with nothing."""
+    source = "[[agent.sources]]\nname = 'n'\npaths = ['/a']\n"
+    with pytest.raises(ConfigError) as raised:
+        read(
+            tmp_path,
+            "[agent]\nsweep_ms = 1\ncolour = 'red'\nchunk_bytes = 'many'\n"
+            "event_bytes_max = 4096\nflush_after_ms = 100\n"
+            + source
+            + source.replace("'/a'", "'relative'"),
+        )
+    assert set(raised.value.problems) == {
+        "agent.sweep_ms: must be at least 50, got 1",
+        "agent.colour is not a setting",
+        "agent.chunk_bytes: must be a whole number, got 'many'",
+        "agent.sources.1.paths: 'relative' must be an absolute path, got ['relative']",
+        "agent: flush_after_ms (100) must be at least linger_ms_max (150)",
+        "agent: sources has 2 entries named 'n'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "glob"),
+    [("exclude", "[z"), ("exclude", "a[!]"), ("paths", "/a/[b/c]"), ("paths", "/[]")],
+)
+def test_a_bracket_that_is_not_closed_is_refused(
+    tmp_path: Path, key: str, glob: str
+) -> None:
+    paths = "" if key == "paths" else "paths = ['/a']\n"
+    with pytest.raises(ConfigError, match=r"has a \[ that no \] closes"):
+        read(tmp_path, f"[[agent.sources]]\nname = 'n'\n{paths}{key} = ['{glob}']\n")
+
+
+@pytest.mark.parametrize("glob", ["[]]", "[!]]", "[[]", "x[a-z]*[!0-9]"])
+def test_a_bracket_that_is_closed_is_taken(tmp_path: Path, glob: str) -> None:
+    (source,) = read(
+        tmp_path,
+        f"[[agent.sources]]\nname = 'n'\npaths = ['/a']\nexclude = ['{glob}']\n",
+    ).sources
+    assert source.exclude == (glob,)
+
+
+def test_no_path_at_all_is_told_in_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sources\.0\.paths: must not be empty"):
+        read(tmp_path, "[[agent.sources]]\nname = 'n'\npaths = []\n")

@@ -27,11 +27,15 @@ def asked_health(url: str) -> str:
         return answer.read().decode()
 
 
-def test_agent_without_servers_says_so_and_stops_when_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zookeeper_hosts", ["127.0.0.1:1", ""])
+def test_z3_agent_without_servers_says_so_and_stops_when_asked(
+    zookeeper_hosts: str, tmp_path: Path
+) -> None:
+    """Hosts that are no hosts end no agent either: it ships without ZooKeeper."""
     connections = Connections().model_copy(
         update={
             "kafka_bootstrap": "127.0.0.1:1",
-            "zookeeper_hosts": "127.0.0.1:1",
+            "zookeeper_hosts": zookeeper_hosts,
             "data_dir": tmp_path / "data",
         }
     )

@@ -11,6 +11,7 @@ import pytest
 
 from tailrace_embedded import identity
 from tailrace_embedded.identity import RunAs, can_reach, run_as, servers_dir
+from tailrace_embedded.jvm import ServerFolders
 from tests.support.stack import temporary_data_dir
 
 STRANGER = RunAs(user_id=54_321, group_id=54_321)
@@ -103,6 +104,32 @@ def test_a_moved_data_folder_takes_its_state_along_and_a_copied_one_does_not(
         assert servers_dir(home / "copied", user=STRANGER) != state
         assert servers_dir(home / "moved", user=STRANGER) == state
         assert len(list(shared_state.iterdir())) == 2
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+@as_root
+def test_what_servers_keep_is_closed_to_everybody_else(
+    is_linked: bool, shared_state: Path
+) -> None:
+    """Where an earlier version made it open, too; the servers' user gets to its own."""
+    del shared_state
+    files = {"server.properties": ""}
+    with temporary_data_dir() as home:
+        home.chmod(0o700 if is_linked else 0o711)
+        (home / "data").mkdir()
+        for _start in range(2):
+            folder = servers_dir(home / "data", user=STRANGER)
+            kept = ServerFolders(folder / "kafka-1")
+            kept.create(files, user=STRANGER)
+            inner = (kept.conf, kept.data, kept.logs, kept.temporary)
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o710
+            assert (folder.stat().st_uid, folder.stat().st_gid) == (0, 54_321)
+            assert {stat.S_IMODE(path.stat().st_mode) for path in inner} == {0o700}
+            assert {path.stat().st_uid for path in inner} == {STRANGER.user_id}
+            for path in (folder, *inner):
+                path.chmod(0o755)
+        own = servers_dir(home / "data", user=None)
+        assert stat.S_IMODE(own.stat().st_mode) == 0o700
 
 
 @as_root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -144,6 +145,20 @@ def test_every_problem_of_a_config_is_told_at_once(
         assert f"connections.{problem}" in result.stderr
 
 
+def test_a_check_refuses_wrong_keys_of_every_table(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        "[stream]\nfoo = 1\n[[agent.sources]]\nname = 'n'\npaths = ['/a']\n"
+    )
+
+    result = runner.invoke(app, ["agent", "--check", str(config)])
+
+    assert result.exit_code == 2
+    assert "stream.foo is not a setting" in result.stderr
+
+
 def test_servers_that_are_away_are_named(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +194,28 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+STEERING = "\x9b31m \x7f \u202e \x85 \u2028 \U000e0041 \x1b[2J"
+
+
+def test_x5_what_parse_prints_cannot_steer_a_terminal(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    """The same text for a program, which reads the escapes of JSON."""
+    path = tmp_path / "log"
+    lines = [f"INFO {STEERING} end", "INFO plain, und bücher 日本語", "INFO \x7f"]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+
+    shown = runner.invoke(app, ["parse", "--dataset", "plain", str(path)])
+    named = runner.invoke(app, ["parse", f"{path}.{STEERING[:4]}"])
+
+    text = shown.stdout_bytes.decode()
+    assert [line for line in text.split("\n") if not line.isprintable()] == []
+    assert "bücher 日本語" in text
+    read = [json.loads(line)["message"] for line in text.splitlines()]
+    assert read == lines
+    assert named.stderr.replace("\n", "").isprintable()
 
 
 def test_parse_says_that_a_dataset_names_no_parser(

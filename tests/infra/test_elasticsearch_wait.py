@@ -37,7 +37,6 @@ def shards_failed(*, kind: str, failed: list[str]) -> Said:
     return Said(503, {"error": error, "status": 503})
 
 
-<<<<<<< HEAD
 NO_SHARDS = [
     # What Elasticsearch 9 says of an index that was made a moment ago.
     shards_failed(kind="search_phase_execution_exception", failed=[]),
@@ -45,35 +44,6 @@ NO_SHARDS = [
     shards_failed(kind="no_shard_available_action_exception", failed=["0"]),
 ]
 FOUND = Said(200, {"count": 7, "hits": {"hits": []}})
-=======
-class Saying(http.server.ThreadingHTTPServer):
-    """Says what it was told to, one answer after the other, the last for ever."""
-
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.answers = list(answers)
-
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers one request."""
-
-    def do_GET(self) -> None:
-        """Say what is next."""
-        assert isinstance(self.server, Saying)
-        answers = self.server.answers
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        body = json.dumps(answer, separators=(",", ":")).encode()
-        self.send_response(answer.get("status", 200))
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815 - the library's
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
-        """Say nothing."""
->>>>>>> ux1
 
 
 @contextmanager

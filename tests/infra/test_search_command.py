@@ -16,9 +16,9 @@ from tailrace.errors import ServiceUnavailable
 from tailrace.own_stack import is_stack_down, names_own_stack
 from tailrace.settings import Connections
 from tailrace_embedded import record
-from tests.infra.test_elasticsearch_wait import saying
+from tests.support.saying import Said, in_turn, saying
 
-REFUSED = {"status": 500, "error": "how complete it is, is not asked here"}
+REFUSED = Said(500, {"error": "how complete it is, is not asked here"})
 HIT = {
     "_id": "1",
     "_index": "tailrace-a-2026.11.26",
@@ -27,8 +27,10 @@ HIT = {
 }
 
 
-def found(*hits: dict[str, Any]) -> dict[str, Any]:
-    return {"timed_out": False, "_shards": {"failed": 0}, "hits": {"hits": list(hits)}}
+def found(*hits: dict[str, Any]) -> Said:
+    shards: dict[str, Any] = {"failed": 0}
+    answer = {"timed_out": False, "_shards": shards, "hits": {"hits": list(hits)}}
+    return Said(200, answer)
 
 
 def search(
@@ -43,11 +45,11 @@ def search(
 def test_a_search_that_finds_nothing_says_so_beside_the_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_json: tuple[str, ...]
 ) -> None:
-    with saying(REFUSED, found()) as port:
+    with saying(in_turn(REFUSED, found())) as server:
         result = search(
             "level:error",
             *as_json,
-            url=f"http://127.0.0.1:{port}",
+            url=server.url,
             folder=tmp_path,
             monkeypatch=monkeypatch,
         )
@@ -59,10 +61,10 @@ def test_a_search_that_finds_nothing_says_so_beside_the_output(
 def test_a_search_that_finds_a_line_says_nothing_of_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with saying(REFUSED, found(HIT)) as port:
+    with saying(in_turn(REFUSED, found(HIT))) as server:
         result = search(
             "line",
-            url=f"http://127.0.0.1:{port}",
+            url=server.url,
             folder=tmp_path,
             monkeypatch=monkeypatch,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -66,11 +67,12 @@ def problem_text(problem: Problem) -> str:
 
 
 def _totals(report: AuditReport) -> Table:
-    table = Table(title=None, pad_edge=False)
-    table.add_column("dataset")
-    table.add_column("host")
+    table = Table(title=None, pad_edge=False, box=SIMPLE_HEAD, padding=(0, 0))
+    # No figure is cut, and a name that finds no room goes on in the next line.
+    table.add_column("dataset", overflow="fold")
+    table.add_column("host", overflow="fold")
     for name in _COLUMNS:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
     for (dataset, host), totals in totals_by_place(report).items():
         table.add_row(Text(printable(dataset)), Text(printable(host)), *_cells(totals))
     table.add_section()

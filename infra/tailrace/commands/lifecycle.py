@@ -137,18 +137,13 @@ def _run(
     require("embedded", *(ROLES if has_roles else ()))
     if has_roles:
         check_settings(config)
+    from tailrace.data_folder import take_data_folder
     from tailrace.supervision import UpPlan
     from tailrace.watched import absolute
 
     globs = tuple(map(absolute, watch))
     folder = folder_of(data_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandFailed(
-            f"The data folder {folder} cannot be made: {error.strerror}.",
-            remedy="name one that you may write to with --data-dir",
-        ) from None
+    take_data_folder(folder)
     plan = UpPlan(
         data_dir=folder,
         watch=globs,
@@ -204,6 +199,7 @@ def _run_detached(arguments: list[str], *, plan: UpPlan) -> None:
     with stop_on_signals() as stop:
         told = start_detached(
             arguments,
+            data_dir=plan.data_dir,
             log_path=plan.data_dir / LOGS_DIR / SUPERVISOR_LOG,
             progress=RichProgress(console()),
             stop=stop,

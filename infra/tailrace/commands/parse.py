@@ -13,8 +13,10 @@ from tailrace.commands.common import console
 from tailrace.detect import AUTO, PARSER_OF_DATASET
 from tailrace.errors import CommandFailed
 from tailrace.extras import require
+from tailrace.shown import harmless_json
 
 WRITE_BYTES = 1 << 16
+DELETE = b"\x7f"
 
 
 def parse(
@@ -36,10 +38,23 @@ def parse(
         pending.append(line)
         pending_bytes += len(line)
         if pending_bytes >= WRITE_BYTES:
-            output.write(b"".join(pending))
+            output.write(harmless(b"".join(pending)))
             pending, pending_bytes = [], 0
-    output.write(b"".join(pending))
+    output.write(harmless(b"".join(pending)))
     output.flush()
+
+
+def harmless(lines: bytes) -> bytes:
+    """Return the same lines of JSON, with nothing in them that could steer a terminal.
+
+    Many at a time, as hardly any line has to be looked at by itself.
+    """
+    if lines.isascii() and DELETE not in lines:
+        return lines  # Of ASCII, JSON escapes all control characters but one.
+    text = lines.decode()
+    if text.replace("\n", "").isprintable():
+        return lines
+    return "\n".join(map(harmless_json, text.split("\n"))).encode()
 
 
 def _say_if_unknown(dataset: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tailrace.commands.common import AsJson, ConfigFile, DataDir, write_json, write_line
+from tailrace.extras import require
 
 
 def provision(
     config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """Make the topics and the index templates that the roles need."""
+    require("indexer")
     from dataclasses import asdict
 
     from tailrace.provision import provision as provision_all

@@ -62,6 +62,9 @@ def agent(
     from tailrace.settings import read_settings
 
     _run, model = load_role("agent")
+    if check is not None:
+        # The file is every role's: a key that `up` would refuse is wrong here too.
+        check_settings(check)
     connections, settings = read_settings(
         model, config_file=check or config, data_dir=data_dir
     )

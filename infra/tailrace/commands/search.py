@@ -15,6 +15,7 @@ from tailrace.commands.common import (
     stop_on_signals,
     write_line,
 )
+from tailrace.extras import require
 
 if TYPE_CHECKING:
     from tailrace.answers import Row
@@ -47,6 +48,7 @@ def search(
     data_dir: DataDir = None,
 ) -> None:
     """Print what matches QUERY, the newest last."""
+    require("indexer")
     from tailrace.clock import SystemClock
     from tailrace.elasticsearch import (
         INTERACTIVE_TIMEOUT_S,

@@ -17,6 +17,7 @@ from tailrace.commands.common import (
     write_json,
     write_line,
 )
+from tailrace.extras import require
 
 if TYPE_CHECKING:
     from tailrace.audit.facts import GenerationFacts
@@ -45,15 +46,14 @@ def why(
     data_dir: DataDir = None,
 ) -> None:
     """Tell what each hop did with one line: exit 0 only where it is stored, once."""
+    require("indexer")
     from tailrace.audit.kafka import KafkaLedger
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
-    from tailrace.extras import require
     from tailrace.own_stack import names_own_stack
     from tailrace.settings import read_connections
     from tailrace.text import printable
     from tailrace.why.hops import hops
 
-    require("indexer")
     connections = read_connections(config, data_dir=data_dir)
     with (
         names_own_stack(connections),

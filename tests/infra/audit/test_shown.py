@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import orjson
 import pytest
 
@@ -68,6 +69,32 @@ def test_a_hostile_path_cannot_steer_a_terminal(
     shown = capsys.readouterr().out
     assert "\x1b]" not in shown
     assert "\\x1b]0;owned" in shown
+
+
+@pytest.mark.parametrize(
+    "dataset", ["elasticsearch.server", "a.much_longer_name.than_there_is_room_for"]
+)
+def test_a_dataset_is_named_in_full_where_there_are_80_columns(
+    dataset: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line where it finds room, in several otherwise."""
+    monkeypatch.setenv("COLUMNS", "80")
+    word = agent_word(number=9)
+    placement = msgspec.structs.replace(word.placement, dataset=dataset)
+    word = msgspec.structs.replace(word, placement=placement)
+
+    show(report_of(held(*range(5)), replace(facts_at_rest(5), agent=word)))
+
+    table, _all, _sentences = capsys.readouterr().out.partition("\n all ")
+    lines = table.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    starts = [
+        line.partition(" web-1")[0] if "web-1" in line else line for line in lines
+    ]
+    if len(dataset) <= 20:
+        assert dataset in "\n".join(lines)
+    assert dataset in "".join("".join(starts).split())
 
 
 def test_the_report_for_programs_is_json() -> None:

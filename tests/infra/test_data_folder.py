@@ -1,0 +1,124 @@
+"""A data folder that cannot be written is said so, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tailrace.cli import app
+from tailrace.clock import SystemClock
+from tailrace.data_folder import ROLE_FOLDERS, take_data_folder
+from tailrace.errors import CommandFailed
+from tailrace.supervision import CONFIG_FILE, UpPlan
+from tailrace.up import run
+from tailrace_embedded.progress import SilentProgress
+from tests.support.stack import temporary_data_dir
+
+COMMANDS = [["up"], ["up", "--detach"], ["servers", "up"], ["servers", "up", "-d"]]
+NOBODY = 65_534
+
+
+def mode_of(path: Path) -> int:
+    """Return the rights of a folder."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextmanager
+def as_nobody() -> Generator[None]:
+    """Lower root's rights for a while: root may write what is closed to all."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def refusal(command: list[str], *, data_dir: Path) -> str:
+    """Return what a command says that cannot have its data folder."""
+    said = CliRunner().invoke(app, [*command, "--data-dir", str(data_dir)])
+    assert said.exit_code == 1, said.output
+    assert isinstance(said.exception, SystemExit)
+    assert "-> name one that you may write to with --data-dir" in said.stderr
+    return said.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_folder_that_may_not_be_written_is_named_with_what_to_do(
+    command: list[str],
+) -> None:
+    with temporary_data_dir() as folder:
+        folder.chmod(0o555)
+        with as_nobody():
+            said = refusal(command, data_dir=folder)
+
+    assert said.startswith(f"The data folder {folder} cannot be written: Permission")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(
+    command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    said = refusal(command, data_dir=tmp_path / "file" / "data")
+
+    assert "cannot be made: Not a directory" in said
+
+
+@pytest.mark.parametrize(
+    "name", ["logs", "logs/up.log/x"], ids=["no folder of logs", "no log"]
+)
+def test_a_log_that_cannot_be_made_is_named(name: str, tmp_path: Path) -> None:
+    if name == "logs":
+        (tmp_path / name).write_bytes(b"")
+    else:
+        (tmp_path / name).mkdir(parents=True)
+
+    said = refusal(["up", "--detach"], data_dir=tmp_path)
+
+    assert f"The data folder {tmp_path} cannot be written" in said
+    assert str(tmp_path / "logs") in said
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_roles_keep_is_closed_to_other_users(is_new: bool, tmp_path: Path) -> None:
+    """Where an earlier version made it open, too; a data folder that was is left so."""
+    folder = tmp_path / "data"
+    if not is_new:
+        for name in ROLE_FOLDERS:
+            (folder / name).mkdir(parents=True, mode=0o755)
+        folder.chmod(0o755)
+
+    take_data_folder(folder)
+
+    modes = {name: mode_of(folder / name) for name in ROLE_FOLDERS}
+    assert modes == dict.fromkeys(ROLE_FOLDERS, 0o700)
+    assert mode_of(folder) == (0o700 if is_new else 0o755)
+
+
+@pytest.mark.parametrize("name", ["supervisor", CONFIG_FILE])
+def test_whatever_up_writes_and_may_not_is_named(name: str, tmp_path: Path) -> None:
+    """What another user left there: a name that is taken by what is no such thing."""
+    if name == CONFIG_FILE:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(b"")
+
+    with pytest.raises(CommandFailed, match="cannot be written"):
+        run(
+            UpPlan(data_dir=tmp_path),
+            progress=SilentProgress(),
+            ready=lambda _url: None,
+            stop=threading.Event(),
+            clock=SystemClock(),
+        )
