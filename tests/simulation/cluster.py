@@ -9,6 +9,7 @@ from functools import cache
 from tailrace.elasticsearch import Answer, RequestTimedOut
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_consumer import Partition
+from tailrace.ledger import FloorLedger
 from tailrace.settings import Connections
 from tailrace.topics import (
     ALERTS,
@@ -78,6 +79,10 @@ class Cluster:
     """Who holds the lead in ZooKeeper."""
     mended_to_ms: int = 0
     """What was buried before then, a leader has had its chance to mend."""
+    floors_raised: list[tuple[FloorLedger, int]] = field(
+        default_factory=list[tuple[FloorLedger, int]]
+    )
+    """Each floor that a leader wrote, or tried to, and Kafka's time of the attempt."""
     late_count: int = 0
     """Records that are late, and not there yet."""
 

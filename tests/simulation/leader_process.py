@@ -22,6 +22,7 @@ from tailrace_indexer.expiry import Expiry, Offsets
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.mending import Mender, Place
+from tailrace_indexer.pieces import marker_of
 from tailrace_indexer.retention import NO_QUOTA, IndexFacts
 from tests.simulation.cluster import (
     COMPACTED,
@@ -67,7 +68,7 @@ class LeaderLife:
         self._mender = Mender(topics=self._topics, clock=clock, log=SILENT)
         self._expiry = Expiry(
             indices=RemoteIndices(cluster),
-            floors=FloorsInSteps(reader, writer, namespace=NAMESPACE),
+            floors=FloorsInSteps(reader, writer, cluster),
             ledger=LedgerInSteps(writer, namespace=NAMESPACE),
             progress=DocumentsProgress(cluster),
             read_ledger=self._read_ledger,
@@ -170,7 +171,14 @@ class FloorsRead:
 class FloorsInSteps(KafkaFloors):
     """The real floors, and a kill point behind each that is raised."""
 
+    def __init__(
+        self, reader: FloorReader, writer: AckedWriter, cluster: Cluster
+    ) -> None:
+        super().__init__(reader, writer, namespace=NAMESPACE)
+        self._cluster = cluster
+
     def raise_to(self, floor: FloorLedger) -> bool:
+        self._cluster.floors_raised.append((floor, self._cluster.kafka.now_ms()))
         is_raised = super().raise_to(floor)
         reach("R1")
         return is_raised
@@ -210,12 +218,30 @@ class RemoteIndices(MemoryEventIndices):
         reach("R2")
 
     def delete(self, index: str) -> None:
+        self._require_none_on_its_way(index)
         self._carry_out(lambda: super(RemoteIndices, self).delete(index))
         reach("R4")
 
     def are_held(self, generations: Collection[str]) -> set[str]:
         self._require_answer()
         return super().are_held(generations)
+
+    def _require_none_on_its_way(self, index: str) -> None:
+        """Look at Kafka itself: what was sent before the floor is committed by now."""
+        cluster = self._cluster
+        raised_at_ms = min(
+            at_ms
+            for floor, at_ms in cluster.floors_raised
+            if Floors([floor]).is_expired(index, namespace=NAMESPACE)
+        )
+        committed = cluster.admin.committed_offsets(INDEXERS)
+        for place in partitions_of(DOCS):
+            offset = committed.get((place.topic, place.number), 0)
+            for kept in cluster.kafka.read(place, offset=offset):
+                is_of_index = marker_of(index) in (kept.record.value or b"")
+                assert not is_of_index or kept.at_ms >= raised_at_ms, (
+                    f"{index} is deleted with documents on their way to it"
+                )
 
     def _require_answer(self) -> None:
         if self._cluster.world.strikes("elasticsearch.down"):

@@ -21,7 +21,7 @@ from tailrace import identity, revisions
 from tailrace.floors import Floors, span_of
 from tailrace.ledger import FloorLedger
 from tailrace.wire import AgentLedger, Cut
-from tailrace_agent import beginnings, delivery, restore, turns
+from tailrace_agent import beginnings, delivery, looks, restore
 from tailrace_agent.chunking import Chunk
 from tailrace_indexer import bulk, expiry, mending, offsets
 from tailrace_indexer.expiry import Expiry
@@ -119,8 +119,9 @@ def checkpoint_before_ack(patched: Patch) -> None:
     """The agent takes what it sent for acknowledged."""
     ship = delivery.Delivery.ship
 
-    def mutated(self: Any, generation: str, chunk: Chunk) -> None:  # noqa: ANN401
-        ship(self, generation, chunk)
+    def mutated(self: Any, generation: str, chunk: Chunk) -> bool:  # noqa: ANN401
+        if not ship(self, generation, chunk):
+            return False
         ledger = self._ledgers[generation]
         ledger.record = msgspec.structs.replace(
             ledger.record,
@@ -130,6 +131,7 @@ def checkpoint_before_ack(patched: Patch) -> None:
             tail_hash=chunk.after.tail.hash,
         )
         self._dirty[generation] = None
+        return True
 
     patched.setattr(delivery.Delivery, "ship", mutated)
 
@@ -137,10 +139,10 @@ def checkpoint_before_ack(patched: Patch) -> None:
 def cut_not_kept(patched: Patch) -> None:
     """The agent sends a line without its newline, and keeps no note that it did."""
 
-    def mutated(_self: object, _ledger: object, _cut: Cut) -> None:
-        return
+    def mutated(_self: object, _ledger: object, _cut: Cut) -> bool:
+        return True
 
-    patched.setattr(delivery.Delivery, "_cut", mutated)
+    patched.setattr(delivery.Delivery, "_is_cut_safe", mutated)
 
 
 def random_id(patched: Patch) -> None:
@@ -165,7 +167,7 @@ def id_without_host(patched: Patch) -> None:
         return real(msgspec.structs.replace(facts, host_id=""))
 
     real = identity.generation_of
-    for module in (beginnings, turns):
+    for module in (beginnings, looks):
         patched.setattr(module, "generation_of", mutated)
 
 

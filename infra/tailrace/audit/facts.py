@@ -52,13 +52,13 @@ class GenerationFacts:
         """Below it every event came through and is stored or dead, as the indexer says.
 
         Not beyond what the stream has spoken of: it tells which of the numbers it dropped,
-        and once a second at most, so that the indexer may be ahead of its word.
+        and that all the others have left it. The indexer may be ahead of its word, which
+        comes once a second at most, and only when a worker has got so far: of a generation
+        that no stream has spoken of, nothing lies below the cut.
         """
-        if self.indexer is None:
+        if self.indexer is None or self.stream is None:
             return self.first
-        told = self.indexer.next_event_number
-        if self.stream is not None:
-            told = min(told, self.stream.next_event_number)
+        told = min(self.indexer.next_event_number, self.stream.next_event_number)
         return max(told, self.first)
 
     @property
@@ -100,6 +100,8 @@ class GenerationFacts:
         """Which partition of raw, docs and ledger is its own."""
         if self.stream is not None:
             return self.stream.raw_partition
+        if self.indexer is not None:
+            return self.indexer.docs_partition
         return partition_of(self.generation.encode())
 
     @property

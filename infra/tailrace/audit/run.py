@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.look import Looked, Looker
 from tailrace.audit.sources import SnapshotLost
 from tailrace.audit.verdict import (
@@ -162,13 +163,12 @@ def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
     if verdict.in_flight_count <= verdict.lagging_count:
         return {}
     owed: dict[str, int] = {}
-    agent, stream = facts.agent, facts.stream
-    heard = stream.next_event_number if stream else 0
-    is_raw_read = drained.raw_lag.get(facts.partition) == 0
-    if agent is not None and agent.next_event_number > heard and is_raw_read:
-        owed["stream"] = agent.next_event_number
-    is_docs_read = drained.docs_lag.get(facts.partition) == 0
-    if stream is not None and heard > facts.cut and is_docs_read:
+    heard = facts.stream.next_event_number if facts.stream else 0
+    # What the indexer knows of came by the stream, whatever the agent has said by now.
+    sent = max(_sent_by_agent(facts), _heard_by_indexer(facts))
+    if sent > heard and drained.raw_lag.get(facts.partition) == 0:
+        owed["stream"] = sent
+    if heard > facts.cut and drained.docs_lag.get(facts.partition) == 0:
         owed["indexer"] = heard
     return owed
 
@@ -182,18 +182,30 @@ def _with_stranded(
         return verdict
     problems: list[Problem] = []
     heard = facts.stream.next_event_number if facts.stream else 0
-    if heard < owed.get("stream", 0):
-        problems.append(_stranded("agent", owed["stream"], "stream", heard))
+    sent = owed.get("stream", 0)
+    if heard < sent:
+        is_sent = sent <= _sent_by_agent(facts)
+        known = "the agent sent" if is_sent else "the indexer was told of"
+        problems.append(_stranded(known, sent, "stream", heard))
     if facts.cut < owed.get("indexer", 0):
-        problems.append(_stranded("stream", owed["indexer"], "indexer", facts.cut))
+        known = "the stream sent"
+        problems.append(_stranded(known, owed["indexer"], "indexer", facts.cut))
     return replace(verdict, problems=(*verdict.problems, *problems))
 
 
-def _stranded(sender: str, sent: int, receiver: str, heard: int) -> Problem:
+def _sent_by_agent(facts: GenerationFacts) -> int:
+    return facts.agent.next_event_number if facts.agent else 0
+
+
+def _heard_by_indexer(facts: GenerationFacts) -> int:
+    return facts.indexer.next_event_number if facts.indexer else 0
+
+
+def _stranded(known: str, sent: int, receiver: str, heard: int) -> Problem:
     return Problem(
         kind=ProblemKind.STRANDED,
-        text=f"the {sender} sent {sent} events, and the {receiver}, which has read"
-        f" everything, knows of {heard}",
+        text=f"{known} {sent} events, and the {receiver}, which has read everything,"
+        f" knows of {heard}",
         count=sent - heard,
         event_number=heard,
     )

@@ -50,10 +50,11 @@ def checkpoint_before_ack(delivery: Any) -> None:
     """The agent takes what it has sent for acknowledged, and checkpoints it."""
     ship = delivery.Delivery.ship
 
-    def eager(self: Any, generation: str, chunk: Any) -> None:
+    def eager(self: Any, generation: str, chunk: Any) -> bool:
         import msgspec
 
-        ship(self, generation, chunk)
+        if not ship(self, generation, chunk):
+            return False
         ledger = self._ledgers[generation]
         ledger.record = msgspec.structs.replace(
             ledger.record,
@@ -63,6 +64,7 @@ def checkpoint_before_ack(delivery: Any) -> None:
             tail_hash=chunk.after.tail.hash,
         )
         self._dirty[generation] = None
+        return True
 
     delivery.Delivery.ship = eager
 
