@@ -91,6 +91,10 @@ class KnownGenerations:
         """Return the orphans, too."""
         return [*self.records(), *self._orphans.values()]
 
+    def orphan_of(self, generation: str) -> AgentLedger | None:
+        """Return a generation that has no file, if it is remembered as one."""
+        return self._orphans.get(generation)
+
     def add(self, record: AgentLedger) -> None:
         """Put a record in the place of an earlier life of the same file."""
         if record.is_orphaned:

@@ -89,7 +89,7 @@ class Looks:
     def begin_next_life(self, tracked: TrackedFile) -> None:
         """End the generation of a file that was rewritten; begin the next at its head."""
         old, read_to_offset = tracked.generation, tracked.position.offset
-        seen_bytes = tracked.largest_size_bytes
+        seen_bytes, is_unwatched = tracked.largest_size_bytes, tracked.is_unwatched
         identity = tracked.identity
         renewed = msgspec.structs.replace(
             identity, truncation_count=identity.truncation_count + 1
@@ -102,9 +102,12 @@ class Looks:
         )
         self._delivery.amend(
             old,
+            # A copy bears the name that the file had when it was emptied.
+            path=tracked.shown_path,
             seen_size_bytes=seen_bytes,
             lost=(TRUNCATED, lost_bytes),
             is_closed=True,
+            is_loss_unknown=is_unwatched,
         )
         self._delivery.report(old)
         tracked.ended.append(old)
@@ -114,6 +117,7 @@ class Looks:
             generation=old,
             read_to_offset=read_to_offset,
             lost_bytes=lost_bytes,
+            is_loss_unknown=is_unwatched,
         )
 
     def note_whole(self, tracked: TrackedFile) -> None:

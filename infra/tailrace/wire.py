@@ -232,6 +232,12 @@ class AgentLedger(
     """The compressed size at which an archive was read to its end; 0 for other files."""
     identity_rebuilt: bool = False
     """Checkpoint and ledger were both gone: duplicates of earlier lines are possible."""
+    is_loss_unknown: bool = False
+    """A truncation ended this life while no agent looked, and no copy was met: what was
+    written last may be lost, and `lost_bytes` can count only what was seen."""
+    is_outside: bool = False
+    """Its file bears a name that no glob means, and is read to its end all the same: what
+    rotation copied there stands nowhere else."""
     is_closed: bool = False
     """The file is gone and read to its end."""
     updated_at_ms: int
