@@ -66,7 +66,7 @@ def resumed(
         whole_size_bytes=record.seen_size_bytes,
         identity_rebuilt=record.identity_rebuilt,
         is_judged=True,
-        is_unwatched=True,
+        unwatched_since_ms=record.updated_at_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,
     )
 

@@ -196,7 +196,7 @@ class Heirs:
             held_by=tracked.identity,
             is_orphaned=False,
             is_closed=False,
-            is_loss_unknown=False,
+            unwatched_since_ms=0,
             is_outside=tracked.is_outside,
             lost_bytes=_still_lost(record, size_bytes=size_bytes),
         )

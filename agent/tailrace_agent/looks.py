@@ -89,7 +89,8 @@ class Looks:
     def begin_next_life(self, tracked: TrackedFile) -> None:
         """End the generation of a file that was rewritten; begin the next at its head."""
         old, read_to_offset = tracked.generation, tracked.position.offset
-        seen_bytes, is_unwatched = tracked.largest_size_bytes, tracked.is_unwatched
+        seen_bytes = tracked.largest_size_bytes
+        unwatched_since_ms = tracked.unwatched_since_ms
         identity = tracked.identity
         renewed = msgspec.structs.replace(
             identity, truncation_count=identity.truncation_count + 1
@@ -107,7 +108,7 @@ class Looks:
             seen_size_bytes=seen_bytes,
             lost=(TRUNCATED, lost_bytes),
             is_closed=True,
-            is_loss_unknown=is_unwatched,
+            unwatched_since_ms=unwatched_since_ms,
         )
         self._delivery.report(old)
         tracked.ended.append(old)
@@ -117,7 +118,7 @@ class Looks:
             generation=old,
             read_to_offset=read_to_offset,
             lost_bytes=lost_bytes,
-            is_loss_unknown=is_unwatched,
+            is_loss_unknown=unwatched_since_ms > 0,
         )
 
     def note_whole(self, tracked: TrackedFile) -> None:

@@ -60,9 +60,9 @@ class _Copy:
     """Known once it was opened, where the filesystem tells it."""
 
     def is_younger_than(self, record: AgentLedger) -> bool:
-        """Return whether it was made or written after the last word of a generation."""
+        """Return whether it was made or written since nobody saw the original."""
         made_at_ns = max(self.born_at_ns, self.modified_at_ns)
-        return made_at_ns > record.updated_at_ms * 1_000_000
+        return made_at_ns > record.unwatched_since_ms * 1_000_000
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class Outside:
             for record in self._known.all_records()
             if is_truncated(record)
             and record.held_by is None
-            and (record.is_loss_unknown or record.lost_bytes[TRUNCATED])
+            and (record.unwatched_since_ms or record.lost_bytes[TRUNCATED])
             and record.updated_at_ms >= since_ms
             and record.source in sources
         ]
@@ -280,6 +280,7 @@ class Outside:
         tracked.stage = Stage.LEAVING
         tracked.is_outside = True
         tracked.grew_at_ms = tracked.unread_since_ms = self._clock.monotonic_ms()
+        tracked.seen = (copy.size_bytes, copy.modified_at_ns)
         if tracked.archive_suffix is None:
             tracked.size_bytes = copy.size_bytes
         self._followed.add(tracked)
@@ -315,7 +316,10 @@ class Outside:
                 return False
             filesystem = filesystem_id(file.descriptor, device=file.facts.device)
             match = self._known.match(file.facts, filesystem_id=filesystem, source=file)
-            return born_at_ns > heir_born_at_ns and match is None
+            # What is compressed late keeps the time of its content.
+            is_written_later = heir.seen[1] <= copy.modified_at_ns
+            is_later = born_at_ns > heir_born_at_ns and is_written_later
+            return is_later and match is None
         except OSError:
             return False
         finally:

@@ -75,9 +75,9 @@ class TrackedFile:
     shrunk_from_bytes: int = 0
     """How large it was before it shrank since that look; 0 where it did not."""
     shrunk_to_bytes: int = 0
-    is_unwatched: bool = False
-    """No look has found it as its record tells since nobody followed it: what was there
-    last, should it be truncated, was seen by nobody."""
+    unwatched_since_ms: int = 0
+    """When its record was written, until a look finds it as that tells: what came to it
+    since, should it be truncated, was seen by nobody. 0 once it was looked at."""
     is_outside: bool = False
     """No glob means its name; it is followed for what only it may hold."""
     is_later_copy: bool = False
@@ -133,7 +133,7 @@ class TrackedFile:
         lost_bytes = self.shrunk_from_bytes - self.shrunk_to_bytes
         self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.whole_size_bytes = max(self.whole_size_bytes, self.size_bytes)
-        self.is_unwatched = False
+        self.unwatched_since_ms = 0
         self.note_looked()
         return lost_bytes
 
@@ -151,7 +151,8 @@ class TrackedFile:
         self.clear_until_ms = self.early_until_ms = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
-        self.identity_rebuilt = self.is_unwatched = False
+        self.identity_rebuilt = False
+        self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.grew_at_ms = self.unread_since_ms = now_ms
         self.changes += 1

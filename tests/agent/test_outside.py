@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.agent.harness import (
     AgentHarness,
     FailingSink,
     RecordingSink,
+    SteppedClock,
     events_of,
     ledger_of,
     unique_lines,
@@ -45,6 +47,7 @@ def end(agent: AgentHarness, *, is_killed: bool) -> None:
         agent.crash()
     else:
         agent.stop()
+    await_tick(agent.state)
 
 
 def stored(sink: RecordingSink) -> list[bytes]:
@@ -54,7 +57,7 @@ def stored(sink: RecordingSink) -> list[bytes]:
 def losses_unknown(sink: RecordingSink) -> list[str]:
     """Return the names of the files of which the ledger says that nobody saw all."""
     newest = {record.generation: record for record in ledger_of(sink)}
-    return [Path(r.path).name for r in newest.values() if r.is_loss_unknown]
+    return [Path(r.path).name for r in newest.values() if r.unwatched_since_ms]
 
 
 def lost_bytes(sink: RecordingSink) -> int:
@@ -62,9 +65,51 @@ def lost_bytes(sink: RecordingSink) -> int:
     return sum(sum(record.lost_bytes.values()) for record in newest.values())
 
 
+class TimeOfDay(SteppedClock):
+    """Time goes by as a test says; the time of day is that of the files."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+def agent_on(
+    folder: Path,
+    *,
+    sink: RecordingSink | None = None,
+    glob: str = "*.log",
+    chunk_bytes: int = 512 * 1_024,
+) -> AgentHarness:
+    clock = TimeOfDay()
+    return AgentHarness(
+        folder, sink=sink, glob=glob, clock=clock, chunk_bytes=chunk_bytes
+    )
+
+
+def await_tick(folder: Path) -> None:
+    """Return once a file that is written now is later than all that was before."""
+    path, since_ms = folder / "tick", time.time_ns() // 1_000_000
+    while not path.exists() or path.stat().st_mtime_ns // 1_000_000 <= since_ms:
+        path.unlink(missing_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names that agents open, as they come."""
+    names: list[str] = []
+    opening = Opener.open
+
+    def noted(opener: Opener, path: str, *, suffix: str | None) -> AnyFile:
+        names.append(Path(path).name)
+        return opening(opener, path, suffix=suffix)
+
+    monkeypatch.setattr(Opener, "open", noted)
+    return names
+
+
 def first_life(tmp_path: Path, *, content: bytes, glob: str = "*.log") -> AgentHarness:
     """Return an agent that has shipped `cpt.log`."""
-    agent = AgentHarness(tmp_path, glob=glob)
+    agent = agent_on(tmp_path, glob=glob)
     agent.write("cpt.log", content)
     agent.pass_ms(8_000)
     return agent
@@ -81,7 +126,7 @@ def test_f4_copy_that_no_glob_means_is_read_though_the_agent_was_down(
     path = first.write("cpt.log", lines(100, 151))
     copytruncate(path)
     first.write("cpt.log", later)
-    agent = AgentHarness(tmp_path, sink=sink)
+    agent = agent_on(tmp_path, sink=sink)
     agent.pass_ms(60_000)
     assert stored(sink) == sorted((lines(0, 151) + later).splitlines())
     assert lost_bytes(sink) == 0
@@ -90,7 +135,7 @@ def test_f4_copy_that_no_glob_means_is_read_though_the_agent_was_down(
     # It was read to its end and let go: what comes to it is none of its original.
     assert [t.path for t in agent.table.files.values()] == [str(path)]
     end(agent, is_killed=is_killed)
-    wider = AgentHarness(tmp_path, glob="*", sink=sink)
+    wider = agent_on(tmp_path, glob="*", sink=sink)
     wider.pass_ms(60_000)
     assert len(events_of(sink)) == len((lines(0, 151) + later).splitlines())
 
@@ -103,7 +148,7 @@ def test_f4_copy_is_read_on_by_the_next_life_that_was_killed_amid_it(
     first.crash()
     copytruncate(first.write("cpt.log", lines(100, 30_000)))
     sink.holding_topic = "t.raw"
-    second = AgentHarness(tmp_path, sink=sink, chunk_bytes=64 * 1_024)
+    second = agent_on(tmp_path, sink=sink, chunk_bytes=64 * 1_024)
     second.pass_ms(5_000)
     assert sink.held
     sink.release(count=1)
@@ -111,7 +156,7 @@ def test_f4_copy_is_read_on_by_the_next_life_that_was_killed_amid_it(
     second.crash()
     sink.held.clear()
     sink.holding_topic = ""
-    AgentHarness(tmp_path, sink=sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=sink).pass_ms(60_000)
     assert unique_lines(sink) == sorted(lines(0, 30_000).splitlines())
     assert lost_bytes(sink) == 0
 
@@ -125,12 +170,12 @@ def test_f4_search_goes_on_in_the_next_life(tmp_path: Path) -> None:
     copy = copytruncate(path)
     hidden = copy.rename(tmp_path / "hidden")
     first.write("cpt.log", lines(151, 160))
-    second = AgentHarness(tmp_path, sink=sink)
+    second = agent_on(tmp_path, sink=sink)
     second.pass_ms(10_000)
     second.crash()
     assert losses_unknown(sink) == ["cpt.log"]
     hidden.rename(copy)
-    AgentHarness(tmp_path, sink=sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=sink).pass_ms(60_000)
     assert stored(sink) == sorted(lines(0, 160).splitlines())
     assert losses_unknown(sink) == []
 
@@ -140,7 +185,7 @@ def test_f4_copy_that_comes_a_little_later_is_found(tmp_path: Path) -> None:
     first.crash()
     copy = copytruncate(first.write("cpt.log", lines(100, 151)))
     hidden = copy.rename(tmp_path / "hidden")
-    agent = AgentHarness(tmp_path, sink=first.sink)
+    agent = agent_on(tmp_path, sink=first.sink)
     agent.pass_ms(5_000)
     hidden.rename(copy)
     agent.pass_ms(60_000)
@@ -149,7 +194,7 @@ def test_f4_copy_that_comes_a_little_later_is_found(tmp_path: Path) -> None:
 
 def test_k1_f4_copy_made_while_kafka_was_down_is_read(tmp_path: Path) -> None:
     sink = FailingSink()
-    agent = AgentHarness(tmp_path, sink=sink)
+    agent = agent_on(tmp_path, sink=sink)
     path = agent.write("cpt.log", lines(0, 100))
     agent.pass_ms()
     sink.is_down = True
@@ -189,25 +234,29 @@ def test_f4_two_rotations_while_the_agent_was_down_lose_nothing(
     copytruncate(path, turn=2)
     first.write("cpt.log", lines(170, 171))
     first.write("cpt.log.lock", b"a note of the application's own\n")
-    agent = AgentHarness(tmp_path, sink=sink)
+    late = first.write("cpt.log.7.gz", gzip.compress(lines(5_000, 5_100)))
+    os.utime(late, (1, 1))  # As compression leaves it: its content is old.
+    agent = agent_on(tmp_path, sink=sink)
     agent.pass_ms(60_000)
     assert stored(sink) == sorted(lines(0, 171).splitlines())
     assert len({e.generation for e in events_of(sink)}) == 3
     assert losses_unknown(sink) == []
     agent.crash()
-    AgentHarness(tmp_path, glob="*.log*", sink=sink).pass_ms(60_000)
+    late.unlink()
+    agent_on(tmp_path, glob="*.log*", sink=sink).pass_ms(60_000)
     assert len(events_of(sink)) == 172
 
 
 def test_f4_copies_that_were_there_before_are_left_alone(tmp_path: Path) -> None:
-    first = AgentHarness(tmp_path)
+    first = agent_on(tmp_path)
     first.write("cpt.log.2", lines(1_000, 2_000))
     first.write("cpt.log.3", lines(0, 100) + lines(2_000, 2_100))
+    await_tick(first.state)
     first.write("cpt.log", lines(0, 100))
     first.pass_ms(8_000)
-    first.crash()
+    end(first, is_killed=True)
     copytruncate(first.write("cpt.log", lines(100, 151)))
-    AgentHarness(tmp_path, sink=first.sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert stored(first.sink) == sorted(lines(0, 151).splitlines())
 
 
@@ -220,7 +269,7 @@ def test_f4_copy_of_another_service_is_not_taken(tmp_path: Path) -> None:
     os.truncate(path, 0)
     first.write("cpt.log.1", HEAD + lines(500, 700))
     first.write("other.1", HEAD + lines(0, 151))
-    agent = AgentHarness(tmp_path, sink=sink)
+    agent = agent_on(tmp_path, sink=sink)
     agent.pass_ms(60_000)
     assert stored(sink) == sorted((HEAD + lines(0, 100)).splitlines())
     assert losses_unknown(sink) == ["cpt.log"]
@@ -234,7 +283,7 @@ def test_f4_longest_of_several_copies_is_read_once(tmp_path: Path) -> None:
     shutil.copyfile(path, path.with_name("cpt.log.backup"))
     copytruncate(first.write("cpt.log", lines(120, 151)))
     os.utime(path.with_name("cpt.log.1"), (1, 1))
-    AgentHarness(tmp_path, sink=sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=sink).pass_ms(60_000)
     assert stored(sink) == sorted(lines(0, 151).splitlines())
 
 
@@ -250,7 +299,7 @@ def test_f4_f20_compressed_copy_that_no_glob_means_is_read(
     copy.unlink()
     if not is_zipped_late:
         first.write("cpt.log.1.gz", zipped)
-    agent = AgentHarness(tmp_path, sink=first.sink)
+    agent = agent_on(tmp_path, sink=first.sink)
     agent.pass_ms(4_000)
     if is_zipped_late:
         first.write("cpt.log.1.gz", zipped)
@@ -259,7 +308,27 @@ def test_f4_f20_compressed_copy_that_no_glob_means_is_read(
     assert losses_unknown(first.sink) == []
 
 
-def test_f4_what_is_no_regular_file_is_passed_over(tmp_path: Path) -> None:
+def test_f4_archives_that_begin_alike_are_looked_at_in_turn(tmp_path: Path) -> None:
+    """Few at a time, as only the end of each tells that it is none of this life."""
+    first = agent_on(tmp_path)
+    for number in range(1, 6):
+        content = HEAD + lines(number * 1_000, number * 1_000 + 200)
+        first.write(f"cpt.log.{number}.gz", gzip.compress(content))
+    await_tick(first.state)
+    first.write("cpt.log", HEAD + lines(0, 100))
+    first.pass_ms(8_000)
+    end(first, is_killed=True)
+    copy = copytruncate(first.write("cpt.log", lines(100, 151)))
+    first.write("cpt.log.9.gz", gzip.compress(copy.read_bytes()))
+    copy.unlink()
+    os.utime(first.logs / "cpt.log.9.gz", (1, 1))
+    agent_on(tmp_path, sink=first.sink).pass_ms(120_000)
+    assert stored(first.sink) == sorted((HEAD + lines(0, 151)).splitlines())
+
+
+def test_f4_what_is_no_regular_file_is_not_opened(
+    tmp_path: Path, opened: list[str]
+) -> None:
     first = first_life(tmp_path, content=lines(0, 100))
     first.crash()
     path = first.write("cpt.log", lines(100, 151))
@@ -267,8 +336,9 @@ def test_f4_what_is_no_regular_file_is_passed_over(tmp_path: Path) -> None:
     path.with_name("cpt.log.d").mkdir()
     path.with_name("cpt.log.link").symlink_to(path)
     copytruncate(path)
-    AgentHarness(tmp_path, sink=first.sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert stored(first.sink) == sorted(lines(0, 151).splitlines())
+    assert set(opened) == {"cpt.log", "cpt.log.1"}
 
 
 @pytest.mark.parametrize("is_killed", [True, False])
@@ -280,14 +350,14 @@ def test_f4_truncation_without_a_copy_while_the_agent_was_down_is_told(
     end(first, is_killed=is_killed)
     os.truncate(first.write("cpt.log", lines(100, 151)), 0)
     first.write("cpt.log", lines(151, 152))
-    agent = AgentHarness(tmp_path, sink=first.sink)
+    agent = agent_on(tmp_path, sink=first.sink)
     agent.pass_ms(60_000)
     assert losses_unknown(first.sink) == ["cpt.log"]
     assert lost_bytes(first.sink) == 0
     (told,) = agent.said("file_truncated")
     assert told["is_loss_unknown"]
     agent.stop()
-    AgentHarness(tmp_path, sink=first.sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert losses_unknown(first.sink) == ["cpt.log"]
 
 
@@ -296,7 +366,7 @@ def test_f4_truncation_that_a_running_agent_sees_is_no_unknown_loss(
 ) -> None:
     first = first_life(tmp_path, content=lines(0, 100))
     first.stop()
-    agent = AgentHarness(tmp_path, sink=first.sink)
+    agent = agent_on(tmp_path, sink=first.sink)
     agent.pass_ms()
     os.truncate(agent.logs / "cpt.log", 0)
     agent.write("cpt.log", b"second life\n")
@@ -309,9 +379,9 @@ def test_f4_truncation_that_a_running_agent_sees_is_no_unknown_loss(
 def test_f3_copy_of_what_was_read_tells_that_nothing_is_lost(tmp_path: Path) -> None:
     """As each night, where the log was quiet while the agent was down."""
     first = first_life(tmp_path, content=lines(0, 100))
-    first.stop()
+    end(first, is_killed=False)
     copytruncate(first.logs / "cpt.log")
-    agent = AgentHarness(tmp_path, sink=first.sink)
+    agent = agent_on(tmp_path, sink=first.sink)
     agent.pass_ms(60_000)
     assert losses_unknown(first.sink) == []
     assert len(events_of(first.sink)) == 100
@@ -320,14 +390,14 @@ def test_f3_copy_of_what_was_read_tells_that_nothing_is_lost(tmp_path: Path) -> 
 def test_f4_backup_made_before_the_last_look_does_not_tell_that_nothing_is_lost(
     tmp_path: Path,
 ) -> None:
-    first = AgentHarness(tmp_path)
+    first = agent_on(tmp_path)
     path = first.write("cpt.log", lines(0, 100))
     shutil.copyfile(path, path.with_name("cpt.log.backup"))
-    first.clock.sleep_ms(60_000)
+    await_tick(first.state)
     first.pass_ms(8_000)
-    first.stop()
+    end(first, is_killed=False)
     os.truncate(first.write("cpt.log", lines(100, 151)), 0)
-    AgentHarness(tmp_path, sink=first.sink, clock=first.clock).pass_ms(60_000)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert losses_unknown(first.sink) == ["cpt.log"]
 
 
@@ -340,7 +410,7 @@ def test_f4_copy_that_the_glob_means_is_read_once_as_ever(
     end(first, is_killed=is_killed)
     copytruncate(first.write("cpt.log", lines(100, 151)))
     first.write("cpt.log", lines(151, 152))
-    agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    agent = agent_on(tmp_path, glob="*", sink=sink)
     agent.pass_ms(60_000)
     assert stored(sink) == sorted(lines(0, 152).splitlines())
     assert losses_unknown(sink) == []
@@ -356,29 +426,32 @@ def test_f4_copy_of_a_file_that_was_renamed_before_it_is_found(tmp_path: Path) -
     first.crash()
     path = first.write("cpt.log", lines(100, 151))
     copytruncate(path.rename(path.with_name("new.log")))
-    AgentHarness(tmp_path, sink=first.sink).pass_ms(60_000)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert stored(first.sink) == sorted(lines(0, 151).splitlines())
 
 
-def test_search_of_a_folder_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_f4_search_of_a_folder_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[str]
 ) -> None:
-    opened: list[str] = []
     monkeypatch.setattr(outside, "COPIES_MAX", 5)
     first = first_life(tmp_path, content=lines(0, 100))
     first.crash()
     path = first.write("cpt.log", lines(100, 151))
     for number in range(100):
-        shutil.copyfile(path, path.with_name(f"cpt.log.{number}"))
-        path.with_name(f"cpt.log.{number}").write_bytes(lines(1_000, 2_000))
+        first.write(f"cpt.log.{number}", lines(1_000, 2_000))
     os.truncate(path, 0)
-    agent = AgentHarness(tmp_path, sink=first.sink)
-    opening = Opener.open
-
-    def counted(opener: Opener, path: str, *, suffix: str | None) -> AnyFile:
-        opened.append(path)
-        return opening(opener, path, suffix=suffix)
-
-    monkeypatch.setattr(Opener, "open", counted)
+    agent = agent_on(tmp_path, sink=first.sink)
     agent.pass_ms(120_000)
-    assert len([path for path in opened if not path.endswith(".log")]) == 4 * 5
+    assert len([name for name in opened if name != "cpt.log"]) == 4 * 5
+
+
+def test_f4_search_of_a_very_large_folder_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[str]
+) -> None:
+    monkeypatch.setattr(outside, "ENTRIES_MAX", 0)
+    first = first_life(tmp_path, content=lines(0, 100))
+    first.crash()
+    copytruncate(first.write("cpt.log", lines(100, 151)))
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
+    assert set(opened) == {"cpt.log"}
+    assert losses_unknown(first.sink) == ["cpt.log"]

@@ -125,7 +125,7 @@ class AuditReport:
         return tuple(
             each
             for each in self.verdicts
-            if each.facts.agent is not None and each.facts.agent.is_loss_unknown
+            if each.facts.agent is not None and each.facts.agent.unwatched_since_ms
         )
 
     @property
