@@ -18,7 +18,6 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
-from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import Beginning, begun
 from tailrace_agent.config import SourceSettings
@@ -119,7 +118,6 @@ class Outside:
             for record in self._known.all_records()
             if is_truncated(record)
             and record.held_by is None
-            and (record.unwatched_since_ms or record.lost_bytes[TRUNCATED])
             and record.updated_at_ms >= since_ms
             and record.source in sources
         ]

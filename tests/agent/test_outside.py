@@ -180,6 +180,20 @@ def test_f4_search_goes_on_in_the_next_life(tmp_path: Path) -> None:
     assert losses_unknown(sink) == []
 
 
+def test_f4_search_goes_on_though_no_look_had_seen_what_is_lost(tmp_path: Path) -> None:
+    """The agent saw the truncation and was killed before it looked for the copy."""
+    first = first_life(tmp_path, content=lines(0, 100))
+    copy = copytruncate(first.write("cpt.log", lines(100, 151)))
+    hidden = copy.rename(tmp_path / "hidden")
+    first.write("cpt.log", lines(151, 160))
+    first.pass_ms(3_000)
+    assert lost_bytes(first.sink) == 0
+    first.crash()
+    hidden.rename(copy)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
+    assert stored(first.sink) == sorted(lines(0, 160).splitlines())
+
+
 def test_f4_copy_that_comes_a_little_later_is_found(tmp_path: Path) -> None:
     first = first_life(tmp_path, content=lines(0, 100))
     first.crash()
