@@ -134,14 +134,19 @@ class Outside:
         """Do what is due; called after each sweep, when all that globs mean is known."""
         now_ms = self._clock.monotonic_ms()
         for search in list(self._searches.values()):
-            record = self._record(search.generation)
-            if record is None or record.held_by is not None:
-                del self._searches[search.generation]
-                continue
             search.suspects = [
                 t for t in search.suspects if self._followed.files.get(t.key) is t
             ]
-            if search.is_over or search.suspects or now_ms < search.due_ms:
+            if search.suspects or now_ms < search.due_ms:
+                continue
+            if search.is_over:
+                # Else it would begin anew with the next turn of a file that stays empty.
+                if not self._delivery.knows(search.generation):
+                    del self._searches[search.generation]
+                continue
+            record = self._record(search.generation)
+            if record is None or record.held_by is not None:
+                del self._searches[search.generation]
                 continue
             self._look_for(search, record)
             wait_ms = LOOK_AGAIN_MS[min(search.looks, len(LOOK_AGAIN_MS) - 1)]
@@ -174,7 +179,7 @@ class Outside:
     def _record(self, generation: str) -> AgentLedger | None:
         if self._delivery.knows(generation):
             return self._delivery.record_of(generation)
-        return self._known.orphan_of(generation)
+        return self._known.find(generation)
 
     def _look_for(self, search: _Search, record: AgentLedger) -> None:
         names = (record.path, record.first_path, path_text(search.path))

@@ -194,6 +194,19 @@ def test_f4_search_goes_on_though_no_look_had_seen_what_is_lost(tmp_path: Path) 
     assert stored(first.sink) == sorted(lines(0, 160).splitlines())
 
 
+def test_f4_search_goes_on_though_the_file_has_left_the_globs(tmp_path: Path) -> None:
+    first = first_life(tmp_path, content=lines(0, 100))
+    path = first.write("cpt.log", lines(100, 151))
+    copy = copytruncate(path)
+    hidden = copy.rename(tmp_path / "hidden")
+    first.pass_ms(3_000)
+    first.crash()
+    path.rename(path.with_name("cpt.log.2"))
+    hidden.rename(copy)
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
+    assert stored(first.sink) == sorted(lines(0, 151).splitlines())
+
+
 def test_f4_copy_that_comes_a_little_later_is_found(tmp_path: Path) -> None:
     first = first_life(tmp_path, content=lines(0, 100))
     first.crash()
