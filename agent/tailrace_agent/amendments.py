@@ -26,6 +26,7 @@ def amended_record(
     head: tuple[int, str] | None,
     is_closed: bool | None,
     archive_size_bytes: int | None,
+    unwatched_since_ms: int | None,
 ) -> AgentLedger:
     """Return the record with what is not None; a size seen never shrinks.
 
@@ -47,6 +48,8 @@ def amended_record(
         changes["is_closed"] = is_closed
     if archive_size_bytes is not None:
         changes["archive_size_bytes"] = archive_size_bytes
+    if unwatched_since_ms is not None:
+        changes["unwatched_since_ms"] = unwatched_since_ms
     return replace(record, **changes)
 
 

@@ -66,6 +66,7 @@ def resumed(
         whole_size_bytes=record.seen_size_bytes,
         identity_rebuilt=record.identity_rebuilt,
         is_judged=True,
+        unwatched_since_ms=record.updated_at_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,
     )
 
@@ -185,6 +186,7 @@ def first_record(
         next_event_number=tracked.position.event_number,
         seen_size_bytes=tracked.size_bytes,
         identity_rebuilt=tracked.identity_rebuilt,
+        is_outside=tracked.is_outside,
         updated_at_ms=at_ms,
     )
 

@@ -88,7 +88,7 @@ class Copies:
                 *(record for _, record in self._alive(kin)),
                 *kin.orphans,
             )
-            if _begins_alike(file, record, size_bytes=size_bytes)
+            if begins_alike(file, record, size_bytes=size_bytes)
         ]
 
     def judge(
@@ -155,12 +155,12 @@ class Copies:
     ) -> Iterator[_Likeness]:
         """Look for generations without a file: the rest of one may be only here."""
         for record in (*self._ended(kin), *kin.orphans):
-            if not _begins_alike(file, record, size_bytes=size_bytes):
+            if not begins_alike(file, record, size_bytes=size_bytes):
                 continue
             alike_bytes = _alike_bytes(file, record, size_bytes=size_bytes)
             if self._is_on_its_way(record):
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
-            elif _holds(file, record, size_bytes=size_bytes):
+            elif holds(file, record, size_bytes=size_bytes):
                 yield _Likeness(alike_bytes, Heir(record))
             elif _is_shorter_copy(file, record, size_bytes=size_bytes):
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
@@ -183,7 +183,7 @@ class Copies:
         own_tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
         waiting: list[int] = []
         for original, record in self._alive(kin):
-            if not _begins_alike(file, record, size_bytes=size_bytes):
+            if not begins_alike(file, record, size_bytes=size_bytes):
                 continue
             if suspect.clear_until_ms is None:
                 suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
@@ -215,15 +215,24 @@ class Copies:
         return self.delivery.knows(name) and not self.delivery.is_settled(name)
 
 
-def _begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+def begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether a file of this size begins as the generation did.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     size = record.head_size_bytes
     if not size or size_bytes < size:
         return False
     return head_of(file, size_max=size) == (size, record.head_hash)
 
 
-def _holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Return whether what was read last of the generation stands here, too."""
+def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether what was read last of the generation stands here, too.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     if size_bytes < record.next_offset:
         return False
     size = record.tail_size_bytes
@@ -257,7 +266,7 @@ def _alike_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
 
     Where it has another line than was read last of that, it is no copy: 0.
     """
-    if _holds(file, record, size_bytes=size_bytes):
+    if holds(file, record, size_bytes=size_bytes):
         return max(record.head_size_bytes, record.next_offset)
     if size_bytes >= record.next_offset:
         return 0
@@ -273,7 +282,7 @@ def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> boo
     if record.next_offset < size_bytes:
         return not record.is_closed
     if record.next_offset == size_bytes:
-        return _holds(file, record, size_bytes=size_bytes)
+        return holds(file, record, size_bytes=size_bytes)
     return _is_shorter_copy(file, record, size_bytes=size_bytes)
 
 

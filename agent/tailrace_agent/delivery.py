@@ -156,6 +156,7 @@ class Delivery:
         head: tuple[int, str] | None = None,
         is_closed: bool | None = None,
         archive_size_bytes: int | None = None,
+        unwatched_since_ms: int | None = None,
     ) -> None:
         """Note what was learned of a generation beside its position."""
         ledger = self._ledgers[generation]
@@ -167,6 +168,7 @@ class Delivery:
             head=head,
             is_closed=is_closed,
             archive_size_bytes=archive_size_bytes,
+            unwatched_since_ms=unwatched_since_ms,
         )
         if lost is not None:
             # What an earlier life declared may be taken back by this one.

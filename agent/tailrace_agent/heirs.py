@@ -196,6 +196,8 @@ class Heirs:
             held_by=tracked.identity,
             is_orphaned=False,
             is_closed=False,
+            unwatched_since_ms=0,
+            is_outside=tracked.is_outside,
             lost_bytes=_still_lost(record, size_bytes=size_bytes),
         )
         self.delivery.revise(held)

@@ -91,6 +91,13 @@ class KnownGenerations:
         """Return the orphans, too."""
         return [*self.records(), *self._orphans.values()]
 
+    def find(self, generation: str) -> AgentLedger | None:
+        """Return what is known of a generation, whether it has a file or not."""
+        orphan = self._orphans.get(generation)
+        if orphan is not None:
+            return orphan
+        return next((r for r in self.records() if r.generation == generation), None)
+
     def add(self, record: AgentLedger) -> None:
         """Put a record in the place of an earlier life of the same file."""
         if record.is_orphaned:

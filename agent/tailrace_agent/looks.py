@@ -90,6 +90,7 @@ class Looks:
         """End the generation of a file that was rewritten; begin the next at its head."""
         old, read_to_offset = tracked.generation, tracked.position.offset
         seen_bytes = tracked.largest_size_bytes
+        unwatched_since_ms = tracked.unwatched_since_ms
         identity = tracked.identity
         renewed = msgspec.structs.replace(
             identity, truncation_count=identity.truncation_count + 1
@@ -102,9 +103,12 @@ class Looks:
         )
         self._delivery.amend(
             old,
+            # A copy bears the name that the file had when it was emptied.
+            path=tracked.shown_path,
             seen_size_bytes=seen_bytes,
             lost=(TRUNCATED, lost_bytes),
             is_closed=True,
+            unwatched_since_ms=unwatched_since_ms,
         )
         self._delivery.report(old)
         tracked.ended.append(old)
@@ -114,6 +118,7 @@ class Looks:
             generation=old,
             read_to_offset=read_to_offset,
             lost_bytes=lost_bytes,
+            is_loss_unknown=unwatched_since_ms > 0,
         )
 
     def note_whole(self, tracked: TrackedFile) -> None:

@@ -226,6 +226,8 @@ class AgentLoop:
             wait_ms = self._table.prepare(tracked, file)
             if wait_ms is not None:
                 return wait_ms
+            if self._table.let_go(tracked):
+                return None
             next_ms = self._turns.take(tracked, file)
         except OSError as error:
             return self._table.note_trouble(tracked, error)

@@ -26,6 +26,7 @@ from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import KnownGenerations, Match
 from tailrace_agent.open_file import NotARegularFile
 from tailrace_agent.opening import Opener
+from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
@@ -59,6 +60,7 @@ class FileTable:
     _followed: Followed = field(init=False)
     _heirs: Heirs = field(init=False)
     _opener: Opener = field(init=False)
+    _outside: Outside = field(init=False)
 
     def __post_init__(self) -> None:
         """Let the parts share what is followed."""
@@ -68,6 +70,16 @@ class FileTable:
         self.unreadable = Unreadable(clock=self.clock, log=self.log)
         self._opener = Opener(self.settings)
         self._heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
+        self._outside = Outside(
+            self._followed,
+            self.known,
+            self.delivery,
+            host_id=self.host_id,
+            beginning=self.beginning,
+            clock=self.clock,
+            log=self.log,
+            open_path=lambda path: self._opener.open(path, suffix=suffix_of(path)),
+        )
 
     def take_in(self, found: Sequence[Found]) -> None:
         """Bring the table up to date with a whole sweep."""
@@ -90,6 +102,8 @@ class FileTable:
         if self._is_first_sweep:
             self._is_first_sweep = False
             self._find_the_renamed()
+            self._outside.begin({s.name: s for s in self.settings.sources})
+        self._outside.look()
 
     def look_at(self, found: Found) -> None:
         """Bring the table up to date with one name."""
@@ -101,6 +115,7 @@ class FileTable:
             return
         if tracked.stage is Stage.LEAVING:
             tracked.stage = Stage.FOLLOWED  # Its name came back.
+            tracked.is_outside = False
         if tracked.path != found.path:
             self.log.info(
                 "file_renamed",
@@ -155,11 +170,19 @@ class FileTable:
         now_ms = self.clock.monotonic_ms()
         if not self._followed.may_read(file):
             return now_ms + ARCHIVE_WAIT_MS
+        self._outside.note_ended(tracked)
         if self.delivery.knows(tracked.generation):
             if tracked.ended:
                 self._heirs.settle_ended(tracked)
             return None
         return self._heirs.judge(tracked, file, now_ms=now_ms)
+
+    def let_go(self, tracked: TrackedFile) -> bool:
+        """Follow a file no more that no glob means, if it holds nothing of its own.
+
+        Returns whether that was so.
+        """
+        return tracked.is_outside and self._outside.let_go(tracked)
 
     def finish(self, tracked: TrackedFile) -> bool:
         """Let go of a file that was read to its end; return whether that was possible.

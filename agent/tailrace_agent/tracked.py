@@ -75,6 +75,14 @@ class TrackedFile:
     shrunk_from_bytes: int = 0
     """How large it was before it shrank since that look; 0 where it did not."""
     shrunk_to_bytes: int = 0
+    unwatched_since_ms: int = 0
+    """When its record was written, until a look finds it as that tells: what came to it
+    since, should it be truncated, was seen by nobody. 0 once it was looked at."""
+    is_outside: bool = False
+    """No glob means its name; it is followed for what only it may hold."""
+    is_later_copy: bool = False
+    """It was made after the copy of a life that is known: if it is of none, it is of one
+    that nobody saw."""
     changes: int = 1
     """How often a sweep found it new or changed."""
     looked_changes: int = 0
@@ -125,6 +133,7 @@ class TrackedFile:
         lost_bytes = self.shrunk_from_bytes - self.shrunk_to_bytes
         self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.whole_size_bytes = max(self.whole_size_bytes, self.size_bytes)
+        self.unwatched_since_ms = 0
         self.note_looked()
         return lost_bytes
 
@@ -143,6 +152,7 @@ class TrackedFile:
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
         self.identity_rebuilt = False
+        self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.grew_at_ms = self.unread_since_ms = now_ms
         self.changes += 1

@@ -70,6 +70,7 @@ def whereabouts(
     """Look for files in the folders where they were.
 
     Left out are those that stand where they were: the user's globs leave them out now.
+    A copy that no glob ever meant is read on all the same.
     """
     found = Whereabouts()
     folders: dict[str, str] = {}
@@ -88,7 +89,7 @@ def whereabouts(
             continue
         if path is None:
             found.gone.append(record)
-        elif path.rpartition("/")[2] != name:
+        elif record.is_outside or path.rpartition("/")[2] != name:
             found.renamed.append((record, path))
     for folder, why in folders.items():
         log.warning("file_away", path=f"{folder}/", why=why)

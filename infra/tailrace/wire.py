@@ -232,6 +232,13 @@ class AgentLedger(
     """The compressed size at which an archive was read to its end; 0 for other files."""
     identity_rebuilt: bool = False
     """Checkpoint and ledger were both gone: duplicates of earlier lines are possible."""
+    unwatched_since_ms: int = 0
+    """When the agent had last told of this life, where a truncation ended it while no agent
+    looked and no copy was met: what was written since may be lost, and `lost_bytes` counts
+    only what was seen. 0 where nothing of the kind is known."""
+    is_outside: bool = False
+    """Its file bears a name that no glob means, and is read to its end all the same: what
+    rotation copied there stands nowhere else."""
     is_closed: bool = False
     """The file is gone and read to its end."""
     updated_at_ms: int

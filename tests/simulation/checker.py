@@ -55,6 +55,10 @@ def check(
     hops = hops_of(cluster.kafka)
     expired = Expired(read_floors(cluster))
     problems += _missing(files.lives, claims, hops, present=present, expired=expired)
+    standing = {node.life.number for node in files.names.values()} - present
+    problems += _left_in_copies(
+        files.lives, claims, findings.witnesses, standing=standing, expired=expired
+    )
     problems += _dead(
         claims, findings.witnesses, limit=cluster.docs_bytes_max, expired=expired
     )
@@ -117,6 +121,28 @@ def _missing(
     for name, declared in hops.lost_bytes.items():
         if declared > gone[name]:
             problems.append(f"{name}: {declared} declared, {gone[name]} are gone")
+    return problems
+
+
+def _left_in_copies(
+    lives: list[Life],
+    claims: Claims,
+    witnesses: Counter[str],
+    *,
+    standing: set[int],
+    expired: Expired,
+) -> list[str]:
+    """What a copy holds that no glob means was read from it, if any of it was sent."""
+    problems: list[str] = []
+    for life in lives:
+        is_read = life.was_copied and life.number in standing
+        if not is_read or not claims.by_life[life.number]:
+            continue
+        witnesses["copy.outside"] += 1
+        problems += [
+            f"left in a copy: {life.host}/{life.log} life {life.number} {start}-{end}"
+            for start, end in expired.without(claims.gaps(life), life=life)[:SHOWN_MAX]
+        ]
     return problems
 
 

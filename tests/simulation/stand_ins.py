@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from tailrace_agent import discovery, facts, open_file, whereabouts, wiring
+from tailrace_agent import (
+    discovery,
+    facts,
+    open_file,
+    outside,
+    whereabouts,
+    wiring,
+)
 from tailrace_indexer import acked_writer, expiry, mending, sink
 from tailrace_stream import windows, work
 from tests.simulation.cluster import MEND_LOOK_MS, Cluster, RemoteThreads
@@ -48,7 +55,7 @@ def put_in_place(
         return RemoteThreads(cluster.world)
 
     simulated_os = SimulatedOs(files)
-    for module in (discovery, facts, open_file, whereabouts):
+    for module in (discovery, facts, open_file, outside, whereabouts):
         patched.setattr(module, "os", simulated_os)
     patched.setattr(wiring, "Producer", ProducerClass(cluster.connect))
     patched.setattr(acked_writer, "Producer", ProducerClass(cluster.connect_at_once))

@@ -110,6 +110,13 @@ def _remarks(report: AuditReport) -> Iterator[str]:
         )
         yield f"LOST   {_place(verdict)}: declared by its agent: {reasons}"
     yield from _more(len(lost), "with lost bytes")
+    unknown = report.loss_unknown
+    for verdict in unknown[:LINES_MAX]:
+        yield (
+            f"NOTE   {_place(verdict)}: truncated while no agent looked, and no copy of it"
+            " was found: what was written last may be lost, and nobody can count it"
+        )
+    yield from _more(len(unknown), "with a loss that nobody can count")
     rebuilt = [
         each
         for each in report.verdicts

@@ -120,6 +120,15 @@ class AuditReport:
         return tuple(each for each in self.verdicts if each.is_counted_only)
 
     @property
+    def loss_unknown(self) -> tuple[GenerationVerdict, ...]:
+        """The generations that were truncated while no agent looked."""
+        return tuple(
+            each
+            for each in self.verdicts
+            if each.facts.agent is not None and each.facts.agent.unwatched_since_ms
+        )
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is under way."""
         return not self.in_flight
@@ -216,6 +225,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
             for each in lost[:shown]
             if each.facts.agent is not None
         ],
+        "loss_unknown": [_place_json(each) for each in report.loss_unknown[:shown]],
         "counted_only": [_place_json(each) for each in report.counted_only[:shown]],
         "expired": [
             {**_place_json(each), "events": each.expired_count}

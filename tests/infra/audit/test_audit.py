@@ -623,6 +623,20 @@ def test_a_rebuilt_identity_lists_the_duplicates_that_are_possible() -> None:
     assert [each["path"] for each in listed] == ["/srv/app.log"]
 
 
+def test_f4_a_loss_that_nobody_can_count_is_told_and_no_contradiction() -> None:
+    facts = facts_at_rest(5)
+    facts = replace(
+        facts, agent=agent_word(number=5, unwatched_since_ms=1_790_000_000_000)
+    )
+
+    report = report_of(held(*range(5)), facts)
+
+    assert report.is_sound
+    listed = report_json(report)["loss_unknown"]
+    assert [each["path"] for each in listed] == ["/srv/app.log"]
+    assert not report_json(report_of(held(*range(5)), facts_at_rest(5)))["loss_unknown"]
+
+
 def test_bytes_that_were_seen_and_not_read_are_in_flight() -> None:
     facts = facts_at_rest(5)
     facts = replace(facts, agent=agent_word(number=5, seen_size_bytes=1_000))
