@@ -180,6 +180,18 @@ def test_f30_a_file_that_grows_in_any_steps_has_the_same_events_of_several_lines
     assert len(waiting) <= 1
 
 
+def test_f30_a_carriage_return_alone_at_the_end_is_a_blank_line() -> None:
+    """Found by chance: blank lines of a trace belong together, the last one, too."""
+    form, content = (
+        with_rule(PLAIN, rule("trace", max_lines=2, max_bytes=390)),
+        b" \n\r",
+    )
+    reader = Reader(form, 8)
+    reader.read(content)
+    reader.read(content, is_flushing=True)
+    assert [event[:2] for event in events_in(reader.chunks)] == [(0, 3)]
+
+
 @settings(max_examples=60)
 @given(
     contents(),

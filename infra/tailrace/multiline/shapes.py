@@ -45,7 +45,7 @@ HEADS: Mapping[str, bytes] = {
     "at": rb"[ \t]{1,64}+(?:at |\.\.\. \d)",
     "go_file": rb"\t[^\n:]{1,512}\.(?:go|s):\d",
     "indent": rb"[ \t]",
-    "blank": rb"(?=\r?\n)",
+    "blank": rb"(?=\r?\n|\r\Z)",
     "cause": rb"(?:Caused by|Suppressed|Wrapped by): ",
     "traceback": rb"Traceback \(most recent call last\):",
     "chain": rb"During handling of the above exception,|The above exception was the",
