@@ -16,8 +16,10 @@ SESSION_MS = 4_000
 """As asked for; the session is given back at once."""
 WAIT_MS_MAX = 3_000
 """For all servers together."""
-_CONNECT = struct.pack(">iqiqi16s", 0, 0, SESSION_MS, 0, 16, b"")
+_CONNECT = struct.pack(">iqiqi16sB", 0, 0, SESSION_MS, 0, 16, b"", 0)
+"""Its last byte tells a client of today from an old one, whom servers warn of."""
 _CLOSE = struct.pack(">ii", 1, -11)
+_READ_BYTES = 1_024
 _ANSWER_BYTES_MIN = 16
 """Version, length of the session, and its number; a server that refuses says less."""
 
@@ -54,6 +56,9 @@ def _shake_hands(server: str, *, wait_s: float) -> None:
         if len(head) < 4 + _ANSWER_BYTES_MIN:
             raise ConnectionError("it gives no session now")
         connection.sendall(struct.pack(">i", len(_CLOSE)) + _CLOSE)
+        # Left alone with its answer a server logs a trace, which is shipped in its turn.
+        while connection.recv(_READ_BYTES):
+            pass
 
 
 def _address(server: str) -> tuple[str, int]:

@@ -23,6 +23,7 @@ from tailrace.identity import document_id
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
 from tests.support.roles import KilledRole, started_roles
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 LINES = 12_345
@@ -142,6 +143,8 @@ def installation(
         installed.path.write_text(
             "".join(f"{installed.line(n)}\n" for n in range(LINES))
         )
+        # Before the agent has looked nothing is known that could be waited for.
+        eventually(lambda: installed.audit()[1]["totals"]["generations"] > 0, WAIT_S)
         code, report = installed.audit("--wait", str(WAIT_S))
         logs = {role.name: role.last_lines() for role in roles}
         assert code == 0, (report, logs)

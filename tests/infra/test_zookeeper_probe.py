@@ -37,6 +37,10 @@ def answering(answer: bytes) -> Generator[tuple[int, list[bytes]]]:
             connection.sendall(answer)
             if answer:
                 heard.append(connection.recv(12, socket.MSG_WAITALL))
+                connection.sendall(bytes(16))
+                connection.shutdown(socket.SHUT_WR)
+                # A reset here would be a trace in the server's log, which is shipped.
+                heard.append(connection.recv(1))
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,))
@@ -57,9 +61,10 @@ def asked(hosts: str) -> float:
 def test_a_server_that_gives_a_session_answers_and_gets_it_back() -> None:
     with answering(struct.pack(">i", len(SESSION)) + SESSION) as (port, heard):
         require_zookeeper(f"127.0.0.1:{port}/chroot", clock=SystemClock())
-    connect, close = heard
-    assert len(connect) == 44
+    connect, close, end = heard
+    assert len(connect) == 45, "as a client of today asks"
     assert close == struct.pack(">iii", 8, 1, -11)
+    assert end == b""
 
 
 def test_one_server_of_several_that_answers_is_enough() -> None:

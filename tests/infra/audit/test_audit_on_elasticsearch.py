@@ -20,6 +20,7 @@ from tailrace.provision import provision_templates
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
 from tests.infra.audit.builders import (
+    ALL_PASSED,
     GENERATION,
     LINE_BYTES,
     WINDOW,
@@ -65,10 +66,11 @@ def audited(
     namespace: str,
     *told: GenerationFacts,
     is_deep: bool = False,
+    passed: frozenset[int] = ALL_PASSED,
 ) -> AuditReport:
     looker = Looker(
         ledger=ToldLedger([{each.generation: each} for each in told]),
-        progress=FixedProgress(Drained()),
+        progress=FixedProgress(Drained(), passed),
         index=ElasticIndex(
             elastic, namespace=namespace, window_events=WINDOW, clock=SystemClock()
         ),
@@ -149,7 +151,7 @@ def test_dead_letters_and_documents_above_the_cut_are_told_apart(
     }
     elastic.ask("PUT", f"/{namespace}-dead-2023.11.14/_doc/1", body=letter)
 
-    report = audited(elastic, namespace, facts_at_rest(25))
+    report = audited(elastic, namespace, facts_at_rest(25), passed=frozenset())
 
     assert report.is_sound
     assert totals_of(report.verdicts).dead == 2
