@@ -20,7 +20,14 @@ from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
 from tailrace_agent.known import head_of
 from tailrace_agent.open_file import open_file
-from tailrace_agent.positions import TAIL_BYTES, Position, Source, Tail, tail_at
+from tailrace_agent.positions import (
+    TAIL_BYTES,
+    Position,
+    Source,
+    Tail,
+    stands_before,
+    tail_at,
+)
 from tailrace_agent.tracked import TrackedFile
 
 UNCLEAR_MS_MAX = 10_000
@@ -235,9 +242,8 @@ def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
     """
     if size_bytes < record.next_offset:
         return False
-    size = record.tail_size_bytes
-    tail = Tail(size, record.tail_hash)
-    return not size or tail_at(file, record.next_offset, size) == tail
+    tail = Tail(record.tail_size_bytes, record.tail_hash)
+    return stands_before(file, record.next_offset, tail)
 
 
 def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

@@ -11,7 +11,7 @@ from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.known import HEAD_BYTES, has_head, head_of
-from tailrace_agent.positions import tail_at
+from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import TrackedFile
 
 
@@ -36,10 +36,11 @@ class Looks:
         if isinstance(file, ArchiveFile) or not tracked.is_judged:
             return
         tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
-        offset, tail = tracked.position.offset, tracked.position.tail
-        if self.has_its_head(tracked, file) and (
-            not tail.size_bytes or tail_at(file, offset, tail.size_bytes) == tail
-        ):
+        position = tracked.position
+        is_whole = self.has_its_head(tracked, file) and stands_before(
+            file, position.offset, position.tail
+        )
+        if is_whole:
             self.note_whole(tracked)
             if self._delivery.knows(tracked.generation):
                 # A life that ends now must not take what was seen with it.

@@ -108,3 +108,12 @@ def tail_at(source: Source, offset: int, size_bytes: int) -> Tail:
     tail = memoryview(bytearray(size_bytes))
     read = source.read_into((tail,), offset=offset - size_bytes)
     return tail_of(tail[:read])
+
+
+def stands_before(source: Source, offset: int, tail: Tail) -> bool:
+    """Return whether `tail` stands before `offset`; one of no bytes stands anywhere.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return not tail.size_bytes or tail_at(source, offset, tail.size_bytes) == tail

@@ -33,16 +33,27 @@ def stream_writer(folder: Path, clock: ManualClock) -> Callable[[], None]:
     return lambda: file.write({"chunks": 1}, acked={0: 2}, now_ms=clock.now_ms())
 
 
-@pytest.mark.parametrize("writer_of", [agent_writer, indexer_writer, stream_writer])
-def test_a_word_without_news_is_written_anew_in_time_and_no_oftener(
-    tmp_path: Path, writer_of: Callable[[Path, ManualClock], Callable[[], None]]
-) -> None:
-    folder, clock = tmp_path / "stream", ManualClock()
+WriterOf = Callable[[Path, ManualClock], Callable[[], None]]
+
+
+def written_long_ago(
+    parent: Path, writer_of: WriterOf
+) -> tuple[Path, ManualClock, Callable[[], None]]:
+    """Return the word that a role wrote in 1970, its clock, and how it writes again."""
+    folder, clock = parent / "stream", ManualClock()
     folder.mkdir()
     path = folder / FILE_NAME
     write = writer_of(folder, clock)
     write()
     os.utime(path, (1, 1))
+    return path, clock, write
+
+
+@pytest.mark.parametrize("writer_of", [agent_writer, indexer_writer, stream_writer])
+def test_a_word_without_news_is_written_anew_in_time_and_no_oftener(
+    tmp_path: Path, writer_of: WriterOf
+) -> None:
+    path, clock, write = written_long_ago(tmp_path, writer_of)
 
     clock.at_ms += REWRITE_MS - 1
     write()
@@ -54,14 +65,9 @@ def test_a_word_without_news_is_written_anew_in_time_and_no_oftener(
 
 @pytest.mark.parametrize("writer_of", [agent_writer, indexer_writer, stream_writer])
 def test_a_word_that_the_disk_did_not_take_is_written_once_it_does(
-    tmp_path: Path, writer_of: Callable[[Path, ManualClock], Callable[[], None]]
+    tmp_path: Path, writer_of: WriterOf
 ) -> None:
-    folder, clock = tmp_path / "stream", ManualClock()
-    folder.mkdir()
-    path = folder / FILE_NAME
-    write = writer_of(folder, clock)
-    write()
-    os.utime(path, (1, 1))
+    path, clock, write = written_long_ago(tmp_path, writer_of)
     # Nothing can be written to a folder, as nothing can to a full disk.
     refusing = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     refusing.mkdir()
