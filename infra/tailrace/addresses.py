@@ -52,7 +52,7 @@ def zookeeper_addresses(value: str) -> str:
     """
     hosts, slash, path = value.partition("/")
     entries = _entries(hosts)
-    wrong = [n for n, entry in enumerate(entries, 1) if not _is_address(entry)]
+    wrong = [n for n, entry in enumerate(entries, 1) if _address(entry) is None]
     path = (slash + path).strip()
     if not _PATH.fullmatch(path) and len(entries) not in wrong:
         wrong.append(len(entries))
@@ -85,16 +85,16 @@ def _is_url(text: str) -> bool:
 
 
 def _has_port(text: str) -> bool:
-    found = _ADDRESS.fullmatch(text)
-    return _is_address(text) and found is not None and found["port"] is not None
+    found = _address(text)
+    return found is not None and found["port"] is not None
 
 
-def _is_address(text: str) -> bool:
-    """Tell whether this is a host, with a port that can be one if it has any."""
+def _address(text: str) -> re.Match[str] | None:
+    """Return a host, with a port that can be one if it has any; None for all else."""
     found = _ADDRESS.fullmatch(text)
-    if found is None:
-        return False
-    return found["port"] is None or 1 <= int(found["port"]) <= PORT_MAX
+    if found is None or found["port"] is None:
+        return found
+    return found if 1 <= int(found["port"]) <= PORT_MAX else None
 
 
 def _refuse(wrong: list[int], *, form: str, count: int) -> None:
