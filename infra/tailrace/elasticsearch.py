@@ -36,6 +36,8 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 MISSING_IS_NONE = "?ignore_unavailable=true&allow_no_indices=true"
 """Behind a path: an index that is not there, or is closed, holds nothing."""
+WHOLE_SEARCH = "/_search?allow_partial_search_results=false"
+"""A search in a point in time that is an error where a shard does not answer."""
 SHARDS_WAIT_MS_MAX = 10_000
 """How long a search waits for the shards of an index that was made just now."""
 SHARDS_LOOK_MS = 100
@@ -239,7 +241,7 @@ class Elastic:
     def look_up(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Send one search or count, and return the answer whatever its status.
+        """Send one search, count or opening of a point in time, and return the answer whatever its status.
 
         An index can be seen a moment before it can be searched, and is then no error: it
         is asked again for as long as `SHARDS_WAIT_MS_MAX`.

@@ -70,6 +70,8 @@ class Machine:
     def processes(self) -> list[psutil.Process]:
         """Return everything that runs for this data folder."""
         status = self.status()
+        down = [one for one in status["members"] if one["pid"] is None]
+        assert not down, (down, status["reasons"], status["warnings"])
         pids = [int(status["pid"]), *(int(one["pid"]) for one in status["members"])]
         found: list[psutil.Process] = []
         for process in map(psutil.Process, pids):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tailrace.audit.index import ElasticIndex
 from tailrace.clock import Clock
 from tailrace.elasticsearch import SHARDS_WAIT_MS_MAX, Elastic, RequestTimedOut
 from tailrace.errors import ServiceUnavailable
@@ -43,6 +44,7 @@ NO_SHARDS = [
     # And what it says of one shard asked for by itself.
     shards_failed(kind="no_shard_available_action_exception", failed=["0"]),
 ]
+NO_HIT = Said(200, {"hits": {"total": {"value": 0}, "hits": []}})
 FOUND = Said(200, {"count": 7, "hits": {"hits": []}})
 
 
@@ -64,6 +66,30 @@ def test_e3_an_index_that_was_made_just_now_is_waited_for(no_shards: Said) -> No
     with elastic_hearing(no_shards, no_shards, FOUND) as (elastic, server):
         assert elastic.search("events", body={})["hits"] == {"hits": []}
     assert server.asked == ["POST /events/_search"] * 3
+
+
+def test_e3_an_audit_waits_for_an_index_that_was_made_just_now() -> None:
+    """Both when its moment is taken and when it is read."""
+    refreshed, point = Said(200, {}), Said(200, {"id": "a moment"})
+    closed = Said(200, {})
+    no_shards = NO_SHARDS[0]
+    answers = (refreshed, point, no_shards, point, no_shards, NO_HIT, closed, closed)
+    with elastic_hearing(*answers) as (elastic, server):
+        index = ElasticIndex(
+            elastic, namespace="tailrace", window_events=10, clock=ManualClock()
+        )
+        with index.snapshot(condemned=()) as snapshot:
+            assert snapshot.unnumbered().count == 0
+    assert [one.partition("?")[0] for one in server.asked] == [
+        "POST /tailrace-events,tailrace-dead-*/_refresh",
+        "POST /tailrace-dead-*/_pit",
+        "POST /tailrace-events/_pit",
+        "POST /tailrace-events/_pit",
+        "POST /_search",
+        "POST /_search",
+        "DELETE /_pit",
+        "DELETE /_pit",
+    ]
 
 
 def test_e3_a_cluster_that_cannot_now_is_told_at_once() -> None:

@@ -38,7 +38,7 @@ from tailrace.audit.sources import (
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums, WindowSum
 from tailrace.clock import Clock
-from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
+from tailrace.elasticsearch import MISSING_IS_NONE, WHOLE_SEARCH, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import INDEX_EXPIRED
 from tailrace.query import Body
@@ -104,12 +104,9 @@ class ElasticIndex:
             raise self._elastic.refusal(answer)
 
     def _open(self, index: str) -> str:
-        answer = self._elastic.ask(
-            "POST",
-            f"/{quote(index, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
-            "&ignore_unavailable=true",
-        )
-        return str(answer["id"])
+        path = f"/{quote(index, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
+        answer = self._elastic.look_up("POST", f"{path}&ignore_unavailable=true")
+        return str(self._elastic.decoded(answer)["id"])
 
     def _close(self, pit: str) -> None:
         # One that is not closed ends by itself; an audit does not fail for it.
@@ -282,11 +279,7 @@ class ElasticSnapshot:
 
     def _answer(self, body: Body) -> bytes:
         # A shard that does not answer must not pass for one that holds nothing.
-        answer = self._elastic.request(
-            "POST",
-            "/_search?allow_partial_search_results=false",
-            body=orjson.dumps(body),
-        )
+        answer = self._elastic.look_up("POST", WHOLE_SEARCH, body=body)
         if answer.status == http.HTTPStatus.NOT_FOUND:
             raise SnapshotLost
         if not answer.is_success:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from tailrace.answers import field
-from tailrace.elasticsearch import Elastic
+from tailrace.elasticsearch import WHOLE_SEARCH, Elastic
 
 PAGE_DOCUMENTS = 5_000
 KEEP_ALIVE = "2m"
@@ -72,12 +72,10 @@ def _hits(
 ) -> Iterator[dict[str, Any]]:
     elastic.refresh(index)
     path = f"/{quote(index, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
-    answer = elastic.request("POST", f"{path}&ignore_unavailable=true")
+    answer = elastic.look_up("POST", f"{path}&ignore_unavailable=true")
     if answer.status == 404:
         return
-    if not answer.is_success:
-        raise elastic.refusal(answer)
-    point = answer.json()["id"]
+    point = elastic.decoded(answer)["id"]
     after: list[Any] | None = None
     try:
         while True:
@@ -90,7 +88,9 @@ def _hits(
             }
             if after is not None:
                 body["search_after"] = after
-            hits = elastic.ask("POST", "/_search", body=body)["hits"]["hits"]
+            # A shard that does not answer must not pass for one that holds nothing.
+            answer = elastic.look_up("POST", WHOLE_SEARCH, body=body)
+            hits = elastic.decoded(answer)["hits"]["hits"]
             if not hits:
                 return
             yield from hits
