@@ -151,6 +151,41 @@ def test_f2_file_renamed_while_the_agent_was_down_is_found_in_its_folder(
     assert second.said("renamed_file_found")
 
 
+def test_f2_file_found_under_its_new_name_is_read_on_after_one_more_crash(
+    tmp_path: Path,
+) -> None:
+    """The checkpoint has the new name by then, which no glob means."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    path = first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    first.crash()
+    first.write("a.log", lines(10, 20))
+    renamed = path.rename(path.with_name("a.log.1"))
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms()
+    assert ledger_of(sink)[-1].path == str(renamed)
+    second.crash()
+    with renamed.open("ab") as writer:
+        writer.write(lines(20, 30))
+    third = AgentHarness(tmp_path, sink=sink)
+    third.pass_ms(20_000)
+    assert unique_lines(sink) == expected(0, 30)
+    assert third.said("renamed_file_found")
+
+
+def test_f2_file_that_the_globs_leave_out_now_is_left_alone(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink, glob="*.log*")
+    first.write("a.log.1", lines(0, 10))
+    first.pass_ms()
+    first.crash()
+    first.write("a.log.1", lines(10, 20))
+    second = AgentHarness(tmp_path, sink=sink, glob="*.log")
+    second.pass_ms(20_000)
+    assert unique_lines(sink) == expected(0, 10)
+
+
 def test_f19_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
     tmp_path: Path,
 ) -> None:
