@@ -28,6 +28,7 @@ from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
+from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.restore import Restored, late_words
@@ -80,6 +81,7 @@ class Assembly:
             split_events=self.delivery.split_events,
             gone_unread_count=self.table.unreadable.gone_count,
             gone_unread_bytes=self.table.unreadable.gone_bytes,
+            refused_count=self.table.unreadable.refused_count,
             unreadable_count=len(self.table.unreadable.whys),
             unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
             unmatched_globs=self.discovery.unmatched_globs,
@@ -163,7 +165,7 @@ def assemble(
             loaded, restored=restored, had_life=folder.had_life, sources=sources
         ),
         delivery=delivery,
-        copies=Copies(delivery),
+        copies=Copies(delivery, Opener(settings)),
         clock=clock,
         log=log,
     )
