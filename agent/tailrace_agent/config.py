@@ -94,6 +94,10 @@ class SourceSettings(BaseModel):
     owners: tuple[str, ...] = ()
     """Users, by name or number, who may choose what is read: whose links are followed,
     and whose files are read though others could have put them there by a hard link."""
+    folder_files_max: Annotated[int, Field(ge=1, le=100_000)] = 20_000
+    """Files of one folder that are followed; others wait until one of them is gone."""
+    files_max: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    """Files that are followed in all; where there are more, each folder has its share."""
     dataset: str = "auto"
     start_at: Literal["beginning", "end"] = "beginning"
     """Where to begin in files that are there when the source is first seen."""

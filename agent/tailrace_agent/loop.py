@@ -97,8 +97,8 @@ class AgentLoop:
         self._recover_wait_ms = RECOVER_MS_MIN
         self._alarmed_ms: dict[str, int] = {}
         self._has_news = True
-        self._troubles = (0, 0)
-        """How many paths cannot be read, and how many globs match nothing."""
+        self._troubles = (0, 0, 0)
+        """How many paths cannot be read, globs match nothing, and files wait."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow the files until `stop` is set, then drain to a deadline."""
@@ -119,10 +119,12 @@ class AgentLoop:
             # Before the first file is looked at: what it claims was seen, was seen since.
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
+            self._table.waiting = self._discovery.waiting
             self._heartbeats.note_sweep(swept_at_ms)
             troubles = (
                 len(self._table.unreadable.whys),
                 len(self._discovery.unmatched_globs),
+                self._discovery.waiting.files_count,
             )
             self._has_news = self._has_news or troubles != self._troubles
             self._troubles = troubles

@@ -84,6 +84,11 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
             "Of those, files that others could have planted.",
             status.refused_count,
         ),
+        (
+            "waiting_files",
+            "Files beyond the limits of their source, read when there is room.",
+            status.waiting_count,
+        ),
         ("unmatched_globs", "Globs that match no file.", len(status.unmatched_globs)),
         ("lag_bytes", "Seen on disk, not acknowledged by Kafka.", status.lag_bytes),
         ("in_flight_bytes", "Sent, not acknowledged.", status.in_flight_bytes),

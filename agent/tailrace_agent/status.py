@@ -64,6 +64,10 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     unreadable_count: int
     unreadable: dict[str, str]
     """By path, why a file cannot be opened; the first `UNREADABLE_MAX`."""
+    waiting_count: int = 0
+    """Files beyond the limits of their source, which are read when there is room."""
+    waiting: dict[str, int] = {}
+    """By folder, how many; the first `UNREADABLE_MAX`."""
     unmatched_globs: tuple[str, ...]
     """Those that match no file now."""
     hints: str

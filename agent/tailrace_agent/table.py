@@ -17,7 +17,7 @@ from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.discovery import Found
+from tailrace_agent.discovery import Found, Waiting
 from tailrace_agent.door import NotARegularFile
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import Families
@@ -53,6 +53,8 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
+    waiting: Waiting = field(default_factory=Waiting)
+    """What there was no room for, as of the last sweep."""
     away: dict[str, int] = field(default_factory=dict[str, int])
     """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])

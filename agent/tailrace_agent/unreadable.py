@@ -23,8 +23,8 @@ class _Trouble:
     why: str
     retry_at_ms: int
     wait_ms: int
-    is_refused: bool = False
-    """It could be opened, and is not to be."""
+    refusal: str = ""
+    """What to do where it could be opened, and is not to be; "" where it cannot."""
     is_found: bool = True
 
 
@@ -46,12 +46,18 @@ class Unreadable:
     @property
     def whys(self) -> dict[str, str]:
         """Return why each path that stands there cannot be opened, the path as text."""
-        return {path_text(p): t.why for p, t in self._troubles.items() if t.is_found}
+        return {
+            path_text(path): f"{trouble.why}; {trouble.refusal}"
+            if trouble.refusal
+            else trouble.why
+            for path, trouble in self._troubles.items()
+            if trouble.is_found
+        }
 
     @property
     def refused_count(self) -> int:
         """Return how many of them the rules of their source do not let be read."""
-        return sum(t.is_found and t.is_refused for t in self._troubles.values())
+        return sum(t.is_found and bool(t.refusal) for t in self._troubles.values())
 
     def begin_sweep(self) -> None:
         """Count anew, and forget paths at which nothing was found the last time."""
@@ -89,8 +95,8 @@ class Unreadable:
             self.say(path, error)
         wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
         retry_at_ms = self._clock.monotonic_ms() + wait_ms
-        is_refused = isinstance(error, PathRefused)
-        self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms, is_refused)
+        refusal = error.remedy if isinstance(error, PathRefused) else ""
+        self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms, refusal)
         self.size_bytes += size_bytes
 
     def note_opened(self, path: str) -> None:

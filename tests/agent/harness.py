@@ -44,7 +44,7 @@ from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.rules import rules_of
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
-from tailrace_agent.wiring import beginning_of, delivery_of
+from tailrace_agent.wiring import beginning_of, delivery_of, paths_followed
 
 AGENT = Agent(agent_id="agent-1", host_id="host-1", host_name="box", time_zone="UTC")
 
@@ -241,7 +241,12 @@ class AgentHarness:
             keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
         self.told: list[tuple[dict[str, str], tuple[str, ...]]] = []
         """What each status told of paths that cannot be read, and globs without file."""
-        self.discovery = Discovery(self.settings.sources, clock=self.clock, log=log)
+        self.discovery = Discovery(
+            self.settings.sources,
+            clock=self.clock,
+            log=log,
+            remembered=paths_followed(known),
+        )
         self.heartbeats = Heartbeats(
             self.settings.heartbeat_ms,
             agent=AGENT,
