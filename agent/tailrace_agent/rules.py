@@ -7,6 +7,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,11 @@ def _real_folder(folder: str) -> str:
 
 
 def _groups(names: Iterable[str]) -> list[int]:
-    return [entry.gr_gid for entry in grp.getgrall() if entry.gr_name in names]
+    found: list[int] = []
+    for name in names:
+        with suppress(KeyError):  # This machine has no such group.
+            found.append(grp.getgrnam(name).gr_gid)
+    return found
 
 
 def _private_groups(owners: Iterable[int]) -> list[int]:

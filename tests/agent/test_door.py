@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from tailrace_agent import door
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.door import NotARegularFile, PathRefused, open_descriptor
-from tailrace_agent.rules import Rules, rules_of
+from tailrace_agent.rules import LOG_GROUPS, Rules, rules_of
 from tests.agent.harness import DEFAULT_RULES
 from tests.agent.planted import MALLORY, SECRET, Host
 
@@ -354,3 +356,14 @@ def test_every_descriptor_of_the_way_is_given_back(host: Host) -> None:
     assert read(good) == SECRET
     refusal(planted)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_x2_groups_of_one_user_alone_and_of_the_logs_are_no_strangers() -> None:
+    """As far as this machine has them: the agent's own group is, named as its user."""
+    expected = {0}
+    for name in LOG_GROUPS:
+        expected |= {g.gr_gid for g in grp.getgrall() if g.gr_name == name}
+    assert rules_of(AgentSettings(), None).groups == expected
+    shared = rules_with(owners=("daemon", str(BOB))).groups - expected
+    daemon = pwd.getpwnam("daemon")
+    assert shared == {daemon.pw_gid} - expected
