@@ -367,3 +367,16 @@ def test_x2_groups_of_one_user_alone_and_of_the_logs_are_no_strangers() -> None:
     shared = rules_with(owners=("daemon", str(BOB))).groups - expected
     daemon = pwd.getpwnam("daemon")
     assert shared == {daemon.pw_gid} - expected
+
+
+@pytest.mark.parametrize("name", ["nobody", "sync"])
+def test_x2_group_that_has_others_in_it_is_a_stranger(name: str) -> None:
+    """Several users have it as theirs, so that it bears the name of none of them."""
+    try:
+        user = pwd.getpwnam(name)
+        group = grp.getgrgid(user.pw_gid)
+    except KeyError:
+        pytest.skip(f"this machine has no {name}, or no group of its")
+    if group.gr_name == name:
+        pytest.skip(f"{name} has a group of its own here")
+    assert user.pw_gid not in rules_with(owners=(name,)).groups
