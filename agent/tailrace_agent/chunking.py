@@ -29,8 +29,9 @@ from tailrace_agent.positions import (
 )
 from tailrace_agent.taking import take
 
-SCAN_BYTES_MAX = 8 * 1_024 * 1_024
-"""How far one call looks for the end of a too long event: other files want a turn."""
+SCAN_BYTES_MAX = 1_024 * 1_024
+"""How far one call looks for the end of a too long event: other files want a turn, and
+what they read in one is a chunk, which is no more."""
 
 
 @dataclass(frozen=True, slots=True)

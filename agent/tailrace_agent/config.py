@@ -25,7 +25,8 @@ from tailrace.multiline.joining import pattern_problem
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.forms import Encoding
-from tailrace_agent.globs import bracket_problem
+from tailrace_agent.globs import bracket_problem, climb_problem
+from tailrace_agent.users import number_of
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
@@ -33,6 +34,7 @@ DAY_MS = 86_400_000
 
 Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
 Format = Literal["auto", "lines", "docker", "cri"]
+FollowLinks = Literal["safe", "always", "never"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
 
 
@@ -85,6 +87,17 @@ class SourceSettings(BaseModel):
     """Globs with absolute paths; `**` stands for any number of folders."""
     exclude: tuple[str, ...] = ()
     """Globs of what is left out: of a whole path, or of a name where there is no slash."""
+    follow_links: FollowLinks = "safe"
+    """Which symbolic links are followed: `safe` ones, made by root, the agent's own user
+    or one of `owners` where nobody else could plant or move them, or leading to a file of
+    the link's own owner; `always` all, `never` none."""
+    owners: tuple[str, ...] = ()
+    """Users, by name or number, who may choose what is read: whose links are followed,
+    and whose files are read though others could have put them there by a hard link."""
+    folder_files_max: Annotated[int, Field(ge=1, le=100_000)] = 20_000
+    """Files of one folder that are followed; others wait until one of them is gone."""
+    files_max: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    """Files that are followed in all; where there are more, each folder has its share."""
     dataset: str = "auto"
     start_at: Literal["beginning", "end"] = "beginning"
     """Where to begin in files that are there when the source is first seen."""
@@ -117,10 +130,22 @@ class SourceSettings(BaseModel):
 
     @field_validator("paths", "exclude")
     @classmethod
-    def _brackets_are_closed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _globs_are_sound(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for glob in value:
-            if problem := bracket_problem(glob):
+            if problem := bracket_problem(glob) or climb_problem(glob):
                 raise ValueError(problem)
+        return value
+
+    @field_validator("owners")
+    @classmethod
+    def _owners_are_users(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            try:
+                number_of(owner)
+            except KeyError:
+                raise ValueError(
+                    f"{owner!r} is no user of this machine; a number is taken as it is"
+                ) from None
         return value
 
     @field_validator("multiline", mode="before")
@@ -164,6 +189,9 @@ class AgentSettings(RoleSettings):
     table: ClassVar[str] = "agent"
 
     sources: tuple[SourceSettings, ...] = ()
+    allowed_folders: tuple[str, ...] = ()
+    """The only folders in and below which files are read, whatever globs and links lead
+    to; any unless given. For this host alone to say."""
     host_id: str = ""
     """Names this host for ever; the machine's own id unless given."""
     host_name: str = ""
@@ -207,6 +235,14 @@ class AgentSettings(RoleSettings):
     """Whether `/metrics` and `/health` are answered, to this machine alone."""
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Where; 0 is a free one, which the log and the status name."""
+
+    @field_validator("allowed_folders")
+    @classmethod
+    def _folders_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in value:
+            if not folder.startswith("/") or climb_problem(folder):
+                raise ValueError(f"{folder!r} must be an absolute path without `..`")
+        return value
 
     @field_validator("host_id", "host_name")
     @classmethod

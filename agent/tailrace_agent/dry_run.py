@@ -13,7 +13,8 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.open_file import NotARegularFile, open_file
+from tailrace_agent.door import NotARegularFile
+from tailrace_agent.opening import Opener
 
 SAMPLE_BYTES = 64 * 1_024
 
@@ -50,17 +51,20 @@ def dry_run(
     No state is read or written, and no server is asked.
     """
     discovery = Discovery(settings.sources, clock=clock, log=log)
+    opener = Opener(settings)
     files = tuple(
-        _matched(found.path, found.source, size_bytes=found.status.st_size)
+        _matched(found.path, found.source, opener, size_bytes=found.status.st_size)
         for found in discovery.sweep()
     )
     return DryRun(files, discovery.unmatched_globs)
 
 
-def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFile:
+def _matched(
+    path: str, source: SourceSettings, opener: Opener, *, size_bytes: int
+) -> MatchedFile:
     dataset, trouble = source.dataset, ""
     try:
-        file = open_file(path)
+        file = opener.open_plain(path, source=source)
     except NotARegularFile:
         trouble = "not a regular file: left out"
     except OSError as error:

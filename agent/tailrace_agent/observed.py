@@ -79,6 +79,16 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     singles = (
         ("files", "Files that are followed.", status.files_count),
         ("unreadable_files", "Files that cannot be opened.", status.unreadable_count),
+        (
+            "refused_files",
+            "Of those, files that others could have planted.",
+            status.refused_count,
+        ),
+        (
+            "waiting_files",
+            "Files beyond the limits of their source, read when there is room.",
+            status.waiting_count,
+        ),
         ("unmatched_globs", "Globs that match no file.", len(status.unmatched_globs)),
         ("lag_bytes", "Seen on disk, not acknowledged by Kafka.", status.lag_bytes),
         ("in_flight_bytes", "Sent, not acknowledged.", status.in_flight_bytes),

@@ -104,7 +104,7 @@ class Outside:
         beginning: Beginning,
         clock: Clock,
         log: FilteringBoundLogger,
-        open_path: Callable[[str], AnyFile],
+        open_path: Callable[[str, SourceSettings], AnyFile],
     ) -> None:
         self._followed = followed
         self._known = known
@@ -196,7 +196,9 @@ class Outside:
             if (copy.key, copy.size_bytes) not in search.passed
         ]
         copies.sort(key=lambda copy: copy.modified_at_ns, reverse=True)
-        opened = [self._alike(copy, record) for copy in copies[:COPIES_MAX]]
+        opened = [
+            self._alike(copy, record, search.source) for copy in copies[:COPIES_MAX]
+        ]
         found = [copy for copy in opened if copy is not None]
         plain = [copy for copy in found if suffix_of(copy.path) is None]
         # One that is older than what was read may go on as its original does not; of the
@@ -231,7 +233,9 @@ class Outside:
             if stat.S_ISREG(status.st_mode) and key not in self._followed.files:
                 yield _Copy(path, key, status.st_size, status.st_mtime_ns)
 
-    def _alike(self, copy: _Copy, record: AgentLedger) -> _Copy | None:
+    def _alike(
+        self, copy: _Copy, record: AgentLedger, source: SourceSettings
+    ) -> _Copy | None:
         """Return a file that may hold the rest of a life, by a few of its bytes.
 
         A copy that ends where reading ended tells that nothing was left, if it was made
@@ -241,7 +245,7 @@ class Outside:
         if not is_archive and copy.size_bytes < record.next_offset:
             return None
         try:
-            file = self._open_path(copy.path)
+            file = self._open_path(copy.path, source)
         except OSError:
             return None
         try:
@@ -268,7 +272,7 @@ class Outside:
     def _follow(self, copy: _Copy, source: SourceSettings) -> TrackedFile | None:
         """Follow a file until it is judged: whether it is the copy, and of what life."""
         try:
-            file = self._open_path(copy.path)
+            file = self._open_path(copy.path, source)
         except OSError:
             return None
         facts = file.facts
@@ -319,7 +323,7 @@ class Outside:
     def _is_later(self, copy: _Copy, heir: TrackedFile) -> bool:
         """Return whether a file was made after the heir, and no record tells of it."""
         try:
-            file = self._open_path(copy.path)
+            file = self._open_path(copy.path, heir.source)
         except OSError:
             return False
         try:

@@ -14,6 +14,7 @@ from tailrace.clock import Clock
 from tailrace.kafka_producer import Producer
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
+from tailrace.text import path_text
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.chunking import Chunker, Limits
@@ -28,6 +29,7 @@ from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
+from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.restore import Restored, late_words
@@ -78,10 +80,19 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
-            gone_unread_count=self.table.unreadable.gone_count,
+            gone_unread_count=self.table.unreadable.gone_count
+            + self.discovery.waiting.gone_count,
             gone_unread_bytes=self.table.unreadable.gone_bytes,
+            refused_count=self.table.unreadable.refused_count,
             unreadable_count=len(self.table.unreadable.whys),
             unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
+            waiting_count=self.discovery.waiting.files_count,
+            waiting={
+                path_text(folder): count
+                for folder, count in islice(
+                    self.discovery.waiting.folders.items(), UNREADABLE_MAX
+                )
+            },
             unmatched_globs=self.discovery.unmatched_globs,
             kafka=self.delivery.broken or "connected",
             checkpoint=self.delivery.unwritable or "written",
@@ -163,7 +174,7 @@ def assemble(
             loaded, restored=restored, had_life=folder.had_life, sources=sources
         ),
         delivery=delivery,
-        copies=Copies(delivery),
+        copies=Copies(delivery, Opener(settings)),
         clock=clock,
         log=log,
     )
@@ -171,7 +182,12 @@ def assemble(
         agent=agent,
         sink=sink,
         delivery=delivery,
-        discovery=Discovery(settings.sources, clock=clock, log=log),
+        discovery=Discovery(
+            settings.sources,
+            clock=clock,
+            log=log,
+            remembered=paths_followed(known),
+        ),
         table=table,
         turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),
@@ -189,6 +205,11 @@ def assemble(
         waiting=Waiting(),
         wake=wake,
     )
+
+
+def paths_followed(known: KnownGenerations) -> Iterable[str]:
+    """Return where the files of an earlier life are that it still followed."""
+    return (record.path for record in known.records() if not record.is_closed)
 
 
 def delivery_of(

@@ -12,6 +12,7 @@ import pytest
 from tailrace_agent import opening
 from tailrace_agent.known import HEAD_BYTES
 from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.rules import Rules
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
@@ -539,11 +540,11 @@ class Lock:
     def __init__(self) -> None:
         self.is_shut = True
 
-    def open(self, path: str) -> OpenFile:
+    def open(self, path: str, *, rules: Rules) -> OpenFile:
         """Open the file as the agent does, or refuse it as the kernel would."""
         if self.is_shut:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return open_file(path)
+        return open_file(path, rules=rules)
 
 
 def test_f25_unreadable_file_is_read_from_its_head_when_it_can_be(

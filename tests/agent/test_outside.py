@@ -12,6 +12,7 @@ import pytest
 
 from tailrace_agent import outside
 from tailrace_agent.archives import AnyFile
+from tailrace_agent.config import SourceSettings
 from tailrace_agent.opening import Opener
 from tests.agent.harness import (
     AgentHarness,
@@ -101,9 +102,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     opening = Opener.open
 
-    def noted(opener: Opener, path: str, *, suffix: str | None) -> AnyFile:
+    def noted(
+        opener: Opener, path: str, *, suffix: str | None, source: SourceSettings
+    ) -> AnyFile:
         names.append(Path(path).name)
-        return opening(opener, path, suffix=suffix)
+        return opening(opener, path, suffix=suffix, source=source)
 
     monkeypatch.setattr(Opener, "open", noted)
     return names
