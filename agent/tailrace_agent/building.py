@@ -123,6 +123,7 @@ def cut_event_of(
             position.event_number + 1,
             _tail_before(source, next_offset, ending=b""),
         ),
+        is_cut=True,
         cut=None
         if is_ended
         else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),

@@ -8,14 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
-from tailrace.detect import AUTO, detect
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.open_file import NotARegularFile, open_file
-
-SAMPLE_BYTES = 64 * 1_024
+from tailrace_agent.preview import preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,8 @@ class MatchedFile:
     source: str
     size_bytes: int
     dataset: str
+    multiline: str
+    """Which rule joins its lines; empty where each is an event."""
     trouble: str
     """Why it could not be read; empty where it can be."""
 
@@ -51,14 +51,21 @@ def dry_run(
     """
     discovery = Discovery(settings.sources, clock=clock, log=log)
     files = tuple(
-        _matched(found.path, found.source, size_bytes=found.status.st_size)
+        _matched(
+            found.path,
+            found.source,
+            size_bytes=found.status.st_size,
+            now_ms=clock.now_ms(),
+        )
         for found in discovery.sweep()
     )
     return DryRun(files, discovery.unmatched_globs)
 
 
-def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFile:
-    dataset, trouble = source.dataset, ""
+def _matched(
+    path: str, source: SourceSettings, *, size_bytes: int, now_ms: int
+) -> MatchedFile:
+    dataset, multiline, trouble = source.dataset, "", ""
     try:
         file = open_file(path)
     except NotARegularFile:
@@ -67,10 +74,11 @@ def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFi
         trouble = error.strerror or os.strerror(error.errno or errno.EIO)
     else:
         try:
-            head = bytearray(SAMPLE_BYTES)
-            size = file.read_into((memoryview(head),), offset=0)
-            if dataset == AUTO:
-                dataset = detect(bytes(head[:size]), path=path).dataset
+            placement = preview(
+                file, path=path, source=source, host_time_zone="UTC", now_ms=now_ms
+            ).placement
+            dataset = placement.dataset
+            multiline = placement.multiline.rule if placement.multiline else ""
         except OSError as error:
             trouble = error.strerror or str(error)
         finally:
@@ -80,5 +88,6 @@ def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFi
         source=source.name,
         size_bytes=size_bytes,
         dataset=dataset,
+        multiline=multiline,
         trouble=trouble,
     )

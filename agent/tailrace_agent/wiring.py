@@ -78,6 +78,8 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
+            cut_events=self.delivery.cut_events,
+            dead_events=dict(self.delivery.dead_events),
             gone_unread_count=self.table.unreadable.gone_count,
             gone_unread_bytes=self.table.unreadable.gone_bytes,
             unreadable_count=len(self.table.unreadable.whys),
