@@ -22,6 +22,7 @@ from pydantic_settings import SettingsConfigDict
 
 from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.multiline.joining import pattern_problem
+from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.forms import Encoding
@@ -32,7 +33,7 @@ DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 DAY_MS = 86_400_000
 
 Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
-Format = Literal["auto", "lines", "docker", "cri"]
+Format = Literal["auto", "lines", "docker", "cri", "journald"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
 
 
@@ -97,7 +98,8 @@ class SourceSettings(BaseModel):
     `utf-16be`; `auto` is UTF-8 unless a mark says otherwise."""
     format: Format = "auto"
     """What wrote the lines: a container's runtime (`docker`'s json-file, `cri`), whose
-    pieces of a long line are joined, or `lines`; `auto` asks the first line."""
+    pieces of a long line are joined, `journald` in its export format, or `lines`; `auto`
+    asks the first line."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
     tags: tuple[str, ...] = ()
@@ -130,6 +132,11 @@ class SourceSettings(BaseModel):
 
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:
+        if self.multiline is not None and self.format == JOURNALD:
+            raise ValueError(
+                "multiline cannot be used with format 'journald', whose events are"
+                " entries of fields; leave it out"
+            )
         rule = None if self.multiline is None else self.multiline.rule
         if rule is not None and self.format in DATASET_OF_CONTAINER:
             raise ValueError(

@@ -11,6 +11,8 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 
+from tailrace.multiline.journald import JOURNALD
+
 SAMPLE_LINES_MAX = 64
 LINE_BYTES_MAX = 4_096
 SHARE_MIN = 0.6
@@ -23,8 +25,9 @@ DATASET_OF_CONTAINER = {
     "cri": "kubernetes.container_logs",
 }
 """The formats of containers' logs, each with its parser's name, and their datasets."""
+DATASET_OF_JOURNALD = "journald.log"
 PARSERS = frozenset(
-    {"json", "logfmt", "access", "syslog", "log4j", "plain", AUTO}
+    {JOURNALD, "json", "logfmt", "access", "syslog", "log4j", "plain", AUTO}
     | DATASET_OF_CONTAINER.keys()
 )
 
@@ -39,6 +42,7 @@ PARSER_OF_DATASET = {
     "elasticsearch.server": "log4j",
     "python.log": "log4j",
     **{dataset: name for name, dataset in DATASET_OF_CONTAINER.items()},
+    DATASET_OF_JOURNALD: JOURNALD,
     "json": "json",
     "logfmt": "logfmt",
     GENERIC: "plain",

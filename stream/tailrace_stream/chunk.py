@@ -147,7 +147,7 @@ def process_chunk(
 def documents_in_parts(events: Events, *, origin: Origin) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
-        parsed = parse(events.text, placement=origin.placement)
+        parsed = parse(events.text, stored=events.stored, placement=origin.placement)
         return [Part(events, documents_of(events, parsed, origin=origin))]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.

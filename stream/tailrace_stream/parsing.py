@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from tailrace.detect import AUTO
+from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import Placement
-from tailrace_stream.parsers import access, container, log4j, plain, structured, syslog
+from tailrace_stream.parsers import (
+    access,
+    container,
+    journald,
+    log4j,
+    plain,
+    structured,
+    syslog,
+)
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -35,16 +46,22 @@ _AUTO = (
 )
 
 
-def parse(lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
+def parse(
+    lines: pl.Series, *, stored: Sequence[bytes], placement: Placement
+) -> pl.DataFrame:
     """Return the fields of each line, in their order, and why one has none.
 
+    `stored` are the same lines as bytes, for a parser that text says too little.
     A line that its parser does not know is dated like plain text, and says in
     `error.message` what it is not. Parsers never raise for a line that is only odd; if
     one does all the same, the caller asks again for the lines one by one.
     """
     if placement.parser == AUTO:
         return _each_by_its_own_shape(lines, placement=placement)
-    frame = parse_as(placement.parser, lines, placement=placement)
+    if placement.parser == JOURNALD:
+        frame = journald.parse(stored)
+    else:
+        frame = parse_as(placement.parser, lines, placement=placement)
     if frame.get_column(MATCHED).all():
         return frame
     return _with_unmatched(frame, lines, placement=placement)

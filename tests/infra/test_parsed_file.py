@@ -19,6 +19,7 @@ from tailrace.commands.parsed_file import (
 from tailrace.errors import CommandFailed, ConfigError
 from tailrace.topics import EVENT_BYTES_MAX
 from tests.infra.multiline import traces
+from tests.infra.multiline.journals import SHIPPED, entry, with_message
 from tests.stream.builders import ACCESS_LINE
 
 
@@ -170,6 +171,21 @@ def test_f27_pieces_of_a_containers_line_are_shown_as_one(tmp_path: Path) -> Non
     (document,) = parsed(path)
     assert (document["message"], document["stream"]) == ("one two", "stdout")
     assert document["event.dataset"] == "kubernetes.container_logs"
+
+
+def test_entries_of_a_journal_are_shown_and_half_of_one_at_the_end(
+    tmp_path: Path,
+) -> None:
+    one = with_message(b"two\n\nlines")
+    path = written(tmp_path, one + b"\n" + entry(SHIPPED) + b"\n" + one[:300])
+    first, second, half = parsed(path)
+    assert first["message"] == "two\n\nlines"
+    assert (second["log.offset"], second["systemd.unit"]) == (
+        len(one) + 1,
+        "ssh.service",
+    )
+    assert second["event.dataset"] == half["event.dataset"] == "journald.log"
+    assert half["process.name"] == "sshd"
 
 
 def test_a_file_is_read_as_its_source_in_a_configuration_says(tmp_path: Path) -> None:
