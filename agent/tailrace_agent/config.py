@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from tailrace.detect import DATASET_OF_CONTAINER
+from tailrace.detect import DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
 from tailrace.multiline.joining import pattern_problem
 from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
@@ -100,6 +100,9 @@ class SourceSettings(BaseModel):
     """What wrote the lines: a container's runtime (`docker`'s json-file, `cri`), whose
     pieces of a long line are joined, `journald` in its export format, or `lines`; `auto`
     asks the first line."""
+    inner: str = "none"
+    """What reads the text in a container's lines: a parser (`json`, `logfmt`, `log4j`, ...)
+    or a dataset of one (`nginx.access`), `auto` for each line by its own shape, `none`."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
     tags: tuple[str, ...] = ()
@@ -143,6 +146,26 @@ class SourceSettings(BaseModel):
                 f"multiline rule {rule!r} cannot be used with format {self.format!r},"
                 " whose lines begin with the runtime's own words; leave it out, or give"
                 " `start` or `continuation` for the lines as the runtime writes them"
+            )
+        return self
+
+    @field_validator("inner")
+    @classmethod
+    def _inner_is_known(cls, value: str) -> str:
+        if value != "none" and inner_parser(value) is None:
+            known = ", ".join(sorted(INNER_PARSERS))
+            raise ValueError(
+                f"must be `none`, one of {known}, or a dataset of one of them such as"
+                f" nginx.access, got {value!r}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _only_containers_have_an_inner_line(self) -> Self:
+        if self.inner != "none" and self.format in {"lines", JOURNALD}:
+            raise ValueError(
+                f"inner {self.inner!r} is for containers' logs, and format is"
+                f" {self.format!r}: leave it out, or name its parser by `dataset`"
             )
         return self
 

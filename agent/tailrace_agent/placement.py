@@ -8,6 +8,7 @@ from tailrace.detect import (
     DATASET_OF_JOURNALD,
     detect,
     has_time,
+    inner_parser,
     parser_for,
 )
 from tailrace.multiline.auto import rule_for
@@ -63,6 +64,9 @@ def placement_of(
         anchor_ms=first_seen_at_ms,
         earliest_ms=first_seen_at_ms - EARLIEST_BEFORE_MS,
         latest_ms=first_seen_at_ms + LATEST_AFTER_MS,
+        inner=(inner_parser(source.inner) or "")
+        if written_by in DATASET_OF_CONTAINER
+        else "",
         multiline=ENTRIES
         if written_by == JOURNALD
         else _rule_of(source.multiline, sample, parser=parser, container=written_by),

@@ -31,6 +31,9 @@ PARSERS = frozenset(
     | DATASET_OF_CONTAINER.keys()
 )
 
+INNER_PARSERS = frozenset({"json", "logfmt", "access", "syslog", "log4j", AUTO})
+"""What may read the text within a container's line."""
+
 PARSER_OF_DATASET = {
     "nginx.access": "access",
     "apache.access": "access",
@@ -125,6 +128,12 @@ def shape_of(line: bytes) -> str | None:
 def parser_for(dataset: str) -> str:
     """Return the parser of a dataset that a user named; `auto` for one of their own."""
     return PARSER_OF_DATASET.get(dataset, AUTO)
+
+
+def inner_parser(name: str) -> str | None:
+    """Return the parser that a user named, itself or by a dataset of it; else None."""
+    parser = PARSER_OF_DATASET.get(name, name)
+    return parser if parser in INNER_PARSERS else None
 
 
 def has_time(parser: str) -> bool:

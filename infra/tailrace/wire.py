@@ -56,6 +56,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Event times from this on are not believed for the index name."""
     multiline: MultilineRule | None = None
     """Which lines make one event; None where each line is one."""
+    inner: str = ""
+    """Which parser reads what a container wrote, in its runtime's lines; `auto` looks at
+    each by itself; empty where it stays text."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

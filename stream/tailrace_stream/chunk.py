@@ -77,6 +77,8 @@ class ProcessedChunk:
     """Of all events; the three columns are of equal length."""
     times_ns: pl.Series
     levels: pl.Series
+    inner_unread_count: int = 0
+    """Documents of containers' lines whose own text no parser could read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ def process_chunk(
         offsets=events.offsets,
         times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),
         levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
+        inner_unread_count=sum(p.made.inner_unread_count for p in parts if p.made),
     )
 
 

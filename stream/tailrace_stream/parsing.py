@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tailrace.detect import AUTO
+from tailrace.detect import AUTO, DATASET_OF_CONTAINER
 from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import Placement
+from tailrace_stream.inner import with_inner
 from tailrace_stream.parsers import (
     access,
     container,
@@ -62,6 +63,8 @@ def parse(
         frame = journald.parse(stored)
     else:
         frame = parse_as(placement.parser, lines, placement=placement)
+    if placement.inner and placement.parser in DATASET_OF_CONTAINER:
+        frame = _with_inner(frame, placement=placement)
     if frame.get_column(MATCHED).all():
         return frame
     return _with_unmatched(frame, lines, placement=placement)
@@ -85,6 +88,17 @@ def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataF
     if parser == "logfmt":
         return structured.parse_logfmt(lines, time_zone=time_zone)
     return plain.parse(lines, time_zone=time_zone)
+
+
+def _with_inner(frame: pl.DataFrame, *, placement: Placement) -> pl.DataFrame:
+    def read(texts: pl.Series) -> pl.DataFrame:
+        if placement.inner == AUTO:
+            return _each_by_its_own_shape(texts, placement=placement)
+        return parse_as(placement.inner, texts, placement=placement)
+
+    return with_inner(
+        frame, parser=placement.inner, read=read, error_kind=PIPELINE_ERROR
+    )
 
 
 def _with_unmatched(
