@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crc32c import crc32c
+
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_mapped
+from tailrace.multiline.journald import EntryScan
 from tailrace.wire import Cut
 from tailrace_agent.forms import Form
 from tailrace_agent.positions import (
@@ -32,6 +35,25 @@ class LongEvent:
     checksum: int
     next_offset: int
     """Everything before it is in the checksum."""
+    scan: EntryScan | None = None
+    """What looks for its end; None where that is simply the next newline."""
+
+    @classmethod
+    def begun(cls, offset: int, stored: bytes, *, form: Form) -> LongEvent:
+        """Return an event that begins with `stored` and does not end there."""
+        if not form.is_entries:
+            return cls(offset, stored, crc32c(stored), offset + len(stored))
+        scan = EntryScan()
+        passed, _ = scan.feed(stored, 0, len(stored))
+        checksum = crc32c(memoryview(stored)[:passed])
+        return cls(offset, stored, checksum, offset + passed, scan)
+
+    def end_in(self, block: bytearray, size: int, *, form: Form) -> tuple[int, bool]:
+        """Return how far `block[:size]` is the event's, and whether it ends there."""
+        if self.scan is not None:
+            return self.scan.feed(block, 0, size)
+        end = form.find(block, size)
+        return (size, False) if end < 0 else (end, True)
 
 
 def chunk_of(
@@ -105,11 +127,12 @@ def cut_event_of(
     """Return the chunk of a too long event: its beginning, and its true length."""
     end = event.next_offset
     next_offset = end + form.unit_bytes * is_ended
-    flags = FLAG_CUT if is_ended else FLAG_CUT | FLAG_UNTERMINATED
-    stored = form.stored(event.stored)
-    mapped = MappedEvent(
-        event.offset, end - event.offset, event.checksum, stored, flags
-    )
+    size_bytes = end - event.offset
+    # An entry may turn out to end just where the limit was.
+    is_cut = size_bytes > len(event.stored)
+    flags = FLAG_CUT * is_cut + FLAG_UNTERMINATED * (not is_ended)
+    stored = form.stored(event.stored[:size_bytes])
+    mapped = MappedEvent(event.offset, size_bytes, event.checksum, stored, flags)
     return Chunk(
         first_offset=event.offset,
         size_bytes=next_offset - event.offset,
@@ -123,6 +146,7 @@ def cut_event_of(
             position.event_number + 1,
             _tail_before(source, next_offset, ending=b""),
         ),
+        is_cut=is_cut,
         cut=None
         if is_ended
         else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),

@@ -20,8 +20,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from tailrace.detect import DATASET_OF_CONTAINER
+from tailrace.detect import DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
 from tailrace.multiline.joining import pattern_problem
+from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.forms import Encoding
@@ -33,7 +34,7 @@ DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 DAY_MS = 86_400_000
 
 Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
-Format = Literal["auto", "lines", "docker", "cri"]
+Format = Literal["auto", "lines", "docker", "cri", "journald"]
 FollowLinks = Literal["safe", "always", "never"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
 
@@ -110,7 +111,11 @@ class SourceSettings(BaseModel):
     `utf-16be`; `auto` is UTF-8 unless a mark says otherwise."""
     format: Format = "auto"
     """What wrote the lines: a container's runtime (`docker`'s json-file, `cri`), whose
-    pieces of a long line are joined, or `lines`; `auto` asks the first line."""
+    pieces of a long line are joined, `journald` in its export format, or `lines`; `auto`
+    asks the first line."""
+    inner: str = "none"
+    """What reads the text in a container's lines: a parser (`json`, `logfmt`, `log4j`, ...)
+    or a dataset of one (`nginx.access`), `auto` for each line by its own shape, `none`."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
     tags: tuple[str, ...] = ()
@@ -155,12 +160,37 @@ class SourceSettings(BaseModel):
 
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:
+        if self.multiline is not None and self.format == JOURNALD:
+            raise ValueError(
+                "multiline cannot be used with format 'journald', whose events are"
+                " entries of fields; leave it out"
+            )
         rule = None if self.multiline is None else self.multiline.rule
         if rule is not None and self.format in DATASET_OF_CONTAINER:
             raise ValueError(
                 f"multiline rule {rule!r} cannot be used with format {self.format!r},"
                 " whose lines begin with the runtime's own words; leave it out, or give"
                 " `start` or `continuation` for the lines as the runtime writes them"
+            )
+        return self
+
+    @field_validator("inner")
+    @classmethod
+    def _inner_is_known(cls, value: str) -> str:
+        if value != "none" and inner_parser(value) is None:
+            known = ", ".join(sorted(INNER_PARSERS))
+            raise ValueError(
+                f"must be `none`, one of {known}, or a dataset of one of them such as"
+                f" nginx.access, got {value!r}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _only_containers_have_an_inner_line(self) -> Self:
+        if self.inner != "none" and self.format in {"lines", JOURNALD}:
+            raise ValueError(
+                f"inner {self.inner!r} is for containers' logs, and format is"
+                f" {self.format!r}: leave it out, or name its parser by `dataset`"
             )
         return self
 

@@ -8,15 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
-from tailrace.detect import AUTO, detect
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.door import NotARegularFile
 from tailrace_agent.opening import Opener
-
-SAMPLE_BYTES = 64 * 1_024
+from tailrace_agent.preview import preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,8 @@ class MatchedFile:
     source: str
     size_bytes: int
     dataset: str
+    multiline: str
+    """Which rule joins its lines; empty where each is an event."""
     trouble: str
     """Why it could not be read; empty where it can be."""
 
@@ -53,16 +53,22 @@ def dry_run(
     discovery = Discovery(settings.sources, clock=clock, log=log)
     opener = Opener(settings)
     files = tuple(
-        _matched(found.path, found.source, opener, size_bytes=found.status.st_size)
+        _matched(
+            found.path,
+            found.source,
+            opener,
+            size_bytes=found.status.st_size,
+            now_ms=clock.now_ms(),
+        )
         for found in discovery.sweep()
     )
     return DryRun(files, discovery.unmatched_globs)
 
 
 def _matched(
-    path: str, source: SourceSettings, opener: Opener, *, size_bytes: int
+    path: str, source: SourceSettings, opener: Opener, *, size_bytes: int, now_ms: int
 ) -> MatchedFile:
-    dataset, trouble = source.dataset, ""
+    dataset, multiline, trouble = source.dataset, "", ""
     try:
         file = opener.open_plain(path, source=source)
     except NotARegularFile:
@@ -71,10 +77,11 @@ def _matched(
         trouble = error.strerror or os.strerror(error.errno or errno.EIO)
     else:
         try:
-            head = bytearray(SAMPLE_BYTES)
-            size = file.read_into((memoryview(head),), offset=0)
-            if dataset == AUTO:
-                dataset = detect(bytes(head[:size]), path=path).dataset
+            placement = preview(
+                file, path=path, source=source, host_time_zone="UTC", now_ms=now_ms
+            ).placement
+            dataset = placement.dataset
+            multiline = placement.multiline.rule if placement.multiline else ""
         except OSError as error:
             trouble = error.strerror or str(error)
         finally:
@@ -84,5 +91,6 @@ def _matched(
         source=source.name,
         size_bytes=size_bytes,
         dataset=dataset,
+        multiline=multiline,
         trouble=trouble,
     )

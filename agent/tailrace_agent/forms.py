@@ -10,6 +10,7 @@ from crc32c import crc32c
 
 from tailrace.framing import MappedEvent
 from tailrace.multiline.joining import Joiner, joiner_of
+from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import MultilineRule
 
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-16le", "utf-16be"]
@@ -37,6 +38,8 @@ class Form:
     """The byte order mark that a file of this form may begin with: no event's byte."""
     joiner: Joiner | None = None
     """Which lines make one event; None where each line is one."""
+    is_entries: bool = False
+    """Whether events are entries of a journal's export, and not lines at all."""
 
     @property
     def unit_bytes(self) -> int:
@@ -106,7 +109,11 @@ class Form:
 @lru_cache(maxsize=256)
 def with_rule(form: Form, rule: MultilineRule | None) -> Form:
     """Return the form of a file whose events may have several lines."""
-    return form if rule is None else replace(form, joiner=joiner_of(rule))
+    if rule is None:
+        return form
+    if rule.rule == JOURNALD:
+        return replace(form, is_entries=True)
+    return replace(form, joiner=joiner_of(rule))
 
 
 PLAIN = Form(b"\n", b"\r", None, is_mapped=False, mark=b"\xef\xbb\xbf")

@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from tailrace.clock import Clock
 from tailrace.health import Health
+from tailrace_agent.records import RECORD_TOO_LARGE
 from tailrace_agent.status import AgentStatus
 
 STUCK_MS_MAX = 60_000
@@ -125,6 +126,12 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
         status.split_events,
     )
     yield _counter(
+        "cut_events",
+        "Events beyond the limit, sent as their beginning.",
+        status.cut_events,
+    )
+    yield _dead_events(status)
+    yield _counter(
         "gone_unread_files",
         "Files that were seen and gone before they could be opened.",
         status.gone_unread_count,
@@ -138,6 +145,15 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
 def _counter(name: str, text: str, value: int) -> Metric:
     metric = Metric(f"{PREFIX}_{name}", text, "counter")
     metric.add_sample(f"{metric.name}_total", {}, value)
+    return metric
+
+
+def _dead_events(status: AgentStatus) -> Metric:
+    name = f"{PREFIX}_dead_events"
+    metric = Metric(name, "Events that went to the dead letters here.", "counter")
+    # Whoever watches for it sees the figure before the first one dies.
+    for reason, count in ({RECORD_TOO_LARGE: 0} | status.dead_events).items():
+        metric.add_sample(f"{name}_total", {"reason": reason}, count)
     return metric
 
 

@@ -61,6 +61,8 @@ class Chunk:
     """The boundary made by time at its end; to be on disk before the chunk is sent."""
     split_count: int = 0
     """Events that a limit on several lines ended."""
+    is_cut: bool = False
+    """It is one event beyond the limit, of which it holds the beginning."""
     follower: OpenEvent | None = None
     """The event that begins behind it, as far as whole lines of it were read."""
 

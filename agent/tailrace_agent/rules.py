@@ -99,6 +99,19 @@ def rules_of(settings: AgentSettings, source: SourceSettings | None) -> Rules:
     )
 
 
+def rules_of_user() -> Rules:
+    """Return the rules for a file that whoever runs a command names: their own rights."""
+    return Rules(
+        follow_links="always",
+        named_owners=frozenset(),
+        owners=frozenset(),
+        groups=frozenset(),
+        folders=(),
+        is_privileged=False,
+        are_hard_links_guarded=False,
+    )
+
+
 def _real_folder(folder: str) -> str:
     """Return where a folder is, with a slash behind it."""
     return f"{os.path.realpath(folder).rstrip('/')}/"

@@ -56,6 +56,10 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Gone before they could be read, since the start."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
+    cut_events: int = 0
+    """Events beyond the limit, sent as their beginning, since the start."""
+    dead_events: dict[str, int] = {}
+    """Events that went to the dead letters at the agent, by reason, since the start."""
     gone_unread_count: int = 0
     """Files that were seen and gone before they could be opened, since the start."""
     gone_unread_bytes: int = 0

@@ -80,6 +80,8 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
+            cut_events=self.delivery.cut_events,
+            dead_events=dict(self.delivery.dead_events),
             gone_unread_count=self.table.unreadable.gone_count
             + self.discovery.waiting.gone_count,
             gone_unread_bytes=self.table.unreadable.gone_bytes,

@@ -81,6 +81,20 @@ def test_dry_run_shows_files_by_source_and_first_events(
     assert not data_dir.exists(), "nothing is written"
 
 
+def test_dry_run_shows_events_and_not_lines(tmp_path: Path, data_dir: Path) -> None:
+    trace = LINE + b"java.lang.Error: no\n\tat a.b.C.d(C.java:1)\n"
+    (tmp_path / "a.log").write_bytes(trace + LINE)
+    path = config(
+        tmp_path,
+        f'name = "app"\npaths = ["{tmp_path}/*.log"]\nmultiline = "java"',
+    )
+    result = agent(data_dir, "--dry-run", "--config", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert ", lines joined by java" in result.stdout
+    assert result.stdout.count('"event.sequence":') == 2
+    assert r"\tat a.b.C.d(C.java:1)" in result.stdout
+
+
 def test_dry_run_of_nothing_is_a_failure(tmp_path: Path, data_dir: Path) -> None:
     path = config(tmp_path, f'name = "app"\npaths = ["{tmp_path}/*.log"]')
     result = agent(data_dir, "--dry-run", "--config", str(path))

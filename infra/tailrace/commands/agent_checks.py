@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.commands.common import write_line
-from tailrace.commands.parse import documents
+from tailrace.commands.parsed_file import parsed_documents
 from tailrace.errors import CommandFailed, TailraceError
 from tailrace.text import printable
 
@@ -62,16 +62,17 @@ def show_dry_run(settings: AgentSettings) -> None:
 
 
 def _file_line(file: MatchedFile) -> str:
-    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}"
+    rule = f", lines joined by {file.multiline}" if file.multiline else ""
+    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}{rule}"
     return f"{printable(file.path)}: {printable(what)}"
 
 
 def _show_events(file: MatchedFile, *, source: SourceSettings) -> None:
+    from tailrace_agent.host import time_zone_of
+
     write_line(f"  first events of {printable(file.path)}:")
     try:
-        events = documents(
-            file.path, dataset=file.dataset, time_zone=source.time_zone or "UTC"
-        )
+        events = parsed_documents(file.path, source=source, time_zone=time_zone_of())
         for event in islice(events, EVENTS_SHOWN_MAX):
             write_line(f"    {printable(event.decode('utf-8', 'replace').rstrip())}")
     except TailraceError as error:
