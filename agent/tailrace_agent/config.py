@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -26,6 +27,8 @@ from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import bracket_problem
+from tailrace_agent.redaction import rules as redaction
+from tailrace_agent.redaction.tokens import KEY_CHARACTERS_MIN
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
@@ -75,6 +78,35 @@ class MultilineSettings(BaseModel):
         return self
 
 
+class RedactRule(BaseModel):
+    """What is taken out of events: a built-in rule by its name, or a pattern of one's own.
+
+    A pattern is RE2's. Where it has a group, what the group takes is replaced.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    """Its tokens begin with it, and it is counted by it."""
+    pattern: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_is_one(cls, value: str | None) -> str | None:
+        problem = None if value is None else redaction.pattern_problem(value)
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+    @model_validator(mode="after")
+    def _name_and_pattern_fit(self) -> Self:
+        has_pattern = self.pattern is not None
+        problem = redaction.rule_problem(self.name, has_pattern=has_pattern)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
+
 class SourceSettings(BaseModel):
     """One set of files that are read in the same way."""
 
@@ -100,6 +132,9 @@ class SourceSettings(BaseModel):
     pieces of a long line are joined, or `lines`; `auto` asks the first line."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
+    redact: tuple[RedactRule, ...] = ()
+    """What is taken out of events before they leave the host: rules by their names
+    (`secrets`, `cards`, `email`), and patterns of one's own with names."""
     tags: tuple[str, ...] = ()
     fields: dict[str, str] = {}
 
@@ -127,6 +162,24 @@ class SourceSettings(BaseModel):
     @classmethod
     def _multiline_may_be_a_name(cls, value: object) -> object:
         return {"rule": value} if isinstance(value, str) else value
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _rules_may_be_names(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        rules = cast("list[object]", value)
+        return [{"name": one} if isinstance(one, str) else one for one in rules]
+
+    @field_validator("redact")
+    @classmethod
+    def _rules_have_own_names(
+        cls, value: tuple[RedactRule, ...]
+    ) -> tuple[RedactRule, ...]:
+        names = [rule.name for rule in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"names more than one rule {', '.join(twice)}")
+        return value
 
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:
@@ -200,6 +253,11 @@ class AgentSettings(RoleSettings):
     """The most content of one `.gz` or `.zst`; what is beyond it is refused."""
     archive_ratio_max: Annotated[int, Field(ge=10, le=1_000_000)] = 500
     """Bytes of content in a byte of archive; beyond it, it is a bomb and refused."""
+    redact_key: SecretStr = SecretStr("")
+    """What tokens of redaction are made with, for installations that share them; unless
+    given, one is made and kept in the data folder."""
+    redact_key_file: Path | None = None
+    """A file that holds that key."""
     stop_ms_max: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """How long a stop waits for acknowledgements."""
     status_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000
@@ -207,6 +265,13 @@ class AgentSettings(RoleSettings):
     """Whether `/metrics` and `/health` are answered, to this machine alone."""
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Where; 0 is a free one, which the log and the status name."""
+
+    @field_validator("redact_key")
+    @classmethod
+    def _key_cannot_be_tried_out(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value().encode()) < KEY_CHARACTERS_MIN:
+            raise ValueError(f"must have at least {KEY_CHARACTERS_MIN} characters")
+        return value
 
     @field_validator("host_id", "host_name")
     @classmethod
@@ -268,6 +333,10 @@ def _limit_problems(
             f"flush_after_ms ({settings.flush_after_ms}) must be at least linger_ms_max"
             f" ({settings.linger_ms_max})"
         )
+    if knows("redact_key", "redact_key_file") and (
+        settings.redact_key.get_secret_value() and settings.redact_key_file is not None
+    ):
+        yield "redact_key and redact_key_file are both given; give one"
     if knows("event_bytes_max", "sources"):
         for index, source in enumerate(settings.sources):
             rule = source.multiline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -89,6 +89,8 @@ class Delivery:
         self.shipped_bytes = 0
         self.split_events = 0
         """Events of several lines that a limit ended, since this agent started."""
+        self.redacted: Counter[str] = Counter()
+        """How often each rule took something out of events, since this agent started."""
         self.lost_bytes = 0
         """Declared as lost since this agent started."""
         self.told_at_ms: dict[int, int] = {}
@@ -213,6 +215,8 @@ class Delivery:
         )
         ledger.chunks.append(sent)
         self.split_events += chunk.split_count
+        if chunk.redacted:
+            self.redacted.update(dict(chunk.redacted))
         reach("A2")
         return True
 

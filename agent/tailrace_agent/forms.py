@@ -11,6 +11,7 @@ from crc32c import crc32c
 from tailrace.framing import MappedEvent
 from tailrace.multiline.joining import Joiner, joiner_of
 from tailrace.wire import MultilineRule
+from tailrace_agent.redaction.redactor import Redactor
 
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-16le", "utf-16be"]
 """What a source may say of its files; `auto` and `utf-16` ask the byte order mark."""
@@ -37,6 +38,8 @@ class Form:
     """The byte order mark that a file of this form may begin with: no event's byte."""
     joiner: Joiner | None = None
     """Which lines make one event; None where each line is one."""
+    redactor: Redactor | None = None
+    """What is taken out of events; None where they are sent as they are."""
 
     @property
     def unit_bytes(self) -> int:
@@ -107,6 +110,12 @@ class Form:
 def with_rule(form: Form, rule: MultilineRule | None) -> Form:
     """Return the form of a file whose events may have several lines."""
     return form if rule is None else replace(form, joiner=joiner_of(rule))
+
+
+@lru_cache(maxsize=256)
+def with_redactor(form: Form, redactor: Redactor | None) -> Form:
+    """Return the form of a file from whose events something is taken out."""
+    return form if redactor is None else replace(form, redactor=redactor)
 
 
 PLAIN = Form(b"\n", b"\r", None, is_mapped=False, mark=b"\xef\xbb\xbf")

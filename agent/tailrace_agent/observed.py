@@ -122,12 +122,22 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     yield _counter(
         "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
     )
+    yield _redacted(status)
     yield from _of_files(status, now_ms=now_ms)
 
 
 def _counter(name: str, text: str, value: int) -> Metric:
     metric = Metric(f"{PREFIX}_{name}", text, "counter")
     metric.add_sample(f"{metric.name}_total", {}, value)
+    return metric
+
+
+def _redacted(status: AgentStatus) -> Metric:
+    metric = Metric(
+        f"{PREFIX}_redacted", "Pieces that a rule took out of events.", "counter"
+    )
+    for rule, count in status.redacted.items():
+        metric.add_sample(f"{metric.name}_total", {"rule": rule}, count)
     return metric
 
 

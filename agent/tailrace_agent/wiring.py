@@ -30,6 +30,7 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
+from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.restore import Restored, late_words
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.status import (
@@ -78,6 +79,7 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
+            redacted=dict(self.delivery.redacted),
             gone_unread_count=self.table.unreadable.gone_count,
             gone_unread_bytes=self.table.unreadable.gone_bytes,
             unreadable_count=len(self.table.unreadable.whys),
@@ -136,6 +138,7 @@ def assemble(
     restored: Restored,
     known: KnownGenerations,
     hole_requests: Requests,
+    redactors: Redactors,
     observed: Observed,
     clock: Clock,
     log: FilteringBoundLogger,
@@ -173,7 +176,14 @@ def assemble(
         delivery=delivery,
         discovery=Discovery(settings.sources, clock=clock, log=log),
         table=table,
-        turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
+        turns=Turns(
+            settings,
+            agent=agent,
+            delivery=delivery,
+            redactors=redactors,
+            clock=clock,
+            log=log,
+        ),
         hints=open_hints(settings, wake=wake.set, log=log),
         holes=Holes(
             requests=hole_requests,
@@ -181,6 +191,7 @@ def assemble(
             delivery=delivery,
             records=records,
             chunker=Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max)),
+            redactors=redactors,
             clock=clock,
             log=log,
         ),

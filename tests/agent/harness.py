@@ -39,6 +39,7 @@ from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.protocols import CheckpointUnwritable, Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
+from tailrace_agent.redaction.settings import redactors_for
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
@@ -244,6 +245,7 @@ class AgentHarness:
             delivery=self.delivery,
             clock=self.clock,
         )
+        redactors = redactors_for(self.settings, folder=self.state)
         self.loop = AgentLoop(
             self.settings,
             discovery=self.discovery,
@@ -252,6 +254,7 @@ class AgentHarness:
                 self.settings,
                 agent=AGENT,
                 delivery=self.delivery,
+                redactors=redactors,
                 clock=self.clock,
                 log=log,
             ),
@@ -266,6 +269,7 @@ class AgentHarness:
                 chunker=Chunker(
                     Limits(self.settings.chunk_bytes, self.settings.event_bytes_max)
                 ),
+                redactors=redactors,
                 clock=self.clock,
                 log=log,
             ),
