@@ -6,14 +6,22 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from secrets import token_bytes
 
 from tailrace.clock import Clock
 from tailrace.detect import AUTO, detect
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.open_file import NotARegularFile, open_file
+from tailrace_agent.forms import Form, form_of, with_redactor
+from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
+from tailrace_agent.positions import START, Chunk
+from tailrace_agent.redaction.redactor import Redactor
+from tailrace_agent.redaction.rules import redactors_of
+from tailrace_agent.redaction.tokens import KEY_BYTES
 
 SAMPLE_BYTES = 64 * 1_024
 
@@ -28,6 +36,8 @@ class MatchedFile:
     dataset: str
     trouble: str
     """Why it could not be read; empty where it can be."""
+    head: Chunk | None = None
+    """Its first events as they would be sent, where something is taken out of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +60,25 @@ def dry_run(
     No state is read or written, and no server is asked.
     """
     discovery = Discovery(settings.sources, clock=clock, log=log)
+    # The kept key is state; tokens by another one show as well what is taken out.
+    rules = {source.name: source.redact for source in settings.sources}
+    redactors = redactors_of(rules, key=partial(token_bytes, KEY_BYTES))
     files = tuple(
-        _matched(found.path, found.source, size_bytes=found.status.st_size)
+        _matched(
+            found.path,
+            found.source,
+            size_bytes=found.status.st_size,
+            redactor=redactors.of(found.source.name),
+        )
         for found in discovery.sweep()
     )
     return DryRun(files, discovery.unmatched_globs)
 
 
-def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFile:
-    dataset, trouble = source.dataset, ""
+def _matched(
+    path: str, source: SourceSettings, *, size_bytes: int, redactor: Redactor | None
+) -> MatchedFile:
+    dataset, trouble, first = source.dataset, "", None
     try:
         file = open_file(path)
     except NotARegularFile:
@@ -71,6 +91,11 @@ def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFi
             size = file.read_into((memoryview(head),), offset=0)
             if dataset == AUTO:
                 dataset = detect(bytes(head[:size]), path=path).dataset
+            if redactor is not None:
+                form = form_of(
+                    bytes(head[:size]), encoding=source.encoding, is_archive=False
+                )
+                first = _head(file, form=with_redactor(form, redactor))
         except OSError as error:
             trouble = error.strerror or str(error)
         finally:
@@ -81,4 +106,11 @@ def _matched(path: str, source: SourceSettings, *, size_bytes: int) -> MatchedFi
         size_bytes=size_bytes,
         dataset=dataset,
         trouble=trouble,
+        head=first,
     )
+
+
+def _head(file: OpenFile, *, form: Form) -> Chunk | None:
+    chunker = Chunker(Limits(SAMPLE_BYTES, SAMPLE_BYTES))
+    read = chunker.next_chunk(file, position=START, form=form, is_flushing=True)
+    return read if isinstance(read, Chunk) else None

@@ -28,6 +28,7 @@ SAMPLE_BYTES = 256 * 1_024
 AUTO_DATASET = "auto"
 DATASET = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
 _FAR_MS = 2**62
+Framing = Literal["newline", "mapped"]
 
 
 def parse_lines(
@@ -54,13 +55,30 @@ def parse_lines(
     path = "-" if source == "-" else path_text(str(Path(source).absolute()))
     if source == "-":
         yield from _parse(
-            sys.stdin.buffer, path, dataset=dataset, time_zone=time_zone, now_ms=now_ms
+            _chunks(sys.stdin.buffer),
+            path,
+            dataset=dataset,
+            time_zone=time_zone,
+            now_ms=now_ms,
         )
         return
     with Path(source).open("rb") as file:
         yield from _parse(
-            file, path, dataset=dataset, time_zone=time_zone, now_ms=now_ms
+            _chunks(file), path, dataset=dataset, time_zone=time_zone, now_ms=now_ms
         )
+
+
+def parse_chunk(
+    value: bytes, *, framing: Framing, path: str, dataset: str, time_zone: str
+) -> Iterator[bytes]:
+    """Yield the document of each event of a file's first chunk, as `parse_lines` does."""
+    yield from _parse(
+        iter([(value, 0, framing)]),
+        path,
+        dataset=dataset,
+        time_zone=time_zone,
+        now_ms=SystemClock().now_ms(),
+    )
 
 
 def _check(*, dataset: str, time_zone: str) -> None:
@@ -78,9 +96,13 @@ def _check(*, dataset: str, time_zone: str) -> None:
 
 
 def _parse(
-    file: BinaryIO, path: str, *, dataset: str, time_zone: str, now_ms: int
+    chunks: Iterator[tuple[bytes, int, Framing]],
+    path: str,
+    *,
+    dataset: str,
+    time_zone: str,
+    now_ms: int,
 ) -> Iterator[bytes]:
-    chunks = _chunks(file)
     origin: Origin | None = None
     event_count = 0
     for value, first_offset, framing in chunks:
@@ -152,9 +174,6 @@ def _origin(
         time_zone=time_zone,
         observed_at_ms=now_ms,
     )
-
-
-Framing = Literal["newline", "mapped"]
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, Framing]]:

@@ -81,6 +81,23 @@ def test_dry_run_shows_files_by_source_and_first_events(
     assert not data_dir.exists(), "nothing is written"
 
 
+def test_x11_dry_run_shows_what_would_be_sent(tmp_path: Path, data_dir: Path) -> None:
+    logs = tmp_path / "secret.log"
+    logs.write_text("password=hunter2hunter ok\nnext\n")
+    path = tmp_path / "c.toml"
+    path.write_text(
+        f"[[agent.sources]]\nname = 's'\npaths = ['{logs}']\nredact = ['secrets']\n"
+    )
+
+    result = agent(data_dir, "--dry-run", "--config", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert "password=[secret:" in result.output
+    assert "hunter2hunter" not in result.output
+    assert '"log.offset":26' in result.output.replace(" ", "")
+    assert not (data_dir / "agent").exists()
+
+
 def test_dry_run_of_nothing_is_a_failure(tmp_path: Path, data_dir: Path) -> None:
     path = config(tmp_path, f'name = "app"\npaths = ["{tmp_path}/*.log"]')
     result = agent(data_dir, "--dry-run", "--config", str(path))

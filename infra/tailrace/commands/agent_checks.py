@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from tailrace.commands.common import write_line
 from tailrace.commands.parse import documents
 from tailrace.errors import CommandFailed, TailraceError
+from tailrace.extras import require
 from tailrace.text import printable
 
 if TYPE_CHECKING:
@@ -69,13 +71,30 @@ def _file_line(file: MatchedFile) -> str:
 def _show_events(file: MatchedFile, *, source: SourceSettings) -> None:
     write_line(f"  first events of {printable(file.path)}:")
     try:
-        events = documents(
-            file.path, dataset=file.dataset, time_zone=source.time_zone or "UTC"
-        )
+        events = _events(file, source=source)
         for event in islice(events, EVENTS_SHOWN_MAX):
             write_line(f"    {printable(event.decode('utf-8', 'replace').rstrip())}")
     except TailraceError as error:
         write_line(f"    cannot be shown: {printable(str(error))}")
+
+
+def _events(file: MatchedFile, *, source: SourceSettings) -> Iterator[bytes]:
+    """Yield a file's documents; of a source that redacts as they would be sent."""
+    time_zone = source.time_zone or "UTC"
+    if not source.redact:
+        return documents(file.path, dataset=file.dataset, time_zone=time_zone)
+    require("stream")
+    from tailrace_stream.parse_file import parse_chunk
+
+    if file.head is None:
+        return iter(())
+    return parse_chunk(
+        file.head.value,
+        framing=file.head.framing,
+        path=file.path,
+        dataset=file.dataset,
+        time_zone=time_zone,
+    )
 
 
 def fsck(data_dir: Path, *, is_repair: bool) -> None:
