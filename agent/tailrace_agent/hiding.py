@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby
 
+from msgspec import structs
+
 from tailrace.framing import MappedEvent
 from tailrace.multiline.container import JOINS, text_places
 from tailrace.multiline.joining import Joined
@@ -111,7 +113,7 @@ def with_tokens(
         if here[0].start - start >= max(1, len(event.stored)):
             break
         stored = replaced(event.stored, here, offset=start)
-        made[number - 1] = replace(event, stored=stored)
+        made[number - 1] = structs.replace(event, stored=stored)
         done += here
     return made, counted(done)
 

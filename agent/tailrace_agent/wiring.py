@@ -146,25 +146,23 @@ def assemble(
     """Put the parts together; nothing is connected yet, and nothing read."""
     wake = threading.Event()
     sources = {source.name: source for source in settings.sources}
-    sink = KafkaSink(
-        lambda: Producer.connect(connections, client_id=f"agent-{agent.agent_id}"),
-        wake=wake.set,
-    )
-    records = Records(
-        agent, namespace=connections.namespace, sources=sources, clock=clock
-    )
+    limits = Limits(settings.chunk_bytes, settings.event_bytes_max)
+    sink = _sink_of(connections, agent=agent, wake=wake)
+    name = connections.namespace
+    records = Records(agent, namespace=name, sources=sources, clock=clock)
     delivery = delivery_of(
         sink, checkpoint, records=records, restored=restored, clock=clock, log=log
     )
     # The first recovery is the first connection.
     delivery.outbox.broken = "not connected yet"
+    beginning = beginning_of(
+        loaded, restored=restored, had_life=folder.had_life, sources=sources
+    )
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,
         known=known,
-        beginning=beginning_of(
-            loaded, restored=restored, had_life=folder.had_life, sources=sources
-        ),
+        beginning=beginning,
         delivery=delivery,
         copies=Copies(delivery),
         clock=clock,
@@ -190,7 +188,7 @@ def assemble(
             table=table,
             delivery=delivery,
             records=records,
-            chunker=Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max)),
+            chunker=Chunker(limits),
             redactors=redactors,
             clock=clock,
             log=log,
@@ -199,6 +197,15 @@ def assemble(
         observed=observed,
         waiting=Waiting(),
         wake=wake,
+    )
+
+
+def _sink_of(
+    connections: Connections, *, agent: Agent, wake: threading.Event
+) -> KafkaSink:
+    name = f"agent-{agent.agent_id}"
+    return KafkaSink(
+        lambda: Producer.connect(connections, client_id=name), wake=wake.set
     )
 
 

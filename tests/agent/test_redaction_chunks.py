@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, decode_mapped
 from tailrace_agent.building import MAPPED_EVENTS_MAX
+from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.forms import (
     INFLATED,
     PLAIN,
@@ -18,8 +19,10 @@ from tailrace_agent.forms import (
     with_redactor,
     with_rule,
 )
+from tailrace_agent.hiding import hidden_of_cut, text_before
 from tailrace_agent.positions import Chunk, OpenEvent, Position, Reading, tail_of
 from tailrace_agent.redaction.redactor import replaced
+from tests.agent.test_chunking import BytesFile
 from tests.agent.test_container_chunking import cri, docker, documents
 from tests.agent.test_multiline_chunking import EVENT_BYTES_MAX, Reader
 from tests.agent.test_redaction_rules import ALL, CARDS, SECRETS
@@ -187,8 +190,6 @@ def test_x11_an_event_that_is_cut_shows_no_half_of_a_secret() -> None:
 
 
 def _cut(content: bytes) -> tuple[bytes, object]:
-    from tailrace_agent.hiding import hidden_of_cut
-
     return hidden_of_cut(ALL, content, before=b"")
 
 
@@ -218,6 +219,10 @@ def test_x11_a_file_that_was_rewritten_meanwhile_is_not_read_for_what_stood_ther
     reader = Reader(HIDING, 65_536, position)
 
     assert reader.read(b"hello\nsecret=abcdef\n") is Reading.REWRITTEN
+    # Also where that happens between the reading of events and of what is before them.
+    file = BytesFile(b"hello\nsecret=abcdef\n")
+    assert text_before(file, 6, position=position, form=HIDING) is None
+    assert text_before(file, 60, position=position, form=HIDING) is None
 
 
 def test_x11_an_event_that_is_held_keeps_what_tells_of_it() -> None:
@@ -229,8 +234,7 @@ def test_x11_an_event_that_is_held_keeps_what_tells_of_it() -> None:
     held = reader.read(head + held_lines)
     assert isinstance(held, OpenEvent)
     assert held.before.endswith(KEY[0] + b"\n")
-
-    from tailrace_agent.chunking import Chunker, Limits
+    assert reader.chunks[-1].follower == held
 
     chunker = Chunker(Limits(65_536, 65_536))
     chunk = chunker.held_chunk(held, position=reader.position, form=form)
