@@ -146,7 +146,6 @@ def assemble(
     """Put the parts together; nothing is connected yet, and nothing read."""
     wake = threading.Event()
     sources = {source.name: source for source in settings.sources}
-    limits = Limits(settings.chunk_bytes, settings.event_bytes_max)
     sink = _sink_of(connections, agent=agent, wake=wake)
     name = connections.namespace
     records = Records(agent, namespace=name, sources=sources, clock=clock)
@@ -155,14 +154,13 @@ def assemble(
     )
     # The first recovery is the first connection.
     delivery.outbox.broken = "not connected yet"
-    beginning = beginning_of(
-        loaded, restored=restored, had_life=folder.had_life, sources=sources
-    )
     table = FileTable(
         settings=settings,
         host_id=agent.host_id,
         known=known,
-        beginning=beginning,
+        beginning=beginning_of(
+            loaded, restored=restored, had_life=folder.had_life, sources=sources
+        ),
         delivery=delivery,
         copies=Copies(delivery),
         clock=clock,
@@ -188,7 +186,7 @@ def assemble(
             table=table,
             delivery=delivery,
             records=records,
-            chunker=Chunker(limits),
+            chunker=chunker_of(settings),
             redactors=redactors,
             clock=clock,
             log=log,
@@ -198,6 +196,11 @@ def assemble(
         waiting=Waiting(),
         wake=wake,
     )
+
+
+def chunker_of(settings: AgentSettings) -> Chunker:
+    """Return a chunker of its own for who reads beside the files' turns."""
+    return Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
 
 
 def _sink_of(

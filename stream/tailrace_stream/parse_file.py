@@ -72,8 +72,9 @@ def parse_chunk(
     value: bytes, *, framing: Framing, path: str, dataset: str, time_zone: str
 ) -> Iterator[bytes]:
     """Yield the document of each event of a file's first chunk, as `parse_lines` does."""
+    chunks: list[tuple[bytes, int, Framing]] = [(value, 0, framing)]
     yield from _parse(
-        iter([(value, 0, framing)]),
+        iter(chunks),
         path,
         dataset=dataset,
         time_zone=time_zone,
