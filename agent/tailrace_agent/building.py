@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from crc32c import crc32c
+
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_mapped
+from tailrace.multiline.journald import EntryScan
 from tailrace.wire import Cut
 from tailrace_agent.forms import Form
 from tailrace_agent.hiding import (
     Redacted,
     hidden_of,
-    hidden_of_cut,
+    hidden_of_long,
     starts_of,
     text_before,
     with_tokens,
 )
+from tailrace_agent.hiding_entries import entries_with_tokens
 from tailrace_agent.positions import (
     TAIL_BYTES,
     Chunk,
@@ -40,6 +44,25 @@ class LongEvent:
     checksum: int
     next_offset: int
     """Everything before it is in the checksum."""
+    scan: EntryScan | None = None
+    """What looks for its end; None where that is simply the next newline."""
+
+    @classmethod
+    def begun(cls, offset: int, stored: bytes, *, form: Form) -> LongEvent:
+        """Return an event that begins with `stored` and does not end there."""
+        if not form.is_entries:
+            return cls(offset, stored, crc32c(stored), offset + len(stored))
+        scan = EntryScan()
+        passed, _ = scan.feed(stored, 0, len(stored))
+        checksum = crc32c(memoryview(stored)[:passed])
+        return cls(offset, stored, checksum, offset + passed, scan)
+
+    def end_in(self, block: bytearray, size: int, *, form: Form) -> tuple[int, bool]:
+        """Return how far `block[:size]` is the event's, and whether it ends there."""
+        if self.scan is not None:
+            return self.scan.feed(block, 0, size)
+        end = form.find(block, size)
+        return (size, False) if end < 0 else (end, True)
 
 
 def chunk_of(
@@ -118,17 +141,20 @@ def cut_event_of(
     """Return the chunk of a too long event: its beginning, and its true length."""
     end = event.next_offset
     next_offset = end + form.unit_bytes * is_ended
-    flags = FLAG_CUT if is_ended else FLAG_CUT | FLAG_UNTERMINATED
-    stored = form.stored(event.stored)
+    size_bytes = end - event.offset
+    # An entry may turn out to end just where the limit was.
+    is_cut = size_bytes > len(event.stored)
+    flags = FLAG_CUT * is_cut + FLAG_UNTERMINATED * (not is_ended)
+    stored = form.stored(event.stored[:size_bytes])
     redacted: Redacted = ()
     if form.redactor is not None:
         before = text_before(source, event.offset, position=position, form=form)
         if before is None:
             return Reading.REWRITTEN
-        stored, redacted = hidden_of_cut(form.redactor, stored, before=before)
-    mapped = MappedEvent(
-        event.offset, end - event.offset, event.checksum, stored, flags
-    )
+        stored, redacted = hidden_of_long(
+            stored, before=before, form=form, is_cut=is_cut, is_ended=is_ended
+        )
+    mapped = MappedEvent(event.offset, size_bytes, event.checksum, stored, flags)
     return Chunk(
         first_offset=event.offset,
         size_bytes=next_offset - event.offset,
@@ -143,6 +169,7 @@ def cut_event_of(
             _tail_before(source, next_offset, ending=b""),
         ),
         redacted=redacted,
+        is_cut=is_cut,
         cut=None
         if is_ended
         else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),
@@ -167,6 +194,15 @@ def _events(
     events = listed() if form.is_mapped or taken.joined else []
     if form.redactor is None:
         return events, ()
+    if form.is_entries:
+        made, redacted = entries_with_tokens(
+            events[:MAPPED_EVENTS_MAX],
+            value,
+            before=before,
+            form=form,
+            is_open=not is_ended,
+        )
+        return made + events[MAPPED_EVENTS_MAX:], redacted
     text = value if form.codec is None else b"\n".join([e.stored for e in events])
     found = hidden_of(
         form.redactor,

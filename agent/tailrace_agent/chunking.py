@@ -29,8 +29,9 @@ from tailrace_agent.positions import (
 )
 from tailrace_agent.taking import take
 
-SCAN_BYTES_MAX = 8 * 1_024 * 1_024
-"""How far one call looks for the end of a too long event: other files want a turn."""
+SCAN_BYTES_MAX = 1_024 * 1_024
+"""How far one call looks for the end of a too long event: other files want a turn, and
+what they read in one is a chunk, which is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +146,18 @@ class Chunker:
             room = self._room(event.next_offset, cut, form)
             size = source.read_into((self._data[:room],), offset=event.next_offset)
             size -= size % form.unit_bytes
-            end = form.find(self._buffer, size)
-            piece = self._data[: size if end < 0 else end]
-            event.checksum = crc32c(piece, event.checksum)
-            event.next_offset += len(piece)
-            if end >= 0:
-                return cut_event_of(source, event, position, form, is_ended=True)
-            is_cut = cut is not None and event.next_offset == cut.next_offset
-            if is_cut or (not size and is_flushing):
-                return cut_event_of(source, event, position, form, is_ended=False)
-            if not size:
+            passed, is_ended = event.end_in(self._buffer, size, form=form)
+            is_cut = cut is not None and event.next_offset + size == cut.next_offset
+            is_last = not is_ended and (is_cut or (not passed and is_flushing))
+            if is_last:
+                passed = size  # What would wait for more is the event's, too.
+            event.checksum = crc32c(self._data[:passed], event.checksum)
+            event.next_offset += passed
+            if is_ended or is_last:
+                return cut_event_of(source, event, position, form, is_ended=is_ended)
+            if not passed:
                 return Reading.PARTIAL
-            looked_bytes += size
+            looked_bytes += passed
         return Reading.MORE
 
     def _still_stands(
@@ -264,8 +265,7 @@ class Chunker:
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
-            stored = bytes(event[:limit])
-            return LongEvent(start, stored, crc32c(stored), start + len(stored))
+            return LongEvent.begun(start, bytes(event[:limit]), form=form)
         return chunk_of(source, event, taken, position=position, start=start, form=form)
 
     def held_chunk(self, held: OpenEvent, *, position: Position, form: Form) -> Chunk:

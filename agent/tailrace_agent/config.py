@@ -21,90 +21,22 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from tailrace.detect import DATASET_OF_CONTAINER
-from tailrace.multiline.joining import pattern_problem
+from tailrace.detect import DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
+from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
+from tailrace_agent.event_rules import DAY_MS, MultilineSettings, RedactRule
 from tailrace_agent.forms import Encoding
-from tailrace_agent.globs import bracket_problem
-from tailrace_agent.redaction import rules as redaction
+from tailrace_agent.globs import bracket_problem, climb_problem
 from tailrace_agent.redaction.tokens import KEY_CHARACTERS_MIN
+from tailrace_agent.users import number_of
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
-DAY_MS = 86_400_000
 
-Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
-Format = Literal["auto", "lines", "docker", "cri"]
+Format = Literal["auto", "lines", "docker", "cri", "journald"]
+FollowLinks = Literal["safe", "always", "never"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
-
-
-class MultilineSettings(BaseModel):
-    """Which lines make one event: a built-in rule by its name, or a pattern of one's own.
-
-    What decides where events begin is fixed for a generation at its first sight; a change
-    serves new generations.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rule: Rule | None = None
-    """A language whose stack traces are kept whole, `trace` for any of them, `time` for
-    lines that begin with one, or `auto`: the file's first lines tell."""
-    start: str | None = None
-    """A line that matches begins an event; every other one belongs to the line before."""
-    continuation: str | None = None
-    """A line that matches belongs to the line before; every other one begins an event."""
-    max_lines: Annotated[int, Field(ge=2, le=10_000)] = 500
-    """With so many lines an event ends, and is marked."""
-    max_bytes: Annotated[int, Field(ge=KIBIBYTE, le=MEBIBYTE)] = 256 * KIBIBYTE
-    """A line that would make an event longer begins the next one."""
-    flush_after_ms: Annotated[int, Field(ge=100, le=DAY_MS)] = 2_000
-    """After this long without growth, an event whose lines are whole is sent."""
-
-    @field_validator("start", "continuation")
-    @classmethod
-    def _pattern_is_one(cls, value: str | None) -> str | None:
-        problem = None if value is None else pattern_problem(value)
-        if problem is not None:
-            raise ValueError(problem)
-        return value
-
-    @model_validator(mode="after")
-    def _one_rule_is_given(self) -> Self:
-        given = [self.rule, self.start, self.continuation]
-        if sum(one is not None for one in given) != 1:
-            raise ValueError("needs exactly one of `rule`, `start` and `continuation`")
-        return self
-
-
-class RedactRule(BaseModel):
-    """What is taken out of events: a built-in rule by its name, or a pattern of one's own.
-
-    A pattern is RE2's. Where it has a group, what the group takes is replaced.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-    """Its tokens begin with it, and it is counted by it."""
-    pattern: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
-
-    @field_validator("pattern")
-    @classmethod
-    def _pattern_is_one(cls, value: str | None) -> str | None:
-        problem = None if value is None else redaction.pattern_problem(value)
-        if problem is not None:
-            raise ValueError(problem)
-        return value
-
-    @model_validator(mode="after")
-    def _name_and_pattern_fit(self) -> Self:
-        has_pattern = self.pattern is not None
-        problem = redaction.rule_problem(self.name, has_pattern=has_pattern)
-        if problem is not None:
-            raise ValueError(problem)
-        return self
 
 
 class SourceSettings(BaseModel):
@@ -117,6 +49,17 @@ class SourceSettings(BaseModel):
     """Globs with absolute paths; `**` stands for any number of folders."""
     exclude: tuple[str, ...] = ()
     """Globs of what is left out: of a whole path, or of a name where there is no slash."""
+    follow_links: FollowLinks = "safe"
+    """Which symbolic links are followed: `safe` ones, made by root, the agent's own user
+    or one of `owners` where nobody else could plant or move them, or leading to a file of
+    the link's own owner; `always` all, `never` none."""
+    owners: tuple[str, ...] = ()
+    """Users, by name or number, who may choose what is read: whose links are followed,
+    and whose files are read though others could have put them there by a hard link."""
+    folder_files_max: Annotated[int, Field(ge=1, le=100_000)] = 20_000
+    """Files of one folder that are followed; others wait until one of them is gone."""
+    files_max: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    """Files that are followed in all; where there are more, each folder has its share."""
     dataset: str = "auto"
     start_at: Literal["beginning", "end"] = "beginning"
     """Where to begin in files that are there when the source is first seen."""
@@ -129,7 +72,11 @@ class SourceSettings(BaseModel):
     `utf-16be`; `auto` is UTF-8 unless a mark says otherwise."""
     format: Format = "auto"
     """What wrote the lines: a container's runtime (`docker`'s json-file, `cri`), whose
-    pieces of a long line are joined, or `lines`; `auto` asks the first line."""
+    pieces of a long line are joined, `journald` in its export format, or `lines`; `auto`
+    asks the first line."""
+    inner: str = "none"
+    """What reads the text in a container's lines: a parser (`json`, `logfmt`, `log4j`, ...)
+    or a dataset of one (`nginx.access`), `auto` for each line by its own shape, `none`."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
     redact: tuple[RedactRule, ...] = ()
@@ -152,10 +99,22 @@ class SourceSettings(BaseModel):
 
     @field_validator("paths", "exclude")
     @classmethod
-    def _brackets_are_closed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _globs_are_sound(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for glob in value:
-            if problem := bracket_problem(glob):
+            if problem := bracket_problem(glob) or climb_problem(glob):
                 raise ValueError(problem)
+        return value
+
+    @field_validator("owners")
+    @classmethod
+    def _owners_are_users(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            try:
+                number_of(owner)
+            except KeyError:
+                raise ValueError(
+                    f"{owner!r} is no user of this machine; a number is taken as it is"
+                ) from None
         return value
 
     @field_validator("multiline", mode="before")
@@ -183,12 +142,37 @@ class SourceSettings(BaseModel):
 
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:
+        if self.multiline is not None and self.format == JOURNALD:
+            raise ValueError(
+                "multiline cannot be used with format 'journald', whose events are"
+                " entries of fields; leave it out"
+            )
         rule = None if self.multiline is None else self.multiline.rule
         if rule is not None and self.format in DATASET_OF_CONTAINER:
             raise ValueError(
                 f"multiline rule {rule!r} cannot be used with format {self.format!r},"
                 " whose lines begin with the runtime's own words; leave it out, or give"
                 " `start` or `continuation` for the lines as the runtime writes them"
+            )
+        return self
+
+    @field_validator("inner")
+    @classmethod
+    def _inner_is_known(cls, value: str) -> str:
+        if value != "none" and inner_parser(value) is None:
+            known = ", ".join(sorted(INNER_PARSERS))
+            raise ValueError(
+                f"must be `none`, one of {known}, or a dataset of one of them such as"
+                f" nginx.access, got {value!r}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _only_containers_have_an_inner_line(self) -> Self:
+        if self.inner != "none" and self.format in {"lines", JOURNALD}:
+            raise ValueError(
+                f"inner {self.inner!r} is for containers' logs, and format is"
+                f" {self.format!r}: leave it out, or name its parser by `dataset`"
             )
         return self
 
@@ -217,6 +201,9 @@ class AgentSettings(RoleSettings):
     table: ClassVar[str] = "agent"
 
     sources: tuple[SourceSettings, ...] = ()
+    allowed_folders: tuple[str, ...] = ()
+    """The only folders in and below which files are read, whatever globs and links lead
+    to; any unless given. For this host alone to say."""
     host_id: str = ""
     """Names this host for ever; the machine's own id unless given."""
     host_name: str = ""
@@ -271,6 +258,14 @@ class AgentSettings(RoleSettings):
     def _key_cannot_be_tried_out(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value().encode()) < KEY_CHARACTERS_MIN:
             raise ValueError(f"must have at least {KEY_CHARACTERS_MIN} characters")
+        return value
+
+    @field_validator("allowed_folders")
+    @classmethod
+    def _folders_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in value:
+            if not folder.startswith("/") or climb_problem(folder):
+                raise ValueError(f"{folder!r} must be an absolute path without `..`")
         return value
 
     @field_validator("host_id", "host_name")

@@ -19,7 +19,7 @@ from tailrace.wire import AgentLedger
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
 from tailrace_agent.known import head_of
-from tailrace_agent.open_file import open_file
+from tailrace_agent.opening import Opener
 from tailrace_agent.positions import (
     TAIL_BYTES,
     Position,
@@ -81,6 +81,7 @@ class Copies:
     """Judges new files by what the delivery knows of the others."""
 
     delivery: Delivery
+    opener: Opener
 
     def alike(self, kin: Kin, file: Source, *, size_bytes: int) -> list[AgentLedger]:
         """Return the generations that a file of this size begins like.
@@ -197,7 +198,7 @@ class Copies:
             alike_bytes = _alike_bytes(file, record, size_bytes=size_bytes)
             if original.archive_suffix is not None:
                 is_alike = _is_in_archive(file, record, size_bytes=size_bytes)
-            elif is_alike := _has_tail(original, own_tail, size_bytes=size_bytes):
+            elif is_alike := self._has_tail(original, own_tail, size_bytes=size_bytes):
                 alike_bytes = size_bytes
             if is_alike:
                 original.copied_bytes = size_bytes
@@ -220,6 +221,21 @@ class Copies:
         """Return whether more was sent than the record says; all may be alike, then."""
         name = record.generation
         return self.delivery.knows(name) and not self.delivery.is_settled(name)
+
+    def _has_tail(self, original: TrackedFile, tail: Tail, *, size_bytes: int) -> bool:
+        """Return whether `tail` stands at the same place in the original."""
+        file = original.file
+        if file is not None:
+            return tail_at(file, size_bytes, tail.size_bytes) == tail
+        try:
+            opened = self.opener.open_plain(original.path, source=original.source)
+        except OSError:
+            return False
+        try:
+            is_it = opened.facts == original.facts
+            return is_it and tail_at(opened, size_bytes, tail.size_bytes) == tail
+        finally:
+            opened.close()
 
 
 def begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
@@ -290,19 +306,3 @@ def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> boo
     if record.next_offset == size_bytes:
         return holds(file, record, size_bytes=size_bytes)
     return _is_shorter_copy(file, record, size_bytes=size_bytes)
-
-
-def _has_tail(original: TrackedFile, tail: Tail, *, size_bytes: int) -> bool:
-    """Return whether `tail` stands at the same place in the original."""
-    file = original.file
-    if file is not None:
-        return tail_at(file, size_bytes, tail.size_bytes) == tail
-    try:
-        opened = open_file(original.path)
-    except OSError:
-        return False
-    try:
-        is_it = opened.facts == original.facts
-        return is_it and tail_at(opened, size_bytes, tail.size_bytes) == tail
-    finally:
-        opened.close()

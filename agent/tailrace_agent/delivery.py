@@ -23,7 +23,7 @@ from tailrace_agent.amendments import (
 from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.positions import Chunk, Position
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
-from tailrace_agent.records import Records
+from tailrace_agent.records import RECORD_TOO_LARGE, Records
 
 
 @dataclass(slots=True)
@@ -91,6 +91,10 @@ class Delivery:
         """Events of several lines that a limit ended, since this agent started."""
         self.redacted: Counter[str] = Counter()
         """How often each rule took something out of events, since this agent started."""
+        self.cut_events = 0
+        """Events beyond the limit, of which only the beginning was sent; likewise."""
+        self.dead_events: Counter[str] = Counter()
+        """Events that went to the dead letters here, by reason; likewise."""
         self.lost_bytes = 0
         """Declared as lost since this agent started."""
         self.told_at_ms: dict[int, int] = {}
@@ -217,6 +221,7 @@ class Delivery:
         self.split_events += chunk.split_count
         if chunk.redacted:
             self.redacted.update(dict(chunk.redacted))
+        self.cut_events += chunk.is_cut
         reach("A2")
         return True
 
@@ -375,7 +380,7 @@ class Delivery:
         """Send a record that the topic never takes to the dead letters, in its place."""
         self._log.error(
             "record_refused",
-            reason="record_too_large",
+            reason=RECORD_TOO_LARGE,
             detail=detail,
             topic=sent.record.topic,
             size_bytes=len(sent.record.value),
@@ -386,6 +391,7 @@ class Delivery:
             self._acknowledge(sent)
         elif sent.record.headers and sent.record.value:
             record = self._ledgers[sent.generation].record
+            self.dead_events[RECORD_TOO_LARGE] += sent.event_count
             sent.record = self._records.dead_letter(record, sent.record, detail=detail)
             self.outbox.send_again(sent)
         elif not self.outbox.follow_up(sent):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.globs import Entry, excluder, expand
+from tailrace_agent.globs import excluder, expand
+from tailrace_agent.listings import RELIST_MS, Listings
+from tailrace_agent.quotas import admitted
 
-RELIST_MS = 30_000
-"""Even folders that look unchanged are listed again: not every filesystem keeps mtime."""
-FRESH_NS = 2_000_000_000
-"""A folder changed this recently may change again without its mtime showing it."""
 WARN_AGAIN_MS = 3_600_000
+MEASURE_AGAIN_MS = 30_000
+"""How old what is said of the bytes of waiting files may be: each costs a stat."""
 COMPRESSED = (
     *("*.bz2", "*.xz", "*.lz4", "*.lzma", "*.zip", "*.Z"),
     *("*.tar", "*.tar.gz", "*.tar.zst", "*.tgz"),
@@ -33,6 +34,23 @@ class Found:
     status: os.stat_result
 
 
+@dataclass(slots=True)
+class Waiting:
+    """Files beyond what their source may follow, which nothing reads yet."""
+
+    folders: dict[str, int] = field(default_factory=dict[str, int])
+    """By folder, how many."""
+    size_bytes: int = 0
+    """Of those that were looked at; up to half a minute old."""
+    gone_count: int = 0
+    """Files that were gone from their name while they waited, since the start."""
+
+    @property
+    def files_count(self) -> int:
+        """Return how many there are in all folders."""
+        return sum(self.folders.values())
+
+
 class Discovery:
     """Expands the globs; lists a folder again only when it has changed."""
 
@@ -42,14 +60,21 @@ class Discovery:
         *,
         clock: Clock,
         log: FilteringBoundLogger,
+        remembered: Iterable[str] = (),
     ) -> None:
+        """Take in the sources; files `remembered` from an earlier life come first."""
         self._sources = [
             (source, excluder((*source.exclude, *COMPRESSED))) for source in sources
         ]
         self._clock = clock
         self._log = log
-        self._folders: dict[str, int] = {}
-        self._is_fresh = True
+        self._followed: frozenset[str] = frozenset(remembered)
+        self._listings = Listings(
+            clock=clock, followed=self._followed, note_closed=self._note_closed
+        )
+        self.waiting = Waiting()
+        self._waiting_paths: frozenset[str] = frozenset()
+        self._measured_at_ms = -MEASURE_AGAIN_MS
         self._listed_at_ms = -RELIST_MS
         self._paths: dict[str, SourceSettings] = {}
         self._warned_at_ms: dict[str, int] = {}
@@ -61,7 +86,7 @@ class Discovery:
         """
         now_ms = self._clock.monotonic_ms()
         is_due = now_ms - self._listed_at_ms >= RELIST_MS
-        if is_due or self._is_fresh or self._has_changed():
+        if is_due or self._listings.have_changed():
             self._list(now_ms)
         found: list[Found] = []
         for path, source in self._paths.items():
@@ -82,65 +107,83 @@ class Discovery:
         """Return the source of a path that the last sweep listed."""
         return self._paths.get(path)
 
-    def _has_changed(self) -> bool:
-        for folder, modified_at_ns in self._folders.items():
-            try:
-                if os.stat(folder).st_mtime_ns != modified_at_ns:  # noqa: PTH116
-                    return True
-            except OSError:
-                if modified_at_ns:
-                    return True
-        return False
-
     def _list(self, now_ms: int) -> None:
-        self._folders = {}
-        self._is_fresh = False
         self._listed_at_ms = now_ms
-        listings: dict[str, tuple[Entry, ...]] = {}
-
-        def listing(folder: str) -> tuple[Entry, ...]:
-            if folder not in listings:
-                listings[folder] = self._entries(folder)
-            return listings[folder]
-
+        self._listings.begin()
         paths: dict[str, SourceSettings] = {}
+        waiting: list[str] = []
         for source, is_excluded in self._sources:
+            mine: dict[str, None] = {}
             for glob in source.paths:
                 count = 0
-                for path in expand(glob, listing=listing):
-                    if path in paths:
+                for path in expand(glob, listing=self._listings.entries):
+                    if path in paths or path in mine:
                         count += 1
                     elif not is_excluded(path):
-                        paths[path] = source
+                        mine[path] = None
                         count += 1
                 self._note_matches(glob, count, source=source, now_ms=now_ms)
+            chosen, late = admitted(
+                sorted(mine),
+                followed=self._followed,
+                folder_files_max=source.folder_files_max,
+                files_max=source.files_max,
+            )
+            paths |= dict.fromkeys(chosen, source)
+            waiting += late
+        # What an earlier source lets wait may be followed for a later one.
+        self._note_waiting([p for p in waiting if p not in paths], paths, now_ms=now_ms)
         # In the order of their names: an original is met before its copies.
         self._paths = dict(sorted(paths.items(), key=lambda item: item[0]))
+        self._followed = frozenset(paths)
+        self._listings.followed = self._followed
 
-    def _entries(self, folder: str) -> tuple[Entry, ...]:
-        try:
-            modified_at_ns = os.stat(folder).st_mtime_ns  # noqa: PTH116
-            with os.scandir(folder) as entries:
-                found = tuple(
-                    Entry(entry.name, entry.is_dir(), entry.is_symlink())
-                    for entry in entries
-                )
-        except PermissionError:
-            self._folders[folder] = 0
-            self._warn(
-                f"folder {folder}",
-                "folder_unreadable",
-                folder=path_text(folder),
-                remedy="give this user the right to list it",
+    def _note_waiting(
+        self, waiting: list[str], followed: dict[str, SourceSettings], *, now_ms: int
+    ) -> None:
+        """Take in which files wait, and say once of each folder that some do."""
+        unlisted = self._listings.unlisted
+        gone = self._waiting_paths.difference(waiting, followed)
+        # Of a folder that is not looked at to its end, nobody knows what is gone.
+        gone_count = sum(path.rpartition("/")[0] not in unlisted for path in gone)
+        if gone_count:
+            self.waiting.gone_count += gone_count
+            self._log.warning(
+                "waiting_files_gone",
+                files=gone_count,
+                remedy="make room for them: they were renamed or removed unread",
             )
-            return ()
-        except OSError:
-            self._folders[folder] = 0
-            return ()
-        self._folders[folder] = modified_at_ns
-        age_ns = self._clock.now_ms() * 1_000_000 - modified_at_ns
-        self._is_fresh = self._is_fresh or -FRESH_NS < age_ns < FRESH_NS
-        return found
+        self._waiting_paths = frozenset(waiting)
+        folders = Counter(path.rpartition("/")[0] for path in waiting)
+        folders.update(unlisted)
+        for folder in self.waiting.folders.keys() - folders.keys():
+            self._warned_at_ms.pop(f"waiting {folder}", None)
+            self._log.info("files_wait_no_more", folder=path_text(folder))
+        for folder, count in folders.items():
+            self._warn(
+                f"waiting {folder}",
+                "files_waiting",
+                folder=path_text(folder),
+                files=str(count),
+                remedy="raise `folder_files_max` or `files_max` of the source, exclude"
+                " what is no log, or remove what is old: they are read when there is"
+                " room",
+            )
+        self.waiting.folders = dict(folders)
+        if not waiting:
+            self.waiting.size_bytes = 0
+            self._measured_at_ms = now_ms - MEASURE_AGAIN_MS
+        elif now_ms - self._measured_at_ms >= MEASURE_AGAIN_MS:
+            self._measured_at_ms = now_ms
+            self.waiting.size_bytes = sum(_size_bytes(path) for path in waiting)
+
+    def _note_closed(self, folder: str) -> None:
+        self._warn(
+            f"folder {folder}",
+            "folder_unreadable",
+            folder=path_text(folder),
+            remedy="give this user the right to list it",
+        )
 
     def _note_matches(
         self, glob: str, count: int, *, source: SourceSettings, now_ms: int
@@ -165,3 +208,10 @@ class Discovery:
         if last_ms is None or now_ms - last_ms >= WARN_AGAIN_MS:
             self._warned_at_ms[about] = now_ms
             self._log.warning(event, **fields)
+
+
+def _size_bytes(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - the name may be no UTF-8
+    except OSError:
+        return 0

@@ -10,20 +10,15 @@ from functools import partial
 from secrets import token_bytes
 
 from tailrace.clock import Clock
-from tailrace.detect import AUTO, detect
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
-from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.forms import Form, form_of, with_redactor
-from tailrace_agent.open_file import NotARegularFile, OpenFile, open_file
-from tailrace_agent.positions import START, Chunk
-from tailrace_agent.redaction.redactor import Redactor
-from tailrace_agent.redaction.rules import redactors_of
+from tailrace_agent.door import NotARegularFile
+from tailrace_agent.opening import Opener
+from tailrace_agent.preview import preview
+from tailrace_agent.redaction.rules import Redactors, redactors_of
 from tailrace_agent.redaction.tokens import KEY_BYTES
-
-SAMPLE_BYTES = 64 * 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +29,10 @@ class MatchedFile:
     source: str
     size_bytes: int
     dataset: str
+    multiline: str
+    """Which rule joins its lines; empty where each is an event."""
     trouble: str
     """Why it could not be read; empty where it can be."""
-    head: Chunk | None = None
-    """Its first events as they would be sent, where something is taken out of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,8 @@ class DryRun:
 
     files: tuple[MatchedFile, ...]
     unmatched_globs: tuple[str, ...]
+    redactors: Redactors
+    """What is taken out of each source's events, with tokens of no lasting key."""
 
     def of(self, source: SourceSettings) -> Iterable[MatchedFile]:
         """Return the files of one source."""
@@ -60,42 +57,40 @@ def dry_run(
     No state is read or written, and no server is asked.
     """
     discovery = Discovery(settings.sources, clock=clock, log=log)
-    # The kept key is state; tokens by another one show as well what is taken out.
-    rules = {source.name: source.redact for source in settings.sources}
-    redactors = redactors_of(rules, key=partial(token_bytes, KEY_BYTES))
+    opener = Opener(settings)
     files = tuple(
         _matched(
             found.path,
             found.source,
+            opener,
             size_bytes=found.status.st_size,
-            redactor=redactors.of(found.source.name),
+            now_ms=clock.now_ms(),
         )
         for found in discovery.sweep()
     )
-    return DryRun(files, discovery.unmatched_globs)
+    # The kept key is state; tokens by another one show as well what is taken out.
+    rules = {source.name: source.redact for source in settings.sources}
+    redactors = redactors_of(rules, key=partial(token_bytes, KEY_BYTES))
+    return DryRun(files, discovery.unmatched_globs, redactors)
 
 
 def _matched(
-    path: str, source: SourceSettings, *, size_bytes: int, redactor: Redactor | None
+    path: str, source: SourceSettings, opener: Opener, *, size_bytes: int, now_ms: int
 ) -> MatchedFile:
-    dataset, trouble, first = source.dataset, "", None
+    dataset, multiline, trouble = source.dataset, "", ""
     try:
-        file = open_file(path)
+        file = opener.open_plain(path, source=source)
     except NotARegularFile:
         trouble = "not a regular file: left out"
     except OSError as error:
         trouble = error.strerror or os.strerror(error.errno or errno.EIO)
     else:
         try:
-            head = bytearray(SAMPLE_BYTES)
-            size = file.read_into((memoryview(head),), offset=0)
-            if dataset == AUTO:
-                dataset = detect(bytes(head[:size]), path=path).dataset
-            if redactor is not None:
-                form = form_of(
-                    bytes(head[:size]), encoding=source.encoding, is_archive=False
-                )
-                first = _head(file, form=with_redactor(form, redactor))
+            placement = preview(
+                file, path=path, source=source, host_time_zone="UTC", now_ms=now_ms
+            ).placement
+            dataset = placement.dataset
+            multiline = placement.multiline.rule if placement.multiline else ""
         except OSError as error:
             trouble = error.strerror or str(error)
         finally:
@@ -105,12 +100,6 @@ def _matched(
         source=source.name,
         size_bytes=size_bytes,
         dataset=dataset,
+        multiline=multiline,
         trouble=trouble,
-        head=first,
     )
-
-
-def _head(file: OpenFile, *, form: Form) -> Chunk | None:
-    chunker = Chunker(Limits(SAMPLE_BYTES, SAMPLE_BYTES))
-    read = chunker.next_chunk(file, position=START, form=form, is_flushing=True)
-    return read if isinstance(read, Chunk) else None

@@ -10,6 +10,7 @@ from crc32c import crc32c
 
 from tailrace.framing import MappedEvent
 from tailrace.multiline.joining import Joiner, joiner_of
+from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import MultilineRule
 from tailrace_agent.redaction.redactor import Redactor
 
@@ -40,6 +41,8 @@ class Form:
     """Which lines make one event; None where each line is one."""
     redactor: Redactor | None = None
     """What is taken out of events; None where they are sent as they are."""
+    is_entries: bool = False
+    """Whether events are entries of a journal's export, and not lines at all."""
 
     @property
     def unit_bytes(self) -> int:
@@ -109,7 +112,11 @@ class Form:
 @lru_cache(maxsize=256)
 def with_rule(form: Form, rule: MultilineRule | None) -> Form:
     """Return the form of a file whose events may have several lines."""
-    return form if rule is None else replace(form, joiner=joiner_of(rule))
+    if rule is None:
+        return form
+    if rule.rule == JOURNALD:
+        return replace(form, is_entries=True)
+    return replace(form, joiner=joiner_of(rule))
 
 
 @lru_cache(maxsize=256)

@@ -40,6 +40,16 @@ def bracket_problem(glob: str) -> str | None:
     return None
 
 
+def climb_problem(glob: str) -> str | None:
+    """Return what is wrong with a glob that climbs, None where it does not.
+
+    A path is to tell by itself where it can lead, whoever wrote it.
+    """
+    if ".." in glob.split("/"):
+        return f"{glob!r} climbs by `..`; write the path that it means"
+    return None
+
+
 def base_of(glob: str) -> tuple[str, bool]:
     """Return the folder that every match is below, and whether it may be far below."""
     parts = glob.split("/")

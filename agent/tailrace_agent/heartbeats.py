@@ -141,6 +141,7 @@ class Heartbeats:
 
     def _unread_bytes(self) -> int:
         unread_bytes = self._table.unreadable.size_bytes
+        unread_bytes += self._table.waiting.size_bytes
         unread_bytes += sum(self._table.away.values())
         for tracked in self._table.files.values():
             offset = tracked.position.offset

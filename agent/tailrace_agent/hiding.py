@@ -17,6 +17,7 @@ from tailrace.framing import MappedEvent
 from tailrace.multiline.container import JOINS, text_places
 from tailrace.multiline.joining import Joined
 from tailrace_agent.forms import Form
+from tailrace_agent.hiding_entries import entry_replaced, hidden_of_entry
 from tailrace_agent.positions import Position, Source, tail_of
 from tailrace_agent.redaction.redactor import (
     LOOK_BACK_BYTES,
@@ -73,12 +74,7 @@ def hidden_of(
 
     `joined` are those of several lines; a text that `is_open` ends within a line.
     """
-    begin = len(before)
-    found = redactor.find(before + text, begin=begin, is_open=is_open)
-    if begin:
-        found = [
-            replace(one, start=one.start - begin, end=one.end - begin) for one in found
-        ]
+    found = _hidden_of(redactor, text, before=before, is_open=is_open)
     rule = "" if form.joiner is None else form.joiner.rule.rule
     if rule in JOINS and form.codec is None:
         for one in joined:
@@ -118,18 +114,36 @@ def with_tokens(
     return made, counted(done)
 
 
-def hidden_of_cut(
-    redactor: Redactor, stored: bytes, *, before: bytes
+def hidden_of_long(
+    stored: bytes, *, before: bytes, form: Form, is_cut: bool, is_ended: bool
 ) -> tuple[bytes, Redacted]:
-    """Return the beginning of an event that is cut, and how often each rule was needed."""
-    begin = len(before)
-    found = redactor.find(before + stored, begin=begin, is_open=True)
-    end = max(begin, begin + len(stored) - CUT_MARGIN_BYTES)
+    """Return what is stored of a too long event, and how often each rule was needed.
+
+    That is its beginning where it `is_cut`, and all of it where it is not.
+    """
+    assert form.redactor is not None
+    is_open = is_cut or not is_ended
+    if form.is_entries:
+        found = hidden_of_entry(form.redactor, stored, before=before, is_open=is_open)
+    else:
+        found = _hidden_of(form.redactor, stored, before=before, is_open=is_open)
+    end = max(0, len(stored) - CUT_MARGIN_BYTES) if is_cut else len(stored)
     kept = [one for one in found if one.start < end]
     if kept:
         end = max(end, kept[-1].end)
-    text = (before + stored)[begin:end]
-    return replaced(text, kept, offset=begin), counted(kept)
+    if form.is_entries:
+        return entry_replaced(stored[:end], kept), counted(kept)
+    return replaced(stored[:end], kept, offset=0), counted(kept)
+
+
+def _hidden_of(
+    redactor: Redactor, text: bytes, *, before: bytes, is_open: bool
+) -> list[Replacement]:
+    begin = len(before)
+    found = redactor.find(before + text, begin=begin, is_open=is_open)
+    if not begin:
+        return found
+    return [replace(one, start=one.start - begin, end=one.end - begin) for one in found]
 
 
 def _with_pieces(

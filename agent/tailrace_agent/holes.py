@@ -30,6 +30,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.building import LongEvent
 from tailrace_agent.chunking import Chunker
+from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.forms import (
     MARK_BYTES_MAX,
@@ -40,7 +41,7 @@ from tailrace_agent.forms import (
 )
 from tailrace_agent.known import has_head
 from tailrace_agent.nuls import HOLE_BYTES_MIN
-from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.open_file import OpenFile
 from tailrace_agent.outbox import Sent
 from tailrace_agent.positions import NO_TAIL, Chunk, OpenEvent, Position, Reading
 from tailrace_agent.records import Records
@@ -260,7 +261,7 @@ class Holes:
                 f"source {record.source!r} of {request.path} is not configured any more,"
                 " so nobody can tell what of its lines must not leave this host"
             )
-        file = open_file(path)
+        file = self.table.opener.open_plain(path, source=self._source(record))
         with ExitStack() as closing:
             closing.callback(file.close)
             if file.facts.inode == _inode_of(record) and has_head(file, record):
@@ -271,12 +272,15 @@ class Holes:
     def _form(self, record: AgentLedger, file: OpenFile) -> Form:
         head = bytearray(MARK_BYTES_MAX)
         size = file.read_into((memoryview(head),), offset=0)
-        sources = {source.name: source for source in self.table.settings.sources}
-        source = sources.get(record.source)
+        source = self._source(record)
         encoding = source.encoding if source is not None else "auto"
         form = form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
         form = with_rule(form, record.placement.multiline)
         return with_redactor(form, self.redactors.of(record.source))
+
+    def _source(self, record: AgentLedger) -> SourceSettings | None:
+        sources = {source.name: source for source in self.table.settings.sources}
+        return sources.get(record.source)
 
     def _find(self, request: HoleRequest) -> tuple[AgentLedger, str]:
         for tracked in self.table.files.values():

@@ -13,6 +13,7 @@ from tailrace.role_status import REWRITE_MS
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.fair_turns import FairTurns
 from tailrace_agent.followed import Key
 from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.table import FileTable
@@ -85,6 +86,7 @@ class AgentLoop:
         self._jitter = jitter
         self._log = log
         self._wake = wake
+        self._fair_turns = FairTurns()
         self._on_status = on_status
         self._on_turn = on_turn
         self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
@@ -95,8 +97,8 @@ class AgentLoop:
         self._recover_wait_ms = RECOVER_MS_MIN
         self._alarmed_ms: dict[str, int] = {}
         self._has_news = True
-        self._troubles = (0, 0)
-        """How many paths cannot be read, and how many globs match nothing."""
+        self._troubles = (0, 0, 0)
+        """How many paths cannot be read, globs match nothing, and files wait."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow the files until `stop` is set, then drain to a deadline."""
@@ -117,10 +119,12 @@ class AgentLoop:
             # Before the first file is looked at: what it claims was seen, was seen since.
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
+            self._table.waiting = self._discovery.waiting
             self._heartbeats.note_sweep(swept_at_ms)
             troubles = (
                 len(self._table.unreadable.whys),
                 len(self._discovery.unmatched_globs),
+                self._discovery.waiting.files_count,
             )
             self._has_news = self._has_news or troubles != self._troubles
             self._troubles = troubles
@@ -188,32 +192,40 @@ class AgentLoop:
         )
 
     def _read(self) -> None:
-        """Give every file that is due one chunk's turn, and again while there is more."""
+        """Give every file that is due one chunk's turn, and again while there is more.
+
+        The folders take turns, and in each its files: a folder with many files, or a file
+        with much in it, gets no more than another that has as much to read. What has no
+        turn before the room is used up stands first next time.
+        """
         due = self._table.due
         now_ms = self._clock.monotonic_ms()
         ready = [key for key, due_ms in due.items() if due_ms <= now_ms]
-        self._has_news = self._has_news or bool(ready)
-        while ready and self._has_room():
-            again: list[Key] = []
-            for position, key in enumerate(ready):
-                if not self._has_room():
-                    # Those that had no turn come first next time.
-                    for late in ready[position:]:
-                        due[late] = due.pop(late)
-                    return
-                next_ms = self._turn(key)
-                if next_ms is None:
-                    due.pop(key, None)
-                else:
-                    # To the end of the line: the next one to be asked was asked longest ago.
-                    due.pop(key, None)
-                    due[key] = next_ms
-                    if not next_ms:
-                        again.append(key)
-            ready = again
-            self._delivery.settle()
-            if self._clock.monotonic_ms() >= self._sweep_ms:
-                return  # Names may have moved: look before reading on.
+        if not ready:
+            return
+        self._has_news = True
+        round_ = self._fair_turns.round((self._folder(key), key) for key in ready)
+        turns_count = 0
+        while self._has_room():
+            key = round_.next()
+            if key is None:
+                return
+            next_ms = self._turn(key)
+            # To the end of the line: the next one to be asked was asked longest ago.
+            due.pop(key, None)
+            if next_ms is not None:
+                due[key] = next_ms
+                if not next_ms:
+                    round_.again(key)
+            turns_count += 1
+            if turns_count % len(ready) == 0:
+                self._delivery.settle()
+                if self._clock.monotonic_ms() >= self._sweep_ms:
+                    return  # Names may have moved: look before reading on.
+
+    def _folder(self, key: Key) -> str:
+        tracked = self._table.files.get(key)
+        return "" if tracked is None else tracked.path.rpartition("/")[0]
 
     def _turn(self, key: Key) -> int | None:
         tracked = self._table.files.get(key)

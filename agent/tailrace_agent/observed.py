@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from tailrace.clock import Clock
 from tailrace.health import Health
+from tailrace_agent.records import RECORD_TOO_LARGE
 from tailrace_agent.status import AgentStatus
 
 STUCK_MS_MAX = 60_000
@@ -79,6 +80,16 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     singles = (
         ("files", "Files that are followed.", status.files_count),
         ("unreadable_files", "Files that cannot be opened.", status.unreadable_count),
+        (
+            "refused_files",
+            "Of those, files that others could have planted.",
+            status.refused_count,
+        ),
+        (
+            "waiting_files",
+            "Files beyond the limits of their source, read when there is room.",
+            status.waiting_count,
+        ),
         ("unmatched_globs", "Globs that match no file.", len(status.unmatched_globs)),
         ("lag_bytes", "Seen on disk, not acknowledged by Kafka.", status.lag_bytes),
         ("in_flight_bytes", "Sent, not acknowledged.", status.in_flight_bytes),
@@ -106,6 +117,19 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     )
     for name, text, value in singles:
         yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+    yield from _of_events(status)
+    yield _counter(
+        "gone_unread_files",
+        "Files that were seen and gone before they could be opened.",
+        status.gone_unread_count,
+    )
+    yield _counter(
+        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
+    )
+    yield from _of_files(status, now_ms=now_ms)
+
+
+def _of_events(status: AgentStatus) -> Iterator[Metric]:
     yield _counter(
         "shipped_events", "Events that Kafka acknowledged.", status.shipped_events
     )
@@ -115,15 +139,12 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
         status.split_events,
     )
     yield _counter(
-        "gone_unread_files",
-        "Files that were seen and gone before they could be opened.",
-        status.gone_unread_count,
+        "cut_events",
+        "Events beyond the limit, sent as their beginning.",
+        status.cut_events,
     )
-    yield _counter(
-        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
-    )
+    yield _dead_events(status)
     yield _redacted(status)
-    yield from _of_files(status, now_ms=now_ms)
 
 
 def _counter(name: str, text: str, value: int) -> Metric:
@@ -138,6 +159,15 @@ def _redacted(status: AgentStatus) -> Metric:
     )
     for rule, count in status.redacted.items():
         metric.add_sample(f"{metric.name}_total", {"rule": rule}, count)
+    return metric
+
+
+def _dead_events(status: AgentStatus) -> Metric:
+    name = f"{PREFIX}_dead_events"
+    metric = Metric(name, "Events that went to the dead letters here.", "counter")
+    # Whoever watches for it sees the figure before the first one dies.
+    for reason, count in ({RECORD_TOO_LARGE: 0} | status.dead_events).items():
+        metric.add_sample(f"{name}_total", {"reason": reason}, count)
     return metric
 
 

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailrace_agent.door import open_descriptor
 from tailrace_agent.facts import FileFacts, facts_of
-
-# O_NONBLOCK: a FIFO whose name matches would otherwise hold the thread for ever.
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
-
-class NotARegularFile(OSError):
-    """A FIFO, socket, device or folder has a name that a glob matches."""
+from tailrace_agent.rules import Rules
 
 
 @dataclass(slots=True)
@@ -59,16 +53,17 @@ class OpenFile:
         os.close(self.descriptor)
 
 
-def open_file(path: str | Path) -> OpenFile:
+def open_file(path: str | Path, *, rules: Rules) -> OpenFile:
     """Open a regular file.
 
     Raises:
         NotARegularFile: it is something else.
+        PathRefused: the rules do not allow to read it.
         OSError: it is gone, or may not be read.
     """
-    descriptor = os.open(path, _FLAGS)
-    file = OpenFile(descriptor, facts_of(descriptor))
-    if not stat.S_ISREG(file.status().st_mode):
-        file.close()
-        raise NotARegularFile(f"{path} is not a regular file")
-    return file
+    descriptor = open_descriptor(path, rules=rules)
+    try:
+        return OpenFile(descriptor, facts_of(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from tailrace_agent.archives import AnyFile, ArchiveLimits, as_archive
-from tailrace_agent.config import AgentSettings
-from tailrace_agent.open_file import NotARegularFile, open_file
+from tailrace_agent.config import AgentSettings, SourceSettings
+from tailrace_agent.door import NotARegularFile
+from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.rules import Rules, rules_of
 from tailrace_agent.tracked import TrackedFile
 from tailrace_agent.whereabouts import FolderAway, in_folder
 
 
 class Opener:
-    """Opens files within the limits that the settings give to archives."""
+    """Opens files by the rules of their sources, and within the limits of archives."""
 
     def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._rules: dict[str, Rules] = {}
         self._limits = ArchiveLimits(
             # What one reading asks for, before and behind the position.
             window_bytes=2 * (settings.event_bytes_max + settings.chunk_bytes),
@@ -20,14 +24,30 @@ class Opener:
             ratio_max=settings.archive_ratio_max,
         )
 
-    def open(self, path: str, *, suffix: str | None) -> AnyFile:
+    def open(self, path: str, *, suffix: str | None, source: SourceSettings) -> AnyFile:
         """Open a regular file; `suffix` says what it may be compressed with.
 
         Raises:
             NotARegularFile: it is something else.
+            PathRefused: the rules of the source do not allow to read it.
             OSError: it is gone, or may not be read.
         """
-        return as_archive(open_file(path), suffix, limits=self._limits)
+        file = self.open_plain(path, source=source)
+        return as_archive(file, suffix, limits=self._limits)
+
+    def open_plain(self, path: str, *, source: SourceSettings | None) -> OpenFile:
+        """Open a regular file as it is, of a source or of one that is no more.
+
+        Raises:
+            NotARegularFile: it is something else.
+            PathRefused: the rules of the source do not allow to read it.
+            OSError: it is gone, or may not be read.
+        """
+        name = source.name if source else ""
+        rules = self._rules.get(name)
+        if rules is None:
+            rules = self._rules[name] = rules_of(self._settings, source)
+        return open_file(path, rules=rules)
 
     def open_in_folder(self, tracked: TrackedFile) -> AnyFile | None:
         """Return a file under the name that it has now in its folder, if it has one.
@@ -42,7 +62,9 @@ class Opener:
         if found is None:
             return None
         try:
-            file = self.open(found, suffix=tracked.archive_suffix)
+            file = self.open(
+                found, suffix=tracked.archive_suffix, source=tracked.source
+            )
         except (FileNotFoundError, NotARegularFile):
             return None
         if file.facts != tracked.facts:

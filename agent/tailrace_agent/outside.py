@@ -19,7 +19,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.archives import AnyFile, ArchiveFile
-from tailrace_agent.beginnings import Beginning, begun
+from tailrace_agent.beginnings import Beginning, begun, is_archive_done
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.copies import begins_alike, holds
 from tailrace_agent.delivery import Delivery
@@ -29,7 +29,12 @@ from tailrace_agent.families import family_of, may_be_copy
 from tailrace_agent.followed import Followed, Key
 from tailrace_agent.globs import excluder
 from tailrace_agent.inflating import suffix_of
-from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated
+from tailrace_agent.known import (
+    HEAD_BYTES,
+    KnownGenerations,
+    has_head,
+    is_truncated,
+)
 from tailrace_agent.tracked import Stage, TrackedFile
 
 LOOK_AGAIN_MS = (1_000, 5_000, 30_000)
@@ -42,6 +47,8 @@ COPIES_MAX = 32
 readings of at most a KiB, and an archive one of 64 KiB."""
 ARCHIVES_MAX = 2
 """Archives that are read through at a time for one life: only their end tells whose."""
+SEEN_MS = 1_000
+"""A sweep: how late a running agent sees that a file was truncated."""
 AGAIN_MS_MAX = 86_400_000
 AGAIN_MAX = 64
 """Lives that ended so shortly before a start, and so many of them, are looked for anew."""
@@ -58,10 +65,10 @@ class _Copy:
     born_at_ns: int = 0
     """Known once it was opened, where the filesystem tells it."""
 
-    def is_younger_than(self, record: AgentLedger) -> bool:
+    def is_younger_than(self, record: AgentLedger, *, by_ms: int = 0) -> bool:
         """Return whether it was made or written since nobody saw the original."""
         made_at_ns = max(self.born_at_ns, self.modified_at_ns)
-        return made_at_ns > record.unwatched_since_ms * 1_000_000
+        return made_at_ns > (record.unwatched_since_ms + by_ms) * 1_000_000
 
 
 @dataclass(slots=True)
@@ -97,7 +104,7 @@ class Outside:
         beginning: Beginning,
         clock: Clock,
         log: FilteringBoundLogger,
-        open_path: Callable[[str], AnyFile],
+        open_path: Callable[[str, SourceSettings], AnyFile],
     ) -> None:
         self._followed = followed
         self._known = known
@@ -189,7 +196,9 @@ class Outside:
             if (copy.key, copy.size_bytes) not in search.passed
         ]
         copies.sort(key=lambda copy: copy.modified_at_ns, reverse=True)
-        opened = [self._alike(copy, record) for copy in copies[:COPIES_MAX]]
+        opened = [
+            self._alike(copy, record, search.source) for copy in copies[:COPIES_MAX]
+        ]
         found = [copy for copy in opened if copy is not None]
         plain = [copy for copy in found if suffix_of(copy.path) is None]
         # One that is older than what was read may go on as its original does not; of the
@@ -224,7 +233,9 @@ class Outside:
             if stat.S_ISREG(status.st_mode) and key not in self._followed.files:
                 yield _Copy(path, key, status.st_size, status.st_mtime_ns)
 
-    def _alike(self, copy: _Copy, record: AgentLedger) -> _Copy | None:
+    def _alike(
+        self, copy: _Copy, record: AgentLedger, source: SourceSettings
+    ) -> _Copy | None:
         """Return a file that may hold the rest of a life, by a few of its bytes.
 
         A copy that ends where reading ended tells that nothing was left, if it was made
@@ -234,11 +245,13 @@ class Outside:
         if not is_archive and copy.size_bytes < record.next_offset:
             return None
         try:
-            file = self._open_path(copy.path)
+            file = self._open_path(copy.path, source)
         except OSError:
             return None
         try:
             copy = replace(copy, born_at_ns=file.facts.born_at_ns or 0)
+            if self._is_known(file) or _was_there_before(copy, record):
+                return None
             if isinstance(file, ArchiveFile):
                 file.reach(HEAD_BYTES, budget_bytes=HEAD_BYTES)
                 size_bytes = file.inflated_bytes
@@ -259,7 +272,7 @@ class Outside:
     def _follow(self, copy: _Copy, source: SourceSettings) -> TrackedFile | None:
         """Follow a file until it is judged: whether it is the copy, and of what life."""
         try:
-            file = self._open_path(copy.path)
+            file = self._open_path(copy.path, source)
         except OSError:
             return None
         facts = file.facts
@@ -310,20 +323,45 @@ class Outside:
     def _is_later(self, copy: _Copy, heir: TrackedFile) -> bool:
         """Return whether a file was made after the heir, and no record tells of it."""
         try:
-            file = self._open_path(copy.path)
+            file = self._open_path(copy.path, heir.source)
         except OSError:
             return False
         try:
             born_at_ns, heir_born_at_ns = file.facts.born_at_ns, heir.facts.born_at_ns
             if born_at_ns is None or heir_born_at_ns is None:
                 return False
-            filesystem = filesystem_id(file.descriptor, device=file.facts.device)
-            match = self._known.match(file.facts, filesystem_id=filesystem, source=file)
             # What is compressed late keeps the time of its content.
             is_written_later = heir.seen[1] <= copy.modified_at_ns
             is_later = born_at_ns > heir_born_at_ns and is_written_later
-            return is_later and match is None
+            return is_later and not self._is_known(file)
         except OSError:
             return False
         finally:
             file.close()
+
+    def _is_known(self, file: AnyFile) -> bool:
+        """Return whether a record tells of what the file holds: it was read by itself.
+
+        One that was written anew since, as by a script that copies over the last copy,
+        holds something else.
+        """
+        filesystem = filesystem_id(file.descriptor, device=file.facts.device)
+        match = self._known.match(file.facts, filesystem_id=filesystem, source=file)
+        if match is None or match.is_ended:
+            return False
+        if isinstance(file, ArchiveFile):
+            return is_archive_done(match.record, file)
+        size_bytes = file.status().st_size
+        return has_head(file, match.record) and holds(
+            file, match.record, size_bytes=size_bytes
+        )
+
+
+def _was_there_before(copy: _Copy, record: AgentLedger) -> bool:
+    """Return whether a file that begins alike is older than the truncation of a life.
+
+    Where less than a head is known of that, it may be no more than the line with which
+    every life begins. Else the content is believed, and no clock.
+    """
+    is_certain = record.next_offset >= HEAD_BYTES
+    return not is_certain and not copy.is_younger_than(record, by_ms=-SEEN_MS)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from tailrace.detect import (
     AUTO,
     DATASET_OF_CONTAINER,
+    DATASET_OF_JOURNALD,
     detect,
     has_time,
+    inner_parser,
     parser_for,
 )
 from tailrace.multiline.auto import rule_for
 from tailrace.multiline.container import format_of
+from tailrace.multiline.journald import JOURNALD, is_export
+from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import MultilineRule, Placement
-from tailrace_agent.config import DAY_MS, MultilineSettings, SourceSettings
+from tailrace_agent.config import SourceSettings
+from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 
 EARLIEST_BEFORE_MS = 3_650 * DAY_MS
 """Ten years: archives are imported, but a device without a clock says 1970."""
@@ -23,6 +28,10 @@ PIECES_MAX = 500
 """Lines of a container's log that may be pieces of one; its bytes end it before."""
 PIECES_BYTES_MAX = 1_024 * 1_024
 """A piece that would make the event longer begins the next one, and that is counted."""
+
+
+DATASET_OF_FORMAT = {**DATASET_OF_CONTAINER, JOURNALD: DATASET_OF_JOURNALD}
+ENTRIES = MultilineRule(rule=JOURNALD, max_lines=1, max_bytes=EVENT_BYTES_MAX)
 
 
 def placement_of(
@@ -38,11 +47,11 @@ def placement_of(
     The bounds are relative to first sight and not to now, so that a line that is sent
     again next year goes to the same index.
     """
-    container = _container_format(source, sample)
-    if container is not None:
+    written_by = _format_of(source, sample)
+    if written_by is not None:
         is_named = source.dataset != AUTO
-        dataset = source.dataset if is_named else DATASET_OF_CONTAINER[container]
-        parser = container
+        dataset = source.dataset if is_named else DATASET_OF_FORMAT[written_by]
+        parser = written_by
     elif source.dataset == AUTO:
         detection = detect(sample, path=path)
         dataset, parser = detection.dataset, detection.parser
@@ -56,19 +65,24 @@ def placement_of(
         anchor_ms=first_seen_at_ms,
         earliest_ms=first_seen_at_ms - EARLIEST_BEFORE_MS,
         latest_ms=first_seen_at_ms + LATEST_AFTER_MS,
-        multiline=_rule_of(
-            source.multiline, sample, parser=parser, container=container
-        ),
+        inner=(inner_parser(source.inner) or "")
+        if written_by in DATASET_OF_CONTAINER
+        else "",
+        multiline=ENTRIES
+        if written_by == JOURNALD
+        else _rule_of(source.multiline, sample, parser=parser, container=written_by),
     )
 
 
-def _container_format(source: SourceSettings, sample: bytes) -> str | None:
+def _format_of(source: SourceSettings, sample: bytes) -> str | None:
     if source.format == AUTO:
         # Whoever named a dataset of another parser meant that one.
         is_free = (
-            source.dataset == AUTO or parser_for(source.dataset) in DATASET_OF_CONTAINER
+            source.dataset == AUTO or parser_for(source.dataset) in DATASET_OF_FORMAT
         )
-        return format_of(sample) if is_free else None
+        if not is_free:
+            return None
+        return JOURNALD if is_export(sample) else format_of(sample)
     return None if source.format == "lines" else source.format
 
 

@@ -65,6 +65,8 @@ class Chunk:
     """Events that a limit on several lines ended."""
     redacted: tuple[tuple[str, int], ...] = ()
     """How often each rule took something out of its events."""
+    is_cut: bool = False
+    """It is one event beyond the limit, of which it holds the beginning."""
     follower: OpenEvent | None = None
     """The event that begins behind it, as far as whole lines of it were read."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -20,6 +21,9 @@ from tailrace.wire import (
 )
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.positions import Chunk
+
+RECORD_TOO_LARGE: Final = "record_too_large"
+"""Why the agent itself sends events to the dead letters: their topic takes no such record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class Records:
         letter = DeadLetter(
             dead_id=hashlib.blake2b(place + original, digest_size=16).hexdigest(),
             stage="agent",
-            reason="record_too_large",
+            reason=RECORD_TOO_LARGE,
             detail=detail[:2_000],
             original=original,
             truncated_size_bytes=(
@@ -136,7 +140,7 @@ class Records:
             path=record.path,
             dataset=record.placement.dataset,
         )
-        word = msgspec.structs.replace(origin, dead_reason="record_too_large")
+        word = msgspec.structs.replace(origin, dead_reason=RECORD_TOO_LARGE)
         headers = ((ORIGIN_HEADER, encode(word)),)
         then = Outgoing(refused.topic, refused.partition, refused.key, b"", headers)
         return Outgoing(

@@ -30,7 +30,7 @@ class Renamed:
     delivery: Delivery
     clock: Clock
     log: FilteringBoundLogger
-    open_path: Callable[[str], AnyFile]
+    open_path: Callable[[str, SourceSettings], AnyFile]
     note_unreadable: Callable[[str, OSError], None]
     away: dict[str, int]
 
@@ -61,7 +61,7 @@ class Renamed:
 
     def _drain(self, record: AgentLedger, path: str, *, source: SourceSettings) -> bool:
         try:
-            file = self.open_path(path)
+            file = self.open_path(path, source)
         except FileNotFoundError:
             return False
         except OSError as error:

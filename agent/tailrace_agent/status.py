@@ -58,12 +58,22 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """By rule, how often something was taken out of events, since the start."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
+    cut_events: int = 0
+    """Events beyond the limit, sent as their beginning, since the start."""
+    dead_events: dict[str, int] = {}
+    """Events that went to the dead letters at the agent, by reason, since the start."""
     gone_unread_count: int = 0
     """Files that were seen and gone before they could be opened, since the start."""
     gone_unread_bytes: int = 0
+    refused_count: int = 0
+    """Of the next ones, those that are not to be read: others could have planted them."""
     unreadable_count: int
     unreadable: dict[str, str]
     """By path, why a file cannot be opened; the first `UNREADABLE_MAX`."""
+    waiting_count: int = 0
+    """Files beyond the limits of their source, which are read when there is room."""
+    waiting: dict[str, int] = {}
+    """By folder, how many; the first `UNREADABLE_MAX`."""
     unmatched_globs: tuple[str, ...]
     """Those that match no file now."""
     hints: str

@@ -14,17 +14,17 @@ from tailrace.text import path_text
 from tailrace_agent.amendments import DELETED
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
-from tailrace_agent.config import AgentSettings
+from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.discovery import Found
+from tailrace_agent.discovery import Found, Waiting
+from tailrace_agent.door import NotARegularFile
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import Families
 from tailrace_agent.followed import Followed, Key
 from tailrace_agent.heirs import Heirs
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import KnownGenerations, Match
-from tailrace_agent.open_file import NotARegularFile
 from tailrace_agent.opening import Opener
 from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
@@ -53,13 +53,15 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
+    waiting: Waiting = field(default_factory=Waiting)
+    """What there was no room for, as of the last sweep."""
     away: dict[str, int] = field(default_factory=dict[str, int])
     """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
     _is_first_sweep: bool = True
     _followed: Followed = field(init=False)
     _heirs: Heirs = field(init=False)
-    _opener: Opener = field(init=False)
+    opener: Opener = field(init=False)
     _outside: Outside = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class FileTable:
         limit = self.settings.descriptors_max
         self._followed = Followed(limit, families, self.files, self.due)
         self.unreadable = Unreadable(clock=self.clock, log=self.log)
-        self._opener = Opener(self.settings)
+        self.opener = Opener(self.settings)
         self._heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
         self._outside = Outside(
             self._followed,
@@ -78,7 +80,7 @@ class FileTable:
             beginning=self.beginning,
             clock=self.clock,
             log=self.log,
-            open_path=lambda path: self._opener.open(path, suffix=suffix_of(path)),
+            open_path=self._open_path,
         )
 
     def take_in(self, found: Sequence[Found]) -> None:
@@ -89,10 +91,13 @@ class FileTable:
         for one in found:
             key = at[one.path]
             tracked = self.files.get(key)
-            if key in seen or (
-                tracked and one.path != tracked.path and at.get(tracked.path) == key
+            # A hard link, or a symbolic link to a file that matches too. Where one name is
+            # refused, the next is tried: a planted link is not to hide what it leads to.
+            if tracked and (
+                key in seen
+                or (one.path != tracked.path and at.get(tracked.path) == key)
             ):
-                continue  # A hard link, or a symbolic link to a file that matches too.
+                continue
             seen.add(key)
             self.look_at(one)
         for key, tracked in list(self.files.items()):
@@ -143,7 +148,9 @@ class FileTable:
         if tracked.file is not None:
             return tracked.file
         try:
-            file = self._opener.open(tracked.path, suffix=tracked.archive_suffix)
+            file = self.opener.open(
+                tracked.path, suffix=tracked.archive_suffix, source=tracked.source
+            )
         except FileNotFoundError:
             file = None
         if file is not None and file.facts == tracked.facts:
@@ -158,7 +165,7 @@ class FileTable:
                 tracked.stage = Stage.LEAVING
                 tracked.size_bytes = tracked.whole_size_bytes
                 return None
-        tracked.file = self._opener.open_in_folder(tracked)
+        tracked.file = self.opener.open_in_folder(tracked)
         return tracked.file
 
     def prepare(self, tracked: TrackedFile, file: AnyFile) -> int | None:
@@ -260,7 +267,7 @@ class FileTable:
         if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
             return
         try:
-            file = self._opener.open(found.path, suffix=suffix_of(found.path))
+            file = self._open_path(found.path, found.source)
         except FileNotFoundError:
             self.unreadable.note_vanished(key, found)
             return
@@ -275,6 +282,9 @@ class FileTable:
         except OSError as error:
             file.close()
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
+
+    def _open_path(self, path: str, source: SourceSettings) -> AnyFile:
+        return self.opener.open(path, suffix=suffix_of(path), source=source)
 
     def _follow(self, found: Found, file: AnyFile) -> None:
         """Start to follow a file that stands at a name."""
@@ -369,7 +379,7 @@ class FileTable:
             self.delivery,
             self.clock,
             self.log,
-            lambda path: self._opener.open(path, suffix=suffix_of(path)),
+            self._open_path,
             self.unreadable.say,
             self.away,
         ).find({source.name: source for source in self.settings.sources})

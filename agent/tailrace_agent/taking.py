@@ -10,6 +10,7 @@ from msgspec import structs
 
 from tailrace.framing import FLAG_SPLIT, MappedEvent
 from tailrace.multiline.joining import Grouped, Joined, Joiner
+from tailrace.multiline.journald import whole_entries
 from tailrace.multiline.lines import ListedLines
 from tailrace_agent.forms import Form
 from tailrace_agent.nuls import HOLE_BYTES_MIN, before_nuls
@@ -43,6 +44,9 @@ def take(
     `is_flushing` takes a last line without newline, `is_settled` whole lines that might
     go on. `cut_bytes` is where an earlier reading ended an event.
     """
+    if form.is_entries:
+        is_over = is_flushing or seen_bytes == cut_bytes
+        return _take_entries(buffer, seen_bytes, is_over=is_over)
     size = before_nuls(buffer, seen_bytes) if form.unit_bytes == 1 else seen_bytes
     end = form.end_of_last(buffer, size)
     is_over = is_flushing or size == cut_bytes
@@ -66,6 +70,17 @@ def take(
         return Taken(0, is_by_content=False, open_bytes=end)
     grouped = _group(form, joiner, buffer, size, seen_bytes=size)
     return Taken(size, is_by_content=False, joined=grouped.joined)
+
+
+def _take_entries(buffer: bytearray, size: int, *, is_over: bool) -> Taken:
+    """Return the whole entries; or half of one, where nothing more is waited for."""
+    entries = whole_entries(buffer, size)
+    if entries:
+        joined = [Joined(start, end, is_split=False) for start, end in entries]
+        return Taken(entries[-1][1] + 1, is_by_content=True, joined=joined)
+    if not is_over:
+        return Taken(0, is_by_content=False)
+    return Taken(size, is_by_content=False, joined=[Joined(0, size, is_split=False)])
 
 
 def mapped_events(

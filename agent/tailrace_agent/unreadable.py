@@ -9,6 +9,7 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.discovery import Found
+from tailrace_agent.door import PathRefused
 from tailrace_agent.followed import Key
 
 RETRY_MS_MIN = 1_000
@@ -22,6 +23,8 @@ class _Trouble:
     why: str
     retry_at_ms: int
     wait_ms: int
+    refusal: str = ""
+    """What to do where it could be opened, and is not to be; "" where it cannot."""
     is_found: bool = True
 
 
@@ -43,7 +46,18 @@ class Unreadable:
     @property
     def whys(self) -> dict[str, str]:
         """Return why each path that stands there cannot be opened, the path as text."""
-        return {path_text(p): t.why for p, t in self._troubles.items() if t.is_found}
+        return {
+            path_text(path): f"{trouble.why}; {trouble.refusal}"
+            if trouble.refusal
+            else trouble.why
+            for path, trouble in self._troubles.items()
+            if trouble.is_found
+        }
+
+    @property
+    def refused_count(self) -> int:
+        """Return how many of them the rules of their source do not let be read."""
+        return sum(t.is_found and bool(t.refusal) for t in self._troubles.values())
 
     def begin_sweep(self) -> None:
         """Count anew, and forget paths at which nothing was found the last time."""
@@ -77,11 +91,12 @@ class Unreadable:
     def note_unopened(self, path: str, error: OSError, *, size_bytes: int) -> None:
         """Note that a file cannot be opened, and try again later, and later still."""
         trouble = self._troubles.get(path)
-        if trouble is None:
+        if trouble is None or trouble.why != _why(error):
             self.say(path, error)
         wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
         retry_at_ms = self._clock.monotonic_ms() + wait_ms
-        self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms)
+        refusal = error.remedy if isinstance(error, PathRefused) else ""
+        self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms, refusal)
         self.size_bytes += size_bytes
 
     def note_opened(self, path: str) -> None:
@@ -104,9 +119,14 @@ class Unreadable:
             "file_unreadable",
             path=path_text(path),
             why=_why(error),
-            remedy="give this user the right to read it; it is tried again, from where"
-            " reading stands",
+            remedy=f"{_remedy(error)}; it is tried again, from where reading stands",
         )
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, PathRefused):
+        return error.remedy
+    return "give this user the right to read it"
 
 
 def _why(error: OSError) -> str:

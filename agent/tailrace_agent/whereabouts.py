@@ -69,8 +69,9 @@ def whereabouts(
 ) -> Whereabouts:
     """Look for files in the folders where they were.
 
-    Left out are those that stand where they were: the user's globs leave them out now.
-    A copy that no glob ever meant is read on all the same.
+    Left out are those that stand where they were, and began there: the user's globs leave
+    them out now. A copy that no glob ever meant is read on all the same, and so is a file
+    that was found under its new name once, and not read to its end before the next crash.
     """
     found = Whereabouts()
     folders: dict[str, str] = {}
@@ -89,11 +90,17 @@ def whereabouts(
             continue
         if path is None:
             found.gone.append(record)
-        elif record.is_outside or path.rpartition("/")[2] != name:
+        elif (
+            record.is_outside or path.rpartition("/")[2] != name or _was_renamed(record)
+        ):
             found.renamed.append((record, path))
     for folder, why in folders.items():
         log.warning("file_away", path=f"{folder}/", why=why)
     return found
+
+
+def _was_renamed(record: AgentLedger) -> bool:
+    return record.first_path not in {"", record.path}
 
 
 def is_away(tracked: TrackedFile, *, log: FilteringBoundLogger) -> bool:

@@ -14,6 +14,7 @@ from tailrace.clock import Clock
 from tailrace.kafka_producer import Producer
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
+from tailrace.text import path_text
 from tailrace_agent.beginnings import Beginning
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.chunking import Chunker, Limits
@@ -28,6 +29,7 @@ from tailrace_agent.kafka_sink import KafkaSink
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
+from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
 from tailrace_agent.redaction.rules import Redactors
@@ -80,10 +82,21 @@ class Assembly:
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
             redacted=dict(self.delivery.redacted),
-            gone_unread_count=self.table.unreadable.gone_count,
+            cut_events=self.delivery.cut_events,
+            dead_events=dict(self.delivery.dead_events),
+            gone_unread_count=self.table.unreadable.gone_count
+            + self.discovery.waiting.gone_count,
             gone_unread_bytes=self.table.unreadable.gone_bytes,
+            refused_count=self.table.unreadable.refused_count,
             unreadable_count=len(self.table.unreadable.whys),
             unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
+            waiting_count=self.discovery.waiting.files_count,
+            waiting={
+                path_text(folder): count
+                for folder, count in islice(
+                    self.discovery.waiting.folders.items(), UNREADABLE_MAX
+                )
+            },
             unmatched_globs=self.discovery.unmatched_globs,
             kafka=self.delivery.broken or "connected",
             checkpoint=self.delivery.unwritable or "written",
@@ -162,7 +175,7 @@ def assemble(
             loaded, restored=restored, had_life=folder.had_life, sources=sources
         ),
         delivery=delivery,
-        copies=Copies(delivery),
+        copies=Copies(delivery, Opener(settings)),
         clock=clock,
         log=log,
     )
@@ -170,7 +183,7 @@ def assemble(
         agent=agent,
         sink=sink,
         delivery=delivery,
-        discovery=Discovery(settings.sources, clock=clock, log=log),
+        discovery=_discovery_of(settings, known=known, clock=clock, log=log),
         table=table,
         turns=Turns(
             settings,
@@ -201,6 +214,23 @@ def assemble(
 def chunker_of(settings: AgentSettings) -> Chunker:
     """Return a chunker of its own for who reads beside the files' turns."""
     return Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
+
+
+def paths_followed(known: KnownGenerations) -> Iterable[str]:
+    """Return where the files of an earlier life are that it still followed."""
+    return (record.path for record in known.records() if not record.is_closed)
+
+
+def _discovery_of(
+    settings: AgentSettings,
+    *,
+    known: KnownGenerations,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Discovery:
+    return Discovery(
+        settings.sources, clock=clock, log=log, remembered=paths_followed(known)
+    )
 
 
 def _sink_of(

@@ -11,6 +11,8 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 
+from tailrace.multiline.journald import JOURNALD
+
 SAMPLE_LINES_MAX = 64
 LINE_BYTES_MAX = 4_096
 SHARE_MIN = 0.6
@@ -23,10 +25,14 @@ DATASET_OF_CONTAINER = {
     "cri": "kubernetes.container_logs",
 }
 """The formats of containers' logs, each with its parser's name, and their datasets."""
+DATASET_OF_JOURNALD = "journald.log"
 PARSERS = frozenset(
-    {"json", "logfmt", "access", "syslog", "log4j", "plain", AUTO}
+    {JOURNALD, "json", "logfmt", "access", "syslog", "log4j", "plain", AUTO}
     | DATASET_OF_CONTAINER.keys()
 )
+
+INNER_PARSERS = frozenset({"json", "logfmt", "access", "syslog", "log4j", AUTO})
+"""What may read the text within a container's line."""
 
 PARSER_OF_DATASET = {
     "nginx.access": "access",
@@ -39,6 +45,7 @@ PARSER_OF_DATASET = {
     "elasticsearch.server": "log4j",
     "python.log": "log4j",
     **{dataset: name for name, dataset in DATASET_OF_CONTAINER.items()},
+    DATASET_OF_JOURNALD: JOURNALD,
     "json": "json",
     "logfmt": "logfmt",
     GENERIC: "plain",
@@ -121,6 +128,12 @@ def shape_of(line: bytes) -> str | None:
 def parser_for(dataset: str) -> str:
     """Return the parser of a dataset that a user named; `auto` for one of their own."""
     return PARSER_OF_DATASET.get(dataset, AUTO)
+
+
+def inner_parser(name: str) -> str | None:
+    """Return the parser that a user named, itself or by a dataset of it; else None."""
+    parser = PARSER_OF_DATASET.get(name, name)
+    return parser if parser in INNER_PARSERS else None
 
 
 def has_time(parser: str) -> bool:

@@ -80,6 +80,7 @@ class _Agent(msgspec.Struct):
     lost_bytes: int = 0
     unreadable_count: int = 0
     unreadable: dict[str, str] = {}
+    waiting: dict[str, int] = {}
     unmatched_globs: list[str] = []
 
 
@@ -131,7 +132,15 @@ def _agent_warnings(agent: _Agent) -> Iterator[str]:
         count = agent.unreadable_count
         what = f"{path} cannot be read: {why}"
         more = f", and {count - 1} more files cannot" if count > 1 else ""
-        yield f"{what}{more}; the agent tries again once its user may read them"
+        yield f"{what}{more}; the agent goes on trying"
+    if agent.waiting:
+        folder, count = next(iter(agent.waiting.items()))
+        others = len(agent.waiting) - 1
+        more = f", and more in {others} other folders" if others else ""
+        yield (
+            f"{count} files in {folder} wait for room{more}; raise `folder_files_max`"
+            " or `files_max` of their source, or remove what is old"
+        )
     for glob in agent.unmatched_globs:
         # Of the machine's usual logs no machine has all.
         if glob not in MACHINE_LOGS:

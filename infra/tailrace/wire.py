@@ -23,8 +23,9 @@ class MultilineRule(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines of a file make one event; ids depend on it, so it never changes."""
 
     rule: str
-    """A name of `tailrace.multiline.shapes.SHAPES`, `start`, `continuation`, or the format
-    of a container's log, `docker` or `cri`, whose pieces of one line make one event."""
+    """A name of `tailrace.multiline.shapes.SHAPES`, `start`, `continuation`, the format
+    of a container's log, `docker` or `cri`, whose pieces of one line make one event, or
+    `journald`, whose events are entries of fields: the limits are then not asked."""
     pattern: str = ""
     """What a line matches that begins an event (`start`) or goes on with one."""
     max_lines: int
@@ -55,6 +56,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Event times from this on are not believed for the index name."""
     multiline: MultilineRule | None = None
     """Which lines make one event; None where each line is one."""
+    inner: str = ""
+    """Which parser reads what a container wrote, in its runtime's lines; `auto` looks at
+    each by itself; empty where it stays text."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

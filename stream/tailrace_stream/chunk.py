@@ -77,6 +77,8 @@ class ProcessedChunk:
     """Of all events; the three columns are of equal length."""
     times_ns: pl.Series
     levels: pl.Series
+    inner_unread_count: int = 0
+    """Documents of containers' lines whose own text no parser could read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +143,14 @@ def process_chunk(
         offsets=events.offsets,
         times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),
         levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
+        inner_unread_count=sum(p.made.inner_unread_count for p in parts if p.made),
     )
 
 
 def documents_in_parts(events: Events, *, origin: Origin) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
-        parsed = parse(events.text, placement=origin.placement)
+        parsed = parse(events.text, stored=events.stored, placement=origin.placement)
         return [Part(events, documents_of(events, parsed, origin=origin))]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.

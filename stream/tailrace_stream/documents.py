@@ -16,7 +16,13 @@ from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.wire import Origin
 from tailrace_stream.container_paths import container_fields
 from tailrace_stream.events import Events
-from tailrace_stream.parsers.columns import ATTRIBUTES, GUESSED, MATCHED, TIME_NS
+from tailrace_stream.parsers.columns import (
+    ATTRIBUTES,
+    GUESSED,
+    INNER_UNREAD,
+    MATCHED,
+    TIME_NS,
+)
 from tailrace_stream.placing import within_bounds
 from tailrace_stream.times import iso_text
 
@@ -36,6 +42,8 @@ class Documents:
     """The time in the line; null where it has none."""
     levels: pl.Series
     """Lower case; null where the line has none."""
+    inner_unread_count: int = 0
+    """Lines of containers whose own text is none of the parser that was named for it."""
 
 
 def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Documents:
@@ -63,7 +71,9 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
     fields = [
         column
         for column in parsed.drop(
-            TIME_NS, GUESSED, MATCHED, ATTRIBUTES, "message", strict=False
+            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD),
+            "message",
+            strict=False,
         ).get_columns()
         if column.null_count() < len(column)
     ]
@@ -81,6 +91,9 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
             pl.DataFrame(columns), parsed, events=events, origin=origin
         ),
         times_ns=times_ns,
+        inner_unread_count=int(parsed.get_column(INNER_UNREAD).sum())
+        if INNER_UNREAD in parsed.columns
+        else 0,
         levels=(
             parsed.get_column(level)
             if level in parsed.columns

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
-from tailrace.detect import AUTO
+from tailrace.detect import AUTO, DATASET_OF_CONTAINER
+from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import Placement
-from tailrace_stream.parsers import access, container, log4j, plain, structured, syslog
+from tailrace_stream.inner import with_inner
+from tailrace_stream.parsers import (
+    access,
+    container,
+    journald,
+    log4j,
+    plain,
+    structured,
+    syslog,
+)
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -35,16 +47,24 @@ _AUTO = (
 )
 
 
-def parse(lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
+def parse(
+    lines: pl.Series, *, stored: Sequence[bytes], placement: Placement
+) -> pl.DataFrame:
     """Return the fields of each line, in their order, and why one has none.
 
+    `stored` are the same lines as bytes, for a parser that text says too little.
     A line that its parser does not know is dated like plain text, and says in
     `error.message` what it is not. Parsers never raise for a line that is only odd; if
     one does all the same, the caller asks again for the lines one by one.
     """
     if placement.parser == AUTO:
         return _each_by_its_own_shape(lines, placement=placement)
-    frame = parse_as(placement.parser, lines, placement=placement)
+    if placement.parser == JOURNALD:
+        frame = journald.parse(stored)
+    else:
+        frame = parse_as(placement.parser, lines, placement=placement)
+    if placement.inner and placement.parser in DATASET_OF_CONTAINER:
+        frame = _with_inner(frame, placement=placement)
     if frame.get_column(MATCHED).all():
         return frame
     return _with_unmatched(frame, lines, placement=placement)
@@ -68,6 +88,17 @@ def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataF
     if parser == "logfmt":
         return structured.parse_logfmt(lines, time_zone=time_zone)
     return plain.parse(lines, time_zone=time_zone)
+
+
+def _with_inner(frame: pl.DataFrame, *, placement: Placement) -> pl.DataFrame:
+    def read(texts: pl.Series) -> pl.DataFrame:
+        if placement.inner == AUTO:
+            return _each_by_its_own_shape(texts, placement=placement)
+        return parse_as(placement.inner, texts, placement=placement)
+
+    return with_inner(
+        frame, parser=placement.inner, read=read, error_kind=PIPELINE_ERROR
+    )
 
 
 def _with_unmatched(

@@ -149,6 +149,8 @@ def _of_events(
         counts[reason] = counts.get(reason, 0) + 1
     if len(processed.expired_positions):
         counts[f"dropped.{EXPIRED}"] = len(processed.expired_positions)
+    if processed.inner_unread_count:
+        counts["inner_unread"] = processed.inner_unread_count
     if processed.event_count != origin.event_count:
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1

@@ -37,15 +37,20 @@ from tailrace_agent.holes import Holes
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
+from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import CheckpointUnwritable, Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
 from tailrace_agent.redaction.settings import redactors_for
 from tailrace_agent.restore import Restored, keep_restored, restore
+from tailrace_agent.rules import rules_of
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
-from tailrace_agent.wiring import beginning_of, delivery_of
+from tailrace_agent.wiring import beginning_of, delivery_of, paths_followed
 
 AGENT = Agent(agent_id="agent-1", host_id="host-1", host_name="box", time_zone="UTC")
+
+
+DEFAULT_RULES = rules_of(AgentSettings(), None)
 
 
 @dataclass(slots=True)
@@ -177,7 +182,7 @@ class AgentHarness:
         ledger: RecordingSink | None = None,
         source: dict[str, object] | None = None,
         on_status: Callable[[], None] = lambda: None,
-        **settings: int,
+        **settings: int | tuple[str, ...],
     ) -> None:
         self.logs = folder / "logs"
         self.logs.mkdir(exist_ok=True)
@@ -229,7 +234,7 @@ class AgentHarness:
                 loaded, restored=self.restored, had_life=had_life, sources=sources
             ),
             delivery=self.delivery,
-            copies=Copies(self.delivery),
+            copies=Copies(self.delivery, Opener(self.settings)),
             clock=self.clock,
             log=log,
         )
@@ -237,7 +242,12 @@ class AgentHarness:
             keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
         self.told: list[tuple[dict[str, str], tuple[str, ...]]] = []
         """What each status told of paths that cannot be read, and globs without file."""
-        self.discovery = Discovery(self.settings.sources, clock=self.clock, log=log)
+        self.discovery = Discovery(
+            self.settings.sources,
+            clock=self.clock,
+            log=log,
+            remembered=paths_followed(known),
+        )
         self.heartbeats = Heartbeats(
             self.settings.heartbeat_ms,
             agent=AGENT,

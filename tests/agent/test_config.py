@@ -169,3 +169,30 @@ def test_a_bracket_that_is_closed_is_taken(tmp_path: Path, glob: str) -> None:
 def test_no_path_at_all_is_told_in_plain_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sources\.0\.paths: must not be empty"):
         read(tmp_path, "[[agent.sources]]\nname = 'n'\npaths = []\n")
+
+
+@pytest.mark.parametrize("key", ["paths", "exclude"])
+def test_x1_a_glob_that_climbs_is_refused(tmp_path: Path, key: str) -> None:
+    """What it means would depend on what stands on the way."""
+    globs = {"paths": "['/var/log/*.log']", key: "['/var/log/../*/shadow']"}
+    lines = "\n".join(f"{name} = {value}" for name, value in globs.items())
+    with pytest.raises(ConfigError, match=r"climbs by `\.\.`"):
+        read(tmp_path, f"[[agent.sources]]\nname = 'n'\n{lines}\n")
+    named = lines.replace("/../", "/..x/x../")
+    read(tmp_path, f"[[agent.sources]]\nname = 'n'\n{named}\n")
+
+
+@pytest.mark.parametrize("folder", ["var/log", "/var/log/../lib"])
+def test_x1_an_allowed_folder_is_named_by_its_whole_path(
+    tmp_path: Path, folder: str
+) -> None:
+    with pytest.raises(ConfigError, match="allowed_folders"):
+        read(tmp_path, f"[agent]\nallowed_folders = ['{folder}']\n")
+
+
+def test_x2_an_owner_is_a_user_of_this_machine_or_a_number(tmp_path: Path) -> None:
+    source = "[[agent.sources]]\nname = 'n'\npaths = ['/var/log/*.log']\n"
+    settings = read(tmp_path, f"{source}owners = ['root', '4711']\n")
+    assert settings.sources[0].owners == ("root", "4711")
+    with pytest.raises(ConfigError, match="'nobody-at-all' is no user"):
+        read(tmp_path, f"{source}owners = ['nobody-at-all']\n")

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.framing import FLAG_SPLIT, decode_mapped
@@ -185,3 +186,25 @@ def test_f30_pieces_are_joined_alike_in_any_steps_and_after_a_restart(
     steps.read(content)
     steps.read(content, is_settled=True)
     assert events_in(steps.chunks) == events_in(whole.chunks)
+
+
+def test_the_parser_of_what_a_container_wrote_is_in_its_placement() -> None:
+    assert placed(cri("x")).inner == ""
+    assert placed(cri("x"), inner="nginx.access").inner == "access"
+    assert placed(cri("x"), inner="auto").inner == "auto"
+    assert placed(b"plain\n", inner="json").inner == "", "a file of another kind"
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"inner": "cobol"}, "must be `none`"),
+        ({"inner": "docker"}, "must be `none`"),
+        ({"inner": "json", "format": "lines"}, "containers' logs"),
+    ],
+)
+def test_an_inner_parser_must_be_one_and_have_a_container_around_it(
+    settings: dict[str, str], word: str
+) -> None:
+    with pytest.raises(ValidationError, match=word):
+        placed(cri("x"), **settings)

@@ -219,6 +219,7 @@ def test_k5_refused_record_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
     delivery.commit()
     (letter,) = dead_letters_of(sink)
     assert (letter.reason, letter.original) == ("record_too_large", b"line 0000\n")
+    assert delivery.dead_events == {"record_too_large": letter.event_count}
     assert saved_offset(store) == 20
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tailrace_agent import opening
 from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.rules import Rules
 from tests.agent.harness import (
     AgentHarness,
     RecordingSink,
@@ -62,13 +63,13 @@ def test_f6_file_that_is_gone_when_it_is_opened_is_counted_unless_it_was_renamed
     agent = AgentHarness(tmp_path)
     path = agent.logs / "a.log"
 
-    def opened(name: str) -> OpenFile:
+    def opened(name: str, *, rules: Rules) -> OpenFile:
         if name == str(path) and path.exists():
             if new_name:
                 path.rename(path.with_name(new_name))
             else:
                 path.unlink()
-        return open_file(name)
+        return open_file(name, rules=rules)
 
     monkeypatch.setattr(opening, "open_file", opened)
     agent.write("a.log", lines(0, 10))
@@ -142,8 +143,8 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """Give what decides which inodes cannot be read now, and why."""
     broken: dict[int, int] = {}
 
-    def opened(path: str) -> OpenFile:
-        file = open_file(path)
+    def opened(path: str, *, rules: Rules) -> OpenFile:
+        file = open_file(path, rules=rules)
         return BrokenFile(file.descriptor, file.facts, broken)
 
     monkeypatch.setattr(opening, "open_file", opened)

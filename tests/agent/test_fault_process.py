@@ -19,6 +19,7 @@ from tailrace_agent.open_file import open_file
 from tailrace_agent.protocols import Outcome
 from tailrace_agent.state_folder import take_folder
 from tests.agent.harness import (
+    DEFAULT_RULES,
     AgentHarness,
     RecordingSink,
     SteppedClock,
@@ -162,7 +163,7 @@ def test_p10_another_host_name_changes_neither_agent_nor_host_nor_generation(
         monkeypatch.setattr(socket, "gethostname", lambda name=host_name: name)
         folder = take_folder(tmp_path / "state")
         host_id = host_id_of("", state_folder=folder.path, machine_id_paths=())
-        file = open_file(log)
+        file = open_file(log, rules=DEFAULT_RULES)
         identity = identity_of(
             file.facts, host_id=host_id, filesystem_id="f", first_seen_at_ms=1
         )

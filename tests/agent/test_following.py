@@ -12,6 +12,7 @@ import pytest
 from tailrace_agent import opening
 from tailrace_agent.known import HEAD_BYTES
 from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.rules import Rules
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
@@ -149,6 +150,41 @@ def test_f2_file_renamed_while_the_agent_was_down_is_found_in_its_folder(
     assert len(events_of(sink)) == 30
     assert unique_lines(sink) == expected(0, 30)
     assert second.said("renamed_file_found")
+
+
+def test_f2_file_found_under_its_new_name_is_read_on_after_one_more_crash(
+    tmp_path: Path,
+) -> None:
+    """The checkpoint has the new name by then, which no glob means."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    path = first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    first.crash()
+    first.write("a.log", lines(10, 20))
+    renamed = path.rename(path.with_name("a.log.1"))
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms()
+    assert ledger_of(sink)[-1].path == str(renamed)
+    second.crash()
+    with renamed.open("ab") as writer:
+        writer.write(lines(20, 30))
+    third = AgentHarness(tmp_path, sink=sink)
+    third.pass_ms(20_000)
+    assert unique_lines(sink) == expected(0, 30)
+    assert third.said("renamed_file_found")
+
+
+def test_f2_file_that_the_globs_leave_out_now_is_left_alone(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink, glob="*.log*")
+    first.write("a.log.1", lines(0, 10))
+    first.pass_ms()
+    first.crash()
+    first.write("a.log.1", lines(10, 20))
+    second = AgentHarness(tmp_path, sink=sink, glob="*.log")
+    second.pass_ms(20_000)
+    assert unique_lines(sink) == expected(0, 10)
 
 
 def test_f19_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
@@ -504,11 +540,11 @@ class Lock:
     def __init__(self) -> None:
         self.is_shut = True
 
-    def open(self, path: str) -> OpenFile:
+    def open(self, path: str, *, rules: Rules) -> OpenFile:
         """Open the file as the agent does, or refuse it as the kernel would."""
         if self.is_shut:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return open_file(path)
+        return open_file(path, rules=rules)
 
 
 def test_f25_unreadable_file_is_read_from_its_head_when_it_can_be(

@@ -9,9 +9,10 @@ import structlog
 from structlog.testing import LogCapture
 
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.discovery import FRESH_NS, Discovery
+from tailrace_agent.discovery import Discovery
 from tailrace_agent.globs import base_of, excluder
 from tailrace_agent.hints import watched_bases
+from tailrace_agent.listings import FRESH_NS
 from tests.agent.harness import SteppedClock
 
 FILES = ("a.log", "b.txt", "x/c.log", "x/y/d.log", "x/y/[e].log", ".hidden.log")

@@ -14,6 +14,7 @@ from tailrace.role_status import REWRITE_MS
 from tailrace.wire import AgentLedger
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.records import Outgoing
+from tailrace_agent.rules import Rules
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
@@ -134,7 +135,8 @@ def test_a_claim_waits_for_the_ledger_records_that_bear_it(tmp_path: Path) -> No
 def refuse_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no file be opened: root, who runs tests at times, may read everything."""
 
-    def refuse(path: str) -> None:
+    def refuse(path: str, *, rules: Rules) -> None:
+        del rules
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("tailrace_agent.opening.open_file", refuse)

@@ -13,19 +13,20 @@ from tailrace_agent.facts import filesystem_id
 from tailrace_agent.host import host_id_of
 from tailrace_agent.known import KnownGenerations, head_of, identity_of
 from tailrace_agent.open_file import open_file
+from tests.agent.harness import DEFAULT_RULES
 from tests.agent.test_delivery import record
 
 
 def test_facts_stay_while_a_file_grows_and_moves(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"one\n")
-    file = open_file(path)
+    file = open_file(path, rules=DEFAULT_RULES)
     before, name = file.facts, filesystem_id(file.descriptor, device=file.facts.device)
     file.close()
     with path.open("ab") as writer:
         writer.write(b"two\n")
     moved = path.rename(tmp_path / "b.log")
-    again = open_file(moved)
+    again = open_file(moved, rules=DEFAULT_RULES)
     assert again.facts == before
     assert filesystem_id(again.descriptor, device=again.facts.device) == name
     again.close()
@@ -36,7 +37,7 @@ def test_f8_two_files_have_two_births_or_two_inodes(tmp_path: Path) -> None:
     generations: set[str] = set()
     for path in files:
         path.write_bytes(b"")
-        file = open_file(path)
+        file = open_file(path, rules=DEFAULT_RULES)
         identity = identity_of(
             file.facts, host_id="h", filesystem_id="f", first_seen_at_ms=1
         )
@@ -47,7 +48,7 @@ def test_f8_two_files_have_two_births_or_two_inodes(tmp_path: Path) -> None:
 
 def known_of(path: Path, *, is_birth_known: bool) -> AgentLedger:
     """Return a record as the agent would have left it for the file at `path`."""
-    file = open_file(path)
+    file = open_file(path, rules=DEFAULT_RULES)
     facts = file.facts if is_birth_known else replace(file.facts, born_at_ns=None)
     size, head_hash = head_of(file)
     identity = identity_of(
@@ -69,7 +70,7 @@ def test_f14_filesystem_with_another_name_is_recognised_by_content(
     path = tmp_path / "a.log"
     path.write_bytes(b"the head\n")
     known = KnownGenerations([known_of(path, is_birth_known=True)])
-    file = open_file(path)
+    file = open_file(path, rules=DEFAULT_RULES)
     assert known.match(file.facts, filesystem_id="other", source=file) is not None
     path.write_bytes(b"not that\n")
     assert known.match(file.facts, filesystem_id="other", source=file) is None
@@ -82,7 +83,7 @@ def test_f7_without_birth_times_the_head_tells_a_used_inode(tmp_path: Path) -> N
     path = tmp_path / "a.log"
     path.write_bytes(b"the head\n")
     known = KnownGenerations([known_of(path, is_birth_known=False)])
-    file = open_file(path)
+    file = open_file(path, rules=DEFAULT_RULES)
     facts = replace(file.facts, born_at_ns=None)
     assert known.match(facts, filesystem_id="f", source=file) is not None
     path.write_bytes(b"another file\n")
@@ -109,7 +110,7 @@ def test_f7_same_inode_with_another_birth_is_another_file(tmp_path: Path) -> Non
     path = tmp_path / "a.log"
     path.write_bytes(b"the head\n")
     known = KnownGenerations([known_of(path, is_birth_known=True)])
-    file = open_file(path)
+    file = open_file(path, rules=DEFAULT_RULES)
     assert file.facts.born_at_ns is not None, "this test needs birth times"
     later = replace(file.facts, born_at_ns=file.facts.born_at_ns + 1)
     assert known.match(later, filesystem_id="f", source=file) is None

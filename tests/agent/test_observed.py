@@ -31,6 +31,8 @@ STATUS = AgentStatus(
     in_flight_bytes=20,
     shipped_events=4,
     split_events=3,
+    cut_events=5,
+    dead_events={"record_too_large": 6},
     kafka="connected",
     checkpoint="written",
     lost_bytes=12,
@@ -59,6 +61,8 @@ def test_figures_say_lag_loss_age_and_what_hinders() -> None:
     assert found["tailrace_agent_in_flight_bytes", ""] == 20
     assert found["tailrace_agent_shipped_events_total", ""] == 4
     assert found["tailrace_agent_split_events_total", ""] == 3
+    assert found["tailrace_agent_cut_events_total", ""] == 5
+    assert found["tailrace_agent_dead_events_total", "record_too_large"] == 6
     assert found["tailrace_agent_oldest_unsent_seconds", ""] == 2.5
     assert found["tailrace_agent_kafka_connected", ""] == 0
     assert found["tailrace_agent_checkpoint_writable", ""] == 1
@@ -74,6 +78,11 @@ def test_f22_a_kernel_that_tells_of_no_changes_is_a_figure() -> None:
     assert values(STATUS)["tailrace_agent_hints_on", ""] == 1
     refused = replace(STATUS, hints="off: inotify watch limit reached")
     assert values(refused)["tailrace_agent_hints_on", ""] == 0
+
+
+def test_a_reason_for_which_nothing_died_yet_is_a_figure_of_none() -> None:
+    found = values(replace(STATUS, dead_events={}))
+    assert found["tailrace_agent_dead_events_total", "record_too_large"] == 0
 
 
 def test_nothing_unsent_has_no_age() -> None:

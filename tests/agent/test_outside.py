@@ -12,6 +12,7 @@ import pytest
 
 from tailrace_agent import outside
 from tailrace_agent.archives import AnyFile
+from tailrace_agent.config import SourceSettings
 from tailrace_agent.opening import Opener
 from tests.agent.harness import (
     AgentHarness,
@@ -66,10 +67,12 @@ def lost_bytes(sink: RecordingSink) -> int:
 
 
 class TimeOfDay(SteppedClock):
-    """Time goes by as a test says; the time of day is that of the files."""
+    """Time goes by as a test says; the time of day is that of the files, or ahead of it."""
+
+    ahead_ms = 0
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 + self.ahead_ms
 
 
 def agent_on(
@@ -99,9 +102,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     opening = Opener.open
 
-    def noted(opener: Opener, path: str, *, suffix: str | None) -> AnyFile:
+    def noted(
+        opener: Opener, path: str, *, suffix: str | None, source: SourceSettings
+    ) -> AnyFile:
         names.append(Path(path).name)
-        return opening(opener, path, suffix=suffix)
+        return opening(opener, path, suffix=suffix, source=source)
 
     monkeypatch.setattr(Opener, "open", noted)
     return names
@@ -446,6 +451,84 @@ def test_f4_copy_that_the_glob_means_is_read_once_as_ever(
         "cpt.log",
         "cpt.log.1",
     }
+
+
+BANNER = b"=== started ===\n"
+
+
+def test_f8_file_that_begins_as_a_lost_life_did_is_read_under_one_name(
+    tmp_path: Path,
+) -> None:
+    """All that is known of that life is the line with which each life begins."""
+    first = first_life(tmp_path, content=BANNER)
+    sink = first.sink
+    first.crash()
+    await_tick(first.state)
+    path = first.write("cpt.log", lines(0, 20))
+    os.truncate(path, 0)
+    agent = agent_on(tmp_path, sink=sink)
+    agent.pass_ms(1_000)
+    path.rename(path.with_name("cpt.log.1"))
+    agent.write("cpt.log", BANNER + lines(100, 103))
+    agent.pass_ms(1_000)
+    path.rename(path.with_name("cpt.log.2"))
+    agent.write("cpt.log", BANNER)
+    agent.pass_ms(120_000)
+    assert stored(sink) == sorted(
+        [*[BANNER.strip()] * 3, *lines(100, 103).splitlines()]
+    )
+
+
+def test_f8_older_file_that_begins_as_a_lost_life_did_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "SEEN_MS", 0)
+    agent = agent_on(tmp_path)
+    agent.write("cpt.log.1", BANNER + lines(0, 20))
+    await_tick(agent.state)
+    path = agent.write("cpt.log", BANNER)
+    agent.pass_ms(8_000)
+    agent.crash()
+    await_tick(agent.state)
+    agent.write("cpt.log", lines(100, 103))
+    os.truncate(path, 0)
+    second = agent_on(tmp_path, sink=agent.sink)
+    second.pass_ms(120_000)
+    assert stored(agent.sink) == [BANNER.strip()]
+    assert losses_unknown(agent.sink) == ["cpt.log"]
+
+
+def test_f34_f4_copy_is_read_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    """By what it holds: its times are before those at which the original was read."""
+    first = agent_on(tmp_path)
+    assert isinstance(first.clock, TimeOfDay)
+    first.clock.ahead_ms = 3_600_000
+    first.write("cpt.log", HEAD + lines(0, 100))
+    first.pass_ms(8_000)
+    first.crash()
+    copytruncate(first.write("cpt.log", lines(100, 151)))
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
+    assert stored(first.sink) == sorted((HEAD + lines(0, 151)).splitlines())
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_f4_copy_written_over_the_last_one_is_read_as_that_was(
+    tmp_path: Path, *, is_killed: bool
+) -> None:
+    """`cp app.log app.log.1 && : > app.log`: the same file, and another content."""
+    first = first_life(tmp_path, content=HEAD + lines(0, 100))
+    sink = first.sink
+    for turn in range(1, 4):
+        end(first, is_killed=is_killed)
+        path = first.write("cpt.log", lines(turn * 100, turn * 100 + 50))
+        shutil.copyfile(path, path.with_name("cpt.log.1"))
+        os.truncate(path, 0)
+        first = agent_on(tmp_path, sink=sink)
+        first.pass_ms(60_000)
+        first.write("cpt.log", HEAD + lines(turn * 100 + 50, (turn + 1) * 100))
+        first.pass_ms(60_000)
+    assert stored(sink) == sorted((HEAD * 4 + lines(0, 400)).splitlines())
+    assert lost_bytes(sink) == 0
 
 
 def test_f4_copy_of_a_file_that_was_renamed_before_it_is_found(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tailrace_agent.forms import (
     with_redactor,
     with_rule,
 )
-from tailrace_agent.hiding import hidden_of_cut, text_before
+from tailrace_agent.hiding import hidden_of_long, text_before
 from tailrace_agent.positions import Chunk, OpenEvent, Position, Reading, tail_of
 from tailrace_agent.redaction.redactor import replaced
 from tests.agent.test_chunking import BytesFile
@@ -190,7 +190,7 @@ def test_x11_an_event_that_is_cut_shows_no_half_of_a_secret() -> None:
 
 
 def _cut(content: bytes) -> tuple[bytes, object]:
-    return hidden_of_cut(ALL, content, before=b"")
+    return hidden_of_long(content, before=b"", form=HIDING, is_cut=True, is_ended=True)
 
 
 def test_x11_the_rest_of_a_line_that_time_ended_is_known_by_its_beginning() -> None:

@@ -112,6 +112,8 @@ def test_x11_a_text_is_redacted_line_by_line_whatever_stands_around(
 ) -> None:
     """A chunk's cut decides nothing: many lines together give what each one gives."""
     known = [*SECRETS, *CARDS, *ADDRESSES, *PLAIN, "", "plain", '"', "\\"]
+    # Of a private key the lines after its head are told by it, as far as they look so.
+    known = [text for text in known if "PRIVATE KEY" not in text]
     lines = data.draw(st.lists(st.sampled_from(known), max_size=12))
     both = redactor(*BUILT_IN, ticket=r"^id (\w+)|seen$")
     text = "\n".join(lines).encode()

@@ -133,6 +133,7 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
         tmp_path,
         "agent",
         '{"pid":7,"unreadable_count":3,"unreadable":{"/a.log":"Permission denied"},'
+        '"waiting":{"/flood":7,"/b":1},'
         f'"unmatched_globs":["/srv/*.log","{MACHINE_LOGS[-1]}"]}}',
     )
 
@@ -140,7 +141,8 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
     judged = judge(change(WELL, roles=found))
 
     assert judged.ok
-    unreadable, unmatched = judged.warnings
+    unreadable, waiting, unmatched = judged.warnings
+    assert "7 files in /flood wait for room, and more in 1 other" in waiting
     assert "/a.log cannot be read: Permission denied, and 2 more" in unreadable
     assert "no file matches /srv/*.log" in unmatched
 

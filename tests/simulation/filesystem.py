@@ -76,6 +76,8 @@ class Status(NamedTuple):
     st_size: int
     st_mtime_ns: int
     st_birthtime: float
+    st_uid: int = 0
+    st_gid: int = 0
 
 
 class VolumeStatus(NamedTuple):
@@ -200,9 +202,13 @@ class Files:
 
     # What the agent asks of `os`.
 
-    def stat(self, path: str) -> Status:
+    def stat(
+        self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True
+    ) -> Status:
+        del follow_symlinks  # There are no links.
+        path = self._whole(path, dir_fd)
         if path in self._folder_changed_ns:
-            return Status(0o40755, 1, DEVICE, 2, 0, self._folder_changed_ns[path], 0.0)
+            return self._folder_status(path)
         return self._status(self._named(path))
 
     def scandir(self, folder: str | int) -> Folder:
@@ -217,10 +223,10 @@ class Files:
             ]
         )
 
-    def open(self, path: str, flags: int = 0) -> int:
-        del flags
+    def open(self, path: str, flags: int = 0, *, dir_fd: int | None = None) -> int:
+        path = self._whole(path, dir_fd)
         self._next_descriptor += 1
-        if path in self._folder_changed_ns:
+        if flags & os.O_DIRECTORY and self._is_folder(path):
             self._open_folders[self._next_descriptor] = path
         else:
             self._open[self._next_descriptor] = self._named(path)
@@ -232,7 +238,7 @@ class Files:
 
     def fstat(self, descriptor: int) -> Status:
         if descriptor in self._open_folders:
-            return self.stat(self._open_folders[descriptor])
+            return self._folder_status(self._open_folders[descriptor])
         return self._status(self._open[descriptor])
 
     def fstatvfs(self, descriptor: int) -> VolumeStatus:
@@ -257,6 +263,19 @@ class Files:
             if len(piece) < len(buffer):
                 break
         return read
+
+    def _whole(self, path: str, folder: int | None) -> str:
+        if folder is None:
+            return path
+        return f"{self._open_folders[folder].rstrip('/')}/{path}"
+
+    def _is_folder(self, path: str) -> bool:
+        below = f"{path.rstrip('/')}/"
+        return any(f"{folder}/".startswith(below) for folder in self._folder_changed_ns)
+
+    def _folder_status(self, folder: str) -> Status:
+        changed_ns = self._folder_changed_ns.get(folder, 0)
+        return Status(0o40755, 1, DEVICE, 2, 0, changed_ns, 0.0)
 
     def _status(self, node: Node) -> Status:
         life = node.life

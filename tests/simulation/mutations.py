@@ -21,7 +21,7 @@ from tailrace import identity, revisions
 from tailrace.floors import Floors, span_of
 from tailrace.ledger import FloorLedger
 from tailrace.wire import AgentLedger, Cut
-from tailrace_agent import beginnings, delivery, looks, restore
+from tailrace_agent import beginnings, delivery, looks, restore, whereabouts
 from tailrace_agent.chunking import Chunk
 from tailrace_indexer import bulk, expiry, mending, offsets
 from tailrace_indexer.expiry import Expiry
@@ -229,6 +229,15 @@ def ledger_not_restored(patched: Patch) -> None:
     patched.setattr(restore, "restore", mutated)
 
 
+def renamed_left_alone(patched: Patch) -> None:
+    """A file that stands where it was found is never one that was renamed."""
+
+    def mutated(_record: AgentLedger) -> bool:
+        return False
+
+    patched.setattr(whereabouts, "_was_renamed", mutated)
+
+
 def deleted_before_counted(patched: Patch) -> None:
     """Retention deletes an index, and then tells the ledger what was in it."""
 
@@ -274,21 +283,22 @@ def floor_not_waited_for(patched: Patch) -> None:
 
 
 MUTATIONS = (
-    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 4),
-    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 22),
-    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 4),
-    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 4),
+    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 3),
+    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 76),
+    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 3),
+    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 16),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 5),
     Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 8),
     Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 4),
     Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
-    Mutation("id without checksum", ("F5",), id_without_checksum, 6),
+    Mutation("id without checksum", ("F5",), id_without_checksum, 3),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 25),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
-    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 55),
-    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 55),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 23),
-    Mutation("floor not waited for", ("E9",), floor_not_waited_for, 1),
+    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 31),
+    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 31),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 126),
+    Mutation("floor not waited for", ("E9",), floor_not_waited_for, 2),
+    Mutation("renamed left alone", ("F2", "P1"), renamed_left_alone, 190),
     Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 25),
 )

@@ -73,4 +73,27 @@ def rewritten_behind_its_back(stage: Stage) -> Iterator[int]:
         applications.start_anew(log, is_longer=True)
 
 
-PLOTS: tuple[Plot, ...] = (finished_after_the_flush, rewritten_behind_its_back)
+def renamed_between_two_deaths(stage: Stage) -> Iterator[int]:
+    """Rename a file while its agent is down, and write to it after one more death.
+
+    The agent of the second life found it under a name that no glob means.
+    """
+    applications, log = stage.applications, stage.log
+    applications.append(log)
+    yield from stage.killed_with_a_chunk_on_its_way()
+    if stage.agent.is_alive:
+        return
+    applications.rename(log)
+    yield SAFE_MS
+    applications.append(log)
+    yield from stage.killed_with_a_chunk_on_its_way()
+    if not stage.agent.is_alive:
+        stage.world.witness("plot.renamed_between_two_deaths")
+    applications.append_to_former(log)
+
+
+PLOTS: tuple[Plot, ...] = (
+    finished_after_the_flush,
+    rewritten_behind_its_back,
+    renamed_between_two_deaths,
+)

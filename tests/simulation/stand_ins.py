@@ -10,7 +10,9 @@ import pytest
 
 from tailrace_agent import (
     discovery,
+    door,
     facts,
+    listings,
     open_file,
     outside,
     whereabouts,
@@ -55,7 +57,7 @@ def put_in_place(
         return RemoteThreads(cluster.world)
 
     simulated_os = SimulatedOs(files)
-    for module in (discovery, facts, open_file, outside, whereabouts):
+    for module in (discovery, door, facts, listings, open_file, outside, whereabouts):
         patched.setattr(module, "os", simulated_os)
     patched.setattr(wiring, "Producer", ProducerClass(cluster.connect))
     patched.setattr(acked_writer, "Producer", ProducerClass(cluster.connect_at_once))

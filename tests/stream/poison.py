@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 import pytest
 
@@ -15,9 +17,11 @@ def poison_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every parser raise for text that holds `POISON`, until the test ends."""
     parse = chunk_module.parse
 
-    def raising(text: pl.Series, *, placement: Placement) -> pl.DataFrame:
+    def raising(
+        text: pl.Series, *, stored: Sequence[bytes], placement: Placement
+    ) -> pl.DataFrame:
         if text.str.contains(POISON.decode(), literal=True).any():
             raise ValueError("poisoned")
-        return parse(text, placement=placement)
+        return parse(text, stored=stored, placement=placement)
 
     monkeypatch.setattr(chunk_module, "parse", raising)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from tailrace.chaos.arena import Arena, NotWitnessed
@@ -24,7 +24,9 @@ RARE_POINTS = frozenset({"A7", "S5", "S6", "I3", "I5"})
 STRIKE_MS_MAX = 240_000
 """Waits here are bounds of patience, for machines with much else to do."""
 PROVOKE_MS = 4_000
-"""How often what leads to a rare point is done again."""
+"""How soon what leads to a rare point is done again."""
+REBALANCING_POINTS = frozenset({"S5", "S6"})
+"""Led to by a worker that leaves its group and comes back."""
 FREEZE_MS: dict[str, int] = {"agent": 8_000, "stream": 20_000, "indexer": 14_000}
 """Of stream and indexer longer than their sessions (15 s and 10 s): they lose what they hold, and
 go on as zombies."""
@@ -83,19 +85,35 @@ def _kill_at(arena: Arena, chance: random.Random, *, kind: str, point: str) -> s
     bulks = arena.bulks if point == "I3" else contextlib.nullcontext()
     with bulks:
         role.arm(PlannedKill(point, count))
-        deadline_ms = arena.clock.monotonic_ms() + STRIKE_MS_MAX
         try:
-            while arena.clock.monotonic_ms() < deadline_ms:
+            for number, wait_ms in enumerate(provocation_waits_ms(point)):
+                if number:
+                    provoke()
                 if arena.within(
-                    lambda: role.witnessed() is not None, wait_ms_max=PROVOKE_MS
+                    lambda: role.witnessed() is not None, wait_ms_max=wait_ms
                 ):
                     return f"{role.name}: {role.witnessed()}"
-                provoke()
         finally:
             role.disarm()
             for proxy in arena.elasticsearch_proxies if point == "I3" else ():
                 proxy.behave(BulkFault.NONE)
     raise NotWitnessed(f"{role.name} did not come to {point} in time")
+
+
+def provocation_waits_ms(point: str) -> Iterator[int]:
+    """Yield how long a point is waited for before and after each provocation.
+
+    A group that is disturbed again before its members agree never comes to share its
+    partitions, and no worker to the point: there each wait is twice the one before.
+    """
+    wait_ms, left_ms = PROVOKE_MS, STRIKE_MS_MAX
+    growth = 2 if point in REBALANCING_POINTS else 1
+    while left_ms > 0:
+        # What would be left is too short for another provocation to show anything.
+        is_last = left_ms - wait_ms < wait_ms * growth
+        yield left_ms if is_last else wait_ms
+        left_ms = 0 if is_last else left_ms - wait_ms
+        wait_ms *= growth
 
 
 def _provocation(arena: Arena, role: ChaosRole, point: str) -> Callable[[], object]:

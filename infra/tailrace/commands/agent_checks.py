@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.commands.common import write_line
-from tailrace.commands.parse import documents
+from tailrace.commands.parsed_file import parsed_documents
 from tailrace.errors import CommandFailed, TailraceError
-from tailrace.extras import require
 from tailrace.text import printable
 
 if TYPE_CHECKING:
     from tailrace_agent.config import AgentSettings, SourceSettings
     from tailrace_agent.dry_run import MatchedFile
     from tailrace_agent.fsck import Inspected
+    from tailrace_agent.redaction.redactor import Redactor
 
 FILES_SHOWN_MAX = 20
 EVENTS_SHOWN_MAX = 3
@@ -55,7 +54,7 @@ def show_dry_run(settings: AgentSettings) -> None:
                 write_line(f"  {printable(glob)} matches no file now")
         readable = [file for file in files if not file.trouble and file.size_bytes]
         for file in readable[:FILES_PARSED_MAX]:
-            _show_events(file, source=source)
+            _show_events(file, source=source, redactor=found.redactors.of(source.name))
     if not found.files:
         raise CommandFailed(
             "No source matches any file now.",
@@ -64,37 +63,25 @@ def show_dry_run(settings: AgentSettings) -> None:
 
 
 def _file_line(file: MatchedFile) -> str:
-    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}"
+    rule = f", lines joined by {file.multiline}" if file.multiline else ""
+    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}{rule}"
     return f"{printable(file.path)}: {printable(what)}"
 
 
-def _show_events(file: MatchedFile, *, source: SourceSettings) -> None:
+def _show_events(
+    file: MatchedFile, *, source: SourceSettings, redactor: Redactor | None
+) -> None:
+    from tailrace_agent.host import time_zone_of
+
     write_line(f"  first events of {printable(file.path)}:")
     try:
-        events = _events(file, source=source)
+        events = parsed_documents(
+            file.path, source=source, time_zone=time_zone_of(), redactor=redactor
+        )
         for event in islice(events, EVENTS_SHOWN_MAX):
             write_line(f"    {printable(event.decode('utf-8', 'replace').rstrip())}")
     except TailraceError as error:
         write_line(f"    cannot be shown: {printable(str(error))}")
-
-
-def _events(file: MatchedFile, *, source: SourceSettings) -> Iterator[bytes]:
-    """Yield a file's documents; of a source that redacts as they would be sent."""
-    time_zone = source.time_zone or "UTC"
-    if not source.redact:
-        return documents(file.path, dataset=file.dataset, time_zone=time_zone)
-    require("stream")
-    from tailrace_stream.parse_file import parse_chunk
-
-    if file.head is None:
-        return iter(())
-    return parse_chunk(
-        file.head.value,
-        framing=file.head.framing,
-        path=file.path,
-        dataset=file.dataset,
-        time_zone=time_zone,
-    )
 
 
 def fsck(data_dir: Path, *, is_repair: bool) -> None:

@@ -1,19 +1,26 @@
-"""`tailrace parse`: what the stream would make of a file, with no server."""
+"""`tailrace parse`: what agent and stream would make of a file, with no server."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tailrace.commands.common import console
+from tailrace.commands.parsed_file import (
+    parsed_documents,
+    source_of_config,
+    source_of_options,
+)
 from tailrace.detect import AUTO, PARSER_OF_DATASET
-from tailrace.errors import CommandFailed
+from tailrace.errors import ConfigError
 from tailrace.extras import require
 from tailrace.shown import harmless_json
+
+if TYPE_CHECKING:
+    from tailrace_agent.config import SourceSettings
 
 WRITE_BYTES = 1 << 16
 DELETE = b"\x7f"
@@ -27,13 +34,34 @@ def parse(
     timezone: Annotated[
         str, typer.Option(help="The IANA zone of times that name none.")
     ] = "UTC",
+    file_format: Annotated[
+        str,
+        typer.Option("--format", help="What wrote it: docker, cri, lines; or auto."),
+    ] = AUTO,
+    multiline: Annotated[
+        str | None,
+        typer.Option(
+            help="Which lines make one event: java, python, ..., time; or auto."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Read FILE as the agent does with these settings."),
+    ] = None,
 ) -> None:
     """Print one ECS document for each event of FILE, as NDJSON, in file order."""
-    _say_if_unknown(dataset)
+    source = _source(
+        file,
+        dataset=dataset,
+        timezone=timezone,
+        file_format=file_format,
+        multiline=multiline,
+        config=config,
+    )
     output = sys.stdout.buffer
     pending: list[bytes] = []
     pending_bytes = 0
-    for document in documents(file, dataset=dataset, time_zone=timezone):
+    for document in parsed_documents(file, source=source, time_zone=timezone):
         line = document if document.endswith(b"\n") else document + b"\n"
         pending.append(line)
         pending_bytes += len(line)
@@ -57,6 +85,39 @@ def harmless(lines: bytes) -> bytes:
     return "\n".join(map(harmless_json, text.split("\n"))).encode()
 
 
+def _source(
+    file: str,
+    *,
+    dataset: str,
+    timezone: str,
+    file_format: str,
+    multiline: str | None,
+    config: Path | None,
+) -> SourceSettings:
+    """Return how the file is to be read.
+
+    Raises:
+        ConfigError: an option, or the configuration, is wrong.
+        CommandFailed: no source of the configuration takes the file.
+        RoleNotInstalled: the stream's extra is missing.
+    """
+    require("stream")
+    if config is None:
+        _say_if_unknown(dataset)
+        return source_of_options(
+            dataset=dataset,
+            time_zone=timezone,
+            file_format=file_format,
+            multiline=multiline,
+        )
+    if (dataset, file_format, multiline) != (AUTO, AUTO, None):
+        raise ConfigError(
+            ["--config says how a file is read, so the other options cannot"],
+            source="the command line",
+        )
+    return source_of_config(Path(file), config=config)
+
+
 def _say_if_unknown(dataset: str) -> None:
     """Names are free, but one that was mistyped is not to pass in silence."""
     if dataset == AUTO or dataset in PARSER_OF_DATASET:
@@ -68,30 +129,3 @@ def _say_if_unknown(dataset: str) -> None:
         markup=False,
         highlight=False,
     )
-
-
-def documents(file: str, *, dataset: str, time_zone: str) -> Iterator[bytes]:
-    """Yield the documents of `file`; every problem with it is a user's error.
-
-    Raises:
-        CommandFailed: the file cannot be read.
-        RoleNotInstalled: the stream's extra is missing.
-        ConfigError: the dataset or the time zone is not known.
-    """
-    require("stream")
-    from tailrace_stream.parse_file import parse_lines
-
-    source = "-" if file == "-" else Path(file)
-    if isinstance(source, Path) and source.is_dir():
-        raise CommandFailed(
-            f"{file} is a folder.", remedy=f"name a file in it, such as {file}/x.log"
-        )
-    try:
-        yield from parse_lines(source, dataset=dataset, time_zone=time_zone)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise CommandFailed(
-            f"{file} cannot be read: {error.strerror}.",
-            remedy="check its name and who may read it",
-        ) from None

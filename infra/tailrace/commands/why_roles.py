@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.errors import TailraceError
 from tailrace.extras import missing_modules
+from tailrace.framing import MappedEvent
 from tailrace.why.hops import LinePlace, Made
-from tailrace.wire import AgentLedger, Origin
+from tailrace.wire import AgentLedger, Cut, Origin
 
 INDEXER_STATUS = Path("indexer", "status.json")
 
@@ -45,10 +46,13 @@ def made_of(place: LinePlace, *, facts: GenerationFacts, namespace: str) -> Made
         return None
     import orjson
 
+    from tailrace.framing import encode_mapped
     from tailrace_stream.chunk import process_chunk
 
+    event = place.event or _event_of_text(place)
+    value = place.line + b"\n" if event is None else encode_mapped([event])
     processed = process_chunk(
-        place.line + b"\n", origin=_origin(place, agent), namespace=namespace
+        value, origin=_origin(place, agent, event), namespace=namespace
     )
     placement = agent.placement
     if processed.dead:
@@ -70,6 +74,50 @@ def made_of(place: LinePlace, *, facts: GenerationFacts, namespace: str) -> Made
     )
 
 
+def event_around(
+    path: Path, offset: int, *, agent: AgentLedger, starts: Sequence[int] = ()
+) -> MappedEvent | None:
+    """Return the event that the agent makes of the bytes around a place of its file.
+
+    None where each line is an event, or the file cannot be read. At `starts` events are
+    known to begin: time may have ended one where no line tells it, and the documents
+    alone know.
+    """
+    from tailrace_agent import preview
+    from tailrace_agent.open_file import open_file
+    from tailrace_agent.rules import rules_of_user
+
+    if agent.placement.multiline is None:
+        return None
+    # A mark is where a chunk ended, so an event begins there: less is read again.
+    begins = [*(mark.offset for mark in agent.marks), *starts]
+    start = max((place for place in begins if place <= offset), default=0)
+    end = min((place for place in starts if place > offset), default=None)
+    cut = None if end is None else Cut(offset=start, next_offset=end, reason="flushed")
+    try:
+        file = open_file(path, rules=rules_of_user())
+    except OSError:
+        return None
+    try:
+        return preview.event_around(
+            file, offset, placement=agent.placement, start=start, cut=cut
+        )
+    except OSError:
+        return None
+    finally:
+        file.close()
+
+
+def _event_of_text(place: LinePlace) -> MappedEvent | None:
+    """Return an event of several lines of which only the document is at hand."""
+    import crc32c
+
+    line = place.line
+    if b"\n" not in line:
+        return None
+    return MappedEvent(place.offset, len(line), crc32c.crc32c(line), line)
+
+
 def held_indices(data_dir: Path) -> Mapping[str, str]:
     """Return which indices this machine's indexer holds, and why; nothing where none runs."""
     import orjson
@@ -81,7 +129,7 @@ def held_indices(data_dir: Path) -> Mapping[str, str]:
         return {}
 
 
-def _origin(place: LinePlace, agent: AgentLedger) -> Origin:
+def _origin(place: LinePlace, agent: AgentLedger, event: MappedEvent | None) -> Origin:
     return Origin(
         agent_id=agent.agent_id,
         host_id=agent.host_id,
@@ -96,5 +144,6 @@ def _origin(place: LinePlace, agent: AgentLedger) -> Origin:
         source=agent.source,
         placement=agent.placement,
         time_zone=agent.placement.time_zone,
+        framing="newline" if event is None else "mapped",
         observed_at_ms=agent.updated_at_ms,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.framing import MappedEvent
 
 
 class State(StrEnum):
@@ -60,7 +61,10 @@ class LinePlace:
     generation: str
     offset: int
     line: bytes
+    """The event's bytes as they were sent, without the newline that ended it."""
     event_number: int | None = None
+    event: MappedEvent | None = None
+    """The event, where it is not simply this line of its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

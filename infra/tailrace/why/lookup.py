@@ -51,6 +51,12 @@ def written_line(document: Document) -> str:
     return text if isinstance(text, str) else ""
 
 
+def _holds(written: str, line: str) -> bool:
+    if written == line:
+        return True
+    return any(one.removesuffix("\r") == line for one in written.split("\n"))
+
+
 class Lookup:
     """Asks one namespace."""
 
@@ -61,6 +67,8 @@ class Lookup:
 
     def lines(self, line: str) -> list[Match]:
         """Return the stored documents of exactly this line, the newest first.
+
+        Of an event of several lines, each of them is it.
 
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
@@ -83,7 +91,7 @@ class Lookup:
             Match(index=hit["_index"], document_id=hit["_id"], document=hit["_source"])
             for hit in self._hits(self._events, body)
         ]
-        same = [each for each in matches if written_line(each.document) == line]
+        same = [each for each in matches if _holds(written_line(each.document), line)]
         return sorted(
             same,
             key=lambda each: str(field(each.document, "@timestamp")),
@@ -118,6 +126,32 @@ class Lookup:
             dead=tuple(self._dead_letters(place)),
             is_where_computed=is_there,
         )
+
+    def event_offsets(self, generation: str, *, first: int, last: int) -> list[int]:
+        """Return where documents begin from byte `first` to `last` of a generation.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        where: Body = {
+            "bool": {
+                "filter": [
+                    {"term": {"tailrace.generation": {"value": generation}}},
+                    {"range": {"log.offset": {"gte": first, "lte": last}}},
+                ]
+            }
+        }
+        body: Body = {
+            "size": MATCHES_MAX,
+            "query": where,
+            "_source": False,
+            "fields": ["log.offset"],
+            "sort": [{"log.offset": "asc"}],
+        }
+        return [
+            int(hit["fields"]["log.offset"][0])
+            for hit in self._hits(self._events, body)
+        ]
 
     def event_number(self, document: str) -> int | None:
         """Return the event number of a document named `<index>/<_id>`, if it has one.

@@ -19,6 +19,8 @@ MESSAGE = "message"
 """The parser's own message; null where the line itself is the message."""
 ATTRIBUTES = "_attributes"
 """A JSON object of what ECS has no name for, as text; null where there is nothing."""
+INNER_UNREAD = "_inner_unread"
+"""Boolean, where it is there: the text in a container's line is none of its own parser."""
 
 _ROW = "_row"
 

@@ -101,8 +101,24 @@ def fields_of(record: Mapping[str, object]) -> Fields:
             if rest:
                 attributes[_key(key)] = rest
             continue
-        attributes[_key(key)] = _kept(cast("object", value), depth=1)
+        attributes[_key(key)] = kept(cast("object", value), depth=1)
     return found
+
+
+def kept(value: object, *, depth: int = 1) -> object:
+    """Return a value as `attributes` may hold it, `depth` below their root."""
+    if isinstance(value, str):
+        return value.replace("\0", "\\0") if "\0" in value else value
+    if not isinstance(value, dict | list):
+        return value
+    if depth >= ATTRIBUTES_DEPTH_MAX:
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, list):
+        return [kept(item, depth=depth + 1) for item in cast("list[object]", value)]
+    return {
+        _key(name): kept(inner, depth=depth + 1)
+        for name, inner in cast("dict[str, object]", value).items()
+    }
 
 
 @lru_cache(maxsize=4_096)
@@ -137,7 +153,7 @@ def _nested(
             if rest:
                 left[_key(name)] = rest
         elif inner is not None:
-            left[_key(name)] = _kept(cast("object", inner), depth=2 + path.count("."))
+            left[_key(name)] = kept(cast("object", inner), depth=2 + path.count("."))
     return left
 
 
@@ -145,21 +161,6 @@ def _key(key: str) -> str:
     # An index takes neither an empty name nor one with a NUL or without a letter.
     cleaned = key.replace("\0", "\\0")
     return cleaned if cleaned.strip(". \t\r\n") else f"_{cleaned.strip()}"
-
-
-def _kept(value: object, *, depth: int) -> object:
-    if isinstance(value, str):
-        return value.replace("\0", "\\0") if "\0" in value else value
-    if not isinstance(value, dict | list):
-        return value
-    if depth >= ATTRIBUTES_DEPTH_MAX:
-        return msgspec.json.encode(value).decode()
-    if isinstance(value, list):
-        return [_kept(item, depth=depth + 1) for item in cast("list[object]", value)]
-    return {
-        _key(name): _kept(inner, depth=depth + 1)
-        for name, inner in cast("dict[str, object]", value).items()
-    }
 
 
 def _text(value: object) -> str | None:

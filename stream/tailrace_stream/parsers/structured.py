@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 import polars as pl
@@ -35,12 +35,57 @@ _UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (1e20, 1))
 
 def parse_json(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line that is one JSON object."""
-    return _frame(_read(lines, _json_fields), time_zone=time_zone)
+    return frame_of(_read(lines, _json_fields), time_zone=time_zone)
 
 
 def parse_logfmt(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line of `key=value` pairs, in logfmt's quoting."""
-    return _frame(_read(lines, _logfmt_fields), time_zone=time_zone)
+    return frame_of(_read(lines, _logfmt_fields), time_zone=time_zone)
+
+
+def frame_of(
+    found: list[Fields | None],
+    *,
+    time_zone: str,
+    numbers: Collection[str] = NUMBER_FIELDS,
+) -> pl.DataFrame:
+    """Turn the fields of the lines into columns, a column for each that any line has.
+
+    `numbers` names those that hold numbers.
+    """
+    columns: dict[str, list[str | int | float | None]] = {}
+    attributes: list[str | None] = [None] * len(found)
+    for row, fields in enumerate(found):
+        if fields is None:
+            continue
+        for name, value in fields.known.items():
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = [None] * len(found)
+            column[row] = value
+        if fields.attributes:
+            attributes[row] = _encode(fields.attributes).decode()
+    times = columns.pop(TIME, None)
+    series = [
+        pl.Series(
+            name,
+            values,
+            dtype=pl.Int64 if name in numbers else pl.String,
+            strict=True,
+        )
+        for name, values in columns.items()
+    ]
+    frame = pl.DataFrame(
+        [
+            pl.Series(MATCHED, [fields is not None for fields in found], pl.Boolean),
+            pl.Series(ATTRIBUTES, attributes, pl.String),
+            *series,
+        ]
+    )
+    if MESSAGE in frame.columns:
+        # Docker's own JSON keeps the newline of the line that it wraps.
+        frame = frame.with_columns(pl.col(MESSAGE).str.strip_suffix("\n"))
+    return _with_times(frame, times, time_zone=time_zone)
 
 
 def _read(
@@ -68,43 +113,6 @@ def _logfmt_fields(line: str) -> Fields | None:
 
 def _unescaped(found: re.Match[str]) -> str:
     return _UNESCAPED.get(found[1], found[1])
-
-
-def _frame(found: list[Fields | None], *, time_zone: str) -> pl.DataFrame:
-    """Turn the fields of the lines into columns, a column for each that any line has."""
-    columns: dict[str, list[str | int | float | None]] = {}
-    attributes: list[str | None] = [None] * len(found)
-    for row, fields in enumerate(found):
-        if fields is None:
-            continue
-        for name, value in fields.known.items():
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = [None] * len(found)
-            column[row] = value
-        if fields.attributes:
-            attributes[row] = _encode(fields.attributes).decode()
-    times = columns.pop(TIME, None)
-    series = [
-        pl.Series(
-            name,
-            values,
-            dtype=pl.Int64 if name in NUMBER_FIELDS else pl.String,
-            strict=True,
-        )
-        for name, values in columns.items()
-    ]
-    frame = pl.DataFrame(
-        [
-            pl.Series(MATCHED, [fields is not None for fields in found], pl.Boolean),
-            pl.Series(ATTRIBUTES, attributes, pl.String),
-            *series,
-        ]
-    )
-    if MESSAGE in frame.columns:
-        # Docker's own JSON keeps the newline of the line that it wraps.
-        frame = frame.with_columns(pl.col(MESSAGE).str.strip_suffix("\n"))
-    return _with_times(frame, times, time_zone=time_zone)
 
 
 def _with_times(

@@ -47,7 +47,7 @@ _USED = (
     *("pri", "month", "day", "clock", "moment", "fraction", "zone", "host"),
     *("program", "pid", "message_id", "structured", "text"),
 )
-_LEVELS = {
+LEVELS = {
     0: "emergency",
     1: "alert",
     2: "critical",
@@ -57,6 +57,7 @@ _LEVELS = {
     6: "info",
     7: "debug",
 }
+"""What the numbers of a severity are called."""
 _PARAMETER = re.compile(r'([^\s=\]"\[]+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -82,7 +83,7 @@ def parse(lines: pl.Series, *, time_zone: str, anchor_ms: int) -> pl.DataFrame:
         MATCHED,
         pl.coalesce(dated, legacy).alias(TIME_NS),
         pl.col("zone").is_null().alias(GUESSED),
-        severity.replace_strict(_LEVELS, default=None, return_dtype=pl.String).alias(
+        severity.replace_strict(LEVELS, default=None, return_dtype=pl.String).alias(
             "log.level"
         ),
         priority.alias("log.syslog.priority"),

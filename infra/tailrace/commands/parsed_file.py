@@ -1,0 +1,184 @@
+"""A file's documents as agent and stream would make them, one after another, with no server."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from tailrace.clock import Clock, SystemClock
+from tailrace.errors import CommandFailed, ConfigError
+from tailrace.extras import require
+from tailrace.text import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tailrace_agent.config import SourceSettings
+    from tailrace_agent.open_file import OpenFile
+    from tailrace_agent.preview import StreamFile
+    from tailrace_agent.redaction.redactor import Redactor
+
+STANDARD_INPUT = "-"
+
+
+def source_of_options(
+    *, dataset: str, time_zone: str, file_format: str, multiline: str | None
+) -> SourceSettings:
+    """Return a source that a command line describes.
+
+    Raises:
+        ConfigError: an option names what there is not; all are listed.
+    """
+    from tailrace_agent.config import Format, SourceSettings
+    from tailrace_agent.event_rules import Rule
+    from tailrace_stream.parse_file import check_arguments
+
+    problems = check_arguments(dataset=dataset, time_zone=time_zone)
+    for option, value, names in (
+        ("--format", file_format, get_args(Format)),
+        ("--multiline", multiline, get_args(Rule)),
+    ):
+        if value is not None and value not in names:
+            problems.append(
+                f"{option} must be one of {', '.join(names)}, got {value!r}"
+            )
+    if problems:
+        raise ConfigError(problems, source="the command line")
+    return SourceSettings.model_validate(
+        {
+            "name": "parse",
+            "paths": ("/**",),
+            "dataset": dataset,
+            "time_zone": time_zone,
+            "format": file_format,
+            "multiline": multiline,
+        }
+    )
+
+
+def source_of_config(path: Path, *, config: Path) -> SourceSettings:
+    """Return the source of a configuration whose globs take a file.
+
+    Raises:
+        CommandFailed: none does.
+        ConfigError: the configuration is wrong.
+    """
+    from tailrace.settings import read_role_settings
+    from tailrace_agent.config import AgentSettings
+    from tailrace_agent.globs import excluder, matches
+
+    settings = read_role_settings(AgentSettings, config_file=config)
+    name = str(path.absolute())
+    for source in settings.sources:
+        if excluder(source.exclude)(name):
+            continue
+        if any(matches(glob, name) for glob in source.paths):
+            return source
+    raise CommandFailed(
+        f"No source of {config} takes {path_text(name)}.",
+        remedy="correct its `paths`, or leave out --config and say --dataset, --format"
+        " and --multiline yourself",
+    )
+
+
+def parsed_documents(
+    file: str,
+    *,
+    source: SourceSettings,
+    time_zone: str = "UTC",
+    redactor: Redactor | None = None,
+    clock: Clock | None = None,
+) -> Iterator[bytes]:
+    """Yield the document of each event of a file or of standard input, as JSON.
+
+    One a line, without a newline, in file order. Memory is bounded however long the
+    file or a line is. `time_zone` is that of times which name none, where the source
+    does not say; `redactor` is what takes out of events what is not to be shown.
+
+    Raises:
+        CommandFailed: the file cannot be read.
+        RoleNotInstalled: the stream's extra is missing.
+    """
+    require("stream")
+    try:
+        yield from _documents(
+            file, source, time_zone, redactor=redactor, clock=clock or SystemClock()
+        )
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandFailed(
+            f"{file} cannot be read: {error.strerror or error}.",
+            remedy="check its name and who may read it",
+        ) from None
+
+
+def _documents(
+    file: str,
+    source: SourceSettings,
+    time_zone: str,
+    *,
+    redactor: Redactor | None,
+    clock: Clock,
+) -> Iterator[bytes]:
+    from tailrace_agent.preview import preview
+    from tailrace_stream.parse_file import chunk_documents, origin_of
+
+    is_input = file == STANDARD_INPUT
+    path = file if is_input else path_text(str(Path(file).absolute()))
+    now_ms = clock.now_ms()
+    with _opened(file) as opened:
+        seen = preview(
+            opened,
+            path=path,
+            source=source,
+            redactor=redactor,
+            host_time_zone=time_zone,
+            now_ms=now_ms,
+        )
+        origin = origin_of(path, placement=seen.placement, now_ms=now_ms)
+        for chunk in seen.chunks:
+            here = msgspec.structs.replace(
+                origin,
+                first_offset=chunk.first_offset,
+                first_event_number=chunk.first_event_number,
+                framing=chunk.framing,
+            )
+            yield from chunk_documents(chunk.value, origin=here)
+
+
+@contextmanager
+def _opened(file: str) -> Generator[OpenFile | StreamFile]:
+    """Open a file as the agent does, or anything else that can be read as a pipe.
+
+    Raises:
+        CommandFailed: it is a folder.
+        OSError: it cannot be read.
+    """
+    from tailrace_agent.open_file import open_file
+    from tailrace_agent.preview import StreamFile
+    from tailrace_agent.rules import rules_of_user
+
+    if file == STANDARD_INPUT:
+        yield StreamFile(sys.stdin.buffer)
+        return
+    mode = Path(file).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise CommandFailed(
+            f"{file} is a folder.", remedy=f"name a file in it, such as {file}/x.log"
+        )
+    if not stat.S_ISREG(mode):
+        with Path(file).open("rb") as pipe:
+            yield StreamFile(pipe)
+        return
+    opened = open_file(Path(file).absolute(), rules=rules_of_user())
+    try:
+        yield opened
+    finally:
+        opened.close()
