@@ -47,7 +47,7 @@ def resumed(
     if match.is_ended:
         return _next_life(record, file, path, source, delivery=delivery, clock=clock)
     if not delivery.knows(record.generation):
-        delivery.adopt(record, is_declared=True)
+        delivery.adopt(record, is_restored=True)
     is_done = is_archive_done(record, file)
     # It was taken for gone, and is there: what it holds is not lost.
     found = (DELETED, -record.lost_bytes.get(DELETED, 0))
@@ -95,7 +95,7 @@ def _next_life(
     ended: list[str] = []
     if not record.is_orphaned and record.held_by is None:
         if not delivery.knows(record.generation):
-            delivery.adopt(record, is_declared=True)
+            delivery.adopt(record, is_restored=True)
         ended.append(record.generation)
     return TrackedFile(
         generation=generation_of(identity),

@@ -46,10 +46,10 @@ class Delivery:
 
     The protocol, per generation:
 
-    0. Its ledger record is acknowledged by Kafka (`declare`), and is in the checkpoint
-       (`save_declared`), before its first chunk: a copy of the file may be all that the
-       next life of this agent meets. A checkpoint that takes nothing says so instead,
-       and the next life asks the ledger.
+    0. Its ledger record is in the checkpoint (`save_new`), and then acknowledged by Kafka
+       (`declare`), before its first chunk: a copy of the file, or its next name, may be
+       all that the next life of this agent meets. A checkpoint that takes nothing says
+       so instead, and the next life asks the ledger.
     1. A cut made by time is in the checkpoint, and the ledger has acknowledged it
        (`ship`), before the chunk it ends is sent: with either, a re-read repeats it.
     2. The chunk is sent, and Kafka acknowledges it with all in-sync replicas (`settle`).
@@ -125,8 +125,8 @@ class Delivery:
         """Return whether Kafka holds the generation's ledger record (step 0)."""
         return self._ledgers[generation].is_declared
 
-    def save_declared(self, generation: str) -> bool:
-        """Step 0, its second half; return whether the next life will know of it.
+    def save_new(self, generation: str) -> bool:
+        """Step 0, its first half; return whether the next life will know of it.
 
         All that are new are written at once. Where the disk does not take them, the
         ledger alone must do, once the checkpoint says that it does not hold all.
@@ -140,17 +140,19 @@ class Delivery:
         """Return whether no chunk of the generation is on its way."""
         return not self._ledgers[generation].chunks
 
-    def adopt(self, record: AgentLedger, *, is_declared: bool) -> None:
-        """Take up a generation, from the checkpoint, the ledger, or new."""
-        # What was declared before comes from the checkpoint, or was put there first.
-        self._ledgers[record.generation] = _Ledger(
-            record, is_declared, is_saved=is_declared
-        )
+    def adopt(self, record: AgentLedger, *, is_restored: bool) -> None:
+        """Take up a generation, from the checkpoint or the ledger, or a new one."""
+        # The last life may have ended before Kafka heard of one that had sent nothing.
+        is_declared = is_restored and record.next_event_number > 0
+        ledger = _Ledger(record, is_declared, is_saved=is_restored)
+        self._ledgers[record.generation] = ledger
         self._dirty[record.generation] = None
 
     def declare(self, generation: str) -> None:
         """Step 0: send the ledger record whose acknowledgement allows the chunks."""
-        self.report(generation)
+        ledger = self._ledgers[generation]
+        if not ledger.is_declared and ledger.reported is None:
+            self._report(ledger)
 
     def amend(
         self,
@@ -266,19 +268,13 @@ class Delivery:
         return self.outbox.recover()
 
     def commit(self) -> bool:
-        """Step 3: put what is safe into the checkpoint; return whether the disk took it.
-
-        A generation that was never declared is not written: nothing of it was sent.
-        """
+        """Step 3: put what is safe into the checkpoint; return whether the disk took it."""
         if not self.is_dirty:
             return True
         reach("A3")
         dirty, gone = list(self._dirty), list(self._gone)
-        records = [
-            self._ledgers[name].record
-            for name in dirty
-            if name in self._ledgers and self._ledgers[name].is_declared
-        ]
+        ledgers = [self._ledgers[name] for name in dirty if name in self._ledgers]
+        records = [ledger.record for ledger in ledgers]
         try:
             if records:
                 self._store.save(records)
@@ -292,11 +288,10 @@ class Delivery:
             return False
         self.unwritable = None
         self._is_gap_admitted = False
-        for record in records:
-            self._ledgers[record.generation].is_saved = True
+        for ledger in ledgers:
+            ledger.is_saved = True
         for name in dirty:
-            if name not in self._ledgers or self._ledgers[name].is_declared:
-                del self._dirty[name]
+            del self._dirty[name]
         for name in gone:
             del self._gone[name]
         reach("A6")

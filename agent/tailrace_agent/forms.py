@@ -83,10 +83,17 @@ class Form:
         return [*found, value[start:]] if start < len(value) else found
 
     def stored(self, original: bytes) -> bytes:
-        """Return what is stored of an event: UTF-8, whatever the file was written in."""
+        """Return what is stored of an event: UTF-8, whatever the file was written in.
+
+        Half of a pair of UTF-16 stays as it is: then it is no UTF-8, and kept as bytes.
+        """
         if self.codec is None:
             return original
-        return original.decode(self.codec, "replace").encode()
+        try:
+            text = original.decode(self.codec, "surrogatepass")
+        except UnicodeDecodeError:  # The last byte of a unit is missing.
+            text = original.decode(self.codec, "replace")
+        return text.encode("utf-8", "surrogatepass")
 
     def mapped(self, value: bytes, *, offset: int, flags: int) -> list[MappedEvent]:
         """Return the events of `value`, which stands at `offset`.

@@ -184,7 +184,7 @@ class Heirs:
         """Go on with a generation in the file that holds its bytes now."""
         name = record.generation
         if not self.delivery.knows(name):
-            self.delivery.adopt(record, is_declared=True)
+            self.delivery.adopt(record, is_restored=True)
         for original in originals:
             if name in original.ended:
                 original.ended.remove(name)

@@ -13,7 +13,7 @@ from itertools import accumulate, groupby
 
 from msgspec import structs
 
-from tailrace.framing import MappedEvent
+from tailrace.framing import FLAG_REDACTED, MappedEvent
 from tailrace.multiline.container import JOINS, text_places
 from tailrace.multiline.joining import Joined
 from tailrace_agent.forms import Form
@@ -109,7 +109,9 @@ def with_tokens(
         if here[0].start - start >= max(1, len(event.stored)):
             break
         stored = replaced(event.stored, here, offset=start)
-        made[number - 1] = structs.replace(event, stored=stored)
+        made[number - 1] = structs.replace(
+            event, stored=stored, flags=event.flags | FLAG_REDACTED
+        )
         done += here
     return made, counted(done)
 

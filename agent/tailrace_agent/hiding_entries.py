@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from tailrace.framing import MappedEvent
+from tailrace.framing import FLAG_REDACTED, MappedEvent
 from tailrace.multiline.journald import CURSOR, SIZE_BYTES, binary_values, size_bytes
 from tailrace_agent.forms import Form
 from tailrace_agent.redaction.redactor import (
@@ -59,7 +59,9 @@ def entries_with_tokens(
             made.append(event)
             continue
         stored = entry_replaced(event.stored, found)
-        made.append(structs.replace(event, stored=stored))
+        made.append(
+            structs.replace(event, stored=stored, flags=event.flags | FLAG_REDACTED)
+        )
         done += found
     return made, counted(done)
 

@@ -295,7 +295,10 @@ class AgentLoop:
             if not self._delivery.commit():
                 self._commit_ms = now_ms + UNWRITABLE_RETRY_MS
                 why = self._delivery.unwritable or ""
-                self._alarm("checkpoint", "checkpoint_unwritable", why=why)
+                remedy = "make room, or mend the disk: shipping goes on meanwhile"
+                self._alarm(
+                    "checkpoint", "checkpoint_unwritable", why=why, remedy=remedy
+                )
             elif self._alarmed_ms.pop("checkpoint", None) is not None:
                 self._log.info("checkpoint_written_again")
         if now_ms >= self._ledger_ms and self._delivery.broken is None:

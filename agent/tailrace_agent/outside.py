@@ -47,8 +47,6 @@ COPIES_MAX = 32
 readings of at most a KiB, and an archive one of 64 KiB."""
 ARCHIVES_MAX = 2
 """Archives that are read through at a time for one life: only their end tells whose."""
-SEEN_MS = 1_000
-"""A sweep: how late a running agent sees that a file was truncated."""
 AGAIN_MS_MAX = 86_400_000
 AGAIN_MAX = 64
 """Lives that ended so shortly before a start, and so many of them, are looked for anew."""
@@ -65,10 +63,10 @@ class _Copy:
     born_at_ns: int = 0
     """Known once it was opened, where the filesystem tells it."""
 
-    def is_younger_than(self, record: AgentLedger, *, by_ms: int = 0) -> bool:
+    def is_younger_than(self, record: AgentLedger) -> bool:
         """Return whether it was made or written since nobody saw the original."""
         made_at_ns = max(self.born_at_ns, self.modified_at_ns)
-        return made_at_ns > (record.unwatched_since_ms + by_ms) * 1_000_000
+        return made_at_ns > record.unwatched_since_ms * 1_000_000
 
 
 @dataclass(slots=True)
@@ -250,7 +248,7 @@ class Outside:
             return None
         try:
             copy = replace(copy, born_at_ns=file.facts.born_at_ns or 0)
-            if self._is_known(file) or _was_there_before(copy, record):
+            if self._is_known(file):
                 return None
             if isinstance(file, ArchiveFile):
                 file.reach(HEAD_BYTES, budget_bytes=HEAD_BYTES)
@@ -355,13 +353,3 @@ class Outside:
         return has_head(file, match.record) and holds(
             file, match.record, size_bytes=size_bytes
         )
-
-
-def _was_there_before(copy: _Copy, record: AgentLedger) -> bool:
-    """Return whether a file that begins alike is older than the truncation of a life.
-
-    Where less than a head is known of that, it may be no more than the line with which
-    every life begins. Else the content is believed, and no clock.
-    """
-    is_certain = record.next_offset >= HEAD_BYTES
-    return not is_certain and not copy.is_younger_than(record, by_ms=-SEEN_MS)

@@ -95,7 +95,7 @@ class Renamed:
 
     def _declare_lost(self, record: AgentLedger) -> None:
         lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
-        self.delivery.adopt(record, is_declared=True)
+        self.delivery.adopt(record, is_restored=True)
         self.delivery.amend(
             record.generation, lost=(DELETED, lost_bytes), is_closed=True
         )

@@ -172,10 +172,16 @@ class Turns:
         return next_ms if tracked.held else None
 
     def _is_declared(self, tracked: TrackedFile) -> bool:
-        name = tracked.generation
-        if not self._delivery.knows(name) or not self._delivery.is_declared(name):
+        """Return whether chunks may go; where not yet, take the next step to it.
+
+        A file is introduced in one turn and saved in another: so those that are new
+        together are saved together.
+        """
+        name, delivery = tracked.generation, self._delivery
+        if not delivery.knows(name) or not delivery.save_new(name):
             return False
-        return self._delivery.save_declared(name)
+        delivery.declare(name)
+        return delivery.is_declared(name)
 
     def _declare(
         self, tracked: TrackedFile, file: AnyFile, now_ms: int, *, is_flushing: bool
@@ -275,7 +281,7 @@ class Turns:
     def _introduce(
         self, tracked: TrackedFile, file: AnyFile, *, is_flushing: bool
     ) -> bool:
-        """Fix the placement by the first bytes, and send the ledger record.
+        """Fix the placement by the first bytes, and take the generation up.
 
         Returns false while there is no whole line to choose by.
         """
@@ -296,8 +302,7 @@ class Turns:
             head=head_of(file),
             at_ms=self._clock.now_ms(),
         )
-        self._delivery.adopt(record, is_declared=False)
-        self._delivery.declare(tracked.generation)
+        self._delivery.adopt(record, is_restored=False)
         self._log.info(
             "generation_started",
             path=tracked.shown_path,

@@ -23,6 +23,8 @@ FLAG_UNTERMINATED = 2
 """No newline had followed when the event was flushed."""
 FLAG_SPLIT = 4
 """A limit ended an event of several lines: the next one may go on with its lines."""
+FLAG_REDACTED = 8
+"""Something was taken out of the stored bytes before they left their host."""
 
 
 class MappedEvent(msgspec.Struct, frozen=True):

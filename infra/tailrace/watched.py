@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,8 @@ def absolute(pattern: str) -> str:
     if not pattern.strip():
         problem = f"--watch must name files, such as '/srv/shop/*.log', got {pattern!r}"
         raise ConfigError([problem], source="the command line")
-    return str(Path(pattern).expanduser().absolute())
+    # Without `..`, which the agent does not climb by.
+    return os.path.normpath(Path(pattern).expanduser().absolute())
 
 
 def toml_text(document: Mapping[str, Any]) -> str:

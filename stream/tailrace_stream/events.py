@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tailrace.framing import COUNT, FLAG_CUT, ROW, check_end, table_end
+from tailrace.framing import COUNT, FLAG_CUT, FLAG_REDACTED, ROW, check_end, table_end
 from tailrace.wire import Origin
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -43,8 +43,11 @@ class Events:
     """The bytes that came, for a dead letter."""
     base64: pl.Series | None = None
     """Those bytes in base64 where they were not UTF-8; None where all were."""
+    are_cut: pl.Series | None = None
+    """Which of them were cut; None where none was."""
     original_sizes: pl.Series | None = None
-    """True lengths in bytes of events that were cut; None where none was."""
+    """True lengths in bytes of events that do not stand here as they were, cut or redacted;
+    None where all do."""
     has_mark: bool = False
     """The first event's line begins with the byte order mark of its file."""
     first_position: int = 0
@@ -63,6 +66,7 @@ class Events:
             checksums=self.checksums[start:stop],
             stored=self.stored[start:stop],
             base64=None if self.base64 is None else self.base64.slice(start, count),
+            are_cut=None if self.are_cut is None else self.are_cut.slice(start, count),
             original_sizes=(
                 None
                 if self.original_sizes is None
@@ -137,6 +141,7 @@ def _mapped(value: bytes) -> Events:
     stored = [value[start:end] for start, end in pairwise([begin, *ends])]
     text, base64 = _text_of_many(value[begin:], stored)
     is_cut = rows["flags"] & FLAG_CUT != 0
+    is_other = rows["flags"] & (FLAG_CUT | FLAG_REDACTED) != 0
     sizes = rows["original_size"].astype(np.int64)
     return Events(
         text=text,
@@ -145,10 +150,11 @@ def _mapped(value: bytes) -> Events:
         stored=stored,
         base64=base64,
         original_sizes=(
-            pl.Series(np.where(is_cut, sizes, -1)).replace(-1, None)
-            if is_cut.any()
+            pl.Series(np.where(is_other, sizes, -1)).replace(-1, None)
+            if is_other.any()
             else None
         ),
+        are_cut=pl.Series(is_cut) if is_cut.any() else None,
     )
 
 

@@ -50,7 +50,7 @@ agent = AgentHarness(folder, descriptors_max=256)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for number in range(3_000):
     agent.write(f"{number}.log", b"line of %d\\n" % number)
-agent.pass_ms(600, step_ms=200)
+agent.pass_ms(800, step_ms=200)
 opened = len(list(pathlib.Path("/proc/self/fd").iterdir()))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 print(grown, len({e.stored for e in events_of(agent.sink)}), opened)

@@ -128,7 +128,9 @@ def delivery_to(sink: RecordingSink, store: RememberingStore) -> Delivery:
         clock=clock,
         log=structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]),
     )
-    delivery.adopt(record(), is_declared=True)
+    # Kafka has heard of it: something of it was sent before.
+    known = msgspec.structs.replace(record(), next_event_number=1)
+    delivery.adopt(known, is_restored=True)
     return delivery
 
 
@@ -305,8 +307,8 @@ def test_f28_cut_of_an_earlier_life_is_told_to_the_ledger_again() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
     cut = Cut(offset=0, next_offset=9, reason="flushed")
-    known = msgspec.structs.replace(record("g2"), cuts=(cut,))
-    delivery.adopt(known, is_declared=True)
+    known = msgspec.structs.replace(record("g2"), cuts=(cut,), next_event_number=1)
+    delivery.adopt(known, is_restored=True)
     assert not delivery.ship("g2", chunk(0, cut=cut))
     (told,) = sink.stored
     assert decode(told.value, as_type=AgentLedger).cuts == (cut,)
@@ -344,35 +346,52 @@ def test_p4_full_disk_stops_the_checkpoint_and_not_the_shipping() -> None:
 def test_p4_generation_without_room_is_sent_only_once_the_checkpoint_says_so() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
-    delivery.adopt(record("g2"), is_declared=False)
+    delivery.adopt(record("g2"), is_restored=False)
     delivery.declare("g2")
     delivery.settle()
     store.is_full = store.is_broken = True
-    assert not delivery.save_declared("g2")
+    assert not delivery.save_new("g2")
     assert not delivery.commit()
-    assert not delivery.save_declared("g2")
+    assert not delivery.save_new("g2")
     store.is_broken = False
     assert not delivery.commit()
     assert store.has_gap
-    assert delivery.save_declared("g2")
+    assert delivery.save_new("g2")
     store.is_full = False
     assert delivery.commit()
     assert not store.has_gap
     assert "g2" in store.records
 
 
-def test_generation_that_kafka_does_not_know_is_not_in_the_checkpoint() -> None:
+def test_p1_f2_generation_is_in_the_checkpoint_before_kafka_hears_of_it() -> None:
+    """Its file may have another name when the next life begins."""
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)
-    sink.is_holding = True
-    delivery.adopt(record("g2"), is_declared=False)
-    delivery.declare("g2")
-    delivery.commit()
-    assert "g2" not in store.records
-    sink.release()
-    delivery.settle()
-    delivery.commit()
+    delivery.adopt(record("g2"), is_restored=False)
+    assert delivery.save_new("g2")
     assert "g2" in store.records
+    assert not sink.stored
+    delivery.declare("g2")
+    delivery.declare("g2")
+    assert [told.generation for told in ledger_of(sink)] == ["g2"]
+    assert not delivery.is_declared("g2")
+    delivery.settle()
+    assert delivery.is_declared("g2")
+
+
+def test_p5_generation_of_which_nothing_was_sent_is_declared_by_the_next_life_too() -> (
+    None
+):
+    """The last one may have ended before Kafka heard of it."""
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    delivery.adopt(record("g2"), is_restored=True)
+    assert delivery.save_new("g2")
+    assert not delivery.is_declared("g2")
+    delivery.declare("g2")
+    delivery.settle()
+    assert delivery.is_declared("g2")
+    assert [told.generation for told in ledger_of(sink)] == ["g2"]
 
 
 def test_report_is_sent_only_with_news_and_each_has_a_higher_revision() -> None:

@@ -175,6 +175,49 @@ def test_f2_file_found_under_its_new_name_is_read_on_after_one_more_crash(
     assert third.said("renamed_file_found")
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+def test_f2_p1_file_renamed_before_anything_of_it_was_sent_is_found(
+    tmp_path: Path, *, is_told: bool
+) -> None:
+    """The agent died when it had seen it, and Kafka had no line of it yet."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    first.write("a.log", lines(0, 10))
+    first.pass_ms()
+    sink.holding_topic = "t.raw" if is_told else "t.ledger"
+    path = first.write("b.log", lines(10, 20))
+    while not sink.held:
+        first.pass_ms(10)
+    first.crash()
+    sink.held.clear()
+    sink.holding_topic = ""
+    path.rename(path.with_name("b.log.1"))
+    first.write("b.log", lines(20, 30))
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms(20_000)
+    assert unique_lines(sink) == expected(0, 30)
+    assert second.said("renamed_file_found")
+
+
+def test_f2_p1_file_deleted_before_anything_of_it_was_sent_is_declared_lost(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, sink=sink)
+    sink.holding_topic = "t.ledger"
+    path = first.write("b.log", lines(10, 20))
+    while not sink.held:
+        first.pass_ms(10)
+    first.crash()
+    sink.held.clear()
+    sink.holding_topic = ""
+    size_bytes = path.stat().st_size
+    path.unlink()
+    AgentHarness(tmp_path, sink=sink).pass_ms(20_000)
+    (record,) = {r.generation: r for r in ledger_of(sink)}.values()
+    assert record.lost_bytes == {"deleted": size_bytes}
+
+
 def test_f2_file_that_the_globs_leave_out_now_is_left_alone(tmp_path: Path) -> None:
     sink = RecordingSink()
     first = AgentHarness(tmp_path, sink=sink, glob="*.log*")

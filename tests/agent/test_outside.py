@@ -479,25 +479,6 @@ def test_f8_file_that_begins_as_a_lost_life_did_is_read_under_one_name(
     )
 
 
-def test_f8_older_file_that_begins_as_a_lost_life_did_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outside, "SEEN_MS", 0)
-    agent = agent_on(tmp_path)
-    agent.write("cpt.log.1", BANNER + lines(0, 20))
-    await_tick(agent.state)
-    path = agent.write("cpt.log", BANNER)
-    agent.pass_ms(8_000)
-    agent.crash()
-    await_tick(agent.state)
-    agent.write("cpt.log", lines(100, 103))
-    os.truncate(path, 0)
-    second = agent_on(tmp_path, sink=agent.sink)
-    second.pass_ms(120_000)
-    assert stored(agent.sink) == [BANNER.strip()]
-    assert losses_unknown(agent.sink) == ["cpt.log"]
-
-
 def test_f34_f4_copy_is_read_though_the_clock_was_set_back(tmp_path: Path) -> None:
     """By what it holds: its times are before those at which the original was read."""
     first = agent_on(tmp_path)

@@ -10,7 +10,7 @@ from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.framing import FLAG_CUT, MappedEvent, decode_mapped
+from tailrace.framing import FLAG_CUT, FLAG_REDACTED, MappedEvent, decode_mapped
 from tailrace.multiline.journald import (
     BINARY_BYTES_MAX,
     SIZE_BYTES,
@@ -104,7 +104,7 @@ def test_x11_an_entry_of_which_a_secret_is_taken_out_is_read_as_before() -> None
         len(original),
         crc32c(original),
     )
-    assert event.flags == 0
+    assert event.flags == FLAG_REDACTED
 
 
 @given(

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tailrace.cli import app
-from tailrace.commands.lifecycle import say_ready
+from tailrace.commands.lifecycle import folder_of, say_ready
 from tailrace.supervision import UpPlan
 from tailrace.up_record import created_at_s, write_record
 from tests.infra.test_status import AGENT, UP, write_status
@@ -45,3 +45,21 @@ def test_up_refuses_to_watch_nothing(
     assert result.exit_code == 2
     assert "--watch must name files" in result.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_up_tells_all_globs_that_its_agent_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
+
+    result = CliRunner().invoke(app, ["up", "--watch", "/x/[a", "--watch", "/y/[b/*"])
+
+    assert result.exit_code == 2
+    assert "--watch '/x/[a' has a [ that no ] closes" in result.stderr
+    assert "--watch '/y/[b/*' has a [ that no ] closes" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_data_folder_is_named_without_a_climb(tmp_path: Path) -> None:
+    """The globs of the servers' logs are below it, and the agent does not climb."""
+    assert folder_of(tmp_path / "a" / ".." / "b") == tmp_path / "b"

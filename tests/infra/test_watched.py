@@ -63,6 +63,14 @@ def test_watch_wins_over_the_users_sources_and_keeps_other_settings() -> None:
     assert configured["agent"]["sweep_ms"] == 500
 
 
+def test_a_glob_beside_the_folder_that_one_is_in_is_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configured = configuration({}, watch=("../logs/*.log",), data_dir=DATA_DIR)
+    assert watched_globs(configured)[0] == f"{tmp_path.parent}/logs/*.log"
+
+
 @pytest.mark.parametrize("pattern", ["", " "])
 def test_an_empty_glob_is_refused(pattern: str) -> None:
     """It would mean the folder that one happens to be in."""

@@ -1,7 +1,7 @@
 """Which bytes of its file a document holds, and whether it stands under the right id.
 
 A document has the line as text: without its newline, without a carriage return before it,
-and in base64 where it was not UTF-8. The checksum in the `_id` is of the bytes themselves,
+and in base64 where it was no text. Its file may have been UTF-8 or UTF-16. The checksum in the `_id` is of the bytes themselves,
 so it tells which of the few readings is the true one.
 """
 
@@ -56,7 +56,7 @@ def original_line(document: Document, *, checksum: int) -> bytes | None:
 
 
 def is_cut(document: Document) -> bool:
-    """Tell whether the line was longer than what the document holds of it."""
+    """Tell whether the document holds the line other than it was: cut, or redacted."""
     return field(document, "tailrace.original_size_bytes") is not None
 
 
@@ -106,13 +106,24 @@ def _readings(document: Document) -> list[bytes]:
     encoded = field(document, "tailrace.original_base64")
     if isinstance(encoded, str):
         try:
-            return [b64decode(encoded, validate=True)]
+            stored = b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             return []
+        try:
+            text = stored.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return [stored]
+        return [stored, *_written(text, ends=("",))]
     text = field(document, "event.original")
     if not isinstance(text, str):
         text = field(document, "message")
-    if not isinstance(text, str):
-        return []
-    line = text.encode("utf-8", "surrogatepass")
-    return [line, line + b"\r"]
+    return _written(text, ends=("", "\r")) if isinstance(text, str) else []
+
+
+def _written(text: str, *, ends: tuple[str, ...]) -> list[bytes]:
+    """Return the bytes that a file may have had for a text."""
+    return [
+        (text + end).encode(encoding, "surrogatepass")
+        for encoding in ("utf-8", "utf-16-le", "utf-16-be")
+        for end in ends
+    ]

@@ -99,7 +99,7 @@ def run_audit(
     from tailrace.audit.repair import Repairing
     from tailrace.audit.run import audit as audit_with
     from tailrace.clock import SystemClock
-    from tailrace.elasticsearch import Elastic
+    from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.kafka_admin import KafkaAdmin
     from tailrace.ledger import WINDOW_EVENTS
     from tailrace.own_stack import names_own_stack
@@ -112,6 +112,11 @@ def run_audit(
         KafkaAdmin(connections, client_id=CLIENT_ID) as admin,
         Elastic(connections, timeout_s=SEARCH_TIMEOUT_S) as elastic,
     ):
+        # One that stands still is told soon; any status is an answer. What an audit asks
+        # for afterwards may take minutes.
+        elastic.request(
+            "GET", "/_cluster/health?timeout=0s", timeout_s=INTERACTIVE_TIMEOUT_S
+        )
         namespace = connections.namespace
         ledger = KafkaLedger(connections)
         index = ElasticIndex(

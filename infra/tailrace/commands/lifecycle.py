@@ -109,7 +109,10 @@ def folder_of(data_dir: Path | None) -> Path:
     """Return the data folder that a command is about."""
     from tailrace.settings import default_data_dir
 
-    return (data_dir or default_data_dir()).expanduser().absolute()
+    # Without `..`: the globs of the servers' logs are below it.
+    return Path(
+        os.path.normpath((data_dir or default_data_dir()).expanduser().absolute())
+    )
 
 
 def say_ready(url: str, *, plan: UpPlan) -> None:
@@ -139,9 +142,8 @@ def _run(
         check_settings(config)
     from tailrace.data_folder import take_data_folder
     from tailrace.supervision import UpPlan
-    from tailrace.watched import absolute
 
-    globs = tuple(map(absolute, watch))
+    globs = _globs_of(watch) if has_roles else ()
     folder = folder_of(data_dir)
     take_data_folder(folder)
     plan = UpPlan(
@@ -157,6 +159,20 @@ def _run(
         _run_detached(arguments, plan=plan)
     else:
         _run_here(plan)
+
+
+def _globs_of(watch: tuple[str, ...]) -> tuple[str, ...]:
+    from tailrace.errors import ConfigError
+    from tailrace.watched import absolute
+    from tailrace_agent.globs import bracket_problem
+
+    globs = tuple(map(absolute, watch))
+    problems = [
+        f"--watch {problem}" for each in globs if (problem := bracket_problem(each))
+    ]
+    if problems:
+        raise ConfigError(problems, source="the command line")
+    return globs
 
 
 def _run_here(plan: UpPlan) -> None:
