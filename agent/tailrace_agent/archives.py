@@ -22,9 +22,13 @@ from tailrace_agent.inflating import (
 )
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.positions import TAIL_BYTES
+from tailrace_agent.redaction.redactor import LOOK_BACK_BYTES
 
 READ_BYTES = 64 * 1_024
 HEAD_BYTES_KEPT = 1_024
+BEHIND_BYTES = 2 * LOOK_BACK_BYTES + TAIL_BYTES
+"""Kept of what was read: a look back costs no inflating anew. Text of UTF-16 takes two
+bytes a character."""
 RATIO_FROM_BYTES = 16 * 1_024 * 1_024
 """Content below this is no bomb, whatever its ratio: equal lines compress well."""
 
@@ -177,7 +181,7 @@ class ArchiveFile:
 
     def _trim(self, offset: int) -> None:
         """Let go of the window's beginning, where it is too long and nobody wants it."""
-        extra = min(offset - TAIL_BYTES, self.inflated_bytes - TAIL_BYTES)
+        extra = min(offset, self.inflated_bytes) - BEHIND_BYTES
         extra -= self._window_offset
         if extra > 0 and len(self._window) > self.limits.window_bytes:
             del self._window[:extra]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crc32c import crc32c
 
@@ -10,6 +10,15 @@ from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_ma
 from tailrace.multiline.journald import EntryScan
 from tailrace.wire import Cut
 from tailrace_agent.forms import Form
+from tailrace_agent.hiding import (
+    Redacted,
+    hidden_of,
+    hidden_of_long,
+    starts_of,
+    text_before,
+    with_tokens,
+)
+from tailrace_agent.hiding_entries import entries_with_tokens
 from tailrace_agent.positions import (
     TAIL_BYTES,
     Chunk,
@@ -64,27 +73,31 @@ def chunk_of(
     position: Position,
     start: int,
     form: Form,
+    before: bytes = b"",
 ) -> Chunk | OpenEvent | Reading:
-    """Return the chunk of what is taken, or what it waits for where nothing is."""
+    """Return the chunk of what is taken, or what it waits for where nothing is.
+
+    `before` is what stands before it, and tells what is secret, where no file is asked.
+    """
+    if form.redactor is not None and source is not None:
+        read = text_before(source, start, position=position, form=form)
+        if read is None:
+            return Reading.REWRITTEN
+        before = read
     behind = taken.size_bytes + taken.open_bytes
     open_event = None
     if taken.open_bytes:
         lines = bytes(memoryview(buffer)[taken.size_bytes : behind])
-        open_event = OpenEvent(start + taken.size_bytes, lines)
+        open_event = OpenEvent(start + taken.size_bytes, lines, before)
     if not taken.size_bytes:
         return open_event or Reading.PARTIAL
     value = bytes(memoryview(buffer)[: taken.size_bytes])
-    is_ended = value.endswith(form.newline)
+    if form.redactor is not None and open_event is not None:
+        open_before = form.redactor.context(before + form.stored(value))
+        open_event = replace(open_event, before=open_before)
+    events, redacted = _events(form, value, start=start, taken=taken, before=before)
     stored, last_start = value, 0
-    is_mapped = form.is_mapped or bool(taken.joined)
-    if is_mapped:
-        events = mapped_events(
-            form,
-            value,
-            offset=start,
-            flags=0 if is_ended else FLAG_UNTERMINATED,
-            joined=taken.joined,
-        )
+    if events:
         if len(events) > MAPPED_EVENTS_MAX:
             value = value[: events[MAPPED_EVENTS_MAX].offset - start]
             del events[MAPPED_EVENTS_MAX:]
@@ -92,7 +105,7 @@ def chunk_of(
         stored, event_count = encode_mapped(events), len(events)
         last_start = events[-1].offset - start
     else:
-        event_count = value.count(form.newline) + (not is_ended)
+        event_count = value.count(form.newline) + (not value.endswith(form.newline))
         if not taken.is_by_content:
             last_start = value.rfind(form.newline, 0, -1) + 1
     next_offset = start + len(value)
@@ -103,7 +116,7 @@ def chunk_of(
         skipped_before_bytes=start - position.offset,
         first_event_number=position.event_number,
         event_count=event_count,
-        framing="mapped" if is_mapped else "newline",
+        framing="mapped" if events else "newline",
         value=stored,
         after=Position(
             next_offset,
@@ -112,6 +125,7 @@ def chunk_of(
         ),
         cut=None if taken.is_by_content else cut,
         split_count=sum(one.is_split for one in taken.joined),
+        redacted=redacted,
         follower=open_event,
     )
 
@@ -123,7 +137,7 @@ def cut_event_of(
     form: Form,
     *,
     is_ended: bool,
-) -> Chunk:
+) -> Chunk | Reading:
     """Return the chunk of a too long event: its beginning, and its true length."""
     end = event.next_offset
     next_offset = end + form.unit_bytes * is_ended
@@ -132,6 +146,14 @@ def cut_event_of(
     is_cut = size_bytes > len(event.stored)
     flags = FLAG_CUT * is_cut + FLAG_UNTERMINATED * (not is_ended)
     stored = form.stored(event.stored[:size_bytes])
+    redacted: Redacted = ()
+    if form.redactor is not None:
+        before = text_before(source, event.offset, position=position, form=form)
+        if before is None:
+            return Reading.REWRITTEN
+        stored, redacted = hidden_of_long(
+            stored, before=before, form=form, is_cut=is_cut, is_ended=is_ended
+        )
     mapped = MappedEvent(event.offset, size_bytes, event.checksum, stored, flags)
     return Chunk(
         first_offset=event.offset,
@@ -146,11 +168,55 @@ def cut_event_of(
             position.event_number + 1,
             _tail_before(source, next_offset, ending=b""),
         ),
+        redacted=redacted,
         is_cut=is_cut,
         cut=None
         if is_ended
         else Cut(offset=event.offset, next_offset=next_offset, reason="flushed"),
     )
+
+
+def _events(
+    form: Form, value: bytes, *, start: int, taken: Taken, before: bytes
+) -> tuple[list[MappedEvent], Redacted]:
+    """Return the events of a mapped chunk, and what was taken out; none for another.
+
+    They may be one more than a chunk has room for, to tell where that one begins.
+    """
+    is_ended = value.endswith(form.newline)
+
+    def listed() -> list[MappedEvent]:
+        flags = 0 if is_ended else FLAG_UNTERMINATED
+        return mapped_events(
+            form, value, offset=start, flags=flags, joined=taken.joined
+        )[: MAPPED_EVENTS_MAX + 1]
+
+    events = listed() if form.is_mapped or taken.joined else []
+    if form.redactor is None:
+        return events, ()
+    if form.is_entries:
+        made, redacted = entries_with_tokens(
+            events[:MAPPED_EVENTS_MAX],
+            value,
+            before=before,
+            form=form,
+            is_open=not is_ended,
+        )
+        return made + events[MAPPED_EVENTS_MAX:], redacted
+    text = value if form.codec is None else b"\n".join([e.stored for e in events])
+    found = hidden_of(
+        form.redactor,
+        text,
+        before=before,
+        joined=taken.joined,
+        form=form,
+        is_open=not is_ended,
+    )
+    if not found:
+        return events, ()
+    events = events or listed()
+    starts = starts_of(events[:MAPPED_EVENTS_MAX], form=form, start=start)
+    return with_tokens(events, found, starts=starts)
 
 
 def _tail_before(source: Source | None, offset: int, *, ending: bytes) -> Tail:

@@ -280,7 +280,13 @@ class Chunker:
             cut_bytes=None,
         )
         chunk = chunk_of(
-            None, value, taken, position=position, start=held.offset, form=form
+            None,
+            value,
+            taken,
+            position=position,
+            start=held.offset,
+            form=form,
+            before=held.before,
         )
         assert isinstance(chunk, Chunk), "what is flushed is taken"
         return chunk

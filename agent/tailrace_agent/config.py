@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -21,61 +22,21 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from tailrace.detect import DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
-from tailrace.multiline.joining import pattern_problem
 from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
+from tailrace_agent.event_rules import DAY_MS, MultilineSettings, RedactRule
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import bracket_problem, climb_problem
+from tailrace_agent.redaction.tokens import KEY_CHARACTERS_MIN
 from tailrace_agent.users import number_of
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
-DAY_MS = 86_400_000
 
-Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
 Format = Literal["auto", "lines", "docker", "cri", "journald"]
 FollowLinks = Literal["safe", "always", "never"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
-
-
-class MultilineSettings(BaseModel):
-    """Which lines make one event: a built-in rule by its name, or a pattern of one's own.
-
-    What decides where events begin is fixed for a generation at its first sight; a change
-    serves new generations.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rule: Rule | None = None
-    """A language whose stack traces are kept whole, `trace` for any of them, `time` for
-    lines that begin with one, or `auto`: the file's first lines tell."""
-    start: str | None = None
-    """A line that matches begins an event; every other one belongs to the line before."""
-    continuation: str | None = None
-    """A line that matches belongs to the line before; every other one begins an event."""
-    max_lines: Annotated[int, Field(ge=2, le=10_000)] = 500
-    """With so many lines an event ends, and is marked."""
-    max_bytes: Annotated[int, Field(ge=KIBIBYTE, le=MEBIBYTE)] = 256 * KIBIBYTE
-    """A line that would make an event longer begins the next one."""
-    flush_after_ms: Annotated[int, Field(ge=100, le=DAY_MS)] = 2_000
-    """After this long without growth, an event whose lines are whole is sent."""
-
-    @field_validator("start", "continuation")
-    @classmethod
-    def _pattern_is_one(cls, value: str | None) -> str | None:
-        problem = None if value is None else pattern_problem(value)
-        if problem is not None:
-            raise ValueError(problem)
-        return value
-
-    @model_validator(mode="after")
-    def _one_rule_is_given(self) -> Self:
-        given = [self.rule, self.start, self.continuation]
-        if sum(one is not None for one in given) != 1:
-            raise ValueError("needs exactly one of `rule`, `start` and `continuation`")
-        return self
 
 
 class SourceSettings(BaseModel):
@@ -118,6 +79,9 @@ class SourceSettings(BaseModel):
     or a dataset of one (`nginx.access`), `auto` for each line by its own shape, `none`."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
+    redact: tuple[RedactRule, ...] = ()
+    """What is taken out of events before they leave the host: rules by their names
+    (`secrets`, `cards`, `email`), and patterns of one's own with names."""
     tags: tuple[str, ...] = ()
     fields: dict[str, str] = {}
 
@@ -157,6 +121,24 @@ class SourceSettings(BaseModel):
     @classmethod
     def _multiline_may_be_a_name(cls, value: object) -> object:
         return {"rule": value} if isinstance(value, str) else value
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _rules_may_be_names(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        rules = cast("list[object]", value)
+        return [{"name": one} if isinstance(one, str) else one for one in rules]
+
+    @field_validator("redact")
+    @classmethod
+    def _rules_have_own_names(
+        cls, value: tuple[RedactRule, ...]
+    ) -> tuple[RedactRule, ...]:
+        names = [rule.name for rule in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"names more than one rule {', '.join(twice)}")
+        return value
 
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:
@@ -258,6 +240,11 @@ class AgentSettings(RoleSettings):
     """The most content of one `.gz` or `.zst`; what is beyond it is refused."""
     archive_ratio_max: Annotated[int, Field(ge=10, le=1_000_000)] = 500
     """Bytes of content in a byte of archive; beyond it, it is a bomb and refused."""
+    redact_key: SecretStr = SecretStr("")
+    """What tokens of redaction are made with, for installations that share them; unless
+    given, one is made and kept in the data folder."""
+    redact_key_file: Path | None = None
+    """A file that holds that key."""
     stop_ms_max: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """How long a stop waits for acknowledgements."""
     status_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000
@@ -265,6 +252,13 @@ class AgentSettings(RoleSettings):
     """Whether `/metrics` and `/health` are answered, to this machine alone."""
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Where; 0 is a free one, which the log and the status name."""
+
+    @field_validator("redact_key")
+    @classmethod
+    def _key_cannot_be_tried_out(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value().encode()) < KEY_CHARACTERS_MIN:
+            raise ValueError(f"must have at least {KEY_CHARACTERS_MIN} characters")
+        return value
 
     @field_validator("allowed_folders")
     @classmethod
@@ -334,6 +328,10 @@ def _limit_problems(
             f"flush_after_ms ({settings.flush_after_ms}) must be at least linger_ms_max"
             f" ({settings.linger_ms_max})"
         )
+    if knows("redact_key", "redact_key_file") and (
+        settings.redact_key.get_secret_value() and settings.redact_key_file is not None
+    ):
+        yield "redact_key and redact_key_file are both given; give one"
     if knows("event_bytes_max", "sources"):
         for index, source in enumerate(settings.sources):
             rule = source.multiline

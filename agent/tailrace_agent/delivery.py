@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -89,9 +89,11 @@ class Delivery:
         self.shipped_bytes = 0
         self.split_events = 0
         """Events of several lines that a limit ended, since this agent started."""
+        self.redacted: Counter[str] = Counter()
+        """How often each rule took something out of events, since this agent started."""
         self.cut_events = 0
         """Events beyond the limit, of which only the beginning was sent; likewise."""
-        self.dead_events: dict[str, int] = {}
+        self.dead_events: Counter[str] = Counter()
         """Events that went to the dead letters here, by reason; likewise."""
         self.lost_bytes = 0
         """Declared as lost since this agent started."""
@@ -219,6 +221,8 @@ class Delivery:
         )
         ledger.chunks.append(sent)
         self.split_events += chunk.split_count
+        if chunk.redacted:
+            self.redacted.update(dict(chunk.redacted))
         self.cut_events += chunk.is_cut
         reach("A2")
         return True
@@ -382,8 +386,7 @@ class Delivery:
             self._acknowledge(sent)
         elif sent.record.headers and sent.record.value:
             record = self._ledgers[sent.generation].record
-            count = self.dead_events.get(RECORD_TOO_LARGE, 0) + sent.event_count
-            self.dead_events[RECORD_TOO_LARGE] = count
+            self.dead_events[RECORD_TOO_LARGE] += sent.event_count
             sent.record = self._records.dead_letter(record, sent.record, detail=detail)
             self.outbox.send_again(sent)
         elif not self.outbox.follow_up(sent):

@@ -6,6 +6,8 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from secrets import token_bytes
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
@@ -15,6 +17,8 @@ from tailrace_agent.discovery import Discovery
 from tailrace_agent.door import NotARegularFile
 from tailrace_agent.opening import Opener
 from tailrace_agent.preview import preview
+from tailrace_agent.redaction.rules import Redactors, redactors_of
+from tailrace_agent.redaction.tokens import KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class DryRun:
 
     files: tuple[MatchedFile, ...]
     unmatched_globs: tuple[str, ...]
+    redactors: Redactors
+    """What is taken out of each source's events, with tokens of no lasting key."""
 
     def of(self, source: SourceSettings) -> Iterable[MatchedFile]:
         """Return the files of one source."""
@@ -62,7 +68,10 @@ def dry_run(
         )
         for found in discovery.sweep()
     )
-    return DryRun(files, discovery.unmatched_globs)
+    # The kept key is state; tokens by another one show as well what is taken out.
+    rules = {source.name: source.redact for source in settings.sources}
+    redactors = redactors_of(rules, key=partial(token_bytes, KEY_BYTES))
+    return DryRun(files, discovery.unmatched_globs, redactors)
 
 
 def _matched(

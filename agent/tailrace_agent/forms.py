@@ -12,6 +12,7 @@ from tailrace.framing import MappedEvent
 from tailrace.multiline.joining import Joiner, joiner_of
 from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import MultilineRule
+from tailrace_agent.redaction.redactor import Redactor
 
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-16le", "utf-16be"]
 """What a source may say of its files; `auto` and `utf-16` ask the byte order mark."""
@@ -38,6 +39,8 @@ class Form:
     """The byte order mark that a file of this form may begin with: no event's byte."""
     joiner: Joiner | None = None
     """Which lines make one event; None where each line is one."""
+    redactor: Redactor | None = None
+    """What is taken out of events; None where they are sent as they are."""
     is_entries: bool = False
     """Whether events are entries of a journal's export, and not lines at all."""
 
@@ -121,6 +124,12 @@ def with_rule(form: Form, rule: MultilineRule | None) -> Form:
     if rule.rule == JOURNALD:
         return replace(form, is_entries=True)
     return replace(form, joiner=joiner_of(rule))
+
+
+@lru_cache(maxsize=256)
+def with_redactor(form: Form, redactor: Redactor | None) -> Form:
+    """Return the form of a file from whose events something is taken out."""
+    return form if redactor is None else replace(form, redactor=redactor)
 
 
 PLAIN = Form(b"\n", b"\r", None, is_mapped=False, mark=b"\xef\xbb\xbf")

@@ -32,13 +32,20 @@ from tailrace_agent.building import LongEvent
 from tailrace_agent.chunking import Chunker
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.forms import MARK_BYTES_MAX, Form, form_of, with_rule
+from tailrace_agent.forms import (
+    MARK_BYTES_MAX,
+    Form,
+    form_of,
+    with_redactor,
+    with_rule,
+)
 from tailrace_agent.known import has_head
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.outbox import Sent
 from tailrace_agent.positions import NO_TAIL, Chunk, OpenEvent, Position, Reading
 from tailrace_agent.records import Records
+from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.table import FileTable
 from tailrace_agent.whereabouts import FolderAway, find_by_inode
 
@@ -97,6 +104,7 @@ class Holes:
     delivery: Delivery
     records: Records
     chunker: Chunker
+    redactors: Redactors
     clock: Clock
     log: FilteringBoundLogger
     _current: _Filling | None = None
@@ -248,6 +256,11 @@ class Holes:
                 f"byte {request.next_offset} of {request.path} is not sent yet:"
                 f" {record.next_offset} is"
             )
+        if not self.redactors.knows(record.source):
+            raise HoleUnfillable(
+                f"source {record.source!r} of {request.path} is not configured any more,"
+                " so nobody can tell what of its lines must not leave this host"
+            )
         file = self.table.opener.open_plain(path, source=self._source(record))
         with ExitStack() as closing:
             closing.callback(file.close)
@@ -262,7 +275,8 @@ class Holes:
         source = self._source(record)
         encoding = source.encoding if source is not None else "auto"
         form = form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
-        return with_rule(form, record.placement.multiline)
+        form = with_rule(form, record.placement.multiline)
+        return with_redactor(form, self.redactors.of(record.source))
 
     def _source(self, record: AgentLedger) -> SourceSettings | None:
         sources = {source.name: source for source in self.table.settings.sources}

@@ -21,6 +21,7 @@ from tailrace_agent.ledger_topic import read_ledger
 from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
+from tailrace_agent.redaction.settings import redactors_for
 from tailrace_agent.registration import register
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.state_folder import StateFolder, take_folder
@@ -89,6 +90,8 @@ def _follow(
     stop: threading.Event,
 ) -> None:
     log = logger("agent")
+    # First of all: without its rules nothing of a source may be read.
+    redactors = redactors_for(settings, folder=folder.path)
     checkpoint = Checkpoint(folder.path, clock=clock)
     loaded = checkpoint.load()
     if loaded.condition is Condition.DAMAGED:
@@ -116,6 +119,7 @@ def _follow(
         restored=restored,
         known=known,
         hole_requests=hole_requests,
+        redactors=redactors,
         observed=observed,
         clock=clock,
         log=log,

@@ -117,6 +117,19 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     )
     for name, text, value in singles:
         yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+    yield from _of_events(status)
+    yield _counter(
+        "gone_unread_files",
+        "Files that were seen and gone before they could be opened.",
+        status.gone_unread_count,
+    )
+    yield _counter(
+        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
+    )
+    yield from _of_files(status, now_ms=now_ms)
+
+
+def _of_events(status: AgentStatus) -> Iterator[Metric]:
     yield _counter(
         "shipped_events", "Events that Kafka acknowledged.", status.shipped_events
     )
@@ -131,20 +144,21 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
         status.cut_events,
     )
     yield _dead_events(status)
-    yield _counter(
-        "gone_unread_files",
-        "Files that were seen and gone before they could be opened.",
-        status.gone_unread_count,
-    )
-    yield _counter(
-        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
-    )
-    yield from _of_files(status, now_ms=now_ms)
+    yield _redacted(status)
 
 
 def _counter(name: str, text: str, value: int) -> Metric:
     metric = Metric(f"{PREFIX}_{name}", text, "counter")
     metric.add_sample(f"{metric.name}_total", {}, value)
+    return metric
+
+
+def _redacted(status: AgentStatus) -> Metric:
+    metric = Metric(
+        f"{PREFIX}_redacted", "Pieces that a rule took out of events.", "counter"
+    )
+    for rule, count in status.redacted.items():
+        metric.add_sample(f"{metric.name}_total", {"rule": rule}, count)
     return metric
 
 

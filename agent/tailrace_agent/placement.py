@@ -16,7 +16,8 @@ from tailrace.multiline.container import format_of
 from tailrace.multiline.journald import JOURNALD, is_export
 from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import MultilineRule, Placement
-from tailrace_agent.config import DAY_MS, MultilineSettings, SourceSettings
+from tailrace_agent.config import SourceSettings
+from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 
 EARLIEST_BEFORE_MS = 3_650 * DAY_MS
 """Ten years: archives are imported, but a device without a clock says 1970."""

@@ -43,6 +43,8 @@ class OpenEvent:
 
     offset: int
     value: bytes
+    before: bytes = b""
+    """Of the text before it what tells that something in it is secret; mostly nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Chunk:
     """The boundary made by time at its end; to be on disk before the chunk is sent."""
     split_count: int = 0
     """Events that a limit on several lines ended."""
+    redacted: tuple[tuple[str, int], ...] = ()
+    """How often each rule took something out of its events."""
     is_cut: bool = False
     """It is one event beyond the limit, of which it holds the beginning."""
     follower: OpenEvent | None = None

@@ -19,8 +19,15 @@ from tailrace.wire import Cut, Placement
 from tailrace_agent.building import LongEvent
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import SourceSettings
+from tailrace_agent.door import NotARegularFile
 from tailrace_agent.first_bytes import SAMPLE_BYTES, as_utf8
-from tailrace_agent.forms import MARK_BYTES_MAX, Form, form_of, with_rule
+from tailrace_agent.forms import (
+    MARK_BYTES_MAX,
+    Form,
+    form_of,
+    with_redactor,
+    with_rule,
+)
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.placement import placement_of
 from tailrace_agent.positions import (
@@ -32,6 +39,7 @@ from tailrace_agent.positions import (
     Reading,
     Source,
 )
+from tailrace_agent.redaction.redactor import Redactor
 
 CHUNK_BYTES = 512 * KIBIBYTE
 KEPT_BEFORE_BYTES = 2 * TAIL_BYTES
@@ -102,10 +110,14 @@ def preview(
     source: SourceSettings,
     host_time_zone: str,
     now_ms: int,
+    redactor: Redactor | None = None,
 ) -> Preview:
     """Return how `source` has a file read, and what it becomes.
 
+    Events are as they stand in the file, unless a `redactor` takes something out of them.
+
     Raises:
+        NotARegularFile: it is a pipe, and there is a redactor, which looks back.
         OSError: the file cannot be read.
     """
     sample = _sample(file)
@@ -117,9 +129,11 @@ def preview(
         host_time_zone=host_time_zone,
         first_seen_at_ms=now_ms,
     )
-    whole = with_rule(form, placement.multiline)
+    whole = with_redactor(with_rule(form, placement.multiline), redactor)
     if isinstance(file, OpenFile):
         return Preview(placement, chunks_of(file, form=whole))
+    if redactor is not None:
+        raise NotARegularFile("what is secret is told by what stands before it")
     chunks = chunks_of(
         file, form=whole, grow=file.grow, forget_before=file.forget_before
     )

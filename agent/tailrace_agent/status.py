@@ -54,6 +54,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`written`, or why it cannot be."""
     lost_bytes: int
     """Gone before they could be read, since the start."""
+    redacted: dict[str, int] = {}
+    """By rule, how often something was taken out of events, since the start."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
     cut_events: int = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crc32c import crc32c
+from msgspec import structs
 
 from tailrace.framing import FLAG_SPLIT, MappedEvent
 from tailrace.multiline.joining import Grouped, Joined, Joiner
@@ -112,7 +113,7 @@ def mapped_events(
     if start < len(value):
         events += form.mapped(value[start:], offset=offset + start, flags=flags)
     elif flags:
-        events[-1] = replace(events[-1], flags=events[-1].flags | flags)
+        events[-1] = structs.replace(events[-1], flags=events[-1].flags | flags)
     return events
 
 

@@ -13,7 +13,7 @@ from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
-from tailrace_agent.forms import PLAIN, with_rule
+from tailrace_agent.forms import PLAIN, Form, with_redactor, with_rule
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.held import HeldEvents
 from tailrace_agent.known import head_of
@@ -23,6 +23,7 @@ from tailrace_agent.placement import placement_of
 from tailrace_agent.positions import START, Chunk, OpenEvent, Reading
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
+from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.tracked import Stage, TrackedFile
 
 LIVELY_MS = 5_000
@@ -43,10 +44,12 @@ class Turns:
         *,
         agent: Agent,
         delivery: Delivery,
+        redactors: Redactors,
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
+        self._redactors = redactors
         self._agent = agent
         self._delivery = delivery
         self._clock = clock
@@ -160,11 +163,10 @@ class Turns:
         """
         if tracked.held is None:
             return None
-        record = self._delivery.record_of(tracked.generation)
         chunk = self._chunker.held_chunk(
             tracked.held,
             position=tracked.position,
-            form=with_rule(tracked.form or PLAIN, record.placement.multiline),
+            form=self._full_form(tracked, tracked.form or PLAIN),
         )
         next_ms = self._ship(tracked, chunk, now_ms=self._clock.monotonic_ms())
         return next_ms if tracked.held else None
@@ -218,11 +220,10 @@ class Turns:
         is_flushing: bool,
         is_settled: bool,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
-        record = self._delivery.record_of(tracked.generation)
         is_fixed = isinstance(file, ArchiveFile)
         if not is_fixed and not self.looks.has_its_head(tracked, file):
             return Reading.REWRITTEN
-        form = with_rule(form_of_file(tracked, file), record.placement.multiline)
+        form = self._full_form(tracked, form_of_file(tracked, file))
         if tracked.long_event is not None:
             return self._chunker.pass_event(
                 file,
@@ -243,6 +244,12 @@ class Turns:
             is_settled=is_settled,
             held=tracked.held,
         )
+
+    def _full_form(self, tracked: TrackedFile, form: Form) -> Form:
+        """Return how a file is written, with its source's and its generation's rules."""
+        record = self._delivery.record_of(tracked.generation)
+        redactor = self._redactors.of(tracked.source.name)
+        return with_redactor(with_rule(form, record.placement.multiline), redactor)
 
     def _settle_ms(self, tracked: TrackedFile) -> int:
         """Return after how long without growth an event of whole lines is over."""

@@ -32,6 +32,7 @@ from tailrace_agent.observed import Observed
 from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
+from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.restore import Restored, late_words
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.status import (
@@ -80,6 +81,7 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             split_events=self.delivery.split_events,
+            redacted=dict(self.delivery.redacted),
             cut_events=self.delivery.cut_events,
             dead_events=dict(self.delivery.dead_events),
             gone_unread_count=self.table.unreadable.gone_count
@@ -149,6 +151,7 @@ def assemble(
     restored: Restored,
     known: KnownGenerations,
     hole_requests: Requests,
+    redactors: Redactors,
     observed: Observed,
     clock: Clock,
     log: FilteringBoundLogger,
@@ -156,13 +159,9 @@ def assemble(
     """Put the parts together; nothing is connected yet, and nothing read."""
     wake = threading.Event()
     sources = {source.name: source for source in settings.sources}
-    sink = KafkaSink(
-        lambda: Producer.connect(connections, client_id=f"agent-{agent.agent_id}"),
-        wake=wake.set,
-    )
-    records = Records(
-        agent, namespace=connections.namespace, sources=sources, clock=clock
-    )
+    sink = _sink_of(connections, agent=agent, wake=wake)
+    name = connections.namespace
+    records = Records(agent, namespace=name, sources=sources, clock=clock)
     delivery = delivery_of(
         sink, checkpoint, records=records, restored=restored, clock=clock, log=log
     )
@@ -184,21 +183,24 @@ def assemble(
         agent=agent,
         sink=sink,
         delivery=delivery,
-        discovery=Discovery(
-            settings.sources,
+        discovery=_discovery_of(settings, known=known, clock=clock, log=log),
+        table=table,
+        turns=Turns(
+            settings,
+            agent=agent,
+            delivery=delivery,
+            redactors=redactors,
             clock=clock,
             log=log,
-            remembered=paths_followed(known),
         ),
-        table=table,
-        turns=Turns(settings, agent=agent, delivery=delivery, clock=clock, log=log),
         hints=open_hints(settings, wake=wake.set, log=log),
         holes=Holes(
             requests=hole_requests,
             table=table,
             delivery=delivery,
             records=records,
-            chunker=Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max)),
+            chunker=chunker_of(settings),
+            redactors=redactors,
             clock=clock,
             log=log,
         ),
@@ -209,9 +211,35 @@ def assemble(
     )
 
 
+def chunker_of(settings: AgentSettings) -> Chunker:
+    """Return a chunker of its own for who reads beside the files' turns."""
+    return Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
+
+
 def paths_followed(known: KnownGenerations) -> Iterable[str]:
     """Return where the files of an earlier life are that it still followed."""
     return (record.path for record in known.records() if not record.is_closed)
+
+
+def _discovery_of(
+    settings: AgentSettings,
+    *,
+    known: KnownGenerations,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Discovery:
+    return Discovery(
+        settings.sources, clock=clock, log=log, remembered=paths_followed(known)
+    )
+
+
+def _sink_of(
+    connections: Connections, *, agent: Agent, wake: threading.Event
+) -> KafkaSink:
+    name = f"agent-{agent.agent_id}"
+    return KafkaSink(
+        lambda: Producer.connect(connections, client_id=name), wake=wake.set
+    )
 
 
 def delivery_of(

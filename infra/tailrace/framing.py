@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tailrace.errors import WireError
 
@@ -22,10 +23,11 @@ FLAG_UNTERMINATED = 2
 """No newline had followed when the event was flushed."""
 FLAG_SPLIT = 4
 """A limit ended an event of several lines: the next one may go on with its lines."""
+FLAG_REDACTED = 8
+"""Something was taken out of the stored bytes before they left their host."""
 
 
-@dataclass(frozen=True, slots=True)
-class MappedEvent:
+class MappedEvent(msgspec.Struct, frozen=True):
     """One event whose stored bytes are not, or not all, of the file's."""
 
     offset: int
@@ -53,6 +55,23 @@ def decode_mapped(value: bytes) -> list[MappedEvent]:
     Raises:
         WireError: the table does not fit the bytes.
     """
+    position = table_end(value)
+    events: list[MappedEvent] = []
+    for row in ROW.iter_unpack(value[COUNT.size : position]):
+        offset, original_size, stored_size, checksum, flags = row
+        stored = value[position : position + stored_size]
+        events.append(MappedEvent(offset, original_size, checksum, stored, flags))
+        position += stored_size
+    check_end(value, position)
+    return events
+
+
+def table_end(value: bytes) -> int:
+    """Return where the table of a mapped chunk ends and the stored bytes begin.
+
+    Raises:
+        WireError: there is no room for it.
+    """
     if len(value) < COUNT.size:
         raise WireError(f"a mapped chunk of {len(value)} bytes has no table")
     (count,) = COUNT.unpack_from(value)
@@ -61,14 +80,14 @@ def decode_mapped(value: bytes) -> list[MappedEvent]:
         raise WireError(
             f"a mapped chunk of {len(value)} bytes has no room for {count} rows"
         )
-    events: list[MappedEvent] = []
-    for row in ROW.iter_unpack(value[COUNT.size : position]):
-        offset, original_size, stored_size, checksum, flags = row
-        stored = value[position : position + stored_size]
-        events.append(MappedEvent(offset, original_size, checksum, stored, flags))
-        position += stored_size
-    if position != len(value):
-        raise WireError(
-            f"a mapped chunk holds {len(value)} bytes, its table {position}"
-        )
-    return events
+    return position
+
+
+def check_end(value: bytes, end: int) -> None:
+    """Check that the stored bytes end with the chunk.
+
+    Raises:
+        WireError: the table does not fit the bytes.
+    """
+    if end != len(value):
+        raise WireError(f"a mapped chunk holds {len(value)} bytes, its table {end}")

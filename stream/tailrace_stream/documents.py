@@ -152,8 +152,8 @@ def _open_bodies(
         extra.append(parsed.get_column(ATTRIBUTES))
     common, tags = _common(origin)
     parts.append(pl.lit(common))
-    if events.original_sizes is not None:
-        extra.append(events.original_sizes.is_not_null().alias("_cut"))
+    if events.are_cut is not None:
+        extra.append(events.are_cut.alias("_cut"))
         cut = _tags((*origin.tags, CUT_TAG))
         parts.append(pl.when("_cut").then(pl.lit(cut)).otherwise(pl.lit(tags)))
     else:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import crc32c
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tailrace.framing import FLAG_CUT, decode_mapped
+from tailrace.framing import COUNT, FLAG_CUT, FLAG_REDACTED, ROW, check_end, table_end
 from tailrace.wire import Origin
 
 BYTE_ORDER_MARK = "\ufeff"
 """What some editors and Windows begin a file with; a part of no line (F32)."""
+
+_ROWS = np.dtype(
+    {
+        "names": ["offset", "original_size", "stored_size", "checksum", "flags"],
+        "formats": ["<u8", "<u8", "<u4", "<u4", "<u4"],
+        "offsets": [0, 8, 16, 20, 24],
+        "itemsize": ROW.size,
+    }
+)
+"""A row of a mapped chunk's table, as `tailrace.framing` packs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +43,11 @@ class Events:
     """The bytes that came, for a dead letter."""
     base64: pl.Series | None = None
     """Those bytes in base64 where they were not UTF-8; None where all were."""
+    are_cut: pl.Series | None = None
+    """Which of them were cut; None where none was."""
     original_sizes: pl.Series | None = None
-    """True lengths in bytes of events that were cut; None where none was."""
+    """True lengths in bytes of events that do not stand here as they were, cut or redacted;
+    None where all do."""
     has_mark: bool = False
     """The first event's line begins with the byte order mark of its file."""
     first_position: int = 0
@@ -52,6 +66,7 @@ class Events:
             checksums=self.checksums[start:stop],
             stored=self.stored[start:stop],
             base64=None if self.base64 is None else self.base64.slice(start, count),
+            are_cut=None if self.are_cut is None else self.are_cut.slice(start, count),
             original_sizes=(
                 None
                 if self.original_sizes is None
@@ -119,19 +134,46 @@ def _newline(value: bytes, *, first_offset: int) -> Events:
 
 
 def _mapped(value: bytes) -> Events:
-    rows = decode_mapped(value)
-    stored = [row.stored for row in rows]
-    text, base64 = _text_each(stored)
-    sizes = [row.original_size_bytes if row.flags & FLAG_CUT else None for row in rows]
-    is_any_cut = any(size is not None for size in sizes)
+    begin = table_end(value)
+    rows = np.frombuffer(value[COUNT.size : begin], _ROWS)
+    ends: list[int] = (begin + np.cumsum(rows["stored_size"], dtype=np.int64)).tolist()
+    check_end(value, ends[-1] if ends else begin)
+    stored = [value[start:end] for start, end in pairwise([begin, *ends])]
+    text, base64 = _text_of_many(value[begin:], stored)
+    is_cut = rows["flags"] & FLAG_CUT != 0
+    is_other = rows["flags"] & (FLAG_CUT | FLAG_REDACTED) != 0
+    sizes = rows["original_size"].astype(np.int64)
     return Events(
         text=text,
-        offsets=np.fromiter((row.offset for row in rows), np.int64, len(rows)),
-        checksums=np.fromiter((row.checksum for row in rows), np.uint32, len(rows)),
+        offsets=rows["offset"].astype(np.int64),
+        checksums=rows["checksum"].astype(np.uint32),
         stored=stored,
         base64=base64,
-        original_sizes=pl.Series(sizes, dtype=pl.Int64) if is_any_cut else None,
+        original_sizes=(
+            pl.Series(np.where(is_other, sizes, -1)).replace(-1, None)
+            if is_other.any()
+            else None
+        ),
+        are_cut=pl.Series(is_cut) if is_cut.any() else None,
     )
+
+
+def _text_of_many(
+    stored: bytes, events: list[bytes]
+) -> tuple[pl.Series, pl.Series | None]:
+    """Return the text of events that may have several lines; `stored` is all of them.
+
+    A byte that stands in none of them parts them, so that all are decoded at once.
+    """
+    mark = next((mark for mark in (b"\n", b"\0") if mark not in stored), None)
+    if mark is None:
+        return _text_each(events)
+    try:
+        decoded = mark.join(events).decode("utf-8").split(mark.decode())
+    except UnicodeDecodeError:
+        return _text_each(events)
+    text = pl.Series(decoded if events else [], dtype=pl.String)
+    return text.str.strip_suffix("\r") if b"\r" in stored else text, None
 
 
 def _text_of(value: bytes, lines: list[bytes]) -> tuple[pl.Series, pl.Series | None]:

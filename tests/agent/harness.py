@@ -40,6 +40,7 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import CheckpointUnwritable, Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
+from tailrace_agent.redaction.settings import redactors_for
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.rules import rules_of
 from tailrace_agent.table import FileTable
@@ -254,6 +255,7 @@ class AgentHarness:
             delivery=self.delivery,
             clock=self.clock,
         )
+        redactors = redactors_for(self.settings, folder=self.state)
         self.loop = AgentLoop(
             self.settings,
             discovery=self.discovery,
@@ -262,6 +264,7 @@ class AgentHarness:
                 self.settings,
                 agent=AGENT,
                 delivery=self.delivery,
+                redactors=redactors,
                 clock=self.clock,
                 log=log,
             ),
@@ -276,6 +279,7 @@ class AgentHarness:
                 chunker=Chunker(
                     Limits(self.settings.chunk_bytes, self.settings.event_bytes_max)
                 ),
+                redactors=redactors,
                 clock=self.clock,
                 log=log,
             ),

@@ -12,6 +12,7 @@ from tailrace.framing import FLAG_CUT, MappedEvent
 from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import Cut, Placement
 from tailrace_agent.config import SourceSettings
+from tailrace_agent.door import NotARegularFile
 from tailrace_agent.open_file import open_file
 from tailrace_agent.preview import (
     KEPT_BEFORE_BYTES,
@@ -23,6 +24,7 @@ from tailrace_agent.preview import (
 )
 from tailrace_agent.rules import rules_of_user
 from tests.agent.test_chunking import BytesFile
+from tests.agent.test_redaction_rules import ALL
 from tests.infra.multiline import traces
 
 TRACES = "\n".join(traces.JAVA * 3).encode() + b"\n"
@@ -85,6 +87,18 @@ def test_blocks_that_end_anywhere_change_nothing(
     for event in whole:
         end = event.offset + event.original_size_bytes
         assert event.checksum == crc32c(content[event.offset : end])
+
+
+def test_x11_a_pipe_is_not_redacted_as_nothing_before_it_can_be_asked() -> None:
+    with pytest.raises(NotARegularFile):
+        preview(
+            StreamFile(BytesIO(TRACES)),
+            path="/srv/app.log",
+            source=source(),
+            redactor=ALL,
+            host_time_zone="UTC",
+            now_ms=1,
+        )
 
 
 class WatchingPipe(BytesIO):

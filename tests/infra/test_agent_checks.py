@@ -15,6 +15,7 @@ from tailrace_agent.checkpoint import FILE_NAME, Checkpoint
 from tailrace_agent.main import FOLDER_NAME
 from tailrace_agent.state_folder import take_folder
 from tests.infra.audit.builders import agent_word
+from tests.infra.multiline.journals import with_message
 
 LINE = b"2026-11-25 10:00:00,123 ERROR [main] a.b.C: it \x1b[31mbroke\n"
 
@@ -93,6 +94,28 @@ def test_dry_run_shows_events_and_not_lines(tmp_path: Path, data_dir: Path) -> N
     assert ", lines joined by java" in result.stdout
     assert result.stdout.count('"event.sequence":') == 2
     assert r"\tat a.b.C.d(C.java:1)" in result.stdout
+
+
+def test_x11_dry_run_shows_what_would_be_sent(tmp_path: Path, data_dir: Path) -> None:
+    (tmp_path / "secret.log").write_text("password=hunter2hunter ok\nnext\n")
+    trace = LINE + b"java.lang.Error: token=hunter2hunter\n\tat a.b.C.d(C.java:1)\n"
+    (tmp_path / "trace.log").write_bytes(trace + LINE)
+    journal = with_message(b"two\npassword=hunter2hunter") + b"\n"
+    (tmp_path / "journal.log").write_bytes(journal)
+    rest = 'multiline = "auto"\nredact = ["secrets"]'
+    path = config(tmp_path, f'name = "s"\npaths = ["{tmp_path}/*.log"]\n{rest}')
+
+    result = agent(data_dir, "--dry-run", "--config", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert "hunter2hunter" not in result.output
+    assert "password=[secret:" in result.output
+    assert '"log.offset":26' in result.output.replace(" ", "")
+    assert "java.lang.Error: token=[secret:" in result.output
+    assert r"\tat a.b.C.d(C.java:1)" in result.output
+    message = r'"message":"two\npassword=[secret:'
+    assert message in result.output
+    assert not data_dir.exists(), "nothing is written, and no key is made"
 
 
 def test_dry_run_of_nothing_is_a_failure(tmp_path: Path, data_dir: Path) -> None:

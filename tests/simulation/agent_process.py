@@ -25,6 +25,7 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
+from tailrace_agent.redaction.settings import redactors_for
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX
@@ -137,6 +138,7 @@ class AgentHost:
             loaded=loaded,
             restored=restored,
             hole_requests=NoRequests(),
+            redactors=redactors_for(self.settings, folder=self.folder),
             observed=Observed(self.clock),
             known=known,
             clock=self.clock,

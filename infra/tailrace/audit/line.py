@@ -56,7 +56,7 @@ def original_line(document: Document, *, checksum: int) -> bytes | None:
 
 
 def is_cut(document: Document) -> bool:
-    """Tell whether the line was longer than what the document holds of it."""
+    """Tell whether the document holds the line other than it was: cut, or redacted."""
     return field(document, "tailrace.original_size_bytes") is not None
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tailrace_agent.config import AgentSettings, SourceSettings
     from tailrace_agent.dry_run import MatchedFile
     from tailrace_agent.fsck import Inspected
+    from tailrace_agent.redaction.redactor import Redactor
 
 FILES_SHOWN_MAX = 20
 EVENTS_SHOWN_MAX = 3
@@ -53,7 +54,7 @@ def show_dry_run(settings: AgentSettings) -> None:
                 write_line(f"  {printable(glob)} matches no file now")
         readable = [file for file in files if not file.trouble and file.size_bytes]
         for file in readable[:FILES_PARSED_MAX]:
-            _show_events(file, source=source)
+            _show_events(file, source=source, redactor=found.redactors.of(source.name))
     if not found.files:
         raise CommandFailed(
             "No source matches any file now.",
@@ -67,12 +68,16 @@ def _file_line(file: MatchedFile) -> str:
     return f"{printable(file.path)}: {printable(what)}"
 
 
-def _show_events(file: MatchedFile, *, source: SourceSettings) -> None:
+def _show_events(
+    file: MatchedFile, *, source: SourceSettings, redactor: Redactor | None
+) -> None:
     from tailrace_agent.host import time_zone_of
 
     write_line(f"  first events of {printable(file.path)}:")
     try:
-        events = parsed_documents(file.path, source=source, time_zone=time_zone_of())
+        events = parsed_documents(
+            file.path, source=source, time_zone=time_zone_of(), redactor=redactor
+        )
         for event in islice(events, EVENTS_SHOWN_MAX):
             write_line(f"    {printable(event.decode('utf-8', 'replace').rstrip())}")
     except TailraceError as error:

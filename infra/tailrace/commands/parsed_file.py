@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tailrace_agent.config import SourceSettings
     from tailrace_agent.open_file import OpenFile
     from tailrace_agent.preview import StreamFile
+    from tailrace_agent.redaction.redactor import Redactor
 
 STANDARD_INPUT = "-"
 
@@ -34,7 +35,8 @@ def source_of_options(
     Raises:
         ConfigError: an option names what there is not; all are listed.
     """
-    from tailrace_agent.config import Format, Rule, SourceSettings
+    from tailrace_agent.config import Format, SourceSettings
+    from tailrace_agent.event_rules import Rule
     from tailrace_stream.parse_file import check_arguments
 
     problems = check_arguments(dataset=dataset, time_zone=time_zone)
@@ -90,13 +92,14 @@ def parsed_documents(
     *,
     source: SourceSettings,
     time_zone: str = "UTC",
+    redactor: Redactor | None = None,
     clock: Clock | None = None,
 ) -> Iterator[bytes]:
     """Yield the document of each event of a file or of standard input, as JSON.
 
     One a line, without a newline, in file order. Memory is bounded however long the
     file or a line is. `time_zone` is that of times which name none, where the source
-    does not say.
+    does not say; `redactor` is what takes out of events what is not to be shown.
 
     Raises:
         CommandFailed: the file cannot be read.
@@ -104,7 +107,9 @@ def parsed_documents(
     """
     require("stream")
     try:
-        yield from _documents(file, source, time_zone, clock or SystemClock())
+        yield from _documents(
+            file, source, time_zone, redactor=redactor, clock=clock or SystemClock()
+        )
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -115,7 +120,12 @@ def parsed_documents(
 
 
 def _documents(
-    file: str, source: SourceSettings, time_zone: str, clock: Clock
+    file: str,
+    source: SourceSettings,
+    time_zone: str,
+    *,
+    redactor: Redactor | None,
+    clock: Clock,
 ) -> Iterator[bytes]:
     from tailrace_agent.preview import preview
     from tailrace_stream.parse_file import chunk_documents, origin_of
@@ -125,7 +135,12 @@ def _documents(
     now_ms = clock.now_ms()
     with _opened(file) as opened:
         seen = preview(
-            opened, path=path, source=source, host_time_zone=time_zone, now_ms=now_ms
+            opened,
+            path=path,
+            source=source,
+            redactor=redactor,
+            host_time_zone=time_zone,
+            now_ms=now_ms,
         )
         origin = origin_of(path, placement=seen.placement, now_ms=now_ms)
         for chunk in seen.chunks:

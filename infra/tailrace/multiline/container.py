@@ -76,6 +76,38 @@ def is_docker_whole(block: Block, start: int, end: int) -> bool:
     return not _docker_kind(block, start, end)[1]
 
 
+def text_place(block: Block, start: int, end: int) -> tuple[int, int]:
+    """Return where the text of a line stands, without what a runtime wrote around it.
+
+    All of a line that no runtime wrote is its text. Of a text in JSON the newline at its
+    end is none of it.
+    """
+    head = CRI_HEAD.match(block, start, end)
+    if head is not None:
+        return head.end(), end
+    text_start = start + len(DOCKER_BEGIN)
+    if not block.startswith(DOCKER_BEGIN, start, end):
+        return start, end
+    text_end = block.find(DOCKER_STREAM, text_start - 1, end)
+    if text_end < text_start:
+        return start, end
+    for escape in (b"\\n", b"\\r"):
+        if block.endswith(escape, text_start, text_end):
+            text_end -= len(escape)
+    return text_start, text_end
+
+
+def text_places(block: Block, start: int, end: int) -> list[tuple[int, int]]:
+    """Return where the text of each line of an event stands."""
+    places: list[tuple[int, int]] = []
+    while start <= end:
+        newline = block.find(b"\n", start, end)
+        line_end = end if newline < 0 else newline
+        places.append(text_place(block, start, line_end))
+        start = line_end + 1
+    return places
+
+
 JOINS: dict[str, Callable[[Block, int], list[int]]] = {
     "cri": cri_joins,
     "docker": docker_joins,

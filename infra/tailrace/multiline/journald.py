@@ -13,6 +13,7 @@ first field belong to the entry that follows.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import Enum, auto
 
 JOURNALD = "journald"
@@ -25,6 +26,9 @@ BINARY_BYTES_MAX = 768 * 1_024 * 1_024
 NAME = re.compile(rb"[A-Z0-9_]{1,64}+(?![A-Z0-9_])")
 _TEXT_FIELDS = re.compile(rb"(?:(?!__CURSOR=)[^\n=]++=[^\n]*+\n)++")
 """Most of an entry in one step: whole lines of text."""
+
+_NAME_LINE = re.compile(rb"^[A-Z0-9_]{1,64}\n", re.MULTILINE)
+"""The first line of a binary field."""
 
 Block = bytes | bytearray
 
@@ -126,6 +130,29 @@ def size_of_value(block: Block, at: int) -> int | None:
     """Return the size that stands at `at`, None where no value can have it."""
     size = int.from_bytes(block[at : at + SIZE_BYTES], "little")
     return size if size <= BINARY_BYTES_MAX else None
+
+
+def binary_values(entry: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each binary value of an entry begins, and where its size says it ends.
+
+    Its size stands in the bytes before it. Of a cut entry the last value may end behind
+    what there is of it.
+    """
+    at = 0
+    while (head := _NAME_LINE.search(entry, at)) is not None:
+        at = head.end()
+        size = size_of_value(entry, at)
+        start = at + SIZE_BYTES
+        if start > len(entry) or size is None:
+            continue  # A line of no field.
+        yield start, start + size
+        # Should no newline follow, the rest of that line is nobody's.
+        at = entry.find(b"\n", start + size) + 1 or len(entry)
+
+
+def size_bytes(size: int) -> bytes:
+    """Return the size that stands before a value of `size` bytes."""
+    return min(size, BINARY_BYTES_MAX).to_bytes(SIZE_BYTES, "little")
 
 
 def whole_entries(block: Block, size: int) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from tailrace.audit.line import alteration
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.open_file import open_file
 from tailrace_agent.preview import preview
+from tailrace_agent.redaction.rules import redactors_of
 from tailrace_agent.rules import rules_of_user
 from tailrace_stream.chunk import process_chunk
 from tests.stream.builders import BORN_AT_MS, origin
@@ -25,7 +27,8 @@ JOURNAL = (
     b"__CURSOR=s=1\nMESSAGE=one line\nPRIORITY=3\n\n"
     b"__CURSOR=s=2\nMESSAGE\n\x0a\0\0\0\0\0\0\0two\nlines!\nPRIORITY=6\n\n"
 )
-FILES: dict[str, tuple[bytes, dict[str, str]]] = {
+SECRETS = b"the first\npassword=hunter2hunter ok\nthe last\n"
+FILES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "utf-8": (TEXT.encode(), {}),
     "utf-8 with a mark": (TEXT.encode("utf-8-sig"), {}),
     "utf-16 by its mark": (TEXT.encode("utf-16"), {}),
@@ -40,11 +43,16 @@ FILES: dict[str, tuple[bytes, dict[str, str]]] = {
     "several lines of utf-16": (TRACE.encode("utf-16"), {"multiline": "java"}),
     "a container's pieces": (CRI.encode(), {}),
     "a journal": (JOURNAL, {}),
+    "secrets": (SECRETS, {"redact": ["secrets"]}),
+    "a journal with secrets": (
+        JOURNAL.replace(b"one line", b"password=hunter2hunter"),
+        {"redact": ["secrets"]},
+    ),
 }
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_f32_f33_document_is_told_to_be_of_the_line_that_it_is_of(
+def test_f32_f33_x11_document_is_told_to_be_of_the_line_that_it_is_of(
     tmp_path: Path, name: str
 ) -> None:
     content, options = FILES[name]
@@ -53,7 +61,15 @@ def test_f32_f33_document_is_told_to_be_of_the_line_that_it_is_of(
     settings = {"name": "app", "paths": [str(path)], **options}
     source = SourceSettings.model_validate(settings)
     file = open_file(path, rules=rules_of_user())
-    found = preview(file, path=str(path), source=source, host_time_zone="UTC", now_ms=1)
+    redactors = redactors_of({"app": source.redact}, key=lambda: b"k" * 32)
+    found = preview(
+        file,
+        path=str(path),
+        source=source,
+        host_time_zone="UTC",
+        now_ms=1,
+        redactor=redactors.of("app"),
+    )
     count = 0
     for chunk in found.chunks:
         made = origin(

@@ -1,0 +1,96 @@
+"""Where a private key stands in a text: within one line, or in the lines after its head.
+
+A key may be an event, or each line of it one: so what is asked is the text before, and
+never how the lines came into a chunk. A key ends with its last line, where another one
+begins, or `KEY_BYTES_MAX` behind its first one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tailrace.multiline.container import text_place
+from tailrace_agent.redaction.linear import Pattern
+
+KEY_BYTES_MAX = 32 * 1_024
+"""A key of RSA with 16,384 bits has 12.7 KB, and a container's runtime writes as much
+again around its lines."""
+NEEDLE = rb"PRIVATE KEY(?: BLOCK)?-----"
+LINES_BEFORE_MAX = 4
+"""Between a head and the key stand two lines that say how it is encrypted, and a blank
+one; where more do not look like a key, the head was only spoken of."""
+_NAME = rb"(?:[A-Z0-9]{1,12} ){0,3}" + NEEDLE
+HEAD_BYTES_MAX = 80
+"""The first line of a key, at most: what is looked for before a text must be whole."""
+_HEAD = b"-----BEGIN "
+_MATERIAL = rb"[A-Za-z0-9+/]{40}[A-Za-z0-9+/]*=*"
+# Of a line within a key: what fills one, and the last word, which may be short.
+_WORDS = rb"(" + _MATERIAL + rb")|(?:^|[ \t])([A-Za-z0-9+/]+=*)[ \t]*\r?$"
+
+
+class KeyPattern:
+    """Finds what is secret in private keys; their first and last lines stay."""
+
+    def __init__(self) -> None:
+        self._marks = Pattern(rb"-----(?:BEGIN|END) " + _NAME)
+        self._material = Pattern(_MATERIAL)
+        self._words = Pattern(_WORDS)
+
+    def find(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the pieces of keys; none crosses the end of a line."""
+        for begin, stop in self._keys(text):
+            line_end = text.find(b"\n", begin)
+            if line_end < 0 or line_end >= stop:
+                yield from self._within(text, begin, stop)
+                continue
+            yield from self._within(text, begin, line_end)
+            yield from self._lines(text, line_end + 1, stop)
+
+    def open_at_end(self, text: bytes) -> int:
+        """Return where a key begins that the end of the text is within, else -1."""
+        start, end = next(iter(deque(self._marks.find(text), maxlen=1)), (0, 0))
+        is_open = text.startswith(_HEAD, start, end) and self._goes_on(text, end)
+        return start if is_open and len(text) - end <= KEY_BYTES_MAX else -1
+
+    def _keys(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where what follows each head begins, and where it ends at the latest."""
+        marks = [*self._marks.find(text), (len(text), len(text))]
+        for (start, head_end), (next_start, _) in pairwise(marks):
+            if not text.startswith(_HEAD, start):
+                continue
+            stop = min(head_end + KEY_BYTES_MAX, next_start)
+            line_end = text.find(b"\n", head_end, stop)
+            if line_end >= 0 and not self._goes_on(text, head_end):
+                stop = line_end
+            yield head_end, stop
+
+    def _goes_on(self, text: bytes, head_end: int) -> bool:
+        """Return whether a head ends its line, or what was written as one."""
+        rest = text[head_end : head_end + 1]
+        return rest in (b"", b"\n", b"\r", b"\\", b'"', b"'")
+
+    def _within(self, text: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the key that stands in one line, its own newlines written as `\\n`."""
+        if begin >= end or not self._material.is_in(text[begin:end]):
+            return
+        # A quote ends what it stands in, where the foot is missing.
+        quote = text.find(b'"', begin, end)
+        yield begin, end if quote < 0 else quote
+
+    def _lines(self, text: bytes, begin: int, stop: int) -> Iterator[tuple[int, int]]:
+        start, count, is_key = begin, 0, False
+        while start < stop:
+            newline = text.find(b"\n", start)
+            end = len(text) if newline < 0 else newline
+            text_start, text_end = text_place(text, start, end)
+            # The foot may stand behind the last bytes of the key.
+            line = text[text_start:text_end].partition(b"-----END ")[0]
+            is_key = is_key or self._material.is_in(line)
+            if is_key:
+                for word_start, word_end in self._words.find(line):
+                    yield text_start + word_start, text_start + word_end
+            start, count = end + 1, count + 1
+            if not is_key and count == LINES_BEFORE_MAX:
+                return

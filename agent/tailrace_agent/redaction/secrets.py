@@ -1,0 +1,97 @@
+"""What looks like a secret: by the name before it, by its own first letters, or in a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tailrace_agent.redaction.linear import Pattern
+from tailrace_agent.redaction.private_keys import NEEDLE
+
+_NAMES = (
+    rb"(?:pass(?:word|wd|phrase|code)[0-9]?|secret|token|api[_-]?key|access[_-]?key"
+    rb"|secret[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key"
+    rb"|shared[_-]?key|credentials?|client[_-]?secret|j?sessionid|phpsessid)"
+)
+_SIGN = rb"[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}"
+_QUOTED = rb"(?:\\*[\"'])"
+"""The end of a name in JSON; in a text within JSON backslashes stand before it."""
+_BETWEEN = _QUOTED + rb"?" + _SIGN
+_START = rb"(?:\b|_|\\[bfnrt])"
+"""Where a word begins, also behind what JSON writes for a newline."""
+_LETTER = rb"(?:[^ \t\r\"'&;,)}\]<>\\]|\\[^\"'\t\r ])"
+
+
+def _values(first: bytes, *, first_in_quotes: bytes) -> bytes:
+    """Return a pattern of values, whose first letter is none of those given."""
+    return (
+        rb"(?:\\+[\"']([^%(in)s\"'\\][^\"'\\]*)"
+        rb"|\"((?:[^%(in)s\"\\]|\\.)(?:[^\"\\]|\\.)*)"
+        rb"|'((?:[^%(in)s'\\]|\\.)(?:[^'\\]|\\.)*)"
+        rb"|([^%(first)s \t\r\"'&;,)}\]<>\\]%(letter)s*))"
+    ) % {b"in": first_in_quotes, b"first": first, b"letter": _LETTER}
+
+
+# A quote behind the sign may be the one that ends the text which names it: what follows
+# that quote is no value. Behind a name in quotes what is no text may be a list.
+_NAMED = (
+    rb"(?:" + _NAMES + _SIGN + _values(b"", first_in_quotes=rb",}\] :")
+    + rb"|" + _NAMES + _QUOTED + _SIGN + _values(rb"\[{", first_in_quotes=b"") + rb")"
+)  # fmt: skip
+_PWD = _START + rb"pwd" + _BETWEEN + _values(rb"/\[{", first_in_quotes=rb"/,}\] :")
+"""Without a slash as its first letter: so `PWD` names the folder that a process is in."""
+_SCHEME = rb"(?:bearer|basic|digest|token|negotiate|apikey|aws4-hmac-sha256)"
+_AUTHORIZED = (
+    rb"authorization" + _BETWEEN + rb"\[?(?:\\*[\"'])?(?:" + _SCHEME + rb"[ ]+)?"
+    rb"([^ \t\r\"'\\,;)}\]]+)"
+)
+_BEARER = _START + rb"bearer[ ]+([A-Za-z0-9._~+/-]{16,}=*)"
+_IN_URL = rb"://([^ \t\r\"'<>/:?#\\]*:[^ \t\r\"'<>/\\]+)@"
+_SHAPED = (
+    _START + rb"((?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[0-9A-Za-z]{20,}"
+    rb"|github_pat_[0-9A-Za-z_]{20,}|gl(?:pat|dt|rt)-[0-9A-Za-z_-]{20,}"
+    rb"|xox[abeposr]-[0-9A-Za-z-]{10,}|[rs]k_(?:live|test)_[0-9A-Za-z]{16,}"
+    rb"|AIza[0-9A-Za-z_-]{35}|ya29\.[0-9A-Za-z_-]{20,}|npm_[0-9A-Za-z]{36}"
+    rb"|pypi-[0-9A-Za-z_-]{32,}|SG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}"
+    rb"|hv[bs]\.[0-9A-Za-z_-]{24,}|sk-(?:[a-z]+-)*[0-9A-Za-z_-]{20,}"
+    rb"|eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{4,}(?:\.[0-9A-Za-z_-]*){0,3})"
+)
+_SHAPED_NEEDLE = (
+    rb"A[KSBC][IC]A[0-9A-Z]|gh[pousr]_[0-9A-Za-z]|github_pat_|gl(?:pat|dt|rt)-"
+    rb"|xox[abeposr]-|[rs]k_(?:live|test)_|AIza|ya29\.|npm_[0-9A-Za-z]{4}"
+    rb"|pypi-[0-9A-Za-z_-]{8}|SG\.[0-9A-Za-z_-]{16}|hv[bs]\.[0-9A-Za-z_-]{24}"
+    rb"|sk-[0-9A-Za-z_-]{20}|eyJ[0-9A-Za-z_-]{8}"
+)
+SCREEN = (
+    rb"(?i:" + _NAMES + _BETWEEN + rb"|pwd" + _BETWEEN + rb"|authorization" + _BETWEEN
+) + (rb"|bearer |://[^ /:]*:[^ /]*@|" + NEEDLE + rb")|" + _SHAPED_NEEDLE)
+"""What every secret brings with it; it is asked of a chunk once, for all of them."""
+BEGUN = (
+    _START
+    + rb"((?:AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl(?:pat|dt|rt)-|xox[abeposr]-"
+    rb"|[rs]k_(?:live|test)_|AIza|ya29\.|npm_|pypi-|SG\.|hv[bs]\.|sk-|eyJ)"
+    rb"[0-9A-Za-z_.-]+)$|(?i:\bbearer)[ ]+([^ \t\"']+)$"
+    rb"|://([^ \t\"'<>/@:?#\\]*:[^ \t\"'<>/@\\]*)$"
+)
+"""What may be the beginning of one where the text ends before its line does."""
+_NO_SECRETS = frozenset((b"null", b"none", b"true", b"false", b"undefined", b"nil"))
+
+
+class SecretPattern:
+    """Finds secrets; each kind costs a pass over a text that the screen let through."""
+
+    def __init__(self) -> None:
+        loose = [_NAMED, _PWD, _AUTHORIZED, _BEARER]
+        self._patterns = [Pattern(pattern, is_exact=False) for pattern in loose]
+        self._patterns += [Pattern(_IN_URL), Pattern(_SHAPED)]
+
+    def find(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where secrets stand; several may be found in one place."""
+        for pattern in self._patterns:
+            for start, end in pattern.find(text):
+                if _is_secret(text[start:end]):
+                    yield start, end
+
+
+def _is_secret(value: bytes) -> bool:
+    """Return whether a value is one, and not the word for none or a mask."""
+    return value.lower() not in _NO_SECRETS and bool(value.strip(b"*x.{}[]()"))
