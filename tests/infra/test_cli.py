@@ -56,13 +56,20 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
     extra: str, tmp_path: Path
 ) -> None:
     """In a process of its own, in which a module of the extra cannot be imported."""
-    command = ["servers", "env"] if extra == "embedded" else [extra]
+    source = "[[agent.sources]]\nname = 'a'\npaths = ['/a.log']\nredact = ['email']\n"
+    (tmp_path / "c.toml").write_text(source)
+    commands = {
+        "embedded": ["servers", "env"],
+        "redaction": ["agent", "--config", str(tmp_path / "c.toml")],
+    }
+    command = commands.get(extra, [extra])
     barred = MODULES[extra][0]
 
     said = refusal_without(barred, command=command, folder=tmp_path)
 
     assert f"pip install 'tailrace[{extra}]'" in said
-    assert barred in said
+    # What a setting needs is told with the setting.
+    assert ("agent.sources.0.redact.0" if extra == "redaction" else barred) in said
 
 
 @pytest.mark.parametrize(
