@@ -14,7 +14,12 @@ from dataclasses import replace
 from msgspec import structs
 
 from tailrace.framing import FLAG_REDACTED, MappedEvent
-from tailrace.multiline.journald import CURSOR, SIZE_BYTES, binary_values, size_bytes
+from tailrace.multiline.journald import (
+    SIZE_BYTES,
+    begins_entry,
+    binary_values,
+    size_bytes,
+)
 from tailrace_agent.forms import Form
 from tailrace_agent.redaction.redactor import (
     LOOK_BACK_BYTES,
@@ -46,7 +51,7 @@ def entries_with_tokens(
     done: list[Replacement] = []
     for number, event in enumerate(events, 1):
         here = b""
-        if not _begins_entry(event.stored):
+        if not begins_entry(event.stored):
             passed = form.stored(value[: event.offset - events[0].offset])
             here = form.redactor.context((before + passed)[-LOOK_BACK_BYTES:])
         found = hidden_of_entry(
@@ -74,7 +79,7 @@ def hidden_of_entry(
     What stands `before` tells only of what may be the second half of an entry that time
     ended, and not of what begins as every entry does.
     """
-    pieces = [b"" if _begins_entry(entry) else before]
+    pieces = [b"" if begins_entry(entry) else before]
     begin = length = len(pieces[0])
     starts: list[int] = []
     """Where each binary value begins in what the rules see."""
@@ -111,7 +116,3 @@ def entry_replaced(entry: bytes, replacements: Sequence[Replacement]) -> bytes:
         edits.append(Replacement(start - SIZE_BYTES, start, size, rule=""))
     edits.sort(key=lambda one: one.start)
     return replaced(entry, edits, offset=0)
-
-
-def _begins_entry(text: bytes) -> bool:
-    return text.lstrip(b"\n").startswith(CURSOR)

@@ -5,7 +5,7 @@ The names and what they mean are an interface: they are in docs/metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -143,8 +143,19 @@ def _of_events(status: AgentStatus) -> Iterator[Metric]:
         "Events beyond the limit, sent as their beginning.",
         status.cut_events,
     )
-    yield _dead_events(status)
-    yield _redacted(status)
+    yield _counters(
+        "dead_events",
+        "Events that went to the dead letters here.",
+        label="reason",
+        # Whoever watches for it sees the figure before the first one dies.
+        values={RECORD_TOO_LARGE: 0} | status.dead_events,
+    )
+    yield _counters(
+        "redacted",
+        "Pieces that a rule took out of events.",
+        label="rule",
+        values=status.redacted,
+    )
 
 
 def _counter(name: str, text: str, value: int) -> Metric:
@@ -153,21 +164,10 @@ def _counter(name: str, text: str, value: int) -> Metric:
     return metric
 
 
-def _redacted(status: AgentStatus) -> Metric:
-    metric = Metric(
-        f"{PREFIX}_redacted", "Pieces that a rule took out of events.", "counter"
-    )
-    for rule, count in status.redacted.items():
-        metric.add_sample(f"{metric.name}_total", {"rule": rule}, count)
-    return metric
-
-
-def _dead_events(status: AgentStatus) -> Metric:
-    name = f"{PREFIX}_dead_events"
-    metric = Metric(name, "Events that went to the dead letters here.", "counter")
-    # Whoever watches for it sees the figure before the first one dies.
-    for reason, count in ({RECORD_TOO_LARGE: 0} | status.dead_events).items():
-        metric.add_sample(f"{name}_total", {"reason": reason}, count)
+def _counters(name: str, text: str, *, label: str, values: Mapping[str, int]) -> Metric:
+    metric = Metric(f"{PREFIX}_{name}", text, "counter")
+    for value, count in values.items():
+        metric.add_sample(f"{metric.name}_total", {label: value}, count)
     return metric
 
 

@@ -13,7 +13,7 @@ from tailrace.detect import (
 )
 from tailrace.multiline.auto import rule_for
 from tailrace.multiline.container import format_of
-from tailrace.multiline.journald import JOURNALD, is_export
+from tailrace.multiline.journald import JOURNALD, begins_entry
 from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import MultilineRule, Placement
 from tailrace_agent.config import SourceSettings
@@ -82,7 +82,7 @@ def _format_of(source: SourceSettings, sample: bytes) -> str | None:
         )
         if not is_free:
             return None
-        return JOURNALD if is_export(sample) else format_of(sample)
+        return JOURNALD if begins_entry(sample) else format_of(sample)
     return None if source.format == "lines" else source.format
 
 

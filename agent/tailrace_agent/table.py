@@ -70,7 +70,7 @@ class FileTable:
         limit = self.settings.descriptors_max
         self._followed = Followed(limit, families, self.files, self.due)
         self.unreadable = Unreadable(clock=self.clock, log=self.log)
-        self.opener = Opener(self.settings)
+        self.opener = self.copies.opener
         self._heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
         self._outside = Outside(
             self._followed,

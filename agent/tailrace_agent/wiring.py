@@ -160,8 +160,8 @@ def assemble(
     wake = threading.Event()
     sources = {source.name: source for source in settings.sources}
     sink = _sink_of(connections, agent=agent, wake=wake)
-    name = connections.namespace
-    records = Records(agent, namespace=name, sources=sources, clock=clock)
+    namespace = connections.namespace
+    records = Records(agent, namespace=namespace, sources=sources, clock=clock)
     delivery = delivery_of(
         sink, checkpoint, records=records, restored=restored, clock=clock, log=log
     )

@@ -241,7 +241,7 @@ class Elastic:
     def look_up(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Send one search, count or opening of a point in time, and return the answer whatever its status.
+        """Send one search or count, or open a point in time; return whatever is answered.
 
         An index can be seen a moment before it can be searched, and is then no error: it
         is asked again for as long as `SHARDS_WAIT_MS_MAX`.

@@ -1,8 +1,8 @@
 """Which bytes of its file a document holds, and whether it stands under the right id.
 
 A document has the line as text: without its newline, without a carriage return before it,
-and in base64 where it was no text. Its file may have been UTF-8 or UTF-16. The checksum in the `_id` is of the bytes themselves,
-so it tells which of the few readings is the true one.
+and in base64 where it was no text. Its file may have been UTF-8 or UTF-16. The checksum in
+the `_id` is of the bytes themselves, so it tells which of the few readings is the true one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def original_line(document: Document, *, checksum: int) -> bytes | None:
     return None
 
 
-def is_cut(document: Document) -> bool:
+def is_stored_otherwise(document: Document) -> bool:
     """Tell whether the document holds the line other than it was: cut, or redacted."""
     return field(document, "tailrace.original_size_bytes") is not None
 
@@ -96,8 +96,8 @@ def alteration(
         return "its _id is of another generation"
     if born_at_ms is not None and birth_second(born_at_ms) != parts.birth_second:
         return "its _id is of another birth"
-    is_whole = not is_cut(document)
-    if is_whole and original_line(document, checksum=parts.checksum) is None:
+    is_as_written = not is_stored_otherwise(document)
+    if is_as_written and original_line(document, checksum=parts.checksum) is None:
         return "its _id is of another line"
     return None
 

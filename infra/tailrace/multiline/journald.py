@@ -168,6 +168,6 @@ def whole_entries(block: Block, size: int) -> list[tuple[int, int]]:
     return found
 
 
-def is_export(sample: bytes) -> bool:
-    """Tell whether a file that begins like this is an export of a journal."""
-    return sample.lstrip(b"\n").startswith(CURSOR)
+def begins_entry(text: bytes) -> bool:
+    """Tell whether a text begins as journald begins each entry, and so each export."""
+    return text.lstrip(b"\n").startswith(CURSOR)

@@ -10,7 +10,7 @@ from tailrace.multiline.journald import (
     BINARY_BYTES_MAX,
     CURSOR,
     EntryScan,
-    is_export,
+    begins_entry,
     whole_entries,
 )
 from tests.infra.multiline.journals import SHIPPED, entry, field, with_message
@@ -109,7 +109,7 @@ def test_x4_what_only_looks_like_a_binary_value_swallows_nothing(line: bytes) ->
 
 
 def test_an_export_is_told_by_its_first_bytes() -> None:
-    assert is_export(entry(SHIPPED))
-    assert is_export(b"\n" + entry(SHIPPED))
-    assert not is_export(b"MESSAGE=x\n")
-    assert not is_export(b"")
+    assert begins_entry(entry(SHIPPED))
+    assert begins_entry(b"\n" + entry(SHIPPED))
+    assert not begins_entry(b"MESSAGE=x\n")
+    assert not begins_entry(b"")
