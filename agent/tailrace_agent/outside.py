@@ -19,7 +19,12 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.archives import AnyFile, ArchiveFile
-from tailrace_agent.beginnings import Beginning, begun, is_archive_done
+from tailrace_agent.beginnings import (
+    Beginning,
+    begun,
+    is_archive_done,
+    resumed,
+)
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.copies import begins_alike, holds
 from tailrace_agent.delivery import Delivery
@@ -278,16 +283,7 @@ class Outside:
             file.close()
             return None
         try:
-            tracked = begun(
-                file,
-                path=copy.path,
-                source=source,
-                host_id=self._host_id,
-                filesystem_id=filesystem_id(file.descriptor, device=facts.device),
-                clock=self._clock,
-                beginning=self._beginning,
-                is_first_sweep=False,
-            )
+            tracked = self._begun(file, copy.path, source)
         except OSError:
             file.close()
             return None
@@ -300,6 +296,30 @@ class Outside:
         self._followed.add(tracked)
         self._log.info("copy_outside_looked_at", path=tracked.shown_path)
         return tracked
+
+    def _begun(self, file: AnyFile, path: str, source: SourceSettings) -> TrackedFile:
+        filesystem = filesystem_id(file.descriptor, device=file.facts.device)
+        match = self._known.match(file.facts, filesystem_id=filesystem, source=file)
+        if match is not None:
+            # A life of it is known, whose name is not to be given to another content.
+            return resumed(
+                match,
+                file,
+                path=path,
+                source=source,
+                delivery=self._delivery,
+                clock=self._clock,
+            )
+        return begun(
+            file,
+            path=path,
+            source=source,
+            host_id=self._host_id,
+            filesystem_id=filesystem,
+            clock=self._clock,
+            beginning=self._beginning,
+            is_first_sweep=False,
+        )
 
     def _follow_later_copies(self, heir: TrackedFile, search: _Search) -> None:
         """Follow what rotation copied after the copy of a life that is known.

@@ -546,3 +546,34 @@ def test_f4_search_of_a_very_large_folder_is_bounded(
     agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert set(opened) == {"cpt.log"}
     assert losses_unknown(first.sink) == ["cpt.log"]
+
+
+def test_f16_file_met_outside_has_no_name_of_a_life_that_it_had_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was emptied, and renamed; a clock that was set back makes it look new."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 100))
+    agent.pass_ms()
+    agent.write("a.log", lines(100, 110))
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    path.write_bytes(b"")
+    agent.pass_ms()
+    emptied = path.rename(path.with_name("a.log.2"))
+    agent.write("a.log", lines(200, 210))
+    agent.pass_ms(1_000)
+    agent.crash()
+    emptied.write_bytes(lines(110, 120))
+    monkeypatch.setattr(outside.Outside, "_is_later", lambda *_args: True)
+    second = AgentHarness(tmp_path, sink=agent.sink, clock=agent.clock)
+    second.pass_ms()
+    second.write("a.log", lines(210, 220))
+    shutil.copyfile(path, path.with_name("a.log.4"))
+    path.write_bytes(b"")
+    second.pass_ms(60_000)
+    written = lines(0, 120) + lines(200, 220)
+    assert unique_lines(agent.sink) == sorted(written.splitlines())
+    places = {(e.generation, e.offset): e.stored for e in events_of(agent.sink)}
+    assert len(places) == 140
+    # Nor was the life that its copy holds, and is read there, ended once more.
+    assert [said["path"] for said in second.said("file_truncated")] == [str(path)]
