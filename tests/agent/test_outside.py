@@ -564,7 +564,11 @@ def test_f16_file_met_outside_has_no_name_of_a_life_that_it_had_before(
     agent.pass_ms(1_000)
     agent.crash()
     emptied.write_bytes(lines(110, 120))
-    monkeypatch.setattr(outside.Outside, "_is_later", lambda *_args: True)
+
+    def is_later(*_files: object) -> bool:
+        return True
+
+    monkeypatch.setattr(outside.Outside, "_is_later", is_later)
     second = AgentHarness(tmp_path, sink=agent.sink, clock=agent.clock)
     second.pass_ms()
     second.write("a.log", lines(210, 220))
