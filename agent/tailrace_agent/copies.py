@@ -117,7 +117,7 @@ class Copies:
             OSError: a file cannot be read.
         """
         living = self._of_the_living(suspect, file, kin, size_bytes, now_ms)
-        gone = self._of_the_gone(file, kin, size_bytes=size_bytes)
+        gone = self._of_the_gone(suspect, file, kin, size_bytes=size_bytes)
         # Of equals it is the first: what is alive may be known to be like it further on.
         # What would pass lines over comes last, for to lose them is worse than to repeat.
         best = max(
@@ -159,7 +159,7 @@ class Copies:
                     yield original, record
 
     def _of_the_gone(
-        self, file: Source, kin: Kin, *, size_bytes: int
+        self, suspect: TrackedFile, file: Source, kin: Kin, *, size_bytes: int
     ) -> Iterator[_Likeness]:
         """Look for generations without a file: the rest of one may be only here."""
         for record in (*self._ended(kin), *kin.orphans):
@@ -174,6 +174,8 @@ class Copies:
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
                 passed = Passed(Position(size_bytes, 0, tail), may_grow=False)
                 is_assumed = alike_bytes < size_bytes
+                if is_assumed and _is_made_after(suspect, record):
+                    continue
                 yield _Likeness(alike_bytes, passed, is_assumed=is_assumed)
 
     def _of_the_living(
@@ -260,6 +262,17 @@ def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
         return False
     tail = Tail(record.tail_size_bytes, record.tail_hash)
     return stands_before(file, record.next_offset, tail)
+
+
+def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
+    """Return whether a file was made when the end of a life was known already.
+
+    An archive is made of a copy, at any time later.
+    """
+    born_at_ns = suspect.facts.born_at_ns
+    if born_at_ns is None or suspect.archive_suffix is not None:
+        return False
+    return born_at_ns > record.updated_at_ms * 1_000_000
 
 
 def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

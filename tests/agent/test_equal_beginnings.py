@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -127,11 +128,16 @@ def test_f3_copy_is_of_the_life_that_was_known_and_not_sent(tmp_path: Path) -> N
 
 
 def agent_after_lines_behind_the_banner(
-    folder: Path, *, sink: RecordingSink, clock: SteppedClock
+    folder: Path, *, sink: RecordingSink, clock: SteppedClock, glob: str = "*.log"
 ) -> AgentHarness:
     """Return one that has the banner as the head of `a.log`, and as a place in it."""
     agent = AgentHarness(
-        folder, sink=sink, clock=clock, ledger_ms=REPORT_MS, heartbeat_ms=REPORT_MS
+        folder,
+        glob=glob,
+        sink=sink,
+        clock=clock,
+        ledger_ms=REPORT_MS,
+        heartbeat_ms=REPORT_MS,
     )
     agent.write("a.log", BANNER)
     agent.pass_ms(3_000)
@@ -202,3 +208,19 @@ def test_f3_copy_that_is_met_behind_the_banner_is_of_the_file_that_goes_on(
     path.write_bytes(b"")
     agent.pass_ms(40_000)
     assert_stored(sink, BANNER + lines(0, 5), first=BANNER)
+
+
+def test_f8_file_made_after_the_end_of_a_life_is_no_copy_of_it(tmp_path: Path) -> None:
+    """It is shorter, and like it up to a place that is remembered: the banner's end."""
+    # By this clock every file is made later than what the agent tells of any life.
+    clock = SteppedClock(wall_ms=time.time_ns() // 1_000_000 - 3_600_000)
+    sink = RecordingSink()
+    agent = agent_after_lines_behind_the_banner(
+        tmp_path, sink=sink, clock=clock, glob="*"
+    )
+    (agent.logs / "a.log").write_bytes(b"")
+    agent.pass_ms(3_000)
+    agent.write("a.log.1", BANNER + lines(500, 502))
+    agent.pass_ms(40_000)
+    stored = BANNER + lines(0, 500) + BANNER + lines(500, 502)
+    assert unique_lines(sink) == sorted(stored.splitlines())

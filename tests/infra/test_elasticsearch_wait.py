@@ -78,7 +78,7 @@ def test_e3_an_audit_waits_for_an_index_that_was_made_just_now() -> None:
         index = ElasticIndex(
             elastic, namespace="tailrace", window_events=10, clock=ManualClock()
         )
-        with index.snapshot(condemned=()) as snapshot:
+        with index.snapshot() as snapshot:
             assert snapshot.unnumbered().count == 0
     assert [one.partition("?")[0] for one in server.asked] == [
         "POST /tailrace-events,tailrace-dead-*/_refresh",

@@ -59,6 +59,29 @@ class _WindowAggregations(msgspec.Struct):
     windows: _Windows = msgspec.field(default_factory=_Windows)
 
 
+class _IndexBucket(msgspec.Struct):
+    key: str
+
+
+class _Indices(msgspec.Struct):
+    buckets: list[_IndexBucket] = []
+
+
+class _IndexAggregations(msgspec.Struct):
+    indices: _Indices = msgspec.field(default_factory=_Indices)
+
+
+class IndicesAnswer(msgspec.Struct):
+    """Which indices hold something; no aggregation stands where there is no index."""
+
+    aggregations: _IndexAggregations = msgspec.field(default_factory=_IndexAggregations)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The indices' names."""
+        return frozenset(each.key for each in self.aggregations.indices.buckets)
+
+
 class WindowsAnswer(msgspec.Struct):
     """One page of sums."""
 
@@ -203,7 +226,17 @@ def named_body(
     }
 
 
-def unnumbered_body(pit: str, *, filters: Sequence[Body]) -> Body:
+def holding_body(pit: str, indices: Collection[str]) -> Body:
+    """Build the search that counts what lies in each of these indices."""
+    return {
+        **_common(pit, filters=[{"terms": {"_index": sorted(indices)}}]),
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"indices": {"terms": {"field": "_index", "size": BUCKETS_PAGE}}},
+    }
+
+
+def unnumbered_body(pit: str) -> Body:
     """Build the search for documents that no number or no generation places."""
     unplaced: Body = {
         "bool": {
@@ -215,7 +248,7 @@ def unnumbered_body(pit: str, *, filters: Sequence[Body]) -> Body:
         }
     }
     return {
-        **_common(pit, filters=[*filters, unplaced]),
+        **_common(pit, filters=[unplaced]),
         "size": 3,
         "_source": False,
         "track_total_hits": True,
@@ -225,11 +258,6 @@ def unnumbered_body(pit: str, *, filters: Sequence[Body]) -> Body:
 def generations_filter(generations: Collection[str]) -> Body:
     """Build the clause for the documents of these generations."""
     return {"terms": {GENERATION: sorted(generations)}}
-
-
-def outside_filter(indices: Collection[str]) -> Body:
-    """Build the clause for what lies in none of these indices."""
-    return {"bool": {"must_not": {"terms": {"_index": sorted(indices)}}}}
 
 
 def numbers_filter(spans: Sequence[range]) -> Body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from tailrace.ledger import (
@@ -129,6 +129,17 @@ class GenerationFacts:
             return self.agent.placement.dataset
         return self.stream.dataset if self.stream else ""
 
+    def with_indices(self, indices: Collection[str]) -> GenerationFacts:
+        """Return the facts where these indices, and what lies in them, are still there.
+
+        Retention speaks of an index generation by generation before it takes it away, and
+        may be held up in the middle: until then all of it counts as stored.
+        """
+        if not any(record.index in indices for record in self.retention):
+            return self
+        gone = tuple(r for r in self.retention if r.index not in indices)
+        return replace(self, retention=gone)
+
     def expired(self) -> dict[int, tuple[int, int]]:
         """Return, by window, how many documents retention takes and their numbers' sum."""
         taken: dict[int, tuple[int, int]] = {}
@@ -166,9 +177,5 @@ def facts_of(records: Iterable[LedgerRecord]) -> dict[str, GenerationFacts]:
 
 
 def condemned_indices(facts: Iterable[GenerationFacts]) -> frozenset[str]:
-    """Return the indices that retention has written off, whether they are gone yet or not.
-
-    Their documents count as expired from the moment that the ledger says so, and not as
-    stored, however long the deletion takes.
-    """
+    """Return the indices that retention has written off, whether they are gone yet or not."""
     return frozenset(record.index for each in facts for record in each.retention)

@@ -20,12 +20,13 @@ from tailrace.audit.bodies import (
     SEQUENCE,
     Hit,
     HitsAnswer,
+    IndicesAnswer,
     WindowsAnswer,
     generations_filter,
+    holding_body,
     named_body,
     numbers_body,
     numbers_filter,
-    outside_filter,
     unnumbered_body,
     windows_body,
 )
@@ -65,10 +66,8 @@ class ElasticIndex:
         self._clock = clock
 
     @contextmanager
-    def snapshot(
-        self, *, condemned: Collection[str]
-    ) -> Generator[ElasticSnapshot, None, None]:
-        """Show all that is written by now, but for what lies in condemned indices.
+    def snapshot(self) -> Generator[ElasticSnapshot, None, None]:
+        """Show all that is written by now.
 
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
@@ -84,7 +83,6 @@ class ElasticIndex:
                 self._elastic,
                 events_pit=events_pit,
                 dead_pit=dead_pit,
-                condemned=condemned,
                 window_events=self._window_events,
             )
         finally:
@@ -122,14 +120,24 @@ class ElasticSnapshot:
         *,
         events_pit: str,
         dead_pit: str,
-        condemned: Collection[str],
         window_events: int,
     ) -> None:
         self._elastic = elastic
         self._events_pit = events_pit
         self._dead_pit = dead_pit
-        self._outside = outside_filter(condemned)
         self._window_events = window_events
+
+    def holding(self, indices: Collection[str]) -> frozenset[str]:
+        """Return those of these indices that hold something.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        if not indices:
+            return frozenset()
+        body = holding_body(self._events_pit, indices)
+        return self._search(body, as_type=IndicesAnswer).names
 
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
         """Return the sums of every generation, or of those that are named.
@@ -138,7 +146,7 @@ class ElasticSnapshot:
             SnapshotLost: an index of it is gone.
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        filters = [self._outside]
+        filters: list[Body] = []
         if generations is not None:
             filters.append(generations_filter(generations))
         stored: dict[str, dict[int, WindowSum]] = {}
@@ -181,7 +189,7 @@ class ElasticSnapshot:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
         numbers = Numbers.of_windows(self._window_events)
-        filters = [self._outside, generations_filter([generation])]
+        filters = [generations_filter([generation])]
         wanted = [*filters, numbers_filter(spans)]
         for hit in self._hits(self._events_pit, filters=wanted, size=NUMBERS_PAGE):
             numbers.stored.add(hit.number(SEQUENCE))
@@ -210,7 +218,7 @@ class ElasticSnapshot:
             return ()
         body = named_body(
             self._events_pit,
-            filters=[self._outside, generations_filter([generation])],
+            filters=[generations_filter([generation])],
             numbers=numbers,
             size=min(COPIES_MAX * len(numbers), RESULTS_MAX),
         )
@@ -223,7 +231,7 @@ class ElasticSnapshot:
             SnapshotLost: an index of it is gone.
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        body = unnumbered_body(self._events_pit, filters=[self._outside])
+        body = unnumbered_body(self._events_pit)
         answer = orjson.loads(self._answer(body))["hits"]
         named = tuple(f"{hit['_index']}/{hit['_id']}" for hit in answer["hits"])
         return Unnumbered(count=int(answer["total"]["value"]), named=named)
@@ -237,7 +245,7 @@ class ElasticSnapshot:
             SnapshotLost: an index of it is gone.
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        filters = [self._outside, _ANY_NUMBER]
+        filters = [_ANY_NUMBER]
         if generations is not None:
             filters.append(generations_filter(generations))
         hits = self._hits(

@@ -117,8 +117,9 @@ class Looker:
         read = self._ledger.read()
         told = read.facts
         drained = self._progress.drained(wait_ms_max=DEAD_WAIT_MS_MAX)
-        condemned = condemned_indices(told.values())
-        with self._index.snapshot(condemned=condemned) as snapshot:
+        with self._index.snapshot() as snapshot:
+            there = snapshot.holding(condemned_indices(told.values()))
+            told = {name: facts.with_indices(there) for name, facts in told.items()}
             sums = snapshot.sums(only)
             deep = self._read_all(snapshot, told, only=only) if is_deep else None
             verdicts: dict[str, GenerationVerdict] = {}

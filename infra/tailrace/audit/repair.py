@@ -170,7 +170,7 @@ def _requests(
     incomplete = [verdict for verdict in report.verdicts if verdict.missing]
     if not incomplete:
         return
-    with index.snapshot(condemned=()) as snapshot:
+    with index.snapshot() as snapshot:
         for verdict in incomplete:
             found: Sequence[StoredPlace] = snapshot.places(
                 verdict.facts.generation, numbers=neighbours_of(verdict.missing)

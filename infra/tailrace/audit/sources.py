@@ -105,6 +105,10 @@ class Progress(Protocol):
 class Snapshot(Protocol):
     """The index at one moment; each question may raise `SnapshotLost`."""
 
+    def holding(self, indices: Collection[str]) -> frozenset[str]:
+        """Return those of these indices that hold something."""
+        ...
+
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
         """Return the sums of every generation, or of those that are named."""
         ...
@@ -133,8 +137,6 @@ class Snapshot(Protocol):
 class Index(Protocol):
     """Takes snapshots of what Elasticsearch holds."""
 
-    def snapshot(
-        self, *, condemned: Collection[str]
-    ) -> AbstractContextManager[Snapshot]:
-        """Show all that is written by now, but for what lies in condemned indices."""
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Show all that is written by now."""
         ...

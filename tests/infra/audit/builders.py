@@ -220,18 +220,15 @@ class HeldIndex:
     """Called before each snapshot, with how many there were."""
     lost_snapshots: int = 0
     looks: int = 0
-    condemned: Collection[str] = ()
 
     @contextmanager
-    def snapshot(
-        self, *, condemned: Collection[str]
-    ) -> Generator[HeldSnapshot, None, None]:
+    def snapshot(self) -> Generator[HeldSnapshot, None, None]:
         self.before_look(self.looks)
         self.looks += 1
         if self.looks <= self.lost_snapshots:
             raise SnapshotLost
         yield HeldSnapshot(
-            [each for each in self.documents if each.index not in condemned],
+            list(self.documents),
             list(self.dead),
             self.late,
             self.unnumbered_count,
@@ -246,6 +243,9 @@ class HeldSnapshot:
     dead: Sequence[tuple[int, int]]
     late: Collection[int]
     unnumbered_count: int
+
+    def holding(self, indices: Collection[str]) -> frozenset[str]:
+        return frozenset(each.index for each in self.held if each.index in indices)
 
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
         stored: dict[str, dict[int, list[int]]] = {}

@@ -529,18 +529,30 @@ def test_what_retention_took_is_accounted_for_by_window_and_sum() -> None:
     assert not wrong.is_sound
 
 
-def test_a_condemned_index_is_expired_before_and_after_it_is_gone() -> None:
+def test_e9_what_retention_takes_is_stored_until_its_index_is_gone() -> None:
+    """Also where the ledger speaks of it for some of its generations only, as yet."""
     facts = replace(
         facts_at_rest(20), retention=(retention_word((0, 1), index="t-generic-old"),)
     )
     index = held(*range(2, 20))
     index.documents += [HeldDocument(n, index="t-generic-old") for n in (0, 1)]
 
+    untold = replace(facts, retention=())
+    other = replace(
+        facts_at_rest(0),
+        generation="other",
+        retention=(retention_word((0,), index="t-generic-old"),),
+    )
+
     assert report_of(index, facts).is_sound
+    assert report_of(
+        index, {each.generation: each for each in (untold, other)}
+    ).is_sound
     index.documents = [
         each for each in index.documents if each.index != "t-generic-old"
     ]
     assert report_of(index, facts).is_sound
+    assert not report_of(index, untold).is_sound
 
 
 def test_what_expired_and_is_stored_all_the_same_is_a_contradiction() -> None:

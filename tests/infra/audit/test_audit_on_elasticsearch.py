@@ -176,7 +176,7 @@ def test_an_index_that_is_deleted_while_it_is_read_is_never_taken_for_empty(
         elastic, namespace=namespace, window_events=WINDOW, clock=SystemClock()
     )
 
-    with index.snapshot(condemned=()) as snapshot:
+    with index.snapshot() as snapshot:
         elastic.ask("DELETE", f"/{namespace}-generic-2")
         with pytest.raises(SnapshotLost):
             snapshot.sums(None)
@@ -190,7 +190,7 @@ def test_a_source_comes_back_byte_for_byte(elastic: Elastic, namespace: str) -> 
         elastic, namespace=namespace, window_events=WINDOW, clock=SystemClock()
     )
 
-    with index.snapshot(condemned=()) as snapshot:
+    with index.snapshot() as snapshot:
         (document,) = snapshot.documents(None)
 
     assert bytes(document.source) == odd

@@ -142,10 +142,8 @@ class MemoryAuditIndex:
     """Called before each question: what others do meanwhile."""
 
     @contextmanager
-    def snapshot(
-        self, *, condemned: Collection[str]
-    ) -> Generator[MemorySnapshot, None, None]:
-        """Show all that is written by now, but for what lies in condemned indices."""
+    def snapshot(self) -> Generator[MemorySnapshot, None, None]:
+        """Show all that is written by now."""
         held: dict[str, dict[str, dict[str, Any]]] = {"events": {}, "dead": {}}
         for name, documents in self.elasticsearch.indices.items():
             kind = kind_of(name, namespace=self.namespace)
@@ -155,7 +153,6 @@ class MemoryAuditIndex:
             self,
             events=held["events"],
             dead=held["dead"],
-            condemned=frozenset(condemned),
             sources={name: dict(s) for name, s in self.elasticsearch.sources.items()},
         )
 
@@ -178,8 +175,12 @@ class MemorySnapshot:
     index: MemoryAuditIndex
     events: dict[str, dict[str, dict[str, Any]]]
     dead: dict[str, dict[str, dict[str, Any]]]
-    condemned: frozenset[str]
     sources: dict[str, dict[str, bytes]]
+
+    def holding(self, indices: Collection[str]) -> frozenset[str]:
+        """Return those of these indices that hold something."""
+        self._ask()
+        return frozenset(name for name in indices if self.events.get(name))
 
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
         """Return the sums of every generation, or of those that are named."""
@@ -236,7 +237,6 @@ class MemorySnapshot:
         named = [
             f"{name}/{document_id}"
             for name, documents in self.events.items()
-            if name not in self.condemned
             for document_id, document in documents.items()
             if SEQUENCE not in document or GENERATION not in document
         ]
@@ -268,8 +268,6 @@ class MemorySnapshot:
         generations: Collection[str] | None,
     ) -> Iterator[_Held]:
         for name, documents in indices.items():
-            if name in self.condemned:
-                continue
             for document_id, document in documents.items():
                 generation, number = document.get(GENERATION), document.get(SEQUENCE)
                 if generation is None or number is None:

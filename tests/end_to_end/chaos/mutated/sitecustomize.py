@@ -35,13 +35,13 @@ def ack_before_delivery(protocol: Any) -> None:
     complete = protocol.CommitProtocol.complete
 
     async def eager(
-        self: Any, work: Any, *, before: Any, acknowledge: Callable[[Any], None]
+        self: Any, work: Any, *, acknowledge: Callable[[Any], None], **named: Any
     ) -> None:
         def again(_work: Any) -> None:
             return
 
         acknowledge(work)
-        await complete(self, work, before=before, acknowledge=again)
+        await complete(self, work, acknowledge=again, **named)
 
     protocol.CommitProtocol.complete = eager
 
