@@ -7,6 +7,7 @@ guarantee; only processes that run a role are touched.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -18,6 +19,8 @@ from types import ModuleType
 from typing import Any
 
 MUTATION_VARIABLE = "CHAOS_MUTATION"
+EAGER_S = 3.0
+"""Longer than offsets that are acknowledged wait to be committed."""
 ROLES = frozenset({"agent", "stream", "indexer"})
 
 
@@ -41,6 +44,9 @@ def ack_before_delivery(protocol: Any) -> None:
             return
 
         acknowledge(work)
+        # A worker that is killed loses only what was committed meanwhile: that takes a
+        # moment, and delivery on a quiet machine hardly one.
+        await asyncio.sleep(EAGER_S)
         await complete(self, work, acknowledge=again, **named)
 
     protocol.CommitProtocol.complete = eager
