@@ -36,7 +36,7 @@ DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 
 Format = Literal["auto", "lines", "docker", "cri", "journald"]
 FollowLinks = Literal["safe", "always", "never"]
-Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 
 
 class SourceSettings(BaseModel):

@@ -120,6 +120,8 @@ def _read(
             problems += problems_of(error, table=place)
             continue
         problems += (f"{place}: {problem}" for problem in _climbs(source, local))
+        if source.name in {one.name for one in sources}:
+            problems.append(f"{place}: name {source.name!r} is that of another source")
         sources.append(source)
     return sources, cast("dict[str, str]", labels), problems
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tailrace.fleet.setting import ZooKeeperConfigs
 
 CONNECT_MS_MAX = 10_000
+GROUP_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""As agents may name theirs."""
 NOBODY = "no agent that takes it is registered now; one that comes will"
 
 GroupName = Annotated[str | None, typer.Option("--group", help="A group of agents.")]
@@ -49,11 +52,13 @@ def list_agents(
     as_json: AsJson = False, config: ConfigFile = None, data_dir: DataDir = None
 ) -> None:
     """List the agents that are alive, and by which configuration they work."""
+    import msgspec
+
     with _configs(config, data_dir) as configs:
         agents = configs.agents()
     if as_json:
         for agent_id, node in agents.items():
-            write_json({**_facts(node), "agent_id": agent_id})
+            write_json({**msgspec.structs.asdict(node), "agent_id": agent_id})
         return
     for agent_id, node in agents.items():
         parts = (node.host_name, agent_id, node.group, node.version, _state(node))
@@ -240,14 +245,12 @@ def _scope(configs: ZooKeeperConfigs, *, group: str | None, agent: str | None) -
         ConfigError: neither is named, or both, or a name is none.
         CommandFailed: no agent of that name is registered, or several are.
     """
-    import re
-
     from tailrace.fleet.desired import agent_scope, group_scope
 
     if (group is None) == (agent is None):
         raise ConfigError(["name `--group`, or `--agent`"], source="the command")
     if group is not None:
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", group) or group in {".", ".."}:
+        if not GROUP_PATTERN.fullmatch(group) or group in {".", ".."}:
             raise ConfigError([f"{group!r} is no group's name"], source="the command")
         return group_scope(group)
     assert agent is not None
@@ -263,12 +266,6 @@ def _scope(configs: ZooKeeperConfigs, *, group: str | None, agent: str | None) -
             remedy="`tailrace fleet list` names those that are alive by their ids",
         )
     return agent_scope(found[0])
-
-
-def _facts(node: AgentNode) -> Mapping[str, object]:
-    import msgspec
-
-    return msgspec.structs.asdict(node)
 
 
 def _state(node: AgentNode) -> str:
