@@ -36,7 +36,7 @@ DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 
 Format = Literal["auto", "lines", "docker", "cri", "journald"]
 FollowLinks = Literal["safe", "always", "never"]
-Name = Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 
 
 class SourceSettings(BaseModel):
@@ -203,7 +203,11 @@ class AgentSettings(RoleSettings):
     sources: tuple[SourceSettings, ...] = ()
     allowed_folders: tuple[str, ...] = ()
     """The only folders in and below which files are read, whatever globs and links lead
-    to; any unless given. For this host alone to say."""
+    to; any unless given. For this host alone to say: where they are given, the fleet's
+    configuration may add sources within them."""
+    fleet_key_file: Path | None = None
+    """A file with the key that the fleet's configuration must be signed with; unsigned
+    ones are taken unless given."""
     host_id: str = ""
     """Names this host for ever; the machine's own id unless given."""
     host_name: str = ""
@@ -291,11 +295,15 @@ class AgentSettings(RoleSettings):
                 *_name_problems(_names_given(given.get("sources"))),
             ]
             raise _with_problems(error, problems) from None
-        names = [source.name for source in settings.sources]
-        problems = [*_limit_problems(settings, unknown=()), *_name_problems(names)]
-        if problems:
+        if problems := relation_problems(settings):
             raise ValueError("; ".join(problems))
         return settings
+
+
+def relation_problems(settings: AgentSettings) -> list[str]:
+    """Return which settings, each right by itself, do not fit together."""
+    names = [source.name for source in settings.sources]
+    return [*_limit_problems(settings, unknown=()), *_name_problems(names)]
 
 
 def _limit_problems(

@@ -100,10 +100,21 @@ class AgentLoop:
         self._troubles = (0, 0, 0)
         """How many paths cannot be read, globs match nothing, and files wait."""
 
-    def run(self, stop: threading.Event) -> None:
-        """Follow the files until `stop` is set, then drain to a deadline."""
+    def run(
+        self, stop: threading.Event, *, is_replaced: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Follow the files until `stop` is set, then drain to a deadline.
+
+        Likewise where other settings are to have their turn, but for them no file is
+        left that the next life might not find: what has lost its name is read first.
+        """
         while not stop.is_set():
+            is_last = is_replaced()
+            if is_last:
+                self._sweep_ms = self._clock.monotonic_ms()
             wait_ms = self.step()
+            if is_last and self._may_be_left():
+                break
             if wait_ms > 0:
                 self._wake.wait(wait_ms / 1_000)
             self._wake.clear()
@@ -139,6 +150,10 @@ class AgentLoop:
             self._holes.step()
         self._keep(now_ms)
         return self._wait_ms()
+
+    def _may_be_left(self) -> bool:
+        files = self._table.files.values()
+        return not any(f.stage is Stage.LEAVING and f.unread_bytes for f in files)
 
     def drain(self) -> None:
         """Read nothing more; await what is on its way, and make it safe.

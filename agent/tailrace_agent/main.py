@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from tailrace.clock import Clock, SystemClock
@@ -61,17 +61,28 @@ def run(
             metrics = _metrics(settings, observed=observed, log=log)
             if metrics is not None:
                 cleanup.callback(metrics.close)
-            _follow(
+            fleet = registration.follow_fleet(
                 connections,
                 settings,
-                agent=agent,
-                folder=folder,
-                hole_requests=registration.holes,
-                observed=observed,
-                metrics_url="" if metrics is None else metrics.url,
-                clock=clock,
-                stop=stop,
+                folder=folder.path,
+                # What could hinder a life is found out before there is one.
+                check=lambda given: redactors_for(given, folder=folder.path),
+                log=log,
             )
+            while not stop.is_set():
+                # Other sources are another life: it goes on where this one is safe.
+                _follow(
+                    connections,
+                    fleet.begin(),
+                    agent=agent,
+                    folder=folder,
+                    hole_requests=registration.holes,
+                    observed=observed,
+                    metrics_url="" if metrics is None else metrics.url,
+                    clock=clock,
+                    stop=stop,
+                    is_replaced=lambda: fleet.is_waiting,
+                )
     finally:
         folder.release()
     return 0
@@ -88,6 +99,7 @@ def _follow(
     metrics_url: str,
     clock: Clock,
     stop: threading.Event,
+    is_replaced: Callable[[], bool],
 ) -> None:
     log = logger("agent")
     # First of all: without its rules nothing of a source may be read.
@@ -132,7 +144,8 @@ def _follow(
         log.warning("checkpoint_unwritable", why=str(error))
     log.info("agent_started", sources=sources, host_id=agent.host_id)
     try:
-        parts.loop(settings, metrics_url=metrics_url, clock=clock, log=log).run(stop)
+        loop = parts.loop(settings, metrics_url=metrics_url, clock=clock, log=log)
+        loop.run(stop, is_replaced=is_replaced)
         parts.write_status(clock=clock, metrics_url="")
     finally:
         parts.hints.close()

@@ -5,30 +5,21 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import msgspec
 
+from tailrace.fleet.desired import agent_scope, group_scope, key_of
+from tailrace.fleet.nodes import AgentNode, agents_folder
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.zookeeper import Registration, ZooKeeper
 from tailrace_agent.config import AgentSettings
+from tailrace_agent.fleet_config import FleetConfig, Report
 from tailrace_agent.hole_requests import HoleRequests
 from tailrace_agent.records import Agent
-
-
-class AgentNode(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in `/<namespace>/agents/<agent_id>`."""
-
-    agent_id: str
-    host_id: str
-    host_name: str
-    version: str
-    group: str
-    labels: dict[str, str]
-    sources: tuple[str, ...]
-    started_at_ms: int
-    pid: int
 
 
 def node_of(
@@ -45,24 +36,78 @@ def node_of(
         sources=tuple(source.name for source in settings.sources),
         started_at_ms=started_at_ms,
         pid=pid,
+        takes_config=bool(settings.allowed_folders),
     )
 
 
 class AgentRegistration:
-    """The node, what this agent is asked, and the client of both; nothing waits for it."""
+    """The node, what this agent is asked and given, and the client of all; nothing waits
+    for it.
+    """
 
     def __init__(
-        self, zookeeper: ZooKeeper, registration: Registration, holes: HoleRequests
+        self,
+        zookeeper: ZooKeeper,
+        registration: Registration,
+        *,
+        node: AgentNode,
+        holes: HoleRequests,
     ) -> None:
         self._zookeeper = zookeeper
         self._registration = registration
+        self._node = node
+        self._fleet: FleetConfig | None = None
         self.holes = holes
+
+    def follow_fleet(
+        self,
+        connections: Connections,
+        settings: AgentSettings,
+        *,
+        folder: Path,
+        check: Callable[[AgentSettings], object],
+        log: FilteringBoundLogger,
+    ) -> FleetConfig:
+        """Return what the fleet wants of this agent, followed from now on.
+
+        Raises:
+            CommandFailed: the key of signatures cannot be read.
+        """
+        key_file = settings.fleet_key_file
+        agent_id = self._node.agent_id
+        self._fleet = FleetConfig(
+            self._zookeeper,
+            local=settings,
+            scopes=(group_scope(settings.group), agent_scope(agent_id)),
+            namespace=connections.namespace,
+            folder=folder,
+            key=None if key_file is None else key_of(key_file),
+            check=check,
+            tell=self._tell,
+            jitter=random.Random(),  # noqa: S311 - spreads load, no secret
+            log=log,
+        )
+        self._fleet.start()
+        return self._fleet
 
     def close(self) -> None:
         """Take the node away and end the session."""
+        if self._fleet is not None:
+            self._fleet.close()
         self.holes.close()
         self._registration.close()
         self._zookeeper.close()
+
+    def _tell(self, settings: AgentSettings, report: Report) -> None:
+        node = msgspec.structs.replace(
+            self._node,
+            labels=settings.labels,
+            sources=tuple(source.name for source in settings.sources),
+            config_versions=dict(report.versions),
+            config_hash=report.config_hash,
+            config_refusals=dict(report.refusals),
+        )
+        self._registration.update(msgspec.json.encode(node))
 
 
 def register(
@@ -81,7 +126,7 @@ def register(
         pid=os.getpid(),
     )
     registration = zookeeper.register_ephemeral(
-        f"/{connections.namespace}/agents/{agent.agent_id}",
+        f"{agents_folder(connections.namespace)}/{agent.agent_id}",
         msgspec.json.encode(node),
         on_change=lambda state: log.info("registration_changed", state=state),
     )
@@ -93,7 +138,7 @@ def register(
         log=log,
     )
     holes.start()
-    return AgentRegistration(zookeeper, registration, holes)
+    return AgentRegistration(zookeeper, registration, node=node, holes=holes)
 
 
 def _version() -> str:

@@ -17,6 +17,7 @@ from tailrace.commands import (
     bench,
     chaos,
     doctor,
+    fleet,
     lifecycle,
     parse,
     provision,
@@ -39,6 +40,11 @@ servers = typer.Typer(
     no_args_is_help=True,
     help="Kafka, ZooKeeper and Elasticsearch on this machine, without the roles.",
     epilog='Example: eval "$(tailrace servers env)"',
+)
+fleet_app = typer.Typer(
+    no_args_is_help=True,
+    help="The agents that are alive, and what they are to collect.",
+    epilog="Example: tailrace fleet set --group web sources.toml",
 )
 
 
@@ -98,6 +104,21 @@ _add(
 )
 _add(app, "audit", audit.audit, example="tailrace audit --wait 30 --deep")
 _add(app, "why", why.why, example="tailrace why /var/log/nginx/access.log:1042")
+_add(fleet_app, "list", fleet.list_agents, example="tailrace fleet list --json")
+_add(fleet_app, "show", fleet.show, example="tailrace fleet show --group web")
+_add(
+    fleet_app,
+    "set",
+    fleet.set_config,
+    example="tailrace fleet set --group web sources.toml",
+)
+_add(
+    fleet_app,
+    "rollout",
+    fleet.rollout,
+    example="tailrace fleet rollout --group web --batch 5 sources.toml",
+)
+app.add_typer(fleet_app, name="fleet")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 _add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 

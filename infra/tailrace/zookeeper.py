@@ -136,15 +136,23 @@ class ZooKeeper:
             return []
         return sorted(cast("list[str]", found))
 
-    def get(self, path: str) -> bytes | None:
+    def get(
+        self, path: str, *, on_change: Callable[[], None] | None = None
+    ) -> bytes | None:
         """Return what a node holds, or None when it is not there.
+
+        `on_change` is called once, in a thread of the client's, when the node is next
+        made, changed or removed. It is a hint: it can go with the session.
 
         Raises:
             ServiceUnavailable: no server answers.
         """
+        watch = None if on_change is None else _told(on_change)
         try:
-            value, _ = self._call(lambda: self._client.get_async(path))
+            value, _ = self._call(lambda: self._client.get_async(path, watch))
         except NoNodeError:
+            if watch is not None:
+                self._call(lambda: self._client.exists_async(path, watch))
             return None
         return cast("bytes", value)
 
@@ -171,11 +179,12 @@ class ZooKeeper:
         with contextlib.suppress(NoNodeError):
             self._call(lambda: self._client.delete_async(path))
 
-    def hold_ephemeral(self, path: str, data: bytes) -> bool:
+    def hold_ephemeral(self, path: str, data: bytes, *, is_news: bool = False) -> bool:
         """Make this session the owner of an ephemeral node; return if it was made now.
 
         A node of another session is that of an earlier life of the same owner, whose
-        session has not yet expired: it is removed.
+        session has not yet expired: it is removed. One of ours is left as it is, unless
+        `data` is news.
 
         Raises:
             ServiceUnavailable: no server answers.
@@ -183,6 +192,9 @@ class ZooKeeper:
         stat = self._call(lambda: self._client.exists_async(path))
         if stat is not None:
             if stat.ephemeralOwner == self._client.client_id[0]:
+                if is_news:
+                    with contextlib.suppress(NoNodeError):  # The next look makes it.
+                        self._call(lambda: self._client.set_async(path, data))
                 return False
             self.delete(path)
         with contextlib.suppress(NodeExistsError):
@@ -286,6 +298,16 @@ class _NoClient:
         """Close nothing."""
 
 
+def _told(on_change: Callable[[], None]) -> Callable[[object], None]:
+    """Return a listener of the client's that passes on only that something happened."""
+
+    def listener(event: object) -> None:
+        del event
+        on_change()
+
+    return listener
+
+
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
@@ -306,7 +328,7 @@ class Registration:
     ) -> None:
         self._zookeeper = zookeeper
         self._path = path
-        self._data = data
+        self._data = self._told_data = data
         self._on_change = on_change
         self._verify_ms = verify_ms
         self._return_ms_max = return_ms_max
@@ -326,6 +348,11 @@ class Registration:
         """Look at once: the session has changed."""
         self._woken.set()
 
+    def update(self, data: bytes) -> None:
+        """Let the node hold `data` from now on; returns at once."""
+        self._data = data
+        self._woken.set()
+
     def close(self) -> None:
         """Keep it no longer, and remove it if a server answers."""
         if self._closing.is_set():
@@ -340,8 +367,12 @@ class Registration:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._woken.clear()
+            data = self._data
             try:
-                self._zookeeper.hold_ephemeral(self._path, self._data)
+                self._zookeeper.hold_ephemeral(
+                    self._path, data, is_news=data != self._told_data
+                )
+                self._told_data = data
                 self._say("registered")
             except ServiceUnavailable as error:
                 self._say(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,39 @@ def test_f19_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
     # Only a copy or an archive of it can be met again.
     agent.crash()
     assert not AgentHarness(tmp_path, sink=agent.sink).table.known.records()
+
+
+def test_f19_deleted_file_is_read_before_other_settings_have_their_turn(
+    tmp_path: Path,
+) -> None:
+    """What has no name any more no later life would find."""
+    sink = RecordingSink()
+    agent = AgentHarness(
+        tmp_path,
+        sink=sink,
+        chunk_bytes=64 * 1_024,
+        event_bytes_max=64 * 1_024,
+        in_flight_bytes_max=1_024 * 1_024,
+    )
+    path = agent.write("a.log", lines(0, 200_000))
+    sink.is_holding = True
+    agent.pass_ms(500)
+    path.unlink()
+    looks = 0
+
+    def is_replaced() -> bool:
+        nonlocal looks
+        looks += 1
+        agent.clock.sleep_ms(100)
+        if looks == 3:
+            sink.is_holding = False
+            sink.release()
+        assert looks < 100
+        return True
+
+    agent.loop.run(threading.Event(), is_replaced=is_replaced)
+    assert looks > 3
+    assert len(unique_lines(sink)) == 200_000
 
 
 def test_f16_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ class CountingZooKeeper:
     def __init__(self) -> None:
         self.held_count = 0
 
-    def hold_ephemeral(self, path: str, data: bytes) -> bool:
-        del path, data
+    def hold_ephemeral(self, path: str, data: bytes, *, is_news: bool = False) -> bool:
+        del path, data, is_news
         self.held_count += 1
         return True
 

@@ -92,6 +92,12 @@ class KilledRole:
             self._process.kill()
             return self._process.wait()
 
+    def kill(self) -> None:
+        """End the role as a crash does, with no plan."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def last_lines(self) -> str:
         """Return the end of its log, for a failure's message."""
         return "\n".join(

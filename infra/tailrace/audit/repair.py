@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import msgspec
-
 from tailrace.audit.holes import neighbours_of, requests_for
 from tailrace.audit.index import ElasticIndex
 from tailrace.audit.sources import StoredPlace
 from tailrace.audit.verdict import AuditReport, GenerationVerdict
 from tailrace.clock import Clock
+from tailrace.fleet.nodes import live_agents
 from tailrace.holes import HoleRequest, ask, waiting_requests
 from tailrace.ledger import HoleAnswer, LedgerRecord
 from tailrace.zookeeper import ZooKeeper
@@ -51,12 +50,6 @@ class Asked:
             return f"sent again: {span}"
         why = self.answer.refusal if self.answer is not None else self.why_not
         return f"not sent again: {span}: {why}"
-
-
-class AgentNode(msgspec.Struct, frozen=True):
-    """What an agent's registration says of whom it is."""
-
-    host_id: str = ""
 
 
 class Ledger(Protocol):
@@ -135,7 +128,10 @@ def repair(
         ServiceUnavailable: a server does not answer.
     """
     before = _answers(ledger())
-    live = _live_agents(zookeeper, namespace=namespace)
+    live = {
+        agent_id: node.host_id
+        for agent_id, node in live_agents(zookeeper, namespace=namespace).items()
+    }
     asked: list[Asked] = []
     for verdict, request in _requests(report, index=index):
         agent_id = _agent_for(verdict, live=live)
@@ -182,21 +178,6 @@ def _requests(
             places = {place.number: place for place in found}
             for request in requests_for(verdict, places=places):
                 yield verdict, request
-
-
-def _live_agents(zookeeper: ZooKeeper, *, namespace: str) -> dict[str, str]:
-    """Return the host id of each agent that is registered now."""
-    folder = f"/{namespace}/agents"
-    hosts: dict[str, str] = {}
-    for agent_id in zookeeper.children(folder):
-        value = zookeeper.get(f"{folder}/{agent_id}")
-        if value is None:
-            continue
-        try:
-            hosts[agent_id] = msgspec.json.decode(value, type=AgentNode).host_id
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-    return hosts
 
 
 def _agent_for(verdict: GenerationVerdict, *, live: Mapping[str, str]) -> str | None:

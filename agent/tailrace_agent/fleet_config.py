@@ -1,0 +1,219 @@
+"""What the fleet wants of this agent: followed in ZooKeeper by a thread of its own.
+
+The last configuration that was good is kept on the disk, so that a start needs no
+ZooKeeper. One that is refused changes nothing, and is reported back with the reason.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tailrace.errors import ConfigError, ServiceUnavailable, TailraceError
+from tailrace.fleet.desired import Desired, config_path, decode_desired
+from tailrace.log import FilteringBoundLogger
+from tailrace.whole_files import PRIVATE, replace_file
+from tailrace.zookeeper import ZooKeeper
+from tailrace_agent.config import AgentSettings
+from tailrace_agent.narrowing import hash_of, narrowed
+
+FILE_NAME = "fleet-config.json"
+POLL_MS_MIN = 20_000
+POLL_MS_MAX = 40_000
+"""The floor below the watches, which can be lost with a session."""
+RETRY_MS_MAX = 2_000
+"""Where no server answers; that is known without asking one."""
+SPREAD_MS_MAX = 1_000
+"""Over how long the agents of a group spread their reading of what was set for all."""
+STOP_MS_MAX = 2_000
+REFUSAL_CHARACTERS_MAX = 1_000
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the file holds: by scope, the last configuration that was good."""
+
+    desired: dict[str, Desired]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the fleet is told of how it stands."""
+
+    versions: Mapping[str, int]
+    config_hash: str
+    refusals: Mapping[str, str]
+
+
+class FleetConfig:
+    """Holds the newest good settings; whoever runs the agent asks for them."""
+
+    def __init__(
+        self,
+        zookeeper: ZooKeeper,
+        *,
+        local: AgentSettings,
+        scopes: tuple[str, ...],
+        namespace: str,
+        folder: Path,
+        key: bytes | None,
+        check: Callable[[AgentSettings], object],
+        tell: Callable[[AgentSettings, Report], None],
+        jitter: random.Random,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Take in what is kept; `check` raises what would hinder a life by settings."""
+        self._zookeeper = zookeeper
+        self._local = self._newest = self._in_use = local
+        self._scopes = scopes
+        self._namespace = namespace
+        self._path = folder / FILE_NAME
+        self._key = key
+        self._check = check
+        self._tell = tell
+        self._jitter = jitter
+        self._log = log
+        self._lock = threading.Lock()
+        """Held while what is newest changes, and while it is put to use."""
+        self._good: dict[str, Desired] = {}
+        self._versions: dict[str, int] = {}
+        """Of what is in use."""
+        self._looked: dict[str, bytes] = {}
+        self._refusals: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._woken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are newer settings than those in use."""
+        return self._newest is not self._in_use
+
+    def begin(self) -> AgentSettings:
+        """Return the newest good settings, which are in use from now on."""
+        with self._lock:
+            self._in_use = self._newest
+            self._note_versions()
+        self._report()
+        return self._in_use
+
+    def start(self) -> None:
+        """Take up what was kept, and follow what is set from now on."""
+        self._load()
+        if self._local.allowed_folders:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._stop.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_MS_MAX / 1_000)
+
+    def look(self) -> None:
+        """Take in what has changed since the last look.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        for scope in self._scopes:
+            path = config_path(self._namespace, scope)
+            raw = self._zookeeper.get(path, on_change=self._woken.set)
+            if raw is None or raw == self._looked.get(scope):
+                continue
+            self._looked[scope] = raw
+            try:
+                self._take(scope, decode_desired(raw, scope=scope, key=self._key))
+                self._refusals.pop(scope, None)
+            except TailraceError as error:
+                self._refuse(scope, error)
+            self._report()
+
+    def _take(self, scope: str, desired: Desired) -> None:
+        known = self._good.get(scope)
+        if known == desired:
+            return
+        if known is not None and desired.version <= known.version:
+            problem = (
+                f"version {desired.version} is not newer than {known.version},"
+                " which is in use"
+            )
+            raise ConfigError([problem], source=scope)
+        good = {**self._good, scope: desired}
+        settings = self._settings_of(good)
+        try:
+            content = msgspec.json.encode(Kept(good))
+            replace_file(self._path, content, mode=PRIVATE, is_durable=True)
+        except OSError as error:
+            remedy = "make room; until then a start needs ZooKeeper"
+            self._log.warning("fleet_config_not_kept", why=str(error), remedy=remedy)
+        with self._lock:
+            self._good = good
+            if hash_of(settings) != hash_of(self._newest):
+                self._newest = settings
+            if not self.is_waiting:
+                self._note_versions()
+        self._log.info("fleet_config_taken", scope=scope, version=desired.version)
+
+    def _note_versions(self) -> None:
+        self._versions = {scope: one.version for scope, one in self._good.items()}
+
+    def _settings_of(self, good: Mapping[str, Desired]) -> AgentSettings:
+        texts = {scope: good[scope].text for scope in self._scopes if scope in good}
+        settings = narrowed(self._local, texts)
+        self._check(settings)
+        return settings
+
+    def _load(self) -> None:
+        """Take up what was kept, as far as this host's own settings still allow it."""
+        try:
+            kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            remedy = "it is read from ZooKeeper again"
+            self._log.warning("fleet_config_unreadable", why=str(error), remedy=remedy)
+            return
+        # A scope of another group is none of ours any more.
+        good = {
+            scope: one for scope, one in kept.desired.items() if scope in self._scopes
+        }
+        for scope in self._scopes:
+            if scope not in good:
+                continue
+            try:
+                with_scope = {**self._good, scope: good[scope]}
+                self._newest = self._settings_of(with_scope)
+                self._good = with_scope
+            except TailraceError as error:
+                self._refuse(scope, error)
+
+    def _refuse(self, scope: str, error: TailraceError) -> None:
+        self._refusals[scope] = str(error)[:REFUSAL_CHARACTERS_MAX]
+        self._log.warning(
+            "fleet_config_refused",
+            scope=scope,
+            why=str(error),
+            remedy="the configuration before it is kept; set one that is right",
+        )
+
+    def _report(self) -> None:
+        hashed = hash_of(self._in_use)
+        report = Report(dict(self._versions), hashed, dict(self._refusals))
+        self._tell(self._in_use, report)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._woken.clear()
+            wait_ms = self._jitter.randint(POLL_MS_MIN, POLL_MS_MAX)
+            try:
+                self.look()
+            except ServiceUnavailable:
+                # The registration says so; shipping needs no ZooKeeper.
+                wait_ms = RETRY_MS_MAX
+            self._woken.wait(wait_ms / 1_000)
+            self._stop.wait(self._jitter.uniform(0, SPREAD_MS_MAX) / 1_000)

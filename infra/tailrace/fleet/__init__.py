@@ -1,0 +1,1 @@
+"""A fleet of agents: who is in it, and which configuration each is to have."""
