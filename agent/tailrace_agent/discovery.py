@@ -92,8 +92,16 @@ class Discovery:
         for path, source in self._paths.items():
             try:
                 found.append(Found(path, source, os.stat(path)))  # noqa: PTH116
-            except OSError:
+            except FileNotFoundError:
                 continue  # Gone, or a link that leads nowhere.
+            except OSError as error:
+                self._warn(
+                    f"path {path}",
+                    "path_unreadable",
+                    path=path_text(path),
+                    why=str(error.strerror),
+                    remedy="correct the link, or give this user the right to follow it",
+                )
         return found
 
     @property
@@ -177,12 +185,16 @@ class Discovery:
             self._measured_at_ms = now_ms
             self.waiting.size_bytes = sum(_size_bytes(path) for path in waiting)
 
-    def _note_closed(self, folder: str) -> None:
+    def _note_closed(self, folder: str, error: OSError) -> None:
+        is_closed = isinstance(error, PermissionError)
         self._warn(
             f"folder {folder}",
             "folder_unreadable",
             folder=path_text(folder),
-            remedy="give this user the right to list it",
+            why=str(error.strerror),
+            remedy="give this user the right to list it"
+            if is_closed
+            else "look at its disk: what was known of it is followed meanwhile",
         )
 
     def _note_matches(

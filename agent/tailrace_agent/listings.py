@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.clock import Clock
 from tailrace_agent.globs import Entry
@@ -39,8 +39,9 @@ class Listings:
         *,
         clock: Clock,
         followed: Container[str],
-        note_closed: Callable[[str], None],
+        note_closed: Callable[[str, OSError], None],
     ) -> None:
+        """Note to `note_closed` the folders that cannot be listed, and why."""
         self.followed = followed
         """Paths whose names are kept, however many there are."""
         self._clock = clock
@@ -75,7 +76,11 @@ class Listings:
         self._before, self._listings = self._listings, {}
 
     def entries(self, folder: str) -> tuple[Entry, ...]:
-        """Return what is in a folder; nothing when it is gone or closed to us."""
+        """Return what is in a folder; nothing when it is gone or closed to us.
+
+        Where the disk does not tell, it is what was there before: what is not known is
+        not taken for gone.
+        """
         listing = self._listings.get(folder)
         if listing is None:
             listing = self._before.get(folder)
@@ -96,16 +101,17 @@ class Listings:
                         len(found) < ENTRIES_MAX
                         or f"{folder}/{entry.name}" in self.followed
                     ):
-                        found.append(
-                            Entry(entry.name, entry.is_dir(), entry.is_symlink())
-                        )
+                        found.append(_entry(entry))
                     else:
                         unlisted_count += 1
-        except PermissionError:
-            self._note_closed(folder)
+        except (FileNotFoundError, NotADirectoryError):
             return _Listing((), 0)
-        except OSError:
-            return _Listing((), 0)
+        except OSError as error:
+            self._note_closed(folder, error)
+            before = self._before.get(folder)
+            if before is None or isinstance(error, PermissionError):
+                return _Listing((), 0)
+            return replace(before, modified_at_ns=0, is_fresh=True)
         age_ns = self._clock.now_ms() * 1_000_000 - modified_at_ns
         now_ms = self._clock.monotonic_ms()
         return _Listing(
@@ -115,3 +121,15 @@ class Listings:
             is_fresh=-FRESH_NS < age_ns < FRESH_NS,
             rests_until_ms=now_ms + REST_FACTOR * (now_ms - begun_ms),
         )
+
+
+def _entry(entry: os.DirEntry[str]) -> Entry:
+    """Return a name, and whether a folder stands there.
+
+    A link that leads round in a circle, through a file or into a closed folder is none,
+    and hides no other name of its folder.
+    """
+    try:
+        return Entry(entry.name, entry.is_dir(), entry.is_symlink())
+    except OSError:
+        return Entry(entry.name, is_folder=False, is_link=True)
