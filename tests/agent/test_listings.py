@@ -60,7 +60,11 @@ class Disk:
 class Entries:
     """A listing in which the first entry cannot be told of."""
 
-    def __init__(self, found: Any, error: int) -> None:
+    def __init__(
+        self,
+        found: Any,  # noqa: ANN401 - the type of a listing is private
+        error: int,
+    ) -> None:
         self.found = found
         self.error = error
 
