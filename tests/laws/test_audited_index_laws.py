@@ -195,6 +195,10 @@ def test_events_without_number_or_generation_are_counted_and_some_are_named(
         ("b", b'{"event.sequence":5}'),
         ("c", b"{}"),
         ("d", b"{}"),
+        (
+            "e",
+            b'{"tailrace.generation":"%b","event.sequence":-1}' % GENERATION.encode(),
+        ),
     ]
     audited.store(ODD, unplaced)
     audited.store(DEAD, [("nobody's", b"{}")])
@@ -202,7 +206,7 @@ def test_events_without_number_or_generation_are_counted_and_some_are_named(
     with audited.index.snapshot() as snapshot:
         found = snapshot.unnumbered()
 
-    assert found.count == 4
+    assert found.count == 5
     names = {f"{audited.namespace}-{ODD}/{document_id}" for document_id, _ in unplaced}
     assert len(found.named) == 3
     assert set(found.named) < names

@@ -14,7 +14,7 @@ from typing import cast
 from tailrace.audit.kafka import KafkaProgress
 from tailrace.audit.look import Looker
 from tailrace.audit.run import audit
-from tailrace.audit.sources import Drained
+from tailrace.audit.sources import Drained, Passed
 from tailrace.audit.verdict import AuditReport
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.topics import DEAD, LEDGER
@@ -56,7 +56,7 @@ class ImpatientProgress(KafkaProgress):
     def drained(self, *, wait_ms_max: int) -> Drained:
         return super().drained(wait_ms_max=min(wait_ms_max, self.WAIT_MS_MAX))
 
-    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+    def passed(self, *, wait_ms_max: int) -> Passed:
         return super().passed(wait_ms_max=min(wait_ms_max, self.WAIT_MS_MAX))
 
 

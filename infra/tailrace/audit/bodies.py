@@ -28,7 +28,6 @@ DEAD_REASON: Final = "dead.reason"
 
 
 class _Stats(msgspec.Struct):
-    count: int
     min: float | None = None
     max: float | None = None
     sum: float = 0.0
@@ -46,6 +45,8 @@ class _Key(msgspec.Struct):
 
 class _Bucket(msgspec.Struct):
     key: _Key
+    doc_count: int
+    """Not the count of numbers: a document of two would hide one that is missing."""
     numbers: _Stats
     events: _Sum | None = None
 
@@ -105,13 +106,14 @@ class WindowsAnswer(msgspec.Struct):
                 bucket.key.generation,
                 int(bucket.key.window) // window_events,
                 WindowSum(
-                    count=found.count,
+                    count=bucket.doc_count,
                     total=int(found.sum),
                     lowest=int(found.min or 0),
                     highest=int(found.max or 0),
                     squares=int(squares) if squares is not None and is_exact else None,
                     is_single=(
-                        bucket.events is None or int(bucket.events.value) == found.count
+                        bucket.events is None
+                        or int(bucket.events.value) == bucket.doc_count
                     ),
                 ),
             )
@@ -243,6 +245,7 @@ def unnumbered_body(pit: str) -> Body:
             "should": [
                 {"bool": {"must_not": {"exists": {"field": SEQUENCE}}}},
                 {"bool": {"must_not": {"exists": {"field": GENERATION}}}},
+                {"range": {SEQUENCE: {"lt": 0}}},
             ],
             "minimum_should_match": 1,
         }

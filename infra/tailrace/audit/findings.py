@@ -104,8 +104,8 @@ def unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:
     return (
         Problem(
             kind=ProblemKind.UNNUMBERED,
-            text=f"{found.count} documents have no event number or no generation, so"
-            " nothing says whether they should be there",
+            text=f"{found.count} documents have no generation, or no event number that"
+            " can be one, so nothing says whether they should be there",
             count=found.count,
             documents=found.named,
         ),

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from tailrace.audit.facts import facts_of
 from tailrace.audit.lagging import Lagging, LaggingLetters
-from tailrace.audit.sources import Drained, Told
+from tailrace.audit.sources import Drained, Passed, Told
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
@@ -108,18 +108,21 @@ class KafkaProgress:
             docs_lag=self._lags(indexer, topic=DOCS),
         )
 
-    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+    def passed(self, *, wait_ms_max: int) -> Passed:
         """Return the partitions of which all that was sent until now has come through.
 
         Raw records first: what they gave stands among the documents once they are
-        committed. Waits for the others, at most so long in all.
+        committed. Waits for either, at most so long.
 
         Raises:
             ServiceUnavailable: the brokers do not answer.
         """
         deadline_ms = self._clock.monotonic_ms() + wait_ms_max
-        passed = self._committed("stream", topic=RAW, deadline_ms=deadline_ms)
-        return passed & self._committed("indexer", topic=DOCS, deadline_ms=deadline_ms)
+        streams = self._committed("stream", topic=RAW, deadline_ms=deadline_ms)
+        # One stream that stands still leaves no time of its own to the indexers.
+        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
+        documents = self._committed("indexer", topic=DOCS, deadline_ms=deadline_ms)
+        return Passed(documents=documents, all=streams & documents)
 
     def _committed(
         self, role: str, *, topic: Topic, deadline_ms: int

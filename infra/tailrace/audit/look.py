@@ -32,6 +32,7 @@ from tailrace.audit.sources import (
     Drained,
     Index,
     Ledger,
+    Passed,
     Progress,
     Snapshot,
 )
@@ -90,8 +91,8 @@ class Looker:
         self._index = index
         self._window_events = window_events
 
-    def passed(self) -> frozenset[int]:
-        """Return the partitions of which the ledger has been told all stored until now.
+    def passed(self) -> Passed:
+        """Return the partitions of which all was taken in that stands in Kafka now.
 
         Raises:
             ServiceUnavailable: Kafka does not answer.

@@ -6,12 +6,13 @@ Such a contradiction is gone at the next look; one that is real stays.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.look import Looked, Looker
-from tailrace.audit.sources import SnapshotLost
+from tailrace.audit.sources import Passed, SnapshotLost
 from tailrace.audit.verdict import (
     AuditReport,
     GenerationVerdict,
@@ -22,7 +23,9 @@ from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
 
 LOOKS_MAX = 4
-"""Looks in all before what still contradicts is believed."""
+"""Looks at one generation before what still contradicts is believed."""
+LOOKS_IN_ALL_MAX = 12
+"""One may begin to contradict when others have been looked at again for long."""
 SNAPSHOTS_LOST_MAX = 5
 WAIT_POLL_MS = 1_000
 GENERATIONS_AGAIN_MAX = 1_000
@@ -65,16 +68,19 @@ def _audit_once(
     problems = first.problems
     last = first
     asked: set[str] = set()
-    passed = frozenset[int]()
-    for _again in range(LOOKS_MAX - 1):
+    passed = Passed()
+    looks = Counter[str]()
+    for _again in range(LOOKS_IN_ALL_MAX - 1):
         beyond = _beyond(verdicts, but=asked)
         doubtful = {
             generation: verdict
             for generation, verdict in verdicts.items()
-            if not verdict.is_sound or _owed(verdict, last) or generation in beyond
+            if looks[generation] < LOOKS_MAX - 1
+            and (not verdict.is_sound or _owed(verdict, last) or generation in beyond)
         }
         if not doubtful:
             break
+        looks.update(doubtful.keys())
         # Once of each: where lines flow, there is always something newer.
         asked |= beyond.keys()
         if beyond or any(map(_is_missing, doubtful.values())):
@@ -82,7 +88,7 @@ def _audit_once(
             beyond = {
                 generation: number
                 for generation, number in beyond.items()
-                if verdicts[generation].facts.partition in passed
+                if verdicts[generation].facts.partition in passed.all
             }
         tell(f"{len(doubtful)} generations do not add up, looking again")
         is_named = len(doubtful) <= GENERATIONS_AGAIN_MAX
@@ -101,14 +107,17 @@ def _audit_once(
             verdicts[generation] = _with_stranded(verdict, owed=owed)
         last = again
         if all(
-            generation in verdicts and verdicts[generation].facts == before.facts
+            generation in verdicts and _is_as_before(verdicts[generation], before)
             for generation, before in doubtful.items()
         ):
             break  # Nobody said anything new, so another look sees the same.
     return AuditReport(
         verdicts=tuple(
             sorted(
-                (_believed(each, passed=passed) for each in verdicts.values()),
+                (
+                    _believed(each, passed=passed.documents)
+                    for each in verdicts.values()
+                ),
                 key=lambda each: (
                     each.facts.host_name,
                     each.facts.path,
@@ -154,6 +163,15 @@ def _beyond(
     }
 
 
+def _is_as_before(verdict: GenerationVerdict, before: GenerationVerdict) -> bool:
+    """Return whether a generation was judged by the same words as at the look before.
+
+    But its index may have gone just now: what is missing is to be so twice.
+    """
+    is_news = _is_missing(verdict) and not _is_missing(before)
+    return verdict.facts == before.facts and not is_news
+
+
 def _is_missing(verdict: GenerationVerdict) -> bool:
     return any(each.kind is ProblemKind.MISSING for each in verdict.problems)
 
@@ -164,8 +182,8 @@ def _believed(
     """Call nothing missing that may be on its way behind what was told.
 
     A worker that sends a chunk again may have its parts stand behind a later chunk's,
-    which the indexer has told of. `passed` are the partitions of which all that was sent
-    before the last look had come through by then.
+    which the indexer has told of. But what a stream told of stood among the documents by
+    then: `passed` are the partitions of which all these were stored before the last look.
     """
     if verdict.facts.partition in passed or not _is_missing(verdict):
         return verdict
@@ -174,6 +192,7 @@ def _believed(
         verdict,
         problems=tuple(each for each in verdict.problems if each not in missing),
         in_flight_count=verdict.in_flight_count + sum(each.count for each in missing),
+        unfound_count=sum(each.count for each in missing),
         missing=(),
         is_settled=False,
     )

@@ -128,6 +128,14 @@ def _remarks(report: AuditReport) -> Iterator[str]:
             " lines of this file may be stored a second time"
         )
     yield from _more(len(rebuilt), "with duplicates possible")
+    unfound = report.unfound
+    for verdict in unfound[:LINES_MAX]:
+        yield (
+            f"NOTE   {_place(verdict)}: {verdict.unfound_count:,} events were told of and"
+            " are not there; they may stand in what the indexers have not taken in yet"
+            f" (partition {verdict.facts.partition}): audit again with --wait"
+        )
+    yield from _more(len(unfound), "with events that were not found yet")
     counted = report.counted_only
     for verdict in counted[:LINES_MAX]:
         yield (
@@ -164,6 +172,12 @@ def _verdict(report: AuditReport) -> str:
         count = len(report.unsound) + len(report.problems)
         return f"It does NOT add up: {count} contradictions above{compared}."
     moving = f"; {totals.in_flight:,} in flight" if not report.is_settled else ""
+    if report.unfound:
+        unfound = sum(each.unfound_count for each in report.unfound)
+        return (
+            f"Nothing contradicts, and {unfound:,} of {totals.read:,} events are still to"
+            f" be found{moving}{compared}."
+        )
     return (
         f"Everything adds up: {totals.read:,} events, each exactly once{moving}"
         f"{compared}."

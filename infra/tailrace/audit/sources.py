@@ -82,6 +82,16 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """The partitions of which all that stood in Kafka at the question was taken in since."""
+
+    documents: frozenset[int] = frozenset()
+    """By the indexers: what any stream had told of by then is stored, or was dead."""
+    all: frozenset[int] = frozenset()
+    """By the streams first, and then by the indexers: the ledger was told of all of it."""
+
+
 class Progress(Protocol):
     """Tells how far the groups have read."""
 
@@ -93,12 +103,8 @@ class Progress(Protocol):
         """
         ...
 
-    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
-        """Wait until what was sent until now has come through, at most so long.
-
-        Return the partitions of which all raw records, and then all documents, are
-        committed: the ledger has been told of all of it.
-        """
+    def passed(self, *, wait_ms_max: int) -> Passed:
+        """Wait until what was sent until now has come through, at most so long."""
         ...
 
 

@@ -59,6 +59,9 @@ class GenerationVerdict:
     expired_count: int = 0
     in_flight_count: int = 0
     """Sent, and not below the cut; dead letters that wait for their index among them."""
+    unfound_count: int = 0
+    """Those of them of which every hop has told, and which may yet wait for the indexer:
+    in its partition there is more than it could take in while the audit waited."""
     lagging_count: int = 0
     """Those of them that stand in dead letters which are not indexed yet."""
     missing: tuple[int, ...] = ()
@@ -113,6 +116,11 @@ class AuditReport:
     def in_flight(self) -> tuple[GenerationVerdict, ...]:
         """The generations of which something is still under way."""
         return tuple(each for each in self.verdicts if not each.is_settled)
+
+    @property
+    def unfound(self) -> tuple[GenerationVerdict, ...]:
+        """The generations of which something told of was not found yet."""
+        return tuple(each for each in self.verdicts if each.unfound_count)
 
     @property
     def counted_only(self) -> tuple[GenerationVerdict, ...]:
@@ -217,6 +225,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
                 **_place_json(each),
                 "events": each.in_flight_count,
                 "unread_bytes": each.facts.unread_bytes,
+                "told_and_not_found": each.unfound_count,
             }
             for each in report.in_flight[:shown]
         ],

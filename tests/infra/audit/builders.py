@@ -14,6 +14,7 @@ from tailrace.audit.look import Looker
 from tailrace.audit.run import audit
 from tailrace.audit.sources import (
     Drained,
+    Passed,
     SnapshotLost,
     StoredDocument,
     StoredPlace,
@@ -349,14 +350,20 @@ class FixedProgress:
 
     value: Drained
     passed_partitions: frozenset[int] = ALL_PASSED
+    passed_documents: frozenset[int] | None = None
+    """Where they differ."""
 
     def drained(self, *, wait_ms_max: int) -> Drained:
         del wait_ms_max
         return self.value
 
-    def passed(self, *, wait_ms_max: int) -> frozenset[int]:
+    def passed(self, *, wait_ms_max: int) -> Passed:
         del wait_ms_max
-        return self.passed_partitions
+        documents = self.passed_documents
+        return Passed(
+            all=self.passed_partitions,
+            documents=self.passed_partitions if documents is None else documents,
+        )
 
 
 class SteppingClock(Clock):
@@ -381,6 +388,7 @@ def report_of(
     drained: Drained | None = None,
     unreadable: tuple[UnreadableEntry, ...] = (),
     passed: frozenset[int] = ALL_PASSED,
+    passed_documents: frozenset[int] | None = None,
     is_deep: bool = False,
     wait_ms_max: int = 0,
 ) -> AuditReport:
@@ -390,7 +398,7 @@ def report_of(
     ]
     looker = Looker(
         ledger=ToldLedger(words, unreadable),
-        progress=FixedProgress(drained or Drained(), passed),
+        progress=FixedProgress(drained or Drained(), passed, passed_documents),
         index=index,
         window_events=WINDOW,
     )

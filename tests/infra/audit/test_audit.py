@@ -856,6 +856,30 @@ def test_foreign_counts_are_not_compared_while_something_is_in_flight() -> None:
     assert not report.is_settled
 
 
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_what_is_missing_is_believed_once_the_indexers_have_taken_in_what_there_was(
+    is_deep: bool,
+) -> None:
+    """A stream that stands still holds up no word of what it told before."""
+    index = held(*(n for n in range(25) if n != 7))
+
+    behind = report_of(index, facts_at_rest(25), passed=frozenset(), is_deep=is_deep)
+    report = report_of(
+        index,
+        facts_at_rest(25),
+        passed=frozenset(),
+        passed_documents=PARTITION,
+        is_deep=is_deep,
+    )
+
+    assert behind.is_sound
+    assert not behind.is_settled
+    assert [verdict.unfound_count for verdict in behind.unfound] == [1]
+    (verdict,) = report.unsound
+    assert verdict.missing == (7,)
+    assert not report.unfound
+
+
 def test_foreign_documents_above_the_cut_are_passed_over() -> None:
     facts = foreign(next_number=119, count=2)
 
@@ -864,6 +888,25 @@ def test_foreign_documents_above_the_cut_are_passed_over() -> None:
 
 
 # What may happen between the reading of the ledger and that of the index.
+
+
+def test_e9_what_is_gone_for_the_first_time_is_looked_at_again() -> None:
+    """Its index expired since the ledger was read, which tells of it the next time."""
+    owing = replace(facts_at_rest(25), indexer=indexer_word(number=24))
+    retention = (retention_word(tuple(range(20)), index="t-old"),)
+    expired = replace(facts_at_rest(25), retention=retention)
+    index = held(*range(25))
+
+    def expire(look: int) -> None:
+        if look == 1:
+            del index.documents[:20]
+
+    index.before_look = expire
+    told = [{GENERATION: word} for word in (owing, owing, expired)]
+    report = report_of(index, *told, drained=Drained(docs_lag={3: 0}))
+
+    assert report.is_sound
+    assert totals_of(report.verdicts).expired == 20
 
 
 def test_a_generation_of_which_no_ledger_tells_is_a_contradiction() -> None:

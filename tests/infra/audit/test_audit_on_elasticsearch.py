@@ -139,6 +139,21 @@ def test_one_deleted_one_doubled_and_one_altered_are_each_named(
     assert found == {13, 47}
 
 
+def test_a_document_of_two_numbers_stands_for_one_event_alone(
+    elastic: Elastic, namespace: str
+) -> None:
+    """Though the sums of the window are those of both."""
+    stored(elastic, namespace)
+    gone, both = HeldDocument(42), HeldDocument(40)
+    elastic.ask("DELETE", f"/{namespace}-generic-1/_doc/{gone.document_id}")
+    changed = {**orjson.loads(both.source), "event.sequence": [40, 42]}
+    elastic.ask("PUT", f"/{namespace}-generic-1/_doc/{both.document_id}", body=changed)
+
+    report = audited(elastic, namespace, facts_at_rest(EVENTS))
+
+    assert [v.missing for v in report.unsound] == [(42,)]
+
+
 def test_dead_letters_and_documents_above_the_cut_are_told_apart(
     elastic: Elastic, namespace: str
 ) -> None:

@@ -238,7 +238,7 @@ class MemorySnapshot:
             f"{name}/{document_id}"
             for name, documents in self.events.items()
             for document_id, document in documents.items()
-            if SEQUENCE not in document or GENERATION not in document
+            if document.get(SEQUENCE, -1) < 0 or GENERATION not in document
         ]
         return Unnumbered(count=len(named), named=tuple(named[:3]))
 
