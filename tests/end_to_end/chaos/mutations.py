@@ -33,7 +33,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "random-id": ("kill at S3", "kill at I4"),
     "id-without-host": ("poison",),
     # Brokers that refuse documents of records that were read before.
-    "publish-error-swallowed": ("leader moves", "too few copies", "kafka silent"),
+    "publish-error-swallowed": ("too few copies",),
     "forbidden-is-dead": ("elasticsearch forbidden",),
     "acks-of-one": ("too few copies",),
     "unanswered-is-stored": ("node killed amid a bulk",),
