@@ -57,6 +57,33 @@ HEADS: Mapping[str, str] = {
         rf" (?:[0-9]{{3}}|-) (?:[0-9]{{1,18}}|-) (?:{_QUOTED}|-) (?:{_QUOTED}|-)"
         rf" (?:[0-9]{{1,18}}|-) (?:{_QUOTED}|-) (?:{_QUOTED}|-) [0-9]{{1,18}}ms)"
     ),
+    "elasticsearch.slowlog": (
+        r"\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.(?:index_(?:search|indexing)_)?slowlog\""
+        r"|\"type\": ?\"index_(?:search|indexing)_slowlog\", ?\"timestamp\")"
+    ),
+    "elasticsearch.deprecation": (
+        r"\{(?:[^\n]*?\"event\.dataset\": ?\"(?:deprecation\.elasticsearch|elasticsearch\.deprecation)\""
+        r"|\"type\": ?\"deprecation(?:\.elasticsearch)?\", ?\"timestamp\")"
+    ),
+    "elasticsearch.audit": (
+        r"\{(?:\"type\": ?\"audit\", ?\"timestamp\""
+        r"|\"@timestamp\":[^\n]*?\"event\.type\": ?\"(?:rest|transport|ip_filter)\", ?\"event\.action\")"
+    ),
+    "elasticsearch.server": (
+        r"\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.server\""
+        r"|\"type\": ?\"server\", ?\"timestamp\")"
+    ),
+    "elasticsearch.gc": (
+        rf"\[{_DATE}T{_CLOCK}\.[0-9]{{3}}[+-][0-9]{{4}}\](?:\[[0-9.,]{{1,20}}s\])?\[[0-9]{{1,10}}\]"
+        r"(?:\[(?:trace|debug|info|warning|error) {0,8}\])?\[[a-z0-9,+]{1,64} {0,16}\]"
+    ),
+    "iis.access": (
+        rf"(?:#(?:Software: Microsoft Internet Information|Version: 1\.0|Date: [0-9]{{4}}-|Fields: date time )|{_DATE} {_CLOCK}(?: [^ ]{{1,64}}){{1,3}}"
+        r" (?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND) /[^ ]* [^ ]+ [0-9]{1,5} )"
+    ),
+    "klog": rf"[IWEF][01][0-9][0-3][0-9] {_CLOCK}\.[0-9]{{6}} +[0-9]{{1,19}} [^ :\]]{{1,256}}:[0-9]{{1,9}}\]",
+    "gelf": r"\{[^\n]*?\"short_message\"",
+    "cef": r"(?:(?:<[0-9]{1,3}>)?(?:[A-Z][a-z]{2} |[0-9]{4}-)[^\n|]{0,256}? )?CEF:[01]\|[^|]*\|[^|]*\|[^|]*\|",
 }
 """By the dataset, which is its parser's name, too."""
 

@@ -46,7 +46,6 @@ PARSER_OF_DATASET = {
     "java.log": "log4j",
     "kafka.log": "log4j",
     "zookeeper.log": "log4j",
-    "elasticsearch.server": "log4j",
     "python.log": "log4j",
     **{dataset: name for name, dataset in DATASET_OF_CONTAINER.items()},
     DATASET_OF_JOURNALD: JOURNALD,

@@ -49,7 +49,7 @@ ELASTICSEARCH = (
         ),
         (KAFKA, "server.log", "kafka.log", "log4j"),
         (ZOOKEEPER, "zk.log", "zookeeper.log", "log4j"),
-        (ELASTICSEARCH, "es.log", "elasticsearch.server", "log4j"),
+        (ELASTICSEARCH, "es.log", "elasticsearch.server", "elasticsearch.server"),
         (
             b"2026-11-24 01:02:03.456  INFO 1 --- [main] c.e.App : Started\n",
             "app.log",

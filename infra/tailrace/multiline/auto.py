@@ -18,7 +18,7 @@ SHARE_MIN = 0.5
 WHOLE_LINE_PARSERS = frozenset(
     {
         *("json", "logfmt", "access", "syslog", "system.auth", "haproxy.log"),
-        *("traefik.access", "mongodb.log"),
+        *("traefik.access", "mongodb.log", "iis.access", "gelf", "cef", "klog"),
     }
 )
 """Shapes in which a line is an event, whatever stands in it."""

@@ -9,7 +9,13 @@ import polars as pl
 from tailrace_stream.parsers import (
     apache_error,
     auth,
+    cef,
+    elasticsearch,
+    gelf,
     haproxy,
+    iis,
+    java_gc,
+    klog,
     mongodb,
     mysql_error,
     nginx_error,
@@ -29,5 +35,14 @@ PARSERS: Mapping[str, Callable[[pl.Series, Dating], pl.DataFrame]] = {
     "mongodb.log": mongodb.parse,
     "haproxy.log": haproxy.parse,
     "traefik.access": traefik.parse,
+    "elasticsearch.server": elasticsearch.parse_server,
+    "elasticsearch.slowlog": elasticsearch.parse_slowlog,
+    "elasticsearch.deprecation": elasticsearch.parse_deprecation,
+    "elasticsearch.audit": elasticsearch.parse_audit,
+    "elasticsearch.gc": java_gc.parse,
+    "iis.access": iis.parse,
+    "klog": klog.parse,
+    "gelf": gelf.parse,
+    "cef": cef.parse,
 }
 """By the name of a dataset, which the parser bears, too: see `tailrace.datasets`."""

@@ -65,7 +65,9 @@ def _sorted(
             found.known[field] = value
             del flat[key]
     for key, value in flat.items():
-        if value is not None:
+        # What the server writes for nothing is no value of a field of its own.
+        is_nothing = value is None or (key in names and value in ("", "-"))
+        if not is_nothing:
             found.attributes[key.replace("\0", "\\0").strip() or "_"] = kept(value)
     return found
 
