@@ -11,6 +11,7 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 
+from tailrace import datasets
 from tailrace.multiline.journald import JOURNALD
 
 SAMPLE_LINES_MAX = 64
@@ -29,20 +30,22 @@ DATASET_OF_JOURNALD = "journald.log"
 PARSERS = frozenset(
     {JOURNALD, "json", "logfmt", "access", "syslog", "log4j", "plain", AUTO}
     | DATASET_OF_CONTAINER.keys()
+    | datasets.NAMES
 )
 
-INNER_PARSERS = frozenset({"json", "logfmt", "access", "syslog", "log4j", AUTO})
+INNER_PARSERS = frozenset(
+    {"json", "logfmt", "access", "syslog", "log4j", AUTO} | datasets.NAMES
+)
 """What may read the text within a container's line."""
 
 PARSER_OF_DATASET = {
+    **{dataset: dataset for dataset in datasets.NAMES},
     "nginx.access": "access",
     "apache.access": "access",
     "system.syslog": "syslog",
-    "system.auth": "syslog",
     "java.log": "log4j",
     "kafka.log": "log4j",
     "zookeeper.log": "log4j",
-    "elasticsearch.server": "log4j",
     "python.log": "log4j",
     **{dataset: name for name, dataset in DATASET_OF_CONTAINER.items()},
     DATASET_OF_JOURNALD: JOURNALD,
@@ -85,6 +88,11 @@ _SHAPES = (
     ("logfmt", re.compile(_KEY + rb"=" + _VALUE + rb"\s+" + _KEY + rb"=")),
 )
 
+_AUTHENTICATES = re.compile(
+    rb" (?:sshd(?:-session)?|sudo|su|login|passwd|chpasswd|useradd|userdel|usermod|groupadd"
+    rb"|groupdel|groupmod|systemd-logind)(?:\[\d{1,10}\])?: "
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -113,13 +121,16 @@ def detect(sample: bytes, *, path: str) -> Detection:
     share = votes[parser] / len(lines)
     if share < SHARE_MIN:
         return Detection(GENERIC, AUTO, share)
-    return Detection(_dataset(parser, lines, path=path.lower()), parser, share)
+    dataset = _dataset(parser, lines, path=path.lower())
+    if dataset in datasets.NAMES:
+        parser = dataset
+    return Detection(dataset, parser, share)
 
 
 def shape_of(line: bytes) -> str | None:
     """Return the parser whose shape `line` has, or None."""
     cut = line[:LINE_BYTES_MAX]
-    for name, pattern in _SHAPES:
+    for name, pattern in (*datasets.SHAPES, *_SHAPES):
         if pattern.match(cut):
             return name
     return None
@@ -158,12 +169,19 @@ def _dataset(parser: str, lines: list[bytes], *, path: str) -> str:
         is_apache = "apache" in path or "httpd" in path
         return "apache.access" if is_apache else "nginx.access"
     if parser == "syslog":
-        name = path.rsplit("/", 1)[-1]
-        is_auth = name.startswith(("auth", "secure"))
-        return "system.auth" if is_auth else "system.syslog"
+        return _syslog_dataset(lines, name=path.rsplit("/", 1)[-1])
     if parser == "log4j":
         return _java_dataset(lines, path=path)
     return parser
+
+
+def _syslog_dataset(lines: list[bytes], *, name: str) -> str:
+    if name.startswith(("auth", "secure")):
+        return "system.auth"
+    if name.startswith(("syslog", "messages")):
+        return "system.syslog"
+    is_auth = all(_AUTHENTICATES.search(line, 0, 512) for line in lines)
+    return "system.auth" if is_auth else "system.syslog"
 
 
 def _java_dataset(lines: list[bytes], *, path: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from tailrace.datasets import HEADS
 from tailrace.detect import AUTO, DATASET_OF_CONTAINER
 from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import Placement
@@ -13,6 +14,7 @@ from tailrace_stream.inner import with_inner
 from tailrace_stream.parsers import (
     access,
     container,
+    datasets,
     journald,
     log4j,
     plain,
@@ -26,6 +28,7 @@ from tailrace_stream.parsers.columns import (
     in_order,
     with_rows,
 )
+from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.times import known_zone
 
 PIPELINE_ERROR = "pipeline_error"
@@ -45,6 +48,8 @@ _AUTO = (
     ("log4j", r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"),
     ("logfmt", r'^[A-Za-z_@][^\s="]{0,127}=(?:"[^"]*"|\S*)\s+[^\s="]{1,128}='),
 )
+_SERVERS = tuple((parser, f"^(?:{head})") for parser, head in HEADS.items())
+_ANY_SERVER = "^(?:" + "|".join(HEADS.values()) + ")"
 
 
 def parse(
@@ -87,6 +92,9 @@ def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataF
         return container.parse_docker(lines, time_zone=time_zone)
     if parser == "logfmt":
         return structured.parse_logfmt(lines, time_zone=time_zone)
+    of_server = datasets.PARSERS.get(parser)
+    if of_server is not None:
+        return of_server(lines, Dating(time_zone, placement.anchor_ms))
     return plain.parse(lines, time_zone=time_zone)
 
 
@@ -121,9 +129,30 @@ def _with_unmatched(
 
 
 def _each_by_its_own_shape(lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
-    parts: list[pl.DataFrame] = []
     rows = pl.int_range(len(lines), eager=True)
-    for parser, start in _AUTO:
+    parts, rows = _read_by(_AUTO, rows, lines=lines, placement=placement)
+    if len(rows):
+        # Of what nothing general reads, one look tells whether any server wrote it.
+        is_servers = lines.gather(rows).str.contains(_ANY_SERVER)
+        asked, others = rows.filter(is_servers), rows.filter(~is_servers)
+        read, left = _read_by(_SERVERS, asked, lines=lines, placement=placement)
+        parts += read
+        rows = pl.concat([others, left]).sort()
+    read = parse_as("plain", lines.gather(rows), placement=placement)
+    parts.append(with_rows(read, rows))
+    return in_order(parts)
+
+
+def _read_by(
+    shapes: Iterable[tuple[str, str]],
+    rows: pl.Series,
+    *,
+    lines: pl.Series,
+    placement: Placement,
+) -> tuple[list[pl.DataFrame], pl.Series]:
+    """Return what the shapes' parsers read of some rows, and the rows that are left."""
+    parts: list[pl.DataFrame] = []
+    for parser, start in shapes:
         if not len(rows):
             break
         looks_so = lines.gather(rows).str.contains(start)
@@ -135,9 +164,7 @@ def _each_by_its_own_shape(lines: pl.Series, *, placement: Placement) -> pl.Data
         parts.append(with_rows(frame, asked).filter(is_matched))
         left = pl.concat([rows.filter(~looks_so), asked.filter(~is_matched)])
         rows = left.sort()
-    read = parse_as("plain", lines.gather(rows), placement=placement)
-    parts.append(with_rows(read, rows))
-    return in_order(parts)
+    return parts, rows
 
 
 def time_columns(frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:

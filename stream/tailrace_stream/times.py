@@ -31,7 +31,7 @@ ISO = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)? ?(Z|[+-]\d\d:?\
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
-_MONTH_NUMBERS = {name: f"{number:02d}" for number, name in enumerate(_MONTHS, 1)}
+MONTH_NUMBERS = {name: f"{number:02d}" for number, name in enumerate(_MONTHS, 1)}
 
 
 def iso_ns(
@@ -84,7 +84,7 @@ def yearless_ns(
     or lives longer, gets a year too much or too little: nothing in the line could tell.
     """
     start = _moment(anchor_ms, time_zone) - timedelta(days=BEFORE_ANCHOR_DAYS)
-    number = month.replace_strict(_MONTH_NUMBERS, default=None, return_dtype=pl.String)
+    number = month.replace_strict(MONTH_NUMBERS, default=None, return_dtype=pl.String)
     in_year = pl.concat_str(
         number, pl.lit("-"), day.str.replace(" ", "0", literal=True), pl.lit(" "), clock
     )

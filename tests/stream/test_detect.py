@@ -33,7 +33,7 @@ ELASTICSEARCH = (
             b"Nov 24 01:02:03 web1 sshd[123]: Accepted publickey for root\n",
             "/var/log/auth.log",
             "system.auth",
-            "syslog",
+            "system.auth",
         ),
         (
             b"2026-11-24T01:02:03.456789+00:00 web1 cron[9]: (root) CMD (x)\n",
@@ -49,7 +49,7 @@ ELASTICSEARCH = (
         ),
         (KAFKA, "server.log", "kafka.log", "log4j"),
         (ZOOKEEPER, "zk.log", "zookeeper.log", "log4j"),
-        (ELASTICSEARCH, "es.log", "elasticsearch.server", "log4j"),
+        (ELASTICSEARCH, "es.log", "elasticsearch.server", "elasticsearch.server"),
         (
             b"2026-11-24 01:02:03.456  INFO 1 --- [main] c.e.App : Started\n",
             "app.log",

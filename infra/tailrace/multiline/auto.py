@@ -15,7 +15,12 @@ LINES_MAX = 64
 LINE_BYTES_MAX = 4_096
 SHARE_MIN = 0.5
 """Of the lines that are no part of a trace; the rest may be of messages."""
-WHOLE_LINE_PARSERS = frozenset({"json", "logfmt", "access", "syslog"})
+WHOLE_LINE_PARSERS = frozenset(
+    {
+        *("json", "logfmt", "access", "syslog", "system.auth", "haproxy.log"),
+        *("traefik.access", "mongodb.log", "iis.access", "gelf", "cef", "klog"),
+    }
+)
 """Shapes in which a line is an event, whatever stands in it."""
 
 _TIMED = re.compile(TIME_HEAD)

@@ -1,0 +1,96 @@
+"""How lines of known servers begin: enough of each to tell it from everything else.
+
+One text serves Python's `re`, at the agent, and Rust's, in the stream: only what both read
+alike stands in it, and nothing that a hostile line could make slow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_POSTGRESQL = rf"{_DATE} {_CLOCK}(?:\.[0-9]{{1,6}})? (?:[A-Z]{{1,6}}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)"
+_LEVEL = r"(?:emerg|alert|crit|error|warn|notice|info|debug|trace[0-9])"
+
+_REDIS = (
+    r"(?:(?:[0-9]{1,10}:[A-Za-z] |\[[0-9]{1,10}\] )?[0-9]{1,2} [A-Z][a-z]{2}"
+    rf" (?:[0-9]{{4}} )?{_CLOCK}(?:\.[0-9]{{1,6}})? [.*#-] "
+    r"|[0-9]{1,10}:signal-handler \([0-9]{1,10}\) )"
+)
+_PEER = r"[^ \[\]\"]{1,256}:[0-9]{1,5}"
+_MOMENT = rf"\[[0-9]{{2}}/[A-Z][a-z]{{2}}/[0-9]{{4}}:{_CLOCK}"
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\""
+
+HEADS: Mapping[str, str] = {
+    "nginx.error": (
+        rf"[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}} {_CLOCK} \[{_LEVEL}\] [0-9]{{1,10}}#[0-9]{{1,19}}: "
+    ),
+    "apache.error": (
+        rf"\[[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ 0-9][0-9] {_CLOCK}(?:\.[0-9]{{1,9}})? [0-9]{{4}}\]"
+        rf" \[(?:[a-z0-9_-]{{0,64}}:)?{_LEVEL}\] "
+    ),
+    "postgresql.log": (
+        rf"(?:{_POSTGRESQL}(?: \[[0-9]{{1,10}}(?:-[0-9]{{1,10}})?\]|:[^ ]{{0,256}}:\[[0-9]{{1,10}}\]:)"
+        r"[^\n]{0,300}?:  "
+        rf"|{_POSTGRESQL},(?:\"[^\"]{{0,256}}\")?,(?:\"[^\"]{{0,256}}\")?,[0-9]{{1,10}},"
+        rf"|\{{\"timestamp\":\"{_POSTGRESQL}\",\"(?:user|dbname|pid)\":)"
+    ),
+    "mysql.error": (
+        rf"(?:{_DATE}[T ] ?[0-9]{{1,2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})?"
+        r" [0-9]{1,19} \[(?:Note|Warning|ERROR|Error|System)\] "
+        r"|[0-9]{6}  ?[0-9]{1,2}:[0-9]{2}:[0-9]{2} +(?:\[(?:Note|Warning|ERROR)\] |InnoDB: |mysqld_safe ))"
+    ),
+    "redis.log": _REDIS,
+    "mongodb.log": (
+        rf"(?:\{{\"t\":\{{ ?\"\$date\":\"|{_DATE}T{_CLOCK}\.[0-9]{{3}}[+-][0-9]{{4}}"
+        r" [FEWID][1-5]? +(?:[A-Z_]{2,16}|-) +\[)"
+    ),
+    "haproxy.log": (
+        rf"(?:[^\[\]\"]{{1,300}}\[[0-9]{{1,10}}\]: )?(?:{_PEER} {_MOMENT}\.[0-9]{{3,6}}\] [^ ]"
+        rf"|Connect from {_PEER} to {_PEER} \([^ /]{{1,256}}/[A-Z]+\))"
+    ),
+    "traefik.access": (
+        rf"(?:\{{\"(?:BackendAddr|ClientAddr|ClientHost|DownstreamContentSize)\":"
+        rf"|[^ ]{{1,256}} [^ ]{{1,64}} [^\"\[]{{1,256}}{_MOMENT} [+-][0-9]{{4}}\] {_QUOTED}"
+        rf" (?:[0-9]{{3}}|-) (?:[0-9]{{1,18}}|-) (?:{_QUOTED}|-) (?:{_QUOTED}|-)"
+        rf" (?:[0-9]{{1,18}}|-) (?:{_QUOTED}|-) (?:{_QUOTED}|-) [0-9]{{1,18}}ms)"
+    ),
+    "elasticsearch.slowlog": (
+        r"\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.(?:index_(?:search|indexing)_)?slowlog\""
+        r"|\"type\": ?\"index_(?:search|indexing)_slowlog\", ?\"timestamp\")"
+    ),
+    "elasticsearch.deprecation": (
+        r"\{(?:[^\n]*?\"event\.dataset\": ?\"(?:deprecation\.elasticsearch|elasticsearch\.deprecation)\""
+        r"|\"type\": ?\"deprecation(?:\.elasticsearch)?\", ?\"timestamp\")"
+    ),
+    "elasticsearch.audit": (
+        r"\{(?:\"type\": ?\"audit\", ?\"timestamp\""
+        r"|\"@timestamp\":[^\n]*?\"event\.type\": ?\"(?:rest|transport|ip_filter)\", ?\"event\.action\")"
+    ),
+    "elasticsearch.server": (
+        r"\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.server\""
+        r"|\"type\": ?\"server\", ?\"timestamp\")"
+    ),
+    "elasticsearch.gc": (
+        rf"\[{_DATE}T{_CLOCK}\.[0-9]{{3}}[+-][0-9]{{4}}\](?:\[[0-9.,]{{1,20}}s\])?\[[0-9]{{1,10}}\]"
+        r"(?:\[(?:trace|debug|info|warning|error) {0,8}\])?\[[a-z0-9,+]{1,64} {0,16}\]"
+    ),
+    "iis.access": (
+        rf"(?:#(?:Software: Microsoft Internet Information|Version: 1\.0|Date: [0-9]{{4}}-|Fields: date time )|{_DATE} {_CLOCK}(?: [^ ]{{1,64}}){{1,3}}"
+        r" (?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND) /[^ ]* [^ ]+ [0-9]{1,5} )"
+    ),
+    "klog": rf"[IWEF][01][0-9][0-3][0-9] {_CLOCK}\.[0-9]{{6}} +[0-9]{{1,19}} [^ :\]]{{1,256}}:[0-9]{{1,9}}\]",
+    "gelf": r"\{[^\n]*?\"short_message\"",
+    "cef": r"(?:(?:<[0-9]{1,3}>)?(?:[A-Z][a-z]{2} |[0-9]{4}-)[^\n|]{0,256}? )?CEF:[01]\|[^|]*\|[^|]*\|[^|]*\|",
+}
+"""By the dataset, which is its parser's name, too."""
+
+NAMES = frozenset({*HEADS, "system.auth"})
+"""Datasets with a parser of their own; what `system.auth` holds begins as any syslog does."""
+
+SHAPES = tuple(
+    (dataset, re.compile(head.encode("ascii"))) for dataset, head in HEADS.items()
+)
+"""The same for lines that are bytes."""

@@ -1,0 +1,106 @@
+"""Lines of JSON of which it is known who wrote them: their keys go to fields of that server.
+
+What has no field there, or another type than it, is kept in `attributes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import cast
+
+import msgspec
+import polars as pl
+
+from tailrace_stream.parsers.fields import LONG_MAX, TIME, Fields, kept
+from tailrace_stream.parsers.structured import frame_of
+
+_decode = msgspec.json.Decoder(dict[str, object]).decode
+
+
+def parse_keyed(
+    lines: pl.Series,
+    *,
+    names: Mapping[str, str],
+    numbers: Collection[str],
+    is_one: Callable[[Mapping[str, object]], bool],
+    time_zone: str,
+) -> pl.DataFrame:
+    """Return the fields of each line that `is_one`; a nested key's name has dots.
+
+    `names` tells the field of each key, in the order in which they are believed where
+    several have one; `numbers` are the fields that hold whole numbers.
+    """
+
+    # A key's text before each of its dots: what is entered.
+    entered = frozenset(
+        name[:at] for name in names for at, one in enumerate(name) if one == "."
+    )
+
+    def read(line: str) -> Fields | None:
+        try:
+            record = _decode(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+        return _sorted(record, names, numbers, entered) if is_one(record) else None
+
+    return frame_of(
+        [read(line) for line in lines], time_zone=time_zone, numbers=numbers
+    )
+
+
+def _sorted(
+    record: Mapping[str, object],
+    names: Mapping[str, str],
+    numbers: Collection[str],
+    entered: Collection[str],
+) -> Fields:
+    found = Fields()
+    flat = dict(_flat(record, entered))
+    for key, field in names.items():
+        if key not in flat or field in found.known:
+            continue
+        read = _number if field in numbers else _text
+        value = _time(flat[key]) if field == TIME else read(flat[key])
+        if value is not None:
+            found.known[field] = value
+            del flat[key]
+    for key, value in flat.items():
+        # What the server writes for nothing is no value of a field of its own.
+        is_nothing = value is None or (key in names and value in ("", "-"))
+        if not is_nothing:
+            found.attributes[key.replace("\0", "\\0").strip() or "_"] = kept(value)
+    return found
+
+
+def _flat(
+    record: Mapping[str, object], entered: Collection[str], prefix: str = ""
+) -> Iterator[tuple[str, object]]:
+    """Yield each key; an object is entered only where a field comes of it."""
+    for key, value in record.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and path in entered:
+            yield from _flat(cast("dict[str, object]", value), entered, f"{path}.")
+        else:
+            yield path, value
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value not in {"", "-"} else None
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value) if len(value) < 19 else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int):
+        return None
+    return value if -LONG_MAX <= value < LONG_MAX else None
+
+
+def _time(value: object) -> str | int | float | None:
+    if isinstance(value, bool):
+        return None
+    return value if isinstance(value, str | int | float) else None

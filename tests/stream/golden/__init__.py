@@ -1,0 +1,100 @@
+"""Golden samples: lines as servers write them, and the documents that are made of them.
+
+`python -m tests.stream.golden` writes the documents anew, to be read before they are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tailrace.detect import parser_for
+from tailrace.wire import Placement
+from tailrace_stream.chunk import process_chunk
+from tailrace_stream.times import anchor_of_past
+from tests.stream.builders import NAMESPACE, SEEN_AT_MS, origin, stored
+
+FOLDER = Path(__file__).parent
+COMMON = frozenset(
+    {
+        "event.created", "host.name", "agent.id", "log.file.path", "ecs.version",
+        "tailrace.generation", "event.dataset", "log.offset", "event.sequence",
+    }
+)  # fmt: skip
+
+
+class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Some lines of one server, and where they come from."""
+
+    dataset: str
+    name: str
+    path: str
+    source: str
+    time_zone: str = "UTC"
+
+    @property
+    def label(self) -> str:
+        """Return what a test calls it."""
+        return f"{self.dataset}-{self.name}"
+
+    @property
+    def content(self) -> bytes:
+        """Return the lines as they are in their file."""
+        return (FOLDER / self.dataset / f"{self.name}.log").read_bytes()
+
+    @property
+    def expected_path(self) -> Path:
+        """Return where its documents are kept."""
+        return FOLDER / self.dataset / f"{self.name}.ndjson"
+
+    @property
+    def placement(self) -> Placement:
+        """Return how the agent would place it, with bounds that believe any time."""
+        return placement_of(self.dataset, time_zone=self.time_zone)
+
+
+def placement_of(dataset: str, *, time_zone: str = "UTC") -> Placement:
+    return Placement(
+        dataset=dataset,
+        parser=parser_for(dataset),
+        time_rule="event",
+        time_zone=time_zone,
+        anchor_ms=anchor_of_past(SEEN_AT_MS, time_zone=time_zone),
+        earliest_ms=0,
+        latest_ms=2**60,
+    )
+
+
+def samples() -> list[Sample]:
+    table = tomllib.loads((FOLDER / "sources.toml").read_text("utf-8"))
+    return msgspec.convert(table["sample"], list[Sample])
+
+
+def documents_of(
+    value: bytes, *, placed: Placement, first_offset: int = 0
+) -> list[dict[str, Any]]:
+    made = origin(value, placed=placed, first_offset=first_offset)
+    processed = process_chunk(value, origin=made, namespace=NAMESPACE)
+    assert not processed.dead
+    return [one.document for one in stored(processed)]
+
+
+def own(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what the line gave: all but what every document has."""
+    return {key: value for key, value in document.items() if key not in COMMON}
+
+
+def expected(sample: Sample) -> list[dict[str, Any]]:
+    lines = sample.expected_path.read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def write_expected() -> None:
+    for sample in samples():
+        made = documents_of(sample.content, placed=sample.placement)
+        lines = [json.dumps(own(one), ensure_ascii=False) for one in made]
+        sample.expected_path.write_text("\n".join(lines) + "\n", "utf-8")
