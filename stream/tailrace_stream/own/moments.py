@@ -28,10 +28,8 @@ EPOCH_DIGITS = {"unix": 9, "unix_ms": 6, "unix_us": 3, "unix_ns": 0}
 NAMED = ("iso8601", *EPOCH_DIGITS)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
-_MONTH_TEXT = (
-    "(?i:(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
-    r"(?:uary|ruary|ch|il|e|y|ust|tember|t|ober|ember)?\.?)"
-)
+# Which of them it is, if any, is asked of the few letters, and not of every line.
+_MONTH_TEXT = r"([A-Za-z]{3})[a-z]{0,6}\.?"
 _PARTS = {
     "Y": ("year", "([0-9]{4})"),
     "y": ("short_year", "([0-9]{2})"),
@@ -40,12 +38,12 @@ _PARTS = {
     "d": ("day", " ?([0-9]{1,2})"),
     "H": ("hour", " ?([0-9]{1,2})"),
     "I": ("half_hour", " ?([0-9]{1,2})"),
-    "p": ("half", "(?i:([ap])\\.?m\\.?)"),
+    "p": ("half", "([AaPp])\\.?[Mm]\\.?"),
     "M": ("minute", "([0-9]{1,2})"),
     "S": ("second", "([0-9]{1,2})"),
     "f": ("fraction", "([0-9]{1,9})[0-9]*"),
     "z": ("zone", "(Z|[+-][0-9]{2}(?::?[0-9]{2})?)"),
-    "a": ("", "(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*"),
+    "a": ("", "[A-Za-z]{3}[a-z]{0,6}"),
 }
 _SAME = {"B": "b", "h": "b", "e": "d", "k": "H", "l": "I", "A": "a"}
 _LONG = {"T": "%H:%M:%S", "F": "%Y-%m-%d", "R": "%H:%M", "D": "%m/%d/%y"}
@@ -69,13 +67,13 @@ def time_format(source: str) -> Format:
         PatternProblem: it is none, or leaves out what a time cannot be without.
     """
     if source == "iso8601":
-        return Format(source, rf"^\s*{ISO}\s*$", ("moment", "fraction", "zone"))
+        return Format(source, rf"^ *{ISO} *$", ("moment", "fraction", "zone"))
     if source in EPOCH_DIGITS:
-        regex = r"^\s*([0-9]{1,19})(?:[.,]([0-9]{1,9})[0-9]*)?\s*$"
+        regex = r"^ *([0-9]{1,19})(?:[.,]([0-9]{1,9})[0-9]*)? *$"
         return Format(source, regex, ("count", "fraction"))
     regex, parts = _translated(source)
     _check(parts)
-    return Format(source, rf"^\s*{regex}\s*$", tuple(parts))
+    return Format(source, rf"^ *{regex} *$", tuple(parts))
 
 
 def _translated(source: str) -> tuple[str, list[str]]:
@@ -85,7 +83,7 @@ def _translated(source: str) -> tuple[str, list[str]]:
     parts: list[str] = []
     for part in re.findall(r"%[\s\S]?|\s+|[^%\s]", source):
         if part.isspace():
-            regex.append(r"\s+")
+            regex.append("[ \\t]+")
             continue
         if part[0] != "%" or part == "%%":
             regex.append(re_text(part[-1]))
@@ -150,6 +148,8 @@ def times_of(
         frame = groups.struct.rename_fields(list(one.parts)).struct.unnest()
         read = _read(one, frame, time_zone=time_zone, anchor_ms=anchor_ms)
         is_read = read.is_not_null()
+        if len(left) == len(texts) and is_read.all():
+            return read, _is_guessed(one, frame, is_zone_told=is_zone_told)
         done = left.filter(is_read)
         times = times.scatter(done, read.filter(is_read))
         is_guessed = _is_guessed(one, frame, is_zone_told=is_zone_told)

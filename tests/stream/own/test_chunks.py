@@ -95,7 +95,9 @@ def test_a_dataset_with_a_parser_is_read_by_it_and_others_are_not(
     assert "source.ip" not in other
 
 
-def test_a_line_that_no_pattern_takes_says_so_and_is_stored(own: OwnParsers) -> None:
+def test_f33_a_line_that_no_pattern_takes_says_so_and_is_stored(
+    own: OwnParsers,
+) -> None:
     first, second, empty = said(f"{PAID}\nnonsense\n\n".encode(), own)
     assert "event.kind" not in first
     assert second["event.kind"] == "pipeline_error"
@@ -104,7 +106,7 @@ def test_a_line_that_no_pattern_takes_says_so_and_is_stored(own: OwnParsers) -> 
     assert "event.kind" not in empty
 
 
-def test_where_a_document_lies_depends_on_no_parser(own: OwnParsers) -> None:
+def test_s2_where_a_document_lies_depends_on_no_parser(own: OwnParsers) -> None:
     """A chunk that is sent again after the patterns changed is stored once all the same:
     id and index are those of before, and `create` refuses it."""
     value = f"{PAID}\nnonsense\n".encode()
@@ -144,7 +146,7 @@ def test_a_worker_reads_by_its_own_parsers(own: OwnParsers) -> None:
     assert work.counts["documents"] == 1
 
 
-def test_k5_a_line_that_breaks_a_parser_takes_no_other_line_with_it(
+def test_s1_a_line_that_breaks_a_parser_takes_no_other_line_with_it(
     own: OwnParsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_order_as_it_is = in_order
@@ -200,7 +202,7 @@ def _strict(text: bytes) -> dict[str, Any]:
 
 
 @given(_LINES)
-def test_no_line_is_lost_or_moved_whatever_stands_in_it(lines: list[str]) -> None:
+def test_f33_no_line_is_lost_or_moved_whatever_stands_in_it(lines: list[str]) -> None:
     """Each becomes one document with its offset, bytes and place; none raises."""
     own = OWN
     encoded = [line.encode("utf-8", "surrogatepass") for line in lines]
@@ -221,7 +223,7 @@ def test_no_line_is_lost_or_moved_whatever_stands_in_it(lines: list[str]) -> Non
 
 @settings(max_examples=40)
 @given(_LINES)
-def test_what_a_line_becomes_depends_on_no_other_line(lines: list[str]) -> None:
+def test_f33_what_a_line_becomes_depends_on_no_other_line(lines: list[str]) -> None:
     own = OWN
     value = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
     together = said(value, own)

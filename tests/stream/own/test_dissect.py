@@ -108,7 +108,7 @@ def _plainly(names: list[str], texts: list[str], line: str) -> dict[str, Any]:
     return said
 
 
-def test_columns_have_names_types_and_places_in_ecs() -> None:
+def test_f33_columns_have_names_types_and_places_in_ecs() -> None:
     parser = parser_of({"csv": ["source.ip", "", "user.name", "took:int", "-"]})
     lines = [
         '10.0.0.1,x,"Smith, ""J""",12,y',
@@ -147,7 +147,7 @@ _CELLS = st.lists(st.text(alphabet=',"ab\né', max_size=5), min_size=2, max_size
 
 
 @given(_CELLS, st.sampled_from([",", ";", "\t"]))
-def test_what_is_written_as_csv_is_read_as_it_was(
+def test_f33_what_is_written_as_csv_is_read_as_it_was(
     cells: list[str], separator: str
 ) -> None:
     class Kept(list[str]):

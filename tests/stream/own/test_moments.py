@@ -62,7 +62,7 @@ def test_a_time_with_its_zone_is_read_and_is_no_guess(
     assert read(text, source, source_zone="Asia/Tokyo") == (moment, False)
 
 
-def test_a_time_without_a_zone_has_the_parsers_or_else_the_sources() -> None:
+def test_s7_a_time_without_a_zone_has_the_parsers_or_else_the_sources() -> None:
     text, source = "2026-07-01 12:00:00", "%Y-%m-%d %H:%M:%S"
     assert read(text, source) == ("2026-07-01T12:00:00", True)
     assert read(text, source, source_zone="Europe/Berlin") == (

@@ -73,7 +73,7 @@ def test_of_a_name_that_stands_twice_the_group_that_took_part_gives_the_value() 
     ]
 
 
-def test_a_value_that_is_not_of_its_type_is_kept_as_it_is_written() -> None:
+def test_e5_a_value_that_is_not_of_its_type_is_kept_as_it_is_written() -> None:
     parser = parser_of(
         {
             "csv": [
@@ -122,7 +122,7 @@ def test_a_value_that_is_not_of_its_type_is_kept_as_it_is_written() -> None:
     ]
 
 
-def test_two_names_that_lead_to_one_place_say_it_once() -> None:
+def test_e5_two_names_that_lead_to_one_place_say_it_once() -> None:
     """Twice the same key in `attributes` would make the index refuse the document."""
     parser = parser_of(
         {"csv": ["a", "b"]},

@@ -7,14 +7,17 @@ import sys
 import tomllib
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tailrace.errors import ConfigError
 from tailrace.settings import read_role_settings
 from tailrace.watched import toml_text
 from tailrace_stream.config import StreamSettings
+from tailrace_stream.own.build import own_parsers
+from tailrace_stream.own.misfit import misfit
 from tailrace_stream.own.parser import NO_OWN
-from tests.stream.own.parsers import parsers_of
+from tests.stream.own.parsers import found, parsers_of
 from tests.support.extras import run_with_only
 
 
@@ -72,7 +75,7 @@ SAID = [
 ]
 
 
-def test_every_problem_of_every_parser_is_told_at_once(tmp_path: Path) -> None:
+def test_s2_x8_every_problem_of_every_parser_is_told_at_once(tmp_path: Path) -> None:
     told = problems(tmp_path, MANY)
     for key, *words in SAID:
         about = [one for one in told if one.startswith((f"{key}:", f"{key} "))]
@@ -170,6 +173,31 @@ def test_a_host_of_agents_alone_takes_the_same_file(tmp_path: Path) -> None:
 def test_up_hands_parsers_on_as_they_were_written() -> None:
     given = tomllib.loads(MANY)
     assert tomllib.loads(toml_text(given)) == given
+
+
+def test_the_example_of_the_readme_does_what_is_said_of_it() -> None:
+    readme = Path(__file__).parents[3].joinpath("README.md").read_text("utf-8")
+    text = readme.split("### A format of your own")[1].split("```")[1]
+    (settings,) = StreamSettings(
+        **tomllib.loads(text.removeprefix("toml"))["stream"]
+    ).parsers
+    parser = own_parsers([settings])["shop.checkout"]
+    lines = [
+        "10.0.0.1 [24/Nov/2026:01:02:03 +0100] paid c-7 12.50 in 31 ms: all well",
+        "10.0.0.2 [24/Nov/2026:01:02:04 +0100] failed 12 card refused  | twice",
+        "10.0.0.3,2026-11-24T01:02:05,x,3",
+        "WARN cart c-7",
+    ]
+    assert parser.hits(pl.Series(lines)) == [0, 1, 2, 3]
+    paid, failed, cells, cart = found(parser, *lines)
+    assert paid["event.duration"] == 31_000_000
+    assert paid["attributes"] == {"cart": "c-7", "price": 12.5}
+    assert failed["attributes"] == {"reason": "card refused  | twice"}
+    assert (cells["source.ip"], cells["attributes"]) == ("10.0.0.3", {"items": 3})
+    assert not cells["guessed"]
+    assert cart == {"log.level": "warn", "attributes": {"cart": "c-7"}}
+    reason = misfit(parser.shapes[0], lines[1])
+    assert " ".join(reason.split()) in " ".join(readme.split())
 
 
 def test_without_parsers_nothing_is_built() -> None:
