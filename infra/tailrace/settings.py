@@ -284,8 +284,9 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         # A password may stand where none belongs: before the @ of an address.
         shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
         is_secret = re.search(r"password|secret|api_key|token|redact_key$", key)
-        # A relation names its values itself, and its input is the whole table.
-        has_value = item["type"] != "missing" and bool(item["loc"])
+        # A relation names its values itself, and its input is the whole table, or none.
+        is_given = bool(item["loc"]) and item["input"] is not None
+        has_value = item["type"] != "missing" and is_given
         value = f", got {shown}" if has_value and not is_secret else ""
         problems.append(f"{key}: {message}{value}")
     return problems

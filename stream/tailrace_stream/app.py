@@ -13,6 +13,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.faust_app import StreamApp
+from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
 from tailrace_stream.records import Outgoing
 from tailrace_stream.state_store import KafkaStateReader
@@ -65,6 +66,7 @@ async def run_app(
         topic_id=topic_id,
         floors=floors,
         in_flight_bytes_max=settings.in_flight_bytes_max,
+        own=own_parsers(settings.parsers),
     )
 
     async def revoked(partitions: list[int]) -> None:

@@ -20,6 +20,7 @@ from tailrace.wire import Origin
 from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
 from tailrace_stream.documents import Documents, documents_of
 from tailrace_stream.events import Events, read_events
+from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
 
@@ -96,6 +97,7 @@ def process_chunk(
     origin: Origin,
     namespace: str,
     floors: Floors = NO_FLOORS,
+    own: OwnParsers = NO_OWN,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
     """Return what to send for a chunk.
@@ -116,7 +118,7 @@ def process_chunk(
             times_ns=nothing.cast(pl.Int64),
             levels=nothing,
         )
-    parts = documents_in_parts(events, origin=origin)
+    parts = documents_in_parts(events, origin=origin, own=own)
     dead = [
         _dead(events, part.events.first_position, "parser_raised", part.error)
         for part in parts
@@ -147,10 +149,14 @@ def process_chunk(
     )
 
 
-def documents_in_parts(events: Events, *, origin: Origin) -> list[Part]:
+def documents_in_parts(
+    events: Events, *, origin: Origin, own: OwnParsers = NO_OWN
+) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
-        parsed = parse(events.text, stored=events.stored, placement=origin.placement)
+        parsed = parse(
+            events.text, stored=events.stored, placement=origin.placement, own=own
+        )
         return [Part(events, documents_of(events, parsed, origin=origin))]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.
@@ -158,8 +164,10 @@ def documents_in_parts(events: Events, *, origin: Origin) -> list[Part]:
         if len(events) > 1:
             half = len(events) // 2
             return [
-                *documents_in_parts(events.part(0, half), origin=origin),
-                *documents_in_parts(events.part(half, len(events)), origin=origin),
+                *documents_in_parts(events.part(0, half), origin=origin, own=own),
+                *documents_in_parts(
+                    events.part(half, len(events)), origin=origin, own=own
+                ),
             ]
         return [Part(events, None, f"{type(error).__name__}: {error}")]
 

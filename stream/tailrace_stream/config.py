@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from tailrace.settings import RoleSettings
+from tailrace_stream.own.config import PARSERS_MAX, ParserSettings, twice_named
 
 MEBIBYTE = 1_024 * 1_024
 
@@ -38,3 +39,17 @@ class StreamSettings(RoleSettings):
     stuck_ms_max: int = Field(default=120_000, ge=5_000, le=86_400_000)
     """How long there may be work without any of it getting done, before the worker
     ends with an error for its supervisor to start it again."""
+    parsers: Annotated[tuple[ParserSettings, ...], Field(max_length=PARSERS_MAX)] = ()
+    """Of one's own, for datasets that sources of the agent name."""
+
+    @field_validator("parsers")
+    @classmethod
+    def _a_dataset_has_one_parser(
+        cls, value: tuple[ParserSettings, ...]
+    ) -> tuple[ParserSettings, ...]:
+        if twice := twice_named(value):
+            raise ValueError(
+                f"more than one parser is for {', '.join(twice)}: put all patterns of a"
+                " dataset into one"
+            )
+        return value

@@ -11,7 +11,22 @@ import msgspec
 from tailrace.wire import Origin, Placement
 from tailrace_stream.chunk import Part, documents_in_parts
 from tailrace_stream.events import read_events
+from tailrace_stream.explaining import Asked, explain
+from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.times import anchor_of_past, known_zone
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """One event, and how it came to its fields."""
+
+    offset: int
+    number: int
+    """How many events of the file stand before it."""
+    line: str
+    dataset: str
+    asked: tuple[Asked, ...]
+    document: msgspec.Raw
+
 
 AUTO_DATASET = "auto"
 DATASET = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
@@ -62,7 +77,9 @@ def origin_of(path: str, *, placement: Placement, now_ms: int) -> Origin:
     )
 
 
-def chunk_documents(value: bytes, *, origin: Origin) -> Iterator[bytes]:
+def chunk_documents(
+    value: bytes, *, origin: Origin, own: OwnParsers = NO_OWN
+) -> Iterator[bytes]:
     """Yield the document of each event of a chunk, as JSON, without a newline.
 
     In file order, with `log.offset` in bytes and `event.sequence`, how many events of
@@ -72,12 +89,39 @@ def chunk_documents(value: bytes, *, origin: Origin) -> Iterator[bytes]:
         WireError: the table of a mapped chunk does not fit its bytes.
     """
     events = read_events(value, origin=origin)
-    for part in documents_in_parts(events, origin=origin):
+    for part in documents_in_parts(events, origin=origin, own=own):
         if part.made is None:
             yield _failed(part, origin=origin)
             continue
         for open_body in part.made.open_bodies:
             yield open_body.encode() + b"}"
+
+
+def chunk_explanations(
+    value: bytes, *, origin: Origin, own: OwnParsers = NO_OWN
+) -> Iterator[Explained]:
+    """Yield each event of a chunk with who was asked for it, and its document.
+
+    Raises:
+        WireError: the table of a mapped chunk does not fit its bytes.
+    """
+    events = read_events(value, origin=origin)
+    asked = explain(
+        events.text, stored=events.stored, placement=origin.placement, own=own
+    )
+    documents = chunk_documents(value, origin=origin, own=own)
+    lines: list[str] = events.text.to_list()
+    offsets: list[int] = events.offsets.tolist()
+    numbers: list[int] = events.numbers(origin=origin).tolist()
+    for row, document in enumerate(documents):
+        yield Explained(
+            offset=offsets[row],
+            number=numbers[row],
+            line=lines[row],
+            dataset=origin.placement.dataset,
+            asked=asked[row],
+            document=msgspec.Raw(document),
+        )
 
 
 def _failed(part: Part, *, origin: Origin) -> bytes:

@@ -11,6 +11,7 @@ from tailrace.detect import AUTO, DATASET_OF_CONTAINER
 from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import Placement
 from tailrace_stream.inner import with_inner
+from tailrace_stream.own.parser import NO_OWN, OwnParser, OwnParsers
 from tailrace_stream.parsers import (
     access,
     container,
@@ -53,23 +54,32 @@ _ANY_SERVER = "^(?:" + "|".join(HEADS.values()) + ")"
 
 
 def parse(
-    lines: pl.Series, *, stored: Sequence[bytes], placement: Placement
+    lines: pl.Series,
+    *,
+    stored: Sequence[bytes],
+    placement: Placement,
+    own: OwnParsers = NO_OWN,
 ) -> pl.DataFrame:
     """Return the fields of each line, in their order, and why one has none.
 
-    `stored` are the same lines as bytes, for a parser that text says too little.
+    `stored` are the same lines as bytes, for a parser that text says too little; `own` are
+    a user's parsers, each for a dataset that no parser of ours is for.
     A line that its parser does not know is dated like plain text, and says in
     `error.message` what it is not. Parsers never raise for a line that is only odd; if
     one does all the same, the caller asks again for the lines one by one.
     """
+    reader = own.get(placement.dataset)
     if placement.parser == AUTO:
-        return _each_by_its_own_shape(lines, placement=placement)
-    if placement.parser == JOURNALD:
+        if reader is None:
+            return _each_by_its_own_shape(lines, placement=placement)
+        frame = _read_own(reader, lines, placement=placement)
+    elif placement.parser == JOURNALD:
         frame = journald.parse(stored)
     else:
         frame = parse_as(placement.parser, lines, placement=placement)
-    if placement.inner and placement.parser in DATASET_OF_CONTAINER:
-        frame = _with_inner(frame, placement=placement)
+    is_asked = bool(placement.inner) or reader is not None
+    if is_asked and placement.parser in DATASET_OF_CONTAINER:
+        frame = _with_inner(frame, placement=placement, reader=reader)
     if frame.get_column(MATCHED).all():
         return frame
     return _with_unmatched(frame, lines, placement=placement)
@@ -98,14 +108,29 @@ def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataF
     return plain.parse(lines, time_zone=time_zone)
 
 
-def _with_inner(frame: pl.DataFrame, *, placement: Placement) -> pl.DataFrame:
+def _read_own(
+    reader: OwnParser, lines: pl.Series, *, placement: Placement
+) -> pl.DataFrame:
+    return reader.parse(
+        lines, time_zone=placement.time_zone, anchor_ms=placement.anchor_ms
+    )
+
+
+def _with_inner(
+    frame: pl.DataFrame, *, placement: Placement, reader: OwnParser | None
+) -> pl.DataFrame:
     def read(texts: pl.Series) -> pl.DataFrame:
+        if reader is not None and not placement.inner:
+            return _read_own(reader, texts, placement=placement)
         if placement.inner == AUTO:
             return _each_by_its_own_shape(texts, placement=placement)
         return parse_as(placement.inner, texts, placement=placement)
 
     return with_inner(
-        frame, parser=placement.inner, read=read, error_kind=PIPELINE_ERROR
+        frame,
+        parser=placement.inner or placement.dataset,
+        read=read,
+        error_kind=PIPELINE_ERROR,
     )
 
 
@@ -170,3 +195,10 @@ def _read_by(
 def time_columns(frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     """Return the times, and whether each was guessed in part."""
     return frame.get_column(TIME_NS), frame.get_column(GUESSED)
+
+
+def auto_shapes() -> tuple[tuple[str, str], ...]:
+    """Return the parsers that a line of no told shape is shown to, in their order, each
+    with what a line must begin with before it is asked.
+    """
+    return _AUTO

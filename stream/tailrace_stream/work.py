@@ -18,6 +18,7 @@ from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
+from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.seeding import Remembered, beginning_of
@@ -42,6 +43,7 @@ def parse_record(
     namespace: str,
     now_ms: int,
     floors: Floors = NO_FLOORS,
+    own: OwnParsers = NO_OWN,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
@@ -51,7 +53,11 @@ def parse_record(
         return Parsed(record=record, chunk=read)
     try:
         processed = process_chunk(
-            read.value, origin=read.origin, namespace=namespace, floors=floors
+            read.value,
+            origin=read.origin,
+            namespace=namespace,
+            floors=floors,
+            own=own,
         )
     except WireError as error:
         dead = dead_chunk(

@@ -16,6 +16,7 @@ from tailrace.floors import Floors
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
 from tailrace_stream.lanes import Lane, arrival, positions
+from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.state_store import KafkaError, StateReader
@@ -75,6 +76,7 @@ class StreamWorker:
         topic_id: str,
         floors: Callable[[], Floors],
         in_flight_bytes_max: int,
+        own: OwnParsers = NO_OWN,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
@@ -88,6 +90,7 @@ class StreamWorker:
         self._topic_id = topic_id
         self._floors = floors
         self._in_flight_bytes_max = in_flight_bytes_max
+        self._own = own
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -164,6 +167,7 @@ class StreamWorker:
             namespace=self._namespace,
             now_ms=now_ms,
             floors=self._floors(),
+            own=self._own,
         )
         await self._room.wait()
         if not lane.is_open:

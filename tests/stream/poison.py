@@ -9,6 +9,7 @@ import pytest
 
 from tailrace.wire import Placement
 from tailrace_stream import chunk as chunk_module
+from tailrace_stream.own.parser import OwnParsers
 
 POISON = b"POISON"
 
@@ -18,10 +19,14 @@ def poison_at(monkeypatch: pytest.MonkeyPatch) -> None:
     parse = chunk_module.parse
 
     def raising(
-        text: pl.Series, *, stored: Sequence[bytes], placement: Placement
+        text: pl.Series,
+        *,
+        stored: Sequence[bytes],
+        placement: Placement,
+        own: OwnParsers,
     ) -> pl.DataFrame:
         if text.str.contains(POISON.decode(), literal=True).any():
             raise ValueError("poisoned")
-        return parse(text, stored=stored, placement=placement)
+        return parse(text, stored=stored, placement=placement, own=own)
 
     monkeypatch.setattr(chunk_module, "parse", raising)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailrace.commands.common import console
+from tailrace.commands.parse_explained import explain_file
 from tailrace.commands.parsed_file import (
+    own_of_config,
     parsed_documents,
     source_of_config,
     source_of_options,
@@ -21,6 +23,7 @@ from tailrace.shown import harmless_json
 
 if TYPE_CHECKING:
     from tailrace_agent.config import SourceSettings
+    from tailrace_stream.own.parser import OwnParsers
 
 WRITE_BYTES = 1 << 16
 DELETE = b"\x7f"
@@ -46,10 +49,22 @@ def parse(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="Read FILE as the agent does with these settings."),
+        typer.Option(help="Read FILE as agent and stream do with these settings."),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say which pattern took each line, and why."),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --explain: an object an event.")
+    ] = False,
 ) -> None:
-    """Print one ECS document for each event of FILE, as NDJSON, in file order."""
+    """Print one ECS document for each event of FILE, as NDJSON, in file order.
+
+    With --config and --dataset, the stream's parser of that dataset reads any FILE.
+    """
+    require("stream")
+    own: OwnParsers = own_of_config(config) if config is not None else {}
     source = _source(
         file,
         dataset=dataset,
@@ -57,11 +72,16 @@ def parse(
         file_format=file_format,
         multiline=multiline,
         config=config,
+        own=own,
     )
+    if explain:
+        explain_file(file, source=source, time_zone=timezone, own=own, as_json=as_json)
+        return
     output = sys.stdout.buffer
     pending: list[bytes] = []
     pending_bytes = 0
-    for document in parsed_documents(file, source=source, time_zone=timezone):
+    documents = parsed_documents(file, source=source, time_zone=timezone, own=own)
+    for document in documents:
         line = document if document.endswith(b"\n") else document + b"\n"
         pending.append(line)
         pending_bytes += len(line)
@@ -93,6 +113,7 @@ def _source(
     file_format: str,
     multiline: str | None,
     config: Path | None,
+    own: OwnParsers,
 ) -> SourceSettings:
     """Return how the file is to be read.
 
@@ -101,9 +122,9 @@ def _source(
         CommandFailed: no source of the configuration takes the file.
         RoleNotInstalled: the stream's extra is missing.
     """
-    require("stream")
-    if config is None:
-        _say_if_unknown(dataset)
+    if config is None or dataset in own:
+        if dataset not in own:
+            _say_if_unknown(dataset)
         return source_of_options(
             dataset=dataset,
             time_zone=timezone,
@@ -111,8 +132,13 @@ def _source(
             multiline=multiline,
         )
     if (dataset, file_format, multiline) != (AUTO, AUTO, None):
+        known = ", ".join(own) or "it has none"
+        problem = (
+            "--config says how a file is read, so the other options cannot, unless"
+            f" --dataset names one of its parsers ({known}), got {dataset!r}"
+        )
         raise ConfigError(
-            ["--config says how a file is read, so the other options cannot"],
+            [problem],
             source="the command line",
         )
     return source_of_config(Path(file), config=config)

@@ -15,6 +15,7 @@ from tailrace.clock import Clock, SystemClock
 from tailrace.errors import CommandFailed, ConfigError
 from tailrace.extras import require
 from tailrace.text import path_text
+from tailrace.wire import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tailrace_agent.open_file import OpenFile
     from tailrace_agent.preview import StreamFile
     from tailrace_agent.redaction.redactor import Redactor
+    from tailrace_stream.own.parser import OwnParsers
 
 STANDARD_INPUT = "-"
 
@@ -87,6 +89,20 @@ def source_of_config(path: Path, *, config: Path) -> SourceSettings:
     )
 
 
+def own_of_config(config: Path | None) -> OwnParsers:
+    """Return the stream's parsers of the user's own, of a configuration or environment.
+
+    Raises:
+        ConfigError: the stream's settings are wrong; all are listed.
+    """
+    from tailrace.settings import read_role_settings
+    from tailrace_stream.config import StreamSettings
+    from tailrace_stream.own.build import own_parsers
+
+    settings = read_role_settings(StreamSettings, config_file=config)
+    return own_parsers(settings.parsers)
+
+
 def parsed_documents(
     file: str,
     *,
@@ -94,12 +110,38 @@ def parsed_documents(
     time_zone: str = "UTC",
     redactor: Redactor | None = None,
     clock: Clock | None = None,
+    own: OwnParsers | None = None,
 ) -> Iterator[bytes]:
     """Yield the document of each event of a file or of standard input, as JSON.
 
     One a line, without a newline, in file order. Memory is bounded however long the
     file or a line is. `time_zone` is that of times which name none, where the source
-    does not say; `redactor` is what takes out of events what is not to be shown.
+    does not say; `redactor` is what takes out of events what is not to be shown; `own`
+    are the stream's parsers of the user's own.
+
+    Raises:
+        CommandFailed: the file cannot be read.
+        RoleNotInstalled: the stream's extra is missing.
+    """
+    require("stream")
+    from tailrace_stream.parse_file import chunk_documents
+
+    chunks = chunks_of(
+        file, source=source, time_zone=time_zone, redactor=redactor, clock=clock
+    )
+    for value, origin in chunks:
+        yield from chunk_documents(value, origin=origin, own=own or {})
+
+
+def chunks_of(
+    file: str,
+    *,
+    source: SourceSettings,
+    time_zone: str = "UTC",
+    redactor: Redactor | None = None,
+    clock: Clock | None = None,
+) -> Iterator[tuple[bytes, Origin]]:
+    """Yield the chunks that the agent would send of a file, each with its origin.
 
     Raises:
         CommandFailed: the file cannot be read.
@@ -107,7 +149,7 @@ def parsed_documents(
     """
     require("stream")
     try:
-        yield from _documents(
+        yield from _chunks(
             file, source, time_zone, redactor=redactor, clock=clock or SystemClock()
         )
     except BrokenPipeError:
@@ -119,16 +161,16 @@ def parsed_documents(
         ) from None
 
 
-def _documents(
+def _chunks(
     file: str,
     source: SourceSettings,
     time_zone: str,
     *,
     redactor: Redactor | None,
     clock: Clock,
-) -> Iterator[bytes]:
+) -> Iterator[tuple[bytes, Origin]]:
     from tailrace_agent.preview import preview
-    from tailrace_stream.parse_file import chunk_documents, origin_of
+    from tailrace_stream.parse_file import origin_of
 
     is_input = file == STANDARD_INPUT
     path = file if is_input else path_text(str(Path(file).absolute()))
@@ -150,7 +192,7 @@ def _documents(
                 first_event_number=chunk.first_event_number,
                 framing=chunk.framing,
             )
-            yield from chunk_documents(chunk.value, origin=here)
+            yield chunk.value, here
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def _witness(
 
     namespace = connections.namespace
     facts = told.get(place.generation) or GenerationFacts(generation=place.generation)
-    made = made_of(place, facts=facts, namespace=namespace)
+    made = made_of(place, facts=facts, namespace=namespace, config=config)
     found = lookup.found(place, made=made)
     place = _with_number(place, lookup=lookup, documents=found.documents)
     with KafkaAdmin(connections, client_id="tailrace-why") as admin:

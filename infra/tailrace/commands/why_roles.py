@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.errors import TailraceError
+from tailrace.errors import ConfigError, TailraceError
 from tailrace.extras import missing_modules
 from tailrace.framing import MappedEvent
 from tailrace.why.hops import LinePlace, Made
 from tailrace.wire import AgentLedger, Cut, Origin
+
+if TYPE_CHECKING:
+    from tailrace_stream.own.parser import OwnParsers
 
 INDEXER_STATUS = Path("indexer", "status.json")
 
@@ -39,8 +43,17 @@ def glob_of(path: str, *, config: Path | None, source: str = "") -> str:
     return ""
 
 
-def made_of(place: LinePlace, *, facts: GenerationFacts, namespace: str) -> Made | None:
-    """Return what the stream makes of a line; None where its code is not installed."""
+def made_of(
+    place: LinePlace,
+    *,
+    facts: GenerationFacts,
+    namespace: str,
+    config: Path | None = None,
+) -> Made | None:
+    """Return what the stream makes of a line; None where its code is not installed.
+
+    With the user's own parsers, as far as `config` or the environment has them here.
+    """
     agent = facts.agent
     if agent is None or missing_modules("stream"):
         return None
@@ -52,7 +65,10 @@ def made_of(place: LinePlace, *, facts: GenerationFacts, namespace: str) -> Made
     event = place.event or _event_of_text(place)
     value = place.line + b"\n" if event is None else encode_mapped([event])
     processed = process_chunk(
-        value, origin=_origin(place, agent, event), namespace=namespace
+        value,
+        origin=_origin(place, agent, event),
+        namespace=namespace,
+        own=_own_of(config),
     )
     placement = agent.placement
     if processed.dead:
@@ -72,6 +88,15 @@ def made_of(place: LinePlace, *, facts: GenerationFacts, namespace: str) -> Made
         parser=placement.parser,
         is_recognised=source.get("event.kind") != "pipeline_error",
     )
+
+
+def _own_of(config: Path | None) -> OwnParsers:
+    from tailrace.commands.parsed_file import own_of_config
+
+    try:
+        return own_of_config(config)
+    except ConfigError:
+        return {}  # The line is told of all the same; its stream says what is wrong.
 
 
 def event_around(

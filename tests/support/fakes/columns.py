@@ -27,6 +27,7 @@ from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.chunk import BulkPiece, ProcessedChunk
 from tailrace_stream.documents import ECS_VERSION
+from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.placing import document_ids
 from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
 
@@ -43,9 +44,11 @@ def process_chunk_plainly(
     namespace: str,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
     floors: Floors = NO_FLOORS,
+    own: OwnParsers = NO_OWN,
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
+    assert not own, "nobody has a parser of their own in the simulation"
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
     ids = document_ids(

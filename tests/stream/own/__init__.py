@@ -1,0 +1,1 @@
+"""Parsers of a user: patterns, fields, times, and what is said of them."""
