@@ -16,6 +16,7 @@ from tailrace.commands import (
     audit,
     bench,
     chaos,
+    dead,
     doctor,
     lifecycle,
     parse,
@@ -39,6 +40,12 @@ servers = typer.Typer(
     no_args_is_help=True,
     help="Kafka, ZooKeeper and Elasticsearch on this machine, without the roles.",
     epilog='Example: eval "$(tailrace servers env)"',
+)
+
+dead_letters = typer.Typer(
+    no_args_is_help=True,
+    help="What could not be stored: grouped, mended in a preview, and sent again.",
+    epilog="Example: tailrace dead list",
 )
 
 
@@ -98,6 +105,20 @@ _add(
 )
 _add(app, "audit", audit.audit, example="tailrace audit --wait 30 --deep")
 _add(app, "why", why.why, example="tailrace why /var/log/nginx/access.log:1042")
+_add(dead_letters, "list", dead.list_, example="tailrace dead list --json")
+_add(
+    dead_letters,
+    "show",
+    dead.show,
+    example="tailrace dead show 1f2e3d4c --fix move:user.id",
+)
+_add(
+    dead_letters,
+    "retry",
+    dead.retry,
+    example="tailrace dead retry 1f2e3d4c --fix proposed",
+)
+app.add_typer(dead_letters, name="dead")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 _add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 
