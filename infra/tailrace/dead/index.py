@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
@@ -90,12 +90,14 @@ class LetterIndex:
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        dead = quote(self._dead, safe=",*")
-        told = self._elastic.ask("GET", f"/{dead}/_mapping/field/{DELIVERED}")
-        lacking = [name for name, found in told.items() if not found["mappings"]]
-        for name in lacking:
-            body = {"properties": {DELIVERED: {"type": "date"}}}
-            self._elastic.ask("PUT", f"/{quote(name)}/_mapping", body=body)
+        path = f"/{quote(self._dead, safe=',*')}/_mapping"
+        answer = self._elastic.request("GET", path)
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return
+        for name, found in self._elastic.decoded(answer).items():
+            if not _knows(found["mappings"], DELIVERED):
+                body = {"properties": {DELIVERED: {"type": "date"}}}
+                self._elastic.ask("PUT", f"/{quote(name)}/_mapping", body=body)
 
     def stored(self, names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the documents, by index and `_id`, that a search finds.
@@ -241,6 +243,16 @@ class OpenLetters:
 
 
 _OPEN: Body = undelivered_filter()
+
+
+def _knows(mapping: Mapping[str, Any], field: str) -> bool:
+    """Tell whether a mapping has a field; the server nests what was dotted."""
+    known: Any = mapping
+    for part in field.split("."):
+        known = (known.get("properties") or {}).get(part)
+        if known is None:
+            return False
+    return True
 
 
 def _named(dead_ids: Sequence[str]) -> Body:
