@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
+from tailrace.audit.bodies import undelivered_filter
 from tailrace.clock import Clock
 from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.index_templates import events_alias
@@ -120,6 +121,8 @@ class EventIndices:
     def are_held(self, generations: Collection[str]) -> set[str]:
         """Return those of which an index still holds an event or a dead letter.
 
+        A letter whose document was stored by a retry holds none: that document did.
+
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
@@ -134,7 +137,14 @@ class EventIndices:
         by_generation = {"field": "tailrace.generation", "size": len(generations)}
         body: dict[str, Any] = {
             "size": 0,
-            "query": {"terms": {"tailrace.generation": list(generations)}},
+            "query": {
+                "bool": {
+                    "filter": [
+                        {"terms": {"tailrace.generation": list(generations)}},
+                        undelivered_filter(),
+                    ]
+                }
+            },
             "aggs": {"held": {"terms": by_generation}},
         }
         for place in (f"{self._alias},{self._dead}", self._dead):

@@ -16,6 +16,7 @@ from tailrace.commands import (
     audit,
     bench,
     chaos,
+    dead,
     doctor,
     fleet,
     lifecycle,
@@ -45,6 +46,12 @@ fleet_app = typer.Typer(
     no_args_is_help=True,
     help="The agents that are alive, and what they are to collect.",
     epilog="Example: tailrace fleet set --group web sources.toml",
+)
+
+dead_letters = typer.Typer(
+    no_args_is_help=True,
+    help="What could not be stored: grouped, mended in a preview, and sent again.",
+    epilog="Example: tailrace dead list",
 )
 
 
@@ -119,6 +126,20 @@ _add(
     example="tailrace fleet rollout --group web --batch 5 sources.toml",
 )
 app.add_typer(fleet_app, name="fleet")
+_add(dead_letters, "list", dead.list_, example="tailrace dead list --json")
+_add(
+    dead_letters,
+    "show",
+    dead.show,
+    example="tailrace dead show 1f2e3d4c --fix move:user.id",
+)
+_add(
+    dead_letters,
+    "retry",
+    dead.retry,
+    example="tailrace dead retry 1f2e3d4c --fix proposed",
+)
+app.add_typer(dead_letters, name="dead")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 _add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 

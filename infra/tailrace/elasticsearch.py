@@ -270,14 +270,17 @@ class Elastic:
         path = f"/{quote(index, safe=',*')}/_search"
         return self.decoded(self.look_up("POST", path, body=body))
 
-    def count(self, index: str) -> int:
+    def count(self, index: str, *, query: Mapping[str, Any] | None = None) -> int:
         """Return how many documents a search would find now; 0 where no index is.
+
+        With a query only those that it matches.
 
         Raises:
             ServiceUnavailable: it cannot be reached, or refuses.
         """
         path = f"/{quote(index, safe=',*')}/_count{MISSING_IS_NONE}"
-        return int(self.decoded(self.look_up("GET", path))["count"])
+        body = None if query is None else {"query": query}
+        return int(self.decoded(self.look_up("POST", path, body=body))["count"])
 
     def has_shards(self, index: str) -> bool:
         """Tell whether a shard that can be searched is behind a name.

@@ -184,14 +184,20 @@ def _zookeeper_trouble(connections: Connections) -> Iterator[str]:
 
 
 def _documents(connections: Connections) -> tuple[int, int]:
-    """Return how many events, and how many dead letters, a search would find."""
+    """Return how many events, and how many dead letters, a search would find.
+
+    A letter whose document was stored by a retry is none any more.
+    """
+    from tailrace.audit.bodies import undelivered_filter
     from tailrace.elasticsearch import Elastic
     from tailrace.query import events_alias
 
     with Elastic(connections, timeout_s=ANSWER_WAIT_S_MAX) as elastic:
         return (
             elastic.count(events_alias(connections.namespace)),
-            elastic.count(f"{connections.namespace}-dead-*"),
+            elastic.count(
+                f"{connections.namespace}-dead-*", query=undelivered_filter()
+            ),
         )
 
 

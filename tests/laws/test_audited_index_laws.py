@@ -13,6 +13,7 @@ from tailrace.audit.sources import Index, SnapshotLost
 from tailrace.audit.windows import WindowSum
 from tailrace.clock import SystemClock
 from tailrace.elasticsearch import Elastic
+from tailrace.ledger import INDEX_EXPIRED
 from tailrace_indexer.outcomes import Reason
 from tests.infra.audit.builders import (
     GENERATION,
@@ -96,7 +97,11 @@ def events(numbers: Sequence[int], *, generation: str = GENERATION) -> list[Line
 
 
 def letter(
-    number: int, *, count: int | None = None, reason: str = "parser_raised"
+    number: int,
+    *,
+    count: int | None = None,
+    reason: str = "parser_raised",
+    delivered_at_ms: int | None = None,
 ) -> Line:
     source: dict[str, object] = {
         "tailrace.generation": GENERATION,
@@ -105,7 +110,10 @@ def letter(
     }
     if count is not None:
         source["dead.event_count"] = count
-    return f"dead-{number}", orjson.dumps(source)
+    if delivered_at_ms is None:
+        return f"dead-{number}", orjson.dumps(source)
+    source["dead.delivered_at"] = delivered_at_ms
+    return f"delivered-{number}", orjson.dumps(source)
 
 
 @pytest.mark.timeout(60)
@@ -271,3 +279,24 @@ def test_e9_a_snapshot_of_which_an_index_is_gone_answers_nothing_more(
             snapshot.numbers(GENERATION, spans=[range(10)])
         with pytest.raises(SnapshotLost):
             list(snapshot.documents(None))
+
+
+@pytest.mark.timeout(60)
+def test_e5_a_delivered_letter_is_dead_in_neither_sums_nor_numbers(
+    audited: Audited,
+) -> None:
+    """Nor is another letter of its event, of another day or of a later reading."""
+    delivered = letter(8, count=1, delivered_at_ms=5)
+    late = letter(8, count=1, reason=INDEX_EXPIRED)
+    audited.store(DEAD, [letter(7, count=1), delivered])
+
+    with audited.index.snapshot(condemned=()) as snapshot:
+        sums = snapshot.sums(None)
+    audited.store(DEAD, [late])
+    with audited.index.snapshot(condemned=()) as snapshot:
+        numbers = snapshot.numbers(GENERATION, spans=[range(10)])
+
+    assert sums[GENERATION].dead == {0: window_sum([7])}
+    assert [numbers.dead.count(n) for n in (7, 8)] == [1, 0]
+    assert [numbers.late.count(n) for n in (7, 8)] == [0, 0]
+    assert [numbers.delivered.count(n) for n in (7, 8)] == [0, 1]

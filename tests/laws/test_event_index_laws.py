@@ -189,6 +189,16 @@ def test_a_generation_is_held_by_an_event_or_by_a_dead_letter(held: Held) -> Non
 
 
 @pytest.mark.timeout(60)
+def test_e5_a_delivered_dead_letter_holds_no_generation(held: Held) -> None:
+    """Its document did; once that has expired, nothing is left to be told of."""
+    held.service.create_index(held.index("dead-2026.11.24"))
+    held.store("dead-2026.11.24", event(0, generation=OTHER))
+    held.store("dead-2026.11.24", {**event(1), "dead.delivered_at": 1})
+
+    assert held.indices.are_held([ONE, OTHER]) == {OTHER}
+
+
+@pytest.mark.timeout(60)
 def test_what_the_ledger_is_to_forget_is_gone_and_nothing_else(held: Held) -> None:
     held.service.create_index(held.index("ledger"))
     held.store("ledger", {"hop": "agent"}, {"hop": "stream"})

@@ -25,6 +25,8 @@ GENERATION: Final = "tailrace.generation"
 SEQUENCE: Final = "event.sequence"
 EVENT_COUNT: Final = "dead.event_count"
 DEAD_REASON: Final = "dead.reason"
+DELIVERED: Final = "dead.delivered_at"
+"""Set in a dead letter once its document was found stored, by `tailrace dead retry`."""
 
 
 class _Stats(msgspec.Struct):
@@ -139,6 +141,11 @@ class Hit(msgspec.Struct, rename={"index": "_index", "id": "_id", "source": "_so
         return self._text(GENERATION)
 
     @property
+    def is_delivered(self) -> bool:
+        """Whether it is a dead letter whose document was stored since."""
+        return DELIVERED in self.fields
+
+    @property
     def dead_reason(self) -> str:
         """Return why it is dead, where it is and that was asked for."""
         return self._text(DEAD_REASON)
@@ -195,7 +202,7 @@ def numbers_body(
     with_source: bool = False,
 ) -> Body:
     """Build one page of numbers, in the order in which the index has them."""
-    fields = [GENERATION, SEQUENCE, EVENT_COUNT, DEAD_REASON]
+    fields = [GENERATION, SEQUENCE, EVENT_COUNT, DEAD_REASON, DELIVERED]
     body: Body = {
         **_common(pit, filters=filters),
         "size": size,
@@ -261,6 +268,11 @@ def unnumbered_body(pit: str) -> Body:
 def generations_filter(generations: Collection[str]) -> Body:
     """Build the clause for the documents of these generations."""
     return {"terms": {GENERATION: sorted(generations)}}
+
+
+def undelivered_filter() -> Body:
+    """Build the clause for dead letters whose documents nobody has stored since."""
+    return {"bool": {"must_not": {"exists": {"field": DELIVERED}}}}
 
 
 def numbers_filter(spans: Sequence[range]) -> Body:

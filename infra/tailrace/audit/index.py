@@ -27,6 +27,7 @@ from tailrace.audit.bodies import (
     named_body,
     numbers_body,
     numbers_filter,
+    undelivered_filter,
     unnumbered_body,
     windows_body,
 )
@@ -74,7 +75,7 @@ class ElasticIndex:
         """
         events, dead = events_alias(self._namespace), f"{self._namespace}-dead-*"
         self._refresh(f"{events},{dead}")
-        # Dead letters first: one that is retried is stored before it is taken away.
+        # Dead letters first: one that is retried is stored before it is marked.
         dead_pit = self._open(dead)
         events_pit = None
         try:
@@ -167,10 +168,13 @@ class ElasticSnapshot:
     ) -> Iterator[tuple[str, int, WindowSum]]:
         after: dict[str, Any] | None = None
         pit = self._dead_pit if is_dead else self._events_pit
+        wanted = [*filters, _ANY_NUMBER]
+        if is_dead:
+            wanted.append(undelivered_filter())
         while True:
             body = windows_body(
                 pit,
-                filters=[*filters, _ANY_NUMBER],
+                filters=wanted,
                 window_events=self._window_events,
                 is_dead=is_dead,
                 after=after,
@@ -200,10 +204,13 @@ class ElasticSnapshot:
         wanted = [*filters, _ANY_NUMBER]
         for hit in self._hits(self._dead_pit, filters=wanted, size=NUMBERS_PAGE):
             first, count = hit.number(SEQUENCE), hit.number(EVENT_COUNT, 1)
+            if hit.is_delivered:
+                numbers.delivered.add_span(first, count=count, within=within)
+                continue
             numbers.dead.add_span(first, count=count, within=within)
             if hit.dead_reason == INDEX_EXPIRED:
                 numbers.late.add_span(first, count=count, within=within)
-        return numbers
+        return numbers.without_delivered()
 
     def places(
         self, generation: str, *, numbers: Collection[int]

@@ -6,27 +6,20 @@ Dead letters that are not indexed yet are read themselves, so that they excuse w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, cast
 
 from tailrace.audit.facts import facts_of
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import Drained, Passed, Told
 from tailrace.clock import Clock
-from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
-from tailrace.kafka_options import kafka_unavailable, record_client_options
+from tailrace.kafka_spans import read_spans
 from tailrace.ledger import LedgerRecord
 from tailrace.ledger_topic import Newest, newest_of, read_ledger_topic
 from tailrace.settings import Connections
-from tailrace.topics import DEAD, DOCS, MEBIBYTE, RAW, Topic
+from tailrace.topics import DEAD, DOCS, RAW, Topic
 
 CLIENT_ID = "tailrace-audit"
 LAG_POLL_MS = 250
-LAGGING_RECORDS_MAX = 200_000
-LAGGING_BYTES_MAX = 1_024 * MEBIBYTE
-LAGGING_READ_MS_MAX = 60_000
-"""Letters beyond any of the three are not read, and excuse nothing."""
-LAGGING_POLL_MS = 500
 
 
 class KafkaLedger:
@@ -166,72 +159,17 @@ class KafkaLagging:
         Raises:
             ServiceUnavailable: Kafka does not answer.
         """
-        import kafka
-        from kafka.errors import KafkaError
-
-        # The stubs that type checkers bundle describe an older release.
-        library = cast("Any", kafka)
-        topic = DEAD.name(self._connections.namespace)
-        try:
-            consumer = library.KafkaConsumer(
-                **record_client_options(self._connections, client_id=CLIENT_ID),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-            )
-        except (KafkaError, OSError) as error:
-            raise self._unavailable(error) from error
-        try:
-            places = {library.TopicPartition(topic, n): s for n, s in left.items()}
-            return self._read(consumer, places)
-        except (KafkaError, OSError) as error:
-            raise self._unavailable(error) from error
-        finally:
-            consumer.close(autocommit=False)
-
-    def _read(
-        self,
-        consumer: Any,  # noqa: ANN401 - the library has no types
-        left: Mapping[Any, range],
-    ) -> Lagging:
-        consumer.assign(list(left))
-        oldest = cast("dict[Any, int]", consumer.beginning_offsets(list(left)))
         letters = LaggingLetters()
-        read_count = size_bytes = 0
-        ends = {place: span.stop for place, span in left.items()}
-        for place, span in left.items():
-            # What retention has taken since is unread, and is not waited for.
-            consumer.seek(place, min(max(span.start, oldest[place]), span.stop))
-        deadline_ms = self._clock.monotonic_ms() + LAGGING_READ_MS_MAX
-        while (
-            (open_places := _not_at(consumer, ends))
-            and read_count < LAGGING_RECORDS_MAX
-            and size_bytes < LAGGING_BYTES_MAX
-            and self._clock.monotonic_ms() < deadline_ms
-        ):
-            consumer.pause(*(place for place in ends if place not in open_places))
-            polled = cast(
-                "dict[Any, list[Any]]", consumer.poll(timeout_ms=LAGGING_POLL_MS)
-            )
-            for place, records in polled.items():
-                for record in records:
-                    if record.offset not in left[place]:
-                        continue
-                    letters.take(record.value)
-                    read_count += 1
-                    size_bytes += len(record.value or b"")
+        read_count = read_spans(
+            self._connections,
+            client_id=CLIENT_ID,
+            topic=DEAD.name(self._connections.namespace),
+            spans=left,
+            take=letters.take,
+            clock=self._clock,
+        )
         total = sum(len(span) for span in left.values())
         return letters.all(unread_count=total - read_count)
-
-    def _unavailable(self, error: Exception) -> ServiceUnavailable:
-        return kafka_unavailable(self._connections.kafka_bootstrap, error)
-
-
-def _not_at(
-    consumer: Any,  # noqa: ANN401 - the library has no types
-    ends: Mapping[Any, int],
-) -> list[Any]:
-    return [place for place, end in ends.items() if consumer.position(place) < end]
 
 
 def progress_of(

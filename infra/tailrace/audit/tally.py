@@ -35,6 +35,15 @@ class Tally:
         counts = self._windows.get(window)
         return 0 if counts is None else counts[place]
 
+    def forget(self, others: Tally) -> None:
+        """Count what `others` saw as never seen."""
+        for window, seen in others._windows.items():
+            counts = self._windows.get(window)
+            if counts is not None:
+                for place, often in enumerate(seen):
+                    if often:
+                        counts[place] = 0
+
     def counts(self, span: range) -> bytes:
         """Return how often each number of `span` was seen; it lies in one window."""
         window, place = divmod(span.start, self.window_events)
@@ -52,8 +61,25 @@ class Numbers:
     dead: Tally
     late: Tally
     """Those of the dead whose index was gone when they came: maybe they had been in it."""
+    delivered: Tally
+    """Those of which a dead letter was retried, and its document found stored."""
 
     @classmethod
     def of_windows(cls, window_events: int) -> Numbers:
         """Return tallies of which nothing was seen yet."""
-        return cls(Tally(window_events), Tally(window_events), Tally(window_events))
+        return cls(
+            Tally(window_events),
+            Tally(window_events),
+            Tally(window_events),
+            Tally(window_events),
+        )
+
+    def without_delivered(self) -> Numbers:
+        """Count none of the delivered as dead, whichever letters of it there are.
+
+        What died on two days has two letters, and one that was read again after it was
+        delivered dies anew: its document is there all the same, or was until it expired.
+        """
+        self.dead.forget(self.delivered)
+        self.late.forget(self.delivered)
+        return self

@@ -49,7 +49,9 @@ class Found:
     documents: Sequence[str] = ()
     """`<index>/<_id>` of each document of this place."""
     dead: Sequence[str] = ()
-    """Each dead letter of this place: stage, reason and detail."""
+    """Each dead letter of this place that is not delivered: stage, reason and detail."""
+    delivered: Sequence[str] = ()
+    """Each one whose document a retry has stored since: reason and fix."""
     is_where_computed: bool = False
     """One of them lies under the very id, in the very index."""
 
@@ -172,6 +174,8 @@ def _indexer(witness: Witness) -> HopVerdict:
     found, made, indexer = witness.found, witness.made, witness.facts.indexer
     if found.documents:
         text = f"stored as {', '.join(found.documents)}"
+        if found.delivered:
+            text += f"; it was a dead letter before: {', '.join(found.delivered)}"
         if len(found.documents) > 1:
             text += ": more than once, which `tailrace audit` counts as a failure"
         elif made is not None and made.document_id and not found.is_where_computed:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tailrace.answers import Document, field
+from tailrace.audit.bodies import DELIVERED
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
@@ -121,9 +122,11 @@ class Lookup:
         if is_there and computed not in documents:
             # Stored, and not yet found by searches.
             documents.append(computed)
+        letters = list(self._dead_letters(place))
         return Found(
             documents=documents,
-            dead=tuple(self._dead_letters(place)),
+            dead=tuple(_told(hit) for hit in letters if not _is_delivered(hit)),
+            delivered=tuple(_retold(hit) for hit in letters if _is_delivered(hit)),
             is_where_computed=is_there,
         )
 
@@ -178,7 +181,7 @@ class Lookup:
             raise self._elastic.refusal(answer)
         return True
 
-    def _dead_letters(self, place: LinePlace) -> Iterator[str]:
+    def _dead_letters(self, place: LinePlace) -> Iterator[dict[str, Any]]:
         filters: list[Body] = [
             {"term": {"tailrace.generation": {"value": place.generation}}},
             {
@@ -201,10 +204,7 @@ class Lookup:
                 and not number <= place.event_number < number + max(count, 1)
             )
             if not is_of_another:
-                yield (
-                    f"{field(letter, 'dead.stage')}: {field(letter, 'dead.reason')}:"
-                    f" {field(letter, 'dead.detail')} ({hit['_index']}/{hit['_id']})"
-                )
+                yield hit
 
     def _hits(self, index: str, body: Body) -> list[dict[str, Any]]:
         answer = self._elastic.look_up(
@@ -216,6 +216,26 @@ class Lookup:
             return []
         hits: list[dict[str, Any]] = self._elastic.decoded(answer)["hits"]["hits"]
         return hits
+
+
+def _is_delivered(hit: dict[str, Any]) -> bool:
+    return field(hit["_source"], DELIVERED) is not None
+
+
+def _told(hit: dict[str, Any]) -> str:
+    letter = hit["_source"]
+    return (
+        f"{field(letter, 'dead.stage')}: {field(letter, 'dead.reason')}:"
+        f" {field(letter, 'dead.detail')} ({hit['_index']}/{hit['_id']})"
+    )
+
+
+def _retold(hit: dict[str, Any]) -> str:
+    """Return why a letter died whose document is stored, and how that was mended."""
+    letter = hit["_source"]
+    fix = field(letter, "dead.fix")
+    mended = f"mended by {fix}" if fix else "sent again"
+    return f"{field(letter, 'dead.reason')}, {mended}"
 
 
 def _letter_places(place: LinePlace) -> list[Body]:

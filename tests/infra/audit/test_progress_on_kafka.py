@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tailrace.audit import kafka as audit_kafka
+from tailrace import kafka_spans
 from tailrace.audit.kafka import progress_of
 from tailrace.audit.sources import Drained
 from tailrace.clock import SystemClock
@@ -111,7 +111,7 @@ def test_letters_that_name_nothing_are_counted(
 def test_no_more_letters_are_read_than_the_limit_allows(
     connections: Connections, writer: AckedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_kafka, "LAGGING_RECORDS_MAX", 0)
+    monkeypatch.setattr(kafka_spans, "RECORDS_MAX", 0)
     write(writer, connections, *(dead_letter(n) for n in range(6)))
 
     found = drained(connections)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from tailrace.audit import line
+from tailrace.audit.bodies import DELIVERED
 from tailrace.audit.facts import facts_of
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
@@ -186,7 +187,11 @@ class MemorySnapshot:
         """Return the sums of every generation, or of those that are named."""
         self._ask()
         stored = self._windows(self.events, generations)
-        dead = self._windows(self.dead, generations)
+        undelivered = {
+            name: {n: each for n, each in held.items() if DELIVERED not in each}
+            for name, held in self.dead.items()
+        }
+        dead = self._windows(undelivered, generations)
         return {
             generation: Sums(
                 stored={n: _sum(held) for n, held in stored[generation].items()},
@@ -209,10 +214,13 @@ class MemorySnapshot:
         )
         for held in self._held(self.dead, [generation]):
             count = held.document.get("dead.event_count", 1)
+            if DELIVERED in held.document:
+                numbers.delivered.add_span(held.number, count=count, within=within)
+                continue
             numbers.dead.add_span(held.number, count=count, within=within)
             if held.document.get("dead.reason") == INDEX_EXPIRED:
                 numbers.late.add_span(held.number, count=count, within=within)
-        return numbers
+        return numbers.without_delivered()
 
     def places(
         self, generation: str, *, numbers: Collection[int]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tailrace.audit.bodies import DELIVERED
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
 from tailrace_indexer.index_maker import kind_of
 from tailrace_indexer.retention import IndexFacts
@@ -75,6 +76,7 @@ class MemoryEventIndices:
             if kind_of(name, namespace=self.namespace) in {"events", "dead"}
             for document in held.values()
             if document.get("tailrace.generation") in generations
+            and DELIVERED not in document
         }
 
     def forget(self, keys: Collection[bytes]) -> bool:

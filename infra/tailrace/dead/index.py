@@ -1,0 +1,265 @@
+"""Where dead letters stand, asked for and marked: the indices `<namespace>-dead-*`."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+import orjson
+
+from tailrace.audit.bodies import DELIVERED, undelivered_filter
+from tailrace.clock import Clock
+from tailrace.dead.letters import Letter, read_letter
+from tailrace.elasticsearch import MISSING_IS_NONE, NDJSON, WHOLE_SEARCH, Elastic
+from tailrace.errors import CommandFailed
+from tailrace.index_templates import events_alias
+from tailrace.query import Body
+
+FIX: Final = "dead.fix"
+PAGE_LETTERS: Final = 50
+"""A letter is a kilobyte or two, and may be ten megabytes."""
+IDS_ASKED_MAX: Final = 1_000
+KEEP_ALIVE: Final = "10m"
+"""Between two pages a batch may wait for the indexers."""
+REFRESH_MS: Final = 1_000
+"""`refresh_interval` of our templates."""
+COPIES_MAX: Final = 10
+"""Days on which one letter may have died: each has a document of it."""
+MARK_PATH: Final = "/_bulk?refresh=wait_for&filter_path=errors,items.*.error"
+
+
+class _Hit(
+    msgspec.Struct, rename={"index": "_index", "id": "_id", "source": "_source"}
+):
+    index: str
+    id: str
+    source: msgspec.Raw = msgspec.Raw(b"{}")
+    sort: list[Any] = []
+
+
+class _Total(msgspec.Struct):
+    value: int = 0
+
+
+class _Hits(msgspec.Struct):
+    hits: list[_Hit] = []
+    total: _Total = msgspec.field(default_factory=_Total)
+
+
+class _Page(msgspec.Struct):
+    hits: _Hits = msgspec.field(default_factory=_Hits)
+
+
+class LetterIndex:
+    """The dead letters and the events of one namespace."""
+
+    def __init__(self, elastic: Elastic, *, namespace: str, clock: Clock) -> None:
+        self._elastic = elastic
+        self._dead = f"{namespace}-dead-*"
+        self._events = events_alias(namespace)
+        self._clock = clock
+
+    @contextmanager
+    def open_letters(
+        self, dead_ids: Collection[str] = ()
+    ) -> Generator[OpenLetters, None, None]:
+        """Give the letters that are not delivered, of these ids or all, at one moment.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        path = f"/{quote(self._dead, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
+        answer = self._elastic.look_up("POST", f"{path}&ignore_unavailable=true")
+        pit = str(self._elastic.decoded(answer)["id"])
+        try:
+            yield OpenLetters(self._elastic, pit=pit, dead_ids=dead_ids)
+        finally:
+            # One that is not closed ends by itself.
+            self._elastic.request("DELETE", "/_pit", body=orjson.dumps({"id": pit}))
+
+    def prepare(self) -> None:
+        """Make sure that each index of dead letters can tell the marked ones apart.
+
+        One that was made before there were marks knows no such field.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        path = f"/{quote(self._dead, safe=',*')}/_mapping"
+        answer = self._elastic.request("GET", path)
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return
+        for name, found in self._elastic.decoded(answer).items():
+            if not _knows(found["mappings"], DELIVERED):
+                body = {"properties": {DELIVERED: {"type": "date"}}}
+                self._elastic.ask("PUT", f"/{quote(name)}/_mapping", body=body)
+
+    def stored(self, names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return those of the documents, by index and `_id`, that a search finds.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        self._refresh()
+        found: set[tuple[str, str]] = set()
+        for some in _some(sorted(document_id for _, document_id in names)):
+            body: Body = {
+                # An `_id` may stand in a replay's index, too.
+                "size": min(COPIES_MAX * len(some), 10_000),
+                "query": {"terms": {"_id": some}},
+                "_source": False,
+            }
+            path = f"/{quote(self._events)}/_search{MISSING_IS_NONE}"
+            hits = self._page("POST", path, body=body).hits.hits
+            found |= {(hit.index, hit.id) for hit in hits}
+        return found & set(names)
+
+    def mark(self, dead_ids: Collection[str], *, fix: str, at_ms: int) -> None:
+        """Mark the letters of these ids as delivered, in every index that has one.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+            CommandFailed: it refused some of the marks.
+        """
+        for some in _some(sorted(dead_ids)):
+            body: Body = {
+                "size": min(COPIES_MAX * len(some), 10_000),
+                "query": {"bool": {"filter": [_named(some), _OPEN]}},
+                "_source": False,
+            }
+            path = f"/{quote(self._dead, safe=',*')}/_search{MISSING_IS_NONE}"
+            hits = self._page("POST", path, body=body).hits.hits
+            change: dict[str, object] = {DELIVERED: at_ms}
+            if fix:
+                change[FIX] = fix
+            lines = [
+                line
+                for hit in hits
+                for line in (
+                    {"update": {"_index": hit.index, "_id": hit.id}},
+                    {"doc": change},
+                )
+            ]
+            if lines:
+                self._update(b"\n".join(map(orjson.dumps, lines)) + b"\n")
+
+    def _update(self, body: bytes) -> None:
+        answer = self._elastic.request(
+            "POST", MARK_PATH, body=body, content_type=NDJSON
+        )
+        told = self._elastic.decoded(answer)
+        if told.get("errors"):
+            refused = [item["update"]["error"] for item in told["items"] if item]
+            raise CommandFailed(
+                f"Elasticsearch refused to mark {len(refused)} letters whose documents"
+                f" are stored: {refused[0].get('type')}: {refused[0].get('reason')}",
+                remedy="give this user the right to write to the indices of dead"
+                " letters, and run the same command again; nothing is stored twice",
+            )
+
+    def _refresh(self) -> None:
+        """Let what is stored be found: at once, or, without that right, by waiting."""
+        path = f"/{quote(self._events)}/_refresh{MISSING_IS_NONE}"
+        answer = self._elastic.request("POST", path)
+        if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED}:
+            self._clock.sleep_ms(2 * REFRESH_MS)
+        elif not answer.is_success and answer.status != http.HTTPStatus.NOT_FOUND:
+            raise self._elastic.refusal(answer)
+
+    def _page(self, method: str, path: str, *, body: Body) -> _Page:
+        answer = self._elastic.look_up(method, path, body=body)
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return _Page()
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        return msgspec.json.decode(answer.body, type=_Page)
+
+
+class OpenLetters:
+    """The letters of one moment, the oldest first."""
+
+    def __init__(
+        self, elastic: Elastic, *, pit: str, dead_ids: Collection[str]
+    ) -> None:
+        self._elastic = elastic
+        self._pit = pit
+        self._filters: list[Body] = [_OPEN]
+        if dead_ids:
+            self._filters.append(_named(sorted(dead_ids)))
+
+    def count(self) -> int:
+        """Return how many documents of letters there are.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        body = {**self._body(()), "size": 0, "track_total_hits": True}
+        return self._page(body).total.value
+
+    def __iter__(self) -> Iterator[Letter]:
+        """Yield each; documents that are no letters of ours are passed over.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        after: Sequence[Any] = ()
+        while True:
+            hits = self._page(self._body(after)).hits
+            for hit in hits:
+                letter = read_letter(bytes(hit.source))
+                if letter is not None:
+                    yield letter
+            if len(hits) < PAGE_LETTERS:
+                return
+            after = hits[-1].sort
+
+    def _body(self, after: Sequence[Any]) -> Body:
+        body: Body = {
+            "pit": {"id": self._pit, "keep_alive": KEEP_ALIVE},
+            "size": PAGE_LETTERS,
+            "query": {"bool": {"filter": self._filters}},
+            "sort": [
+                {"@timestamp": "asc"},
+                # Those of one file in the order of the file.
+                {"event.sequence": {"order": "asc", "unmapped_type": "long"}},
+                {"_shard_doc": "asc"},
+            ],
+            "track_total_hits": False,
+        }
+        if after:
+            body["search_after"] = list(after)
+        return body
+
+    def _page(self, body: Body) -> _Hits:
+        answer = self._elastic.look_up("POST", WHOLE_SEARCH, body=body)
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        return msgspec.json.decode(answer.body, type=_Page).hits
+
+
+_OPEN: Body = undelivered_filter()
+
+
+def _knows(mapping: Mapping[str, Any], field: str) -> bool:
+    """Tell whether a mapping has a field; the server nests what was dotted."""
+    known: Any = mapping
+    for part in field.split("."):
+        known = (known.get("properties") or {}).get(part)
+        if known is None:
+            return False
+    return True
+
+
+def _named(dead_ids: Sequence[str]) -> Body:
+    return {"terms": {"dead.id": list(dead_ids)}}
+
+
+def _some(names: Sequence[str]) -> Iterator[list[str]]:
+    rest = iter(names)
+    while some := list(islice(rest, IDS_ASKED_MAX)):
+        yield some
