@@ -247,12 +247,10 @@ _OPEN: Body = undelivered_filter()
 
 def _knows(mapping: Mapping[str, Any], field: str) -> bool:
     """Tell whether a mapping has a field; the server nests what was dotted."""
-    known: Any = mapping
-    for part in field.split("."):
-        known = (known.get("properties") or {}).get(part)
-        if known is None:
-            return False
-    return True
+    first, _, rest = field.partition(".")
+    properties: dict[str, Any] = mapping.get("properties") or {}
+    found = properties.get(first)
+    return found is not None and (not rest or _knows(found, rest))
 
 
 def _named(dead_ids: Sequence[str]) -> Body:
