@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tailrace.log import FilteringBoundLogger
+from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.amendments import DELETED, TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
@@ -27,7 +28,8 @@ from tailrace_agent.copies import (
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
 from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated, position_of
-from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.whereabouts import FolderAway, in_folder
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
 """Content that one turn inflates to judge an archive, or to come to a place in it."""
@@ -124,16 +126,29 @@ class Heirs:
 
     def _kin(self, tracked: TrackedFile) -> Kin:
         """Return what the file may be a copy of, by its name."""
-        path = tracked.shown_path
+        path = _name_now(tracked)
         followed = [t for t in self.followed.above(path) if t is not tracked]
+        read = {name for t in followed for name in (t.generation, *t.ended)}
         orphans = [
             record
-            for record in self.known.above(path)
-            if not self.delivery.knows(record.generation)
+            for record in map(self._newest, self.known.above(path))
+            if not self._is_read(record, read)
             and record.generation != tracked.generation
             and may_be_copy(path, original_paths=(record.path, record.first_path))
         ]
         return Kin(path, followed, orphans)
+
+    def _newest(self, record: AgentLedger) -> AgentLedger:
+        name = record.generation
+        return self.delivery.record_of(name) if self.delivery.knows(name) else record
+
+    def _is_read(self, record: AgentLedger, read: set[str]) -> bool:
+        """Return whether a followed file holds a generation.
+
+        A full disk may keep one in the delivery whose file is gone.
+        """
+        name = record.generation
+        return self.delivery.knows(name) and (name in read or not record.is_closed)
 
     def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
         """Return whether a possible original has content and no name yet.
@@ -211,6 +226,21 @@ class Heirs:
             generation=tracked.generation,
             offset=tracked.position.offset,
         )
+
+
+def _name_now(tracked: TrackedFile) -> str:
+    """Return the name that a file has now, which need not be the one that it was found by.
+
+    One that was renamed out of the globs is read on, and a script may copy over it, as
+    over any last copy.
+    """
+    if tracked.stage is not Stage.LEAVING or tracked.is_outside:
+        return tracked.shown_path
+    try:
+        found = in_folder(tracked)
+    except FolderAway:
+        return tracked.shown_path
+    return tracked.shown_path if found is None else path_text(found)
 
 
 def _still_lost(record: AgentLedger, *, size_bytes: int) -> dict[str, int]:
