@@ -128,11 +128,10 @@ class Heirs:
         """Return what the file may be a copy of, by its name."""
         path = _name_now(tracked)
         followed = [t for t in self.followed.above(path) if t is not tracked]
-        read = {name for t in followed for name in (t.generation, *t.ended)}
         orphans = [
             record
             for record in map(self._newest, self.known.above(path))
-            if not self._is_read(record, read)
+            if not self._is_read(record.generation)
             and record.generation != tracked.generation
             and may_be_copy(path, original_paths=(record.path, record.first_path))
         ]
@@ -142,13 +141,10 @@ class Heirs:
         name = record.generation
         return self.delivery.record_of(name) if self.delivery.knows(name) else record
 
-    def _is_read(self, record: AgentLedger, read: set[str]) -> bool:
-        """Return whether a followed file holds a generation.
-
-        A full disk may keep one in the delivery whose file is gone.
-        """
-        name = record.generation
-        return self.delivery.knows(name) and (name in read or not record.is_closed)
+    def _is_read(self, generation: str) -> bool:
+        """Return whether a followed file holds a generation, or held it a moment ago."""
+        is_unsaved = generation in self.known.unsaved
+        return self.delivery.knows(generation) and not is_unsaved
 
     def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
         """Return whether a possible original has content and no name yet.
@@ -204,6 +200,7 @@ class Heirs:
             if name in original.ended:
                 original.ended.remove(name)
         self.known.forget(name)
+        self.known.unsaved.discard(name)
         held = msgspec.structs.replace(
             record,
             path=tracked.shown_path,

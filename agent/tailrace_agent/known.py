@@ -109,6 +109,8 @@ class KnownGenerations:
         self._orphans: dict[str, AgentLedger] = {}
         self.dropped: list[str] = []
         """Orphans that were too many: to be forgotten everywhere."""
+        self.unsaved: set[str] = set()
+        """Of files that are gone, and that a full disk keeps in the delivery."""
         for record in sorted(
             records, key=lambda r: (r.identity.truncation_count, r.updated_at_ms)
         ):

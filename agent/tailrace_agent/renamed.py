@@ -123,6 +123,8 @@ class Renamed:
             self.delivery.revise(closed)
         # Not forgotten: should its folder have been moved, it may yet come back.
         self.delivery.retire(record.generation, is_forgotten=False)
+        if self.delivery.knows(record.generation):
+            self.known.unsaved.add(record.generation)
         self.known.add(closed)
         if lost_bytes:
             self.log.warning(
