@@ -109,7 +109,10 @@ class Heirs:
         """
         if not self.delivery.is_declared(tracked.generation):
             return
-        for old in [g for g in tracked.ended if self.delivery.is_settled(g)]:
+        delivery = self.delivery
+        # One that is not known any more was handed on, and its heir read to its end.
+        tracked.ended[:] = [g for g in tracked.ended if delivery.knows(g)]
+        for old in [g for g in tracked.ended if delivery.is_settled(g)]:
             self.orphan(old)
             if self.delivery.knows(old):
                 return  # The disk did not take it: asked again at the next turn.
