@@ -24,6 +24,7 @@ def amended_record(
     seen_size_bytes: int | None,
     lost: tuple[str, int] | None,
     head: tuple[int, str] | None,
+    line_ends: tuple[tuple[int, str], ...] | None,
     is_closed: bool | None,
     archive_size_bytes: int | None,
     unwatched_since_ms: int | None,
@@ -44,6 +45,8 @@ def amended_record(
         changes["lost_bytes"] = {**record.lost_bytes, reason: size_bytes}
     if head is not None:
         changes["head_size_bytes"], changes["head_hash"] = head
+    if line_ends is not None:
+        changes["head_line_ends"] = line_ends
     if is_closed is not None:
         changes["is_closed"] = is_closed
     if archive_size_bytes is not None:

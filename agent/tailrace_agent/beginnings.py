@@ -8,11 +8,12 @@ import msgspec
 
 from tailrace.clock import Clock
 from tailrace.identity import generation_of
-from tailrace.wire import AgentLedger, Placement
+from tailrace.wire import AgentLedger, FileIdentity, Placement
 from tailrace_agent.amendments import DELETED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
+from tailrace_agent.facts import FileFacts
 from tailrace_agent.known import Match, identity_of, position_of
 from tailrace_agent.places import end_of
 from tailrace_agent.records import Agent
@@ -27,6 +28,16 @@ class Beginning:
     """Sources whose files of the first sweep are not new to this agent."""
     is_rebuilt: bool
     """Checkpoint and ledger are both gone: what is there now may have been sent."""
+    rebuilt_at_ms: int = 0
+    """When they were last found to be: what was born before then may have been sent."""
+
+    def is_of_the_forgotten(self, facts: FileFacts, *, is_first_sweep: bool) -> bool:
+        """Return whether an earlier life, of which nothing is known, may have sent it."""
+        if is_first_sweep and self.is_rebuilt:
+            return True
+        if facts.born_at_ns is None:
+            return is_first_sweep and self.rebuilt_at_ms > 0
+        return facts.born_at_ns <= self.rebuilt_at_ms * 1_000_000
 
 
 def resumed(
@@ -90,8 +101,11 @@ def _next_life(
     clock: Clock,
 ) -> TrackedFile:
     """Follow a file whose last known life a truncation had already ended."""
-    count = record.identity.truncation_count + 1
-    identity = msgspec.structs.replace(record.identity, truncation_count=count)
+    identity = next_identity(
+        record.identity,
+        at_ms=clock.now_ms(),
+        is_rebuilt=record.identity_rebuilt,
+    )
     ended: list[str] = []
     if not record.is_orphaned and record.held_by is None:
         if not delivery.knows(record.generation):
@@ -109,6 +123,20 @@ def _next_life(
         ended=ended,
         may_begin_with_hole=True,
     )
+
+
+def next_identity(
+    identity: FileIdentity, *, at_ms: int, is_rebuilt: bool
+) -> FileIdentity:
+    """Return the identity of a file's next life.
+
+    Where nobody knows how many lives it had, the next one's number is one that none of
+    them can have had: an equal line in an equal place would be taken for theirs.
+    """
+    count = identity.truncation_count + 1
+    if is_rebuilt:
+        count = max(count, at_ms // 1_000)
+    return msgspec.structs.replace(identity, truncation_count=count)
 
 
 def begun(
@@ -146,7 +174,9 @@ def begun(
         first_seen_at_ms=first_seen_at_ms,
         file=file,
         archive_suffix=_suffix_of(file),
-        identity_rebuilt=is_first_sweep and beginning.is_rebuilt,
+        identity_rebuilt=beginning.is_of_the_forgotten(
+            file.facts, is_first_sweep=is_first_sweep
+        ),
     )
     is_new_source = source.name not in beginning.sources_seen
     if is_first_sweep and is_new_source and source.start_at == "end":
@@ -164,12 +194,14 @@ def first_record(
     *,
     agent: Agent,
     head: tuple[int, str],
+    line_ends: tuple[tuple[int, str], ...],
     at_ms: int,
 ) -> AgentLedger:
     """Return what is known of a generation before anything of it is sent."""
     return AgentLedger(
         generation=tracked.generation,
-        revision=0,
+        # Newer than any word of a life that is forgotten, and may be on its way yet.
+        revision=at_ms,
         agent_id=agent.agent_id,
         host_id=agent.host_id,
         host_name=agent.host_name,
@@ -180,6 +212,7 @@ def first_record(
         placement=placement,
         head_size_bytes=head[0],
         head_hash=head[1],
+        head_line_ends=line_ends,
         tail_size_bytes=tracked.position.tail.size_bytes,
         tail_hash=tracked.position.tail.hash,
         next_offset=tracked.position.offset,

@@ -18,7 +18,7 @@ from enum import Enum
 from tailrace.wire import AgentLedger
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
-from tailrace_agent.known import head_of
+from tailrace_agent.known import HEAD_BYTES, ends_in_head, head_of
 from tailrace_agent.opening import Opener
 from tailrace_agent.positions import (
     TAIL_BYTES,
@@ -243,12 +243,14 @@ class Copies:
 def begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
     """Return whether a file of this size begins as the generation did.
 
+    A shorter one that ends where one of its lines did may be a copy from before it grew.
+
     Raises:
         OSError: the file cannot be read.
     """
     size = record.head_size_bytes
     if not size or size_bytes < size:
-        return False
+        return ends_in_head(file, record, size_bytes=size_bytes)
     return head_of(file, size_max=size) == (size, record.head_hash)
 
 
@@ -278,10 +280,13 @@ def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
 def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
     """Return whether the file ends before the position, and is a copy up to there.
 
-    The original grew, and was read, between its copy and its truncation.
+    The original grew, and was read, between its copy and its truncation. Many a file may
+    begin with the same few lines: within the head it must be known to the last byte.
     """
-    is_shorter = size_bytes < record.next_offset
-    return is_shorter and bool(_marked_bytes(file, record, size_bytes=size_bytes))
+    if size_bytes >= record.next_offset:
+        return False
+    marked_bytes = _marked_bytes(file, record, size_bytes=size_bytes)
+    return marked_bytes >= min(HEAD_BYTES, size_bytes)
 
 
 def _marked_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
@@ -293,6 +298,8 @@ def _marked_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
         and tail_at(file, mark.offset, mark.tail_size_bytes)
         == Tail(mark.tail_size_bytes, mark.tail_hash)
     ]
+    if ends_in_head(file, record, size_bytes=size_bytes):
+        return size_bytes
     return max(places, default=0)
 
 
@@ -302,11 +309,11 @@ def _alike_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
     Where it has another line than was read last of that, it is no copy: 0.
     """
     if holds(file, record, size_bytes=size_bytes):
-        return max(record.head_size_bytes, record.next_offset)
+        return max(min(record.head_size_bytes, size_bytes), record.next_offset)
     if size_bytes >= record.next_offset:
         return 0
     marked_bytes = _marked_bytes(file, record, size_bytes=size_bytes)
-    return max(record.head_size_bytes, marked_bytes)
+    return max(min(record.head_size_bytes, size_bytes), marked_bytes)
 
 
 def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

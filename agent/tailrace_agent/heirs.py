@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tailrace.log import FilteringBoundLogger
+from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.amendments import DELETED, TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
@@ -27,7 +28,8 @@ from tailrace_agent.copies import (
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
 from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated, position_of
-from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.whereabouts import FolderAway, in_folder
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
 """Content that one turn inflates to judge an archive, or to come to a place in it."""
@@ -107,7 +109,10 @@ class Heirs:
         """
         if not self.delivery.is_declared(tracked.generation):
             return
-        for old in [g for g in tracked.ended if self.delivery.is_settled(g)]:
+        delivery = self.delivery
+        # One that is not known any more was handed on, and its heir read to its end.
+        tracked.ended[:] = [g for g in tracked.ended if delivery.knows(g)]
+        for old in [g for g in tracked.ended if delivery.is_settled(g)]:
             self.orphan(old)
             if self.delivery.knows(old):
                 return  # The disk did not take it: asked again at the next turn.
@@ -124,16 +129,25 @@ class Heirs:
 
     def _kin(self, tracked: TrackedFile) -> Kin:
         """Return what the file may be a copy of, by its name."""
-        path = tracked.shown_path
+        path = _name_now(tracked)
         followed = [t for t in self.followed.above(path) if t is not tracked]
         orphans = [
             record
-            for record in self.known.above(path)
-            if not self.delivery.knows(record.generation)
+            for record in map(self._newest, self.known.above(path))
+            if not self._is_read(record.generation)
             and record.generation != tracked.generation
             and may_be_copy(path, original_paths=(record.path, record.first_path))
         ]
         return Kin(path, followed, orphans)
+
+    def _newest(self, record: AgentLedger) -> AgentLedger:
+        name = record.generation
+        return self.delivery.record_of(name) if self.delivery.knows(name) else record
+
+    def _is_read(self, generation: str) -> bool:
+        """Return whether a followed file holds a generation, or held it a moment ago."""
+        is_unsaved = generation in self.known.unsaved
+        return self.delivery.knows(generation) and not is_unsaved
 
     def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
         """Return whether a possible original has content and no name yet.
@@ -189,6 +203,7 @@ class Heirs:
             if name in original.ended:
                 original.ended.remove(name)
         self.known.forget(name)
+        self.known.unsaved.discard(name)
         held = msgspec.structs.replace(
             record,
             path=tracked.shown_path,
@@ -211,6 +226,21 @@ class Heirs:
             generation=tracked.generation,
             offset=tracked.position.offset,
         )
+
+
+def _name_now(tracked: TrackedFile) -> str:
+    """Return the name that a file has now, which need not be the one that it was found by.
+
+    One that was renamed out of the globs is read on, and a script may copy over it, as
+    over any last copy.
+    """
+    if tracked.stage is not Stage.LEAVING or tracked.is_outside:
+        return tracked.shown_path
+    try:
+        found = in_folder(tracked)
+    except FolderAway:
+        return tracked.shown_path
+    return tracked.shown_path if found is None else path_text(found)
 
 
 def _still_lost(record: AgentLedger, *, size_bytes: int) -> dict[str, int]:

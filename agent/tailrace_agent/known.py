@@ -15,6 +15,8 @@ from tailrace_agent.families import Families
 from tailrace_agent.positions import Position, Source, Tail
 
 HEAD_BYTES = 1_024
+LINE_ENDS_MAX = 16
+"""More lines than an application writes while its file is copied, and few bytes."""
 ORPHANS_MAX = 4_096
 """Generations without a file that are remembered; the oldest are forgotten first."""
 
@@ -37,6 +39,40 @@ def head_of(source: Source, *, size_max: int = HEAD_BYTES) -> tuple[int, str]:
     head = memoryview(bytearray(min(size_max, HEAD_BYTES)))
     size = source.read_into((head,), offset=0)
     return size, hashlib.blake2b(head[:size], digest_size=16).hexdigest()
+
+
+def head_line_ends(
+    source: Source, *, size_max: int = HEAD_BYTES
+) -> tuple[tuple[int, str], ...]:
+    """Return where the last lines of the head end, and the hash of all before each.
+
+    A copy ends where the application had written to, which is where a line ends.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    head = memoryview(bytearray(min(size_max, HEAD_BYTES)))
+    content = bytes(head[: source.read_into((head,), offset=0)])
+    ends: list[int] = []
+    end = content.rfind(b"\n") + 1
+    while end and len(ends) < LINE_ENDS_MAX:
+        ends.append(end)
+        end = content.rfind(b"\n", 0, end - 1) + 1
+    return tuple((end, _short_hash(content[:end])) for end in reversed(ends))
+
+
+def ends_in_head(source: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether a file shorter than the head is, to its end, the head's beginning.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    for end, known_hash in record.head_line_ends:
+        if end == size_bytes:
+            begun = memoryview(bytearray(end))
+            size = source.read_into((begun,), offset=0)
+            return size == end and _short_hash(begun) == known_hash
+    return False
 
 
 def has_head(source: Source, record: AgentLedger) -> bool:
@@ -73,6 +109,8 @@ class KnownGenerations:
         self._orphans: dict[str, AgentLedger] = {}
         self.dropped: list[str] = []
         """Orphans that were too many: to be forgotten everywhere."""
+        self.unsaved: set[str] = set()
+        """Of files that are gone, and that a full disk keeps in the delivery."""
         for record in sorted(
             records, key=lambda r: (r.identity.truncation_count, r.updated_at_ms)
         ):
@@ -189,8 +227,9 @@ class KnownGenerations:
         found = self._by_inode.setdefault(identity.inode, [])
         earlier = [m for other, m in found if _is_same_file(other, identity)]
         found[:] = [(o, m) for o, m in found if not _is_same_file(o, identity)]
+        # Of two words of one life, it is what was said now.
         newest = max(
-            [*earlier, match], key=lambda m: m.record.identity.truncation_count
+            [match, *earlier], key=lambda m: m.record.identity.truncation_count
         )
         is_own = _is_same_file(match.record.identity, identity)
         found.append((identity, newest if is_own else match))
@@ -212,6 +251,10 @@ def identity_of(
         born_at_known=is_known,
         truncation_count=0,
     )
+
+
+def _short_hash(content: bytes | memoryview) -> str:
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def _is_same_file(one: FileIdentity, other: FileIdentity) -> bool:

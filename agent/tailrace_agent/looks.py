@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from tailrace.clock import Clock
 from tailrace.identity import generation_of
 from tailrace.log import FilteringBoundLogger
 from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
+from tailrace_agent.beginnings import next_identity
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.known import HEAD_BYTES, has_head, head_of
+from tailrace_agent.known import HEAD_BYTES, has_head, head_line_ends, head_of
+from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import TrackedFile
 
@@ -80,21 +80,35 @@ class Looks:
             path=tracked.shown_path,
             seen_size_bytes=tracked.whole_size_bytes,
         )
-        is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
-        # A file that was emptied just now would give its new life's head to the old.
-        if is_short and tracked.file is not None and has_head(tracked.file, record):
-            self._delivery.amend(tracked.generation, head=head_of(tracked.file))
+        if tracked.file is not None and record.head_size_bytes < record.next_offset:
+            self.note_head(tracked, tracked.file)
         if self._delivery.needs_report(tracked.generation):
             self._delivery.report(tracked.generation)
+
+    def note_head(self, tracked: TrackedFile, file: AnyFile) -> None:
+        """Take in more of a head that has grown: a copy is known by it from now on.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        record = self._delivery.record_of(tracked.generation)
+        # A file that was emptied just now would give its new life's head to the old.
+        if record.head_size_bytes < HEAD_BYTES and has_head(file, record):
+            self._delivery.amend(
+                tracked.generation,
+                head=head_of(file),
+                line_ends=head_line_ends(file),
+            )
 
     def begin_next_life(self, tracked: TrackedFile) -> None:
         """End the generation of a file that was rewritten; begin the next at its head."""
         old, read_to_offset = tracked.generation, tracked.position.offset
         seen_bytes = tracked.largest_size_bytes
         unwatched_since_ms = tracked.unwatched_since_ms
-        identity = tracked.identity
-        renewed = msgspec.structs.replace(
-            identity, truncation_count=identity.truncation_count + 1
+        renewed = next_identity(
+            tracked.identity,
+            at_ms=self._clock.now_ms(),
+            is_rebuilt=tracked.identity_rebuilt,
         )
         lost_bytes = tracked.begin_next_life(
             renewed,
@@ -122,6 +136,40 @@ class Looks:
             is_loss_unknown=unwatched_since_ms > 0,
         )
 
+    def note_hole(self, tracked: TrackedFile, file: AnyFile) -> None:
+        """Take in what the hole tells that a file begins with: how large it was before.
+
+        A writer that does not append goes on where it was when its file was emptied under
+        it, and leaves nothing before that place. So what was lost is known exactly, though
+        no agent looked.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if not tracked.ended or tracked.position.offset or not _begins_with_hole(file):
+            return
+        old = tracked.ended[-1]
+        if not self._delivery.knows(old):
+            return
+        record = self._delivery.record_of(old)
+        hole_bytes = behind_nuls(file, 0, 1, 1)
+        if hole_bytes < record.seen_size_bytes:
+            return  # Somebody else wrote this.
+        lost_bytes = hole_bytes - record.seen_size_bytes
+        self._delivery.amend(
+            old,
+            seen_size_bytes=hole_bytes,
+            lost=(TRUNCATED, lost_bytes),
+            unwatched_since_ms=0,
+        )
+        self._log.warning(
+            "truncated_size_known",
+            path=tracked.shown_path,
+            generation=old,
+            size_bytes=hole_bytes,
+            lost_bytes=lost_bytes,
+        )
+
     def note_whole(self, tracked: TrackedFile) -> None:
         """Note that what stands before the position is what stood there."""
         lost_bytes = tracked.note_whole()
@@ -131,3 +179,8 @@ class Looks:
             self._log.warning(
                 "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
             )
+
+
+def _begins_with_hole(file: AnyFile) -> bool:
+    first = bytearray(1)
+    return file.read_into((memoryview(first),), offset=0) == 1 and not first[0]

@@ -138,7 +138,13 @@ def _follow(
     )
     sources = sorted(source.name for source in settings.sources)
     try:
-        keep_restored(checkpoint, loaded, known=known, sources=sources)
+        keep_restored(
+            checkpoint,
+            loaded,
+            known=known,
+            sources=sources,
+            is_rebuilt=restored.is_rebuilt,
+        )
         folder.mark_life()
     except (CheckpointUnwritable, OSError) as error:
         log.warning("checkpoint_unwritable", why=str(error))

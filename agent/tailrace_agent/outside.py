@@ -2,8 +2,9 @@
 
 `copytruncate` copies `app.log` to `app.log.1` and empties it. Where the globs mean
 `*.log` alone, what was written last before the truncation and not read stands in that
-copy and nowhere else. It is read to its end under the name of the life that it is a copy
-of, and let go.
+copy and nowhere else. So it is with `app.log.1.gz`, where the file was renamed and
+compressed while the agent was down. Such a copy is read to its end under the name of the
+life that it is a copy of, and let go.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ class _Search:
 
 
 class Outside:
-    """Looks for copies beside the files that were truncated; a few times for each."""
+    """Looks for copies beside files that were truncated, or went while no agent looked.
+
+    A few times for each.
+    """
 
     def __init__(
         self,
@@ -126,7 +130,7 @@ class Outside:
         unfound = [
             record
             for record in self._known.all_records()
-            if is_truncated(record)
+            if (is_truncated(record) or record.unwatched_since_ms)
             and record.held_by is None
             and record.updated_at_ms >= since_ms
             and record.source in sources

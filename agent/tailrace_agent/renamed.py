@@ -9,7 +9,7 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
-from tailrace_agent.amendments import DELETED
+from tailrace_agent.amendments import DELETED, TRUNCATED
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.beginnings import resumed
 from tailrace_agent.config import SourceSettings
@@ -39,7 +39,8 @@ class Renamed:
 
         A file that was renamed while the agent was down is read to its end. One that is
         nowhere had bytes that its own file will never show: they are declared as lost,
-        until a copy or an archive of it is met.
+        until a copy or an archive of it is met. What came to it before it was gone, and
+        nobody saw, may be lost too.
         """
         seen = {tracked.generation for tracked in self.followed.files.values()}
         missed = [
@@ -49,7 +50,16 @@ class Renamed:
             and not record.is_closed
             and record.source in sources
         ]
+        # A new file has its inode: under its name, too, where it was the last to go.
+        births = {
+            (t.identity.filesystem_id, t.identity.inode): t.identity.born_at_ns
+            for t in self.followed.files.values()
+        }
+        reused = [record for record in missed if _is_reused(record, births)]
+        replaced = {record.generation for record in reused}
+        missed = [record for record in missed if record.generation not in replaced]
         found = whereabouts(missed, log=self.log)
+        found.gone += reused
         for record, path in found.renamed:
             if not self._drain(record, path, source=sources[record.source]):
                 found.gone.append(record)
@@ -94,16 +104,36 @@ class Renamed:
         return True
 
     def _declare_lost(self, record: AgentLedger) -> None:
-        lost_bytes = max(0, record.seen_size_bytes - record.next_offset)
+        unread_bytes = record.seen_size_bytes - record.next_offset
+        # What no copy held was declared when the copy was met.
+        lost_bytes = max(0, unread_bytes - record.lost_bytes.get(TRUNCATED, 0))
+        is_over = record.archive_size_bytes > 0  # Nobody writes to an archive.
         self.delivery.adopt(record, is_restored=True)
         self.delivery.amend(
-            record.generation, lost=(DELETED, lost_bytes), is_closed=True
+            record.generation,
+            lost=(DELETED, lost_bytes),
+            is_closed=True,
+            unwatched_since_ms=0 if is_over else record.updated_at_ms,
         )
         closed = self.delivery.record_of(record.generation)
+        if record.held_by is not None:
+            # What was read of it in a copy may go on in the archive of that.
+            self.known.drop(record.held_by)
+            closed = self.known.orphan(closed)
+            self.delivery.revise(closed)
         # Not forgotten: should its folder have been moved, it may yet come back.
         self.delivery.retire(record.generation, is_forgotten=False)
+        if self.delivery.knows(record.generation):
+            self.known.unsaved.add(record.generation)
         self.known.add(closed)
         if lost_bytes:
             self.log.warning(
                 "file_deleted_unread", path=record.path, lost_bytes=lost_bytes
             )
+
+
+def _is_reused(record: AgentLedger, births: dict[tuple[str, int], int]) -> bool:
+    """Return whether a file that is followed has the inode of the one that is missed."""
+    own = record.held_by or record.identity
+    born_at_ns = births.get((own.filesystem_id, own.inode), own.born_at_ns)
+    return born_at_ns != own.born_at_ns

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.wire import AgentLedger
+from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.known import KnownGenerations, is_truncated
 
@@ -33,6 +34,8 @@ class Restored:
     is_rebuilt: bool
     """An earlier life is certain, and nothing of it could be found."""
     came_from: str
+    rebuilt_at_ms: int = 0
+    """When that was last so: what is older and no record tells of may have been sent."""
 
 
 def restore(
@@ -55,7 +58,12 @@ def restore(
     """
     if loaded.condition is Condition.INTACT:
         records = _usable(loaded.records, now_ms=now_ms)
-        return Restored(records, is_rebuilt=False, came_from="checkpoint")
+        return Restored(
+            records,
+            is_rebuilt=False,
+            came_from="checkpoint",
+            rebuilt_at_ms=_rebuilt_at_ms(records),
+        )
     ledger = read_ledger()
     merged = dict(ledger)
     is_behind = loaded.condition is Condition.BEHIND
@@ -73,7 +81,12 @@ def restore(
     own = "checkpoint" if is_behind else "previous copy"
     came_from = "ledger" if ledger else own if merged else "nothing"
     records = _usable(merged.values(), now_ms=now_ms)
-    return Restored(records, is_rebuilt=is_rebuilt, came_from=came_from)
+    return Restored(
+        records,
+        is_rebuilt=is_rebuilt,
+        came_from=came_from,
+        rebuilt_at_ms=now_ms if is_rebuilt else _rebuilt_at_ms(records),
+    )
 
 
 def keep_restored(
@@ -82,11 +95,13 @@ def keep_restored(
     *,
     known: KnownGenerations,
     sources: Sequence[str],
+    is_rebuilt: bool,
 ) -> None:
     """Make the checkpoint hold what is known, and nothing that can be met no more.
 
     1. What came from elsewhere is saved. 2. What is superseded or long gone is removed.
-    3. The sources are noted, which makes the checkpoint trusted.
+    3. The sources are noted, which makes the checkpoint trusted. Not so where all was
+    forgotten: until some record says that, the next start must find it out again.
 
     Raises:
         CheckpointUnwritable: the disk does not take it.
@@ -98,7 +113,8 @@ def keep_restored(
     checkpoint.remove(
         [r.generation for r in loaded.records if r.generation not in kept]
     )
-    checkpoint.note_sources(sources)
+    if not is_rebuilt:
+        checkpoint.note_sources(sources)
 
 
 def late_words(records: Sequence[AgentLedger]) -> list[AgentLedger]:
@@ -115,12 +131,39 @@ def late_words(records: Sequence[AgentLedger]) -> list[AgentLedger]:
     return late[-LATE_WORDS_MAX:]
 
 
+def _rebuilt_at_ms(records: Iterable[AgentLedger]) -> int:
+    """Return when a life last began with nothing that was known, as its records tell.
+
+    It may have ended before it had a record of each file that it found.
+    """
+    return max(
+        (r.placement.anchor_ms for r in records if r.identity_rebuilt), default=0
+    )
+
+
 def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:
     return tuple(
-        msgspec.structs.replace(record, revision=record.revision + REVISION_GAP)
+        msgspec.structs.replace(
+            record,
+            revision=record.revision + REVISION_GAP,
+            lost_bytes=_lost_with_the_last_life(record),
+        )
         for record in records
         if not record.is_closed or now_ms - record.updated_at_ms <= _kept_ms(record)
     )
+
+
+def _lost_with_the_last_life(record: AgentLedger) -> dict[str, int]:
+    """Return what is lost, with what was on its way when the last life ended.
+
+    It had been read, and a truncation took it from the file: nobody can send it again,
+    and whether it came through nobody was told.
+    """
+    if not is_truncated(record) or record.held_by is not None:
+        return record.lost_bytes
+    unsafe_bytes = record.seen_size_bytes - record.next_offset
+    lost_bytes = max(record.lost_bytes[TRUNCATED], unsafe_bytes)
+    return {**record.lost_bytes, TRUNCATED: lost_bytes}
 
 
 def _kept_ms(record: AgentLedger) -> int:

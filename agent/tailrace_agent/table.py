@@ -205,7 +205,8 @@ class FileTable:
         if is_gone:
             self.known.drop(tracked.identity)
         for old in tracked.ended:
-            self._heirs.orphan(old)
+            if delivery.knows(old):  # Else an heir was read to its end before.
+                self._heirs.orphan(old)
         tracked.ended.clear()
         if delivery.knows(tracked.generation):
             self._close_generation(tracked, is_gone=is_gone, may_return=may_return)

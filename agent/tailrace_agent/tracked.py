@@ -125,6 +125,7 @@ class TrackedFile:
             if size_bytes < self.size_bytes:
                 self.shrunk_from_bytes = max(self.shrunk_from_bytes, self.size_bytes)
                 self.shrunk_to_bytes = size_bytes
+                self.is_judged = False  # What it holds now may be a copy.
             self.grew_at_ms = now_ms
             self.size_bytes = size_bytes
 

@@ -16,7 +16,7 @@ from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_
 from tailrace_agent.forms import PLAIN, Form, with_redactor, with_rule
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.held import HeldEvents
-from tailrace_agent.known import head_of
+from tailrace_agent.known import HEAD_BYTES, head_line_ends, head_of
 from tailrace_agent.looks import Looks
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.placement import placement_of
@@ -191,6 +191,8 @@ class Turns:
             return now_ms + ACK_WAIT_MS
         if tracked.size_bytes < tracked.position.offset:
             tracked.position = START  # Truncated before anything of it was sent.
+        if tracked.size_bytes and not tracked.is_judged:
+            return NOW  # It was written, or written anew, since that was asked.
         if self._introduce(tracked, file, is_flushing=is_flushing):
             return now_ms + ACK_WAIT_MS
         tracked.note_looked()  # There is no whole line in it yet.
@@ -271,11 +273,13 @@ class Turns:
         if not is_sent:
             return now_ms + ACK_WAIT_MS
         tracked.long_event = None
-        tracked.position = chunk.after
+        before, tracked.position = tracked.position, chunk.after
         tracked.is_crowded = not self._held.hold(tracked, chunk.follower)
         tracked.unread_since_ms = now_ms
         offset = chunk.after.offset
         tracked.cuts = tuple(cut for cut in tracked.cuts if cut.next_offset >= offset)
+        if before.offset < HEAD_BYTES and tracked.file is not None:
+            self.looks.note_head(tracked, tracked.file)
         return NOW
 
     def _introduce(
@@ -288,6 +292,7 @@ class Turns:
         sample = sample_of(tracked, file)
         if not is_enough(sample, is_flushing=is_flushing):
             return False
+        self.looks.note_hole(tracked, file)
         placement = placement_of(
             as_utf8(sample, form=form_of_file(tracked, file)),
             path=tracked.shown_path,
@@ -300,6 +305,7 @@ class Turns:
             placement,
             agent=self._agent,
             head=head_of(file),
+            line_ends=head_line_ends(file),
             at_ms=self._clock.now_ms(),
         )
         self._delivery.adopt(record, is_restored=False)

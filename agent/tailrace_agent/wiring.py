@@ -272,4 +272,4 @@ def beginning_of(
     is_later_life = is_lost and (had_life or bool(restored.records))
     # Never from the end because a checkpoint is gone.
     seen = frozenset(sources) if is_later_life else loaded.sources_seen
-    return Beginning(seen, restored.is_rebuilt)
+    return Beginning(seen, restored.is_rebuilt, restored.rebuilt_at_ms)

@@ -221,6 +221,9 @@ class AgentLedger(
     """Bytes that can never be read any more, by reason."""
     cuts: tuple[Cut, ...] = ()
     """Only those that a re-read from `next_offset` or later could meet."""
+    head_line_ends: tuple[tuple[int, str], ...] = ()
+    """Where the head's last lines end, each with the hash of all before it: a copy that was
+    made while the file was shorter than its head is known by them."""
     marks: tuple[Mark, ...] = ()
     """Some earlier places, oldest first: a copy that was made before the last bytes were
     read is shorter than `next_offset`, and is known by them."""

@@ -182,12 +182,14 @@ class AgentHarness:
         ledger: RecordingSink | None = None,
         source: dict[str, object] | None = None,
         on_status: Callable[[], None] = lambda: None,
+        had_life: bool | None = None,
         **settings: int | tuple[str, ...],
     ) -> None:
         self.logs = folder / "logs"
         self.logs.mkdir(exist_ok=True)
         self.state = folder / "state"
-        had_life = self.state.exists()  # As `has-shipped` tells the real one.
+        if had_life is None:
+            had_life = self.state.exists()  # As `has-shipped` tells the real one.
         self.state.mkdir(exist_ok=True)
         self.sink = sink or RecordingSink()
         self.clock = clock or SteppedClock()
@@ -239,7 +241,13 @@ class AgentHarness:
             log=log,
         )
         with contextlib.suppress(CheckpointUnwritable):  # As the real one: it goes on.
-            keep_restored(self.checkpoint, loaded, known=known, sources=sorted(sources))
+            keep_restored(
+                self.checkpoint,
+                loaded,
+                known=known,
+                sources=sorted(sources),
+                is_rebuilt=self.restored.is_rebuilt,
+            )
         self.told: list[tuple[dict[str, str], tuple[str, ...]]] = []
         """What each status told of paths that cannot be read, and globs without file."""
         self.discovery = Discovery(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -250,3 +251,91 @@ def test_file_begun_at_its_end_is_not_read_from_its_head_after_a_restart(
     second.write("a.log", lines(500, 501))
     second.pass_ms(10_000)
     assert [e.stored for e in events_of(sink)] == [b"line 500"]
+
+
+@pytest.mark.parametrize("is_down", [True, False])
+@pytest.mark.parametrize("is_met_first", [True, False])
+def test_f3_copy_shorter_than_the_head_that_its_original_grew_to_is_recognised(
+    tmp_path: Path, *, is_down: bool, is_met_first: bool
+) -> None:
+    """The application writes on between the copy and the truncation of a small log."""
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.log", lines(0, 3))
+    if is_met_first:
+        agent.pass_ms(300)
+    copy = path.with_name("a.log.1")
+    shutil.copyfile(path, copy)
+    kept = copy.rename(tmp_path / "away")
+    agent.write("a.log", lines(3, 6))
+    agent.pass_ms(8_000)
+    kept.rename(copy)
+    os.truncate(path, 0)
+    if is_down:
+        agent.crash()
+        agent = AgentHarness(tmp_path, glob="*", sink=agent.sink, clock=agent.clock)
+    agent.pass_ms(30_000)
+    agent.write("a.log", lines(6, 9))
+    agent.pass_ms(8_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted(lines(0, 9).splitlines())
+
+
+def test_f8_file_shorter_than_a_head_that_ends_elsewhere_is_sent_whole(
+    tmp_path: Path,
+) -> None:
+    """It begins like the other, and holds a line that is not there."""
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.log", lines(0, 6))
+    agent.pass_ms(8_000)
+    os.truncate(path, 0)
+    agent.write("a.log.1", lines(0, 2) + b"mine\n")
+    agent.pass_ms(30_000)
+    assert [e.stored for e in events_of(agent.sink)].count(b"mine") == 1
+
+
+def test_f3_copy_over_a_file_that_left_the_globs_is_recognised(tmp_path: Path) -> None:
+    """It was the log itself, was renamed, and is read on by its descriptor for a while."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 3))
+    agent.pass_ms(8_000)
+    os.truncate(path, 0)
+    agent.pass_ms(500)
+    copy = path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", lines(3, 9))
+    agent.pass_ms(2_000)
+    shutil.copyfile(path, copy)
+    agent.pass_ms(20_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted(lines(0, 9).splitlines())
+
+
+def test_f3_content_that_came_after_the_look_for_an_original_is_looked_at_anew(
+    tmp_path: Path,
+) -> None:
+    """A file was found to be none's copy, and is written over before it is begun."""
+    agent = AgentHarness(tmp_path, glob="*", linger_ms_max=1_000)
+    path = agent.write("a.log", lines(0, 6))
+    agent.pass_ms(8_000)
+    copy = agent.write("a.log.1", lines(50, 60))
+    agent.pass_ms(300)
+    assert len(events_of(agent.sink)) == 6, "the other one waits for more"
+    shutil.copyfile(path, copy)
+    agent.pass_ms(20_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted(lines(0, 6).splitlines())
+
+
+def test_f8_file_that_shares_a_few_first_lines_with_a_longer_life_is_sent_whole(
+    tmp_path: Path,
+) -> None:
+    """The place behind them is remembered, and lies within what many files begin with."""
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.log", lines(0, 2))
+    agent.pass_ms(8_000)
+    agent.write("a.log", lines(2, 400))
+    agent.pass_ms(8_000)
+    os.truncate(path, 0)
+    agent.pass_ms(2_000)
+    agent.write("a.log.1", lines(0, 2) + b"another\n")
+    agent.pass_ms(30_000)
+    assert [e.stored for e in events_of(agent.sink)].count(b"another") == 1

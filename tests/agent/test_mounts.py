@@ -198,7 +198,7 @@ def fill(folder: Path) -> None:
 def test_p4_really_full_disk_keeps_no_line_back_and_repeats_none(
     tmp_path: Path, small_state_folder: Path
 ) -> None:
-    first = AgentHarness(tmp_path, glob="*.log*")
+    first = AgentHarness(tmp_path, glob="*.log*", had_life=False)
     first.write("a.log", lines(0, 10))
     first.pass_ms()
     fill(small_state_folder)

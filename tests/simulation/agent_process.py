@@ -10,7 +10,8 @@ from pathlib import Path
 from random import Random
 
 from tailrace.holes import HoleRequest
-from tailrace.kafka_consumer import Partition
+from tailrace.kafka_consumer import Partition, Record
+from tailrace.ledger import decode_ledger
 from tailrace.topics import LEDGER, PARTITIONS
 from tailrace.wire import AgentLedger
 from tailrace_agent import restore as restore_module
@@ -35,8 +36,6 @@ from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 
 STEP_MS = (15, 70)
-CHECKPOINT_LOST_CHANCE = 0.15
-"""At a restart: someone has cleaned up its folder."""
 
 
 class CheckpointOnSmallDisk(Checkpoint):
@@ -90,7 +89,12 @@ class AgentHost:
     clock: HostClock
     folder: Path
     glob: str
+    checkpoint_lost_chance: float
+    """At a restart: someone has cleaned up its folder."""
     had_life: bool = False
+    is_to_lose_all: bool = False
+    """At the next start the ledger knows nothing of this host, either."""
+    has_lost_all: bool = False
     settings: AgentSettings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +103,9 @@ class AgentHost:
     def start(self) -> AgentLife:
         """Start as `tailrace_agent.main` does."""
         may_lose = self.had_life and not self.world.is_calm
-        if may_lose and self.world.has_luck(CHECKPOINT_LOST_CHANCE):
+        if self.is_to_lose_all:
+            self._lose_all()
+        elif may_lose and self.world.has_luck(self.checkpoint_lost_chance):
             self.world.witness("checkpoint.deleted")
             shutil.rmtree(self.folder)
         self.folder.mkdir(exist_ok=True)
@@ -147,12 +153,32 @@ class AgentHost:
         life = AgentLife(self, parts, checkpoint)
         try:
             restore_module.keep_restored(
-                checkpoint, loaded, known=known, sources=["logs"]
+                checkpoint,
+                loaded,
+                known=known,
+                sources=["logs"],
+                is_rebuilt=restored.is_rebuilt,
             )
         except CheckpointUnwritable:
             self.world.tell(f"{self.name} cannot keep what it restored")
         self.had_life = True
         return life
+
+    def _lose_all(self) -> None:
+        """Lose checkpoint and ledger, as a host and a cluster that are both new do."""
+        self.is_to_lose_all, self.has_lost_all = False, True
+        shutil.rmtree(self.folder)
+        for number in range(PARTITIONS):
+            log = self.cluster.kafka.logs.get(Partition(LEDGER.name(NAMESPACE), number))
+            if log is not None:
+                log[:] = [kept for kept in log if not self._is_of_agent(kept.record)]
+        self.world.witness("storm.lost_all")
+
+    def _is_of_agent(self, record: Record) -> bool:
+        if record.value is None:
+            return False
+        word = decode_ledger(record.value)
+        return isinstance(word, AgentLedger) and word.host_id == f"id-{self.name}"
 
     def _ledger(self) -> dict[str, AgentLedger]:
         self.world.witness("agent.restored_from_ledger")
@@ -226,7 +252,11 @@ class AgentLife:
         return not (
             delivery.outbox.in_flight_records
             or delivery.is_dirty
-            or any(_is_unread(tracked) for tracked in table.files.values())
+            or any(
+                _is_unread(tracked)
+                or (tracked.archive_suffix is not None and key in table.due)
+                for key, tracked in table.files.items()
+            )
         )
 
     def follows(self, key: tuple[int, int]) -> bool:

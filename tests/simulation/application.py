@@ -7,6 +7,7 @@ life and number, so that no two lives can be taken for each other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -34,6 +35,8 @@ class LogFile:
     former: Node | None = None
     """The file that a rename took away, which the application may still write to."""
     copies: list[str] = field(default_factory=list[str])
+    is_rotating: bool = False
+    """A rotation is amid its steps: nothing but writing may happen to it."""
 
     @property
     def path(self) -> str:
@@ -53,6 +56,8 @@ class Applications:
     logs: list[LogFile]
     may_copy: bool = True
     """Whether copytruncate is among what may happen."""
+    banner: bytes = BANNER
+    """With which each application begins its file."""
     days: tuple[int, ...] = (TODAY,)
     """Of November 2026, one of which each line tells."""
     reserved: LogFile | None = None
@@ -70,7 +75,13 @@ class Applications:
     def act(self) -> None:
         """Let something happen to one of the logs."""
         log = self.random.choice([log for log in self.logs if log is not self.reserved])
-        kinds = {
+        kinds = self.kinds()
+        (act,) = self.random.choices(list(kinds), list(kinds.values()))
+        act(log)
+
+    def kinds(self) -> dict[Callable[[LogFile], None], int]:
+        """Return what may happen, and how often it does beside the others."""
+        return {
             self.append: 12,
             self.append_half: 2,
             self.append_to_former: 1,
@@ -80,8 +91,6 @@ class Applications:
             self.truncate_and_regrow: 1,
             self.delete: 1,
         }
-        (act,) = self.random.choices(list(kinds), list(kinds.values()))
-        act(log)
 
     def append(self, log: LogFile) -> None:
         node = self._node(log)
@@ -102,7 +111,7 @@ class Applications:
         node = self._node(log)
         line = b"2026-11-24 01:01:05 INFO L%d.%d has two halves\n"
         log.line_count += 1
-        line %= (node.life.number, log.line_count)
+        line %= (node.life.own_number, log.line_count)
         self.files.append(node, line.removesuffix(b" halves\n"))
         self.world.witness("file.half_a_line")
 
@@ -111,7 +120,7 @@ class Applications:
         before_bytes = len(self._node(log).life.content)
         self.files.truncate(log.path)
         node = self._node(log)
-        self.files.append(node, BANNER)
+        self.files.append(node, self.banner)
         while is_longer and len(node.life.content) <= before_bytes:
             self.files.append(node, self.line(log, node))
         log.former = None
@@ -183,8 +192,8 @@ class Applications:
     def _create(self, log: LogFile) -> None:
         life = self.files.new_life(log.host, log.name)
         # After a banner that all have, a line by which this one can be known.
-        born = b"2026-11-24 01:00:01 INFO L%d.0 was born\n" % life.number
-        self.files.append(self.files.create(log.path, life), BANNER + born)
+        born = b"2026-11-24 01:00:01 INFO L%d.0 was born\n" % life.own_number
+        self.files.append(self.files.create(log.path, life), self.banner + born)
 
     def _node(self, log: LogFile) -> Node:
         return self.files.names[log.path]
@@ -192,7 +201,7 @@ class Applications:
     def line(self, log: LogFile, node: Node) -> bytes:
         """Return one line of whichever kind."""
         log.line_count += 1
-        name = b"L%d.%d" % (node.life.number, log.line_count)
+        name = b"L%d.%d" % (node.life.own_number, log.line_count)
         level = self.random.choice(LEVELS)
         day = self.random.choice(self.days)
         clock = b"2026-11-%d 01:%02d:03" % (day, log.line_count % 3)

@@ -48,14 +48,20 @@ def check(
     indices = cluster.elasticsearch.indices
     events = list(indexed_events(indices))
     findings.event_count = len(events)
-    present = _present(files, glob=hosts[0].glob)
-    claims = Claims(files.lives, present)
+    safe = _safe(files, glob=hosts[0].glob)
+    present = {n for n, size in safe.items() if size == len(files.lives[n].content)}
+    hops = hops_of(cluster.kafka)
+    claims = Claims(files.lives, set(safe), rebuilt=hops.rebuilt)
     problems = findings.problems
     problems += claims.claim(events)
-    hops = hops_of(cluster.kafka)
     expired = Expired(read_floors(cluster))
-    problems += _missing(files.lives, claims, hops, present=present, expired=expired)
-    standing = {node.life.number for node in files.names.values()} - present
+    problems += _missing(files.lives, claims, hops, safe=safe, expired=expired)
+    # Of what a host knew before it lost all that it knew, no copy reminds it.
+    standing = {
+        node.life.number: node.safe_bytes
+        for path, node in files.names.items()
+        if node.life.number not in safe and not _has_lost_all(path, hosts)
+    }
     problems += _left_in_copies(
         files.lives, claims, findings.witnesses, standing=standing, expired=expired
     )
@@ -63,20 +69,38 @@ def check(
         claims, findings.witnesses, limit=cluster.docs_bytes_max, expired=expired
     )
     problems += _rates(claims, indexed_rates(indices), present=present, expired=expired)
-    problems += hops.disagreements(claims, present=present, expired=expired)
+    problems += hops.disagreements(
+        claims,
+        present=present,
+        expired=expired,
+        forgetful={host.name for host in hosts if host.has_lost_all},
+    )
     for when, report in audits:
         problems += audit_problems(report, claims, when=when)
     del problems[SHOWN_MAX * 4 :]
     return findings
 
 
-def _present(files: Files, *, glob: str) -> set[int]:
-    """Return the lives that stand behind a name that the agents look for."""
-    return {
-        node.life.number
-        for path, node in files.names.items()
-        if path.endswith(".log") or glob.endswith("*")
-    }
+def _safe(files: Files, *, glob: str) -> dict[int, int]:
+    """Return how much of each life stands behind a name that the agents look for."""
+    safe: dict[int, int] = {}
+    for path, node in files.names.items():
+        if path.endswith(".log") or glob.endswith("*"):
+            number = node.life.number
+            safe[number] = max(safe.get(number, 0), node.safe_bytes)
+    return safe
+
+
+def _has_lost_all(path: str, hosts: list[AgentHost]) -> bool:
+    return any(h.has_lost_all and path.startswith(f"/{h.name}/") for h in hosts)
+
+
+def _between(
+    gaps: list[tuple[int, int]], start: int, end: int
+) -> list[tuple[int, int]]:
+    """Return the parts of the gaps that lie in a span."""
+    cut = [(max(first, start), min(last, end)) for first, last in gaps]
+    return [(first, last) for first, last in cut if first < last]
 
 
 def _missing(
@@ -84,7 +108,7 @@ def _missing(
     claims: Claims,
     hops: Hops,
     *,
-    present: set[int],
+    safe: dict[int, int],
     expired: Expired,
 ) -> list[str]:
     """Nothing is missing of what is there; what is gone was declared in bytes.
@@ -96,14 +120,17 @@ def _missing(
     gone: Counter[tuple[str, str]] = Counter()
     for life in lives:
         gaps = expired.without(claims.gaps(life), life=life)
+        gone[life.host, life.log] += life.written_over_bytes
         if life.was_copied:
             gone[life.host, life.log] += len(life.content)
-        if life.number in present:
-            problems += [
-                f"missing: {life.host}/{life.log} life {life.number} {start}-{end}"
-                f" {bytes(life.content[start:end])[:60]!r}"
-                for start, end in gaps[:SHOWN_MAX]
-            ]
+        safe_bytes = safe.get(life.number, 0)
+        problems += [
+            f"missing: {life.host}/{life.log} life {life.number} {start}-{end}"
+            f" {bytes(life.content[start:end])[:60]!r}"
+            for start, end in _between(gaps, 0, safe_bytes)[:SHOWN_MAX]
+            if not claims.is_like_a_rebuilt(life, start, end)
+        ]
+        if safe_bytes == len(life.content):
             continue
         name = (life.host, life.log)
         gone[name] += 0 if life.was_copied else len(life.content)
@@ -111,9 +138,8 @@ def _missing(
             # Nothing of it was sent: a file that was replaced before its generation was
             # declared, while Kafka was away, tells nobody (ARCHITECTURE.md, limits).
             continue
-        lost[name] += sum(
-            max(0, min(end, life.seen_bytes) - start) for start, end in gaps
-        )
+        unsafe = _between(gaps, safe_bytes, life.seen_bytes)
+        lost[name] += sum(end - start for start, end in unsafe)
     for name, lost_bytes in lost.items():
         declared = hops.lost_bytes[name]
         if declared < lost_bytes:
@@ -129,7 +155,7 @@ def _left_in_copies(
     claims: Claims,
     witnesses: Counter[str],
     *,
-    standing: set[int],
+    standing: dict[int, int],
     expired: Expired,
 ) -> list[str]:
     """What a copy holds that no glob means was read from it, if any of it was sent."""
@@ -139,9 +165,10 @@ def _left_in_copies(
         if not is_read or not claims.by_life[life.number]:
             continue
         witnesses["copy.outside"] += 1
+        gaps = expired.without(claims.gaps(life), life=life)
         problems += [
             f"left in a copy: {life.host}/{life.log} life {life.number} {start}-{end}"
-            for start, end in expired.without(claims.gaps(life), life=life)[:SHOWN_MAX]
+            for start, end in _between(gaps, 0, standing[life.number])[:SHOWN_MAX]
         ]
     return problems
 

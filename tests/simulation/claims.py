@@ -33,6 +33,8 @@ class Claims:
     lives: list[Life]
     present: set[int]
     """The lives whose files are still there."""
+    rebuilt: frozenset[str] = frozenset()
+    """Generations of which it was declared that they may repeat what was sent before."""
     by_life: dict[int, dict[int, Claim]] = field(
         default_factory=lambda: defaultdict[int, dict[int, Claim]](dict)
     )
@@ -116,8 +118,31 @@ class Claims:
         return gaps
 
     def has_repeats(self, generation: str) -> bool:
-        """Return whether a generation holds two contents, for want of better knowledge."""
-        return len({claim.life.number for claim in self.of(generation)}) > 1
+        """Return whether a generation holds two contents, for want of better knowledge.
+
+        Or may do so, by its agent's own word; or shares a life with one that may.
+        """
+        lives = {claim.life.number for claim in self.of(generation)}
+        if generation in self.rebuilt or any(
+            claim.life.number in lives
+            for rebuilt in self.rebuilt
+            for claim in self.of(rebuilt)
+        ):
+            return True
+        return len(lives) > 1
+
+    def is_like_a_rebuilt(self, life: Life, start: int, end: int) -> bool:
+        """Return whether what is missing stands, in its place, in a rebuilt generation.
+
+        Two lives then have one name, and an equal line in one place one document.
+        """
+        missing = bytes(life.content[start:end])
+        return any(
+            claim.content == missing and claim.event.offset == start
+            for generation in self.rebuilt
+            for claim in self.of(generation)
+            if claim.life.host == life.host
+        )
 
     def _take(self, possible: list[Claim]) -> list[str]:
         for claim in possible:
@@ -126,16 +151,24 @@ class Claims:
                 taken[claim.event.offset] = claim
                 self.by_generation[claim.event.generation].append(claim)
                 return []
+        for claim in possible:
+            other = self.by_life[claim.life.number][claim.event.offset]
+            if self.rebuilt & {claim.event.generation, other.event.generation}:
+                if claim.end > other.end:
+                    self.by_life[claim.life.number][claim.event.offset] = claim
+                self.by_generation[claim.event.generation].append(claim)
+                return []
         return [f"twice: {possible[0].event}"]
 
     def _overlaps(self) -> list[str]:
         problems: list[str] = []
         for claims in self.by_life.values():
-            position = 0
+            position, before = 0, ""
             for offset, claim in sorted(claims.items()):
-                if offset < position:
+                generation = claim.event.generation
+                if offset < position and not self.rebuilt & {before, generation}:
                     problems.append(f"twice in part: {claim.event}")
-                position = claim.end
+                position, before = claim.end, generation
         return problems
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.simulation.agent_process import AgentHost
 from tests.simulation.application import Applications
 from tests.simulation.cluster import Cluster
-from tests.simulation.plots import PLOTS, Stage, finished_after_the_flush
+from tests.simulation.plots import PLOTS, POLL_MS, Stage, finished_after_the_flush
 from tests.simulation.process import Process
-from tests.simulation.world import HostClock, World
+from tests.simulation.world import World
 
 STORMS = (
     "kafka.refused",
@@ -47,7 +48,7 @@ class Director:
     applications: Applications
     cluster: Cluster
     processes: list[Process]
-    clocks: list[HostClock]
+    hosts: list[AgentHost]
     ends_at_ms: int
     _faults: tuple[str, ...] = field(init=False)
     _act_due_ms: int = 0
@@ -55,9 +56,7 @@ class Director:
     _plot_due_ms: int = NEVER_MS
 
     def __post_init__(self) -> None:
-        # A run that is full of one fault finds more than one with a little of all.
-        count = self.world.random.randint(2, 5)
-        self._faults = tuple(self.world.random.sample(STORMS, count))
+        self._faults = self._chosen()
         self.applications.may_copy = self.world.has_luck(0.25)
         if self.world.has_luck(PLOT_CHANCE):
             self._plot = self._plotted()
@@ -80,12 +79,22 @@ class Director:
         else:
             self._strike()
 
+    def _chosen(self) -> tuple[str, ...]:
+        """Return the faults of this run.
+
+        One that is full of one fault finds more than one with a little of all.
+        """
+        count = self.world.random.randint(2, 5)
+        return tuple(self.world.random.sample(STORMS, count))
+
     def _plotted(self) -> Iterator[int]:
         """Play one plot with one log, which is left alone by all others meanwhile."""
         random, applications = self.world.random, self.applications
         log = random.choice(applications.logs)
         (agent,) = [p for p in self.processes if p.name == f"agent {log.host}"]
         applications.reserved = log
+        while log.is_rotating:
+            yield POLL_MS
         # Where lines expire, nothing may be left to tell that a generation came to hold
         # two contents, which is what the other plots bring about.
         plots = PLOTS if len(applications.days) == 1 else (finished_after_the_flush,)
@@ -97,17 +106,7 @@ class Director:
         process = random.choice(self.processes)
         kind = random.randrange(10)
         if kind < 3:
-            fault = random.choice(self._faults)
-            lasts_ms = random.randint(*STORM_MS)
-            chance = random.choice((0.1, 0.3, 0.9))
-            if fault.startswith("faust."):
-                # It strikes in a rebalance alone, and those are few.
-                lasts_ms, chance = lasts_ms * REBALANCE_STORMS, max(chance, 0.3)
-            self.world.begin_storm(
-                fault,
-                lasts_ms=lasts_ms,
-                chance=chance,
-            )
+            self._begin_storm()
         elif kind < 6:
             if process.is_alive:
                 process.arm()
@@ -116,8 +115,22 @@ class Director:
         elif kind == 7:
             process.stop()
         elif kind == 8:
-            clock = random.choice(self.clocks)
-            clock.jumped_ms = random.randint(-JUMP_MS, JUMP_MS)
-            self.world.witness("clock.jumped")
+            self._set_a_clock()
         else:
             self.cluster.compact()
+
+    def _begin_storm(self) -> None:
+        random = self.world.random
+        fault = random.choice(self._faults)
+        lasts_ms = random.randint(*STORM_MS)
+        chance = random.choice((0.1, 0.3, 0.9))
+        if fault.startswith("faust."):
+            # It strikes in a rebalance alone, and those are few.
+            lasts_ms, chance = lasts_ms * REBALANCE_STORMS, max(chance, 0.3)
+        self.world.begin_storm(fault, lasts_ms=lasts_ms, chance=chance)
+
+    def _set_a_clock(self) -> None:
+        random = self.world.random
+        clock = random.choice(self.hosts).clock
+        clock.jumped_ms = random.randint(-JUMP_MS, JUMP_MS)
+        self.world.witness("clock.jumped")

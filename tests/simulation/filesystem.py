@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.simulation.world import HostClock
+from tests.simulation.world import EPOCH_MS, HostClock
 
 DEVICE = 0x7A11
 """No device of the machine that runs this, so that no UUID of its disks is found."""
@@ -35,10 +35,19 @@ class Life:
     """No file holds it any more."""
     was_copied: bool = False
     """A copy held it, too, so that its agent could not know at once what was lost."""
+    written_over_bytes: int = 0
+    """Of copies of it that another copy was written over: they were lost there, too."""
     seen_bytes: int = 0
     """How much of it the agent that runs now has seen, and seen again a scan later."""
     first_seen_at_ms: dict[int, int] = field(default_factory=dict[int, int])
     """When that agent first saw each size."""
+    number_in_log: int | None = None
+    """Told where lines are to be the same on both hosts."""
+
+    @property
+    def own_number(self) -> int:
+        """Return which of its log's lives it is: the same on hosts that do the same."""
+        return self.number if self.number_in_log is None else self.number_in_log
 
     def see(self, *, now_ms: int) -> None:
         """Note that the agent looks, and what it now had a whole scan's time to read."""
@@ -64,6 +73,23 @@ class Node:
     life: Life
     changed_at_ns: int
     names: int = 1
+    held_bytes: int | None = None
+    """How much of the life a copy holds; None for the file that the life is written to."""
+    archive: bytes | None = None
+    """What stands in it, where that is compressed."""
+
+    @property
+    def content(self) -> bytes | bytearray:
+        if self.archive is not None:
+            return self.archive
+        if self.held_bytes is None:
+            return self.life.content
+        return self.life.content[: self.held_bytes]
+
+    @property
+    def safe_bytes(self) -> int:
+        """Return how much of its life can be read here."""
+        return len(self.life.content) if self.held_bytes is None else self.held_bytes
 
 
 class Status(NamedTuple):
@@ -122,6 +148,8 @@ class Volume:
     host: str
     clock: HostClock
     reuses_inodes: bool = False
+    is_image: bool = False
+    """Its files' births are those of another host's, which was made of the same image."""
     free: list[int] = field(default_factory=list[int])
     _next_inode: int = FIRST_INODE
     _births: int = 0
@@ -135,6 +163,8 @@ class Volume:
     def new_birth_s(self) -> float:
         """Return a birth that no other file here has."""
         self._births += 1
+        if self.is_image:
+            return (EPOCH_MS + self._births) / 1_000
         return (self.clock.now_ms() + self._births) / 1_000
 
 
@@ -152,6 +182,9 @@ class Files:
 
     def new_life(self, host: str, log: str) -> Life:
         life = Life(len(self.lives), host, log)
+        if self.volumes[host].is_image:
+            earlier = (one for one in self.lives if (one.host, one.log) == (host, log))
+            life.number_in_log = sum(1 for _ in earlier)
         self.lives.append(life)
         return life
 
@@ -166,11 +199,40 @@ class Files:
         self._note(path)
         return node
 
+    def copy(self, path: str, new_path: str) -> Node:
+        """Copy what a file holds now; what comes to the original does not come here.
+
+        A script may copy over an earlier copy: then that is written anew, and stays the
+        same file.
+        """
+        original = self.names[path]
+        node, size_bytes = self.names.get(new_path), original.safe_bytes
+        if node is None:
+            node = self.create(new_path, original.life)
+        else:
+            before = node.life
+            before.written_over_bytes += len(node.content)
+            node.life = original.life
+            node.life.was_copied = True
+            node.changed_at_ns = self._now_ns(node.life.host)
+            self._note_gone(before)
+        node.held_bytes = size_bytes
+        return node
+
+    def compress(self, path: str, archive: bytes, *, suffix: str) -> Node:
+        """Begin an archive beside a file, with the first bytes of what it will hold."""
+        original = self.names[path]
+        node = self.create(f"{path}{suffix}", original.life)
+        node.changed_at_ns = original.changed_at_ns
+        node.archive, node.held_bytes = archive, 0
+        return node
+
     def append(self, node: Node, data: bytes) -> None:
         node.life.content += data
         node.changed_at_ns = self._now_ns(node.life.host)
 
     def rename(self, path: str, new_path: str) -> None:
+        assert new_path not in self.names, "nothing is renamed over another file here"
         self.names[new_path] = self.names.pop(path)
         self._note(path)
         self._note(new_path)
@@ -247,14 +309,14 @@ class Files:
 
     def lseek(self, descriptor: int, offset: int, whence: int) -> int:
         assert whence == os.SEEK_DATA
-        if offset >= len(self._open[descriptor].life.content):
+        if offset >= len(self._open[descriptor].content):
             raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
         return offset
 
     def preadv(
         self, descriptor: int, buffers: Sequence[memoryview], offset: int
     ) -> int:
-        content = self._open[descriptor].life.content
+        content = self._open[descriptor].content
         read = 0
         for buffer in buffers:
             piece = content[offset + read : offset + read + len(buffer)]
@@ -263,6 +325,9 @@ class Files:
             if len(piece) < len(buffer):
                 break
         return read
+
+    def pread(self, descriptor: int, size_bytes: int, offset: int) -> bytes:
+        return bytes(self._open[descriptor].content[offset : offset + size_bytes])
 
     def _whole(self, path: str, folder: int | None) -> str:
         if folder is None:
@@ -279,9 +344,10 @@ class Files:
 
     def _status(self, node: Node) -> Status:
         life = node.life
-        life.see(now_ms=self.volumes[life.host].clock.monotonic_ms())
+        if node.held_bytes is None:
+            life.see(now_ms=self.volumes[life.host].clock.monotonic_ms())
         return Status(
-            0o100644, node.inode, DEVICE, node.names, len(life.content),
+            0o100644, node.inode, DEVICE, node.names, len(node.content),
             node.changed_at_ns, node.born_at_s,
         )  # fmt: skip
 

@@ -42,24 +42,41 @@ class Hops:
             lost[name] += sum(record.lost_bytes.values())
         return lost
 
+    @property
+    def rebuilt(self) -> frozenset[str]:
+        """Return the generations of which duplicates are declared to be possible."""
+        return frozenset(g for g, word in self.agents.items() if word.identity_rebuilt)
+
     def disagreements(
-        self, claims: Claims, *, present: set[int], expired: Expired
+        self,
+        claims: Claims,
+        *,
+        present: set[int],
+        expired: Expired,
+        forgetful: set[str],
     ) -> list[str]:
         """Return where a hop's figures are not those of the index, and of what expired.
 
-        Asked of generations whose file is there: all of it is read and acknowledged.
+        Asked of generations whose file is there: all of it is read and acknowledged. The
+        ledger does not know any more what an agent of a `forgetful` host said.
         """
         problems: list[str] = []
         for generation in sorted(claims.lives_of):
             events = claims.of(generation)
             lives = claims.lives_behind(generation)
-            if len(lives) > 1 or not {life.number for life in lives} <= present:
+            if claims.has_repeats(generation):
+                continue
+            if not {life.number for life in lives} <= present:
                 continue
             name = f"generation {generation[:6]}"
             count = sum(
                 _event_count(claim.content, claim.event.checksum) for claim in events
             )
             told = self._told(generation)
+            if told["agent"] is None and (
+                forgetful & {life.host for life in lives} or (forgetful and not lives)
+            ):
+                continue  # It goes on under another name.
             gone = [
                 e for life in lives for e in expired.events(claims.gaps(life), life)
             ]

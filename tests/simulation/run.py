@@ -24,6 +24,7 @@ from tests.simulation.filesystem import DEVICE, Files, Volume
 from tests.simulation.indexer_process import IndexerLife
 from tests.simulation.leader_process import QUOTA_DOCUMENTS, LeaderLife
 from tests.simulation.process import Process
+from tests.simulation.profiles import EVERYTHING, Profile
 from tests.simulation.stand_ins import put_in_place, work_plainly
 from tests.simulation.stream_process import StreamLife
 from tests.simulation.world import HostClock, World
@@ -51,6 +52,7 @@ class Report:
     """What became of one run."""
 
     seed: int
+    profile: str
     problems: tuple[str, ...]
     witnesses: Counter[str]
     not_fired: frozenset[str]
@@ -68,23 +70,30 @@ class Report:
             f"seed {self.seed}: {len(self.problems)} problems\n{found}\n"
             f"the end of its trace:\n{shown}\n"
             f"again: pytest tests/simulation --simulation-seed {self.seed}"
+            f" -k {self.profile}"
         )
 
 
 def simulate(
-    seed: int, *, mutate: Callable[[pytest.MonkeyPatch], None] | None = None
+    seed: int,
+    *,
+    profile: Profile = EVERYTHING,
+    mutate: Callable[[pytest.MonkeyPatch], None] | None = None,
 ) -> Report:
     """Run one seed to its end, and check what is in the index.
 
     `mutate` breaks a guarantee, to see it found; such runs work their chunks plainly.
     """
-    with running(seed, mutate=mutate) as run:
+    with running(seed, profile=profile, mutate=mutate) as run:
         return run.to_end()
 
 
 @contextmanager
 def running(
-    seed: int, *, mutate: Callable[[pytest.MonkeyPatch], None] | None = None
+    seed: int,
+    *,
+    profile: Profile = EVERYTHING,
+    mutate: Callable[[pytest.MonkeyPatch], None] | None = None,
 ) -> Generator[Run, None, None]:
     """Give a run that has not begun, with every role standing on what it simulates."""
     parent = MEMORY if MEMORY.is_dir() else None
@@ -92,7 +101,7 @@ def running(
         tempfile.TemporaryDirectory(prefix="tailrace-simulation-", dir=parent) as disk,
         pytest.MonkeyPatch.context() as patched,
     ):
-        run = Run(World(seed), Path(disk))
+        run = Run(World(seed), Path(disk), profile)
         put_in_place(patched, files=run.files, cluster=run.cluster)
         if seed % COLUMNS_EVERY or mutate is not None:
             work_plainly(patched)
@@ -108,6 +117,7 @@ class Run:
 
     world: World
     disk: Path
+    profile: Profile
     files: Files = field(default_factory=Files)
     cluster: Cluster = field(init=False)
     hosts: list[AgentHost] = field(init=False)
@@ -126,15 +136,21 @@ class Run:
         clocks = [HostClock(world) for _ in HOSTS]
         self.hosts = [
             AgentHost(
-                name, world, self.files, self.cluster, clock, self.disk / name, glob
+                name,
+                world,
+                self.files,
+                self.cluster,
+                clock,
+                self.disk / name,
+                glob,
+                self.profile.checkpoint_lost_chance,
             )
             for name, clock in zip(HOSTS, clocks, strict=True)
         ]
         for host in self.hosts:
             self.files.volumes[host.name] = Volume(host.name, host.clock)
-        self.applications = Applications(
-            world, self.files, [LogFile(host, "app") for host in HOSTS]
-        )
+        logs = [LogFile(host, "app") for host in HOSTS]
+        self.applications = self.profile.applications(world, self.files, logs)
         self.processes = [
             *(
                 Process("agent", f"agent {host.name}", world, host.start)
@@ -160,8 +176,8 @@ class Run:
             ),
         ]
         self._add_leaders()
-        self.director = Director(
-            world, self.applications, self.cluster, self.processes, clocks, CHAOS_MS
+        self.director = self.profile.director(
+            world, self.applications, self.cluster, self.processes, self.hosts, CHAOS_MS
         )
 
     def _add_leaders(self) -> None:
@@ -208,6 +224,7 @@ class Run:
         world = self.world
         return Report(
             seed=world.seed,
+            profile=self.profile.name,
             problems=(*problems, *found.problems),
             witnesses=world.witnesses
             + found.witnesses

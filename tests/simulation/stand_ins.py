@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tailrace_agent import (
+    archives,
     discovery,
     door,
     facts,
@@ -36,6 +37,7 @@ class SimulatedOs:
             setattr(self, name, getattr(files, name))
         self.lseek = files.lseek
         self.preadv = files.preadv
+        self.pread = files.pread
 
     def __getattr__(self, name: str) -> object:
         return getattr(os, name)
@@ -57,7 +59,9 @@ def put_in_place(
         return RemoteThreads(cluster.world)
 
     simulated_os = SimulatedOs(files)
-    for module in (discovery, door, facts, listings, open_file, outside, whereabouts):
+    for module in (
+        archives, discovery, door, facts, listings, open_file, outside, whereabouts,
+    ):  # fmt: skip
         patched.setattr(module, "os", simulated_os)
     patched.setattr(wiring, "Producer", ProducerClass(cluster.connect))
     patched.setattr(acked_writer, "Producer", ProducerClass(cluster.connect_at_once))

@@ -113,8 +113,9 @@ def _remarks(report: AuditReport) -> Iterator[str]:
     unknown = report.loss_unknown
     for verdict in unknown[:LINES_MAX]:
         yield (
-            f"NOTE   {_place(verdict)}: truncated while no agent looked, and no copy of it"
-            " was found: what was written last may be lost, and nobody can count it"
+            f"NOTE   {_place(verdict)}: truncated or deleted while no agent looked, and no"
+            f" copy of it was found: beside {verdict.facts.lost_bytes:,} bytes that were"
+            " seen, what was written last may be lost, and nobody can count it"
         )
     yield from _more(len(unknown), "with a loss that nobody can count")
     rebuilt = [
