@@ -8,7 +8,6 @@ lack and restricted users may not ask.
 
 from __future__ import annotations
 
-import base64
 import http
 import logging
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from tailrace.clock import Clock, SystemClock
+from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
 from tailrace.errors import ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.settings import Connections
@@ -101,8 +101,8 @@ def client_of(
     """
     plain = {name: _Bytes(name) for name in (JSON, NDJSON, "text/plain", "text/html")}
     options: dict[str, Any] = {}
-    if connections.elasticsearch_ca_file is not None:
-        options["ca_certs"] = str(connections.elasticsearch_ca_file)
+    if (context := elasticsearch_tls(connections)) is not None:
+        options["ssl_context"] = context
     return Elasticsearch(
         connections.elasticsearch_urls,
         serializers=plain,
@@ -112,17 +112,6 @@ def client_of(
         request_timeout=REQUEST_TIMEOUT_S,
         **options,
     )
-
-
-def authorization(connections: Connections) -> dict[str, str]:
-    """Return the header by which Elasticsearch knows us; none where none is set."""
-    if key := connections.elasticsearch_api_key.get_secret_value():
-        return {"authorization": f"ApiKey {key}"}
-    if connections.elasticsearch_username:
-        password = connections.elasticsearch_password.get_secret_value()
-        pair = f"{connections.elasticsearch_username}:{password}".encode()
-        return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
-    return {}
 
 
 class Elastic:
@@ -140,7 +129,7 @@ class Elastic:
         self._clock = clock or SystemClock()
         self._timeout_s = timeout_s
         self._client = client_of(connections, connections_per_node=connections_per_node)
-        self._headers = {"accept": JSON, **authorization(connections)}
+        self._keys = ElasticsearchKeys(connections)
 
     def __enter__(self) -> Self:
         return self
@@ -174,16 +163,40 @@ class Elastic:
         """Send one request, once, and return the answer whatever its status.
 
         It is waited for as long as was said at the beginning, unless `timeout_s` is given.
+        One that was refused because nobody knows us (401) was not carried out, and is
+        sent once more where the key's file holds another key by now.
 
         Raises:
             RequestTimedOut: no answer came in time; it may have been carried out.
-            ServiceUnavailable: no node can be reached, or TLS fails.
+            ServiceUnavailable: no node can be reached, TLS fails, or a key's file was
+                never in good order.
         """
-        headers = self._headers
-        if body is not None:
-            headers = {**headers, "content-type": content_type}
         if timeout_s is None:
             timeout_s = self._timeout_s
+        headers = {"accept": JSON}
+        if body is not None:
+            headers["content-type"] = content_type
+        known_by = self._keys.header()
+        answer = self._send(
+            method, path, headers | known_by, body=body, timeout_s=timeout_s
+        )
+        if answer.status == http.HTTPStatus.UNAUTHORIZED:
+            other = self._keys.header_instead_of(known_by)
+            if other is not None:
+                return self._send(
+                    method, path, headers | other, body=body, timeout_s=timeout_s
+                )
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        *,
+        body: bytes | None,
+        timeout_s: float,
+    ) -> Answer:
         try:
             answer = self._client.transport.perform_request(
                 method,
@@ -228,8 +241,8 @@ class Elastic:
         if answer.status in {401, 403}:
             remedy = (
                 "give this role a user or key with the rights it needs, by"
-                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD,"
-                " or TAILRACE_ELASTICSEARCH_API_KEY"
+                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD_FILE,"
+                " or TAILRACE_ELASTICSEARCH_API_KEY_FILE"
             )
         return ServiceUnavailable(
             "Elasticsearch",
