@@ -22,8 +22,9 @@ from elasticsearch import Elasticsearch
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import RightMissing, ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
+from tailrace.rights import REMEDY, missing_right
 from tailrace.settings import Connections
 
 # The node's logger decodes every body to text before it asks whether anyone listens.
@@ -238,6 +239,9 @@ class Elastic:
     def refusal(self, answer: Answer) -> ServiceUnavailable:
         """Return what an answer that is an error means to a user."""
         remedy = None
+        right = missing_right(error_reason(answer.json(), characters_max=None))
+        if right is not None:
+            return RightMissing(right.sentence(), address=self._address, remedy=REMEDY)
         if answer.status in {401, 403}:
             remedy = (
                 "give this role a user or key with the rights it needs, by"
@@ -372,18 +376,20 @@ class Elastic:
         self.ask("PUT", f"/_index_template/{quote(name)}", body=body)
 
 
-def error_reason(body: object) -> str:
-    """Return the most telling sentence of an error's body, at most 300 characters."""
+def error_reason(body: object, *, characters_max: int | None = 300) -> str:
+    """Return the most telling sentence of an error's body, cut to what is shown."""
     if not isinstance(body, dict):
-        return str(body)[:300]
+        return str(body)[:characters_max]
     whole = cast("dict[str, object]", body)
     error = whole.get("error", whole)
     if not isinstance(error, dict):
-        return str(error)[:300]
+        return str(error)[:characters_max]
     inner = cast("dict[str, object]", error)
     cause = inner.get("caused_by")
     deeper = f" ({error_reason(cause)})" if cause else ""
-    return f"{inner.get('type', '')}: {inner.get('reason', '')}{deeper}"[:300]
+    return f"{inner.get('type', '')}: {inner.get('reason', '')}{deeper}"[
+        :characters_max
+    ]
 
 
 def _short(error: Exception) -> str:
