@@ -24,7 +24,7 @@ from tailrace.clock import Clock, SystemClock
 from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
 from tailrace.errors import RightMissing, ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
-from tailrace.rights import REMEDY, missing_right
+from tailrace.rights import REMEDY, error_reason, missing_right
 from tailrace.settings import Connections
 
 # The node's logger decodes every body to text before it asks whether anyone listens.
@@ -334,7 +334,7 @@ class Elastic:
         Something is there if a template that uses it could be made; none is.
 
         Raises:
-            ServiceUnavailable: it cannot be reached.
+            ServiceUnavailable: it cannot be reached, or does not say.
         """
         text = {"properties": {"message": {"type": "match_only_text"}}}
         numbers = {f"index.{SEQUENCE_NUMBERS}": "doc_values_only"}
@@ -352,6 +352,9 @@ class Elastic:
         answer = self.request(
             "POST", "/_index_template/_simulate", body=orjson.dumps(body)
         )
+        # Any other refusal says nothing of the template: it would be written with less.
+        if answer.status != http.HTTPStatus.BAD_REQUEST:
+            self.decoded(answer)
         return answer.is_success
 
     def template_fingerprint(self, name: str) -> str:
@@ -374,22 +377,6 @@ class Elastic:
             ServiceUnavailable: it cannot be reached, or refuses.
         """
         self.ask("PUT", f"/_index_template/{quote(name)}", body=body)
-
-
-def error_reason(body: object, *, characters_max: int | None = 300) -> str:
-    """Return the most telling sentence of an error's body, cut to what is shown."""
-    if not isinstance(body, dict):
-        return str(body)[:characters_max]
-    whole = cast("dict[str, object]", body)
-    error = whole.get("error", whole)
-    if not isinstance(error, dict):
-        return str(error)[:characters_max]
-    inner = cast("dict[str, object]", error)
-    cause = inner.get("caused_by")
-    deeper = f" ({error_reason(cause)})" if cause else ""
-    return f"{inner.get('type', '')}: {inner.get('reason', '')}{deeper}"[
-        :characters_max
-    ]
 
 
 def _short(error: Exception) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import cast
 
 REMEDY = (
     "give it that right, or this role another user or key; docs/rights.md has the least"
@@ -69,3 +70,19 @@ def missing_right(reason: str) -> MissingRight | None:
         indices=tuple((found["indices"] or "").split(",")) if found["indices"] else (),
         action=found["action"],
     )
+
+
+def error_reason(body: object, *, characters_max: int | None = 300) -> str:
+    """Return the most telling sentence of an error's body, cut to what is shown."""
+    if not isinstance(body, dict):
+        return str(body)[:characters_max]
+    whole = cast("dict[str, object]", body)
+    error = whole.get("error", whole)
+    if not isinstance(error, dict):
+        return str(error)[:characters_max]
+    inner = cast("dict[str, object]", error)
+    cause = inner.get("caused_by")
+    deeper = f" ({error_reason(cause)})" if cause else ""
+    return f"{inner.get('type', '')}: {inner.get('reason', '')}{deeper}"[
+        :characters_max
+    ]

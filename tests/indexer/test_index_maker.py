@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from tailrace.elasticsearch import Elastic
+from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.outcomes import STORED, Outcome, Reason, Verdict
@@ -169,3 +170,21 @@ def test_x13_a_template_that_may_not_be_seen_is_a_missing_right() -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.HOLD, Reason.UNAUTHORIZED)
     assert "lacks the cluster privilege manage_index_templates" in verdict.detail
     assert PUT not in asked
+
+
+@pytest.mark.parametrize(
+    ("status", "has_it"), [(200, True), (400, False), (403, None), (503, None)]
+)
+def test_e10_what_a_build_lacks_is_only_what_it_says_it_lacks(
+    status: int, has_it: bool | None
+) -> None:
+    """A node that is busy, or refuses, would have templates written with less."""
+    with saying(lambda _method, _path: Said(status, {})) as server:
+        connections = Connections(elasticsearch_url=server.url)
+        with Elastic(connections) as elastic:
+            if has_it is None:
+                with pytest.raises(ServiceUnavailable):
+                    elastic.capabilities()
+            else:
+                assert elastic.capabilities().has_match_only_text == has_it
+    assert not any(asked.endswith(" /") for asked in server.asked)

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from tailrace.elasticsearch import JSON, NDJSON, Elastic
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_producer import Producer, SendFailure
-from tailrace.provision import provision
+from tailrace.provision import provision_templates, provision_topics
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS
 from tailrace_embedded.stack import Endpoints
@@ -154,15 +154,12 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(
-    server: SecuredElasticsearch, stack: Endpoints, namespace: str, tmp_path: Path
+def rights(
+    server: SecuredElasticsearch, namespace: str, tmp_path: Path
 ) -> Iterator[Guarded]:
+    """Give a namespace with our templates, and with each role its rights in it."""
     connections = Connections(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        zookeeper_hosts=stack.zookeeper_hosts,
-        elasticsearch_url=server.url,
-        namespace=namespace,
-        data_dir=tmp_path,
+        elasticsearch_url=server.url, namespace=namespace, data_dir=tmp_path
     )
     roles = documented_roles(namespace)
     server.set_roles(roles)
@@ -178,12 +175,21 @@ def guarded(
     with Elastic(admin) as elastic:
         found = Guarded(server, connections, tmp_path, roles, elastic)
         eventually(lambda: takes_effect(found), 30)
-        leader = {
-            "elasticsearch_leader_username": "leader",
-            "elasticsearch_leader_password": SecretStr(password_of("leader")),
-        }
-        provision(found.known_as("writer").model_copy(update=leader))
+        provision_templates(found.known_as("leader"))
         yield found
+
+
+@pytest.fixture
+def guarded(rights: Guarded, stack: Endpoints) -> Guarded:
+    """Give that namespace on Kafka and ZooKeeper, too."""
+    rights.connections = rights.connections.model_copy(
+        update={
+            "kafka_bootstrap": stack.kafka_bootstrap,
+            "zookeeper_hosts": stack.zookeeper_hosts,
+        }
+    )
+    provision_topics(rights.connections)
+    return rights
 
 
 def takes_effect(guarded: Guarded) -> bool:
@@ -345,39 +351,39 @@ ALLOWED = [
 
 
 @pytest.mark.timeout(600)
-def test_x13_what_is_a_roles_business_it_may_do(guarded: Guarded) -> None:
+def test_x13_what_is_a_roles_business_it_may_do(rights: Guarded) -> None:
     known: dict[str, Elastic] = {}
     with ExitStack() as closing:
-        for role in guarded.roles:
-            elastic = Elastic(guarded.known_as(role))
+        for role in rights.roles:
+            elastic = Elastic(rights.known_as(role))
             known[role] = closing.enter_context(elastic)
         for role, method, path, body, status in ALLOWED:
-            found = asked(guarded, known[role], method, path, body)
+            found = asked(rights, known[role], method, path, body)
             assert found == status, (role, method, path, body)
 
 
 @pytest.mark.timeout(600)
-def test_x12_x13_what_is_not_a_roles_business_is_refused(guarded: Guarded) -> None:
-    guarded.admin.ask("PUT", f"/{guarded.index}")
-    guarded.admin.request("PUT", "/foreign")
-    guarded.admin.ask("PUT", f"/{guarded.index}/_doc/a", body={"message": "kept"})
+def test_x12_x13_what_is_not_a_roles_business_is_refused(rights: Guarded) -> None:
+    rights.admin.ask("PUT", f"/{rights.index}")
+    rights.admin.request("PUT", "/foreign")
+    rights.admin.ask("PUT", f"/{rights.index}/_doc/a", body={"message": "kept"})
     for role, forbidden in FORBIDDEN.items():
-        with Elastic(guarded.known_as(role)) as elastic:
+        with Elastic(rights.known_as(role)) as elastic:
             for method, path, body in forbidden:
-                status = asked(guarded, elastic, method, path, body)
+                status = asked(rights, elastic, method, path, body)
                 assert status == 403, (role, method, path, body)
-    with Elastic(guarded.connections) as anonymous:
+    with Elastic(rights.connections) as anonymous:
         for method, path, body in [*FORBIDDEN["writer"], *FORBIDDEN["reader"]]:
-            status = asked(guarded, anonymous, method, path, body)
+            status = asked(rights, anonymous, method, path, body)
             assert status == 401, ("nobody", method, path, body)
-    source = guarded.admin.ask("GET", f"/{guarded.index}/_doc/a")["_source"]
+    source = rights.admin.ask("GET", f"/{rights.index}/_doc/a")["_source"]
     assert source == {"message": "kept"}
 
 
-def asked(guarded: Guarded, elastic: Elastic, method: str, path: str, body: str) -> int:
+def asked(rights: Guarded, elastic: Elastic, method: str, path: str, body: str) -> int:
     """Return the status of a request, or of its one item where it is a bulk."""
-    namespace = guarded.connections.namespace
-    fill = {"INDEX": guarded.index, "NAMESPACE": namespace}
+    namespace = rights.connections.namespace
+    fill = {"INDEX": rights.index, "NAMESPACE": namespace}
     for name, value in fill.items():
         path, body = path.replace(name, value), body.replace(name, value)
     is_bulk = path == "/_bulk"
