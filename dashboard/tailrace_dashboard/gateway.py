@@ -7,6 +7,7 @@ connection, by which Elasticsearch learns that nobody waits any more and stops s
 from __future__ import annotations
 
 import asyncio
+import http
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -16,7 +17,8 @@ from urllib.parse import quote
 import elastic_transport
 from elasticsearch import AsyncElasticsearch
 
-from tailrace.elasticsearch import JSON, authorization
+from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
+from tailrace.elasticsearch import JSON
 from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.lucene import reasons_in
 from tailrace.query import Body, explain_query_error, reading_body
@@ -55,11 +57,7 @@ class ElasticsearchGateway:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._client: AsyncElasticsearch | None = None
-        self._headers = {
-            "accept": JSON,
-            "content-type": JSON,
-            **authorization(connections),
-        }
+        self._keys = ElasticsearchKeys(connections)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="elasticsearch", daemon=True
@@ -92,22 +90,12 @@ class ElasticsearchGateway:
         if self._client is None:
             self._client = _client(self._connections)
         address = self._connections.elasticsearch_url
-        try:
-            # Plain JSON: the client's own methods ask for the compatibility mode of its
-            # major version, which older servers refuse.
-            answer = await self._client.transport.perform_request(
-                "POST",
-                f"/{quote(index, safe='')}/_search",
-                body=body,
-                headers=self._headers,
-                request_timeout=REQUEST_TIMEOUT_S,
-                # A person who waits is told at once; they have a button to try again.
-                max_retries=0,
-            )
-        except elastic_transport.TransportError as error:
-            raise ServiceUnavailable(
-                "Elasticsearch", address=address, reason=_short(error)
-            ) from error
+        known_by = self._keys.header()
+        answer = await self._send(index, body, known_by)
+        if answer.meta.status == http.HTTPStatus.UNAUTHORIZED:
+            other = self._keys.header_instead_of(known_by)
+            if other is not None:
+                answer = await self._send(index, body, other)
         if answer.meta.status >= 400:
             raise api_error(
                 answer.meta.status,
@@ -117,6 +105,28 @@ class ElasticsearchGateway:
                 address=address,
             )
         return cast("Body", answer.body)
+
+    async def _send(
+        self, index: str, body: Body, known_by: dict[str, str]
+    ) -> elastic_transport.TransportApiResponse:
+        assert self._client is not None
+        try:
+            # Plain JSON: the client's own methods ask for the compatibility mode of its
+            # major version, which older servers refuse.
+            return await self._client.transport.perform_request(
+                "POST",
+                f"/{quote(index, safe='')}/_search",
+                body=body,
+                headers={"accept": JSON, "content-type": JSON, **known_by},
+                request_timeout=REQUEST_TIMEOUT_S,
+                # A person who waits is told at once; they have a button to try again.
+                max_retries=0,
+            )
+        except elastic_transport.TransportError as error:
+            address = self._connections.elasticsearch_url
+            raise ServiceUnavailable(
+                "Elasticsearch", address=address, reason=_short(error)
+            ) from error
 
 
 def api_error(
@@ -140,7 +150,7 @@ def api_error(
             reason=f"it does not let this user search (status {status})",
             remedy=(
                 "give the dashboard a user that may read, by"
-                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD"
+                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD_FILE"
             ),
         )
     return ServiceUnavailable(
@@ -152,8 +162,8 @@ def api_error(
 
 def _client(connections: Connections) -> AsyncElasticsearch:
     options: dict[str, Any] = {}
-    if connections.elasticsearch_ca_file:
-        options["ca_certs"] = str(connections.elasticsearch_ca_file)
+    if (context := elasticsearch_tls(connections)) is not None:
+        options["ssl_context"] = context
     return AsyncElasticsearch(connections.elasticsearch_urls, **options)
 
 

@@ -6,13 +6,14 @@ guess the types of fields, and what it guessed wrong could not be put right afte
 
 from __future__ import annotations
 
+import http
 from collections.abc import Callable
 from urllib.parse import quote
 
 import msgspec
 
 from tailrace.elasticsearch import Answer, Elastic
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import RightMissing, ServiceUnavailable
 from tailrace.index_templates import NAMES, template_name
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
@@ -62,8 +63,11 @@ class IndexMaker:
         try:
             # First of all: one that is below its floor and not taken away yet holds what
             # is sent again, and to dead-letter that would be to count it twice.
-            if self._elastic.request("HEAD", path).is_success:
+            looked = self._elastic.request("HEAD", path)
+            if looked.is_success:
                 return STORED
+            if looked.status != http.HTTPStatus.NOT_FOUND:
+                return _unseen(index, status=looked.status)
             if self._is_expired(index):
                 return Verdict(
                     Outcome.DEAD_LETTER,
@@ -72,6 +76,9 @@ class IndexMaker:
                 )
             self._require_template(kind)
             answer = self._elastic.request("PUT", path)
+        except RightMissing as error:
+            detail = f"{error}; {error.remedy}"
+            return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail)
         except ServiceUnavailable as error:
             return Verdict(Outcome.HOLD, Reason.UNREACHABLE, f"{error}; {error.remedy}")
         return _verdict(answer)
@@ -96,6 +103,14 @@ def kind_of(index: str, *, namespace: str) -> str | None:
     if first in NAMES and first != "events":
         return first
     return "events" if first and more else None
+
+
+def _unseen(index: str, *, status: int) -> Verdict:
+    """Return why it is not known whether an index is there; such an answer has no text."""
+    verdict = judge_request(status, ItemError("", f"asked whether {index} is there"))
+    if verdict.outcome is Outcome.DEAD_LETTER:
+        return Verdict(Outcome.HOLD, Reason.UNEXPECTED, verdict.detail)
+    return verdict
 
 
 def _verdict(answer: Answer) -> Verdict:

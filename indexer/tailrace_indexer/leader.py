@@ -5,9 +5,11 @@ Indexing never depends on it: without ZooKeeper nothing is expired, and everythi
 
 from __future__ import annotations
 
+import http
 import random
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -27,12 +29,16 @@ from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.event_indices import EventIndices
 from tailrace_indexer.expiry import Expiry, Offsets
 from tailrace_indexer.floor_store import KafkaFloors
+from tailrace_indexer.index_maker import IndexMaker
+from tailrace_indexer.index_orders import OrderClerk
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.mending import Mender
 from tailrace_indexer.status import DiskStatus
 
 CONNECT_MS_MAX = 2_000
 RETRY_S = 2.0
+RIGHTS_LOOK_S = 10.0
+"""How soon one that may not lead learns that it may."""
 STOP_S_MAX = 5.0
 EXPIRED_SHOWN_MAX = 10
 
@@ -46,15 +52,18 @@ class RetentionLeader:
         *,
         group: str,
         settings: IndexerSettings,
+        is_expired: Callable[[str], bool],
         log: FilteringBoundLogger,
     ) -> None:
-        self._connections = connections
+        self._connections = connections.for_leader()
+        self._is_expired = is_expired
         self._group = group
         self._settings = settings
         self._log = log
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
         self._election: Any = None
+        self._missing = ""
         self.disk = DiskStatus()
 
     def start(self) -> None:
@@ -76,10 +85,29 @@ class RetentionLeader:
         try:
             while not self._stop.is_set():
                 if zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
-                    self._contend(zookeeper)
+                    if self._may_lead():
+                        self._contend(zookeeper)
+                    else:
+                        self._stop.wait(RIGHTS_LOOK_S)
                 self._stop.wait(RETRY_S)
         finally:
             zookeeper.close()
+
+    def _may_lead(self) -> bool:
+        """Tell whether this process's key is one for a leader; said when it is not.
+
+        One without would hold the lead and keep it from another that has the rights. An
+        Elasticsearch that does not answer says nothing against it.
+        """
+        try:
+            with Elastic(self._connections) as elastic:
+                missing = missing_to_lead(elastic)
+        except ServiceUnavailable:
+            return True
+        if missing != self._missing and missing:
+            self._log.info("leading_left_to_others", reason=missing)
+        self._missing = missing
+        return not missing
 
     def _contend(self, zookeeper: ZooKeeper) -> None:
         path = f"/{self._connections.namespace}/leaders/indexer"
@@ -98,13 +126,16 @@ class RetentionLeader:
             # Of this thread alone, beside the loop's own.
             writer = AckedWriter(self._connections)
             closing.callback(writer.close)
+            self._answer_orders(closing, zookeeper)
             expiry = self._expiry(closing, writer)
             topics = KafkaCompactedTopics(
                 self._connections, writer, is_stopping=self._stop.is_set
             )
             closing.callback(topics.close)
             mender = Mender(topics=topics, clock=SystemClock(), log=self._log)
-            while not self._stop.is_set() and zookeeper.is_connected:
+            while (
+                not self._stop.is_set() and zookeeper.is_connected and self._may_lead()
+            ):
                 try:
                     mender.keep()
                     kept = expiry.keep(self._settings.disk_quota_bytes)
@@ -119,6 +150,17 @@ class RetentionLeader:
                         expired_indices=tuple(deleted),
                     )
                 self._stop.wait(self._settings.retention_check_ms / 1_000)
+
+    def _answer_orders(self, closing: ExitStack, zookeeper: ZooKeeper) -> None:
+        """Make indices for those that may not; `closing` ends it."""
+        elastic = closing.enter_context(Elastic(self._connections))
+        maker = IndexMaker(
+            elastic, connections=self._connections, is_expired=self._is_expired
+        )
+        namespace = self._connections.namespace
+        clerk = OrderClerk(zookeeper, namespace=namespace, maker=maker)
+        closing.callback(clerk.close)
+        clerk.start()
 
     def _expiry(self, closing: ExitStack, writer: AckedWriter) -> Expiry:
         """Wire the expiry to the servers; `closing` lets go of them."""
@@ -144,6 +186,22 @@ class RetentionLeader:
             log=self._log,
             namespace=namespace,
         )
+
+
+def missing_to_lead(elastic: Elastic) -> str:
+    """Return which right of a leader is missing; nothing where none is.
+
+    It is asked of what only a leader does and what changes nothing: a template is tried,
+    and not written.
+
+    Raises:
+        ServiceUnavailable: no node answers.
+    """
+    body = b'{"index_patterns":["tailrace-capability-*"],"priority":1000000}'
+    answer = elastic.request("POST", "/_index_template/_simulate", body=body)
+    if answer.status != http.HTTPStatus.FORBIDDEN:
+        return ""
+    return str(elastic.refusal(answer))
 
 
 class DocumentsProgress:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from tailrace.clock import SystemClock
 from tailrace.elasticsearch import Elastic
-from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.errors import RightMissing, ServiceUnavailable, TopicMissing
 from tailrace.floor_topic import FloorReader, FloorWatch
 from tailrace.index_templates import NAMES, template_name
 from tailrace.kafka_admin import KafkaAdmin
@@ -24,6 +24,7 @@ from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
 from tailrace_indexer.delivery import Delivery
 from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
+from tailrace_indexer.index_orders import LateZooKeeper, OrderingMaker
 from tailrace_indexer.leader import RetentionLeader
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.loop import run_until, tell
@@ -87,6 +88,7 @@ def run(
             connections,
             group=group_of(connections.namespace),
             settings=settings,
+            is_expired=floors.is_expired,
             log=log,
         )
         leader.start()
@@ -117,10 +119,13 @@ def _delivery(
     """Wire the protocol to the servers; `closing` lets go of what it holds."""
     writer = AckedWriter(connections)
     closing.callback(writer.close)
+    late = LateZooKeeper(connections.zookeeper_hosts)
+    closing.callback(late.close)
+    own = IndexMaker(elastic, connections=connections, is_expired=floors.is_expired)
     sink = ElasticsearchSink(
         elastic,
-        index_maker=IndexMaker(
-            elastic, connections=connections, is_expired=floors.is_expired
+        index_maker=OrderingMaker(
+            own, book=late.book, namespace=connections.namespace, clock=SystemClock()
         ),
         in_flight_max=settings.in_flight_max + 1,
     )
@@ -157,8 +162,7 @@ def _start(
     while not stop.is_set():
         try:
             _require_topics(connections)
-            if not _has_templates(elastic, connections=connections):
-                provision_templates(connections)
+            _require_templates(elastic, connections=connections)
             # Before the first order for an index: an expired one is never made again.
             floors.start()
             consumer = Consumer.connect(
@@ -193,13 +197,18 @@ def _require_topics(connections: Connections) -> None:
             raise TopicMissing(topic, brokers=connections.kafka_bootstrap)
 
 
-def _has_templates(elastic: Elastic, *, connections: Connections) -> bool:
-    """Return whether each of our templates is there, whatever its version.
+def _require_templates(elastic: Elastic, *, connections: Connections) -> None:
+    """Return when our templates are there, or it is another's to see to them.
+
+    Who may not even ask for them can make no index either: it orders each from the leader,
+    who makes none without its template.
 
     Raises:
         ServiceUnavailable: Elasticsearch does not answer, or refuses.
     """
-    return all(
-        elastic.template_fingerprint(template_name(connections.namespace, kind=kind))
-        for kind in NAMES
-    )
+    try:
+        names = [template_name(connections.namespace, kind=kind) for kind in NAMES]
+        if not all(elastic.template_fingerprint(name) for name in names):
+            provision_templates(connections.for_leader())
+    except RightMissing:
+        return

@@ -14,6 +14,7 @@ from enum import Enum
 import msgspec
 
 from tailrace import ledger
+from tailrace.rights import REMEDY, missing_right
 
 
 class Outcome(Enum):
@@ -75,6 +76,8 @@ class Verdict:
     outcome: Outcome
     reason: Reason
     detail: str = ""
+    right: str = ""
+    """The right that is missing, where one is: one alarm for all that lack it."""
 
 
 STORED = Verdict(Outcome.STORED, Reason.STORED)
@@ -117,7 +120,7 @@ def judge_item(status: int, error: ItemError | None) -> Verdict:
     text = detail.lower()
     known = _known_state(status, found, text=text)
     if known is not None:
-        return Verdict(known[0], known[1], detail)
+        return _explained(known, found, detail=detail)
     if status == 413:
         return Verdict(Outcome.DEAD_LETTER, Reason.TOO_LARGE, detail)
     if status == 400 and found.type in _DOCUMENT_ERRORS:
@@ -138,12 +141,26 @@ def judge_request(status: int, error: ItemError | None) -> Verdict:
     detail = f"{status} {found.sentence()}"
     known = _known_state(status, found, text=detail.lower())
     if known is not None:
-        return Verdict(known[0], known[1], detail)
+        return _explained(known, found, detail=detail)
     if status == 413:
         return Verdict(Outcome.DEAD_LETTER, Reason.TOO_LARGE, detail)
     if status == 400:
         return Verdict(Outcome.DEAD_LETTER, Reason.DOCUMENT_INVALID, detail)
     return Verdict(Outcome.HOLD, Reason.UNEXPECTED, detail)
+
+
+def _explained(
+    known: tuple[Outcome, Reason], error: ItemError, *, detail: str
+) -> Verdict:
+    """Return a known state, with the right that is missing where that is what it is."""
+    outcome, reason = known
+    right = missing_right(error.reason or "")
+    if reason is not Reason.UNAUTHORIZED or right is None:
+        return Verdict(outcome, reason, detail)
+    if right.makes_index:
+        # Without the right to make one, an index that is missing is not said to be so.
+        return Verdict(outcome, Reason.MISSING_INDEX, detail)
+    return Verdict(outcome, reason, f"{right.sentence()}; {REMEDY}", right.name)
 
 
 def _known_state(

@@ -14,6 +14,7 @@ from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.contracts import Sink
 from tailrace_indexer.flow import Figures
+from tailrace_indexer.hold_alarms import HoldAlarms
 from tailrace_indexer.holds import Holds
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
 from tailrace_indexer.pace import Pace, PacePolicy
@@ -52,6 +53,7 @@ class Sending:
         self._sink = sink
         self._clock = clock
         self._alarms = alarms
+        self._hold_alarms = HoldAlarms(alarms, clock=clock)
         self._is_current = is_current
         self._figures = figures
         self._reach = at_point
@@ -173,7 +175,7 @@ class Sending:
 
     def give_up(self, index: str) -> Sequence[Piece]:
         """End a hold; return what waited, which the caller must see to."""
-        self._alarms.clear(f"index {index}", now_ms=self._clock.now_ms())
+        self._hold_alarms.clear(index)
         return self.holds.release(index)
 
     def _see(self, index: str) -> None:
@@ -186,14 +188,8 @@ class Sending:
             self.holds.hold(index, FIRST_SEEN, now_ms=self._clock.monotonic_ms())
 
     def _sound_hold(self, index: str, verdict: Verdict) -> None:
-        # A first line of a new day is no alarm: its index is being made.
-        if verdict.reason is not Reason.MISSING_INDEX and index in self.holds:
-            self._alarms.sound(
-                f"index {index}",
-                reason=verdict.reason.value,
-                detail=verdict.detail,
-                now_ms=self._clock.now_ms(),
-            )
+        if index in self.holds:
+            self._hold_alarms.sound(index, verdict)
 
     def _submit(self, pieces: Sequence[Piece], *, probed: str | None) -> None:
         self._last_number += 1

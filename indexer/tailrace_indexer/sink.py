@@ -18,7 +18,7 @@ from tailrace_indexer.contracts import (
     Finished,
     IndexAnswered,
 )
-from tailrace_indexer.index_maker import IndexMaker
+from tailrace_indexer.index_orders import Maker
 from tailrace_indexer.outcomes import (
     ItemError,
     Outcome,
@@ -49,7 +49,7 @@ class ElasticsearchSink:
     """Sends bulks, each in one request and once; what to do next is not decided here."""
 
     def __init__(
-        self, elastic: Elastic, *, index_maker: IndexMaker, in_flight_max: int
+        self, elastic: Elastic, *, index_maker: Maker, in_flight_max: int
     ) -> None:
         self._elastic = elastic
         self._index_maker = index_maker

@@ -8,7 +8,6 @@ lack and restricted users may not ask.
 
 from __future__ import annotations
 
-import base64
 import http
 import logging
 from collections.abc import Mapping
@@ -22,8 +21,10 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
+from tailrace.errors import RightMissing, ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
+from tailrace.rights import REMEDY, error_reason, missing_right
 from tailrace.settings import Connections
 
 # The node's logger decodes every body to text before it asks whether anyone listens.
@@ -101,8 +102,8 @@ def client_of(
     """
     plain = {name: _Bytes(name) for name in (JSON, NDJSON, "text/plain", "text/html")}
     options: dict[str, Any] = {}
-    if connections.elasticsearch_ca_file is not None:
-        options["ca_certs"] = str(connections.elasticsearch_ca_file)
+    if (context := elasticsearch_tls(connections)) is not None:
+        options["ssl_context"] = context
     return Elasticsearch(
         connections.elasticsearch_urls,
         serializers=plain,
@@ -112,17 +113,6 @@ def client_of(
         request_timeout=REQUEST_TIMEOUT_S,
         **options,
     )
-
-
-def authorization(connections: Connections) -> dict[str, str]:
-    """Return the header by which Elasticsearch knows us; none where none is set."""
-    if key := connections.elasticsearch_api_key.get_secret_value():
-        return {"authorization": f"ApiKey {key}"}
-    if connections.elasticsearch_username:
-        password = connections.elasticsearch_password.get_secret_value()
-        pair = f"{connections.elasticsearch_username}:{password}".encode()
-        return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
-    return {}
 
 
 class Elastic:
@@ -140,7 +130,7 @@ class Elastic:
         self._clock = clock or SystemClock()
         self._timeout_s = timeout_s
         self._client = client_of(connections, connections_per_node=connections_per_node)
-        self._headers = {"accept": JSON, **authorization(connections)}
+        self._keys = ElasticsearchKeys(connections)
 
     def __enter__(self) -> Self:
         return self
@@ -174,16 +164,40 @@ class Elastic:
         """Send one request, once, and return the answer whatever its status.
 
         It is waited for as long as was said at the beginning, unless `timeout_s` is given.
+        One that was refused because nobody knows us (401) was not carried out, and is
+        sent once more where the key's file holds another key by now.
 
         Raises:
             RequestTimedOut: no answer came in time; it may have been carried out.
-            ServiceUnavailable: no node can be reached, or TLS fails.
+            ServiceUnavailable: no node can be reached, TLS fails, or a key's file was
+                never in good order.
         """
-        headers = self._headers
-        if body is not None:
-            headers = {**headers, "content-type": content_type}
         if timeout_s is None:
             timeout_s = self._timeout_s
+        headers = {"accept": JSON}
+        if body is not None:
+            headers["content-type"] = content_type
+        known_by = self._keys.header()
+        answer = self._send(
+            method, path, headers | known_by, body=body, timeout_s=timeout_s
+        )
+        if answer.status == http.HTTPStatus.UNAUTHORIZED:
+            other = self._keys.header_instead_of(known_by)
+            if other is not None:
+                return self._send(
+                    method, path, headers | other, body=body, timeout_s=timeout_s
+                )
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        *,
+        body: bytes | None,
+        timeout_s: float,
+    ) -> Answer:
         try:
             answer = self._client.transport.perform_request(
                 method,
@@ -225,11 +239,14 @@ class Elastic:
     def refusal(self, answer: Answer) -> ServiceUnavailable:
         """Return what an answer that is an error means to a user."""
         remedy = None
+        right = missing_right(error_reason(answer.json(), characters_max=None))
+        if right is not None:
+            return RightMissing(right.sentence(), address=self._address, remedy=REMEDY)
         if answer.status in {401, 403}:
             remedy = (
                 "give this role a user or key with the rights it needs, by"
-                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD,"
-                " or TAILRACE_ELASTICSEARCH_API_KEY"
+                " TAILRACE_ELASTICSEARCH_USERNAME and TAILRACE_ELASTICSEARCH_PASSWORD_FILE,"
+                " or TAILRACE_ELASTICSEARCH_API_KEY_FILE"
             )
         return ServiceUnavailable(
             "Elasticsearch",
@@ -320,7 +337,7 @@ class Elastic:
         Something is there if a template that uses it could be made; none is.
 
         Raises:
-            ServiceUnavailable: it cannot be reached.
+            ServiceUnavailable: it cannot be reached, or does not say.
         """
         text = {"properties": {"message": {"type": "match_only_text"}}}
         numbers = {f"index.{SEQUENCE_NUMBERS}": "doc_values_only"}
@@ -338,6 +355,9 @@ class Elastic:
         answer = self.request(
             "POST", "/_index_template/_simulate", body=orjson.dumps(body)
         )
+        # Any other refusal says nothing of the template: it would be written with less.
+        if answer.status != http.HTTPStatus.BAD_REQUEST:
+            self.decoded(answer)
         return answer.is_success
 
     def template_fingerprint(self, name: str) -> str:
@@ -360,20 +380,6 @@ class Elastic:
             ServiceUnavailable: it cannot be reached, or refuses.
         """
         self.ask("PUT", f"/_index_template/{quote(name)}", body=body)
-
-
-def error_reason(body: object) -> str:
-    """Return the most telling sentence of an error's body, at most 300 characters."""
-    if not isinstance(body, dict):
-        return str(body)[:300]
-    whole = cast("dict[str, object]", body)
-    error = whole.get("error", whole)
-    if not isinstance(error, dict):
-        return str(error)[:300]
-    inner = cast("dict[str, object]", error)
-    cause = inner.get("caused_by")
-    deeper = f" ({error_reason(cause)})" if cause else ""
-    return f"{inner.get('type', '')}: {inner.get('reason', '')}{deeper}"[:300]
 
 
 def _short(error: Exception) -> str:

@@ -4,7 +4,8 @@ TailraceError                 what happened, with which value, and what to do
 |-- ConfigError               one or more settings are wrong; all are listed
 |-- RoleNotInstalled          the extra that brings a role is missing
 |-- ServiceUnavailable        a server did not answer where it was configured
-|   `-- TopicMissing          the brokers answer, but the topic is not there
+|   |-- TopicMissing          the brokers answer, but the topic is not there
+|   `-- RightMissing          Elasticsearch answers, but who asks may not do this
 |-- DataDirInUse              another process holds the data folder
 |-- QueryInvalid              a search asks for something that cannot be read
 |-- WireError                 bytes on a topic are not what our wire format says
@@ -86,6 +87,15 @@ class TopicMissing(ServiceUnavailable):
             address=brokers,
             reason=f"it has no topic {topic!r}",
             remedy="`tailrace provision` creates it, and is safe to run again",
+        )
+
+
+class RightMissing(ServiceUnavailable):
+    """Elasticsearch answers, but who asks lacks a right; says which."""
+
+    def __init__(self, what: str, *, address: str, remedy: str) -> None:
+        super().__init__(
+            "Elasticsearch", address=address, reason=f"here {what}", remedy=remedy
         )
 
 

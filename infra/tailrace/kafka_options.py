@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from collections.abc import Callable
+from typing import Any, cast
 
+from tailrace.credentials import LivePassword, kafka_password, kafka_tls
 from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
 
@@ -22,12 +25,37 @@ def kafka_options(connections: Connections, *, client_id: str) -> dict[str, Any]
         "security_protocol": connections.kafka_security_protocol,
     }
     if connections.kafka_security_protocol.startswith("SASL"):
+        read_live_passwords()
         options["sasl_mechanism"] = connections.kafka_sasl_mechanism
         options["sasl_plain_username"] = connections.kafka_username
-        options["sasl_plain_password"] = connections.kafka_password.get_secret_value()
-    if connections.kafka_ca_file is not None:
-        options["ssl_cafile"] = str(connections.kafka_ca_file)
+        options["sasl_plain_password"] = kafka_password(connections)
+    if (context := kafka_tls(connections)) is not None:
+        options["ssl_context"] = context
     return options
+
+
+def read_live_passwords() -> None:
+    """Let the library read a `LivePassword` anew for each connection that it makes."""
+    library = cast("Any", importlib.import_module("kafka.net.sasl"))
+    for name in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
+        made_by = library.get_sasl_mechanism(name)
+        if not isinstance(made_by, _ReadsPassword):
+            library.register_sasl_mechanism(
+                name, _ReadsPassword(made_by), overwrite=True
+            )
+
+
+class _ReadsPassword:
+    """Makes one connection's authentication, with the password of that moment."""
+
+    def __init__(self, made_by: Callable[..., Any]) -> None:
+        self._made_by = made_by
+
+    def __call__(self, **config: object) -> Any:  # noqa: ANN401 - the library's own
+        password = config.get("sasl_plain_password")
+        if isinstance(password, LivePassword):
+            config["sasl_plain_password"] = password.read()
+        return self._made_by(**config)
 
 
 def record_client_options(

@@ -54,7 +54,7 @@ def provision(connections: Connections) -> ProvisionReport:
         CommandFailed: a topic has another number of partitions than ours.
     """
     topics = provision_topics(connections)
-    templates = provision_templates(connections)
+    templates = provision_templates(connections.for_leader())
     return ProvisionReport(
         topics_created=topics.topics_created,
         topics_corrected=topics.topics_corrected,

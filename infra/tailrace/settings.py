@@ -13,10 +13,16 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import msgspec
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -33,6 +39,14 @@ from tailrace.errors import ConfigError
 ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
 SERVERS_FILE = "servers.json"
+SECRETS_IN_FILES = (
+    "kafka_password",
+    "elasticsearch_password",
+    "elasticsearch_api_key",
+    "elasticsearch_leader_password",
+    "elasticsearch_leader_api_key",
+)
+"""Each may stand in a file instead, which its name with `_file` names."""
 TABLES = ("agent", "connections", "dashboard", "indexer", "stream")
 PLAIN_WORDS = {
     "bool_parsing": "must be true or false",
@@ -106,12 +120,27 @@ class Connections(RoleSettings):
     )
     kafka_username: str = ""
     kafka_password: SecretStr = SecretStr("")
+    kafka_password_file: Path | None = None
+    """Instead of the password; read again when it changes, as all files here are."""
     kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    """By which a broker knows us, with the key in the same file or in the next."""
+    kafka_key_file: Path | None = None
     zookeeper_hosts: str = "127.0.0.1:2181"
     elasticsearch_url: str = "http://127.0.0.1:9200"
     elasticsearch_username: str = ""
     elasticsearch_password: SecretStr = SecretStr("")
+    elasticsearch_password_file: Path | None = None
     elasticsearch_api_key: SecretStr = SecretStr("")
+    """As Elasticsearch gives it encoded, or as `id:key`."""
+    elasticsearch_api_key_file: Path | None = None
+    elasticsearch_leader_username: str = ""
+    """Of whoever makes and removes indices and templates, which a writer need not be
+    allowed to: the elected leader and `tailrace provision`. None: as all others."""
+    elasticsearch_leader_password: SecretStr = SecretStr("")
+    elasticsearch_leader_password_file: Path | None = None
+    elasticsearch_leader_api_key: SecretStr = SecretStr("")
+    elasticsearch_leader_api_key_file: Path | None = None
     elasticsearch_ca_file: Path | None = None
     namespace: str = "tailrace"
     """Begins the name of every topic, index, group and ZooKeeper path."""
@@ -145,10 +174,42 @@ class Connections(RoleSettings):
     def _elasticsearch_has_addresses(cls, value: str) -> str:
         return elasticsearch_addresses(value)
 
+    @model_validator(mode="after")
+    def _each_secret_is_named_once(self) -> Self:
+        problems = credential_problems(self)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def for_leader(self) -> Connections:
+        """Return them with the leader's own way to be known, where it has one."""
+        own = {
+            name.replace("leader_", ""): getattr(self, name)
+            for name in type(self).model_fields
+            if name.startswith("elasticsearch_leader_")
+        }
+        is_named = any(
+            value not in {"", None} and value != SecretStr("") for value in own.values()
+        )
+        return self.model_copy(update=own) if is_named else self
+
     @property
     def elasticsearch_urls(self) -> list[str]:
         """Return each node's URL."""
         return self.elasticsearch_url.split(",")
+
+
+def credential_problems(connections: Connections) -> list[str]:
+    """Return what contradicts itself in how we are known to the servers."""
+    problems = [
+        f"{name} and {name}_file are both given; keep one"
+        for name in SECRETS_IN_FILES
+        if getattr(connections, name).get_secret_value()
+        and getattr(connections, f"{name}_file") is not None
+    ]
+    if connections.kafka_key_file and not connections.kafka_certificate_file:
+        problems.append("kafka_key_file is given without kafka_certificate_file")
+    return problems
 
 
 class _RecordedServers(msgspec.Struct):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -33,6 +32,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, RAW
 from tailrace_stream.config import StreamSettings
+from tailrace_stream.kafka_security import broker_credentials
 from tailrace_stream.protocol import PublishFailed, RecordTooLarge
 from tailrace_stream.raw_topic import RawTopicUnread, has_raw_record
 from tailrace_stream.records import Outgoing, RawRecord
@@ -98,7 +98,7 @@ class StreamApp:
             producer_max_batch_size=BATCH_BYTES_MAX,
             producer_max_request_size=DEAD.message_bytes_max + BATCH_BYTES_MAX,
             producer_request_timeout=settings.request_timeout_ms / 1_000,
-            **_security(connections),
+            **broker_credentials(connections),
         )
         # It would make folders in the current one, which may not be ours to write, for
         # tables: there are none.
@@ -297,22 +297,3 @@ def _raw_record(message: Any) -> RawRecord:  # noqa: ANN401 - Faust's message
         headers=tuple(cast("Iterable[tuple[str, bytes]]", pairs)),
         appended_at_ms=round((message.timestamp or 0) * 1_000),
     )
-
-
-def _security(connections: Connections) -> dict[str, Any]:
-    protocol = connections.kafka_security_protocol
-    context = None
-    if protocol.endswith("SSL"):
-        ca_file = connections.kafka_ca_file
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    if protocol.startswith("SASL"):
-        credentials = faust.SASLCredentials(
-            username=connections.kafka_username,
-            password=connections.kafka_password.get_secret_value(),
-            mechanism=connections.kafka_sasl_mechanism,
-            ssl_context=context,
-        )
-        return {"broker_credentials": credentials}
-    if context is not None:
-        return {"broker_credentials": faust.SSLCredentials(context=context)}
-    return {}

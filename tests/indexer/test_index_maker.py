@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from tailrace.elasticsearch import Elastic
+from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.outcomes import STORED, Outcome, Reason, Verdict
@@ -138,3 +139,52 @@ def test_e10_what_is_no_index_of_ours_is_asked_of_nobody() -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.HOLD, Reason.UNEXPECTED)
     assert "somebody-elses" in verdict.detail
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "reason"),
+    [
+        (401, Outcome.HOLD, Reason.UNAUTHORIZED),
+        (403, Outcome.HOLD, Reason.UNAUTHORIZED),
+        (503, Outcome.RETRY, Reason.UNAVAILABLE),
+        (400, Outcome.HOLD, Reason.UNEXPECTED),
+    ],
+)
+def test_x13_e9_an_index_that_may_not_be_seen_is_not_said_to_be_gone(
+    status: int, outcome: Outcome, reason: Reason
+) -> None:
+    """It may hold what is sent again: a dead letter would count it twice."""
+    verdict, asked = made({HEAD: Said(status, {})}, is_expired=lambda _index: True)
+    assert (verdict.outcome, verdict.reason) == (outcome, reason)
+    assert asked == [HEAD]
+
+
+def test_x13_a_template_that_may_not_be_seen_is_a_missing_right() -> None:
+    no_right = (
+        "action [indices:admin/index_template/get] is unauthorized for user [w] with"
+        " effective roles [w], this action is granted by the cluster privileges"
+        " [manage_index_templates,monitor,manage,all]"
+    )
+    refusal = refused(403, "security_exception", no_right)
+    verdict, asked = made({HEAD: MISSING, f"GET {TEMPLATE}": refusal})
+    assert (verdict.outcome, verdict.reason) == (Outcome.HOLD, Reason.UNAUTHORIZED)
+    assert "lacks the cluster privilege manage_index_templates" in verdict.detail
+    assert PUT not in asked
+
+
+@pytest.mark.parametrize(
+    ("status", "has_it"), [(200, True), (400, False), (403, None), (503, None)]
+)
+def test_e10_what_a_build_lacks_is_only_what_it_says_it_lacks(
+    status: int, has_it: bool | None
+) -> None:
+    """A node that is busy, or refuses, would have templates written with less."""
+    with saying(lambda _method, _path: Said(status, {})) as server:
+        connections = Connections(elasticsearch_url=server.url)
+        with Elastic(connections) as elastic:
+            if has_it is None:
+                with pytest.raises(ServiceUnavailable):
+                    elastic.capabilities()
+            else:
+                assert elastic.capabilities().has_match_only_text == has_it
+    assert not any(asked.endswith(" /") for asked in server.asked)

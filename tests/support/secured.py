@@ -1,0 +1,158 @@
+"""A real Elasticsearch that knows users: from files, which a test may change as it runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import random
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tailrace.clock import SystemClock
+from tailrace.whole_files import READABLE, replace_file
+from tailrace_embedded import identity
+from tailrace_embedded.elasticsearch import (
+    Node,
+    elasticsearch_spec,
+    node_settings,
+    server_arguments,
+)
+from tailrace_embedded.jvm import ServerFolders
+from tailrace_embedded.ports import choose_ports
+from tailrace_embedded.progress import SilentProgress
+from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
+from tailrace_embedded.server import Server
+from tests.support.stack import temporary_data_dir
+
+HEAP_MB = 400
+ADMIN = "admin"
+PBKDF2_ROUNDS = 1_000
+"""The fewest that the server takes; these passwords guard nothing."""
+Roles = Mapping[str, Mapping[str, Any]]
+
+
+class SecuredElasticsearch:
+    """Its users are named like their role, with `password-of-` before it as password."""
+
+    def __init__(self, server: Server, *, conf: Path, url: str) -> None:
+        self.url = url
+        self.server = server
+        self._conf = conf
+
+    def set_roles(self, roles: Roles) -> None:
+        """Give each role its rights, of which the server learns within a second."""
+        every = {
+            ADMIN: {
+                "cluster": ["all"],
+                "indices": [{"names": ["*"], "privileges": ["all"]}],
+            },
+            **roles,
+        }
+        # A role in a line: what JSON is, is YAML too.
+        lines = [f"{name}: {json.dumps(rights)}\n" for name, rights in every.items()]
+        self._write("roles.yml", lines)
+
+    def set_users(self, passwords: Mapping[str, str]) -> None:
+        """Let these users in, each in the role of its name, and nobody else."""
+        every = {ADMIN: password_of(ADMIN), **passwords}
+        hashed = {name: _hashed(password) for name, password in every.items()}
+        self._write("users", [f"{name}:{text}\n" for name, text in hashed.items()])
+        self._write("users_roles", [f"{name}:{name}\n" for name in every])
+
+    def _write(self, name: str, lines: list[str]) -> None:
+        replace_file(
+            self._conf / name, "".join(lines).encode(), mode=READABLE, is_durable=False
+        )
+
+
+def password_of(user: str) -> str:
+    """Return the password that a user has at first."""
+    return f"password-of-{user}"
+
+
+@contextmanager
+def secured_elasticsearch(roles: Roles) -> Generator[SecuredElasticsearch]:
+    """Yield a server of its own with a user for each role, and take it down."""
+    with temporary_data_dir() as data_dir:
+        user = identity.run_as()
+        runtime = ensure_runtime(
+            environ=os.environ,
+            user=user,
+            fetcher=DefaultFetcher(),
+            progress=SilentProgress(),
+        )
+        names = ["elasticsearch-1", "elasticsearch-1-transport"]
+        ports = choose_ports(names, recorded={}, configured={}, rng=random.Random())
+        node = Node(number=1, http_port=ports[names[0]], transport_port=ports[names[1]])
+        folders = ServerFolders(
+            identity.servers_dir(data_dir, user=user) / "elasticsearch-1"
+        )
+        folders.root.parent.mkdir(parents=True, exist_ok=True)
+        spec = elasticsearch_spec(
+            node,
+            nodes=[node],
+            folders=folders,
+            home=runtime.elasticsearch_home,
+            java_home=runtime.java_home,
+            heap_mb=HEAP_MB,
+            user=user,
+        )
+        settings = {
+            **node_settings(
+                node, nodes=[node], folders=folders, home=runtime.elasticsearch_home
+            ),
+            "xpack.security.enabled": "true",
+            "resource.reload.interval.high": "500ms",
+        }
+        secured = replace(
+            spec,
+            standard_input=server_arguments(
+                settings, conf_dir=folders.conf, logs_dir=folders.logs
+            ),
+            is_ready=_asks_for_a_name(node.http_port),
+        )
+        watched, alive = os.pipe()
+        server = Server(secured, watched, user, SystemClock(), lambda: None)
+        elasticsearch = SecuredElasticsearch(server, conf=folders.conf, url=node.url)
+        elasticsearch.set_roles(roles)
+        elasticsearch.set_users({name: password_of(name) for name in roles})
+        try:
+            server.start()
+            server.wait_until_ready()
+            yield elasticsearch
+        finally:
+            server.stop()
+            os.close(alive)
+            os.close(watched)
+
+
+def _asks_for_a_name(port: int) -> Callable[[], bool]:
+    pair = f"{ADMIN}:{password_of(ADMIN)}".encode()
+    header = {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+    def is_ready() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/_cluster/health", headers=header)
+            answer = connection.getresponse()
+            health = answer.read()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return answer.status == 200 and b'"status":"red"' not in health
+
+    return is_ready
+
+
+def _hashed(password: str) -> str:
+    salt = os.urandom(32)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ROUNDS, 32)
+    parts = (base64.b64encode(salt).decode(), base64.b64encode(digest).decode())
+    return f"{{PBKDF2}}{PBKDF2_ROUNDS}${'$'.join(parts)}"
