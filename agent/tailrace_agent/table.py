@@ -141,6 +141,8 @@ class FileTable:
             tracked.note_size(status.st_size, now_ms=now_ms)
         else:
             tracked.grew_at_ms = now_ms
+        if tracked.slot is not None:
+            self.due[key] = 0  # It waits to be read, and is to be looked at now.
         self.due.setdefault(key, 0)
 
     def open(self, tracked: TrackedFile) -> AnyFile | None:

@@ -138,7 +138,11 @@ def _cap(fetcher_name: str, record_modules: Sequence[str]) -> None:
     if getattr(fetcher, _CAPPED_MARK, False):
         return
     records = fetcher.MemoryRecords
-    fetcher.MemoryRecords = lambda data: CappedRecords(records(data))
+
+    def capped(data: bytes) -> CappedRecords:
+        return CappedRecords(records(data))
+
+    fetcher.MemoryRecords = capped
     setattr(fetcher, _CAPPED_MARK, True)
     for name in record_modules:
         try:

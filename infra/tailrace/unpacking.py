@@ -7,12 +7,15 @@ is held as the codecs themselves do.
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Callable
 from typing import Any, cast
 
-import lz4.frame
 import zstandard
+
+# It has no types.
+_lz4_frame = cast("Any", importlib.import_module("lz4.frame"))
 
 STEP_BYTES = 4 * 1_024 * 1_024
 """So much at a time is unpacked where nothing says how much there is."""
@@ -69,8 +72,7 @@ def unpack_lz4(payload: bytes, *, bytes_max: int) -> bytes:
         RuntimeError: it is no lz4 frame.
         ValueError: not all of it is there.
     """
-    library = cast("Any", lz4.frame)
-    frame = library.LZ4FrameDecompressor()
+    frame = _lz4_frame.LZ4FrameDecompressor()
     pieces: list[bytes] = []
     size_bytes, rest = 0, bytes(payload)
     while not frame.eof:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,7 @@ class _QuietLines:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def written(self, paths: Sequence[Path]) -> Iterator[None]:
+    def written(self, paths: Sequence[Path]) -> Generator[None]:
         """Write while the block runs, at most one line a file."""
         self._stop.clear()
         thread = threading.Thread(target=self._write, args=(paths,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class Sampled:
 
 
 @contextmanager
-def sampled(meter: Meter, *, clock: Clock) -> Iterator[Sampled]:
+def sampled(meter: Meter, *, clock: Clock) -> Generator[Sampled]:
     """Look a few times a second while the block runs."""
     found = Sampled([(float(clock.monotonic_ms()), meter.rss_mb())])
     stop = threading.Event()
