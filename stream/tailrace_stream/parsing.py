@@ -201,4 +201,4 @@ def auto_shapes() -> tuple[tuple[str, str], ...]:
     """Return the parsers that a line of no told shape is shown to, in their order, each
     with what a line must begin with before it is asked.
     """
-    return _AUTO
+    return _AUTO + _SERVERS

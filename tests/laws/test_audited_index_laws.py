@@ -290,10 +290,10 @@ def test_e5_a_delivered_letter_is_dead_in_neither_sums_nor_numbers(
     late = letter(8, count=1, reason=INDEX_EXPIRED)
     audited.store(DEAD, [letter(7, count=1), delivered])
 
-    with audited.index.snapshot(condemned=()) as snapshot:
+    with audited.index.snapshot() as snapshot:
         sums = snapshot.sums(None)
     audited.store(DEAD, [late])
-    with audited.index.snapshot(condemned=()) as snapshot:
+    with audited.index.snapshot() as snapshot:
         numbers = snapshot.numbers(GENERATION, spans=[range(10)])
 
     assert sums[GENERATION].dead == {0: window_sum([7])}

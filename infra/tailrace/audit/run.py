@@ -7,7 +7,7 @@ Such a contradiction is gone at the next look; one that is real stays.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tailrace.audit.facts import GenerationFacts
@@ -65,7 +65,6 @@ def _audit_once(
 ) -> AuditReport:
     first = _look(looker, only=None, is_deep=is_deep, beyond={})
     verdicts = dict(first.verdicts)
-    problems = first.problems
     last = first
     asked: set[str] = set()
     passed = Passed()
@@ -111,13 +110,26 @@ def _audit_once(
             for generation, before in doubtful.items()
         ):
             break  # Nobody said anything new, so another look sees the same.
+    return _report(
+        first,
+        last,
+        verdicts=[_believed(v, passed=passed.documents) for v in verdicts.values()],
+        is_deep=is_deep,
+    )
+
+
+def _report(
+    first: Looked,
+    last: Looked,
+    *,
+    verdicts: Sequence[GenerationVerdict],
+    is_deep: bool,
+) -> AuditReport:
+    """Return what the first look and the last one say of everything together."""
     return AuditReport(
         verdicts=tuple(
             sorted(
-                (
-                    _believed(each, passed=passed.documents)
-                    for each in verdicts.values()
-                ),
+                verdicts,
                 key=lambda each: (
                     each.facts.host_name,
                     each.facts.path,
@@ -125,7 +137,7 @@ def _audit_once(
                 ),
             )
         ),
-        problems=(*problems, *last.unreadable),
+        problems=(*first.problems, *last.unreadable),
         is_deep=is_deep,
         compared_count=first.compared_count,
         dead_lag_records=sum(last.drained.dead_lag.values()),
