@@ -16,7 +16,7 @@ from urllib.parse import quote
 import elastic_transport
 from elasticsearch import AsyncElasticsearch
 
-from tailrace.elasticsearch import JSON, authorization
+from tailrace.elasticsearch import JSON, RequestTimedOut, authorization
 from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.lucene import reasons_in
 from tailrace.query import Body, explain_query_error, reading_body
@@ -52,8 +52,11 @@ class SearchGateway(Protocol):
 class ElasticsearchGateway:
     """The real Elasticsearch, over one connection pool for all who look."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(
+        self, connections: Connections, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> None:
         self._connections = connections
+        self._timeout_s = timeout_s
         self._client: AsyncElasticsearch | None = None
         self._headers = {
             "accept": JSON,
@@ -100,10 +103,12 @@ class ElasticsearchGateway:
                 f"/{quote(index, safe='')}/_search",
                 body=body,
                 headers=self._headers,
-                request_timeout=REQUEST_TIMEOUT_S,
+                request_timeout=self._timeout_s,
                 # A person who waits is told at once; they have a button to try again.
                 max_retries=0,
             )
+        except elastic_transport.ConnectionTimeout as error:
+            raise RequestTimedOut(address=address, timeout_s=self._timeout_s) from error
         except elastic_transport.TransportError as error:
             raise ServiceUnavailable(
                 "Elasticsearch", address=address, reason=_short(error)
@@ -158,8 +163,6 @@ def _client(connections: Connections) -> AsyncElasticsearch:
 
 
 def _short(error: elastic_transport.TransportError) -> str:
-    if isinstance(error, elastic_transport.ConnectionTimeout):
-        return f"no answer within {REQUEST_TIMEOUT_S} s"
     text = str(error.errors[-1] if error.errors else error.message).split("\n")[0]
     return "nothing listens there" if "onnect call failed" in text else text
 

@@ -22,7 +22,7 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.settings import Connections
 
@@ -64,17 +64,11 @@ class Answer:
             return self.body.decode("utf-8", "replace")
 
 
-class RequestTimedOut(ServiceUnavailable):
+class RequestTimedOut(NoAnswer):
     """No answer came in time; the request may have been carried out all the same."""
 
     def __init__(self, *, address: str, timeout_s: float) -> None:
-        super().__init__(
-            "Elasticsearch",
-            address=address,
-            reason=f"no answer within {timeout_s:g} s",
-            remedy="it may be busy or stand still: try again, and look at its log;"
-            " `tailrace doctor` checks Elasticsearch",
-        )
+        super().__init__("Elasticsearch", address=address, wait_s=timeout_s)
 
 
 class _Bytes(elastic_transport.Serializer):
