@@ -117,7 +117,7 @@ def _read(
         try:
             source = SourceSettings(**values)
         except ValidationError as error:
-            problems += problems_of(error, table=place)
+            problems += problems_of(error, table=place, model=SourceSettings)
             continue
         problems += (f"{place}: {problem}" for problem in _climbs(source, local))
         if source.name in {one.name for one in sources}:

@@ -103,6 +103,15 @@ class StreamFile:
             self._kept_offset = offset
 
 
+def first_bytes_of(file: OpenFile | StreamFile, *, count: int) -> bytes:
+    """Return the first bytes, fewer where a line or all ends before; a pipe keeps them.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return _head(file, size_max=count)
+
+
 def preview(
     file: OpenFile | StreamFile,
     *,
@@ -264,9 +273,13 @@ def _read(
 
 def _sample(file: OpenFile | StreamFile) -> bytes:
     """Return what a parser is chosen by: whole lines, if any come, from the head."""
-    buffer = memoryview(bytearray(SAMPLE_BYTES))
+    return _head(file, size_max=SAMPLE_BYTES)
+
+
+def _head(file: OpenFile | StreamFile, *, size_max: int) -> bytes:
+    buffer = memoryview(bytearray(size_max))
     while True:
         size = file.read_into((buffer,), offset=0)
-        is_enough = size == SAMPLE_BYTES or b"\n" in bytes(buffer[:size])
+        is_enough = size == size_max or b"\n" in bytes(buffer[:size])
         if is_enough or isinstance(file, OpenFile) or not file.grow():
             return bytes(buffer[:size])

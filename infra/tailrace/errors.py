@@ -4,10 +4,12 @@ TailraceError                 what happened, with which value, and what to do
 |-- ConfigError               one or more settings are wrong; all are listed
 |-- RoleNotInstalled          the extra that brings a role is missing
 |-- ServiceUnavailable        a server did not answer where it was configured
+|   |-- NoAnswer              it listens there, and says nothing
 |   |-- TopicMissing          the brokers answer, but the topic is not there
 |   `-- RightMissing          Elasticsearch answers, but who asks may not do this
 |-- DataDirInUse              another process holds the data folder
 |-- QueryInvalid              a search asks for something that cannot be read
+|-- ArchiveGiven              a file is compressed, where its lines are to be read
 |-- WireError                 bytes on a topic are not what our wire format says
 `-- CommandFailed             a command could not do what it was asked
 """
@@ -19,6 +21,9 @@ from pathlib import Path
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+AWAY_REMEDY = "start it, or correct its address"
+SILENT_REMEDY = "it may be busy or stand still: try again, and look at its log"
+"""For a server that runs, so that nobody is told to start it."""
 
 
 class TailraceError(Exception):
@@ -73,8 +78,19 @@ class ServiceUnavailable(TailraceError):
     ) -> None:
         super().__init__(
             f"{service} at {address} cannot be reached: {reason}",
-            remedy=remedy
-            or f"start it, or correct its address; `tailrace doctor` checks {service}",
+            remedy=remedy or f"{AWAY_REMEDY}; `tailrace doctor` checks {service}",
+        )
+
+
+class NoAnswer(ServiceUnavailable):
+    """Something listens there and did not answer in time."""
+
+    def __init__(self, service: str, *, address: str, wait_s: float) -> None:
+        super().__init__(
+            service,
+            address=address,
+            reason=f"no answer within {wait_s:g} s",
+            remedy=f"{SILENT_REMEDY}; `tailrace doctor` checks {service}",
         )
 
 
@@ -113,6 +129,18 @@ class QueryInvalid(TailraceError):
     """A search asks for something that cannot be read: its words, its time, its value."""
 
     exit_code = EXIT_USAGE
+
+
+class ArchiveGiven(TailraceError):
+    """A file is compressed, where its lines are to be read."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, what: str, *, kind: str, reader: str) -> None:
+        super().__init__(
+            f"{what} is compressed ({kind}): its lines cannot be read as it stands.",
+            remedy=f"unpack it on the way: `{reader} | tailrace parse -`",
+        )
 
 
 class WireError(TailraceError):

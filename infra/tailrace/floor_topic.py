@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 from tailrace.errors import ServiceUnavailable, WireError
 from tailrace.floors import Floors
 from tailrace.kafka_options import kafka_options
+from tailrace.kafka_probe import require_listener
 from tailrace.ledger import FloorLedger, decode_ledger
 from tailrace.settings import Connections
 from tailrace.topics import FLOORS
@@ -23,6 +24,8 @@ from tailrace.topics import FLOORS
 POLL_MS = 500
 READ_MS = 5_000
 """How often a worker reads the floors; see `FLOOR_READ_MS` of the indexer's expiry."""
+TOLD_EVERY = 60_000 // READ_MS
+"""Of readings that fail one after the other the first is told, and one a minute."""
 
 # The stubs that type checkers bundle describe an older release.
 _kafka = cast("Any", kafka)
@@ -64,6 +67,7 @@ class FloorReader:
         topic = FLOORS.name(self._connections.namespace)
         where = _kafka.TopicPartition(topic, 0)
         if self._consumer is None:
+            require_listener(self._connections.kafka_bootstrap)
             self._consumer = _kafka.KafkaConsumer(
                 **kafka_options(self._connections, client_id=self._client_id),
                 group_id=None,
@@ -132,9 +136,13 @@ class FloorWatch:
         self._stop.set()
 
     def _run(self) -> None:
+        failures = 0
         while not self._stop.wait(READ_MS / 1_000):
             try:
                 self.floors = self._reader.read()
+                failures = 0
             except ServiceUnavailable as error:
-                self._on_failure(error)
+                if failures % TOLD_EVERY == 0:
+                    self._on_failure(error)
+                failures += 1
         self._reader.close()

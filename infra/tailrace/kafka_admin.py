@@ -16,13 +16,15 @@ from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     KafkaError,
+    KafkaTimeoutError,
     NotCoordinatorError,
     TopicAlreadyExistsError,
 )
 
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.kafka_options import kafka_options
+from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
 
 # The stubs that type checkers bundle describe an older release.
@@ -94,15 +96,21 @@ class KafkaAdmin:
         """Connect.
 
         Raises:
-            ServiceUnavailable: no broker answers, or it refuses the credentials.
+            NoAnswer: a broker listens, and says nothing.
+            ServiceUnavailable: none listens, or it refuses the credentials.
         """
         self._bootstrap = connections.kafka_bootstrap
+        require_listener(self._bootstrap)
         self._clock = clock or SystemClock()
         try:
             self._client = _kafka.KafkaAdminClient(
                 **kafka_options(connections, client_id=client_id),
                 bootstrap_timeout_ms=connect_ms_max,
             )
+        except KafkaTimeoutError as error:
+            raise NoAnswer(
+                "Kafka", address=self._bootstrap, wait_s=connect_ms_max / 1_000
+            ) from error
         except (KafkaError, ValueError, OSError) as error:
             raise self._unavailable(error) from error
 

@@ -27,6 +27,7 @@ from kafka.structs import OffsetAndMetadata
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_options import kafka_unavailable, record_client_options
+from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
 from tailrace.topics import MEBIBYTE
 
@@ -127,6 +128,7 @@ class Consumer:
             ServiceUnavailable: no broker answered within
                 `kafka_options.BOOTSTRAP_MS_MAX`.
         """
+        require_listener(connections.kafka_bootstrap)
         try:
             client = _kafka.KafkaConsumer(
                 **record_client_options(connections, client_id=client_id),

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
-from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.errors import TopicMissing
 from tailrace.kafka_options import (
     kafka_unavailable,
     reason_of,
     record_client_options,
 )
+from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
 from tailrace.topics import KIBIBYTE, RAW
 
 BATCH_BYTES = 256 * KIBIBYTE
 """Small records of one partition share a batch; a larger record is its own batch."""
 LINGER_MS = 5
-PROBE_MS_MAX = 2_000
 METADATA_MS_MAX = 5_000
 REQUEST_MS_MAX = 30_000
 DELIVERY_MS_MAX = 120_000
@@ -179,29 +178,6 @@ class Producer:
     def _refreshed_at(self) -> object:
         """Return when brokers last told which topics there are; the library hides it."""
         return self._client._metadata._last_successful_refresh_ms  # noqa: SLF001
-
-
-def require_listener(bootstrap: str) -> None:
-    """Return if something listens at one of the addresses.
-
-    The library asks a closed port again and again for all of its time limit, and leaves
-    open sockets behind when it gives up.
-
-    Raises:
-        ServiceUnavailable: nothing listens at any of them.
-    """
-    reasons: list[str] = []
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            place = (host.strip("[]") or address.strip(), int(port or 9_092))
-            with socket.create_connection(place, timeout=PROBE_MS_MAX / 1_000):
-                return
-        except (OSError, ValueError) as error:
-            reasons.append(str(error))
-    raise ServiceUnavailable(
-        "Kafka", address=bootstrap, reason="; ".join(sorted(set(reasons)))
-    )
 
 
 def failure_of(error: BaseException) -> SendFailure:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from tailrace.errors import TopicMissing, WireError
 from tailrace.kafka_options import kafka_unavailable, record_client_options
-from tailrace.kafka_producer import require_listener
+from tailrace.kafka_probe import require_listener
 from tailrace.ledger import LedgerRecord, decode_ledger
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections

@@ -9,6 +9,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from tailrace.clock import SystemClock
+from tailrace.library_log import HELD, SparingHandler
 from tailrace.text import printable
 
 __all__ = ["FilteringBoundLogger", "configure", "logger"]
@@ -42,7 +44,7 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
         cache_logger_on_first_use=False,
     )
     # Libraries (kafka-python, kazoo, elasticsearch) log through the standard module.
-    handler = logging.StreamHandler(target)
+    handler = SparingHandler(target, clock=SystemClock())
     handler.setFormatter(_LibraryFormatter([*escape, renderer]))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
@@ -70,8 +72,12 @@ class _LibraryFormatter(logging.Formatter):
             "library": record.name,
             "said": record.getMessage(),
         }
+        if held_count := getattr(record, HELD, 0):
+            event[HELD] = held_count
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            event["exception"] = record.exc_text
         for process in self._processors:
             event = process(None, record.levelname.lower(), event)
         return str(event)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tailrace.doctor import ServerFacts
-from tailrace.errors import TailraceError
+from tailrace.errors import AWAY_REMEDY, SILENT_REMEDY, NoAnswer, TailraceError
 from tailrace.extras import missing_modules
 from tailrace.settings import Connections
 from tailrace.topics import TOPICS
@@ -92,6 +92,7 @@ def _ask(
             address=address,
             is_expected=is_expected,
             problem=reason or str(error),
+            remedy=_remedy(error),
         )
     return ServerFacts(
         name=name,
@@ -100,6 +101,13 @@ def _ask(
         version=version,
         missing=missing,
     )
+
+
+def _remedy(error: TailraceError) -> str:
+    """Return what doctor advises, which need not point to doctor."""
+    if isinstance(error, NoAnswer):
+        return SILENT_REMEDY
+    return "" if error.remedy.startswith(AWAY_REMEDY) else error.remedy
 
 
 def _missing_topics(connections: Connections) -> Found:
@@ -112,10 +120,10 @@ def _missing_topics(connections: Connections) -> Found:
 
 
 def _elasticsearch(connections: Connections) -> Found:
-    from tailrace.elasticsearch import Elastic
+    from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.index_templates import NAMES, template_name
 
-    with Elastic(connections) as elastic:
+    with Elastic(connections, timeout_s=INTERACTIVE_TIMEOUT_S) as elastic:
         answer: Any = elastic.ask("GET", "/_nodes/_local?filter_path=nodes.*.version")
         nodes = list(answer["nodes"].values())
         names = [template_name(connections.namespace, kind=kind) for kind in NAMES]

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import msgspec
 from pydantic import (
+    BaseModel,
     Field,
     SecretStr,
     ValidationError,
@@ -35,6 +36,7 @@ from tailrace.addresses import (
     zookeeper_addresses,
 )
 from tailrace.errors import ConfigError
+from tailrace.setting_names import nearest, setting_names
 
 ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
@@ -317,17 +319,20 @@ def _build(
     try:
         built = model(**values)
     except ValidationError as error:
-        problems = [*strays, *problems_of(error, table=model.table)]
+        problems = [*strays, *problems_of(error, table=model.table, model=model)]
         raise ConfigError(problems, source=source) from None
     if strays:
         raise ConfigError(strays, source=source)
     return built
 
 
-def problems_of(error: ValidationError, *, table: str) -> list[str]:
+def problems_of(
+    error: ValidationError, *, table: str, model: type[BaseModel]
+) -> list[str]:
     """Return one sentence a problem: the key in the user's spelling, what is wrong.
 
-    The offending value is shown unless its key names a secret.
+    The offending value is shown unless its key names a secret. Where a name is nearly
+    one of the `model`'s, that one is named.
     """
     problems: list[str] = []
     for item in error.errors(include_url=False, include_context=False):
@@ -340,7 +345,9 @@ def problems_of(error: ValidationError, *, table: str) -> list[str]:
         if item["type"] == "literal_error":
             message = message.replace("Input should be", "must be one of", 1)
         if item["type"] == "extra_forbidden":
-            problems.append(f"{key} is not a setting")
+            *parents, name = item["loc"]
+            meant = nearest(str(name), setting_names(model, parents))
+            problems.append(f"{key} is not a setting{meant}")
             continue
         # A password may stand where none belongs: before the @ of an address.
         shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
@@ -361,7 +368,7 @@ def _table(document: dict[str, Any], table: str) -> dict[str, Any]:
 def _stray_problems(document: dict[str, Any], table: str) -> list[str]:
     """Return what is wrong with the file beside the values of its tables."""
     problems = [
-        f"{name} is not a table; there are {', '.join(TABLES)}"
+        f"{name} is not a table; there are {', '.join(TABLES)}{nearest(name, TABLES)}"
         for name in document
         if name not in TABLES
     ]

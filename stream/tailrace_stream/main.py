@@ -10,13 +10,14 @@ from random import SystemRandom
 
 from tailrace import log as tailrace_log
 from tailrace.clock import SystemClock
-from tailrace.errors import ServiceUnavailable, TopicMissing
+from tailrace.errors import NoAnswer, ServiceUnavailable, TopicMissing
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, FLOORS, LEDGER, RATES, RAW, STATE
 from tailrace_stream.config import StreamSettings
+from tailrace_stream.start import when_ready
 
 CONNECT_MS_MAX = 10_000
-"""Brokers that do not answer within it are said to be away; who supervises starts anew."""
+"""Brokers that listen and do not answer within it are said to stand still."""
 
 # A chunk is too small for several threads to gain on it, and other roles need the cores.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
@@ -27,9 +28,10 @@ def run(
 ) -> int:
     """Run a worker until `stop` is set; return the exit code.
 
+    Kafka, or a topic of ours, that is not there yet is waited for.
+
     Raises:
-        ServiceUnavailable: Kafka does not answer.
-        TopicMissing: a topic of ours is not there.
+        ServiceUnavailable: Kafka went away again as the worker joined its group.
     """
     # Faust's imports warn about what it will change one day; none of it is ours to act on.
     with warnings.catch_warnings():
@@ -39,21 +41,29 @@ def run(
         from tailrace_stream.protocol import PublishFailed
 
     logger = tailrace_log.logger("stream")
-    topic_id = check_topics(connections)
+    clock = SystemClock()
     floors = FloorWatch(
         FloorReader(connections, client_id="tailrace-stream-floors"),
         namespace=connections.namespace,
         on_failure=lambda error: logger.warning("floors_unread", reason=str(error)),
     )
-    # Before the first record: what is expired is not sent, from the first event on.
-    floors.start()
+
+    def ask() -> str:
+        topic_id = check_topics(connections)
+        # Before the first record: what is expired is not sent, from the first event on.
+        floors.start()
+        return topic_id
+
     try:
+        topic_id = when_ready(ask, stop=stop, clock=clock, log=logger)
+        if topic_id is None:
+            return 0
         return asyncio.run(
             run_app(
                 connections=connections,
                 settings=settings,
                 stop=stop,
-                clock=SystemClock(),
+                clock=clock,
                 random=SystemRandom(),
                 log=logger,
                 topic_id=topic_id,
@@ -76,13 +86,15 @@ def check_topics(connections: Connections) -> str:
         TopicMissing: a topic of ours is not there.
     """
     from kafka import KafkaAdminClient
-    from kafka.errors import KafkaError
+    from kafka.errors import KafkaError, KafkaTimeoutError
 
-    from tailrace.kafka_options import kafka_options
+    from tailrace.kafka_options import kafka_options, kafka_unavailable
+    from tailrace.kafka_probe import require_listener
 
     brokers = connections.kafka_bootstrap
     topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE)
     names = [topic.name(connections.namespace) for topic in topics]
+    require_listener(brokers)
     try:
         options = kafka_options(connections, client_id="tailrace-stream")
         options["bootstrap_timeout_ms"] = CONNECT_MS_MAX
@@ -91,8 +103,11 @@ def check_topics(connections: Connections) -> str:
             described = admin.describe_topics(names)
         finally:
             admin.close()
+    except KafkaTimeoutError:
+        wait_s = CONNECT_MS_MAX / 1_000
+        raise NoAnswer("Kafka", address=brokers, wait_s=wait_s) from None
     except (KafkaError, OSError) as error:
-        raise ServiceUnavailable("Kafka", address=brokers, reason=repr(error)) from None
+        raise kafka_unavailable(brokers, error) from None
     ids = {
         str(topic["name"]): str(topic["topic_id"])
         for topic in described

@@ -8,6 +8,7 @@ from tailrace_dashboard.fleet import (
     Agent,
     PartitionLag,
     age_text,
+    kafka_text,
     read_agent,
     shared_host_ids,
     waiting_text,
@@ -71,6 +72,42 @@ def test_a_position_past_the_end_is_no_lag() -> None:
 )
 def test_s8_what_waits_is_said_in_words(lags: list[PartitionLag], said: str) -> None:
     assert said in waiting_text(lags)
+
+
+@pytest.mark.parametrize(
+    ("lags", "told_lines", "said"),
+    [
+        ([], 0, "nothing is waiting in Kafka"),
+        ([], 278, "by now nothing is waiting in Kafka"),
+        (
+            None,
+            0,
+            "Kafka does not answer, so how much is still waiting there is not known",
+        ),
+        (
+            None,
+            278,
+            "Kafka itself does not answer: those lines are the ledger's last word of it",
+        ),
+        (
+            None,
+            1,
+            "Kafka itself does not answer: that line is the ledger's last word of it",
+        ),
+        (
+            [lag("stream", 2)],
+            278,
+            (
+                "2 chunks of lines to be parsed still waiting in Kafka, so the newest rows"
+                " are missing"
+            ),
+        ),
+    ],
+)
+def test_what_kafka_says_does_not_contradict_what_the_ledger_said(
+    lags: list[PartitionLag] | None, told_lines: int, said: str
+) -> None:
+    assert kafka_text(lags, told_lines=told_lines) == said
 
 
 @pytest.mark.parametrize(

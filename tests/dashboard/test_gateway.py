@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.elasticsearch import Elastic
-from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
+from tailrace.errors import NoAnswer, QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.query import SearchRequest, search_body
 from tailrace.settings import Connections
 from tailrace_dashboard.gateway import ElasticsearchGateway, NoIndexYet, api_error
@@ -82,6 +82,18 @@ def test_where_nothing_listens_is_said_at_once() -> None:
         pytest.raises(ServiceUnavailable, match="nothing listens there"),
     ):
         gateway.ask(index="i", body=BODY).result(WAIT_S)
+
+
+def test_one_that_takes_questions_and_never_answers_is_not_to_be_started(
+    silent: SilentServer,
+) -> None:
+    connections = Connections().model_copy(update={"elasticsearch_url": silent.url})
+    with (
+        closing(ElasticsearchGateway(connections, timeout_s=0.2)) as gateway,
+        pytest.raises(NoAnswer, match=r"no answer within 0\.2 s") as caught,
+    ):
+        gateway.ask(index="i", body=BODY).result(WAIT_S)
+    assert "it may be busy or stand still" in caught.value.remedy
 
 
 @pytest.mark.stack

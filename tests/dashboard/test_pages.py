@@ -217,6 +217,42 @@ def test_no_match_offers_a_wider_range() -> None:
     assert test.query_params["q"] == "nowhere"
 
 
+def test_how_complete_it_is_is_said_also_where_nothing_matches() -> None:
+    """There most of all: what is looked for may only not have come yet."""
+    word = {
+        "tailrace.hop": "heartbeat",
+        "host.name": "web-1",
+        "tailrace.swept_at_ms": 1_000,
+        "tailrace.interval_ms": 10_000,
+    }
+    search = ScriptedSearch([], ledger=[word])
+
+    text = said(shown(search_page, sources(search=search), params={"q": "nowhere"}))
+
+    assert "Nothing matches" in text
+    assert "Complete up to 1970" in text
+    assert "nothing is waiting in Kafka" in text
+
+
+def test_kafka_away_and_a_ledger_that_counts_do_not_contradict_each_other() -> None:
+    agent = {
+        "tailrace.hop": "agent",
+        "tailrace.generation": "g",
+        "host.name": "web-1",
+        "tailrace.next_event_number": 278,
+    }
+    beat = {"tailrace.hop": "heartbeat", "host.name": "web-1"}
+    given = sources(
+        search=ScriptedSearch(DOCUMENTS, ledger=[beat, agent]), lags=AbsentLags()
+    )
+
+    text = said(shown(search_page, given))
+
+    assert "278 lines in Kafka" in text
+    assert "is not known" not in text
+    assert "those lines are the ledger's last word of it" in text
+
+
 def test_kafka_away_leaves_the_rows() -> None:
     given = sources(search=ScriptedSearch(DOCUMENTS), lags=AbsentLags())
     test = shown(search_page, given)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tailrace.elasticsearch import REQUEST_TIMEOUT_S
 from tailrace_indexer.holds import MAKING_MS_MAX
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
 from tailrace_indexer.sending import FIRST_SEEN
@@ -20,6 +21,8 @@ BLOCKED = Verdict(Outcome.HOLD, Reason.BLOCKED, "disk is full")
     ("verdict", "wait_ms", "told"),
     [
         (FIRST_SEEN, 0, {}),
+        # The order itself may wait for so long, for a server that has just started.
+        (FIRST_SEEN, round(REQUEST_TIMEOUT_S * 1_000), {}),
         (FIRST_SEEN, MAKING_MS_MAX - 1, {}),
         (
             FIRST_SEEN,

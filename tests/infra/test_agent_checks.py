@@ -51,6 +51,16 @@ def test_check_says_what_is_good(tmp_path: Path, data_dir: Path) -> None:
     assert not data_dir.exists(), "nothing is written"
 
 
+def test_a_check_that_finds_no_source_says_so_and_does_not_call_it_good(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    result = agent(data_dir, "--check", str(config(tmp_path)))
+    assert result.exit_code == 1
+    assert "good" not in result.output
+    assert "names no source, so there is nothing to follow" in result.stderr
+    assert "[[agent.sources]]" in result.stderr
+
+
 def test_check_names_every_problem_at_once(tmp_path: Path, data_dir: Path) -> None:
     path = config(
         tmp_path,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
 import pytest
+import zstandard
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -164,6 +168,58 @@ def test_a_check_refuses_wrong_keys_of_every_table(
 
     assert result.exit_code == 2
     assert "stream.foo is not a setting" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--config", "--dry-run"])
+def test_a_check_of_an_option_says_what_is_to_stand_there(
+    option: str, runner: CliRunner
+) -> None:
+    result = runner.invoke(app, ["agent", "--check", option, "x.toml"])
+
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2
+    assert f"'{option}' is an option, and no file" in said
+    assert "`tailrace agent --check tailrace.toml`" in said
+    assert "unexpected extra argument" not in said
+
+
+@pytest.mark.parametrize(
+    ("write", "command"),
+    [
+        (gzip.compress, "zcat"),
+        (zstandard.compress, "zstdcat"),
+        (lzma.compress, "xzcat"),
+        (bz2.compress, "bzcat"),
+    ],
+    ids=["gzip", "zstd", "xz", "bzip2"],
+)
+def test_parse_reads_no_archive_and_says_how(
+    write: Callable[[bytes], bytes], command: str, runner: CliRunner, tmp_path: Path
+) -> None:
+    """By its first bytes, whatever its name; also where it comes through a pipe."""
+    path = tmp_path / "a log"
+    path.write_bytes(write(b"one\ntwo\n"))
+
+    named = runner.invoke(app, ["parse", str(path)])
+    piped = runner.invoke(app, ["parse", "-"], input=path.read_bytes())
+
+    assert (named.exit_code, named.stdout) == (2, "")
+    assert f"`{command} '{path}' | tailrace parse -`" in named.stderr
+    assert (piped.exit_code, piped.stdout) == (2, "")
+    assert f"`{command} FILE | tailrace parse -`" in piped.stderr
+
+
+@pytest.mark.parametrize("text", ["BZh is how it begins\n", "B", ""])
+def test_a_text_that_begins_as_an_archive_might_is_read(
+    text: str, runner: CliRunner, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_text(text)
+
+    result = runner.invoke(app, ["parse", str(path)])
+
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == bool(text)
 
 
 def test_servers_that_are_away_are_named(

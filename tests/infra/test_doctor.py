@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tailrace import server_facts
 from tailrace.doctor import (
     GIBIBYTE,
     MEBIBYTE,
@@ -19,7 +21,11 @@ from tailrace.doctor import (
     ServerFacts,
     examine,
 )
-from tailrace.doctor_facts import folder_disks
+from tailrace.doctor_facts import PACKAGES, folder_disks
+from tailrace.errors import NoAnswer, ServiceUnavailable
+from tailrace.extras import MODULES
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.settings import Connections
 
 GOOD = Facts(
     python=(3, 11, 2),
@@ -62,6 +68,77 @@ def with_disk(name: str, *, free_bytes: int) -> Facts:
 
 def bad(facts: Facts) -> list[Finding]:
     return [finding for finding in examine(facts) if finding.level is not Level.OK]
+
+
+def test_an_extra_whose_versions_nobody_names_is_merely_installed() -> None:
+    """And each extra of ours has a package that is named."""
+    facts = replace(GOOD, missing_modules={"redaction": (), "agent": ()})
+    said = {each.name: each.what for each in examine(facts)}
+    assert said["redaction"] == "installed"
+    assert said["agent"] == "installed (kafka-python 3.0.12)"
+
+    versions = dict.fromkeys(PACKAGES, "1")
+    missing: dict[str, tuple[str, ...]] = dict.fromkeys(MODULES, ())
+    named = examine(replace(GOOD, missing_modules=missing, versions=versions))
+    assert [each.name for each in named if each.what == "installed"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            NoAnswer("Elasticsearch", address="http://a:1", wait_s=10),
+            "it may be busy or stand still: try again, and look at its log",
+        ),
+        (
+            ServiceUnavailable("Elasticsearch", address="http://a:1", reason="gone"),
+            "start it, or correct its address; `tailrace up` runs one here",
+        ),
+        (
+            ServiceUnavailable(
+                "Elasticsearch", address="a", reason="401", remedy="give it a key"
+            ),
+            "give it a key",
+        ),
+    ],
+)
+def test_a_server_that_runs_is_not_to_be_started(
+    error: ServiceUnavailable, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_connections: Connections) -> object:
+        raise error
+
+    monkeypatch.setattr(server_facts, "_elasticsearch", answer)
+
+    def lack_nothing(_connections: Connections) -> object:
+        return (), ()
+
+    for other in ("_missing_topics", "_zookeeper"):
+        monkeypatch.setattr(server_facts, other, lack_nothing)
+    connections = Connections().model_copy(update={"elasticsearch_url": "http://a:1"})
+
+    found = replace(GOOD, servers=server_facts.server_facts(connections))
+
+    (finding,) = bad(found)
+    assert finding.remedy == remedy
+    assert finding.what.startswith("Elasticsearch at http://a:1 cannot be reached: ")
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_stands_still_is_told_from_one_that_is_not_there() -> None:
+    """What was frozen still has its port, and takes connections that it never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        address = f"127.0.0.1:{frozen.getsockname()[1]}"
+        update = {"kafka_bootstrap": address}
+        connections = Connections().model_copy(update=update)
+        with pytest.raises(NoAnswer, match=r"no answer within 0\.5 s") as still:
+            KafkaAdmin(connections, connect_ms_max=500)
+    with pytest.raises(ServiceUnavailable) as away:
+        KafkaAdmin(connections, connect_ms_max=500)
+
+    assert "busy or stand still" in still.value.remedy
+    assert not isinstance(away.value, NoAnswer)
+    assert "start it" in away.value.remedy
 
 
 def test_a_good_machine_has_nothing_to_say_against_it() -> None:

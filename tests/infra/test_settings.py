@@ -102,6 +102,43 @@ def test_what_is_wrong_in_any_table_is_told_with_the_rest(tmp_path: Path) -> Non
     assert keys == ["conections", "connections.namespace", "agent.sweep_ms"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[agent]\nsweep_m = 1",
+            "agent.sweep_m is not a setting; did you mean sweep_ms?",
+        ),
+        (
+            "[[agent.sources]]\nname = 'a'\npaths = ['/a']\nignore_older = 1",
+            "agent.sources.0.ignore_older is not a setting; did you mean ignore_older_ms?",
+        ),
+        (
+            (
+                "[[agent.sources]]\nname = 'a'\npaths = ['/a']\n"
+                "multiline = { start = 'x', max_line = 1 }"
+            ),
+            "agent.sources.0.multiline.max_line is not a setting; did you mean max_lines?",
+        ),
+        (
+            "[conections]",
+            (
+                "conections is not a table; there are agent, connections, dashboard, indexer,"
+                " stream; did you mean connections?"
+            ),
+        ),
+        ("[agent]\ncolour = 1", "agent.colour is not a setting"),
+        ("[agent]\nname = 'a'", "agent.name is not a setting"),
+    ],
+)
+def test_a_name_that_is_nearly_a_setting_is_answered_with_it(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings(AgentSettings, config_file=written(tmp_path, text))
+    assert caught.value.problems == (said,)
+
+
 @pytest.mark.parametrize("text", ["[", "kafka = 1", "[unknown]\n", "connections = 1"])
 def test_a_broken_file_names_itself(tmp_path: Path, text: str) -> None:
     config = written(tmp_path, text)

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from tailrace.completeness import (
+    Completeness,
     completeness_body,
     ledger_index,
     read_completeness,
@@ -16,7 +17,7 @@ from tailrace.completeness import (
 )
 from tailrace.errors import TailraceError
 from tailrace.query import events_alias, newest_body, read_page
-from tailrace_dashboard.fleet import PartitionLag, waiting_text
+from tailrace_dashboard.fleet import PartitionLag, kafka_text
 from tailrace_dashboard.gateway import NoIndexYet
 from tailrace_dashboard.rows import markdown, time_texts
 from tailrace_dashboard.sources import Sources
@@ -52,10 +53,12 @@ def show_completeness(found: Found, *, sources: Sources, zone: tzinfo) -> None:
             index=events_alias(sources.namespace),
             body=newest_body(now_ms=sources.clock.now_ms()),
         )
+        stated = _stated(found)
+        told_lines = 0 if stated is None else stated.waiting_events
         parts = (
-            _stated(found),
+            _stated_text(stated),
             _newest_text(newest, zone=zone),
-            _waiting(sources.lags.lags()),
+            kafka_text(_lags(sources.lags.lags()), told_lines=told_lines),
         )
         found.completeness = " · ".join(parts)
     st.caption(f":material/done_all: {found.completeness}")
@@ -70,8 +73,8 @@ def _hosts(found: Found) -> tuple[str, ...]:
     )
 
 
-def _stated(found: Found) -> str:
-    """Return the ledger's statement about the range and the hosts, as Markdown's text."""
+def _stated(found: Found) -> Completeness | None:
+    """Return what the ledger states of the range and the hosts, None where it is mute."""
     answer: dict[str, Any] = {}
     try:
         if found.told is not None:
@@ -81,10 +84,16 @@ def _stated(found: Found) -> str:
     except (TailraceError, TimeoutError):
         if found.told is not None:
             found.told.cancel()
-        return "The ledger does not answer, so how complete this is cannot be said"
-    stated = read_completeness(
+        return None
+    return read_completeness(
         answer, now_ms=found.asked_at_ms, until_ms=found.time_range.until_ms
     )
+
+
+def _stated_text(stated: Completeness | None) -> str:
+    """Return the ledger's statement as Markdown's text."""
+    if stated is None:
+        return "The ledger does not answer, so how complete this is cannot be said"
     said = statement(stated)
     return markdown(f"{said[:1].upper()}{said[1:]}")
 
@@ -100,9 +109,9 @@ def _newest_text(newest: Future[dict[str, Any]], *, zone: tzinfo) -> str:
     return f"Newest event indexed: {time_texts(rows[0], zone=zone, has_date=True)[0]}"
 
 
-def _waiting(lags: Future[tuple[PartitionLag, ...]]) -> str:
+def _lags(lags: Future[tuple[PartitionLag, ...]]) -> tuple[PartitionLag, ...] | None:
     try:
-        return waiting_text(lags.result(LAG_WAIT_S_MAX))
+        return lags.result(LAG_WAIT_S_MAX)
     except (TailraceError, TimeoutError):
         lags.cancel()
-        return "Kafka does not answer, so how much is still waiting there is not known"
+        return None

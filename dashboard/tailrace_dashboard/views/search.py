@@ -80,6 +80,8 @@ def show(sources: Sources) -> None:
             with chart:
                 _show_histogram(found, sources=sources)
             _show_summary(found, zone=zone, place=summary)
+        if found.pages:
+            # Most of all where nothing was found: it may only not have come yet.
             with complete:
                 show_completeness(found, sources=sources, zone=zone)
     except NoIndexYet as problem:

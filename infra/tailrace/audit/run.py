@@ -57,7 +57,7 @@ def audit(
         report = _audit_once(looker, is_deep=False, tell=tell)
     if is_deep and wait_ms_max:
         report = _audit_once(looker, is_deep=True, tell=tell)
-    return report
+    return replace(report, waited_ms=wait_ms_max)
 
 
 def _audit_once(

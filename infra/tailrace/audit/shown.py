@@ -17,10 +17,13 @@ from tailrace.audit.verdict import (
     totals_by_place,
     totals_of,
 )
+from tailrace.errors import CommandFailed
 from tailrace.text import printable
 
 LINES_MAX = 50
 """Generations of one kind that are listed; `--json` has more."""
+WAIT_S_WISHED = 60
+"""All that lies between file and index has mostly come by then."""
 _COLUMNS = ("read", "stored", "dead", "dropped", "expired", "in_flight", "lost_bytes")
 
 
@@ -50,6 +53,19 @@ def report_lines(report: AuditReport) -> Iterator[str]:
     yield from _more(len(moving), "in flight")
     yield from _remarks(report)
     yield _verdict(report)
+
+
+def overdue(report: AuditReport) -> CommandFailed:
+    """Return the failure of an audit that waited for something which did not come."""
+    what = _in_flight_text(report)
+    longer_s = max(2 * report.waited_ms / 1_000, WAIT_S_WISHED)
+    return CommandFailed(
+        f"{what[:1].upper()}{what[1:]} still in flight after"
+        f" {report.waited_ms / 1_000:g} s.",
+        remedy=f"wait longer (`tailrace audit --wait {longer_s:g}`); where that does"
+        " not help, `tailrace status` says which role stands still, and"
+        " `tailrace why PATH:LINE` how far a line of it has come",
+    )
 
 
 def problem_text(problem: Problem) -> str:
@@ -172,6 +188,11 @@ def _verdict(report: AuditReport) -> str:
     if not report.is_sound:
         count = len(report.unsound) + len(report.problems)
         return f"It does NOT add up: {count} contradictions above{compared}."
+    if report.is_overdue:
+        return (
+            f"NOT all has come: {_in_flight_text(report)} still in flight;"
+            f" {totals.read:,} events before add up, each exactly once{compared}."
+        )
     moving = f"; {totals.in_flight:,} in flight" if not report.is_settled else ""
     if report.unfound:
         unfound = sum(each.unfound_count for each in report.unfound)
@@ -183,6 +204,15 @@ def _verdict(report: AuditReport) -> str:
         f"Everything adds up: {totals.read:,} events, each exactly once{moving}"
         f"{compared}."
     )
+
+
+def _in_flight_text(report: AuditReport) -> str:
+    count = totals_of(report.verdicts).in_flight
+    if count:
+        return "1 event is" if count == 1 else f"{count:,} events are"
+    # Bytes that were not read yet, or a hop that has not said what it did.
+    files = len(report.in_flight)
+    return f"something of {'1 file' if files == 1 else f'{files:,} files'} is"
 
 
 def _more(count: int, what: str) -> Iterator[str]:

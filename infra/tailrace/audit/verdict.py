@@ -99,6 +99,8 @@ class AuditReport:
     lagging_unread_count: int = 0
     """Those of them that were not read, as they were too many or are gone from Kafka:
     they excuse nothing, either."""
+    waited_ms: int = 0
+    """How long was waited, at most, for what is in flight; 0 where nobody wished to."""
     repairs: tuple[str, ...] = ()
     """What became of each span that an agent was asked to send again, in words."""
 
@@ -140,6 +142,11 @@ class AuditReport:
     def is_settled(self) -> bool:
         """Whether nothing is under way."""
         return not self.in_flight
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether something is under way that was waited for."""
+        return bool(self.waited_ms) and not self.is_settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,16 +23,21 @@ FILES_PARSED_MAX = 3
 
 
 def check(settings: AgentSettings, *, name: str) -> None:
-    """Say what a configuration, which could be read, holds."""
+    """Say what a configuration, which could be read, holds.
+
+    Raises:
+        CommandFailed: it names no source.
+    """
     count = len(settings.sources)
+    if not count:
+        raise CommandFailed(
+            f"{name} names no source, so there is nothing to follow.",
+            remedy='add a table [[agent.sources]] with name = "app" and'
+            ' paths = ["/srv/app/logs/*.log"]',
+        )
     write_line(f"{printable(name)}: good; {count} source{'s' * (count != 1)}")
     for source in settings.sources:
         write_line(f"  {source.name}: {', '.join(map(printable, source.paths))}")
-    if not count:
-        raise CommandFailed(
-            f"{name} names no source, so the agent would ship nothing.",
-            remedy="add a table [[agent.sources]] with a name and paths",
-        )
 
 
 def show_dry_run(settings: AgentSettings) -> None:

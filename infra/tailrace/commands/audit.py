@@ -53,7 +53,7 @@ def audit(
     they are waited for. With --repair the agents read again, from the files as far as
     they still exist, what the index is missing.
     """
-    from tailrace.audit.shown import show
+    from tailrace.audit.shown import overdue, show
     from tailrace.audit.verdict import report_json
     from tailrace.text import printable
 
@@ -71,9 +71,10 @@ def audit(
         write_json(report_json(report))
     else:
         show(report)
-    is_drained = report.is_settled or not wait
-    if not report.is_sound or not is_drained:
+    if not report.is_sound:
         raise typer.Exit(1)
+    if report.is_overdue:
+        raise overdue(report)
 
 
 def run_audit(

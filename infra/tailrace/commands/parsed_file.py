@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
+from tailrace.archive_kinds import HEAD_BYTES, archive_kind
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import CommandFailed, ConfigError
+from tailrace.errors import ArchiveGiven, CommandFailed, ConfigError
 from tailrace.extras import require
 from tailrace.text import path_text
 from tailrace.wire import Origin
@@ -144,6 +146,7 @@ def chunks_of(
     """Yield the chunks that the agent would send of a file, each with its origin.
 
     Raises:
+        ArchiveGiven: the file is compressed.
         CommandFailed: the file cannot be read.
         RoleNotInstalled: the stream's extra is missing.
     """
@@ -176,6 +179,7 @@ def _chunks(
     path = file if is_input else path_text(str(Path(file).absolute()))
     now_ms = clock.now_ms()
     with _opened(file) as opened:
+        _require_text(opened, file=file)
         seen = preview(
             opened,
             path=path,
@@ -193,6 +197,25 @@ def _chunks(
                 framing=chunk.framing,
             )
             yield chunk.value, here
+
+
+def _require_text(opened: OpenFile | StreamFile, *, file: str) -> None:
+    """Return where lines can be read.
+
+    Raises:
+        ArchiveGiven: what a compressor wrote would be read as lines.
+        OSError: it cannot be read.
+    """
+    from tailrace_agent.preview import first_bytes_of
+
+    kind = archive_kind(first_bytes_of(opened, count=HEAD_BYTES))
+    if kind is None:
+        return
+    if file == STANDARD_INPUT:
+        raise ArchiveGiven(
+            "Standard input", kind=kind.name, reader=f"{kind.command} FILE"
+        )
+    raise ArchiveGiven(file, kind=kind.name, reader=f"{kind.command} {quote(file)}")
 
 
 @contextmanager

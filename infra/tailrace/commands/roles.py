@@ -35,12 +35,27 @@ class RoleMain(Protocol):
         ...
 
 
+def _is_no_option(value: Path | None) -> Path | None:
+    """Refuse an option's name where --check wants its file, which would be lost."""
+    if value is not None and str(value).startswith("-"):
+        raise typer.BadParameter(
+            f"{str(value)!r} is an option, and no file: --check is followed by the file"
+            " itself, as in `tailrace agent --check tailrace.toml`"
+        )
+    return value
+
+
 def agent(
     config: ConfigFile = None,
     data_dir: DataDir = None,
     check: Annotated[
         Path | None,
-        typer.Option("--check", help="Say whether this configuration is good."),
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            callback=_is_no_option,
+            help="Say whether this configuration is good.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool,

@@ -7,11 +7,14 @@ from dataclasses import replace
 import msgspec
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from tailrace.audit.lagging import Lagging
-from tailrace.audit.shown import report_lines, show
+from tailrace.audit.shown import overdue, report_lines, show
 from tailrace.audit.sources import Drained
-from tailrace.audit.verdict import report_json
+from tailrace.audit.verdict import AuditReport, report_json
+from tailrace.cli import app
+from tailrace.commands import audit as audit_command
 from tests.infra.audit.builders import (
     LINE_BYTES,
     agent_word,
@@ -61,6 +64,66 @@ def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
     assert "3 dead letters are not indexed yet" in text
     assert "1 of them name no event" in text
     assert "2 of them were not read" in text
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [(6, "1 event is"), (7, "2 events are")],
+    ids=["one", "several"],
+)
+def test_what_was_waited_for_in_vain_is_no_success(sent: int, said: str) -> None:
+    """Standard output does not end with the words of success; the error has a remedy."""
+    facts = replace(facts_at_rest(5), agent=agent_word(number=sent))
+    report = report_of(held(*range(5)), facts, wait_ms_max=3_000)
+
+    failure = overdue(report)
+
+    assert report.is_overdue
+    *_, last = report_lines(report)
+    assert last == (
+        f"NOT all has come: {said} still in flight; 5 events before add up, each"
+        " exactly once."
+    )
+    assert str(failure) == f"{said} still in flight after 3 s."
+    assert "wait longer" in failure.remedy
+
+
+def test_bytes_that_nobody_has_read_are_waited_for_in_vain_too() -> None:
+    word = agent_word(number=5)
+    unread = msgspec.structs.replace(word, seen_size_bytes=word.seen_size_bytes + 1)
+    facts = replace(facts_at_rest(5), agent=unread)
+
+    failure = overdue(report_of(held(*range(5)), facts, wait_ms_max=3_000))
+
+    assert str(failure) == "Something of 1 file is still in flight after 3 s."
+
+
+def test_what_is_in_flight_is_no_failure_where_nobody_waits() -> None:
+    facts = replace(facts_at_rest(5), agent=agent_word(number=6))
+    report = report_of(held(*range(5)), facts)
+
+    assert not report.is_overdue
+    *_, last = report_lines(report)
+    assert last == "Everything adds up: 5 events, each exactly once; 1 in flight."
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["shown", "json"])
+def test_an_audit_that_waits_in_vain_says_so_on_standard_error(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = replace(facts_at_rest(5), agent=agent_word(number=6))
+    report = report_of(held(*range(5)), facts, wait_ms_max=3_000)
+
+    def audited(*_: object, **__: object) -> AuditReport:
+        return report
+
+    monkeypatch.setattr(audit_command, "run_audit", audited)
+
+    result = CliRunner().invoke(app, ["audit", "--wait", "3", *options])
+
+    assert result.exit_code == 1
+    assert "1 event is still in flight after 3 s.\n-> wait longer" in result.stderr
+    assert "adds up" not in result.stdout
 
 
 def test_a_hostile_path_cannot_steer_a_terminal(
