@@ -120,6 +120,7 @@ def _next_life(
         first_seen_at_ms=clock.now_ms(),
         file=file,
         archive_suffix=_suffix_of(file),
+        met_as=record.path,
         ended=ended,
         may_begin_with_hole=True,
     )
@@ -206,7 +207,7 @@ def first_record(
         host_id=agent.host_id,
         host_name=agent.host_name,
         path=tracked.shown_path,
-        first_path=tracked.shown_path,
+        first_path=tracked.met_as or tracked.shown_path,
         source=tracked.source.name,
         identity=tracked.identity,
         placement=placement,

@@ -23,6 +23,7 @@ from tailrace_agent.door import NotARegularFile
 from tailrace_agent.first_bytes import SAMPLE_BYTES, as_utf8
 from tailrace_agent.forms import (
     MARK_BYTES_MAX,
+    Encoding,
     Form,
     form_of,
     with_redactor,
@@ -153,12 +154,15 @@ def event_around(
     source: Source,
     offset: int,
     *,
+    end_offset: int,
     placement: Placement,
+    encoding: Encoding,
     start: int = 0,
     cut: Cut | None = None,
 ) -> MappedEvent | None:
-    """Return the event that holds the byte at `offset`, None where none does.
+    """Return the first event of the line from `offset` to the newline at `end_offset`.
 
+    It may be a part of that line or hold more than it; None where none is made of it.
     Reading begins at `start`, where an event begins; `cut` is where one was ended.
 
     Raises:
@@ -166,7 +170,7 @@ def event_around(
     """
     head = bytearray(MARK_BYTES_MAX)
     size = source.read_into((memoryview(head),), offset=0)
-    form = form_of(bytes(head[:size]), encoding="auto", is_archive=False)
+    form = form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
     position = Position(start, 0, START.tail)
     for chunk in chunks_of(
         source,
@@ -177,9 +181,8 @@ def event_around(
         if chunk.after.offset <= offset:
             continue
         for event in events_of(chunk):
-            if event.offset <= offset <= event.offset + event.original_size_bytes:
-                return event
-        return None
+            if event.offset + event.original_size_bytes >= offset:
+                return event if event.offset <= end_offset else None
     return None
 
 

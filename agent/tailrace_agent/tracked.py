@@ -96,6 +96,9 @@ class TrackedFile:
     since, should it be truncated, was seen by nobody. 0 once it was looked at."""
     is_outside: bool = False
     """No glob means its name; it is followed for what only it may hold."""
+    met_as: str = ""
+    """The name that its life before had: this one may have begun under it, too. Empty
+    where it is not known to have had another."""
     is_later_copy: bool = False
     """It was made after the copy of a life that is known: if it is of none, it is of one
     that nobody saw."""

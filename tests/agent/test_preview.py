@@ -126,16 +126,23 @@ def test_x4_a_line_of_any_length_takes_bounded_memory_in_a_pipe() -> None:
 
 
 def test_the_event_around_any_byte_is_the_one_that_is_shipped() -> None:
-    placement = java()
     shipped = events(of_pipe(TRACES, multiline="java")[0])
+
+    def around(offset: int) -> MappedEvent | None:
+        return event_around(
+            BytesFile(TRACES),
+            offset,
+            end_offset=offset,
+            placement=java(),
+            encoding="auto",
+        )
+
     assert len(shipped) == len(traces.JAVA) * 3
     for event in shipped:
         end = event.offset + event.original_size_bytes
         for offset in (event.offset, (event.offset + end) // 2, end):
-            found = event_around(BytesFile(TRACES), offset, placement=placement)
-            assert found == event
-    beyond = event_around(BytesFile(TRACES), len(TRACES), placement=placement)
-    assert beyond is None
+            assert around(offset) == event
+    assert around(len(TRACES)) is None
 
 
 def test_where_time_ended_an_event_it_ends_for_a_reader_too() -> None:
@@ -146,7 +153,13 @@ def test_where_time_ended_an_event_it_ends_for_a_reader_too() -> None:
 
     def around(offset: int, *, start: int = 0, end: Cut | None = None) -> bytes:
         found = event_around(
-            BytesFile(content), offset, placement=java(), start=start, cut=end
+            BytesFile(content),
+            offset,
+            end_offset=offset,
+            placement=java(),
+            encoding="auto",
+            start=start,
+            cut=end,
         )
         assert found is not None
         return found.stored

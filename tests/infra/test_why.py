@@ -11,7 +11,7 @@ import pytest
 from tailrace.audit.facts import GenerationFacts
 from tailrace.errors import CommandFailed
 from tailrace.why.hops import Found, LinePlace, Made, State, Witness, hops
-from tailrace.why.place import READ_BYTES, line_at, lines_like
+from tailrace.why.place import READ_BYTES, Written, line_at, lines_like
 from tests.infra.audit.builders import (
     GENERATION,
     LINE_BYTES,
@@ -22,6 +22,7 @@ from tests.infra.audit.builders import (
     stream_word,
 )
 
+UTF_8 = Written()
 MADE = Made(document_id="id", index="t-generic-1", dataset="generic", parser="auto")
 
 
@@ -43,7 +44,9 @@ def test_a_line_is_found_by_its_number_across_blocks(tmp_path: Path) -> None:
     long = b"y" * (READ_BYTES - 3)
     path.write_bytes(b"one\n" + long + b"\n\nfour\n")
 
-    found = [line_at(path, line_number=number) for number in (1, 2, 3, 4)]
+    found = [
+        line_at(path, line_number=number, written=UTF_8) for number in (1, 2, 3, 4)
+    ]
 
     assert [each.line for each in found] == [b"one", long, b"", b"four"]
     assert [each.offset for each in found] == [0, 4, 5 + len(long), 6 + len(long)]
@@ -57,7 +60,7 @@ def test_a_line_beyond_the_end_says_how_many_there_are(
     path.write_bytes(b"one\ntwo\n")
 
     with pytest.raises(CommandFailed, match="has 2 complete lines, and no line"):
-        line_at(path, line_number=number)
+        line_at(path, line_number=number, written=UTF_8)
 
 
 def test_a_line_without_its_newline_is_not_complete(tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_a_line_without_its_newline_is_not_complete(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntw")
 
     with pytest.raises(CommandFailed, match=r"Line 2 of .* is not complete"):
-        line_at(path, line_number=2)
+        line_at(path, line_number=2, written=UTF_8)
 
 
 @pytest.mark.parametrize("number", [0, -3])
@@ -74,20 +77,20 @@ def test_lines_count_from_one(tmp_path: Path, number: int) -> None:
     path.write_bytes(b"one\n")
 
     with pytest.raises(CommandFailed, match="cannot be asked for"):
-        line_at(path, line_number=number)
+        line_at(path, line_number=number, written=UTF_8)
 
 
 def test_a_file_that_cannot_be_read_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="cannot be read: No such file"):
-        line_at(tmp_path / "none", line_number=1)
+        line_at(tmp_path / "none", line_number=1, written=UTF_8)
 
 
 def test_lines_are_found_by_their_words_within_the_last_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"same\nother\nsame\r\nsame, longer\nsame")
 
-    everywhere = list(lines_like(path, line=b"same", bytes_max=1_000))
-    at_the_end = list(lines_like(path, line=b"same", bytes_max=30))
+    everywhere = list(lines_like(path, line="same", bytes_max=1_000, written=UTF_8))
+    at_the_end = list(lines_like(path, line="same", bytes_max=30, written=UTF_8))
 
     assert [each.offset for each in everywhere] == [0, 11]
     assert [each.offset for each in at_the_end] == [11]
@@ -172,6 +175,52 @@ def test_a_line_in_a_gap_never_reached_the_stream() -> None:
     assert verdicts["stream"][0] is State.MISSING
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_lines_of_two_bytes_a_character_end_where_both_bytes_say_so(
+    tmp_path: Path, codec: str
+) -> None:
+    """U+0A0A and U+0A00, U+000A's neighbours, hold bytes of a newline, and end nothing."""
+    path = tmp_path / "a.log"
+    texts = ["one", "\u0a0a\u0a00\u000d", "", "\u010a\u0a01", "x" * READ_BYTES, "six"]
+    mark = "\ufeff".encode(codec)
+    content = mark + "".join(f"{text}\n" for text in texts).encode(codec)
+    path.write_bytes(content + b"o")
+    written = Written(newline="\n".encode(codec), mark=mark, codec=codec)
+
+    found = [
+        line_at(path, line_number=number + 1, written=written)
+        for number in range(len(texts))
+    ]
+    by_words = list(
+        lines_like(path, line="six", bytes_max=len(content), written=written)
+    )
+    at_the_end = list(lines_like(path, line="six", bytes_max=33, written=written))
+
+    assert [each.line for each in found] == [text.encode(codec) for text in texts]
+    assert [each.offset for each in found] == [
+        2 + 2 * sum(len(text) + 1 for text in texts[:number])
+        for number in range(len(texts))
+    ]
+    assert [each.offset for each in by_words] == [found[-1].offset]
+    assert [each.offset for each in at_the_end] == [found[-1].offset]
+    with pytest.raises(CommandFailed, match=r"Line 7 of .* is not complete"):
+        line_at(path, line_number=7, written=written)
+
+
+def test_a_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\n")
+    written = Written(mark=b"\xef\xbb\xbf")
+
+    first = line_at(path, line_number=1, written=written)
+    second = line_at(path, line_number=2, written=written)
+
+    assert (first.offset, first.line, first.end_offset) == (3, b"one\r", 7)
+    assert (second.offset, second.line) == (8, b"two")
+    (found,) = lines_like(path, line="one", bytes_max=1_000, written=written)
+    assert found.offset == 3
+
+
 def test_another_id_than_todays_code_would_give_is_said() -> None:
     found = Found(documents=("t-generic-1/other",), is_where_computed=False)
 
@@ -189,3 +238,17 @@ def test_a_generation_of_another_collector_has_no_agent() -> None:
     verdicts = told(Witness(place=place_of(3), facts=facts))
 
     assert verdicts["agent"][0] is State.UNKNOWN
+
+
+@pytest.mark.parametrize(("index", "is_said"), [("t-generic-1", False), ("t-x", True)])
+def test_of_bytes_that_are_not_at_hand_only_another_index_is_said(
+    index: str, is_said: bool
+) -> None:
+    made = replace(MADE, document_id="", index=index)
+    found = Found(documents=("t-generic-1/other",), is_where_computed=False)
+
+    verdicts = told(
+        Witness(place=place_of(3), facts=facts_at_rest(5), made=made, found=found)
+    )
+
+    assert ("today's code" in verdicts["indexer"][1]) is is_said

@@ -10,7 +10,7 @@ from crc32c import crc32c
 from msgspec.structs import replace
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.commands.why_place import place_of
+from tailrace.commands.why_place import Places, place_of
 from tailrace.commands.why_roles import made_of
 from tailrace.identity import document_id
 from tailrace.why.hops import LinePlace
@@ -62,7 +62,9 @@ def word(path: Path, **changes: object) -> AgentLedger:
 
 def placed(line: str, path: Path, lookup: Lookup, **changes: object) -> LinePlace:
     facts = GenerationFacts(generation=GENERATION, agent=word(path, **changes))
-    return place_of(line, told={GENERATION: facts}, lookup=lookup)
+    return place_of(
+        line, places=Places(told={GENERATION: facts}, lookup=lookup, encodings={})
+    )
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])

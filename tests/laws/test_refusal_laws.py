@@ -64,7 +64,7 @@ def refusing(request: pytest.FixtureRequest, namespace: str) -> Iterator[Refusin
 def test_e1_e2_e3_items_of_one_index_are_refused_and_all_others_are_stored(
     refusing: Refusing, status: int
 ) -> None:
-    """E4, too: they are tried again, none is given up, and then they are there once."""
+    """E4: they are tried again, none is given up, and then they are there once."""
     service, index = refusing.service, refusing.index
     other = index.replace("app.log", "other")
     service.create_index(other)

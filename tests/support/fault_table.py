@@ -3,8 +3,9 @@
 Run as `python -m tests.support.fault_table` (or `make faults`), which writes the table.
 It stands on three things: `tests/faults.toml` says how things stand with each case,
 `tests/mutations.toml` what was broken by hand and which test that turned red, and the
-tests themselves bear the numbers of their cases, in their names (`test_f7_k11_...`) or
-in their docstrings or their file's.
+tests themselves bear the numbers of their cases: in their names (`test_f7_k11_...`), or
+before a colon at the very beginning of their docstrings or their file's (`S1, K5: ...`).
+A number elsewhere in a sentence says nothing, and a test that never runs holds nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -35,7 +36,8 @@ GROUPS = {
     "X": "Security",
 }
 _IN_NAME = re.compile(r"test_((?:[fpksezx]\d+_)+)")
-_IN_TEXT = re.compile(r"\b[FPKSEZX]\d{1,2}\b")
+_CASE = r"[FPKSEZX]\d{1,2}"
+_IN_TEXT = re.compile(rf"((?:{_CASE}, )*{_CASE}): ")
 
 Status = Literal["holds", "partly", "later", "absent"]
 HELD: tuple[Status, ...] = ("holds", "partly")
@@ -80,7 +82,9 @@ class NamedTest:
     name_cases: tuple[str, ...]
     """From its name."""
     text_cases: tuple[str, ...]
-    """From its docstring and its file's."""
+    """From the beginning of its docstring and of its file's."""
+    is_skipped: bool = False
+    """Whether it never runs, or may fail, whatever there is."""
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -129,28 +133,84 @@ def read_tests(root: Path = ROOT) -> list[NamedTest]:
 def named_tests_in(source: str, *, name: str) -> Iterator[NamedTest]:
     """Yield the tests of one file."""
     tree = ast.parse(source)
-    of_file = _IN_TEXT.findall(ast.get_docstring(tree) or "")
+    of_file = _text_cases(tree)
+    is_file_skipped = any(map(_skips, tree.body))
     for node in tree.body:
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if not is_function or not node.name.startswith("test_"):
             continue
         found = _IN_NAME.match(node.name)
         in_name = found.group(1).upper().split("_")[:-1] if found else []
-        in_text = _IN_TEXT.findall(ast.get_docstring(node) or "")
-        yield NamedTest(f"{name}::{node.name}", tuple(in_name), (*in_text, *of_file))
+        in_text = _text_cases(node)
+        yield NamedTest(
+            f"{name}::{node.name}",
+            tuple(in_name),
+            (*in_text, *of_file),
+            is_skipped=is_file_skipped
+            or any(map(_is_skip, node.decorator_list))
+            or any(map(_skips, node.body)),
+        )
+
+
+def _text_cases(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    found = _IN_TEXT.match(ast.get_docstring(node) or "")
+    return found.group(1).split(", ") if found else []
+
+
+def _skips(statement: ast.stmt) -> bool:
+    """Tell whether a statement, if it is reached, leaves out all that follows it."""
+    if isinstance(statement, ast.Expr):
+        return _is_skip(statement.value)
+    if isinstance(statement, ast.Assign):
+        targets = [ast.unparse(target) for target in statement.targets]
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [ast.unparse(statement.target)]
+    else:
+        return False
+    value = statement.value
+    if "pytestmark" not in targets or value is None:
+        return False
+    marks = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+    return any(map(_is_skip, marks))
+
+
+def _is_skip(node: ast.expr) -> bool:
+    """Tell whether a mark or a call skips a test, or forgives it, on no condition."""
+    is_call = isinstance(node, ast.Call)
+    name = ast.unparse(node.func if is_call else node).rpartition("pytest.")[2]
+    if name in {"mark.skip", "skip", "xfail"}:
+        return True
+    conditions: list[ast.expr] = []
+    if is_call:
+        named = (each.value for each in node.keywords if each.arg == "condition")
+        conditions = [*node.args, *named]
+    is_always = all(
+        isinstance(each, ast.Constant) and bool(each.value) for each in conditions
+    )
+    if name == "mark.xfail":
+        return is_always
+    return name == "mark.skipif" and bool(conditions) and is_always
 
 
 def problems_of(
-    cases: Sequence[Case], mutations: Sequence[Mutation], tests: Sequence[NamedTest]
+    cases: Sequence[Case],
+    mutations: Sequence[Mutation],
+    tests: Sequence[NamedTest],
+    *,
+    is_file: Callable[[str], bool],
 ) -> list[str]:
-    """Return all in which the list, the tests and the mutations disagree."""
+    """Return all in which the list, the tests and the mutations disagree.
+
+    `is_file` says whether a path of the repository is one of a file.
+    """
     problems: list[str] = []
     ids = [case.id for case in cases]
     if ids != known_ids():
         problems.append(f"{CASES_FILE} does not list the cases in their order")
     for case in cases:
         is_held = case.status in HELD
-        if is_held and not any(case.id in test.cases for test in tests):
+        holding = [test for test in tests if case.id in test.cases]
+        if is_held and not any(not test.is_skipped for test in holding):
             problems.append(f"{case.id} ({case.status}) is held by no test")
         if is_held and not any(case.id in mutation.cases for mutation in mutations):
             problems.append(f"{case.id} ({case.status}) has no recorded mutation")
@@ -158,26 +218,38 @@ def problems_of(
             problems.append(f"{case.id} ({case.status}): `lacks` says what is not held")
         if (case.status in {"partly", "later"}) != bool(case.brought_by):
             problems.append(f"{case.id} ({case.status}): `brought_by` says what will")
-    cases_by_test = {test.node: test.cases for test in tests}
+    by_node = {test.node: test for test in tests}
     for test in tests:
         unknown = set(test.cases) - set(ids)
         if unknown:
             problems.append(f"{test.node} names unknown cases {sorted(unknown)}")
     for mutation in mutations:
-        problems += _problems_of_mutation(mutation, cases_by_test)
+        problems += _problems_of_mutation(mutation, by_node, is_file=is_file)
     return problems
 
 
 def _problems_of_mutation(
-    mutation: Mutation, cases_by_test: Mapping[str, tuple[str, ...]]
+    mutation: Mutation,
+    by_node: Mapping[str, NamedTest],
+    *,
+    is_file: Callable[[str], bool],
 ) -> Iterator[str]:
     what = f"the mutation {mutation.broken!r}"
+    if not is_file(mutation.file):
+        yield f"{what} is of {mutation.file}, which does not exist"
     if not mutation.tests:
         yield f"{what} names no test"
-    held = {case for test in mutation.tests for case in cases_by_test.get(test, ())}
-    for test in mutation.tests:
-        if test not in cases_by_test:
-            yield f"{what} names {test}, which does not exist"
+    held = {
+        case
+        for node in mutation.tests
+        if node in by_node and not by_node[node].is_skipped
+        for case in by_node[node].cases
+    }
+    for node in mutation.tests:
+        if node not in by_node:
+            yield f"{what} names {node}, which does not exist"
+        elif by_node[node].is_skipped:
+            yield f"{what} names {node}, which is skipped"
     for case in mutation.cases:
         if case not in held:
             yield f"{what}: none of its tests says that it holds {case}"
@@ -225,7 +297,9 @@ def _row(case: Case, mutations: Sequence[Mutation], tests: Sequence[NamedTest]) 
         stands += f": {case.lacks}"
     if case.brought_by:
         stands += f" ({case.brought_by})"
-    held = [f"`{_short(t.node)}`" for t in tests if case.id in t.cases]
+    held = [
+        f"`{_short(t.node)}`" for t in tests if case.id in t.cases and not t.is_skipped
+    ]
     broken = [
         f"{m.broken} (`{m.file}`, {m.date}): {_red(case, m, tests)}"
         for m in mutations

@@ -227,6 +227,8 @@ def named_body(
         "docvalue_fields": [SEQUENCE],
         "_source": [
             "log.offset",
+            "log.file.path",
+            "host.name",
             "message",
             "event.original",
             "tailrace.original_base64",

@@ -20,6 +20,8 @@ from tailrace.audit.windows import Sums
 from tailrace.ledger_topic import UnreadableEntry
 from tailrace.text import printable
 
+UNKNOWN_NAMED_MAX = 5
+"""Documents of a generation that no ledger knows, of which each is named."""
 TEXT_CHARACTERS_MAX = 300
 """Of a key or a reason that is shown; whoever wrote them may have written anything."""
 
@@ -53,8 +55,14 @@ def more_altered(count: int) -> tuple[Problem, ...]:
     return (Problem(kind=ProblemKind.ALTERED, text=text, count=count),)
 
 
-def unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
+def unknown(generation: str, *, sums: Sums, snapshot: Snapshot) -> GenerationVerdict:
     """Return the verdict on documents of a generation that no ledger tells of."""
+    ends = {n for each in sums.stored.values() for n in (each.lowest, each.highest)}
+    numbers = sorted(ends)[:UNKNOWN_NAMED_MAX]
+    places = snapshot.places(generation, numbers=numbers)[:UNKNOWN_NAMED_MAX]
+    where = ""
+    if places:
+        where = f"; they say that they are of {places[0].host_name}:{places[0].path}"
     stored = sum(each.count for each in sums.stored.values())
     dead = sum(each.count for each in sums.dead.values())
     return GenerationVerdict(
@@ -66,8 +74,11 @@ def unknown(generation: str, *, sums: Sums) -> GenerationVerdict:
             Problem(
                 kind=ProblemKind.UNKNOWN_GENERATION,
                 text=f"{stored} documents and {dead} dead letters are of a generation"
-                " of which no ledger tells",
+                f" of which no ledger tells{where}",
                 count=stored + dead,
+                event_number=places[0].number if places else None,
+                offset=places[0].offset if places else None,
+                documents=tuple(place.document for place in places),
             ),
         ),
     )

@@ -310,4 +310,7 @@ def _place(hit: Hit) -> StoredPlace:
         document=f"{hit.index}/{hit.id}",
         offset=offset if isinstance(offset, int) else -1,
         size_bytes=line.size_bytes(document, document_id=hit.id),
+        newline_bytes=line.newline_bytes(document, document_id=hit.id),
+        path=str(line.field(document, "log.file.path") or ""),
+        host_name=str(line.field(document, "host.name") or ""),
     )

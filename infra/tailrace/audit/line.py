@@ -72,6 +72,19 @@ def size_bytes(document: Document, *, document_id: str) -> int | None:
     return None if line is None else len(line)
 
 
+def newline_bytes(document: Document, *, document_id: str) -> int | None:
+    """Return how long a newline is in the event's file, which its encoding tells."""
+    parts = read_id(document_id)
+    if parts is None:
+        return None
+    line = original_line(document, checksum=parts.checksum)
+    text = _text(document)
+    if not line or text is None:
+        return None  # Of an empty line every encoding has the same bytes.
+    plain = text.encode("utf-8", "surrogatepass")
+    return 1 if line in (plain, plain + b"\r") else 2
+
+
 def alteration(
     source: bytes,
     document: Document,
@@ -114,10 +127,15 @@ def _readings(document: Document) -> list[bytes]:
         except UnicodeDecodeError:
             return [stored]
         return [stored, *_written(text, ends=("",))]
+    text = _text(document)
+    return [] if text is None else _written(text, ends=("", "\r"))
+
+
+def _text(document: Document) -> str | None:
     text = field(document, "event.original")
     if not isinstance(text, str):
         text = field(document, "message")
-    return _written(text, ends=("", "\r")) if isinstance(text, str) else []
+    return text if isinstance(text, str) else None
 
 
 def _written(text: str, *, ends: tuple[str, ...]) -> list[bytes]:

@@ -136,7 +136,9 @@ class Looker:
                     )
             for generation, found in sums.items():
                 if generation not in told or not told[generation].is_known:
-                    verdicts[generation] = unknown(generation, sums=found)
+                    verdicts[generation] = unknown(
+                        generation, sums=found, snapshot=snapshot
+                    )
             problems = () if only is not None else unplaced(snapshot)
         return Looked(
             verdicts=verdicts,

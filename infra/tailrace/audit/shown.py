@@ -75,6 +75,9 @@ def problem_text(problem: Problem) -> str:
         where = f"event {problem.event_number}"
     if problem.offset is not None:
         where = f"{where} at offset {problem.offset}".strip()
+    elif problem.after_offset is not None and problem.next_offset is not None:
+        span = f"between offsets {problem.after_offset} and {problem.next_offset}"
+        where = f"{where} {span}".strip()
     elif problem.next_offset is not None:
         where = f"{where} before offset {problem.next_offset}".strip()
     documents = f" ({', '.join(problem.documents)})" if problem.documents else ""

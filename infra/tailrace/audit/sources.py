@@ -53,6 +53,10 @@ class StoredPlace:
     offset: int
     size_bytes: int | None
     """Of the event without its newline; None where the document does not tell."""
+    newline_bytes: int | None = None
+    """How long a newline of its file is; None where the document does not tell."""
+    path: str = ""
+    host_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ class Problem:
     """Where the event begins in its file, if that is known exactly."""
     next_offset: int | None = None
     """For what is missing: before which offset it must end."""
+    after_offset: int | None = None
+    """For what is missing: before which offset it cannot begin."""
     documents: tuple[str, ...] = ()
     """`<index>/<_id>` of each document concerned."""
 
@@ -269,6 +271,7 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
         "count": problem.count,
         "event_number": problem.event_number,
         "offset": problem.offset,
+        "after_offset": problem.after_offset,
         "next_offset": problem.next_offset,
         "documents": list(problem.documents),
     }

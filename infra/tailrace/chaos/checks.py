@@ -48,8 +48,8 @@ class Evidence:
     struck: Sequence[Struck]
     environment: Mapping[str, str]
     """By which a command finds the servers and the namespace."""
-    readers: Callable[[str], int]
-    """How many hosts read the file of that path: each of its lines is there so often."""
+    hosts: Callable[[str], tuple[str, ...]]
+    """Which hosts read the file of that path: each of its lines is there once of each."""
 
 
 Check = Callable[[Evidence], CheckResult]
@@ -91,7 +91,8 @@ def check_lines(evidence: Evidence) -> CheckResult:
         is_passed=verdict.is_exact,
         detail=f"{verdict.written} written, {verdict.stored} stored;"
         f" {verdict.missing} missing, {verdict.doubled} doubled,"
-        f" {verdict.altered} altered, {verdict.disordered} files out of order",
+        f" {verdict.altered} altered, {verdict.misplaced} of another host or file,"
+        f" {verdict.disordered} files out of order",
         problems=verdict.examples,
     )
 
@@ -103,7 +104,7 @@ def compare_lines(evidence: Evidence) -> Comparison:
     with Elastic(connections) as elastic:
         for event in stored_events(elastic, index=events_alias(connections.namespace)):
             gathered.add(event)
-    return compare(evidence.lives, gathered, readers=evidence.readers)
+    return compare(evidence.lives, gathered, hosts=evidence.hosts)
 
 
 def check_dead_letters(evidence: Evidence) -> CheckResult:
@@ -142,7 +143,7 @@ def check_agent_ledger(evidence: Evidence) -> CheckResult:
     )
     wanted: Counter[tuple[int, int]] = Counter()
     for life in evidence.lives:
-        readers = evidence.readers(life.places.name)
+        readers = len(evidence.hosts(life.places.name))
         wanted[life.size_bytes, len(life.places)] += readers
     lost_bytes = sum(sum(r.lost_bytes.values()) for r in evidence.agent_records)
     problems = [

@@ -11,10 +11,12 @@ import hashlib
 from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
-from tailrace.chaos.lines import content_digest
+from tailrace.chaos.lines import content_digest, stamped_at
 from tailrace.chaos.record import Places, WrittenLife
 from tailrace.chaos.stored import StoredEvent
 from tailrace.identity import ID_BYTES
@@ -32,7 +34,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     doubled: int
     """Documents beyond the one that each written line may have."""
     altered: int
-    """Documents whose id, place and content contradict each other."""
+    """Documents whose id, place, time, index and content contradict each other."""
+    misplaced: int
+    """Documents that name another host, or another file, than their lines were read of."""
     disordered: int
     """Generations whose events are not numbered in the order of their offsets."""
     examples: tuple[str, ...] = ()
@@ -40,7 +44,13 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_exact(self) -> bool:
         """Whether every line is there once, and as it was written."""
-        return not (self.missing or self.doubled or self.altered or self.disordered)
+        return not (
+            self.missing
+            or self.doubled
+            or self.altered
+            or self.misplaced
+            or self.disordered
+        )
 
 
 class Gathered:
@@ -48,6 +58,8 @@ class Gathered:
 
     def __init__(self) -> None:
         self.generations: dict[str, Places] = {}
+        self.whence: dict[str, Counter[tuple[str, str]]] = {}
+        """Of each generation, how many documents name which host and path."""
         self.altered: list[str] = []
         self.altered_count = 0
         self.count = 0
@@ -55,7 +67,7 @@ class Gathered:
     def add(self, event: StoredEvent) -> None:
         """Take one document into account."""
         self.count += 1
-        problem = contradiction(event)
+        problem = contradiction(event) or misdated(event)
         if problem is not None:
             self.altered_count += 1
             if len(self.altered) < EXAMPLES_MAX:
@@ -63,6 +75,8 @@ class Gathered:
         places = self.generations.get(event.generation)
         if places is None:
             places = self.generations[event.generation] = Places(event.path)
+        whence = self.whence.setdefault(event.generation, Counter())
+        whence[event.host_name, event.path] += 1
         places.add(event.offset, content_digest(event.line), number=event.number)
 
 
@@ -85,50 +99,95 @@ def contradiction(event: StoredEvent) -> str | None:
     return None
 
 
+def misdated(event: StoredEvent) -> str | None:
+    """Return what in a document contradicts the time that its line bears, or None."""
+    at = stamped_at(event.line)
+    if at is None:
+        return None
+    try:
+        stored = datetime.fromisoformat(event.timestamp)
+    except ValueError:
+        return f"its @timestamp is {event.timestamp!r}"
+    if stored != at:
+        return f"its @timestamp is {event.timestamp}, and its line's another"
+    if not event.index.endswith(f"-{event.dataset}-{at:%Y.%m.%d}"):
+        return "its index is of another day or dataset"
+    return None
+
+
 def compare(
     lives: Sequence[WrittenLife],
     gathered: Gathered,
     *,
-    readers: Callable[[str], int] = lambda _path: 1,
+    hosts: Callable[[str], tuple[str, ...]],
 ) -> Comparison:
     """Return the verdict over all lives and all documents.
 
-    `readers` says how many hosts read the file of a path: each of its lives is there
-    once for each of them.
+    `hosts` says which hosts read the file of a path: each of its lives is there once for
+    each of them.
     """
     written = [
-        places
+        _Read(life, host)
         for life in lives
-        if len(places := life.places)
-        for _reader in range(readers(places.name))
+        if len(life.places)
+        for host in hosts(life.places.name)
     ]
-    wanted: dict[bytes, list[Places]] = {}
-    for places in written:
-        wanted.setdefault(_fingerprint(places), []).append(places)
+    wanted: dict[bytes, list[_Read]] = {}
+    for read in written:
+        wanted.setdefault(_fingerprint(read.life.places), []).append(read)
     unmatched: list[Places] = []
-    for places in gathered.generations.values():
+    misplaced: list[str] = []
+    misplaced_count = 0
+    for generation, places in gathered.generations.items():
         candidates = wanted.get(_fingerprint(places))
-        if candidates:
-            candidates.pop()
-        else:
+        if not candidates:
             unmatched.append(places)
-    left = [places for candidates in wanted.values() for places in candidates]
+            continue
+        whence = gathered.whence[generation]
+        # Of equal files, and of one that two hosts read, it is the one that it says.
+        best = min(candidates, key=lambda read: read.misplaced_count(whence))
+        candidates.remove(best)
+        if count := best.misplaced_count(whence):
+            misplaced_count += count
+            misplaced.append(
+                f"{count} documents of generation {generation} are not said to be of"
+                f" {best.life.places.name} on {best.host}"
+            )
+    left = [read.life.places for reads in wanted.values() for read in reads]
     missing, doubled = _leftovers(left, unmatched)
     disordered = _order_problems(gathered.generations)
     return Comparison(
-        written=sum(map(len, written)),
+        written=sum(len(read.life.places) for read in written),
         stored=gathered.count,
         missing=sum(missing.values()),
         doubled=sum(doubled.values()),
         altered=gathered.altered_count,
+        misplaced=misplaced_count,
         disordered=len(disordered),
         examples=(
             *gathered.altered,
+            *misplaced[:EXAMPLES_MAX],
             *_examples("is missing", missing),
             *_examples("is there once too often", doubled),
             *disordered[:EXAMPLES_MAX],
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One life, as one host reads it."""
+
+    life: WrittenLife
+    host: str
+
+    def misplaced_count(self, whence: Mapping[tuple[str, str], int]) -> int:
+        """Return how many documents name another host, or a name that it never had."""
+        return sum(
+            count
+            for (host, path), count in whence.items()
+            if host != self.host or path not in self.life.names
+        )
 
 
 def _fingerprint(places: Places) -> bytes:

@@ -10,6 +10,8 @@ DIGEST_BYTES = 8
 REPEATED_LINE = b"the same line as before, byte for byte"
 REPEATED_EVERY = 10
 """Every tenth line is the same: two equal lines are two lines."""
+STAMP_BYTES = 23
+"""With three digits of the second's fraction."""
 _LEVELS = ("INFO", "INFO", "INFO", "DEBUG", "WARN", "ERROR")
 
 
@@ -35,6 +37,14 @@ class LineMaker:
             f"{stamp} {level} [worker-{number % 7}] com.example.shop.Orders -"
             f" order {number} {digest} häß 語 <script> \x1b[31m"
         ).encode()
+
+
+def stamped_at(line: bytes) -> datetime | None:
+    """Return the time that a line bears, in UTC; None where it bears none."""
+    try:
+        return datetime.fromisoformat(line[:STAMP_BYTES].decode("ascii") + "+00:00")
+    except ValueError:
+        return None
 
 
 def content_digest(line: bytes) -> int:

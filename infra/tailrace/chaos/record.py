@@ -18,6 +18,8 @@ import msgspec
 
 from tailrace.chaos.lines import LineMaker, content_digest
 
+MOVED_SUFFIX = ".moved"
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Some complete lines, one directly behind the other."""
@@ -84,10 +86,22 @@ class Places:
 
 @dataclass(slots=True)
 class WrittenLife:
-    """One life as it was written: its lines' places, and its size."""
+    """One life as it was written: its lines' places, its size, and its names."""
 
     places: Places
+    names: frozenset[str] = frozenset()
+    """Every path that its file can have had."""
     size_bytes: int = 0
+
+
+def rotated_path(path: Path, *, life: int) -> Path:
+    """Return where rotation leaves a life, or its copy, that the agents still look at."""
+    return path.with_name(f"{path.name}.{life}")
+
+
+def moved_path(path: Path, *, life: int) -> Path:
+    """Return where a life is moved to, where no glob looks."""
+    return path.with_name(f"{path.stem}-{life}{MOVED_SUFFIX}")
 
 
 def written_lives(entries: Iterable[Entry], *, maker: LineMaker) -> list[WrittenLife]:
@@ -100,7 +114,16 @@ def written_lives(entries: Iterable[Entry], *, maker: LineMaker) -> list[Written
     for entry in entries:
         life = lives.get(entry.life)
         if life is None:
-            life = lives[entry.life] = WrittenLife(Places(entry.path))
+            life = lives[entry.life] = WrittenLife(
+                Places(entry.path),
+                names=frozenset(
+                    (
+                        entry.path,
+                        str(rotated_path(Path(entry.path), life=entry.life)),
+                        str(moved_path(Path(entry.path), life=entry.life)),
+                    )
+                ),
+            )
         if entry.first_offset != life.size_bytes:
             raise ValueError(
                 f"life {entry.life} ends at {life.size_bytes}, and its next entry"

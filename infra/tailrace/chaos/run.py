@@ -30,7 +30,7 @@ from tailrace.chaos.live import Live, Say
 from tailrace.chaos.record import read_record, written_lives
 from tailrace.chaos.report import ChaosReport, struck_reports
 from tailrace.chaos.schedule import plan_lane, possible
-from tailrace.chaos.stage import Stage, StageOptions, readers_of, set_stage
+from tailrace.chaos.stage import Stage, StageOptions, hosts_of, set_stage
 from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
 from tailrace_embedded.progress import Progress
@@ -313,7 +313,7 @@ class _Run:
             agent_records=stage.ledger.agent_records(),
             struck=self._struck,
             environment=stage.environment,
-            readers=readers_of,
+            hosts=hosts_of,
         )
 
 

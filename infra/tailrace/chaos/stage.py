@@ -88,7 +88,12 @@ class Stage:
 
 def readers_of(path: str) -> int:
     """Return how many agents, of different hosts, read the file of that path."""
-    return 2 if SHARED_FILES.search(path) else 1
+    return len(hosts_of(path))
+
+
+def hosts_of(path: str) -> tuple[str, ...]:
+    """Return the names of those hosts."""
+    return ROLES[:2] if SHARED_FILES.search(path) else ROLES[:1]
 
 
 @contextmanager
@@ -339,7 +344,8 @@ def _role(name: str, *, ground: _Ground, watched_fd: int, clock: Clock) -> Chaos
         stem = "*" if name == ROLES[0] else "app0"
         logs = ground.folder / "logs"
         paths = [f"{logs}/{stem}.log", f"{logs}/{stem}.log.*"]
-        source = {"name": "chaos", "paths": paths}
+        # The oracle reads the time of each line: it is not the machine's.
+        source = {"name": "chaos", "paths": paths, "time_zone": "UTC"}
         config.write_text(toml_text({"agent": {"sources": [source]}}))
         arguments += ["--config", str(config)]
     if kind == "indexer":

@@ -17,6 +17,9 @@ FIELDS = (
     "log.offset",
     "log.file.path",
     "event.sequence",
+    "event.dataset",
+    "host.name",
+    "@timestamp",
     "message",
     "event.original",
 )
@@ -34,6 +37,10 @@ class StoredEvent:
     number: int
     """Of the event in its generation, counted from 0."""
     line: bytes
+    dataset: str
+    host_name: str
+    timestamp: str
+    """As it stands in the document."""
 
 
 def stored_events(elastic: Elastic, *, index: str) -> Iterator[StoredEvent]:
@@ -54,6 +61,9 @@ def stored_events(elastic: Elastic, *, index: str) -> Iterator[StoredEvent]:
             path=str(field(source, "log.file.path")),
             number=int(cast("int", field(source, "event.sequence"))),
             line=str(line).encode("utf-8", "surrogateescape"),
+            dataset=str(field(source, "event.dataset")),
+            host_name=str(field(source, "host.name")),
+            timestamp=str(field(source, "@timestamp")),
         )
 
 

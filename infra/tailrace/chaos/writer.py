@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tailrace.chaos.lines import LineMaker
-from tailrace.chaos.record import Entry, Record
+from tailrace.chaos.record import Entry, Record, moved_path, rotated_path
 from tailrace.clock import Clock
 
 FILES = 6
@@ -24,7 +24,6 @@ SAFE_WAIT_MS_MAX = 15_000
 KEPT_ROTATED_MAX = 24
 """More rotated files than this are not made while none of them may be deleted."""
 CATCH_UP_LINES_MAX = 20_000
-MOVED_SUFFIX = ".moved"
 
 
 class Rotation(Enum):
@@ -204,11 +203,8 @@ class Writer:
         if not is_moved and len(self._rotated) >= KEPT_ROTATED_MAX:
             return
         # `app0.log.7` is still looked at; `app0-7.moved` is not.
-        kept, moved = (
-            f"{life.path.name}.{life.number}",
-            f"{life.path.stem}-{life.number}",
-        )
-        rotated = life.path.with_name(moved + MOVED_SUFFIX if is_moved else kept)
+        named = moved_path if is_moved else rotated_path
+        rotated = named(life.path, life=life.number)
         life.path.rename(rotated)
         self._current[number] = self._begin(life.path)
         life.path = rotated
@@ -237,7 +233,7 @@ class Writer:
         life = copying.life
         if self.knowledge.is_safe(life):
             number = self._current.index(life)
-            copy = life.path.with_name(f"{life.path.name}.{life.number}")
+            copy = rotated_path(life.path, life=life.number)
             shutil.copyfile(life.path, copy)
             with life.path.open("r+b") as file:
                 file.truncate()

@@ -39,7 +39,8 @@ def why(
     """Tell what each hop did with one line: exit 0 only where it is stored, once."""
     require("indexer")
     from tailrace.audit.kafka import KafkaLedger
-    from tailrace.commands.why_place import place_of
+    from tailrace.commands.why_place import Places, place_of
+    from tailrace.commands.why_roles import encodings_of
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.own_stack import names_own_stack
     from tailrace.settings import read_connections
@@ -54,7 +55,8 @@ def why(
     ):
         told = KafkaLedger(connections).read().facts
         lookup = Lookup(elastic, namespace=connections.namespace)
-        place = place_of(line, told=told, lookup=lookup)
+        places = Places(told=told, lookup=lookup, encodings=encodings_of(config))
+        place = place_of(line, places=places)
         witness = _witness(
             place, told=told, lookup=lookup, connections=connections, config=config
         )
@@ -136,7 +138,7 @@ def _json(witness: Witness, verdicts: Iterable[HopVerdict]) -> dict[str, object]
         "offset": place.offset,
         "event_number": place.event_number,
         "source_glob": witness.glob,
-        "expected_id": made.document_id if made else None,
+        "expected_id": made.document_id or None if made else None,
         "expected_index": made.index if made else None,
         "documents": list(witness.found.documents),
         "dead": list(witness.found.dead),

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.commands.why_roles import event_around
+from tailrace.commands.why_roles import event_around, written_of
 from tailrace.errors import CommandFailed
 from tailrace.text import path_text
 from tailrace.why.hops import LinePlace
 from tailrace.why.lookup import Lookup
-from tailrace.why.place import FileLine, line_at, lines_like
+from tailrace.why.place import FileLine, line_at, lines_like, unreadable
+
+if TYPE_CHECKING:
+    from tailrace_agent.forms import Encoding
 
 MATCHES_SHOWN_MAX = 10
 FILES_READ_MAX = 200
@@ -22,9 +28,22 @@ ALL_BYTES_MAX = 512 << 20
 _NUMBERED = re.compile(r"(?s)(.+):(\d{1,12})")
 
 
-def place_of(
-    line: str, *, told: Mapping[str, GenerationFacts], lookup: Lookup
-) -> LinePlace:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """What is known of the files in which a line may stand."""
+
+    told: Mapping[str, GenerationFacts]
+    lookup: Lookup
+    encodings: Mapping[str, Encoding]
+    """By source, how its files are written; `auto` where it is not known here."""
+
+    def encoding(self, facts: GenerationFacts) -> Encoding:
+        """Return what the source of a generation says of its files."""
+        source = facts.agent.source if facts.agent else ""
+        return self.encodings.get(source, "auto")
+
+
+def place_of(line: str, *, places: Places) -> LinePlace:
     """Return where the event stands that the line is, or is a part of.
 
     Raises:
@@ -33,63 +52,106 @@ def place_of(
     """
     numbered = _NUMBERED.fullmatch(line)
     if numbered and Path(numbered[1]).is_file():
-        return _numbered_place(
-            Path(numbered[1]), int(numbered[2]), told=told, lookup=lookup
-        )
-    places = [match.place for match in lookup.lines(line)]
-    places = places or _in_files(line, told=told, lookup=lookup)
-    return _only(line, places, told=told)
+        return _numbered_place(Path(numbered[1]), int(numbered[2]), places=places)
+    found = [match.place for match in places.lookup.lines(line)]
+    found = found or _in_files(line, places=places)
+    return _as_in_its_file(_only(line, found, told=places.told), places=places)
 
 
-def _numbered_place(
-    path: Path,
-    line_number: int,
-    *,
-    told: Mapping[str, GenerationFacts],
-    lookup: Lookup,
-) -> LinePlace:
-    found = line_at(path, line_number=line_number)
+def _numbered_place(path: Path, line_number: int, *, places: Places) -> LinePlace:
+    try:
+        inode = path.stat().st_ino
+    except OSError as error:
+        raise unreadable(path, error) from None
     names = {path_text(str(path.absolute())), path_text(str(path.resolve()))}
     candidates = [
         facts
-        for facts in told.values()
+        for facts in places.told.values()
         if facts.agent is not None
-        and (facts.agent.identity.inode == found.inode or facts.path in names)
+        and (facts.agent.identity.inode == inode or facts.path in names)
     ]
     # Both the file and its name: a rotated file keeps its inode, another has its name.
-    ranked = sorted(candidates, key=lambda facts: _likeness(facts, found.inode, names))
-    if not ranked or _likeness(ranked[-1], found.inode, names)[0] == 0:
+    ranked = sorted(candidates, key=lambda facts: _likeness(facts, inode, names))
+    if not ranked or _likeness(ranked[-1], inode, names)[0] == 0:
         raise CommandFailed(
             f"{path_text(str(path))} is not watched: no agent's word in the ledger is of"
             " this file.",
             remedy="add a glob that takes it to the agent's `sources`, or wait for the"
             " agent's first look if it is new",
         )
-    return _event_place(found, facts=ranked[-1], lookup=lookup)
+    facts = ranked[-1]
+    try:
+        written = written_of(path, encoding=places.encoding(facts))
+        found = line_at(path, line_number=line_number, written=written)
+        place = _event_place(found, facts=facts, places=places)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if place is None:
+        raise CommandFailed(
+            f"The agent makes no event of line {line_number} of {path_text(str(path))}"
+            " as the file stands now.",
+            remedy="ask again if it was written to meanwhile",
+        )
+    return place
 
 
 def _event_place(
-    found: FileLine, *, facts: GenerationFacts, lookup: Lookup
-) -> LinePlace:
-    """Return where the event stands that a line of a file belongs to."""
-    assert facts.agent is not None, "a file is known by its agent's word"
-    event = event_around(found.path, found.offset, agent=facts.agent)
-    if event is not None:
-        starts = lookup.event_offsets(
-            facts.generation,
-            first=event.offset + 1,
-            last=event.offset + event.original_size_bytes,
-        )
-        if starts:
-            event = event_around(
-                found.path, found.offset, agent=facts.agent, starts=starts
-            )
+    found: FileLine, *, facts: GenerationFacts, places: Places
+) -> LinePlace | None:
+    """Return where the event stands that a line of a file belongs to, if there is one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    agent, encoding = facts.agent, places.encoding(facts)
+    assert agent is not None, "a file is known by its agent's word"
+    event = event_around(found, agent=agent, encoding=encoding)
+    if event is None:
+        return None
+    starts = places.lookup.event_offsets(
+        facts.generation,
+        first=event.offset + 1,
+        last=event.offset + event.original_size_bytes,
+    )
+    if starts:
+        event = event_around(found, agent=agent, encoding=encoding, starts=starts)
+    if event is None:
+        return None
     return LinePlace(
         generation=facts.generation,
-        offset=found.offset if event is None else event.offset,
-        line=found.line if event is None else event.stored,
+        offset=event.offset,
+        line=event.stored,
         event=event,
     )
+
+
+def _as_in_its_file(place: LinePlace, *, places: Places) -> LinePlace:
+    """Return a place that a document told with the bytes of its file, where it is here.
+
+    The document holds the text alone, and not in which bytes it was written.
+    """
+    facts = places.told.get(place.generation)
+    if place.event is not None or facts is None or facts.agent is None:
+        return place
+    path = Path(facts.path)
+    try:
+        inode = path.stat().st_ino
+        if inode != facts.agent.identity.inode:
+            return place
+        known = FileLine(
+            path=path,
+            line_number=0,
+            offset=place.offset,
+            line=b"",
+            size_bytes=0,
+            inode=inode,
+        )
+        seen = _event_place(known, facts=facts, places=places)
+    except OSError:
+        return place
+    if seen is None or seen.offset != place.offset:
+        return place
+    return replace(seen, event_number=place.event_number)
 
 
 def _likeness(
@@ -105,29 +167,35 @@ def _likeness(
     )
 
 
-def _in_files(
-    line: str, *, told: Mapping[str, GenerationFacts], lookup: Lookup
-) -> list[LinePlace]:
+def _in_files(line: str, *, places: Places) -> list[LinePlace]:
     """Look for a line in the watched files that are on this machine, the newest first."""
     known = sorted(
-        (facts for facts in told.values() if facts.agent is not None),
+        (facts for facts in places.told.values() if facts.agent is not None),
         key=lambda facts: facts.agent.updated_at_ms if facts.agent else 0,
         reverse=True,
     )
-    places: list[LinePlace] = []
+    standing: list[LinePlace] = []
     left_bytes = ALL_BYTES_MAX
-    wanted = line.encode("utf-8", "surrogateescape")
     for facts in known[:FILES_READ_MAX]:
         agent, path = facts.agent, Path(facts.path)
         if agent is None or not path.is_file() or left_bytes <= 0:
             continue
-        left_bytes -= min(path.stat().st_size, FILE_BYTES_MAX)
-        for found in lines_like(path, line=wanted, bytes_max=FILE_BYTES_MAX):
-            if found.inode == agent.identity.inode:
-                places.append(_event_place(found, facts=facts, lookup=lookup))
-            if len(places) > MATCHES_SHOWN_MAX:
-                return places
-    return places
+        with suppress(OSError):  # It is read by nobody here, or gone since.
+            left_bytes -= min(path.stat().st_size, FILE_BYTES_MAX)
+            for found in lines_like(
+                path,
+                line=line,
+                bytes_max=FILE_BYTES_MAX,
+                written=written_of(path, encoding=places.encoding(facts)),
+            ):
+                if found.inode != agent.identity.inode:
+                    continue
+                place = _event_place(found, facts=facts, places=places)
+                if place is not None:
+                    standing.append(place)
+                if len(standing) > MATCHES_SHOWN_MAX:
+                    return standing
+    return standing
 
 
 def _only(

@@ -1,4 +1,4 @@
-"""What `tailrace why` asks of the roles' own code: globs, parsers, held indices."""
+"""What `tailrace why` asks of the roles' own code: globs, events, parsers, held indices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from tailrace.errors import ConfigError, TailraceError
 from tailrace.extras import missing_modules
 from tailrace.framing import MappedEvent
 from tailrace.why.hops import LinePlace, Made
+from tailrace.why.place import FileLine, Written
 from tailrace.wire import AgentLedger, Cut, Origin
 
 if TYPE_CHECKING:
+    from tailrace_agent.config import AgentSettings
+    from tailrace_agent.forms import Encoding
     from tailrace_stream.own.parser import OwnParsers
 
 INDEXER_STATUS = Path("indexer", "status.json")
@@ -24,15 +27,10 @@ def glob_of(path: str, *, config: Path | None, source: str = "") -> str:
 
     `source` names the source to look in; without it, all are looked at.
     """
-    from tailrace.settings import read_role_settings
-    from tailrace_agent.config import AgentSettings
     from tailrace_agent.globs import excluder, matches
 
-    try:
-        settings = read_role_settings(AgentSettings, config_file=config)
-    except TailraceError:
-        return ""  # Another machine's agent read it, or its settings are elsewhere.
-    for each in settings.sources:
+    settings = _agent_settings(config)
+    for each in settings.sources if settings else ():
         if source and each.name != source:
             continue
         if excluder(each.exclude)(path):
@@ -41,6 +39,30 @@ def glob_of(path: str, *, config: Path | None, source: str = "") -> str:
             if matches(glob, path):
                 return glob
     return ""
+
+
+def encodings_of(config: Path | None) -> Mapping[str, Encoding]:
+    """Return how each source of this machine's agent says that its files are written."""
+    settings = _agent_settings(config)
+    return {each.name: each.encoding for each in settings.sources} if settings else {}
+
+
+def written_of(path: Path, *, encoding: Encoding) -> Written:
+    """Return how the agent takes the lines of a file to be written.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    from tailrace_agent.forms import MARK_BYTES_MAX, form_of
+
+    with path.open("rb") as file:
+        head = file.read(MARK_BYTES_MAX)
+    form = form_of(head, encoding=encoding, is_archive=False)
+    return Written(
+        newline=form.newline,
+        mark=form.mark if head.startswith(form.mark) else b"",
+        codec=form.codec or "utf-8",
+    )
 
 
 def made_of(
@@ -82,7 +104,8 @@ def made_of(
     create = orjson.loads(action)["create"]
     source = orjson.loads(document)
     return Made(
-        document_id=create["_id"],
+        # Only the bytes of the file give it; text may have been written in many ways.
+        document_id=create["_id"] if place.event is not None else "",
         index=create["_index"],
         dataset=placement.dataset,
         parser=placement.parser,
@@ -100,37 +123,55 @@ def _own_of(config: Path | None) -> OwnParsers:
 
 
 def event_around(
-    path: Path, offset: int, *, agent: AgentLedger, starts: Sequence[int] = ()
+    line: FileLine,
+    *,
+    agent: AgentLedger,
+    encoding: Encoding,
+    starts: Sequence[int] = (),
 ) -> MappedEvent | None:
-    """Return the event that the agent makes of the bytes around a place of its file.
+    """Return the first event that the agent makes of a line, or of more around it.
 
-    None where each line is an event, or the file cannot be read. At `starts` events are
-    known to begin: time may have ended one where no line tells it, and the documents
-    alone know.
+    None where it makes none of it. At `starts` events are known to begin: time may have
+    ended one where no line tells it, and the documents alone know.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     from tailrace_agent import preview
     from tailrace_agent.open_file import open_file
     from tailrace_agent.rules import rules_of_user
 
-    if agent.placement.multiline is None:
-        return None
     # A mark is where a chunk ended, so an event begins there: less is read again.
     begins = [*(mark.offset for mark in agent.marks), *starts]
-    start = max((place for place in begins if place <= offset), default=0)
-    end = min((place for place in starts if place > offset), default=None)
+    if agent.placement.multiline is None:
+        begins.append(line.offset)
+    start = max((place for place in begins if place <= line.offset), default=0)
+    end = min((place for place in starts if place > line.offset), default=None)
     cut = None if end is None else Cut(offset=start, next_offset=end, reason="flushed")
-    try:
-        file = open_file(path, rules=rules_of_user())
-    except OSError:
-        return None
+    file = open_file(line.path.absolute(), rules=rules_of_user())
     try:
         return preview.event_around(
-            file, offset, placement=agent.placement, start=start, cut=cut
+            file,
+            line.offset,
+            end_offset=line.end_offset,
+            placement=agent.placement,
+            encoding=encoding,
+            start=start,
+            cut=cut,
         )
-    except OSError:
-        return None
     finally:
         file.close()
+
+
+def _agent_settings(config: Path | None) -> AgentSettings | None:
+    """Return what this machine's agent is told; None where it is not known here."""
+    from tailrace.settings import read_role_settings
+    from tailrace_agent.config import AgentSettings
+
+    try:
+        return read_role_settings(AgentSettings, config_file=config)
+    except TailraceError:
+        return None  # Another machine's agent read it, or its settings are elsewhere.
 
 
 def _event_of_text(place: LinePlace) -> MappedEvent | None:

@@ -34,6 +34,7 @@ class Made:
     """What the stream's own code makes of the line today, under its placement."""
 
     document_id: str = ""
+    """Empty where the bytes of the file are not at hand, of which it is made."""
     index: str = ""
     dataset: str = ""
     parser: str = ""
@@ -66,7 +67,7 @@ class LinePlace:
     """The event's bytes as they were sent, without the newline that ended it."""
     event_number: int | None = None
     event: MappedEvent | None = None
-    """The event, where it is not simply this line of its file."""
+    """As its file holds it; None where only a text told of it, and not in which bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,11 +179,8 @@ def _indexer(witness: Witness) -> HopVerdict:
             text += f"; it was a dead letter before: {', '.join(found.delivered)}"
         if len(found.documents) > 1:
             text += ": more than once, which `tailrace audit` counts as a failure"
-        elif made is not None and made.document_id and not found.is_where_computed:
-            text += (
-                f"; today's code would store it as {made.index}/{made.document_id}, so"
-                " the line, its time or the parser was another then"
-            )
+        else:
+            text += _otherwise_today(found, made)
         return HopVerdict(hop="indexer", state=State.DONE, text=text)
     if found.dead:
         text = f"dead: {'; '.join(found.dead)}"
@@ -207,6 +205,23 @@ def _indexer(witness: Witness) -> HopVerdict:
         )
         return HopVerdict(hop="indexer", state=State.UNKNOWN, text=text)
     return HopVerdict(hop="indexer", state=State.MISSING, text=text)
+
+
+def _otherwise_today(found: Found, made: Made | None) -> str:
+    """Return where today's code would store the line, if that is another place."""
+    if made is None or not made.index or found.is_where_computed:
+        return ""
+    if made.document_id:
+        return (
+            f"; today's code would store it as {made.index}/{made.document_id}, so"
+            " the line, its time or the parser was another then"
+        )
+    if any(each.startswith(f"{made.index}/") for each in found.documents):
+        return ""
+    return (
+        f"; today's code would store it in {made.index}, so its time or the parser was"
+        " another then"
+    )
 
 
 def _is_past_stream(witness: Witness) -> bool:

@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 from tailrace.answers import Document, field
 from tailrace.audit.bodies import DELIVERED
+from tailrace.audit.line import is_stored_otherwise, original_line, read_id
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
+from tailrace.framing import MappedEvent
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
 from tailrace.why.hops import Found, LinePlace, Made
@@ -32,17 +34,28 @@ class Match:
 
     @property
     def place(self) -> LinePlace:
-        """Where its event stands."""
+        """Where its event stands, with its bytes where text and id tell them."""
         number, offset = field(self.document, "event.sequence"), 0
         found = field(self.document, "log.offset")
         if isinstance(found, int):
             offset = found
+        text = written_line(self.document).encode("utf-8", "surrogatepass")
         return LinePlace(
             generation=str(field(self.document, "tailrace.generation") or ""),
             offset=offset,
-            line=written_line(self.document).encode("utf-8", "surrogatepass"),
+            line=text,
             event_number=number if isinstance(number, int) else None,
+            event=self._event(offset, text),
         )
+
+    def _event(self, offset: int, text: bytes) -> MappedEvent | None:
+        parts = read_id(self.document_id)
+        if parts is None or is_stored_otherwise(self.document):
+            return None
+        original = original_line(self.document, checksum=parts.checksum)
+        if original is None:
+            return None
+        return MappedEvent(offset, len(original), parts.checksum, text)
 
 
 def written_line(document: Document) -> str:

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tailrace.errors import CommandFailed
 from tailrace.text import path_text
 
 READ_BYTES = 1 << 20
 LINE_BYTES_MAX = 64 << 20
-"""A line is held in memory as a whole, since it is parsed again."""
+"""Of a longer line the beginning is held in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """How the lines of a file are written, as its agent reads them."""
+
+    newline: bytes = b"\n"
+    mark: bytes = b""
+    """The byte order mark that the file begins with, which is no part of its first line."""
+    codec: str = "utf-8"
+
+    @property
+    def unit_bytes(self) -> int:
+        """Return how many bytes a code unit has: lines begin at multiples of it."""
+        return len(self.newline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +40,16 @@ class FileLine:
     offset: int
     line: bytes
     """Without its newline."""
+    size_bytes: int
     inode: int
 
+    @property
+    def end_offset(self) -> int:
+        """Return where its newline stands."""
+        return self.offset + self.size_bytes
 
-def line_at(path: Path, *, line_number: int) -> FileLine:
+
+def line_at(path: Path, *, line_number: int, written: Written) -> FileLine:
     """Return a line by its number, which counts from 1.
 
     Raises:
@@ -38,92 +60,112 @@ def line_at(path: Path, *, line_number: int) -> FileLine:
         raise CommandFailed(
             f"Line {line_number} cannot be asked for.", remedy="count lines from 1"
         )
+    complete = 0
+    is_rest = False
     try:
+        inode = path.stat().st_ino
         with path.open("rb") as file:
-            inode = path.stat().st_ino
-            offset = lines = 0
-            while block := file.read(READ_BYTES):
-                count = block.count(b"\n")
-                if lines + count >= line_number - 1:
-                    begin = _after_newlines(block, line_number - 1 - lines)
-                    line = _line_from(path, offset + begin)
-                    if line is not None:
-                        return FileLine(
-                            path=path,
-                            line_number=line_number,
-                            offset=offset + begin,
-                            line=line,
-                            inode=inode,
-                        )
-                    total = lines + count
-                    raise _unfinished(path, line_number, lines=total)
-                lines += count
-                offset += len(block)
+            for line in _lines(file, offset=0, written=written):
+                if complete == line_number - 1 and line.is_complete:
+                    return _file_line(path, line, number=line_number, inode=inode)
+                is_rest = not line.is_complete
+                complete += line.is_complete
     except OSError as error:
-        raise CommandFailed(
-            f"{path_text(str(path))} cannot be read: {error.strerror}.",
-            remedy="check its name and who may read it",
-        ) from None
-    raise _beyond(path, line_number, lines=lines)
+        raise unreadable(path, error) from None
+    if complete == line_number - 1 and is_rest:
+        raise _unfinished(path, line_number)
+    raise _beyond(path, line_number, lines=complete)
 
 
-def lines_like(path: Path, *, line: bytes, bytes_max: int) -> Iterator[FileLine]:
+def lines_like(
+    path: Path, *, line: str, bytes_max: int, written: Written
+) -> Iterator[FileLine]:
     """Yield each complete line that is `line`, within the last `bytes_max` of the file.
 
     Line numbers are not counted, and 0. A file that cannot be read has none.
     """
+    # On a terminal of UTF-8, bytes that are none come in as surrogates.
+    errors = "surrogateescape" if written.unit_bytes == 1 else "surrogatepass"
+    try:
+        wanted = line.encode(written.codec, errors)
+    except UnicodeEncodeError:
+        return
+    carriage_return = "\r".encode(written.codec)
     try:
         with path.open("rb") as file:
             status = path.stat()
             start = max(status.st_size - bytes_max, 0)
+            start -= start % written.unit_bytes
             file.seek(start)
-            if start:
-                start += len(file.readline(LINE_BYTES_MAX))
-            offset = start
-            for read in file:
-                if read.endswith(b"\n") and read[:-1].removesuffix(b"\r") == line:
-                    yield FileLine(
-                        path=path,
-                        line_number=0,
-                        offset=offset,
-                        line=read[:-1],
-                        inode=status.st_ino,
-                    )
-                offset += len(read)
+            for found in _lines(file, offset=start, written=written):
+                is_part = start > 0 and found.offset == start
+                if not found.is_complete or is_part:
+                    continue
+                if found.text in (wanted, wanted + carriage_return):
+                    yield _file_line(path, found, number=0, inode=status.st_ino)
     except OSError:
         return
 
 
-def _after_newlines(block: bytes, count: int) -> int:
-    position = 0
-    for _ in range(count):
-        position = block.index(b"\n", position) + 1
-    return position
+def unreadable(path: Path, error: OSError) -> CommandFailed:
+    """Return that a file cannot be read, in words."""
+    return CommandFailed(
+        f"{path_text(str(path))} cannot be read: {error.strerror or error}.",
+        remedy="check its name and who may read it",
+    )
 
 
-def _line_from(path: Path, offset: int) -> bytes | None:
-    with path.open("rb") as file:
-        file.seek(offset)
-        read = file.readline(LINE_BYTES_MAX)
-    return read[:-1] if read.endswith(b"\n") else None
+@dataclass(frozen=True, slots=True)
+class _Line:
+    offset: int
+    text: bytes
+    size_bytes: int
+    is_complete: bool
 
 
-def _unfinished(path: Path, line_number: int, *, lines: int) -> CommandFailed:
-    if lines < line_number - 1 or not _has_rest(path, line_number):
-        return _beyond(path, line_number, lines=lines)
+def _lines(file: BinaryIO, *, offset: int, written: Written) -> Iterator[_Line]:
+    """Yield the lines from `offset` on, where the file is; only the last may be open.
+
+    The mark at the head of the file is passed over.
+    """
+    newline, unit_bytes = written.newline, written.unit_bytes
+    is_little = unit_bytes > 1 and newline.startswith(b"\n")
+    if not offset:
+        offset = len(file.read(len(written.mark)))
+    pending, size = bytearray(), 0
+    while read := file.readline(READ_BYTES):
+        if is_little and read.endswith(b"\n") and (size + len(read)) % unit_bytes:
+            read += file.read(1)  # The rest of what may be a newline.
+        size += len(read)
+        pending += read
+        del pending[LINE_BYTES_MAX:-unit_bytes]
+        if pending.endswith(newline) and size % unit_bytes == 0:
+            text = bytes(pending[:-unit_bytes])
+            yield _Line(offset, text, size - unit_bytes, is_complete=True)
+            offset += size
+            pending, size = bytearray(), 0
+    if size:
+        yield _Line(offset, bytes(pending), size, is_complete=False)
+
+
+def _file_line(path: Path, line: _Line, *, number: int, inode: int) -> FileLine:
+    return FileLine(
+        path=path,
+        line_number=number,
+        offset=line.offset,
+        line=line.text,
+        size_bytes=line.size_bytes,
+        inode=inode,
+    )
+
+
+def _unfinished(path: Path, line_number: int) -> CommandFailed:
     return CommandFailed(
         f"Line {line_number} of {path_text(str(path))} is not complete: no newline has"
         " been written after it.",
         remedy="wait until the application ends the line; the agent sends one without a"
         " newline only after it has been quiet (`flush_after_ms`)",
     )
-
-
-def _has_rest(path: Path, line_number: int) -> bool:
-    with path.open("rb") as file:
-        for _ in range(line_number - 1):
-            file.readline(LINE_BYTES_MAX)
-        return bool(file.read(1))
 
 
 def _beyond(path: Path, line_number: int, *, lines: int) -> CommandFailed:

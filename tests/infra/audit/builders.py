@@ -298,6 +298,9 @@ class HeldSnapshot:
                 document=f"{each.index}/{each.document_id}",
                 offset=each.offset,
                 size_bytes=LINE_BYTES - 1,
+                newline_bytes=1,
+                path="/srv/app.log",
+                host_name="web-1",
             )
             for each in self.held
             if each.generation == generation and each.number in numbers

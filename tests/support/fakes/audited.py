@@ -233,6 +233,11 @@ class MemorySnapshot:
                 document=f"{held.index}/{held.document_id}",
                 offset=held.document["log.offset"],
                 size_bytes=line.size_bytes(held.document, document_id=held.document_id),
+                newline_bytes=line.newline_bytes(
+                    held.document, document_id=held.document_id
+                ),
+                path=held.document.get("log.file.path", ""),
+                host_name=held.document.get("host.name", ""),
             )
             for held in self._held(self.events, [generation])
             if held.number in numbers

@@ -1,0 +1,212 @@
+"""`tailrace why` reads a file as its agent does: marks, encodings, holes, and cut lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from crc32c import crc32c
+from msgspec.structs import replace
+
+from tailrace.audit.facts import GenerationFacts
+from tailrace.commands.why_place import Places, place_of
+from tailrace.commands.why_roles import encodings_of, made_of
+from tailrace.identity import document_id
+from tailrace.why.hops import LinePlace
+from tailrace.why.lookup import Lookup, Match
+from tailrace.wire import MultilineRule
+from tailrace_agent.forms import Encoding
+from tests.infra.audit.builders import BORN_AT_MS, GENERATION, agent_word
+
+TEXTS = [f"line {number} of the file, with an \u0160" for number in range(5)]
+SOURCE = agent_word(number=3).source
+
+
+class KnowingLookup(Lookup):
+    """Knows where documents begin, and finds the documents that it is given."""
+
+    def __init__(
+        self, offsets: Sequence[int] = (), matches: Sequence[Match] = ()
+    ) -> None:
+        self._offsets = offsets
+        self._matches = list(matches)
+
+    def lines(self, line: str) -> list[Match]:
+        return self._matches if line in TEXTS else []
+
+    def event_offsets(self, generation: str, *, first: int, last: int) -> list[int]:
+        assert generation == GENERATION
+        return [offset for offset in self._offsets if first <= offset <= last]
+
+
+def facts_of(path: Path, *, multiline: str | None = None) -> GenerationFacts:
+    agent = agent_word(number=3)
+    rule = multiline and MultilineRule(rule=multiline, max_lines=500, max_bytes=1 << 18)
+    placement = replace(agent.placement, multiline=rule or None)
+    identity = replace(agent.identity, inode=path.stat().st_ino)
+    word = replace(agent, path=str(path), identity=identity, placement=placement)
+    return GenerationFacts(generation=GENERATION, agent=word)
+
+
+def placed(
+    line: str,
+    path: Path,
+    lookup: Lookup | None = None,
+    *,
+    encoding: Encoding = "auto",
+    multiline: str | None = None,
+) -> LinePlace:
+    told = {GENERATION: facts_of(path, multiline=multiline)}
+    places = Places(
+        told=told, lookup=lookup or KnowingLookup(), encodings={SOURCE: encoding}
+    )
+    return place_of(line, places=places)
+
+
+def id_of(place: LinePlace, path: Path) -> str:
+    made = made_of(place, facts=facts_of(path), namespace="t")
+    assert made is not None
+    return made.document_id
+
+
+def id_at(offset: int, line: bytes) -> str:
+    return document_id(
+        generation=GENERATION,
+        born_at_ms=BORN_AT_MS,
+        offset=offset,
+        checksum=crc32c(line),
+    )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("codec", "mark", "encoding"),
+    [
+        ("utf-8", "", "auto"),
+        ("utf-8", "\ufeff", "auto"),
+        ("utf-16-le", "\ufeff", "auto"),
+        ("utf-16-be", "\ufeff", "auto"),
+        ("utf-16-le", "", "utf-16le"),
+        ("utf-16-be", "", "utf-16be"),
+        ("utf-16-le", "", "utf-16"),
+    ],
+)
+def test_f32_a_line_is_at_the_place_and_has_the_id_that_its_agent_gave_it(
+    tmp_path: Path, codec: str, mark: str, encoding: Encoding, end: str
+) -> None:
+    path = tmp_path / "a.log"
+    lines = [f"{text}{end}".encode(codec) for text in TEXTS]
+    path.write_bytes(mark.encode(codec) + b"".join(lines))
+    newline = len("\n".encode(codec))
+    offset = len(mark.encode(codec))
+    for number, line in enumerate(lines, start=1):
+        by_number = placed(f"{path}:{number}", path, encoding=encoding)
+        by_words = placed(TEXTS[number - 1], path, encoding=encoding)
+        assert by_number == by_words
+        assert by_number.offset == offset
+        assert by_number.line.decode().rstrip("\r") == TEXTS[number - 1]
+        assert id_of(by_number, path) == id_at(offset, line[:-newline])
+        offset += len(line)
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le"])
+def test_f32_a_line_that_a_document_told_of_has_the_id_of_its_bytes_in_the_file(
+    tmp_path: Path, codec: str
+) -> None:
+    path = tmp_path / "a.log"
+    lines = [f"{text}\n".encode(codec) for text in TEXTS]
+    mark = "\ufeff".encode(codec)
+    path.write_bytes(mark + b"".join(lines))
+    newline = len("\n".encode(codec))
+    offset = len(mark) + sum(map(len, lines[:4]))
+    document = {
+        "message": TEXTS[4],
+        "log.offset": offset,
+        "event.sequence": 4,
+        "tailrace.generation": GENERATION,
+    }
+    match = Match(index="t-generic-1", document_id="x", document=document)
+
+    place = placed(TEXTS[4], path, KnowingLookup(matches=[match]))
+
+    assert (place.offset, place.event_number) == (offset, 4)
+    assert id_of(place, path) == id_at(offset, lines[4][:-newline])
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_f32_a_line_of_another_host_has_the_id_that_its_text_gives_in_some_encoding(
+    tmp_path: Path, codec: str
+) -> None:
+    path = tmp_path / "a.log"
+    path.touch()
+    name = id_at(2, TEXTS[0].encode(codec))
+    document = {
+        "message": TEXTS[0],
+        "log.offset": 2,
+        "tailrace.generation": GENERATION,
+    }
+    match = Match(index="t-generic-1", document_id=name, document=document)
+
+    place = placed(TEXTS[0], path, KnowingLookup(matches=[match]))
+
+    assert place.line.decode() == TEXTS[0]
+    assert id_of(place, path) == name
+
+
+def test_of_a_document_whose_file_is_not_here_no_id_is_made_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"one\n")
+    document = {
+        "message": TEXTS[0],
+        "log.offset": 0,
+        "tailrace.generation": GENERATION,
+    }
+    match = Match(index="t-generic-1", document_id="x", document=document)
+    facts = facts_of(path)
+    path.unlink()
+    places = Places(
+        told={GENERATION: facts}, lookup=KnowingLookup(matches=[match]), encodings={}
+    )
+
+    made = made_of(place_of(TEXTS[0], places=places), facts=facts, namespace="t")
+
+    assert made is not None
+    assert (made.document_id, made.index != "") == ("", True)
+
+
+def test_f17_a_line_behind_a_hole_begins_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"one\n" + bytes(8_192) + b"two\n")
+    place = placed(f"{path}:2", path)
+    assert (place.offset, place.line) == (4 + 8_192, b"two")
+
+
+def test_a_line_that_time_parted_is_asked_about_by_its_first_part(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"one\nhalf and half\n")
+    place = placed(f"{path}:2", path, KnowingLookup(offsets=[0, 4, 9]))
+    assert (place.offset, place.line) == (4, b"half ")
+
+
+@pytest.mark.parametrize(("number", "offset"), [(1, 0), (2, 0), (3, 13), (5, 13)])
+def test_an_empty_line_between_entries_of_a_journal_is_a_part_of_one(
+    tmp_path: Path, number: int, offset: int
+) -> None:
+    path = tmp_path / "a.journal"
+    path.write_bytes(b"MESSAGE=one\n\n\n\nMESSAGE=two\n\n")
+    assert placed(f"{path}:{number}", path, multiline="journald").offset == offset
+
+
+def test_the_encoding_is_what_the_agents_settings_say_of_the_source(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "tailrace.toml"
+    config.write_text(
+        "[[agent.sources]]\nname = 'wide'\npaths = ['/w/*.log']\nencoding = 'utf-16le'\n"
+        "[[agent.sources]]\nname = 'plain'\npaths = ['/p/*.log']\n"
+    )
+    assert encodings_of(config) == {"wide": "utf-16le", "plain": "auto"}
+    assert encodings_of(tmp_path / "none.toml") == {}
