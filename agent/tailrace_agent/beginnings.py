@@ -120,7 +120,7 @@ def _next_life(
         first_seen_at_ms=clock.now_ms(),
         file=file,
         archive_suffix=_suffix_of(file),
-        met_as=record.path,
+        met_as=record.first_path or record.path,
         ended=ended,
         may_begin_with_hole=True,
     )

@@ -136,6 +136,7 @@ class Looks:
             at_ms=self._clock.now_ms(),
             now_ms=self._clock.monotonic_ms(),
         )
+        tracked.met_as = self._delivery.record_of(old).first_path
         self._delivery.amend(
             old,
             # A copy bears the name that the file had when it was emptied.
