@@ -776,3 +776,23 @@ def test_what_is_acknowledged_after_a_truncation_is_told_to_the_ledger(
     newest = max(ledger_of(agent.sink), key=lambda record: record.revision)
     assert newest.next_event_number == 5
     assert newest.lost_bytes == {"truncated": 0}
+
+
+def test_f2_f16_life_that_began_under_the_new_name_is_read_on_after_one_more_crash(
+    tmp_path: Path,
+) -> None:
+    """The file was emptied and renamed while the agent was down, and has no glob."""
+    sink = RecordingSink()
+    agent = AgentHarness(tmp_path, sink=sink)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    agent.crash()
+    path.write_bytes(lines(10, 15))
+    path.rename(path.with_name("a.log.1"))
+    second = AgentHarness(tmp_path, sink=sink, clock=agent.clock)
+    second.pass_ms(1_000)
+    second.write("a.log.1", lines(15, 20))
+    second.crash()
+    third = AgentHarness(tmp_path, sink=sink, clock=agent.clock)
+    third.pass_ms(30_000)
+    assert unique_lines(sink) == expected(0, 20)
