@@ -191,17 +191,16 @@ def _verdict(report: AuditReport) -> str:
     if not report.is_sound:
         count = len(report.unsound) + len(report.problems)
         return f"It does NOT add up: {count} contradictions above{compared}."
+    moving = f"; {totals.in_flight:,} in flight" if not report.is_settled else ""
+    if unfound := sum(each.unfound_count for each in report.unfound):
+        return (
+            f"Nothing contradicts, and {unfound:,} of {totals.read:,} events are still to"
+            f" be found{moving}{compared}."
+        )
     if report.is_overdue:
         return (
             f"NOT all has come: {_in_flight_text(report)} still in flight;"
             f" {totals.read:,} events before add up, each exactly once{compared}."
-        )
-    moving = f"; {totals.in_flight:,} in flight" if not report.is_settled else ""
-    if report.unfound:
-        unfound = sum(each.unfound_count for each in report.unfound)
-        return (
-            f"Nothing contradicts, and {unfound:,} of {totals.read:,} events are still to"
-            f" be found{moving}{compared}."
         )
     return (
         f"Everything adds up: {totals.read:,} events, each exactly once{moving}"

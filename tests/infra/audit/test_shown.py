@@ -60,7 +60,7 @@ def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
     assert "4 events sent and not yet stored" in text
     assert "1,000 bytes truncated" in text
     assert "may be stored a second time" in text
-    assert "truncated while no agent looked" in text
+    assert "truncated or deleted while no agent looked" in text
     assert "3 dead letters are not indexed yet" in text
     assert "1 of them name no event" in text
     assert "2 of them were not read" in text
