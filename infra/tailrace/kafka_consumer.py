@@ -148,9 +148,13 @@ class Consumer:
         consumer = cls(client, brokers=connections.kafka_bootstrap)
         listener = _listener_type()(consumer._changes)
         wanted = list(topics)
-        for topic in wanted:
-            # Known before the first assignment, which would be empty without.
-            client.partitions_for_topic(topic)
+        try:
+            for topic in wanted:
+                # Known before the first assignment, which would be empty without.
+                client.partitions_for_topic(topic)
+        except (KafkaError, OSError) as error:
+            client.close(autocommit=False)
+            raise kafka_unavailable(connections.kafka_bootstrap, error) from error
         client.subscribe(topics=wanted, listener=listener)
         return consumer
 
