@@ -33,9 +33,13 @@ def test_k1_broker_that_leaves_amid_a_start_is_told_of_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its error is one that the roles wait on; any other would end the role."""
+
+    def listens(_hosts: str) -> None:
+        return
+
     library = SimpleNamespace(KafkaConsumer=LeftClient)
     monkeypatch.setattr(kafka_consumer, "_kafka", library)
-    monkeypatch.setattr(kafka_consumer, "require_listener", lambda _hosts: None)
+    monkeypatch.setattr(kafka_consumer, "require_listener", listens)
     with pytest.raises(ServiceUnavailable, match="Connection reset by peer"):
         Consumer.connect(Connections(), group="g", client_id="c", topics=["t"])
     assert LeftClient.closed_count == 1
