@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import datetime
 
 import orjson
 
+from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.line import alteration
@@ -17,8 +20,12 @@ from tailrace.audit.verdict import (
     ProblemKind,
 )
 from tailrace.audit.windows import Sums
+from tailrace.identity import index_name
 from tailrace.ledger_topic import UnreadableEntry
 from tailrace.text import printable
+from tailrace.wire import AgentLedger
+
+_REPLAY = re.compile(r"-r\d+\Z")
 
 UNKNOWN_NAMED_MAX = 5
 """Documents of a generation that no ledger knows, of which each is named."""
@@ -35,6 +42,8 @@ def altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None
     wrong = alteration(
         source, document, document_id=stored.document_id, born_at_ms=born_at_ms
     )
+    if wrong is None and agent is not None and _is_elsewhere(stored, document, agent):
+        wrong = "it lies in an index of another day or dataset"
     if wrong is None:
         return None
     offset = field_of(document, "log.offset")
@@ -45,6 +54,41 @@ def altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None
         offset=offset if isinstance(offset, int) else None,
         documents=(f"{stored.index}/{stored.document_id}",),
     )
+
+
+def _is_elsewhere(
+    stored: StoredDocument, document: Document, agent: AgentLedger
+) -> bool:
+    """Return whether a document lies where neither its time nor its file's birth puts it.
+
+    Sent again, it would be stored a second time where it belongs. Which of the two it is,
+    where both can be, a document does not tell.
+    """
+    namespace = stored.index.partition("-")[0]
+    # A namespace has no hyphen; a replay's index has `-r2` behind its name.
+    index = _REPLAY.sub("", stored.index)
+    born_at_ms = agent.identity.born_at_ns // 1_000_000
+    return index not in {
+        index_name(
+            event_ms,
+            namespace=namespace,
+            placement=agent.placement,
+            born_at_ms=born_at_ms,
+        )
+        for event_ms in (None, _event_ms(document))
+    }
+
+
+def _event_ms(document: Document) -> int | None:
+    """Return the time of an event; None where it is none that can be read."""
+    written = field_of(document, "@timestamp")
+    if not isinstance(written, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(f"{written[:19]}+00:00")
+    except ValueError:
+        return None
+    return int(moment.timestamp()) * 1_000
 
 
 def more_altered(count: int) -> tuple[Problem, ...]:

@@ -856,6 +856,25 @@ def test_foreign_counts_are_not_compared_while_something_is_in_flight() -> None:
     assert not report.is_settled
 
 
+@pytest.mark.parametrize(
+    "index",
+    ["t-generic-2023.11.15", "t-generic-2023.11", "t-other-2023.11.14", "t-generic-x"],
+)
+def test_a_document_in_an_index_of_another_day_or_dataset_is_named(index: str) -> None:
+    """Sent again it would be stored a second time, where it belongs."""
+    moved = HeldDocument(7, index=index)
+    documents = held(*(n for n in range(25) if n != 7))
+    documents.documents.append(moved)
+
+    (verdict,) = report_of(documents, facts_at_rest(25), is_deep=True).unsound
+
+    (problem,) = verdict.problems
+    assert problem.kind is ProblemKind.ALTERED
+    assert problem.documents == (f"{index}/{moved.document_id}",)
+    documents.documents[-1] = replace(moved, index="t-generic-2023.11.14-r2")
+    assert report_of(documents, facts_at_rest(25), is_deep=True).is_sound
+
+
 @pytest.mark.parametrize("is_deep", [False, True])
 def test_what_is_missing_is_believed_once_the_indexers_have_taken_in_what_there_was(
     is_deep: bool,

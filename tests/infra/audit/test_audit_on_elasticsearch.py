@@ -32,7 +32,7 @@ from tests.infra.audit.builders import (
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 EVENTS = 95
-INDICES = ("generic-1", "generic-2", "dead-2023.11.14")
+INDICES = ("generic-2023.11.14", "generic-2023.11.14-r2", "dead-2023.11.14")
 
 
 @pytest.fixture
@@ -86,10 +86,10 @@ def audited(
 
 
 def stored(elastic: Elastic, namespace: str, count: int = EVENTS) -> None:
-    """Store `count` events over two indices, as two days would have them."""
+    """Store `count` events over two indices, as a replay of some would have them."""
     documents = [HeldDocument(number) for number in range(count)]
-    store(elastic, f"{namespace}-generic-1", documents[::2])
-    store(elastic, f"{namespace}-generic-2", documents[1::2])
+    store(elastic, f"{namespace}-generic-2023.11.14", documents[::2])
+    store(elastic, f"{namespace}-generic-2023.11.14-r2", documents[1::2])
 
 
 def test_what_is_stored_adds_up_and_is_compared_byte_for_byte(
@@ -115,11 +115,13 @@ def test_one_deleted_one_doubled_and_one_altered_are_each_named(
 ) -> None:
     stored(elastic, namespace)
     gone, twice, altered = HeldDocument(42), HeldDocument(47, copy=1), HeldDocument(13)
-    elastic.ask("DELETE", f"/{namespace}-generic-1/_doc/{gone.document_id}")
-    store(elastic, f"{namespace}-generic-2", [twice])
+    elastic.ask("DELETE", f"/{namespace}-generic-2023.11.14/_doc/{gone.document_id}")
+    store(elastic, f"{namespace}-generic-2023.11.14-r2", [twice])
     changed = {**orjson.loads(altered.source), "log.level": "error"}
     elastic.ask(
-        "PUT", f"/{namespace}-generic-2/_doc/{altered.document_id}", body=changed
+        "PUT",
+        f"/{namespace}-generic-2023.11.14-r2/_doc/{altered.document_id}",
+        body=changed,
     )
 
     plain = audited(elastic, namespace, facts_at_rest(EVENTS))
@@ -145,9 +147,11 @@ def test_a_document_of_two_numbers_stands_for_one_event_alone(
     """Though the sums of the window are those of both."""
     stored(elastic, namespace)
     gone, both = HeldDocument(42), HeldDocument(40)
-    elastic.ask("DELETE", f"/{namespace}-generic-1/_doc/{gone.document_id}")
+    elastic.ask("DELETE", f"/{namespace}-generic-2023.11.14/_doc/{gone.document_id}")
     changed = {**orjson.loads(both.source), "event.sequence": [40, 42]}
-    elastic.ask("PUT", f"/{namespace}-generic-1/_doc/{both.document_id}", body=changed)
+    elastic.ask(
+        "PUT", f"/{namespace}-generic-2023.11.14/_doc/{both.document_id}", body=changed
+    )
 
     report = audited(elastic, namespace, facts_at_rest(EVENTS))
 
@@ -158,7 +162,7 @@ def test_dead_letters_and_documents_above_the_cut_are_told_apart(
     elastic: Elastic, namespace: str
 ) -> None:
     documents = [HeldDocument(number) for number in range(30) if number not in {7, 8}]
-    store(elastic, f"{namespace}-generic-1", documents)
+    store(elastic, f"{namespace}-generic-2023.11.14", documents)
     letter = {
         "tailrace.generation": GENERATION,
         "event.sequence": 7,
@@ -175,12 +179,14 @@ def test_dead_letters_and_documents_above_the_cut_are_told_apart(
 
 def test_documents_without_a_number_are_found(elastic: Elastic, namespace: str) -> None:
     stored(elastic, namespace, count=5)
-    elastic.ask("PUT", f"/{namespace}-generic-1/_doc/x", body={"message": "whose?"})
+    elastic.ask(
+        "PUT", f"/{namespace}-generic-2023.11.14/_doc/x", body={"message": "whose?"}
+    )
 
     report = audited(elastic, namespace, facts_at_rest(5))
 
     assert [p.kind for p in report.problems] == [ProblemKind.UNNUMBERED]
-    assert report.problems[0].documents == (f"{namespace}-generic-1/x",)
+    assert report.problems[0].documents == (f"{namespace}-generic-2023.11.14/x",)
 
 
 def test_an_index_that_is_deleted_while_it_is_read_is_never_taken_for_empty(
@@ -192,7 +198,7 @@ def test_an_index_that_is_deleted_while_it_is_read_is_never_taken_for_empty(
     )
 
     with index.snapshot() as snapshot:
-        elastic.ask("DELETE", f"/{namespace}-generic-2")
+        elastic.ask("DELETE", f"/{namespace}-generic-2023.11.14-r2")
         with pytest.raises(SnapshotLost):
             snapshot.sums(None)
 
@@ -200,7 +206,7 @@ def test_an_index_that_is_deleted_while_it_is_read_is_never_taken_for_empty(
 def test_a_source_comes_back_byte_for_byte(elastic: Elastic, namespace: str) -> None:
     """Spaces, number forms and escapes are those that were indexed."""
     odd = b'{"event.sequence":0,  "tailrace.generation":"g","x":1.50,"y":"\\u00e9\\/"}'
-    elastic.request("PUT", f"/{namespace}-generic-1/_doc/1", body=odd)
+    elastic.request("PUT", f"/{namespace}-generic-2023.11.14/_doc/1", body=odd)
     index = ElasticIndex(
         elastic, namespace=namespace, window_events=WINDOW, clock=SystemClock()
     )
