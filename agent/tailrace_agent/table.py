@@ -28,7 +28,6 @@ from tailrace_agent.known import KnownGenerations, Match
 from tailrace_agent.opening import Opener
 from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
-from tailrace_agent.sweeps import unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
 from tailrace_agent.whereabouts import is_away
@@ -86,11 +85,10 @@ class FileTable:
 
     def take_in(self, found: Sequence[Found]) -> None:
         """Bring the table up to date with a whole sweep."""
-        at: dict[str, Key] = {}
+        at = {one.path: (one.status.st_dev, one.status.st_ino) for one in found}
         seen: set[Key] = set()
         self.unreadable.begin_sweep()
-        for one in unlike_before(found, followed=self.files, seen=seen):
-            at = at or {o.path: (o.status.st_dev, o.status.st_ino) for o in found}
+        for one in found:
             key = at[one.path]
             tracked = self.files.get(key)
             # A hard link, or a symbolic link to a file that matches too. Where one name is
@@ -102,11 +100,9 @@ class FileTable:
                 continue
             seen.add(key)
             self.look_at(one)
-        missing = self.files.keys() - seen
-        if missing:
-            for key, tracked in list(self.files.items()):
-                if key in missing and tracked.stage is Stage.FOLLOWED:
-                    self._leave(tracked)
+        for key, tracked in list(self.files.items()):
+            if key not in seen and tracked.stage is Stage.FOLLOWED:
+                self._leave(tracked)
         self.unreadable.end_sweep(seen)
         if self._is_first_sweep:
             self._is_first_sweep = False
@@ -141,8 +137,6 @@ class FileTable:
             tracked.note_size(status.st_size, now_ms=now_ms)
         else:
             tracked.grew_at_ms = now_ms
-        if tracked.slot is not None:
-            self.due[key] = 0  # It waits to be read, and is to be looked at now.
         self.due.setdefault(key, 0)
 
     def open(self, tracked: TrackedFile) -> AnyFile | None:
@@ -338,8 +332,6 @@ class FileTable:
         now_ms, size_bytes = self.clock.monotonic_ms(), found.status.st_size
         tracked.seen = (size_bytes, found.status.st_mtime_ns)
         tracked.grew_at_ms = tracked.unread_since_ms = now_ms
-        # What is there at a start has waited for it.
-        tracked.is_behind = self._is_first_sweep
         if tracked.archive_suffix is None:
             tracked.size_bytes = size_bytes
         self.log.info(

@@ -121,15 +121,16 @@ class Stand:
     ) -> None:
         self._cleanup.close()
 
-    def write_corpus(self, corpus: Corpus, *, files_count: int = FILES) -> int:
+    def write_corpus(self, corpus: Corpus) -> int:
         """Write the corpus over several files, and return its size in bytes."""
-        place = self.empty_corpus_dir()
+        place = self.corpus_dir
+        place.mkdir(exist_ok=True)
         size_bytes = 0
-        paths = [place / f"access-{number}.log" for number in range(files_count)]
+        paths = [place / f"access-{number}.log" for number in range(FILES)]
         files = [path.open("wb") for path in paths]
         try:
             for number, block in enumerate(corpus.blocks()):
-                size_bytes += files[number % files_count].write(block)
+                size_bytes += files[number % FILES].write(block)
         finally:
             for file in files:
                 file.close()
@@ -139,12 +140,6 @@ class Stand:
     def corpus_dir(self) -> Path:
         """Return where the corpus waits."""
         return self.folder / "corpus"
-
-    def empty_corpus_dir(self) -> Path:
-        """Return where the corpus waits, with nothing of an earlier one in it."""
-        shutil.rmtree(self.corpus_dir, ignore_errors=True)
-        self.corpus_dir.mkdir()
-        return self.corpus_dir
 
     def round(self, namespace: str) -> Round:
         """Return a namespace of its own, provisioned, with an empty watched folder."""
