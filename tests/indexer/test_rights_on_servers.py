@@ -151,6 +151,7 @@ class Guarded:
 
     def set_roles(self, roles: Roles) -> None:
         self.server.set_roles(roles)
+        self.server.await_roles()
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def rights(
     )
     with Elastic(admin) as elastic:
         found = Guarded(server, connections, tmp_path, roles, elastic)
-        eventually(lambda: takes_effect(found), 30)
+        server.await_roles()
         provision_templates(found.known_as("leader"))
         yield found
 
@@ -190,13 +191,6 @@ def guarded(rights: Guarded, stack: Endpoints) -> Guarded:
     )
     provision_topics(rights.connections)
     return rights
-
-
-def takes_effect(guarded: Guarded) -> bool:
-    """Tell whether the server knows the roles of this namespace by now."""
-    with Elastic(guarded.known_as("reader")) as reader:
-        path = f"/{guarded.connections.namespace}-x/_search?ignore_unavailable=true"
-        return reader.request("GET", path).status == 200
 
 
 def texts(count: int, *, first: int = 0) -> list[str]:

@@ -214,6 +214,7 @@ def test_k6_a_missing_topic_is_named(
     stack: Endpoints, namespace: str, tmp_path: Path
 ) -> None:
     with stream_on_kafka(stack, namespace=namespace, folder=tmp_path) as stream:
-        stream.start(TAILRACE_NAMESPACE="tnothere").wait(30)
-        assert "'tnothere.raw'" in stream.log.read_text()
+        worker = stream.start(TAILRACE_NAMESPACE="tnothere")
+        eventually(lambda: "'tnothere.raw'" in stream.log.read_text(), 30)
         assert "tailrace provision" in stream.log.read_text()
+        assert worker.poll() is None, "it waits for the topic"

@@ -14,7 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+from pydantic import SecretStr
+
 from tailrace.clock import SystemClock
+from tailrace.elasticsearch import Elastic
+from tailrace.settings import Connections
 from tailrace.whole_files import READABLE, replace_file
 from tailrace_embedded import identity
 from tailrace_embedded.elasticsearch import (
@@ -29,9 +34,13 @@ from tailrace_embedded.progress import SilentProgress
 from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
 from tailrace_embedded.server import Server
 from tests.support.stack import temporary_data_dir
+from tests.support.waiting import eventually
 
 HEAP_MB = 400
 ADMIN = "admin"
+PROBE = "probe"
+"""Whose only right is another one each time, so that it tells which roles are known."""
+EFFECT_S_MAX = 30.0
 PBKDF2_ROUNDS = 1_000
 """The fewest that the server takes; these passwords guard nothing."""
 Roles = Mapping[str, Mapping[str, Any]]
@@ -44,10 +53,15 @@ class SecuredElasticsearch:
         self.url = url
         self.server = server
         self._conf = conf
+        self._set_count = 0
 
     def set_roles(self, roles: Roles) -> None:
         """Give each role its rights, of which the server learns within a second."""
+        self._set_count += 1
         every = {
+            PROBE: {
+                "indices": [{"names": [self._probed], "privileges": ["read"]}],
+            },
             ADMIN: {
                 "cluster": ["all"],
                 "indices": [{"names": ["*"], "privileges": ["all"]}],
@@ -60,10 +74,31 @@ class SecuredElasticsearch:
 
     def set_users(self, passwords: Mapping[str, str]) -> None:
         """Let these users in, each in the role of its name, and nobody else."""
-        every = {ADMIN: password_of(ADMIN), **passwords}
+        every = {name: password_of(name) for name in (ADMIN, PROBE)} | {**passwords}
         hashed = {name: _hashed(password) for name, password in every.items()}
         self._write("users", [f"{name}:{text}\n" for name, text in hashed.items()])
         self._write("users_roles", [f"{name}:{name}\n" for name in every])
+
+    def await_roles(self) -> None:
+        """Return once the server goes by the roles that were set last; users are known."""
+        eventually(self._has_roles, EFFECT_S_MAX, what="the roles that were set")
+
+    @property
+    def _probed(self) -> str:
+        return f"probed-{self._set_count}"
+
+    def _has_roles(self) -> bool:
+        connections = Connections(
+            elasticsearch_url=self.url,
+            elasticsearch_username=PROBE,
+            elasticsearch_password=SecretStr(password_of(PROBE)),
+        )
+        asked = {"index": [{"names": [self._probed], "privileges": ["read"]}]}
+        with Elastic(connections) as probe:
+            answer = probe.request(
+                "POST", "/_security/user/_has_privileges", body=orjson.dumps(asked)
+            )
+            return answer.is_success and orjson.loads(answer.body)["has_all_requested"]
 
     def _write(self, name: str, lines: list[str]) -> None:
         replace_file(
