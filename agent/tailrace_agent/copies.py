@@ -169,6 +169,9 @@ class Copies:
             if self._is_on_its_way(record):
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif holds(file, record, size_bytes=size_bytes):
+                has_rest = size_bytes > record.next_offset
+                if has_rest and _is_too_old(suspect, record):
+                    continue
                 yield _Likeness(alike_bytes, Heir(record))
             elif _is_shorter_copy(file, record, size_bytes=size_bytes):
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
@@ -264,6 +267,21 @@ def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
         return False
     tail = Tail(record.tail_size_bytes, record.tail_hash)
     return stands_before(file, record.next_offset, tail)
+
+
+def _is_too_old(suspect: TrackedFile, record: AgentLedger) -> bool:
+    """Return whether a file was last written before a life of which one line is known.
+
+    It is read from its head, then: were it a copy all the same, as the clock was set
+    back, that line would be there twice, and none is lost. One that is read only because
+    it may be a copy has to be believed.
+    """
+    born_at_ns = suspect.facts.born_at_ns
+    if born_at_ns is None or suspect.archive_suffix is not None or suspect.is_outside:
+        return False
+    # A copy may be made over an older file: that was written since.
+    made_at_ns = max(born_at_ns, suspect.seen[1])
+    return record.next_event_number == 1 and made_at_ns < record.identity.born_at_ns
 
 
 def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:

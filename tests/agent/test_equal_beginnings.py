@@ -224,3 +224,22 @@ def test_f8_file_made_after_the_end_of_a_life_is_no_copy_of_it(tmp_path: Path) -
     agent.pass_ms(40_000)
     stored = BANNER + lines(0, 500) + BANNER + lines(500, 502)
     assert unique_lines(sink) == sorted(stored.splitlines())
+
+
+def test_f8_older_file_is_not_the_rest_of_a_life_of_which_its_banner_alone_is_known(
+    tmp_path: Path,
+) -> None:
+    sink = RecordingSink()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log.1").write_bytes(BANNER + lines(50, 52))
+    time.sleep(0.05)  # So that the files' times tell which is the older one.
+    agent = AgentHarness(tmp_path, glob="a.log", sink=sink)
+    path = agent.write("a.log", BANNER)
+    agent.pass_ms()
+    path.write_bytes(b"")
+    agent.pass_ms(1_000)
+    agent.crash()
+    second = AgentHarness(tmp_path, glob="*", sink=sink, clock=agent.clock)
+    second.pass_ms(40_000)
+    stored = BANNER + BANNER + lines(50, 52)
+    assert unique_lines(sink) == sorted(stored.splitlines())
