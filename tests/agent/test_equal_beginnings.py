@@ -16,6 +16,7 @@ from tests.agent.harness import (
     events_of,
     unique_lines,
 )
+from tests.support.waiting import eventually
 
 BANNER = b"=== started, as every life of this log is ===\n"
 FIRST = BANNER + b"line 0\n"
@@ -231,8 +232,14 @@ def test_f8_older_file_is_not_the_rest_of_a_life_of_which_its_banner_alone_is_kn
 ) -> None:
     sink = RecordingSink()
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "a.log.1").write_bytes(BANNER + lines(50, 52))
-    time.sleep(0.05)  # So that the files' times tell which is the older one.
+    older, probe = tmp_path / "logs" / "a.log.1", tmp_path / "probe"
+    older.write_bytes(BANNER + lines(50, 52))
+
+    def is_later() -> bool:
+        probe.write_bytes(b"now")
+        return probe.stat().st_mtime_ns > older.stat().st_mtime_ns
+
+    eventually(is_later)  # So that the files' times tell which is the older one.
     agent = AgentHarness(tmp_path, glob="a.log", sink=sink)
     path = agent.write("a.log", BANNER)
     agent.pass_ms()
