@@ -47,7 +47,7 @@ MUST_FIRE = frozenset(
 )
 ENOUGH_SEEDS = 150
 """With fewer, a rare fault may well not have struck, which is then no finding."""
-MORE_SEEDS_MAX = 400
+MORE_SEEDS_MAX = 600
 """Tried for a rare fault that has not struck yet: any change throws the dice anew."""
 FAILURES_SHOWN = 3
 
