@@ -55,6 +55,16 @@ def iso_ns(
     return believable(second_us * NS_PER_US + fraction_ns(fraction))
 
 
+def iso_columns_ns(time_zone: str) -> pl.Expr:
+    """Return the time of the columns `moment`, `fraction` and `zone`, by `iso_ns`."""
+    return iso_ns(
+        pl.col("moment"),
+        fraction=pl.col("fraction"),
+        zone=pl.col("zone"),
+        time_zone=time_zone,
+    )
+
+
 def fraction_ns(fraction: pl.Expr) -> pl.Expr:
     """Return the digits after the point as nanoseconds; 0 where there are none."""
     padded = fraction.str.slice(0, 9).str.pad_end(9, "0")

@@ -19,6 +19,7 @@ from tailrace_stream.times import (
     LAST_NS,
     believable,
     fraction_ns,
+    iso_columns_ns,
     iso_ns,
     yearless_ns,
 )
@@ -164,14 +165,7 @@ def _read(
     if one.source in EPOCH_DIGITS:
         return frame.select(_counted(EPOCH_DIGITS[one.source])).to_series()
     if one.source == "iso8601":
-        return frame.select(
-            iso_ns(
-                pl.col("moment"),
-                fraction=pl.col("fraction"),
-                zone=pl.col("zone"),
-                time_zone=time_zone,
-            )
-        ).to_series()
+        return frame.select(iso_columns_ns(time_zone)).to_series()
     clock = pl.concat_str(
         [_hour(one.parts), *(_two(one.parts, name) for name in ("minute", "second"))],
         separator=":",

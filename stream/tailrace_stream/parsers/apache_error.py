@@ -17,7 +17,7 @@ from tailrace_stream.parsers.columns import (
     by_shape,
     has,
 )
-from tailrace_stream.parsers.dating import Dating, named_month_ns
+from tailrace_stream.parsers.dating import Dating, named_month_columns_ns
 from tailrace_stream.parsers.shared import always, type_by_level, whole, with_address
 
 _TIME = (
@@ -70,14 +70,7 @@ def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     module = pl.col("module")
     return frame.select(
         (pl.col(MATCHED) | pl.col("_foreign")).alias(MATCHED),
-        named_month_ns(
-            pl.col("year"),
-            month=pl.col("month"),
-            day=pl.col("day"),
-            clock=pl.col("clock"),
-            fraction=pl.col("fraction"),
-            dating=dating,
-        ).alias(TIME_NS),
+        named_month_columns_ns(dating).alias(TIME_NS),
         pl.lit(value=True).alias(GUESSED),
         pl.col("level").alias("log.level"),
         pl.when((module != "") & (module != "-"))

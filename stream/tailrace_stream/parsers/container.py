@@ -17,7 +17,10 @@ from tailrace_stream.parsers.columns import (
     TIME_NS,
     extract,
 )
-from tailrace_stream.times import ISO, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    iso_columns_ns,
+)
 
 STREAM = "stream"
 _HEAD = r"(stdout|stderr) [PF](?::[^ \n]{0,64})?(?: |$)"
@@ -69,12 +72,7 @@ def _fields(frame: pl.DataFrame, *, time_zone: str) -> pl.DataFrame:
     zone = pl.col("zone")
     return frame.select(
         MATCHED,
-        iso_ns(
-            pl.col("moment"),
-            fraction=pl.col("fraction"),
-            zone=zone,
-            time_zone=time_zone,
-        ).alias(TIME_NS),
+        iso_columns_ns(time_zone).alias(TIME_NS),
         (pl.col("moment").is_not_null() & zone.is_null()).alias(GUESSED),
         STREAM,
         pl.col("text").str.strip_suffix("\n").str.strip_suffix("\r").alias(MESSAGE),

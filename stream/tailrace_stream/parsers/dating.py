@@ -51,3 +51,15 @@ def named_month_ns(
         time_zone=dating.time_zone,
     )
     return pl.when(year.is_null()).then(yearless).otherwise(dated)
+
+
+def named_month_columns_ns(dating: Dating) -> pl.Expr:
+    """Return the time of the columns `year` to `fraction`, by `named_month_ns`."""
+    return named_month_ns(
+        pl.col("year"),
+        month=pl.col("month"),
+        day=pl.col("day"),
+        clock=pl.col("clock"),
+        fraction=pl.col("fraction"),
+        dating=dating,
+    )

@@ -17,7 +17,7 @@ from tailrace_stream.parsers.columns import (
     by_shape,
     has,
 )
-from tailrace_stream.parsers.dating import Dating, named_month_ns
+from tailrace_stream.parsers.dating import Dating, named_month_columns_ns
 from tailrace_stream.parsers.shared import (
     ms_as_ns,
     whole,
@@ -148,14 +148,7 @@ def _with_sides(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _when(dating: Dating) -> list[pl.Expr]:
     """Return the time: of the accepting, which has a year, before the frame's."""
-    accepted = named_month_ns(
-        pl.col("year"),
-        month=pl.col("month"),
-        day=pl.col("day"),
-        clock=pl.col("clock"),
-        fraction=pl.col("fraction"),
-        dating=dating,
-    )
+    accepted = named_month_columns_ns(dating)
     accepted = pl.when(pl.col("year").is_not_null()).then(accepted)
     return [
         pl.col(MATCHED),

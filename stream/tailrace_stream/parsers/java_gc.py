@@ -17,7 +17,10 @@ from tailrace_stream.parsers.columns import (
 )
 from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.parsers.shared import always, ms_as_ns, whole
-from tailrace_stream.times import ISO, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    iso_columns_ns,
+)
 
 _WHEN = ("moment", "fraction", "zone")
 _SHAPES = (
@@ -52,12 +55,7 @@ def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     zone = pl.col("zone")
     return frame.select(
         MATCHED,
-        iso_ns(
-            pl.col("moment"),
-            fraction=pl.col("fraction"),
-            zone=zone,
-            time_zone=dating.time_zone,
-        ).alias(TIME_NS),
+        iso_columns_ns(dating.time_zone).alias(TIME_NS),
         zone.is_null().alias(GUESSED),
         pl.col("level").alias("log.level"),
         whole("pid").alias("process.pid"),

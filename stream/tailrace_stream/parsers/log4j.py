@@ -12,7 +12,10 @@ from tailrace_stream.parsers.columns import (
     by_shape,
     has,
 )
-from tailrace_stream.times import ISO, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    iso_columns_ns,
+)
 
 _LEVEL = r"(TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|FATAL|CRITICAL|SEVERE|FINEST|FINER|FINE)"
 _LOGGER = r"([A-Za-z_][A-Za-z0-9_.$/-]*)"
@@ -96,12 +99,7 @@ def parse(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     frame = has(frame, *names).with_columns(is_continued.alias("_continued"))
     return frame.select(
         (pl.col(MATCHED) | pl.col("_continued")).alias(MATCHED),
-        iso_ns(
-            pl.col("moment"),
-            fraction=pl.col("fraction"),
-            zone=pl.col("zone"),
-            time_zone=time_zone,
-        ).alias(TIME_NS),
+        iso_columns_ns(time_zone).alias(TIME_NS),
         pl.col("zone").is_null().alias(GUESSED),
         pl.col("level").str.to_lowercase().alias("log.level"),
         pl.col("logger").alias("log.logger"),

@@ -25,7 +25,10 @@ from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.parsers.fields import TIME
 from tailrace_stream.parsers.keyed import parse_keyed
 from tailrace_stream.parsers.shared import always
-from tailrace_stream.times import ISO, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    iso_columns_ns,
+)
 
 _NAMES = {
     "t.$date": TIME,
@@ -95,12 +98,7 @@ def _text(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     zone = pl.col("zone")
     return frame.select(
         MATCHED,
-        iso_ns(
-            pl.col("moment"),
-            fraction=pl.col("fraction"),
-            zone=zone,
-            time_zone=dating.time_zone,
-        ).alias(TIME_NS),
+        iso_columns_ns(dating.time_zone).alias(TIME_NS),
         zone.is_null().alias(GUESSED),
         pl.lit(None, pl.String).alias(ATTRIBUTES),
         pl.col("level").alias("log.level"),

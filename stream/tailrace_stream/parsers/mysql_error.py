@@ -19,7 +19,10 @@ from tailrace_stream.parsers.columns import (
 )
 from tailrace_stream.parsers.dating import NONE, Dating, zoneless_ns
 from tailrace_stream.parsers.shared import always, whole
-from tailrace_stream.times import ISO, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    iso_columns_ns,
+)
 
 _TAIL = (
     r" +(?:([0-9]{1,19}) +)?(?:\[([A-Za-z]{1,16})\] *)?"
@@ -50,12 +53,7 @@ def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     is_bare = ~lines.str.contains(_STARTS_TIMED)
     frame = has(by_shape(lines, _SHAPES), *_USED).with_columns(is_bare.alias("_bare"))
     zone, level = pl.col("zone"), pl.col("level").str.to_lowercase()
-    dated = iso_ns(
-        pl.col("moment"),
-        fraction=pl.col("fraction"),
-        zone=zone,
-        time_zone=dating.time_zone,
-    )
+    dated = iso_columns_ns(dating.time_zone)
     short = pl.col("short")
     date = pl.coalesce(
         "date",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from tailrace_stream.parsers.columns import GUESSED, MATCHED, TIME_NS, extract
-from tailrace_stream.times import ISO, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    iso_columns_ns,
+)
 
 
 def parse(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
@@ -13,11 +16,6 @@ def parse(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     frame = extract(lines, rf"^\[?{ISO}", ("moment", "fraction", "zone"))
     return frame.select(
         pl.col(MATCHED).is_not_null().alias(MATCHED),
-        iso_ns(
-            pl.col("moment"),
-            fraction=pl.col("fraction"),
-            zone=pl.col("zone"),
-            time_zone=time_zone,
-        ).alias(TIME_NS),
+        iso_columns_ns(time_zone).alias(TIME_NS),
         (pl.col(MATCHED) & pl.col("zone").is_null()).alias(GUESSED),
     )

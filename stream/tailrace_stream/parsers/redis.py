@@ -15,7 +15,7 @@ from tailrace_stream.parsers.columns import (
     by_shape,
     has,
 )
-from tailrace_stream.parsers.dating import Dating, named_month_ns
+from tailrace_stream.parsers.dating import Dating, named_month_columns_ns
 from tailrace_stream.parsers.shared import always, whole
 from tailrace_stream.times import believable
 
@@ -46,14 +46,7 @@ def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     """
     is_drawn = ~lines.str.contains(r"^(?:\[?[0-9])")
     frame = has(by_shape(lines, _SHAPES), *_USED).with_columns(is_drawn.alias("_drawn"))
-    written = named_month_ns(
-        pl.col("year"),
-        month=pl.col("month"),
-        day=pl.col("day"),
-        clock=pl.col("clock"),
-        fraction=pl.col("fraction"),
-        dating=dating,
-    )
+    written = named_month_columns_ns(dating)
     epoch_ns = believable(whole("epoch") * 1_000_000_000)
     return frame.select(
         (pl.col(MATCHED) | pl.col("_drawn")).alias(MATCHED),

@@ -21,7 +21,11 @@ from tailrace_stream.parsers.columns import (
     TIME_NS,
 )
 from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of
-from tailrace_stream.times import ISO, LAST_NS, iso_ns
+from tailrace_stream.times import (
+    ISO,
+    LAST_NS,
+    iso_columns_ns,
+)
 
 _json_object = msgspec.json.Decoder(dict[str, object])
 _encode = msgspec.json.Encoder().encode
@@ -128,14 +132,7 @@ def _with_times(
     texts = pl.Series([time if isinstance(time, str) else None for time in times])
     groups = texts.cast(pl.String).str.extract_groups(rf"^{ISO}$")
     parts = groups.struct.rename_fields(["moment", "fraction", "zone"]).struct.unnest()
-    written = parts.select(
-        iso_ns(
-            pl.col("moment"),
-            fraction=pl.col("fraction"),
-            zone=pl.col("zone"),
-            time_zone=time_zone,
-        )
-    ).to_series()
+    written = parts.select(iso_columns_ns(time_zone)).to_series()
     counted = pl.Series(list(map(_epoch_ns, times)), dtype=pl.Int64)
     is_guessed = parts["moment"].is_not_null() & parts["zone"].is_null()
     return frame.with_columns(
