@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from tailrace.clock import Clock
-from tailrace.kafka_options import kafka_unavailable, record_client_options
+from tailrace.kafka_reader import topic_reader
 from tailrace.settings import Connections
 from tailrace.topics import MEBIBYTE
 
@@ -35,28 +35,14 @@ def read_spans(
         ServiceUnavailable: Kafka does not answer.
     """
     import kafka
-    from kafka.errors import KafkaError
 
     if not spans:
         return 0
     # The stubs that type checkers bundle describe an older release.
     library = cast("Any", kafka)
-    try:
-        consumer = library.KafkaConsumer(
-            **record_client_options(connections, client_id=client_id),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-    except (KafkaError, OSError) as error:
-        raise kafka_unavailable(connections.kafka_bootstrap, error) from error
-    try:
+    with topic_reader(connections, client_id=client_id) as consumer:
         places = {library.TopicPartition(topic, n): span for n, span in spans.items()}
         return _read(consumer, places, take=take, clock=clock)
-    except (KafkaError, OSError) as error:
-        raise kafka_unavailable(connections.kafka_bootstrap, error) from error
-    finally:
-        consumer.close(autocommit=False)
 
 
 def _read(

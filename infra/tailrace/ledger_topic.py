@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from tailrace.errors import TopicMissing, WireError
-from tailrace.kafka_options import kafka_unavailable, record_client_options
-from tailrace.kafka_probe import require_listener
+from tailrace.kafka_reader import topic_reader
 from tailrace.ledger import LedgerRecord, decode_ledger
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
@@ -102,22 +101,11 @@ def read_ledger_topic(
         TopicMissing: there is no ledger, so `tailrace provision` has not run.
     """
     import kafka
-    from kafka.errors import KafkaError
 
     # The stubs that type checkers bundle describe an older release.
     library = cast("Any", kafka)
     topic = LEDGER.name(connections.namespace)
-    require_listener(connections.kafka_bootstrap)
-    try:
-        consumer = library.KafkaConsumer(
-            **record_client_options(connections, client_id=client_id),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-    except (KafkaError, OSError) as error:
-        raise kafka_unavailable(connections.kafka_bootstrap, error) from error
-    try:
+    with topic_reader(connections, client_id=client_id) as consumer:
         numbers = cast("set[int] | None", consumer.partitions_for_topic(topic))
         if not numbers:
             raise TopicMissing(topic, brokers=connections.kafka_bootstrap)
@@ -126,10 +114,6 @@ def read_ledger_topic(
         ends = cast("dict[Any, int]", consumer.end_offsets(partitions))
         consumer.seek_to_beginning(*partitions)
         yield from _read_to(consumer, ends, is_stopping=is_stopping)
-    except (KafkaError, OSError) as error:
-        raise kafka_unavailable(connections.kafka_bootstrap, error) from error
-    finally:
-        consumer.close(autocommit=False)
 
 
 def _read_to(

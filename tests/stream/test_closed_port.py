@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from tailrace.clock import SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.floor_topic import FloorReader
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer
+from tailrace.kafka_spans import read_spans
+from tailrace.ledger_topic import read_ledger_topic
 from tailrace.settings import Connections
 from tailrace_stream.main import check_topics
 
@@ -19,6 +22,17 @@ ASKING: dict[str, Callable[[Connections], object]] = {
     "topics": check_topics,
     "admin": KafkaAdmin,
     "floors": lambda given: FloorReader(given, client_id="test").read(),
+    "ledger": lambda given: list(
+        read_ledger_topic(given, client_id="test", is_stopping=lambda: False)
+    ),
+    "spans": lambda given: read_spans(
+        given,
+        client_id="test",
+        topic="t",
+        spans={0: range(1)},
+        take=lambda _value: None,
+        clock=SystemClock(),
+    ),
     "group": lambda given: Consumer.connect(
         given, group="g", client_id="test", topics=["t"]
     ),
