@@ -22,16 +22,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from tailrace.detect import DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
+from tailrace.fleet.desired import NAME_PATTERN
+from tailrace.key_files import KEY_CHARACTERS_MIN
 from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings, RedactRule
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import bracket_problem, climb_problem
-from tailrace_agent.redaction.tokens import KEY_CHARACTERS_MIN
 from tailrace_agent.users import number_of
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 
 Format = Literal["auto", "lines", "docker", "cri", "journald"]

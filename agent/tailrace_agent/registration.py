@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from tailrace.fleet.desired import agent_scope, group_scope, key_of
+from tailrace.fleet.desired import agent_scope, group_scope
 from tailrace.fleet.nodes import AgentNode, agents_folder
+from tailrace.key_files import chosen_key
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.zookeeper import Registration, ZooKeeper
@@ -81,7 +82,9 @@ class AgentRegistration:
             scopes=(group_scope(settings.group), agent_scope(agent_id)),
             namespace=connections.namespace,
             folder=folder,
-            key=None if key_file is None else key_of(key_file),
+            key=None
+            if key_file is None
+            else chosen_key(key_file, name="fleet_key_file"),
             check=check,
             tell=self._tell,
             jitter=random.Random(),  # noqa: S311 - spreads load, no secret

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.log import logger
 
 SIZE_BYTES_MAX = 65_536
 """More than any key has; a larger file was named by mistake."""
+KEY_CHARACTERS_MIN = 16
+"""Of a key that a user chose; fewer can be tried out."""
 SETTLED_MS = 2_000
 """File systems count time in ticks: a file changed as lately may change and look the same."""
 
@@ -149,6 +151,34 @@ class SecretFile:
                 "key_file_unread", path=str(self._path), problem=problem
             )
         self._problem = problem
+
+
+def chosen_key(path: Path, *, name: str) -> bytes:
+    """Return a key that a user chose, without white space around it.
+
+    `name` is what the user calls the file: a setting or an option.
+
+    Raises:
+        CommandFailed: the file cannot be read, or holds too short a key.
+    """
+    try:
+        key = _content(path).strip()
+    except Unusable as error:
+        raise CommandFailed(
+            f"{name} {path} cannot be used: it {error}.", remedy="name the key's file"
+        ) from None
+    except OSError as error:
+        raise CommandFailed(
+            f"{name} {path} cannot be read: {error.strerror}.",
+            remedy="name a file that this user may read",
+        ) from error
+    if len(key) < KEY_CHARACTERS_MIN:
+        raise CommandFailed(
+            f"{name} {path} has {len(key)} characters, and a key has at least"
+            f" {KEY_CHARACTERS_MIN}.",
+            remedy="make one by `openssl rand -hex 32`",
+        )
+    return key
 
 
 def _content(path: Path) -> bytes:

@@ -21,9 +21,9 @@ from tailrace.fleet.desired import (
     decode_desired,
     encode_desired,
     group_scope,
-    key_of,
     signed,
 )
+from tailrace.key_files import chosen_key
 from tailrace.zookeeper import ZooKeeper
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.fleet_config import FILE_NAME, FleetConfig, Report
@@ -300,12 +300,12 @@ def test_z7_what_the_hosts_key_did_not_sign_is_refused(
 def test_key_is_read_from_a_file_and_never_short(tmp_path: Path) -> None:
     path = tmp_path / "key"
     with pytest.raises(CommandFailed, match="cannot be read"):
-        key_of(path)
+        chosen_key(path, name="fleet_key_file")
     path.write_bytes(b"short\n")
     with pytest.raises(CommandFailed, match="has 5 characters"):
-        key_of(path)
+        chosen_key(path, name="fleet_key_file")
     path.write_bytes(KEY + b"\n")
-    assert key_of(path) == KEY
+    assert chosen_key(path, name="fleet_key_file") == KEY
 
 
 def test_document_that_is_too_large_is_refused_before_it_is_set() -> None:

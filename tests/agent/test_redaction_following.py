@@ -12,11 +12,12 @@ import pytest
 from tailrace.errors import CommandFailed, ConfigError
 from tailrace.holes import HoleRequest
 from tailrace.kafka_producer import FailureKind
+from tailrace.key_files import chosen_key
 from tailrace.ledger import HoleAnswer
 from tailrace.wire import DeadLetter, decode
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.observed import figures_of
-from tailrace_agent.redaction.tokens import KEY_NAME, Tokens, kept_key, key_of_file
+from tailrace_agent.redaction.tokens import KEY_NAME, Tokens, kept_key
 from tests.agent.harness import (
     AgentHarness,
     Event,
@@ -228,13 +229,13 @@ def test_x11_a_damaged_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
 def test_x11_a_key_may_be_given_by_a_file(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("a secret of this site\n")
-    assert key_of_file(path) == b"a secret of this site"
+    assert chosen_key(path, name="redact_key_file") == b"a secret of this site"
 
     path.write_text("short\n")
     with pytest.raises(CommandFailed, match="at least 16"):
-        key_of_file(path)
+        chosen_key(path, name="redact_key_file")
     with pytest.raises(CommandFailed, match="cannot be read"):
-        key_of_file(tmp_path / "none")
+        chosen_key(tmp_path / "none", name="redact_key_file")
 
 
 def test_x11_an_agent_without_rules_makes_no_key(tmp_path: Path) -> None:

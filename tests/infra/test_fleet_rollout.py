@@ -10,24 +10,9 @@ import msgspec
 from tailrace.fleet.desired import agent_scope, group_scope
 from tailrace.fleet.nodes import AgentNode, read_node
 from tailrace.fleet.rollout import Outcome, roll_out
+from tests.infra.audit.builders import SteppingClock
 
 GROUP = group_scope("web")
-
-
-@dataclass
-class SteppingClock:
-    """A clock that moves by waiting."""
-
-    at_ms: int = 0
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-    def monotonic_ms(self) -> int:
-        return self.at_ms
-
-    def sleep_ms(self, wait_ms: int) -> None:
-        self.at_ms += wait_ms
 
 
 @dataclass

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tailrace.key_files import chosen_key
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.redaction.rules import Redactors, redactors_of
-from tailrace_agent.redaction.tokens import kept_key, key_of_file
+from tailrace_agent.redaction.tokens import kept_key
 
 
 def redactors_for(settings: AgentSettings, *, folder: Path) -> Redactors:
@@ -27,5 +28,5 @@ def _key_of(settings: AgentSettings, *, folder: Path) -> Callable[[], bytes]:
     if given:
         return given.encode
     if settings.redact_key_file is not None:
-        return partial(key_of_file, settings.redact_key_file)
+        return partial(chosen_key, settings.redact_key_file, name="redact_key_file")
     return partial(kept_key, folder)

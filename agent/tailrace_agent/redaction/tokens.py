@@ -18,8 +18,6 @@ from tailrace.whole_files import PRIVATE, replace_file
 
 KEY_NAME = "redaction-key"
 KEY_BYTES = 32
-KEY_CHARACTERS_MIN = 16
-"""Of a key that a user chose; fewer can be tried out."""
 DIGITS = 12
 """48 bits: of 100,000 different secrets hardly two share a token."""
 _KEPT = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}\n?")
@@ -93,25 +91,3 @@ def read_key(folder: Path) -> bytes | None:
             " secret has another token than before",
         )
     return bytes.fromhex(text)
-
-
-def key_of_file(path: Path) -> bytes:
-    """Return the key that a file of the user's holds, without white space around it.
-
-    Raises:
-        CommandFailed: the file cannot be read, or holds too short a key.
-    """
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise CommandFailed(
-            f"redact_key_file {path} cannot be read: {error.strerror}.",
-            remedy="name a file that the agent's user may read",
-        ) from error
-    if len(key) < KEY_CHARACTERS_MIN:
-        raise CommandFailed(
-            f"redact_key_file {path} holds {len(key)} bytes, and a key has at least"
-            f" {KEY_CHARACTERS_MIN}.",
-            remedy="make one by `openssl rand -hex 32`",
-        )
-    return key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from tailrace.commands.common import (
     write_json,
     write_line,
 )
-from tailrace.errors import CommandFailed, ConfigError, ServiceUnavailable
+from tailrace.errors import CommandFailed, ConfigError
 from tailrace.extras import require
 from tailrace.text import printable
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from tailrace.fleet.setting import ZooKeeperConfigs
 
 CONNECT_MS_MAX = 10_000
-GROUP_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""As agents may name theirs."""
 NOBODY = "no agent that takes it is registered now; one that comes will"
 
 GroupName = Annotated[str | None, typer.Option("--group", help="A group of agents.")]
@@ -211,23 +208,19 @@ def _configs(
         CommandFailed: the key cannot be read.
     """
     from tailrace.clock import SystemClock
-    from tailrace.fleet.desired import key_of
     from tailrace.fleet.setting import ZooKeeperConfigs
+    from tailrace.key_files import chosen_key
     from tailrace.own_stack import names_own_stack
     from tailrace.settings import read_connections
     from tailrace.zookeeper import ZooKeeper
 
     connections = read_connections(config, data_dir=data_dir)
-    key = None if key_file is None else key_of(key_file)
+    key = None if key_file is None else chosen_key(key_file, name="--key-file")
     with names_own_stack(connections):
         zookeeper = ZooKeeper.connect(connections.zookeeper_hosts)
         try:
-            if not zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
-                raise ServiceUnavailable(
-                    "ZooKeeper",
-                    address=connections.zookeeper_hosts,
-                    reason="no server answers",
-                )
+            # Where none answers, the first question says so, and why.
+            zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
             yield ZooKeeperConfigs(
                 zookeeper,
                 namespace=connections.namespace,
@@ -245,12 +238,12 @@ def _scope(configs: ZooKeeperConfigs, *, group: str | None, agent: str | None) -
         ConfigError: neither is named, or both, or a name is none.
         CommandFailed: no agent of that name is registered, or several are.
     """
-    from tailrace.fleet.desired import agent_scope, group_scope
+    from tailrace.fleet.desired import NAME_PATTERN, agent_scope, group_scope
 
     if (group is None) == (agent is None):
         raise ConfigError(["name `--group`, or `--agent`"], source="the command")
     if group is not None:
-        if not GROUP_PATTERN.fullmatch(group) or group in {".", ".."}:
+        if not NAME_PATTERN.fullmatch(group) or group in {".", ".."}:
             raise ConfigError([f"{group!r} is no group's name"], source="the command")
         return group_scope(group)
     assert agent is not None

@@ -7,18 +7,18 @@ there was lost with its ZooKeeper, and no agent stops reading for that.
 from __future__ import annotations
 
 import hmac
-from pathlib import Path
+import re
 from typing import Final
 
 import msgspec
 
-from tailrace.errors import CommandFailed, ConfigError
+from tailrace.errors import ConfigError
 from tailrace.topics import KIBIBYTE
 
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Of groups and sources."""
 CONFIG_BYTES_MAX: Final = 256 * KIBIBYTE
 """Of one node, as it is stored; ZooKeeper itself takes a mebibyte."""
-KEY_CHARACTERS_MIN: Final = 16
-"""Of the key of signatures; fewer can be tried out."""
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,28 +83,6 @@ def decode_desired(raw: bytes, *, scope: str, key: bytes | None) -> Desired:
         problem = "has no signature of this host's key (`fleet_key_file`)"
         raise ConfigError([problem], source=scope)
     return desired
-
-
-def key_of(path: Path) -> bytes:
-    """Return the key of signatures that a file holds.
-
-    Raises:
-        CommandFailed: it cannot be read, or is too short.
-    """
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise CommandFailed(
-            f"The fleet's key cannot be read from {path}: {error.strerror}.",
-            remedy="give this user the right to read it, or name another file",
-        ) from error
-    if len(key) < KEY_CHARACTERS_MIN:
-        raise CommandFailed(
-            f"The fleet's key in {path} has {len(key)} characters.",
-            remedy=f"take a random one of at least {KEY_CHARACTERS_MIN}, such as"
-            " `openssl rand -hex 32` gives",
-        )
-    return key
 
 
 def _signature(desired: Desired, scope: str, key: bytes) -> str:
