@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+
+from tests.simulation.trying import seeds_of
 
 SEEDS_VARIABLE = "TAILRACE_SIMULATION_SEEDS"
 SEEDS_DEFAULT = 200
@@ -23,7 +23,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def seeds(request: pytest.FixtureRequest) -> range:
     """Give the seeds to try."""
-    seed: int | None = request.config.getoption("--simulation-seed")
-    if seed is not None:
-        return range(seed, seed + 1)
-    return range(int(os.environ.get(SEEDS_VARIABLE, SEEDS_DEFAULT)))
+    return seeds_of(request, variable=SEEDS_VARIABLE, default=SEEDS_DEFAULT)

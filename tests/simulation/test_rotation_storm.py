@@ -7,19 +7,18 @@ is lost beyond what is declared in bytes, and nothing is there twice that no age
 
 from __future__ import annotations
 
-import os
-from collections import Counter
+from functools import partial
 
 import pytest
 
 from tests.simulation.profiles import ROTATION_STORM
-from tests.simulation.run import Report, simulate
+from tests.simulation.run import simulate
+from tests.simulation.trying import assert_clean, seeds_of
 
 SEEDS_VARIABLE = "TAILRACE_STORM_SEEDS"
 SEEDS_DEFAULT = 60
 MORE_SEEDS_MAX = 200
 """Tried for a rare fault that has not struck yet: any change throws the dice anew."""
-FAILURES_SHOWN = 3
 ENOUGH_SEEDS = 40
 MUST_FIRE = frozenset(
     {
@@ -51,10 +50,7 @@ MUST_FIRE = frozenset(
 @pytest.fixture
 def seeds(request: pytest.FixtureRequest) -> range:
     """Give the seeds to try."""
-    seed: int | None = request.config.getoption("--simulation-seed")
-    if seed is not None:
-        return range(seed, seed + 1)
-    return range(int(os.environ.get(SEEDS_VARIABLE, SEEDS_DEFAULT)))
+    return seeds_of(request, variable=SEEDS_VARIABLE, default=SEEDS_DEFAULT)
 
 
 @pytest.mark.timeout(0)
@@ -62,21 +58,12 @@ def test_rotation_storm_f1_f4_f20_p1_p5_p10_loses_nothing_undeclared(
     seeds: range,
 ) -> None:
     """And each kind of rotation and each loss of memory has struck in some of the runs."""
-    failed: list[Report] = []
-    witnesses: Counter[str] = Counter()
-    never = MUST_FIRE if len(seeds) >= ENOUGH_SEEDS else frozenset[str]()
-    for seed in range(seeds.start, seeds.stop + MORE_SEEDS_MAX):
-        if seed >= seeds.stop and not never:
-            break
-        report = simulate(seed, profile=ROTATION_STORM)
-        witnesses += report.witnesses
-        never -= set(witnesses)
-        if report.problems:
-            failed.append(report)
-    assert not failed, f"{len(failed)} of {len(seeds)} seeds\n" + "\n\n".join(
-        str(report) for report in failed[:FAILURES_SHOWN]
+    assert_clean(
+        seeds,
+        simulated=partial(simulate, profile=ROTATION_STORM),
+        must_fire=MUST_FIRE if len(seeds) >= ENOUGH_SEEDS else frozenset(),
+        more_seeds_max=MORE_SEEDS_MAX,
     )
-    assert not never, f"faults that never struck: {', '.join(sorted(never))}"
 
 
 @pytest.mark.timeout(60)

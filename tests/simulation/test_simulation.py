@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from tests.simulation.director import STORMS
 from tests.simulation.plots import PLOTS
 from tests.simulation.process import POINTS
-from tests.simulation.run import Report, simulate
+from tests.simulation.run import simulate
+from tests.simulation.trying import assert_clean
 
 MUST_FIRE = frozenset(
     {
@@ -49,7 +48,6 @@ ENOUGH_SEEDS = 150
 """With fewer, a rare fault may well not have struck, which is then no finding."""
 MORE_SEEDS_MAX = 600
 """Tried for a rare fault that has not struck yet: any change throws the dice anew."""
-FAILURES_SHOWN = 3
 
 
 @pytest.mark.timeout(0)
@@ -57,21 +55,12 @@ def test_p1_k9_s2_e8_whatever_strikes_every_line_is_indexed_exactly_once(
     seeds: range,
 ) -> None:
     """And each kind of fault has really struck in some of the runs."""
-    failed: list[Report] = []
-    witnesses: Counter[str] = Counter()
-    never = MUST_FIRE if len(seeds) >= ENOUGH_SEEDS else frozenset[str]()
-    for seed in range(seeds.start, seeds.stop + MORE_SEEDS_MAX):
-        if seed >= seeds.stop and not never:
-            break
-        report = simulate(seed)
-        witnesses += report.witnesses
-        never -= set(witnesses)
-        if report.problems:
-            failed.append(report)
-    assert not failed, f"{len(failed)} of {len(seeds)} seeds\n" + "\n\n".join(
-        str(report) for report in failed[:FAILURES_SHOWN]
+    assert_clean(
+        seeds,
+        simulated=simulate,
+        must_fire=MUST_FIRE if len(seeds) >= ENOUGH_SEEDS else frozenset(),
+        more_seeds_max=MORE_SEEDS_MAX,
     )
-    assert not never, f"faults that never struck: {', '.join(sorted(never))}"
 
 
 @pytest.mark.timeout(60)
