@@ -6,7 +6,6 @@ import http
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -40,13 +39,12 @@ from tailrace.audit.sources import (
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums, WindowSum
 from tailrace.clock import Clock
-from tailrace.elasticsearch import MISSING_IS_NONE, WHOLE_SEARCH, Elastic
+from tailrace.elasticsearch import WHOLE_SEARCH, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import INDEX_EXPIRED
+from tailrace.point_in_time import point_in_time, refresh
 from tailrace.query import Body
 
-REFRESH_MS = 1_000
-"""`refresh_interval` of our templates: how long a document may stay unseen by itself."""
 COPIES_MAX = 20
 """Documents of one number that are named."""
 RESULTS_MAX = 10_000
@@ -74,42 +72,18 @@ class ElasticIndex:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
         events, dead = events_alias(self._namespace), f"{self._namespace}-dead-*"
-        self._refresh(f"{events},{dead}")
+        refresh(self._elastic, f"{events},{dead}", clock=self._clock)
         # Dead letters first: one that is retried is stored before it is marked.
-        dead_pit = self._open(dead)
-        events_pit = None
-        try:
-            events_pit = self._open(events)
+        with (
+            point_in_time(self._elastic, dead, keep_alive=KEEP_ALIVE) as dead_pit,
+            point_in_time(self._elastic, events, keep_alive=KEEP_ALIVE) as events_pit,
+        ):
             yield ElasticSnapshot(
                 self._elastic,
                 events_pit=events_pit,
                 dead_pit=dead_pit,
                 window_events=self._window_events,
             )
-        finally:
-            self._close(dead_pit)
-            if events_pit is not None:
-                self._close(events_pit)
-
-    def _refresh(self, index: str) -> None:
-        """Let what is written be found: at once, or, without that right, by waiting."""
-        answer = self._elastic.request(
-            "POST",
-            f"/{quote(index, safe=',*')}/_refresh{MISSING_IS_NONE}",
-        )
-        if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED}:
-            self._clock.sleep_ms(2 * REFRESH_MS)
-        elif not answer.is_success:
-            raise self._elastic.refusal(answer)
-
-    def _open(self, index: str) -> str:
-        path = f"/{quote(index, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
-        answer = self._elastic.look_up("POST", f"{path}&ignore_unavailable=true")
-        return str(self._elastic.decoded(answer)["id"])
-
-    def _close(self, pit: str) -> None:
-        # One that is not closed ends by itself; an audit does not fail for it.
-        self._elastic.request("DELETE", "/_pit", body=orjson.dumps({"id": pit}))
 
 
 class ElasticSnapshot:

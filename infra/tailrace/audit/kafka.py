@@ -11,6 +11,7 @@ from tailrace.audit.facts import facts_of
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import Drained, Passed, Told
 from tailrace.clock import Clock
+from tailrace.commits import await_commits, left_to_read
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_spans import read_spans
 from tailrace.ledger import LedgerRecord
@@ -19,7 +20,6 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, RAW, Topic
 
 CLIENT_ID = "tailrace-audit"
-LAG_POLL_MS = 250
 
 
 class KafkaLedger:
@@ -85,14 +85,13 @@ class KafkaProgress:
             ServiceUnavailable: the brokers do not answer.
         """
         indexer = f"{self._namespace}-indexer"
-        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
-        dead = DEAD.name(self._namespace)
-        ends = self._admin.end_offsets([dead])
-        while True:
-            left = self._left(indexer, topic=DEAD, ends=ends)
-            if not any(left.values()) or self._clock.monotonic_ms() >= deadline_ms:
-                break
-            self._clock.sleep_ms(LAG_POLL_MS)
+        left = await_commits(
+            self._admin,
+            indexer,
+            topic=DEAD.name(self._namespace),
+            clock=self._clock,
+            wait_ms_max=wait_ms_max,
+        )
         unread = {partition: span for partition, span in left.items() if span}
         return Drained(
             dead_lag={partition: len(span) for partition, span in left.items()},
@@ -110,40 +109,28 @@ class KafkaProgress:
         Raises:
             ServiceUnavailable: the brokers do not answer.
         """
-        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
-        streams = self._committed("stream", topic=RAW, deadline_ms=deadline_ms)
-        # One stream that stands still leaves no time of its own to the indexers.
-        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
-        documents = self._committed("indexer", topic=DOCS, deadline_ms=deadline_ms)
+        # One stream that stands still leaves its time to the indexers all the same.
+        streams = self._committed("stream", topic=RAW, wait_ms_max=wait_ms_max)
+        documents = self._committed("indexer", topic=DOCS, wait_ms_max=wait_ms_max)
         return Passed(documents=documents, all=streams & documents)
 
     def _committed(
-        self, role: str, *, topic: Topic, deadline_ms: int
+        self, role: str, *, topic: Topic, wait_ms_max: int
     ) -> frozenset[int]:
-        ends = self._admin.end_offsets([topic.name(self._namespace)])
-        while True:
-            left = self._left(f"{self._namespace}-{role}", topic=topic, ends=ends)
-            if not any(left.values()) or self._clock.monotonic_ms() >= deadline_ms:
-                return frozenset(p for p, span in left.items() if not span)
-            self._clock.sleep_ms(LAG_POLL_MS)
+        left = await_commits(
+            self._admin,
+            f"{self._namespace}-{role}",
+            topic=topic.name(self._namespace),
+            clock=self._clock,
+            wait_ms_max=wait_ms_max,
+        )
+        return frozenset(partition for partition, span in left.items() if not span)
 
     def _lags(self, group: str, *, topic: Topic) -> dict[int, int]:
         """Return by partition how many records are left to read."""
-        left = self._left(group, topic=topic, ends={})
-        return {partition: len(span) for partition, span in left.items()}
-
-    def _left(
-        self, group: str, *, topic: Topic, ends: Mapping[tuple[str, int], int]
-    ) -> dict[int, range]:
-        """Return by partition the offsets left to read, up to `ends` where it has them."""
         name = topic.name(self._namespace)
-        return {
-            lag.partition: range(
-                lag.next_offset,
-                ends.get((lag.topic, lag.partition), lag.end_offset),
-            )
-            for lag in self._admin.group_lag(group, topics=[name])
-        }
+        left = left_to_read(self._admin, group, topic=name, ends={})
+        return {partition: len(span) for partition, span in left.items()}
 
 
 class KafkaLagging:

@@ -18,6 +18,7 @@ from tailrace.dead.letters import Letter, read_letter
 from tailrace.elasticsearch import MISSING_IS_NONE, NDJSON, WHOLE_SEARCH, Elastic
 from tailrace.errors import CommandFailed
 from tailrace.index_templates import events_alias
+from tailrace.point_in_time import point_in_time, refresh
 from tailrace.query import Body
 
 FIX: Final = "dead.fix"
@@ -26,8 +27,6 @@ PAGE_LETTERS: Final = 50
 IDS_ASKED_MAX: Final = 1_000
 KEEP_ALIVE: Final = "10m"
 """Between two pages a batch may wait for the indexers."""
-REFRESH_MS: Final = 1_000
-"""`refresh_interval` of our templates."""
 COPIES_MAX: Final = 10
 """Days on which one letter may have died: each has a document of it."""
 MARK_PATH: Final = "/_bulk?refresh=wait_for&filter_path=errors,items.*.error"
@@ -73,14 +72,8 @@ class LetterIndex:
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        path = f"/{quote(self._dead, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
-        answer = self._elastic.look_up("POST", f"{path}&ignore_unavailable=true")
-        pit = str(self._elastic.decoded(answer)["id"])
-        try:
+        with point_in_time(self._elastic, self._dead, keep_alive=KEEP_ALIVE) as pit:
             yield OpenLetters(self._elastic, pit=pit, dead_ids=dead_ids)
-        finally:
-            # One that is not closed ends by itself.
-            self._elastic.request("DELETE", "/_pit", body=orjson.dumps({"id": pit}))
 
     def prepare(self) -> None:
         """Make sure that each index of dead letters can tell the marked ones apart.
@@ -105,7 +98,7 @@ class LetterIndex:
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        self._refresh()
+        refresh(self._elastic, self._events, clock=self._clock)
         found: set[tuple[str, str]] = set()
         for some in _some(sorted(document_id for _, document_id in names)):
             body: Body = {
@@ -161,15 +154,6 @@ class LetterIndex:
                 remedy="give this user the right to write to the indices of dead"
                 " letters, and run the same command again; nothing is stored twice",
             )
-
-    def _refresh(self) -> None:
-        """Let what is stored be found: at once, or, without that right, by waiting."""
-        path = f"/{quote(self._events)}/_refresh{MISSING_IS_NONE}"
-        answer = self._elastic.request("POST", path)
-        if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED}:
-            self._clock.sleep_ms(2 * REFRESH_MS)
-        elif not answer.is_success and answer.status != http.HTTPStatus.NOT_FOUND:
-            raise self._elastic.refusal(answer)
 
     def _page(self, method: str, path: str, *, body: Body) -> _Page:
         answer = self._elastic.look_up(method, path, body=body)

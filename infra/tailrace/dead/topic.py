@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.commits import await_commits
 from tailrace.dead.letters import UNREADABLE
 from tailrace.dead.plan import Resend
 from tailrace.errors import ServiceUnavailable
@@ -22,7 +23,6 @@ CLIENT_ID: Final = "tailrace-dead"
 FLUSH_MS_MAX: Final = 150_000
 """Longer than the client itself tries to deliver a record."""
 CLOSE_MS_MAX: Final = 5_000
-LOOK_MS: Final = 250
 
 Ends = Mapping[tuple[str, int], int]
 
@@ -102,17 +102,14 @@ class KafkaDocuments:
         Raises:
             ServiceUnavailable: Kafka does not answer.
         """
-        group = f"{self._connections.namespace}-indexer"
-        ends = self._admin.end_offsets([self._docs])
-        deadline_ms = self._clock.monotonic_ms() + wait_ms_max
-        while True:
-            committed = self._admin.committed_offsets(group)
-            left = [
-                place for place, end in ends.items() if committed.get(place, 0) < end
-            ]
-            if not left or self._clock.monotonic_ms() >= deadline_ms:
-                return frozenset(n for topic, n in ends if (topic, n) not in left)
-            self._clock.sleep_ms(LOOK_MS)
+        left = await_commits(
+            self._admin,
+            f"{self._connections.namespace}-indexer",
+            topic=self._docs,
+            clock=self._clock,
+            wait_ms_max=wait_ms_max,
+        )
+        return frozenset(partition for partition, span in left.items() if not span)
 
     def refused(self) -> Mapping[str, str]:
         """Return by dead id what letters that came since the sending say.
