@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tailrace.errors import ServiceUnavailable
+from tailrace.fleet.nodes import agents_folder
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
@@ -93,7 +94,7 @@ class ZooKeeperFleet:
                 address=hosts,
                 reason=f"no answer within {CONNECT_MS_MAX // 1_000} s",
             )
-        folder = f"/{self._connections.namespace}/agents"
+        folder = agents_folder(self._connections.namespace)
         agents: list[Agent] = []
         for agent_id in self._zookeeper.children(folder):
             raw = self._zookeeper.get(f"{folder}/{agent_id}")

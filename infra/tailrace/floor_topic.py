@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 
 from tailrace.errors import ServiceUnavailable, WireError
 from tailrace.floors import Floors
-from tailrace.kafka_options import kafka_options
+from tailrace.kafka_options import kafka_options, kafka_unavailable
 from tailrace.kafka_probe import require_listener
 from tailrace.ledger import FloorLedger, decode_ledger
 from tailrace.settings import Connections
@@ -50,11 +50,7 @@ class FloorReader:
             return self._read()
         except (KafkaError, OSError) as error:
             self.close()
-            raise ServiceUnavailable(
-                "Kafka",
-                address=self._connections.kafka_bootstrap,
-                reason=f"{type(error).__name__}: {error}"[:500],
-            ) from error
+            raise kafka_unavailable(self._connections.kafka_bootstrap, error) from error
 
     def close(self) -> None:
         """Let go of the connection; the next reading makes another."""
