@@ -15,6 +15,9 @@ MARKS_MAX = 4
 MARK_MS = 2_000
 """Places of the last eight seconds are remembered: what lies between the end of a copy
 and the truncation of its original may take that long."""
+RESTS_MAX = 4
+REST_SPACING_MS = 5_000
+"""With as many moments of rest, a pipeline that is ten seconds behind has stored one."""
 
 
 def amended_record(
@@ -28,6 +31,7 @@ def amended_record(
     is_closed: bool | None,
     archive_size_bytes: int | None,
     unwatched_since_ms: int | None,
+    rest: tuple[int, int] | None,
 ) -> AgentLedger:
     """Return the record with what is not None; a size seen never shrinks.
 
@@ -53,6 +57,8 @@ def amended_record(
         changes["archive_size_bytes"] = archive_size_bytes
     if unwatched_since_ms is not None:
         changes["unwatched_since_ms"] = unwatched_since_ms
+    if rest is not None:
+        changes["rests"] = _with_rest(record.rests, rest)
     return replace(record, **changes)
 
 
@@ -91,3 +97,15 @@ def at_position(
 def _met_from(record: AgentLedger, offset: int) -> tuple[Cut, ...]:
     """A cut before the acknowledged position can be met by no re-read."""
     return tuple(cut for cut in record.cuts if cut.next_offset >= offset)
+
+
+def _with_rest(
+    rests: tuple[tuple[int, int], ...], rest: tuple[int, int]
+) -> tuple[tuple[int, int], ...]:
+    """Return the last few moments of rest; of those close to each other the newest.
+
+    A pipeline that is some seconds behind has stored what stands before one of them.
+    """
+    if len(rests) > 1 and rest[0] - rests[-2][0] < REST_SPACING_MS:
+        rests = rests[:-1]
+    return (*rests, rest)[-RESTS_MAX:]

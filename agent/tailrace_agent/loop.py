@@ -130,6 +130,7 @@ class AgentLoop:
             # Before the first file is looked at: what it claims was seen, was seen since.
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
+            self._table.swept_at_ms = swept_at_ms
             self._table.waiting = self._discovery.waiting
             self._heartbeats.note_sweep(swept_at_ms)
             troubles = (

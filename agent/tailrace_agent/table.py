@@ -55,6 +55,8 @@ class FileTable:
     unreadable: Unreadable = field(init=False)
     waiting: Waiting = field(default_factory=Waiting)
     """What there was no room for, as of the last sweep."""
+    swept_at_ms: int = 0
+    """When the last sweep began that was taken in; 0 before the first."""
     away: dict[str, int] = field(default_factory=dict[str, int])
     """By generation, the unread bytes of files that nobody can reach and that may return."""
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
@@ -118,9 +120,12 @@ class FileTable:
         if tracked is None:
             self._admit(found, key=key)
             return
+        # What has no name was in no sweep.
+        swept_at_ms = self.swept_at_ms if tracked.stage is Stage.FOLLOWED else 0
         if tracked.stage is Stage.LEAVING:
             tracked.stage = Stage.FOLLOWED  # Its name came back.
             tracked.is_outside = False
+            self.due[key] = 0  # And not only once its grace would be over.
         if tracked.path != found.path:
             self.log.info(
                 "file_renamed",
@@ -132,7 +137,7 @@ class FileTable:
         if seen == tracked.seen:
             return
         tracked.seen = seen
-        tracked.changes += 1
+        tracked.note_change(swept_at_ms=swept_at_ms)
         if tracked.archive_suffix is None:
             tracked.note_size(status.st_size, now_ms=now_ms)
         else:
@@ -334,6 +339,8 @@ class FileTable:
         tracked.grew_at_ms = tracked.unread_since_ms = now_ms
         if tracked.archive_suffix is None:
             tracked.size_bytes = size_bytes
+        if match is None and self.swept_at_ms:
+            tracked.rest = (self.swept_at_ms, 0)  # It stood at no name then.
         self.log.info(
             "file_found" if match is None else "file_resumed",
             path=tracked.shown_path,

@@ -90,6 +90,8 @@ class TrackedFile:
     """How often a sweep found it new or changed."""
     looked_changes: int = 0
     """How many of those a look has taken in: what there was then is known."""
+    rest: tuple[int, int] | None = None
+    """When a sweep last found all of it read, before it changed, and where it ended then."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -115,6 +117,12 @@ class TrackedFile:
     def largest_size_bytes(self) -> int:
         """The largest size that this generation was seen to have."""
         return max(self.whole_size_bytes, self.shrunk_from_bytes)
+
+    def note_change(self, *, swept_at_ms: int) -> None:
+        """Note that a sweep found it changed; `swept_at_ms` is of the sweep before that."""
+        if swept_at_ms and self.size_bytes == self.position.offset:
+            self.rest = (swept_at_ms, self.size_bytes)
+        self.changes += 1
 
     def note_looked(self) -> None:
         """Note that the file was looked at after the last change that a sweep saw."""
@@ -155,6 +163,7 @@ class TrackedFile:
         self.clear_until_ms = self.early_until_ms = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
+        self.rest = None
         self.identity_rebuilt = False
         self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
@@ -168,6 +177,7 @@ class TrackedFile:
         self.position, self.cuts, self.long_event = position, record.cuts, None
         self.held, self.is_crowded = None, False
         self.first_seen_at_ms = record.placement.anchor_ms
+        self.rest = None
         self.identity_rebuilt = record.identity_rebuilt
         self.may_begin_with_hole = record.identity.truncation_count > 0
 

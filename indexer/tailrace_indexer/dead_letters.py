@@ -15,6 +15,7 @@ import orjson
 
 from tailrace import wire
 from tailrace.answers import field
+from tailrace.digest import DIGEST_FIELD, letter_digest
 from tailrace.errors import WireError
 from tailrace.kafka_consumer import Record
 from tailrace.text import printable
@@ -177,7 +178,8 @@ def _lines(index: str, *, document_id: str, document: dict[str, Any]) -> bytes:
         document_id.encode(),
     )
     # Control characters and unpaired surrogates are written so that any JSON reads them.
-    return b"%b\n%b\n" % (action, orjson.dumps(document))
+    told = {**document, DIGEST_FIELD: letter_digest(document)}
+    return b"%b\n%b\n" % (action, orjson.dumps(told))
 
 
 def _dead_id(place: str, original: bytes) -> str:

@@ -2,7 +2,8 @@
 
 A host is complete up to the moment at which its agent had last looked at every file, if all
 that was there is stored. Where a generation lags, its host is complete up to the moment at
-which the newest stored chunk of it was read. A heartbeat may be in the index before records
+which the newest stored chunk of it was read, or at which a sweep had found no more in it than
+is stored, whichever is later. A heartbeat may be in the index before records
 of other partitions that it stands on: it names the newest of each, and where one is missing
 it holds no longer than the heartbeat before that. The newest word of each hop comes from the
 index of the ledger; `completeness_body` asks for it, and the answer says whether it is all.
@@ -84,6 +85,7 @@ class Completeness:
 class _Hop:
     next_number: int = 0
     observed_at_ms: int = 0
+    next_offset: int = 0
 
 
 @dataclass(slots=True)
@@ -91,8 +93,17 @@ class _Generation:
     agent: _Hop | None = None
     stream: _Hop | None = None
     indexer: _Hop | None = None
+    rests: tuple[tuple[int, int], ...] = ()
     unread_bytes: int = 0
     lost_bytes: int = 0
+
+    @property
+    def complete_to_ms(self) -> int:
+        """Up to when all of it is stored that was written, though not all of it is."""
+        stored = self.indexer or _Hop()
+        # Of what nothing is stored, not even its first moment is complete.
+        moments = [at_ms for at_ms, end in self.rests if end <= stored.next_offset]
+        return max([stored.observed_at_ms, *moments])
 
 
 @dataclass(slots=True)
@@ -186,6 +197,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.interval_ms",
             "figures.told_at_ms",
             "figures.is_closed",
+            "figures.rests",
         ],
     }
 
@@ -258,9 +270,11 @@ def _take(
     word = _Hop(
         number_in(document, "tailrace.next_event_number"),
         number_in(document, "tailrace.observed_at_ms"),
+        number_in(document, "tailrace.next_offset"),
     )
     if hop == "agent":
         known.agent = word
+        known.rests = _rests_in(document)
         known.lost_bytes = number_in(document, "tailrace.lost_bytes")
         known.unread_bytes = unread_bytes_of(
             seen_size_bytes=number_in(document, "tailrace.seen_size_bytes"),
@@ -274,6 +288,15 @@ def _take(
         known.indexer = word
 
 
+def _rests_in(document: Document) -> tuple[tuple[int, int], ...]:
+    try:
+        return msgspec.convert(
+            field_of(document, "figures.rests") or (), type=tuple[tuple[int, int], ...]
+        )
+    except msgspec.ValidationError:
+        return ()
+
+
 def _stated(name: str, host: _Host) -> HostCompleteness:
     complete_to_ms = host.swept_at_ms
     waiting = 0
@@ -282,8 +305,7 @@ def _stated(name: str, host: _Host) -> HostCompleteness:
         behind = max(sent - _next(each.indexer), 0)
         waiting += behind
         if behind or each.unread_bytes:
-            # Of what nothing is stored, not even its first moment is complete.
-            moment = each.indexer.observed_at_ms if each.indexer else 0
+            moment = each.complete_to_ms
             complete_to_ms = min(complete_to_ms or moment, moment)
     return HostCompleteness(
         host_name=name,

@@ -8,12 +8,16 @@ CRC-32C (RFC 3720) of the document without this field.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import crc32c
+import orjson
 
 DIGEST_FIELD: Final = "tailrace.digest"
 _MARK: Final = f',"{DIGEST_FIELD}":'.encode()
+_MARKS_OF_RETRY: Final = frozenset({"dead.delivered_at", "dead.fix"})
+"""Set in a dead letter afterwards; Elasticsearch then writes all of its source anew."""
 
 
 def with_digest(document: bytes) -> bytes:
@@ -28,3 +32,13 @@ def is_unaltered(source: bytes) -> bool:
         return False
     digest = tail[:-1]
     return digest.isdigit() and int(digest) == crc32c.crc32c(rest + b"}")
+
+
+def letter_digest(letter: Mapping[str, object]) -> int:
+    """Return the digest of a dead letter's document, whatever marks a retry has set.
+
+    By its values and not by its bytes, in the order of the keys.
+    """
+    left_out = _MARKS_OF_RETRY | {DIGEST_FIELD}
+    said = {key: value for key, value in letter.items() if key not in left_out}
+    return crc32c.crc32c(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))

@@ -54,6 +54,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderDisk:
+    """A folder on a disk that is not the data folder's: of its own, or of a server."""
+
+    name: str
+    path: str
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
     """What one configured server answered."""
 
@@ -67,15 +76,8 @@ class ServerFacts:
     version: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     """Topics or templates that `tailrace provision` would make."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderDisk:
-    """A folder of the data folder that lies on a disk of its own."""
-
-    name: str
-    path: str
-    free_bytes: int
+    disks: tuple[FolderDisk, ...] = ()
+    """Where each of its machines keeps what it stores, by the machine's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +304,15 @@ def _server(server: ServerFacts) -> Iterator[Finding]:
             level=Level.WARNING,
             what=f"{where} does not have {', '.join(server.missing)}",
             remedy="`tailrace provision` makes what is missing, and is safe to repeat",
+        )
+    for disk in server.disks:
+        yield _measured(
+            server.name,
+            f"{_gigabytes(disk.free_bytes)} free at {disk.path} of {disk.name}",
+            is_failure=disk.free_bytes < DISK_FREE_BYTES_MIN,
+            is_warning=disk.free_bytes < DISK_FREE_BYTES_WISHED,
+            remedy="free some, or give it a larger disk: without room it takes no more"
+            " lines, and they wait in their files",
         )
 
 

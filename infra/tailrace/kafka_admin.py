@@ -82,6 +82,15 @@ class PartitionCopies:
     in_sync: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True)
+class LogFolder:
+    """A folder in which a broker keeps its topics."""
+
+    broker: int
+    path: str
+    free_bytes: int
+
+
 class KafkaAdmin:
     """Questions and orders to the brokers; a context manager."""
 
@@ -136,6 +145,31 @@ class KafkaAdmin:
             ServiceUnavailable: the brokers do not answer.
         """
         return len(self._ask("describe_cluster")["brokers"])
+
+    def log_folders(self) -> tuple[LogFolder, ...]:
+        """Return where each broker keeps its topics, and how much room it has there.
+
+        Empty where the cluster is not to be described by this user, or is older than 3.3,
+        and tells no room.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        brokers = [
+            int(b["broker_id"]) for b in self._ask("describe_cluster")["brokers"]
+        ]
+        # Of no topic: only the folders themselves are asked for.
+        answers = self._ask("describe_log_dirs", [], brokers=brokers)
+        return tuple(
+            LogFolder(
+                broker=int(answer["broker"]),
+                path=str(folder["log_dir"]),
+                free_bytes=int(folder["usable_bytes"]),
+            )
+            for answer in answers
+            for folder in answer["log_dirs"]
+            if not folder["error_code"] and folder.get("usable_bytes", -1) >= 0
+        )
 
     def partition_counts(self) -> dict[str, int]:
         """Return every topic's number of partitions.

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tailrace.doctor import ServerFacts
-from tailrace.errors import AWAY_REMEDY, SILENT_REMEDY, NoAnswer, TailraceError
+from tailrace.doctor import FolderDisk, ServerFacts
+from tailrace.errors import (
+    AWAY_REMEDY,
+    SILENT_REMEDY,
+    NoAnswer,
+    ServiceUnavailable,
+    TailraceError,
+)
 from tailrace.extras import missing_modules
 from tailrace.settings import Connections
 from tailrace.topics import TOPICS
@@ -28,7 +34,7 @@ def server_facts(connections: Connections) -> tuple[ServerFacts, ...]:
             connections.kafka_bootstrap,
             setting="kafka_bootstrap",
             connections=connections,
-            question=_missing_topics,
+            question=_kafka,
         ),
         _ask(
             "ZooKeeper",
@@ -67,8 +73,12 @@ class _Agent(msgspec.Struct):
     host_name: str = ""
 
 
-Found = tuple[tuple[int, ...], tuple[str, ...]]
-"""A version, and what `tailrace provision` would make."""
+class Found(NamedTuple):
+    """What a server answered, see `ServerFacts`."""
+
+    version: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
+    disks: tuple[FolderDisk, ...] = ()
 
 
 def _ask(
@@ -84,7 +94,7 @@ def _ask(
         # Without the clients nobody can ask; that they are missing is told elsewhere.
         return ServerFacts(name=name, address=address, is_expected=False, problem="?")
     try:
-        version, missing = question(connections)
+        found = question(connections)
     except TailraceError as error:
         _what, _separator, reason = str(error).partition("cannot be reached: ")
         return ServerFacts(
@@ -98,8 +108,9 @@ def _ask(
         name=name,
         address=address,
         is_expected=is_expected,
-        version=version,
-        missing=missing,
+        version=found.version,
+        missing=found.missing,
+        disks=found.disks,
     )
 
 
@@ -110,13 +121,25 @@ def _remedy(error: TailraceError) -> str:
     return "" if error.remedy.startswith(AWAY_REMEDY) else error.remedy
 
 
-def _missing_topics(connections: Connections) -> Found:
+def _kafka(connections: Connections) -> Found:
     from tailrace.kafka_admin import KafkaAdmin
 
+    disks: tuple[FolderDisk, ...] = ()
     with KafkaAdmin(connections, connect_ms_max=CONNECT_MS_MAX) as admin:
         there = admin.partition_counts()
+        # A broker that leaves just now is no reason to call Kafka away.
+        with suppress(ServiceUnavailable):
+            disks = tuple(
+                FolderDisk(
+                    name=f"broker {folder.broker}",
+                    path=folder.path,
+                    free_bytes=folder.free_bytes,
+                )
+                for folder in admin.log_folders()
+            )
     wanted = [topic.name(connections.namespace) for topic in TOPICS]
-    return (), tuple(name for name in wanted if name not in there)
+    missing = tuple(name for name in wanted if name not in there)
+    return Found(missing=missing, disks=disks)
 
 
 def _elasticsearch(connections: Connections) -> Found:
@@ -130,13 +153,13 @@ def _elasticsearch(connections: Connections) -> Found:
         missing = [name for name in names if not elastic.template_fingerprint(name)]
     shown = str(nodes[0]["version"]).partition("-")[0]
     version = tuple(int(part) for part in shown.split(".") if part.isdecimal())
-    return version, tuple(f"the template {name}" for name in missing)
+    return Found(version, tuple(f"the template {name}" for name in missing))
 
 
 def _zookeeper(connections: Connections) -> Found:
     with _zookeeper_session(connections) as zookeeper:
         zookeeper.children("/")
-    return (), ()
+    return Found()
 
 
 def _zookeeper_session(connections: Connections) -> closing[ZooKeeper]:

@@ -246,6 +246,9 @@ class AgentLedger(
     is_outside: bool = False
     """Its file bears a name that no glob means, and is read to its end all the same: what
     rotation copied there stands nowhere else."""
+    rests: tuple[tuple[int, int], ...] = ()
+    """Moments at which a sweep found all of it read, each with the offset that was its end,
+    oldest first: every line of before the moment stands before the offset."""
     is_closed: bool = False
     """The file is gone and read to its end."""
     updated_at_ms: int

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -210,6 +211,29 @@ def test_e5_once_the_mapping_takes_it_a_letter_is_stored_as_it_was(
     totals = installation.totals("--deep")
     assert totals["dead"] == dead_count - len(NAMES)
     assert totals["stored"] == LINES - totals["dead"]
+
+
+def test_a_letter_whose_original_bytes_were_altered_is_seen_by_deep(
+    installation: Installation,
+) -> None:
+    elastic, every = installation.elastic, f"{installation.namespace}-dead-*"
+    elastic.refresh(every)
+    hit = elastic.search(every, body={"size": 1})["hits"]["hits"][0]
+    source = hit["_source"]
+    altered = {**source, "dead.original_base64": b64encode(b"nothing").decode()}
+    path = f"/{hit['_index']}/_doc/{hit['_id']}?refresh=true"
+
+    elastic.ask("PUT", path, body=altered)
+    try:
+        done = installation.run("audit", "--deep", "--json")
+    finally:
+        elastic.ask("PUT", path, body=source)
+
+    assert done.returncode == 1
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem["kind"] == "altered"
+    assert problem["documents"] == [f"{hit['_index']}/{hit['_id']}"]
+    installation.totals("--deep")
 
 
 def test_what_is_shown_to_people_has_hostile_text_escaped(

@@ -91,6 +91,44 @@ def test_a_host_that_lags_is_complete_up_to_its_oldest_lagging_file() -> None:
     assert "1,240 lines in Kafka" in text
 
 
+def rested(number: int, *rests: tuple[int, int]) -> dict[str, Any]:
+    """Return an agent's word with moments of rest, each so long ago and at an offset."""
+    told = [[NOW_MS - ago_ms, end_offset] for ago_ms, end_offset in rests]
+    return {**word("agent", number=number), "figures.rests": told}
+
+
+def test_a_quiet_file_whose_new_line_waits_is_complete_up_to_its_last_rest() -> None:
+    stored = word("indexer", number=4, observed_ago_ms=7_200_000, next_offset=400)
+    rests = ((60_000, 300), (1_500, 400), (400, 500))
+
+    text = said(heartbeat("web-1", swept_ago_ms=300), rested(6, *rests), stored)
+
+    assert "behind" not in text
+    assert "2 lines in Kafka" in text
+    told = completeness_of(
+        [heartbeat("web-1", swept_ago_ms=300), rested(6, *rests), stored],
+        now_ms=NOW_MS,
+        until_ms=LATER_MS,
+    )
+    # What stands before 500 is not all stored.
+    assert told.complete_to_ms == NOW_MS - 1_500
+
+
+def test_a_new_file_is_complete_up_to_the_sweep_at_which_it_was_not_there() -> None:
+    text = said(heartbeat("web-1", swept_ago_ms=0), rested(6, (1_000, 0)))
+
+    assert text.startswith("complete up to ")
+
+
+@pytest.mark.parametrize("rests", [7, [7], [["a", 1]], [[1, 2, 3]], {"a": 1}])
+def test_moments_of_rest_that_cannot_be_read_claim_nothing(rests: object) -> None:
+    agent = {**word("agent", number=5), "figures.rests": rests}
+
+    text = said(heartbeat("web-1", swept_ago_ms=0), agent)
+
+    assert text.startswith("nothing of some files of web-1 is stored yet")
+
+
 def test_what_the_stream_knows_and_the_agent_has_not_said_is_waiting_too() -> None:
     text = said(
         heartbeat("web-1", swept_ago_ms=0),

@@ -26,6 +26,7 @@ from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.extras import MODULES
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
+from tailrace_embedded.stack import Endpoints
 
 GOOD = Facts(
     python=(3, 11, 2),
@@ -83,6 +84,14 @@ def test_an_extra_whose_versions_nobody_names_is_merely_installed() -> None:
     assert [each.name for each in named if each.what == "installed"] == []
 
 
+def with_broker_disk(free_bytes: int) -> ServerFacts:
+    disks = tuple(
+        FolderDisk(name=name, path="/kafka", free_bytes=free)
+        for name, free in (("broker 1", 9 * GIBIBYTE), ("broker 2", free_bytes))
+    )
+    return replace(AWAY, problem="", disks=disks)
+
+
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
@@ -111,9 +120,9 @@ def test_a_server_that_runs_is_not_to_be_started(
     monkeypatch.setattr(server_facts, "_elasticsearch", answer)
 
     def lack_nothing(_connections: Connections) -> object:
-        return (), ()
+        return server_facts.Found()
 
-    for other in ("_missing_topics", "_zookeeper"):
+    for other in ("_kafka", "_zookeeper"):
         monkeypatch.setattr(server_facts, other, lack_nothing)
     connections = Connections().model_copy(update={"elasticsearch_url": "http://a:1"})
 
@@ -193,6 +202,16 @@ def test_a_good_machine_has_nothing_to_say_against_it() -> None:
             "t.raw",
         ),
         (
+            replace(GOOD, servers=(with_broker_disk(GIBIBYTE // 2),)),
+            Level.FAILURE,
+            "0.5 GB free at /kafka of broker 2",
+        ),
+        (
+            replace(GOOD, servers=(with_broker_disk(3 * GIBIBYTE),)),
+            Level.WARNING,
+            "3.0 GB free at /kafka of broker 2",
+        ),
+        (
             replace(GOOD, live_hosts=(("h1", "one"), ("h1", "two"))),
             Level.FAILURE,
             "2 live agents have the host id h1 (one, two)",
@@ -233,3 +252,21 @@ def test_where_there_is_no_inotify_nothing_is_said_of_it() -> None:
     facts = replace(GOOD, watches_max=None, instances_max=None)
 
     assert not any("inotify" in finding.name for finding in examine(facts))
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(60)
+def test_k14_the_room_that_a_broker_has_is_told_before_it_has_none(
+    stack: Endpoints,
+) -> None:
+    connections = Connections(kafka_bootstrap=stack.kafka_bootstrap)
+    kafka, *_rest = server_facts.server_facts(connections)
+
+    (disk,) = kafka.disks
+    usable = os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_frsize
+    assert disk.name.startswith("broker ")
+    assert disk.free_bytes == pytest.approx(usable, abs=GIBIBYTE)
+    little = replace(kafka, missing=(), disks=(replace(disk, free_bytes=MEBIBYTE),))
+    (finding,) = bad(replace(GOOD, servers=(little,)))
+    assert finding.level is Level.FAILURE
+    assert "wait in their files" in finding.remedy

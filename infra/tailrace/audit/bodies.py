@@ -18,6 +18,8 @@ NUMBERS_PAGE: Final = 10_000
 """Elasticsearch's own `index.max_result_window`."""
 DOCUMENTS_PAGE: Final = 2_000
 """Whole documents of about a kilobyte: some megabytes an answer."""
+LETTERS_PAGE: Final = 50
+"""A letter is a kilobyte or two, and may be ten megabytes."""
 KEEP_ALIVE: Final = "5m"
 RANGES_MAX: Final = 500
 """More spans of numbers than these are asked for as the one that covers them all."""

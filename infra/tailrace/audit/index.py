@@ -15,6 +15,7 @@ from tailrace.audit.bodies import (
     DOCUMENTS_PAGE,
     EVENT_COUNT,
     KEEP_ALIVE,
+    LETTERS_PAGE,
     NUMBERS_PAGE,
     SEQUENCE,
     Hit,
@@ -33,6 +34,7 @@ from tailrace.audit.bodies import (
 from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
+    StoredLetter,
     StoredPlace,
     Unnumbered,
 )
@@ -243,6 +245,18 @@ class ElasticSnapshot:
                 number=hit.number(SEQUENCE),
                 source=hit.source,
             )
+
+    def letters(self) -> Iterator[StoredLetter]:
+        """Yield every dead letter.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        for hit in self._hits(
+            self._dead_pit, filters=(), size=LETTERS_PAGE, with_source=True
+        ):
+            yield StoredLetter(index=hit.index, document_id=hit.id, source=hit.source)
 
     def _hits(
         self,

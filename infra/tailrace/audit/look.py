@@ -27,6 +27,7 @@ from tailrace.audit.findings import (
     unreadable,
 )
 from tailrace.audit.judge import judge
+from tailrace.audit.letters import altered_letters
 from tailrace.audit.locate import located
 from tailrace.audit.sources import (
     Drained,
@@ -140,6 +141,8 @@ class Looker:
                         generation, sums=found, snapshot=snapshot
                     )
             problems = () if only is not None else unplaced(snapshot)
+            if is_deep and only is None:
+                problems += altered_letters(snapshot.letters())
         return Looked(
             verdicts=verdicts,
             drained=drained,

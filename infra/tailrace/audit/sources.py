@@ -71,6 +71,15 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLetter:
+    """One dead letter's document, with its source as it stands."""
+
+    index: str
+    document_id: str
+    source: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unnumbered:
     """Documents that no number places; some are named."""
 
@@ -141,6 +150,10 @@ class Snapshot(Protocol):
         self, generations: Collection[str] | None
     ) -> Iterator[StoredDocument]:
         """Yield every document with a number: of all generations, or of those named."""
+        ...
+
+    def letters(self) -> Iterator[StoredLetter]:
+        """Yield every dead letter."""
         ...
 
 

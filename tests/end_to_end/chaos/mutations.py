@@ -36,10 +36,20 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "publish-error-swallowed": ("too few copies",),
     "forbidden-is-dead": ("elasticsearch forbidden",),
     "acks-of-one": ("too few copies",),
+    "moved-is-sent": ("leader moves",),
+    "full-is-sent": ("broker disk full",),
     "unanswered-is-stored": ("node killed amid a bulk",),
 }
 """By mutation, what chaos strikes with; "" is the run with nothing broken."""
-OF_THREE = frozenset({"acks-of-one", "publish-error-swallowed", "unanswered-is-stored"})
+OF_THREE = frozenset(
+    {
+        "acks-of-one",
+        "full-is-sent",
+        "moved-is-sent",
+        "publish-error-swallowed",
+        "unanswered-is-stored",
+    }
+)
 """Seen only where there are three servers of a kind."""
 
 

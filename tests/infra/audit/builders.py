@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,7 @@ from tailrace.audit.sources import (
     Passed,
     SnapshotLost,
     StoredDocument,
+    StoredLetter,
     StoredPlace,
     Told,
     Unnumbered,
@@ -216,6 +217,8 @@ class HeldIndex:
     """First number and count of each dead letter."""
     late: Collection[int] = ()
     """First numbers of those dead letters whose index had expired."""
+    letter_sources: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """The documents of dead letters, by `_id`."""
     unnumbered_count: int = 0
     before_look: Callable[[int], None] = lambda _look: None
     """Called before each snapshot, with how many there were."""
@@ -233,6 +236,7 @@ class HeldIndex:
             list(self.dead),
             self.late,
             self.unnumbered_count,
+            dict(self.letter_sources),
         )
 
 
@@ -244,6 +248,7 @@ class HeldSnapshot:
     dead: Sequence[tuple[int, int]]
     late: Collection[int]
     unnumbered_count: int
+    letter_sources: Mapping[str, bytes]
 
     def holding(self, indices: Collection[str]) -> frozenset[str]:
         return frozenset(each.index for each in self.held if each.index in indices)
@@ -321,6 +326,14 @@ class HeldSnapshot:
                     number=each.number,
                     source=msgspec.Raw(each.source),
                 )
+
+    def letters(self) -> Iterator[StoredLetter]:
+        for name, source in self.letter_sources.items():
+            yield StoredLetter(
+                index="tailrace-dead-2026.11.24",
+                document_id=name,
+                source=msgspec.Raw(source),
+            )
 
 
 def window_sum(numbers: Sequence[int]) -> WindowSum:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import orjson
 
 from tailrace.audit import line
 from tailrace.audit.bodies import DELIVERED
@@ -24,6 +25,7 @@ from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
+    StoredLetter,
     StoredPlace,
     Told,
     Unnumbered,
@@ -268,6 +270,14 @@ class MemorySnapshot:
                 number=held.number,
                 source=msgspec.Raw(self.sources[held.index][held.document_id]),
             )
+
+    def letters(self) -> Iterator[StoredLetter]:
+        """Yield every dead letter."""
+        self._ask()
+        for name, letters in self.dead.items():
+            for document_id, letter in letters.items():
+                source = msgspec.Raw(orjson.dumps(letter))
+                yield StoredLetter(index=name, document_id=document_id, source=source)
 
     def _ask(self) -> None:
         self.index.between()

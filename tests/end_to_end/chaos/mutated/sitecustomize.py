@@ -131,13 +131,28 @@ def forbidden_is_dead(outcomes: Any) -> None:
 def acks_of_one(kafka_producer: Any) -> None:
     """The agent takes the leader's own word for that of all copies in sync."""
     del kafka_producer
+    _produce_with(acks=1)
+
+
+def refused_is_sent(kafka_producer: Any) -> None:
+    """The agent hears of no refusal, and its producer does not try again by itself."""
+
+    def nothing(error: BaseException) -> None:
+        del error
+
+    kafka_producer.failure_of = nothing
+    _produce_with(retries=0)
+
+
+def _produce_with(**changed: Any) -> None:
+    """Let every producer have other options; without these the library keeps an order."""
     import kafka
 
     library: Any = kafka
     original = library.KafkaProducer
 
     def hasty(**options: Any) -> Any:
-        return original(**{**options, "acks": 1, "enable_idempotence": False})
+        return original(**{**options, "enable_idempotence": False, **changed})
 
     library.KafkaProducer = hasty
 
@@ -167,6 +182,8 @@ MUTATIONS: Mapping[str, tuple[str, Callable[[Any], None]]] = {
     "publish-error-swallowed": ("tailrace_stream.faust_app", publish_error_swallowed),
     "forbidden-is-dead": ("tailrace_indexer.outcomes", forbidden_is_dead),
     "acks-of-one": ("tailrace.kafka_producer", acks_of_one),
+    "moved-is-sent": ("tailrace.kafka_producer", refused_is_sent),
+    "full-is-sent": ("tailrace.kafka_producer", refused_is_sent),
     "unanswered-is-stored": ("tailrace_indexer.delivery", unanswered_is_stored),
 }
 
