@@ -241,6 +241,18 @@ def test_documents_come_byte_for_byte_with_where_they_lie(audited: Audited) -> N
 
 
 @pytest.mark.timeout(60)
+def test_letters_come_byte_for_byte_delivered_ones_too(audited: Audited) -> None:
+    letters = [letter(n, delivered_at_ms=n or None) for n in range(3)]
+    audited.store(DEAD, letters)
+    audited.store(EVEN, events([1]))
+
+    with audited.index.snapshot() as snapshot:
+        found = {each.document_id: each for each in snapshot.letters()}
+
+    assert {n: bytes(each.source) for n, each in found.items()} == dict(letters)
+    assert {each.index for each in found.values()} == {f"{audited.namespace}-{DEAD}"}
+
+
 def test_a_snapshot_is_of_its_moment_and_tells_what_its_indices_hold(
     audited: Audited,
 ) -> None:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import orjson
 
 from tailrace.audit import line
 from tailrace.audit.bodies import DELIVERED
@@ -275,8 +274,8 @@ class MemorySnapshot:
         """Yield every dead letter."""
         self._ask()
         for name, letters in self.dead.items():
-            for document_id, letter in letters.items():
-                source = msgspec.Raw(orjson.dumps(letter))
+            for document_id in letters:
+                source = msgspec.Raw(self.sources[name][document_id])
                 yield StoredLetter(index=name, document_id=document_id, source=source)
 
     def _ask(self) -> None:
