@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,16 @@ def test_x2_an_owner_is_a_user_of_this_machine_or_a_number(tmp_path: Path) -> No
     assert settings.sources[0].owners == ("root", "4711")
     with pytest.raises(ConfigError, match="'nobody-at-all' is no user"):
         read(tmp_path, f"{source}owners = ['nobody-at-all']\n")
+
+
+@pytest.mark.parametrize("name", [".", "..", ".a", "a/b", "", "a" * 65, "a\n", "a b"])
+def test_a_name_of_a_group_or_source_that_is_no_part_of_a_path_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    for text in (
+        f"[agent]\ngroup = {json.dumps(name)}\n",
+        f"[[agent.sources]]\nname = {json.dumps(name)}\npaths = ['/a/*.log']\n",
+    ):
+        with pytest.raises(ConfigError):
+            read(tmp_path, text)
+    assert read(tmp_path, "[agent]\ngroup = '_a.b-c..'\n").group == "_a.b-c.."

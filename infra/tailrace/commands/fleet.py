@@ -243,7 +243,7 @@ def _scope(configs: ZooKeeperConfigs, *, group: str | None, agent: str | None) -
     if (group is None) == (agent is None):
         raise ConfigError(["name `--group`, or `--agent`"], source="the command")
     if group is not None:
-        if not NAME_PATTERN.fullmatch(group) or group in {".", ".."}:
+        if not NAME_PATTERN.fullmatch(group):
             raise ConfigError([f"{group!r} is no group's name"], source="the command")
         return group_scope(group)
     assert agent is not None

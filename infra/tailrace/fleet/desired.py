@@ -15,8 +15,8 @@ import msgspec
 from tailrace.errors import ConfigError
 from tailrace.topics import KIBIBYTE
 
-NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""Of groups and sources."""
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
+"""Of groups and sources. Both are parts of paths, so neither may be `.` or `..`."""
 CONFIG_BYTES_MAX: Final = 256 * KIBIBYTE
 """Of one node, as it is stored; ZooKeeper itself takes a mebibyte."""
 
