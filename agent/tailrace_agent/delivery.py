@@ -13,7 +13,7 @@ from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, Cut
+from tailrace.wire import AgentLedger, Cut, Mark
 from tailrace_agent.amendments import (
     MARK_MS,
     amended_record,
@@ -166,6 +166,7 @@ class Delivery:
         is_closed: bool | None = None,
         archive_size_bytes: int | None = None,
         unwatched_since_ms: int | None = None,
+        copied: Mark | None = None,
     ) -> None:
         """Note what was learned of a generation beside its position."""
         ledger = self._ledgers[generation]
@@ -179,6 +180,7 @@ class Delivery:
             is_closed=is_closed,
             archive_size_bytes=archive_size_bytes,
             unwatched_since_ms=unwatched_since_ms,
+            copied=copied,
         )
         if lost is not None:
             # What an earlier life declared may be taken back by this one.

@@ -24,6 +24,7 @@ from tailrace_agent.copies import (
     Kin,
     Passed,
     Verdict,
+    known_places,
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
@@ -152,12 +153,16 @@ class Heirs:
     def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
         """Return whether a possible original has content and no name yet.
 
-        An original and its copy that are met at once are judged in their order.
+        An original and its copy that are met at once are judged in their order. So are
+        they where the original is known and was written anew since: its copy is of the
+        life that its next turn will begin.
         """
         is_early = any(
-            original.unread_bytes
-            and not self.delivery.knows(original.generation)
-            and may_be_copy(kin.path, original_paths=(original.shown_path,))
+            may_be_copy(kin.path, original_paths=(original.shown_path,))
+            and (
+                (original.unread_bytes and not self.delivery.knows(original.generation))
+                or self.copies.is_anew(original)
+            )
             for original in kin.followed
         )
         if is_early and tracked.early_until_ms is None:
@@ -176,7 +181,7 @@ class Heirs:
         if not alike and is_head_there:
             return None
         places = [record.next_offset for record in alike]
-        places += [mark.offset for record in alike for mark in record.marks]
+        places += [mark.offset for record in alike for mark in known_places(record)]
         file.probe(places)
         if not file.reach(_ALL, budget_bytes=INFLATE_BYTES_MAX):
             return NOW
