@@ -104,7 +104,7 @@ class Copies:
     def judge(
         self,
         suspect: TrackedFile,
-        file: Source,
+        file: AnyFile,
         *,
         kin: Kin,
         size_bytes: int,
@@ -178,7 +178,7 @@ class Copies:
                     yield original, record
 
     def _of_the_gone(
-        self, suspect: TrackedFile, file: Source, kin: Kin, *, size_bytes: int
+        self, suspect: TrackedFile, file: AnyFile, kin: Kin, *, size_bytes: int
     ) -> Iterator[_Likeness]:
         """Look for generations without a file: the rest of one may be only here."""
         for record in (*self._ended(kin), *kin.orphans):
@@ -189,7 +189,7 @@ class Copies:
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif holds(file, record, size_bytes=size_bytes):
                 has_rest = size_bytes > record.next_offset
-                if has_rest and _is_too_old(suspect, record):
+                if has_rest and _is_too_old(suspect, file, record):
                     continue
                 yield _Likeness(alike_bytes, Heir(record))
             elif _is_shorter_copy(file, record, size_bytes=size_bytes):
@@ -303,8 +303,8 @@ def known_places(record: AgentLedger) -> tuple[Mark, ...]:
     return record.marks if record.copied is None else (*record.marks, record.copied)
 
 
-def _is_too_old(suspect: TrackedFile, record: AgentLedger) -> bool:
-    """Return whether a file was last written before a life of which one line is known.
+def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> bool:
+    """Return whether a file was last written before a life of which a line at most is known.
 
     It is read from its head, then: were it a copy all the same, as the clock was set
     back, that line would be there twice, and none is lost. One that is read only because
@@ -313,9 +313,11 @@ def _is_too_old(suspect: TrackedFile, record: AgentLedger) -> bool:
     born_at_ns = suspect.facts.born_at_ns
     if born_at_ns is None or suspect.archive_suffix is not None or suspect.is_outside:
         return False
-    # A copy may be made over an older file: that was written since.
-    made_at_ns = max(born_at_ns, suspect.seen[1])
-    return record.next_event_number == 1 and made_at_ns < record.identity.born_at_ns
+    # A copy may be made over an older file: that was written since, though no sweep may
+    # have seen it, as where it left its globs.
+    made_at_ns = max(born_at_ns, file.status().st_mtime_ns)
+    known_lines = record.next_event_number or len(record.head_line_ends)
+    return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
 
 
 def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:

@@ -88,6 +88,17 @@ class Heirs:
             self._inherit(tracked, verdict.record, kin.followed, size_bytes=size_bytes)
         return None
 
+    def is_alone(self, tracked: TrackedFile) -> bool:
+        """Return whether a file is new, and by its name no copy of anything that is known.
+
+        While no file has a turn, only such a one may get a name: what the original of
+        another holds now, and how far it will be read, nobody knows before.
+        """
+        if self.delivery.knows(tracked.generation):
+            return False
+        kin = self._kin(tracked)
+        return not kin.followed and not kin.orphans
+
     def _pass(self, tracked: TrackedFile, passed: Passed, *, now_ms: int) -> int | None:
         """Pass over what a copy holds; say when to ask whether it holds more.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger, Cut, FileIdentity
@@ -20,6 +21,21 @@ class Stage(Enum):
 
     FOLLOWED = "its name is there"
     LEAVING = "its name went elsewhere or is gone: read to the end, then let go"
+
+
+class Told(NamedTuple):
+    """What stood of a file when the ledger was last told of it."""
+
+    record: AgentLedger
+    path: str
+    size_bytes: int
+
+
+class Slot(NamedTuple):
+    """When a file that is behind may be read next, and for how many bytes that is."""
+
+    at_ms: int
+    size_bytes: int
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -90,6 +106,12 @@ class TrackedFile:
     """How often a sweep found it new or changed."""
     looked_changes: int = 0
     """How many of those a look has taken in: what there was then is known."""
+
+    is_behind: bool = False
+    """What is unread of it has waited: it is sent at the rate that is set for that."""
+    slot: Slot | None = None
+    told: Told | None = None
+    """What the last report went by; None where it may have more to tell."""
 
     @property
     def key(self) -> tuple[int, int]:

@@ -250,3 +250,21 @@ def test_f8_older_file_is_not_the_rest_of_a_life_of_which_its_banner_alone_is_kn
     second.pass_ms(40_000)
     stored = BANNER + BANNER + lines(50, 52)
     assert unique_lines(sink) == sorted(stored.splitlines())
+
+
+def test_f3_copy_over_an_older_file_that_left_its_globs_is_of_its_original(
+    tmp_path: Path,
+) -> None:
+    """No sweep sees that it was written: only the file itself tells how old its content is."""
+    agent = AgentHarness(tmp_path, glob="a.log", rotated_grace_ms=60_000)
+    path = agent.write("a.log", b"of the first life\n")
+    agent.pass_ms()
+    copy = path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", BANNER)
+    agent.pass_ms()
+    agent.write("a.log", lines(0, 3))
+    shutil.copyfile(path, copy)
+    path.write_bytes(b"")
+    agent.pass_ms(40_000)
+    stored = b"of the first life\n" + BANNER + lines(0, 3)
+    assert unique_lines(agent.sink) == sorted(stored.splitlines())
