@@ -35,6 +35,10 @@ from tailrace_agent.tracked import TrackedFile
 UNCLEAR_MS_MAX = 10_000
 """A file that could be a copy and shows no more of it for this long is one of its own."""
 
+CLOCK_STEP_MS = 1_000
+"""What is told of a file so long before its birth was told by a clock that was set back;
+a file's times lag behind the clock by some milliseconds."""
+
 
 class Verdict(Enum):
     """What a new file is, if it is not known where reading of it begins."""
@@ -316,6 +320,8 @@ def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> boo
     # A copy may be made over an older file: that was written since, though no sweep may
     # have seen it, as where it left its globs.
     made_at_ns = max(born_at_ns, file.status().st_mtime_ns)
+    if record.updated_at_ms < record.identity.born_at_ns // 1_000_000 - CLOCK_STEP_MS:
+        return False  # The clock was set back since: times tell nothing.
     known_lines = record.next_event_number or len(record.head_line_ends)
     return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
 

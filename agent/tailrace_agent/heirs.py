@@ -60,7 +60,7 @@ class Heirs:
             OSError: a file cannot be read.
         """
         delivery = self.delivery
-        if tracked.is_judged or delivery.knows(tracked.generation):
+        if delivery.knows(tracked.generation) or _is_judged(tracked, file):
             return None
         kin = self._kin(tracked)
         size_bytes = file.status().st_size
@@ -242,6 +242,21 @@ class Heirs:
             generation=tracked.generation,
             offset=tracked.position.offset,
         )
+
+
+def _is_judged(tracked: TrackedFile, file: AnyFile) -> bool:
+    """Return whether it is clear what a file is, and that of what it holds now.
+
+    A script may copy over it before it gets a name, and the copy be of the same size.
+    """
+    was_asked = tracked.judged_as is not None or not tracked.is_judged
+    if isinstance(file, ArchiveFile) or not was_asked:
+        return tracked.is_judged
+    status = file.status()
+    written = (status.st_size, status.st_mtime_ns)
+    if tracked.judged_as != written:
+        tracked.is_judged, tracked.judged_as = False, written
+    return tracked.is_judged
 
 
 def _name_now(tracked: TrackedFile) -> str:

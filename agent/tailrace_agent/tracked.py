@@ -74,6 +74,8 @@ class TrackedFile:
     """How its lines are written; None until its first bytes are looked at."""
     is_judged: bool = False
     """Whether it is clear that it is no copy, or whose."""
+    judged_as: tuple[int, int] | None = None
+    """Size and mtime of what that was told of; None where it was not asked of content."""
     clear_until_ms: int | None = None
     """Until when a file that could be a copy is held back."""
     early_until_ms: int | None = None

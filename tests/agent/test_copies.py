@@ -310,14 +310,15 @@ def test_f3_copy_over_a_file_that_left_the_globs_is_recognised(tmp_path: Path) -
     assert stored == sorted(lines(0, 9).splitlines())
 
 
+@pytest.mark.parametrize("first_content", [lines(50, 60), lines(4, 10)])
 def test_f3_content_that_came_after_the_look_for_an_original_is_looked_at_anew(
-    tmp_path: Path,
+    tmp_path: Path, *, first_content: bytes
 ) -> None:
     """A file was found to be none's copy, and is written over before it is begun."""
     agent = AgentHarness(tmp_path, glob="*", linger_ms_max=1_000)
     path = agent.write("a.log", lines(0, 6))
     agent.pass_ms(8_000)
-    copy = agent.write("a.log.1", lines(50, 60))
+    copy = agent.write("a.log.1", first_content)
     agent.pass_ms(300)
     assert len(events_of(agent.sink)) == 6, "the other one waits for more"
     shutil.copyfile(path, copy)
