@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tailrace.wire import AgentLedger, Cut, Mark
-from tailrace_agent.positions import Position
+from tailrace_agent.positions import Position, Tail
 
 TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
@@ -32,6 +32,7 @@ def amended_record(
     archive_size_bytes: int | None,
     unwatched_since_ms: int | None,
     rest: tuple[int, int] | None,
+    copied: Mark | None,
 ) -> AgentLedger:
     """Return the record with what is not None; a size seen never shrinks.
 
@@ -59,6 +60,8 @@ def amended_record(
         changes["unwatched_since_ms"] = unwatched_since_ms
     if rest is not None:
         changes["rests"] = _with_rest(record.rests, rest)
+    if copied is not None:
+        changes["copied"] = copied
     return replace(record, **changes)
 
 
@@ -76,12 +79,7 @@ def at_position(
     """
     marks = record.marks
     if is_marked:
-        mark = Mark(
-            offset=after.offset,
-            tail_size_bytes=after.tail.size_bytes,
-            tail_hash=after.tail.hash,
-        )
-        marks = (*marks, mark)[-MARKS_MAX:]
+        marks = (*marks, mark_at(after.offset, after.tail))[-MARKS_MAX:]
     return replace(
         record,
         next_offset=after.offset,
@@ -92,6 +90,11 @@ def at_position(
         cuts=_met_from(record, after.offset),
         marks=marks,
     )
+
+
+def mark_at(offset: int, tail: Tail) -> Mark:
+    """Return what a place is known by later."""
+    return Mark(offset=offset, tail_size_bytes=tail.size_bytes, tail_hash=tail.hash)
 
 
 def _met_from(record: AgentLedger, offset: int) -> tuple[Cut, ...]:

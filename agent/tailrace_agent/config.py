@@ -232,6 +232,11 @@ class AgentSettings(RoleSettings):
         12 * MEBIBYTE
     )
     """Bytes sent and not yet acknowledged; beyond it the files are the buffer."""
+    catch_up_bytes_per_s: Annotated[int, Field(ge=64 * KIBIBYTE, le=1 << 40)] | None = (
+        None
+    )
+    """How fast what waited is sent, while Kafka or this agent was away: as fast as Kafka
+    takes it unless given. Choose more than files grow. Other files' lines do not wait."""
     checkpoint_ms: Annotated[int, Field(ge=1, le=10_000)] = 200
     """How long acknowledged positions may wait to be written together."""
     ledger_ms: Annotated[int, Field(ge=100, le=600_000)] = 5_000

@@ -11,14 +11,16 @@ Until it is clear what a file is, it is held back: its lines are safe where they
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from tailrace.wire import AgentLedger
+from tailrace.wire import AgentLedger, Mark
+from tailrace_agent.amendments import mark_at
+from tailrace_agent.archives import AnyFile
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
-from tailrace_agent.known import HEAD_BYTES, ends_in_head, head_of
+from tailrace_agent.known import HEAD_BYTES, ends_in_head, head_of, is_rewritten
 from tailrace_agent.opening import Opener
 from tailrace_agent.positions import (
     TAIL_BYTES,
@@ -32,6 +34,10 @@ from tailrace_agent.tracked import TrackedFile
 
 UNCLEAR_MS_MAX = 10_000
 """A file that could be a copy and shows no more of it for this long is one of its own."""
+
+CLOCK_STEP_MS = 1_000
+"""What is told of a file so long before its birth was told by a clock that was set back;
+a file's times lag behind the clock by some milliseconds."""
 
 
 class Verdict(Enum):
@@ -102,7 +108,7 @@ class Copies:
     def judge(
         self,
         suspect: TrackedFile,
-        file: Source,
+        file: AnyFile,
         *,
         kin: Kin,
         size_bytes: int,
@@ -133,6 +139,23 @@ class Copies:
             original.copied_bytes = 0
         return verdict
 
+    def is_anew(self, original: TrackedFile) -> bool:
+        """Return whether a plain file holds other content than its generation's.
+
+        It did not have a turn since. Who copied it meanwhile copied what nobody has named
+        yet; where it is empty now, there is nothing to wait for.
+        """
+        name, position = original.generation, original.position
+        if original.archive_suffix is not None or not self.delivery.knows(name):
+            return False
+        record = self.delivery.record_of(name)
+
+        def is_other(file: AnyFile) -> bool:
+            has_content = file.status().st_size > 0
+            return has_content and is_rewritten(file, record, position=position)
+
+        return self._asked(original, is_other)
+
     def _ended(self, kin: Kin) -> Iterator[AgentLedger]:
         """Yield the lives of followed files that a truncation ended.
 
@@ -159,7 +182,7 @@ class Copies:
                     yield original, record
 
     def _of_the_gone(
-        self, suspect: TrackedFile, file: Source, kin: Kin, *, size_bytes: int
+        self, suspect: TrackedFile, file: AnyFile, kin: Kin, *, size_bytes: int
     ) -> Iterator[_Likeness]:
         """Look for generations without a file: the rest of one may be only here."""
         for record in (*self._ended(kin), *kin.orphans):
@@ -170,7 +193,7 @@ class Copies:
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif holds(file, record, size_bytes=size_bytes):
                 has_rest = size_bytes > record.next_offset
-                if has_rest and _is_too_old(suspect, record):
+                if has_rest and _is_too_old(suspect, file, record):
                     continue
                 yield _Likeness(alike_bytes, Heir(record))
             elif _is_shorter_copy(file, record, size_bytes=size_bytes):
@@ -215,6 +238,10 @@ class Copies:
                     )
                     continue
                 suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
+                # Should the original be emptied, read further on than this, nothing else
+                # need tell that the copy holds what was read.
+                copied = mark_at(size_bytes, own_tail)
+                self.delivery.amend(record.generation, copied=copied)
             if alike_bytes and (is_alike or self._is_on_its_way(record)):
                 alike_bytes = size_bytes
             waiting.append(alike_bytes)
@@ -229,16 +256,22 @@ class Copies:
 
     def _has_tail(self, original: TrackedFile, tail: Tail, *, size_bytes: int) -> bool:
         """Return whether `tail` stands at the same place in the original."""
-        file = original.file
-        if file is not None:
-            return tail_at(file, size_bytes, tail.size_bytes) == tail
+        return self._asked(
+            original, lambda file: tail_at(file, size_bytes, tail.size_bytes) == tail
+        )
+
+    def _asked(
+        self, original: TrackedFile, question: Callable[[AnyFile], bool]
+    ) -> bool:
+        """Return the answer of a plain file; false where it cannot be asked."""
+        if original.file is not None:
+            return question(original.file)
         try:
             opened = self.opener.open_plain(original.path, source=original.source)
         except OSError:
             return False
         try:
-            is_it = opened.facts == original.facts
-            return is_it and tail_at(opened, size_bytes, tail.size_bytes) == tail
+            return opened.facts == original.facts and question(opened)
         finally:
             opened.close()
 
@@ -269,8 +302,13 @@ def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
     return stands_before(file, record.next_offset, tail)
 
 
-def _is_too_old(suspect: TrackedFile, record: AgentLedger) -> bool:
-    """Return whether a file was last written before a life of which one line is known.
+def known_places(record: AgentLedger) -> tuple[Mark, ...]:
+    """Return the places, beside its head and its position, that a life is known by."""
+    return record.marks if record.copied is None else (*record.marks, record.copied)
+
+
+def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> bool:
+    """Return whether a file was last written before a life of which a line at most is known.
 
     It is read from its head, then: were it a copy all the same, as the clock was set
     back, that line would be there twice, and none is lost. One that is read only because
@@ -279,9 +317,13 @@ def _is_too_old(suspect: TrackedFile, record: AgentLedger) -> bool:
     born_at_ns = suspect.facts.born_at_ns
     if born_at_ns is None or suspect.archive_suffix is not None or suspect.is_outside:
         return False
-    # A copy may be made over an older file: that was written since.
-    made_at_ns = max(born_at_ns, suspect.seen[1])
-    return record.next_event_number == 1 and made_at_ns < record.identity.born_at_ns
+    # A copy may be made over an older file: that was written since, though no sweep may
+    # have seen it, as where it left its globs.
+    made_at_ns = max(born_at_ns, file.status().st_mtime_ns)
+    if record.updated_at_ms < record.identity.born_at_ns // 1_000_000 - CLOCK_STEP_MS:
+        return False  # The clock was set back since: times tell nothing.
+    known_lines = record.next_event_number or len(record.head_line_ends)
+    return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
 
 
 def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
@@ -311,7 +353,7 @@ def _marked_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
     """Return the furthest remembered place of a generation that is the file's, too."""
     places = [
         mark.offset
-        for mark in record.marks
+        for mark in known_places(record)
         if mark.offset <= size_bytes
         and tail_at(file, mark.offset, mark.tail_size_bytes)
         == Tail(mark.tail_size_bytes, mark.tail_hash)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, Cut
+from tailrace.wire import AgentLedger, Cut, Mark
 from tailrace_agent.amendments import (
     MARK_MS,
     amended_record,
@@ -33,7 +33,8 @@ class _Ledger:
     record: AgentLedger
     is_declared: bool
     is_retired: bool = False
-    chunks: deque[Sent] = field(default_factory=deque[Sent])
+    chunks: list[Sent] = field(default_factory=list[Sent])
+    """The oldest first. A deque would take 700 bytes of each file that has none."""
     reported: AgentLedger | None = None
     marked_at_ms: int = 0
     is_saved: bool = False
@@ -167,6 +168,7 @@ class Delivery:
         archive_size_bytes: int | None = None,
         unwatched_since_ms: int | None = None,
         rest: tuple[int, int] | None = None,
+        copied: Mark | None = None,
     ) -> None:
         """Note what was learned of a generation beside its position."""
         ledger = self._ledgers[generation]
@@ -181,6 +183,7 @@ class Delivery:
             archive_size_bytes=archive_size_bytes,
             unwatched_since_ms=unwatched_since_ms,
             rest=rest,
+            copied=copied,
         )
         if lost is not None:
             # What an earlier life declared may be taken back by this one.
@@ -365,7 +368,7 @@ class Delivery:
             return
         after: Position | None = None
         while ledger.chunks and ledger.chunks[0].is_done:
-            after = ledger.chunks.popleft().after
+            after = ledger.chunks.pop(0).after
         if after is None:
             return
         now_ms = self._clock.monotonic_ms()

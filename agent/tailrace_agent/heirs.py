@@ -24,6 +24,7 @@ from tailrace_agent.copies import (
     Kin,
     Passed,
     Verdict,
+    known_places,
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
@@ -59,7 +60,7 @@ class Heirs:
             OSError: a file cannot be read.
         """
         delivery = self.delivery
-        if tracked.is_judged or delivery.knows(tracked.generation):
+        if delivery.knows(tracked.generation) or _is_judged(tracked, file):
             return None
         kin = self._kin(tracked)
         size_bytes = file.status().st_size
@@ -86,6 +87,17 @@ class Heirs:
         if isinstance(verdict, Heir):
             self._inherit(tracked, verdict.record, kin.followed, size_bytes=size_bytes)
         return None
+
+    def is_alone(self, tracked: TrackedFile) -> bool:
+        """Return whether a file is new, and by its name no copy of anything that is known.
+
+        While no file has a turn, only such a one may get a name: what the original of
+        another holds now, and how far it will be read, nobody knows before.
+        """
+        if self.delivery.knows(tracked.generation):
+            return False
+        kin = self._kin(tracked)
+        return not kin.followed and not kin.orphans
 
     def _pass(self, tracked: TrackedFile, passed: Passed, *, now_ms: int) -> int | None:
         """Pass over what a copy holds; say when to ask whether it holds more.
@@ -152,12 +164,16 @@ class Heirs:
     def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
         """Return whether a possible original has content and no name yet.
 
-        An original and its copy that are met at once are judged in their order.
+        An original and its copy that are met at once are judged in their order. So are
+        they where the original is known and was written anew since: its copy is of the
+        life that its next turn will begin.
         """
         is_early = any(
-            original.unread_bytes
-            and not self.delivery.knows(original.generation)
-            and may_be_copy(kin.path, original_paths=(original.shown_path,))
+            may_be_copy(kin.path, original_paths=(original.shown_path,))
+            and (
+                (original.unread_bytes and not self.delivery.knows(original.generation))
+                or self.copies.is_anew(original)
+            )
             for original in kin.followed
         )
         if is_early and tracked.early_until_ms is None:
@@ -176,7 +192,7 @@ class Heirs:
         if not alike and is_head_there:
             return None
         places = [record.next_offset for record in alike]
-        places += [mark.offset for record in alike for mark in record.marks]
+        places += [mark.offset for record in alike for mark in known_places(record)]
         file.probe(places)
         if not file.reach(_ALL, budget_bytes=INFLATE_BYTES_MAX):
             return NOW
@@ -226,6 +242,21 @@ class Heirs:
             generation=tracked.generation,
             offset=tracked.position.offset,
         )
+
+
+def _is_judged(tracked: TrackedFile, file: AnyFile) -> bool:
+    """Return whether it is clear what a file is, and that of what it holds now.
+
+    A script may copy over it before it gets a name, and the copy be of the same size.
+    """
+    was_asked = tracked.judged_as is not None or not tracked.is_judged
+    if isinstance(file, ArchiveFile) or not was_asked:
+        return tracked.is_judged
+    status = file.status()
+    written = (status.st_size, status.st_mtime_ns)
+    if tracked.judged_as != written:
+        tracked.is_judged, tracked.judged_as = False, written
+    return tracked.is_judged
 
 
 def _name_now(tracked: TrackedFile) -> str:

@@ -12,7 +12,7 @@ from tailrace.wire import AgentLedger, FileIdentity
 from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.families import Families
-from tailrace_agent.positions import Position, Source, Tail
+from tailrace_agent.positions import Position, Source, Tail, stands_before
 
 HEAD_BYTES = 1_024
 LINE_ENDS_MAX = 16
@@ -83,6 +83,23 @@ def has_head(source: Source, record: AgentLedger) -> bool:
     """
     size = record.head_size_bytes
     return head_of(source, size_max=size) == (size, record.head_hash)
+
+
+def is_rewritten(source: Source, record: AgentLedger, *, position: Position) -> bool:
+    """Return whether a file holds other content than its generation did.
+
+    It may be rewritten with nothing before the position, or with what stood there: a long
+    run of one byte, say, in both. The tail alone could not tell that.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    # Before a position within the head, the tail is all there is.
+    is_within = 0 < position.offset < record.head_size_bytes
+    return not (
+        (is_within or has_head(source, record))
+        and stands_before(source, position.offset, position.tail)
+    )
 
 
 def position_of(record: AgentLedger) -> Position:

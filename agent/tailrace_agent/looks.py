@@ -12,7 +12,7 @@ from tailrace_agent.delivery import Delivery
 from tailrace_agent.known import HEAD_BYTES, has_head, head_line_ends, head_of
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
-from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.tracked import Told, TrackedFile
 
 
 class Looks:
@@ -43,6 +43,8 @@ class Looks:
         if is_whole:
             self.note_whole(tracked)
             if self._delivery.knows(tracked.generation):
+                if not position.offset:
+                    self.note_head(tracked, file)  # Nothing else tells of its content.
                 # A life that ends now must not take what was seen with it.
                 self._delivery.amend(
                     tracked.generation, seen_size_bytes=tracked.whole_size_bytes
@@ -60,6 +62,21 @@ class Looks:
         # Before a position within the head, the tail is all there is.
         is_within = 0 < tracked.position.offset < record.head_size_bytes
         return is_within or has_head(file, record)
+
+    def is_reported(self, tracked: TrackedFile) -> bool:
+        """Return whether the last report told all: nothing is other than it was then.
+
+        Records are replaced and never changed, so the same one says the same.
+        """
+        told = tracked.told
+        return (
+            told is not None
+            and not tracked.ended
+            and told.size_bytes == tracked.whole_size_bytes
+            and told.path is tracked.path
+            and self._delivery.knows(tracked.generation)
+            and told.record is self._delivery.record_of(tracked.generation)
+        )
 
     def report(self, tracked: TrackedFile) -> None:
         """Let the ledger follow along, if there is news.
@@ -84,6 +101,11 @@ class Looks:
             self.note_head(tracked, tracked.file)
         if self._delivery.needs_report(tracked.generation):
             self._delivery.report(tracked.generation)
+        record = self._delivery.record_of(tracked.generation)
+        is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
+        size_bytes = tracked.whole_size_bytes
+        # A head that is still short is asked for again, once its file is open.
+        tracked.told = None if is_short else Told(record, tracked.path, size_bytes)
 
     def note_head(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in more of a head that has grown: a copy is known by it from now on.

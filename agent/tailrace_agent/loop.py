@@ -279,20 +279,28 @@ class AgentLoop:
     def _report_all(self) -> None:
         """Let the ledger follow every file, also those that there is no room to read."""
         self._ledger_ms = self._clock.monotonic_ms() + self._settings.ledger_ms
+        has_room = self._has_room()
         for tracked in list(self._table.files.values()):
+            if has_room and self._looks.is_reported(tracked):
+                continue  # As nearly all of very many files are, each few seconds.
             self._report(tracked)
 
     def _look(self, tracked: TrackedFile) -> None:
         """Take in what a sweep saw of a file that there is no room to read.
 
-        Should it be truncated before there is, it is known how much was lost.
+        Should it be truncated before there is, it is known how much was lost; should this
+        life end, and the name go where no glob means it, the next one knows of the file.
         """
         if tracked.is_looked_at:
             return
         try:
             file = self._table.open(tracked)
-            if file is not None:
-                self._looks.look(tracked, file)
+            if file is None:
+                return
+            is_alone = self._table.heirs.is_alone(tracked)
+            if is_alone and self._table.prepare(tracked, file) is None:
+                self._turns.introduce_early(tracked, file)
+            self._looks.look(tracked, file)
         except OSError as error:
             self._table.note_trouble(tracked, error)
 

@@ -294,6 +294,7 @@ class Outside:
         tracked.stage = Stage.LEAVING
         tracked.is_outside = True
         tracked.grew_at_ms = tracked.unread_since_ms = self._clock.monotonic_ms()
+        tracked.is_behind = True
         tracked.seen = (copy.size_bytes, copy.modified_at_ns)
         if tracked.archive_suffix is None:
             tracked.size_bytes = copy.size_bytes

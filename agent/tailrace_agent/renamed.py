@@ -94,6 +94,7 @@ class Renamed:
             tracked.size_bytes = file.status().st_size
         tracked.stage = Stage.LEAVING
         tracked.grew_at_ms = tracked.unread_since_ms = self.clock.monotonic_ms()
+        tracked.is_behind = True
         self.followed.add(tracked)
         self.log.info(
             "renamed_file_found",

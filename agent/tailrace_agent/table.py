@@ -28,6 +28,7 @@ from tailrace_agent.known import KnownGenerations, Match
 from tailrace_agent.opening import Opener
 from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
+from tailrace_agent.sweeps import unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
 from tailrace_agent.whereabouts import is_away
@@ -62,7 +63,7 @@ class FileTable:
     _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
     _is_first_sweep: bool = True
     _followed: Followed = field(init=False)
-    _heirs: Heirs = field(init=False)
+    heirs: Heirs = field(init=False)
     opener: Opener = field(init=False)
     _outside: Outside = field(init=False)
 
@@ -73,7 +74,7 @@ class FileTable:
         self._followed = Followed(limit, families, self.files, self.due)
         self.unreadable = Unreadable(clock=self.clock, log=self.log)
         self.opener = self.copies.opener
-        self._heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
+        self.heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
         self._outside = Outside(
             self._followed,
             self.known,
@@ -87,10 +88,11 @@ class FileTable:
 
     def take_in(self, found: Sequence[Found]) -> None:
         """Bring the table up to date with a whole sweep."""
-        at = {one.path: (one.status.st_dev, one.status.st_ino) for one in found}
+        at: dict[str, Key] = {}
         seen: set[Key] = set()
         self.unreadable.begin_sweep()
-        for one in found:
+        for one in unlike_before(found, followed=self.files, seen=seen):
+            at = at or {o.path: (o.status.st_dev, o.status.st_ino) for o in found}
             key = at[one.path]
             tracked = self.files.get(key)
             # A hard link, or a symbolic link to a file that matches too. Where one name is
@@ -102,9 +104,11 @@ class FileTable:
                 continue
             seen.add(key)
             self.look_at(one)
-        for key, tracked in list(self.files.items()):
-            if key not in seen and tracked.stage is Stage.FOLLOWED:
-                self._leave(tracked)
+        missing = self.files.keys() - seen
+        if missing:
+            for key, tracked in list(self.files.items()):
+                if key in missing and tracked.stage is Stage.FOLLOWED:
+                    self._leave(tracked)
         self.unreadable.end_sweep(seen)
         if self._is_first_sweep:
             self._is_first_sweep = False
@@ -142,6 +146,8 @@ class FileTable:
             tracked.note_size(status.st_size, now_ms=now_ms)
         else:
             tracked.grew_at_ms = now_ms
+        if tracked.slot is not None:
+            self.due[key] = 0  # It waits to be read, and is to be looked at now.
         self.due.setdefault(key, 0)
 
     def open(self, tracked: TrackedFile) -> AnyFile | None:
@@ -185,9 +191,9 @@ class FileTable:
         self._outside.note_ended(tracked)
         if self.delivery.knows(tracked.generation):
             if tracked.ended:
-                self._heirs.settle_ended(tracked)
+                self.heirs.settle_ended(tracked)
             return None
-        return self._heirs.judge(tracked, file, now_ms=now_ms)
+        return self.heirs.judge(tracked, file, now_ms=now_ms)
 
     def let_go(self, tracked: TrackedFile) -> bool:
         """Follow a file no more that no glob means, if it holds nothing of its own.
@@ -211,7 +217,7 @@ class FileTable:
             self.known.drop(tracked.identity)
         for old in tracked.ended:
             if delivery.knows(old):  # Else an heir was read to its end before.
-                self._heirs.orphan(old)
+                self.heirs.orphan(old)
         tracked.ended.clear()
         if delivery.knows(tracked.generation):
             self._close_generation(tracked, is_gone=is_gone, may_return=may_return)
@@ -252,7 +258,7 @@ class FileTable:
                 "file_deleted_unread", path=tracked.shown_path, lost_bytes=lost_bytes
             )
         if is_gone:
-            self._heirs.orphan(name)
+            self.heirs.orphan(name)
             return
         record = delivery.record_of(name)
         delivery.retire(name, is_forgotten=False)
@@ -337,6 +343,8 @@ class FileTable:
         now_ms, size_bytes = self.clock.monotonic_ms(), found.status.st_size
         tracked.seen = (size_bytes, found.status.st_mtime_ns)
         tracked.grew_at_ms = tracked.unread_since_ms = now_ms
+        # What is there at a start has waited for it.
+        tracked.is_behind = self._is_first_sweep
         if tracked.archive_suffix is None:
             tracked.size_bytes = size_bytes
         if match is None and self.swept_at_ms:

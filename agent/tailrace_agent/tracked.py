@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger, Cut, FileIdentity
@@ -20,6 +21,21 @@ class Stage(Enum):
 
     FOLLOWED = "its name is there"
     LEAVING = "its name went elsewhere or is gone: read to the end, then let go"
+
+
+class Told(NamedTuple):
+    """What stood of a file when the ledger was last told of it."""
+
+    record: AgentLedger
+    path: str
+    size_bytes: int
+
+
+class Slot(NamedTuple):
+    """When a file that is behind may be read next, and for how many bytes that is."""
+
+    at_ms: int
+    size_bytes: int
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -58,6 +74,8 @@ class TrackedFile:
     """How its lines are written; None until its first bytes are looked at."""
     is_judged: bool = False
     """Whether it is clear that it is no copy, or whose."""
+    judged_as: tuple[int, int] | None = None
+    """Size and mtime of what that was told of; None where it was not asked of content."""
     clear_until_ms: int | None = None
     """Until when a file that could be a copy is held back."""
     early_until_ms: int | None = None
@@ -92,6 +110,12 @@ class TrackedFile:
     """How many of those a look has taken in: what there was then is known."""
     rest: tuple[int, int] | None = None
     """When a sweep last found all of it read, before it changed, and where it ended then."""
+
+    is_behind: bool = False
+    """What is unread of it has waited: it is sent at the rate that is set for that."""
+    slot: Slot | None = None
+    told: Told | None = None
+    """What the last report went by; None where it may have more to tell."""
 
     @property
     def key(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import first_record
 from tailrace_agent.building import LongEvent
+from tailrace_agent.catch_up import catch_up_of
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
@@ -57,6 +58,7 @@ class Turns:
         self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
         self.looks = Looks(delivery=delivery, clock=clock, log=log)
         self._held = HeldEvents()
+        self._catch_up = catch_up_of(settings)
 
     def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
@@ -86,6 +88,9 @@ class Turns:
                 return due_ms
         if not self._is_declared(tracked):
             return self._declare(tracked, file, now_ms, is_flushing=is_flushing)
+        slot_ms = self._slot_ms(tracked, file, now_ms=now_ms)
+        if slot_ms is not None:
+            return slot_ms
         result = self._read(
             tracked, file, is_flushing=is_flushing, is_settled=is_settled
         )
@@ -116,6 +121,9 @@ class Turns:
         if tracked.is_left_out:
             end_archive(tracked, file, delivery=self._delivery, log=self._log)
             return None
+        slot_ms = self._slot_ms(tracked, file, now_ms=now_ms)
+        if slot_ms is not None:
+            return slot_ms
         result = self._read(
             tracked, file, is_flushing=is_flushing, is_settled=is_flushing
         )
@@ -128,6 +136,42 @@ class Turns:
             return NOW
         end_archive(tracked, file, delivery=self._delivery, log=self._log)
         return None
+
+    def introduce_early(self, tracked: TrackedFile, file: AnyFile) -> None:
+        """Let the checkpoint know of a new file that there is no room to read.
+
+        Kafka may be away for longer than this life: a file that was seen, and of which no
+        record tells, would be lost in silence if it is renamed out of the globs before
+        the next. What an archive holds is not known before it is read, so it waits.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if isinstance(file, ArchiveFile) or tracked.is_outside:
+            return
+        now_ms = self._clock.monotonic_ms()
+        tracked.note_size(file.status().st_size, now_ms=now_ms)
+        idle_ms = now_ms - tracked.grew_at_ms
+        is_flushing = idle_ms >= self._settings.flush_after_ms
+        self._declare(tracked, file, now_ms, is_flushing=is_flushing)
+
+    def _slot_ms(
+        self, tracked: TrackedFile, file: AnyFile, *, now_ms: int
+    ) -> int | None:
+        """Return when a file that is behind may be read; None where it may be now.
+
+        How much there is of it is taken in meanwhile: should it be truncated before, it
+        is known how much was lost.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if self._catch_up is None:
+            return None
+        slot_ms = self._catch_up.due_ms(tracked, now_ms=now_ms)
+        if slot_ms is not None and not tracked.is_looked_at:
+            self.looks.look(tracked, file)
+        return slot_ms
 
     def _act_on(
         self,
@@ -211,7 +255,10 @@ class Turns:
         if tracked.stage is Stage.LEAVING and idle_ms < settings.rotated_grace_ms:
             looks.append(tracked.grew_at_ms + settings.rotated_grace_ms)
         if idle_ms < LIVELY_MS:
-            looks.append(now_ms + max(settings.linger_ms_max, ACK_WAIT_MS))
+            # Soon for what grew just now, later and later for what has stopped: of very
+            # many files that all got a line, each costs a few looks, and not dozens.
+            wait_ms = max(settings.linger_ms_max, ACK_WAIT_MS, idle_ms // 2)
+            looks.append(now_ms + wait_ms)
         return min(looks) if looks else None
 
     def _read(
@@ -275,6 +322,8 @@ class Turns:
             tracked.cuts = (*tracked.cuts, chunk.cut)
         if not is_sent:
             return now_ms + ACK_WAIT_MS
+        if self._catch_up is not None:
+            self._catch_up.note_sent(tracked, size_bytes=len(chunk.value))
         tracked.long_event = None
         before, tracked.position = tracked.position, chunk.after
         tracked.is_crowded = not self._held.hold(tracked, chunk.follower)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tailrace import wire
+from tailrace.capped_records import UNPACKED_TOO_LARGE, refusal_of
 from tailrace.errors import WireError
 from tailrace.kafka_consumer import Record
 from tailrace.ledger import decode_ledger
@@ -38,6 +39,9 @@ def admit(record: Record, *, namespace: str, now_ms: int) -> Admission:
     say that these events have no document, and then they are done at once.
     """
     topic, value = record.partition.topic, record.value
+    refusal = refusal_of(record.headers)
+    if refusal is not None:
+        return _refused(record, refusal, namespace=namespace, now_ms=now_ms)
     if topic == DOCS.name(namespace):
         return _admit_documents(record, now_ms=now_ms)
     if not value:
@@ -50,6 +54,17 @@ def admit(record: Record, *, namespace: str, now_ms: int) -> Admission:
         return _admit_ledger(record, value, namespace=namespace, now_ms=now_ms)
     span = span_of(wire.header_of(record.headers))
     return _admit_lines(record, value, span=span, now_ms=now_ms)
+
+
+def _refused(record: Record, refusal: str, *, namespace: str, now_ms: int) -> Admission:
+    """Return the dead letter of what was not unpacked; one of its topic is shown."""
+    letter = letter_of_record(
+        record, reason=UNPACKED_TOO_LARGE, detail=refusal, now_ms=now_ms
+    )
+    if record.partition.topic == DEAD.name(namespace):
+        lines = dead_lines(letter, namespace=namespace)
+        return Admission(lines, 1, Kind.DEAD_LETTERS)
+    return Admission(record.value or b"", 1, letter=letter)
 
 
 def _admit_documents(record: Record, *, now_ms: int) -> Admission:

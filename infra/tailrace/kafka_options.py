@@ -18,7 +18,14 @@ REASON_CHARACTERS_MAX = 500
 
 
 def kafka_options(connections: Connections, *, client_id: str) -> dict[str, Any]:
-    """Return the keyword arguments that each kafka-python client shares."""
+    """Return the keyword arguments that each kafka-python client shares.
+
+    Whoever asks makes a client of them, so from now on none unpacks without a limit.
+    """
+    # Imported here, as who only checks settings needs no library that unpacks.
+    from tailrace.capped_records import cap_kafka_python
+
+    cap_kafka_python()
     options: dict[str, Any] = {
         "bootstrap_servers": connections.kafka_bootstrap.split(","),
         "client_id": client_id,

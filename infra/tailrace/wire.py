@@ -227,6 +227,9 @@ class AgentLedger(
     marks: tuple[Mark, ...] = ()
     """Some earlier places, oldest first: a copy that was made before the last bytes were
     read is shorter than `next_offset`, and is known by them."""
+    copied: Mark | None = None
+    """Where a copy ended that was seen to hold all before that place, while not all of it
+    was read: no event need begin there."""
     held_by: FileIdentity | None = None
     """The file that holds these bytes now, where it is not the one that `identity` names:
     a copy made before a truncation, or a compressed rotation."""

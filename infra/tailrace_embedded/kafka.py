@@ -97,6 +97,9 @@ def broker_settings(
         "group.initial.rebalance.delay.ms": "0",
         "num.network.threads": "2",
         "num.io.threads": "4",
+        # Five minutes by default: a topic that is filled at a disk's speed, and keeps few
+        # bytes by its settings, would fill the disk in between.
+        "log.retention.check.interval.ms": "15000",
         # The default, 128 MB, would be a quarter of the heap; keys here are few.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }

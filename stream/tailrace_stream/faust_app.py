@@ -28,6 +28,7 @@ from aiokafka.structs import (  # pyright: ignore[reportMissingTypeStubs]
 )
 from faust.types import TP
 
+from tailrace.capped_records import cap_aiokafka
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, RAW
@@ -63,6 +64,7 @@ class StreamApp:
         settings: StreamSettings,
         log: FilteringBoundLogger,
     ) -> None:
+        cap_aiokafka()
         self._connections = connections
         self._log = log
         self._topic = RAW.name(connections.namespace)

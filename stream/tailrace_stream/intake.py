@@ -12,6 +12,7 @@ from typing import Literal
 import crc32c
 import msgspec
 
+from tailrace.capped_records import UNPACKED_TOO_LARGE, refusal_of
 from tailrace.detect import AUTO, GENERIC
 from tailrace.errors import WireError
 from tailrace.framing import MappedEvent, encode_mapped
@@ -37,6 +38,11 @@ def read_record(
     """Return the chunk in a record, a dead letter, or None where there is nothing."""
     if record.value is None:
         return None
+    refusal = refusal_of(record.headers)
+    if refusal is not None:
+        return dead_record(
+            record, reason=UNPACKED_TOO_LARGE, detail=refusal, died_at_ms=died_at_ms
+        )
     header = header_of(record.headers)
     if header is None:
         return _foreign(record, record.value, topic_id=topic_id)

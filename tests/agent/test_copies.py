@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -309,14 +310,15 @@ def test_f3_copy_over_a_file_that_left_the_globs_is_recognised(tmp_path: Path) -
     assert stored == sorted(lines(0, 9).splitlines())
 
 
+@pytest.mark.parametrize("first_content", [lines(50, 60), lines(4, 10)])
 def test_f3_content_that_came_after_the_look_for_an_original_is_looked_at_anew(
-    tmp_path: Path,
+    tmp_path: Path, *, first_content: bytes
 ) -> None:
     """A file was found to be none's copy, and is written over before it is begun."""
     agent = AgentHarness(tmp_path, glob="*", linger_ms_max=1_000)
     path = agent.write("a.log", lines(0, 6))
     agent.pass_ms(8_000)
-    copy = agent.write("a.log.1", lines(50, 60))
+    copy = agent.write("a.log.1", first_content)
     agent.pass_ms(300)
     assert len(events_of(agent.sink)) == 6, "the other one waits for more"
     shutil.copyfile(path, copy)
@@ -339,3 +341,63 @@ def test_f8_file_that_shares_a_few_first_lines_with_a_longer_life_is_sent_whole(
     agent.write("a.log.1", lines(0, 2) + b"another\n")
     agent.pass_ms(30_000)
     assert [e.stored for e in events_of(agent.sink)].count(b"another") == 1
+
+
+def test_f3_copy_of_a_life_that_began_while_the_agent_was_down_is_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    """Both are met at once, and its original is found to be written anew a turn later."""
+    agent = AgentHarness(tmp_path, glob="*")
+    path = agent.write("a.log", lines(0, 3))
+    agent.pass_ms()
+    agent.crash()
+    path.write_bytes(lines(500, 700))
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    agent = AgentHarness(tmp_path, glob="*", sink=agent.sink, clock=agent.clock)
+    agent.pass_ms(30_000)
+    stored = [event.stored for event in events_of(agent.sink)]
+    assert sorted(stored) == sorted(
+        lines(0, 3).splitlines() + lines(500, 700).splitlines()
+    )
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_f3_copy_seen_to_be_one_is_so_when_its_original_was_read_on_and_emptied(
+    tmp_path: Path, *, is_killed: bool, is_compressed: bool
+) -> None:
+    """No place of the original is remembered between its beginning and the copy's end."""
+
+    def life(before: AgentHarness | None = None) -> AgentHarness:
+        return AgentHarness(
+            tmp_path,
+            glob="*",
+            sink=before and before.sink,
+            clock=before and before.clock,
+            sweep_ms=200,
+            linger_ms_max=1_000,
+            checkpoint_ms=1,
+        )
+
+    agent = life()
+    path = agent.write("a.log", lines(0, 1))
+    agent.pass_ms(1_500)
+    agent.write("a.log", lines(1, 200))
+    copy = path.with_name("a.log.1")
+    shutil.copyfile(path, copy)
+    agent.pass_ms(500)
+    agent.write("a.log", lines(200, 300))
+    while len(events_of(agent.sink)) < 300:
+        assert len(events_of(agent.sink)) == 1, "it is read on in one piece"
+        agent.pass_ms(100)
+    path.write_bytes(b"")
+    if is_compressed:
+        copy.with_name("a.log.1.gz").write_bytes(gzip.compress(copy.read_bytes()))
+        copy.unlink()
+    agent.pass_ms(100)
+    if is_killed:
+        agent.crash()
+        agent = life(agent)
+    agent.pass_ms(30_000)
+    stored = [event.stored for event in events_of(agent.sink)]
+    assert sorted(stored) == sorted(lines(0, 300).splitlines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import time
 from pathlib import Path
@@ -53,6 +54,12 @@ def agent_after_a_life(
         path.unlink()
     agent.pass_ms(20_000)
     return agent
+
+
+def is_younger(probe: Path, older: Path) -> bool:
+    """Return whether what is written now is, by the files' times, younger than a file."""
+    probe.write_bytes(b"now")
+    return probe.stat().st_mtime_ns > older.stat().st_mtime_ns
 
 
 def assert_stored(sink: RecordingSink, content: bytes, *, first: bytes = FIRST) -> None:
@@ -235,11 +242,9 @@ def test_f8_older_file_is_not_the_rest_of_a_life_of_which_its_banner_alone_is_kn
     older, probe = tmp_path / "logs" / "a.log.1", tmp_path / "probe"
     older.write_bytes(BANNER + lines(50, 52))
 
-    def is_later() -> bool:
-        probe.write_bytes(b"now")
-        return probe.stat().st_mtime_ns > older.stat().st_mtime_ns
-
-    eventually(is_later)  # So that the files' times tell which is the older one.
+    eventually(
+        lambda: is_younger(probe, older)
+    )  # So that the files' times tell which is the older one.
     agent = AgentHarness(tmp_path, glob="a.log", sink=sink)
     path = agent.write("a.log", BANNER)
     agent.pass_ms()
@@ -250,3 +255,43 @@ def test_f8_older_file_is_not_the_rest_of_a_life_of_which_its_banner_alone_is_kn
     second.pass_ms(40_000)
     stored = BANNER + BANNER + lines(50, 52)
     assert unique_lines(sink) == sorted(stored.splitlines())
+
+
+def test_f3_copy_over_an_older_file_that_left_its_globs_is_of_its_original(
+    tmp_path: Path,
+) -> None:
+    """No sweep sees that it was written: only the file itself tells how old its content is."""
+    agent = AgentHarness(tmp_path, glob="a.log", rotated_grace_ms=60_000)
+    path = agent.write("a.log", b"of the first life\n")
+    agent.pass_ms()
+    copy = path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", BANNER)
+    agent.pass_ms()
+    agent.write("a.log", lines(0, 3))
+    shutil.copyfile(path, copy)
+    path.write_bytes(b"")
+    agent.pass_ms(40_000)
+    stored = b"of the first life\n" + BANNER + lines(0, 3)
+    assert unique_lines(agent.sink) == sorted(stored.splitlines())
+
+
+def test_f3_copy_made_by_a_clock_that_was_set_back_is_of_its_original(
+    tmp_path: Path,
+) -> None:
+    """By the files' times it is older than the life whose one known line it begins with."""
+    clock = SteppedClock(wall_ms=time.time_ns() // 1_000_000)
+    agent = AgentHarness(tmp_path, glob="*", clock=clock)
+    copy = agent.write("a.log.1", b"")
+    eventually(lambda: is_younger(tmp_path / "probe", copy))
+    path = agent.write("a.log", BANNER)
+    agent.pass_ms()
+    agent.crash()
+    agent.write("a.log", lines(0, 3))
+    shutil.copyfile(path, copy)
+    hour_ago_ns = copy.stat().st_mtime_ns - 3_600 * 10**9
+    os.utime(copy, ns=(hour_ago_ns, hour_ago_ns))
+    path.write_bytes(b"")
+    clock.wall_ms -= 3_600_000
+    second = AgentHarness(tmp_path, glob="*", sink=agent.sink, clock=clock)
+    second.pass_ms(40_000)
+    assert_stored(agent.sink, lines(0, 3), first=BANNER)

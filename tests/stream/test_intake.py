@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from tailrace.capped_records import REFUSED_HEADER
 from tailrace.wire import DeadLetter, encode
 from tailrace_stream.intake import Chunk, read_record
 from tailrace_stream.records import RawRecord
@@ -43,6 +44,19 @@ def test_k11_an_unreadable_origin_is_a_dead_letter_with_the_bytes(
     assert letter.original == b"abc"
     assert (letter.topic, letter.partition, letter.offset) == ("tailrace.raw", 3, 9)
     assert letter == letter_of(raw_record(b"abc", header=header, offset=9))
+
+
+def test_x9_what_was_not_unpacked_is_a_dead_letter_with_its_packed_bytes() -> None:
+    record = replace(
+        raw_record(b"packed", offset=9),
+        key=None,
+        headers=((REFUSED_HEADER, b"too much"),),
+    )
+    letter = letter_of(record)
+    assert letter.reason == "unpacked_too_large"
+    assert letter.detail == "too much"
+    assert letter.original == b"packed"
+    assert (letter.topic, letter.partition, letter.offset) == ("tailrace.raw", 3, 9)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ class Meter:
             total += of_child.user + of_child.system
         return total
 
+    def rss_mb(self) -> float:
+        """Return how much memory it holds now."""
+        return psutil.Process(self.pid).memory_info().rss / MEBIBYTE
+
     def rss_mb_max(self) -> float:
         """Return the most memory it ever held at once; now's, where no system says."""
         try:
@@ -57,7 +61,7 @@ class Meter:
                     return int(line.split()[1]) / 1_024
         except OSError:
             pass
-        return psutil.Process(self.pid).memory_info().rss / MEBIBYTE
+        return self.rss_mb()
 
 
 def machine() -> Machine:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+
+import msgspec
 
 from tailrace.bench.corpus import Corpus
 from tailrace.bench.stand import Round, RunningRole, Stand
@@ -13,7 +15,15 @@ from tailrace.elasticsearch import Elastic
 from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.query import events_alias
-from tailrace.topics import Topic
+from tailrace.role_status import FILE_NAME
+from tailrace.topics import RAW, Topic
+
+
+class _Shipped(msgspec.Struct):
+    """What of the agent's status is asked here."""
+
+    shipped: int = msgspec.field(name="shipped_events")
+
 
 SEED = 1
 SETTLED_MS = 1_500
@@ -53,6 +63,10 @@ def settled_at(one: Round, topic: Topic) -> float:
     Raises:
         CommandFailed: it grows for too long.
     """
+    return _grown_at(one, topic, is_over=lambda still_ms: still_ms > SETTLED_MS)
+
+
+def _grown_at(one: Round, topic: Topic, *, is_over: Callable[[int], bool]) -> float:
     clock = one.stand.clock
     name = topic.name(one.connections.namespace)
     with KafkaAdmin(one.connections) as admin:
@@ -65,10 +79,31 @@ def settled_at(one: Round, topic: Topic) -> float:
             now_ms = clock.monotonic_ms()
             if end != last_end:
                 last_end, grown_at_ms = end, now_ms
-            return end > 0 and now_ms - grown_at_ms > SETTLED_MS
+            return end > 0 and is_over(now_ms - grown_at_ms)
 
         one.stand.wait_for(is_settled, what=f"filling {name}", wait_ms_max=WAIT_MS_MAX)
     return float(grown_at_ms)
+
+
+def shipped_at(one: Round, *, events: int) -> float:
+    """Return when the raw topic last grew, once the agent says that all was acknowledged.
+
+    On a machine with other work a topic may stand still for longer than `SETTLED_MS`.
+
+    Raises:
+        CommandFailed: it takes too long.
+    """
+    path = one.watched.parent / "agent" / FILE_NAME
+
+    def is_shipped() -> bool:
+        try:
+            return (
+                msgspec.json.decode(path.read_bytes(), type=_Shipped).shipped >= events
+            )
+        except (OSError, msgspec.DecodeError):
+            return False  # It is being written for the first time.
+
+    return _grown_at(one, RAW, is_over=lambda _still_ms: is_shipped())
 
 
 def read_to_end_at(one: Round, role: str, *, source: Topic, output: Topic) -> float:

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from tailrace.errors import CommandFailed
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_options import kafka_options
+from tailrace.ledger_topic import newest_of, read_ledger_topic
 from tailrace.settings import Connections
 from tailrace.topics import Topic
-from tailrace.wire import decode, header_of
+from tailrace.wire import AgentLedger, Origin, decode, header_of
 
 
 class _Counted(msgspec.Struct):
     """What origins of chunks and of documents have in common."""
 
     event_count: int
+
+
+class Arrival(NamedTuple):
+    """One chunk: of which file, with how many events, and when the broker had it."""
+
+    path: str
+    event_count: int
+    appended_at_ms: int
 
 
 POLL_MS = 1_000
@@ -44,6 +53,24 @@ def events_in(connections: Connections, topic: Topic) -> int:
         assert header is not None, "a record of ours has its origin"
         total += decode(header, as_type=_Counted).event_count
     return total
+
+
+def arrivals(connections: Connections, topic: Topic) -> Iterator[Arrival]:
+    """Yield what every chunk of the topic says of itself."""
+    for record in _records(connections, topic):
+        header = header_of(cast("list[tuple[str, bytes]]", record.headers))
+        assert header is not None, "a record of ours has its origin"
+        origin = decode(header, as_type=Origin)
+        yield Arrival(origin.path, origin.event_count, record.timestamp)
+
+
+def events_acknowledged(connections: Connections) -> int:
+    """Return how many events the ledger says that Kafka took, retention or not."""
+    entries = read_ledger_topic(
+        connections, client_id="tailrace-bench", is_stopping=lambda: False
+    )
+    newest = newest_of(entries).records.values()
+    return sum(r.next_event_number for r in newest if isinstance(r, AgentLedger))
 
 
 def _records(connections: Connections, topic: Topic) -> Iterator[Any]:

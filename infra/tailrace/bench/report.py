@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from tailrace.bench.backlog import GIGABYTE, Backlog
+from tailrace.bench.crowd import Crowd
 from tailrace.bench.freshness import Percentiles
 from tailrace.bench.measure import Machine
 
@@ -33,6 +35,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle_cpu_percent: float | None = None
     """Of one core, the agent's, while it watches `idle_files` that do not grow."""
     idle_files: int | None = None
+    crowd: Crowd | None = None
+    backlog: Backlog | None = None
     rounds: list[dict[str, float]] = []
     machine: Machine
 
@@ -79,6 +83,40 @@ def table_lines(report: Report) -> Iterator[str]:
     if report.idle_cpu_percent is not None:
         idle = report.idle_cpu_percent
         yield f"  idle              {idle:.2f} % of a core on {report.idle_files:,} files"
+    if report.crowd is not None:
+        yield from _crowd_lines(report.crowd)
+    if report.backlog is not None:
+        yield from _backlog_lines(report.backlog)
+
+
+def _crowd_lines(crowd: Crowd) -> Iterator[str]:
+    yield (
+        f"  idle              {crowd.idle_cpu_percent:.2f} % of a core and"
+        f" {crowd.idle_rss_mb:.0f} MB on {crowd.files:,} files"
+    )
+    yield (
+        f"  {crowd.busy_files:,} busy of them   {crowd.lines_per_s:,.0f} lines/s,"
+        f" {crowd.cpu_us_per_line:.2f} us/line, {crowd.rss_mb:.0f} MB; a line in a quiet"
+        f" one took {crowd.quiet_ms_p50:.0f} ms, {crowd.quiet_ms_max:.0f} at most"
+    )
+    yield (
+        f"  growing steadily  {crowd.steady_cpu_us_per_line:.2f} us/line at"
+        f" {crowd.steady_lines_per_s:,} lines/s; a line in a quiet one took"
+        f" {crowd.steady_quiet_ms_p50:.0f} ms, {crowd.steady_quiet_ms_max:.0f} at most"
+    )
+
+
+def _backlog_lines(backlog: Backlog) -> Iterator[str]:
+    yield (
+        f"  backlog           {backlog.size_bytes / GIGABYTE:.1f} GB at"
+        f" {backlog.lines_per_s:,.0f} lines/s ({backlog.mb_per_s:,.0f} MB/s),"
+        f" {backlog.cpu_us_per_line:.2f} us/line"
+    )
+    yield (
+        f"  its memory        {backlog.rss_mb_at_rest:.0f} MB at rest,"
+        f" {backlog.rss_mb_first_tenth:.0f} in the first tenth, {backlog.rss_mb:.0f} at"
+        " most"
+    )
 
 
 def _mean_size(report: Report) -> int:

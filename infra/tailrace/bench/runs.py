@@ -9,8 +9,11 @@ beside the servers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tailrace.bench.alone import lines_of
+from tailrace.bench.backlog import GIGABYTE, measure_backlog
+from tailrace.bench.crowd import measure_crowd
 from tailrace.bench.measure import machine
 from tailrace.bench.progress import (
     corpus_of,
@@ -22,6 +25,7 @@ from tailrace.bench.progress import (
     require_all,
     running,
     settled_at,
+    shipped_at,
 )
 from tailrace.bench.records import events_in, values_of
 from tailrace.bench.report import Report
@@ -34,19 +38,39 @@ IDLE_MS = 10_000
 Say = Callable[[str], None]
 
 
-def bench_agent(stand: Stand, *, lines: int, say: Say) -> Report:
-    """Measure files to Kafka, then the agent at rest on many files."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLoad:
+    """What the agent is measured with, beside the lines in a few files."""
+
+    files: int
+    """As many are watched at once; 0 leaves that part out."""
+    busy_files: int
+    backlog_bytes: int
+    """So much waits for it; 0 leaves that part out."""
+
+
+def bench_agent(stand: Stand, *, lines: int, say: Say, load: AgentLoad) -> Report:
+    """Measure files to Kafka, then the agent at rest, in a crowd and with a backlog."""
     raw_bytes = stand.write_corpus(corpus_of(stand, lines=lines))
     say(f"{lines:,} lines written; the agent ships them")
     with running(stand.round("agent"), "agent") as one:
         role = one.role("agent")
         role.begin()
         began_ms = one.pour()
-        ended_ms = settled_at(one, RAW)
+        ended_ms = shipped_at(one, events=lines)
         role.end()
         require_all(events_in(one.connections, RAW), lines=lines, what="shipped")
     say(f"at rest on {IDLE_FILES:,} files")
     idle_percent = _idle_percent(stand)
+    crowd = backlog = None
+    if load.files:
+        say(f"{load.busy_files:,} busy files among {load.files:,}")
+        crowd = measure_crowd(
+            stand, lines=lines, files=load.files, busy_files=load.busy_files
+        )
+    if load.backlog_bytes:
+        say(f"a backlog of {load.backlog_bytes / GIGABYTE:g} GB")
+        backlog = measure_backlog(stand, size_bytes=load.backlog_bytes)
     return Report(
         name="agent",
         lines=lines,
@@ -56,6 +80,8 @@ def bench_agent(stand: Stand, *, lines: int, say: Say) -> Report:
         rss_mb=memory_by_role(one.roles),
         idle_cpu_percent=idle_percent,
         idle_files=IDLE_FILES,
+        crowd=crowd,
+        backlog=backlog,
         machine=machine(),
     )
 
@@ -93,7 +119,7 @@ def _idle_percent(stand: Stand) -> float:
         (one.watched / f"idle-{number}.log").write_text("one line\n")
     with running(one, "agent"):
         role = one.role("agent")
-        settled_at(one, RAW)
+        shipped_at(one, events=IDLE_FILES)
         role.begin()
         stand.clock.sleep_ms(IDLE_MS)
         role.end()

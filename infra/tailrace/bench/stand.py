@@ -121,16 +121,15 @@ class Stand:
     ) -> None:
         self._cleanup.close()
 
-    def write_corpus(self, corpus: Corpus) -> int:
+    def write_corpus(self, corpus: Corpus, *, files_count: int = FILES) -> int:
         """Write the corpus over several files, and return its size in bytes."""
-        place = self.corpus_dir
-        place.mkdir(exist_ok=True)
+        place = self.empty_corpus_dir()
         size_bytes = 0
-        paths = [place / f"access-{number}.log" for number in range(FILES)]
+        paths = [place / f"access-{number}.log" for number in range(files_count)]
         files = [path.open("wb") for path in paths]
         try:
             for number, block in enumerate(corpus.blocks()):
-                size_bytes += files[number % FILES].write(block)
+                size_bytes += files[number % files_count].write(block)
         finally:
             for file in files:
                 file.close()
@@ -140,6 +139,12 @@ class Stand:
     def corpus_dir(self) -> Path:
         """Return where the corpus waits."""
         return self.folder / "corpus"
+
+    def empty_corpus_dir(self) -> Path:
+        """Return where the corpus waits, with nothing of an earlier one in it."""
+        shutil.rmtree(self.corpus_dir, ignore_errors=True)
+        self.corpus_dir.mkdir()
+        return self.corpus_dir
 
     def round(self, namespace: str) -> Round:
         """Return a namespace of its own, provisioned, with an empty watched folder."""

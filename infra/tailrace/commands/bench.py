@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,19 +46,38 @@ def bench(
         Path | None,
         typer.Option(help="Where files lie meanwhile.", show_default="temporary"),
     ] = None,
+    files: Annotated[
+        int,
+        typer.Option(min=0, max=100_000, help="The agent watches so many (0: not)."),
+    ] = 10_000,
+    busy_files: Annotated[
+        int, typer.Option(min=1, max=10_000, help="So many of them grow.")
+    ] = 100,
+    backlog_gb: Annotated[
+        float,
+        typer.Option(min=0, max=1_000, help="So much waits for the agent (0: not)."),
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure a role, or all of them, on servers of its own; takes a few minutes."""
     require("embedded", *ROLES)
+    from tailrace.bench.backlog import GIGABYTE
     from tailrace.bench.compared import bench_indexer, bench_pipeline
     from tailrace.bench.report import table_lines
-    from tailrace.bench.runs import bench_agent, bench_stream
+    from tailrace.bench.runs import AgentLoad, bench_agent, bench_stream
     from tailrace.bench.stand import Stand
     from tailrace.clock import SystemClock
     from tailrace_embedded.progress import RichProgress
 
     measure: dict[Bench, Callable[..., Report]] = {
-        Bench.AGENT: bench_agent,
+        Bench.AGENT: partial(
+            bench_agent,
+            load=AgentLoad(
+                files=files,
+                busy_files=busy_files,
+                backlog_bytes=round(backlog_gb * GIGABYTE),
+            ),
+        ),
         Bench.STREAM: bench_stream,
         Bench.INDEXER: bench_indexer,
         Bench.PIPELINE: bench_pipeline,

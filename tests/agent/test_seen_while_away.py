@@ -1,0 +1,187 @@
+"""A file that is first seen while Kafka is away is known to the next life (K1, P1)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.agent.harness import (
+    AgentHarness,
+    FailingSink,
+    events_of,
+    ledger_of,
+    unique_lines,
+)
+from tests.support.waiting import eventually
+
+
+def seen_while_away(folder: Path, *, content: bytes) -> AgentHarness:
+    """Return an agent that was killed after it saw a new file, and before Kafka was back."""
+    sink = FailingSink()
+    agent = AgentHarness(folder, sink=sink)
+    agent.write("old.log", b"known\n")
+    agent.pass_ms()
+    sink.is_down = True
+    agent.write("old.log", b"and more\n")
+    agent.pass_ms()
+    agent.write("new.log", content)
+    agent.pass_ms()
+    agent.crash()
+    sink.is_down = False
+    return agent
+
+
+def test_k1_p1_file_that_leaves_its_globs_before_the_next_life_is_read(
+    tmp_path: Path,
+) -> None:
+    before = seen_while_away(tmp_path, content=b"of the new file\n")
+    (before.logs / "new.log").rename(before.logs / "new.log-20261126")
+    after = AgentHarness(tmp_path, sink=before.sink)
+    after.pass_ms(15_000)
+    assert b"of the new file" in unique_lines(before.sink)
+
+
+def test_k1_p1_file_that_is_deleted_before_the_next_life_is_declared_lost(
+    tmp_path: Path,
+) -> None:
+    before = seen_while_away(tmp_path, content=b"of the new file\n")
+    (before.logs / "new.log").unlink()
+    after = AgentHarness(tmp_path, sink=before.sink)
+    after.pass_ms(15_000)
+    lost = {r.path: r.lost_bytes for r in ledger_of(before.sink)}
+    assert lost[str(before.logs / "new.log")] == {"deleted": 16}
+
+
+def test_k1_f5_file_that_is_emptied_and_written_anew_while_kafka_is_away_is_counted(
+    tmp_path: Path,
+) -> None:
+    sink = FailingSink()
+    agent = AgentHarness(tmp_path, sink=sink)
+    agent.write("old.log", b"known\n")
+    agent.pass_ms()
+    sink.is_down = True
+    agent.write("old.log", b"and more\n")
+    agent.pass_ms()
+    path = agent.write("new.log", b"of the first life\n")
+    agent.pass_ms()
+    path.write_bytes(b"of another life, and longer than before\n")
+    agent.pass_ms()
+    sink.is_down = False
+    agent.pass_ms(20_000)
+    assert b"of another life, and longer than before" in unique_lines(sink)
+    lives = {r.generation: r for r in ledger_of(sink)}
+    assert [r.lost_bytes for r in lives.values() if r.lost_bytes] == [{"truncated": 18}]
+
+
+def test_k1_file_that_is_seen_while_kafka_is_away_is_told_of_before_its_chunks(
+    tmp_path: Path,
+) -> None:
+    before = seen_while_away(tmp_path, content=b"of the new file\n")
+    after = AgentHarness(tmp_path, sink=before.sink)
+    after.pass_ms(5_000)
+    topics = [
+        r.topic.rpartition(".")[2]
+        for r in before.sink.stored
+        if b"new.log" in (r.value or b"") or b"of the new" in (r.value or b"")
+    ]
+    assert topics.index("ledger") < topics.index("raw")
+    assert unique_lines(before.sink) == [b"and more", b"known", b"of the new file"]
+
+
+def test_k1_half_a_line_waits_and_is_asked_for_again(tmp_path: Path) -> None:
+    sink = FailingSink()
+    agent = AgentHarness(tmp_path, sink=sink, flush_after_ms=600_000)
+    agent.pass_ms()
+    sink.is_down = True
+    agent.write("new.log", b"half")
+    agent.pass_ms()
+    assert not agent.checkpoint.load().records
+    agent.write("new.log", b" and half\n")
+    agent.pass_ms()
+    assert [r.path for r in agent.checkpoint.load().records] == [
+        str(agent.logs / "new.log")
+    ]
+
+
+def away(folder: Path, content: bytes) -> AgentHarness:
+    """Return an agent that sent a log, and that Kafka is away for since."""
+    agent = AgentHarness(folder, glob="*", sink=FailingSink())
+    agent.write("a.log", content)
+    agent.pass_ms()
+    leave(agent)
+    return agent
+
+
+def leave(agent: AgentHarness) -> None:
+    """Let Kafka be away from the next chunk on."""
+    assert isinstance(agent.sink, FailingSink)
+    agent.sink.is_down = True
+    agent.write("other.log", b"that nothing can be sent\n")
+    agent.pass_ms()
+
+
+def come_back(agent: AgentHarness) -> None:
+    """Let Kafka be there again, and the agent send all."""
+    assert isinstance(agent.sink, FailingSink)
+    agent.sink.is_down = False
+    agent.pass_ms(40_000)
+
+
+def test_k1_f3_copy_of_what_nobody_has_read_while_kafka_is_away_is_sent_once(
+    tmp_path: Path,
+) -> None:
+    agent = away(tmp_path, b"known\n")
+    path = agent.logs / "a.log"
+    path.write_bytes(b"of another life\nand longer than the first one\n")
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    agent.pass_ms(30_000)
+    come_back(agent)
+    lines = [event.stored for event in events_of(agent.sink)]
+    assert lines.count(b"of another life") == 1
+    assert lines.count(b"and longer than the first one") == 1
+
+
+def test_k1_f8_file_that_begins_as_one_that_was_only_seen_is_no_copy_of_it(
+    tmp_path: Path,
+) -> None:
+    """Of what was only seen all is known that was seen of it, and not its first look."""
+    agent = AgentHarness(tmp_path, glob="*", sink=FailingSink())
+    leave(agent)
+    path = agent.write("a.log", b"a banner\nand a line\n")
+    agent.pass_ms()
+    agent.write("a.log", b"of the first life\n")
+    agent.pass_ms()
+    path.write_bytes(b"")
+    agent.write("a.log.1", b"a banner\nand a line\nof another file\nthat is longer\n")
+    come_back(agent)
+    lives = {r.generation: r for r in ledger_of(agent.sink)}
+    (first,) = [r for r in lives.values() if r.path == str(path)]
+    assert first.lost_bytes == {"truncated": 38}
+    assert unique_lines(agent.sink).count(b"of another file") == 1
+
+
+def test_k1_f8_older_file_is_not_the_rest_of_a_life_of_which_a_banner_was_seen(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "logs").mkdir()
+    older, probe = tmp_path / "logs" / "a.log.1", tmp_path / "probe"
+    older.write_bytes(b"a banner\nand a line\n")
+
+    def is_later() -> bool:
+        probe.write_bytes(b"now")
+        return probe.stat().st_mtime_ns > older.stat().st_mtime_ns
+
+    eventually(is_later)  # So that the files' times tell which is the older one.
+    agent = AgentHarness(tmp_path, glob="*.log", sink=FailingSink())
+    leave(agent)
+    path = agent.write("a.log", b"a banner\n")
+    agent.pass_ms()
+    path.write_bytes(b"")
+    agent.pass_ms()
+    agent.crash()
+    agent = AgentHarness(tmp_path, glob="*", sink=agent.sink, clock=agent.clock)
+    come_back(agent)
+    lives = {r.generation: r for r in ledger_of(agent.sink)}
+    (first,) = [r for r in lives.values() if r.path == str(path)]
+    assert first.lost_bytes == {"truncated": 9}
+    assert b"and a line" in unique_lines(agent.sink)
