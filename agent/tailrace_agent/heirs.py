@@ -28,7 +28,14 @@ from tailrace_agent.copies import (
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
-from tailrace_agent.known import HEAD_BYTES, KnownGenerations, is_truncated, position_of
+from tailrace_agent.known import (
+    HEAD_BYTES,
+    KnownGenerations,
+    head_line_ends,
+    head_of,
+    is_truncated,
+    position_of,
+)
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.whereabouts import FolderAway, in_folder
 
@@ -85,7 +92,9 @@ class Heirs:
             return self._pass(tracked, verdict, now_ms=now_ms)
         tracked.is_judged = True
         if isinstance(verdict, Heir):
-            self._inherit(tracked, verdict.record, kin.followed, size_bytes=size_bytes)
+            self._inherit(
+                tracked, file, verdict.record, kin.followed, size_bytes=size_bytes
+            )
         return None
 
     def is_alone(self, tracked: TrackedFile) -> bool:
@@ -206,13 +215,20 @@ class Heirs:
     def _inherit(
         self,
         tracked: TrackedFile,
+        file: AnyFile,
         record: AgentLedger,
         originals: Sequence[TrackedFile],
         *,
         size_bytes: int,
     ) -> None:
-        """Go on with a generation in the file that holds its bytes now."""
+        """Go on with a generation in the file that holds its bytes now.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
         name = record.generation
+        if size_bytes < record.head_size_bytes:
+            record = _with_head_of(file, record)
         if not self.delivery.knows(name):
             self.delivery.adopt(record, is_restored=True)
         for original in originals:
@@ -272,6 +288,20 @@ def _name_now(tracked: TrackedFile) -> str:
     except FolderAway:
         return tracked.shown_path
     return tracked.shown_path if found is None else path_text(found)
+
+
+def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:
+    """Return the record of a life that goes on in a copy from before its head was whole.
+
+    By the head of its original the copy would be one that was written anew.
+    """
+    head_size_bytes, head_hash = head_of(file)
+    return msgspec.structs.replace(
+        record,
+        head_size_bytes=head_size_bytes,
+        head_hash=head_hash,
+        head_line_ends=head_line_ends(file),
+    )
 
 
 def _still_lost(record: AgentLedger, *, size_bytes: int) -> dict[str, int]:

@@ -430,3 +430,28 @@ def test_f30_utf_8_that_is_split_at_a_read_is_whole(tmp_path: Path) -> None:
     agent.write("a.log", b"\n")
     agent.pass_ms()
     assert [e.stored for e in events_of(agent.sink)] == [text]
+
+
+def test_f4_copy_from_before_the_head_was_whole_is_read_as_the_life_that_was_not_sent(
+    tmp_path: Path,
+) -> None:
+    """What came between the copy and the truncation is lost, and counted once."""
+    agent = AgentHarness(tmp_path, glob="*", sweep_ms=100)
+    agent.sink.is_holding = True  # It is known, and nothing of it may go.
+    path = agent.write("a.log", b"in the copy\n")
+    copy = tmp_path / "copy"
+    shutil.copyfile(path, copy)
+    agent.write("a.log", b"in no copy\n")
+    agent.pass_ms(1_000)
+    assert agent.said("generation_started")
+    path.write_bytes(b"")
+    copy.rename(path.with_name("a.log.1"))
+    agent.pass_ms(1_000)
+    agent.sink.is_holding = False
+    agent.sink.release()
+    agent.pass_ms(40_000)
+    assert [event.stored for event in events_of(agent.sink)] == [b"in the copy"]
+    lives = {r.generation: r.lost_bytes for r in ledger_of(agent.sink)}
+    assert list(lives.values()) == [{"truncated": 11}], (
+        "it is of the life that it is of"
+    )
