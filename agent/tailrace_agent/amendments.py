@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from msgspec.structs import replace
 
 from tailrace.wire import AgentLedger, Cut, Mark
+from tailrace_agent.heads import Head
 from tailrace_agent.positions import Position, Tail
 
 TRUNCATED = "truncated"
@@ -20,48 +23,44 @@ REST_SPACING_MS = 5_000
 """With as many moments of rest, a pipeline that is ten seconds behind has stored one."""
 
 
-def amended_record(
-    record: AgentLedger,
-    *,
-    path: str | None,
-    seen_size_bytes: int | None,
-    lost: tuple[str, int] | None,
-    head: tuple[int, str] | None,
-    line_ends: tuple[tuple[int, str], ...] | None,
-    is_closed: bool | None,
-    archive_size_bytes: int | None,
-    unwatched_since_ms: int | None,
-    rest: tuple[int, int] | None,
-    copied: Mark | None,
-) -> AgentLedger:
-    """Return the record with what is not None; a size seen never shrinks.
+class Amendment(TypedDict, total=False):
+    """What was learned of a generation beside its position."""
 
-    `lost` is a reason and the bytes that are added to what was lost by it: fewer than 0
-    take back what was declared before.
-    """
-    changes: dict[str, object] = {}
-    if path is not None:
-        changes["path"] = path
-    if seen_size_bytes is not None:
-        changes["seen_size_bytes"] = max(seen_size_bytes, record.seen_size_bytes)
-    if lost is not None and (lost[1] or lost[0] == TRUNCATED):
-        reason, size_bytes = lost
-        size_bytes += record.lost_bytes.get(reason, 0)
-        changes["lost_bytes"] = {**record.lost_bytes, reason: size_bytes}
-    if head is not None:
-        changes["head_size_bytes"], changes["head_hash"] = head
-    if line_ends is not None:
-        changes["head_line_ends"] = line_ends
-    if is_closed is not None:
-        changes["is_closed"] = is_closed
-    if archive_size_bytes is not None:
-        changes["archive_size_bytes"] = archive_size_bytes
-    if unwatched_since_ms is not None:
-        changes["unwatched_since_ms"] = unwatched_since_ms
-    if rest is not None:
-        changes["rests"] = _with_rest(record.rests, rest)
-    if copied is not None:
-        changes["copied"] = copied
+    path: str
+    seen_size_bytes: int
+    """A size seen never shrinks."""
+    lost: tuple[str, int]
+    """A reason and the bytes that are added to what was lost by it: fewer than 0 take back
+    what was declared before."""
+    head: Head
+    is_closed: bool
+    archive_size_bytes: int
+    unwatched_since_ms: int
+    rest: tuple[int, int]
+    """A moment and the end of what had all been read then."""
+    copied: Mark
+
+
+def amended_record(record: AgentLedger, amendment: Amendment) -> AgentLedger:
+    """Return the record with what was learned."""
+    changes: dict[str, object] = {**amendment}
+    if "seen_size_bytes" in amendment:
+        size_bytes = max(amendment["seen_size_bytes"], record.seen_size_bytes)
+        changes["seen_size_bytes"] = size_bytes
+    if "lost" in amendment:
+        reason, lost_bytes = amendment["lost"]
+        del changes["lost"]
+        if lost_bytes or reason == TRUNCATED:
+            lost_bytes += record.lost_bytes.get(reason, 0)
+            changes["lost_bytes"] = {**record.lost_bytes, reason: lost_bytes}
+    if "head" in amendment:
+        del changes["head"]
+        head = amendment["head"]
+        changes["head_size_bytes"], changes["head_hash"] = head.size_bytes, head.hash
+        changes["head_line_ends"] = head.line_ends
+    if "rest" in amendment:
+        del changes["rest"]
+        changes["rests"] = _with_rest(record.rests, amendment["rest"])
     return replace(record, **changes)
 
 

@@ -14,6 +14,7 @@ from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import FileFacts
+from tailrace_agent.heads import Head
 from tailrace_agent.known import Match, identity_of, position_of
 from tailrace_agent.places import end_of
 from tailrace_agent.records import Agent
@@ -194,8 +195,7 @@ def first_record(
     placement: Placement,
     *,
     agent: Agent,
-    head: tuple[int, str],
-    line_ends: tuple[tuple[int, str], ...],
+    head: Head,
     at_ms: int,
 ) -> AgentLedger:
     """Return what is known of a generation before anything of it is sent."""
@@ -211,9 +211,9 @@ def first_record(
         source=tracked.source.name,
         identity=tracked.identity,
         placement=placement,
-        head_size_bytes=head[0],
-        head_hash=head[1],
-        head_line_ends=line_ends,
+        head_size_bytes=head.size_bytes,
+        head_hash=head.hash,
+        head_line_ends=head.line_ends,
         tail_size_bytes=tracked.position.tail.size_bytes,
         tail_hash=tracked.position.tail.hash,
         next_offset=tracked.position.offset,

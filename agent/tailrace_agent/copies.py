@@ -20,7 +20,8 @@ from tailrace_agent.amendments import mark_at
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
-from tailrace_agent.known import HEAD_BYTES, ends_in_head, head_of, is_rewritten
+from tailrace_agent.heads import HEAD_BYTES, ends_in_head, head_of
+from tailrace_agent.known import is_rewritten
 from tailrace_agent.opening import Opener
 from tailrace_agent.positions import (
     TAIL_BYTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Unpack
 
 import msgspec
 
@@ -13,9 +14,10 @@ from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, Cut, Mark
+from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.amendments import (
     MARK_MS,
+    Amendment,
     amended_record,
     at_position,
     with_cut,
@@ -155,39 +157,13 @@ class Delivery:
         if not ledger.is_declared and ledger.reported is None:
             self._report(ledger)
 
-    def amend(
-        self,
-        generation: str,
-        *,
-        path: str | None = None,
-        seen_size_bytes: int | None = None,
-        lost: tuple[str, int] | None = None,
-        head: tuple[int, str] | None = None,
-        line_ends: tuple[tuple[int, str], ...] | None = None,
-        is_closed: bool | None = None,
-        archive_size_bytes: int | None = None,
-        unwatched_since_ms: int | None = None,
-        rest: tuple[int, int] | None = None,
-        copied: Mark | None = None,
-    ) -> None:
+    def amend(self, generation: str, **amendment: Unpack[Amendment]) -> None:
         """Note what was learned of a generation beside its position."""
         ledger = self._ledgers[generation]
-        amended = amended_record(
-            ledger.record,
-            path=path,
-            seen_size_bytes=seen_size_bytes,
-            lost=lost,
-            head=head,
-            line_ends=line_ends,
-            is_closed=is_closed,
-            archive_size_bytes=archive_size_bytes,
-            unwatched_since_ms=unwatched_since_ms,
-            rest=rest,
-            copied=copied,
-        )
-        if lost is not None:
+        amended = amended_record(ledger.record, amendment)
+        if "lost" in amendment:
             # What an earlier life declared may be taken back by this one.
-            self.lost_bytes = max(self.lost_bytes + lost[1], 0)
+            self.lost_bytes = max(self.lost_bytes + amendment["lost"][1], 0)
         if amended != ledger.record:
             ledger.record = amended
             self._dirty[generation] = None

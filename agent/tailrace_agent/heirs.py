@@ -15,7 +15,7 @@ import msgspec
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
-from tailrace_agent.amendments import DELETED, TRUNCATED
+from tailrace_agent.amendments import DELETED, TRUNCATED, amended_record
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
 from tailrace_agent.copies import (
     UNCLEAR_MS_MAX,
@@ -28,11 +28,9 @@ from tailrace_agent.copies import (
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
+from tailrace_agent.heads import HEAD_BYTES, read_head
 from tailrace_agent.known import (
-    HEAD_BYTES,
     KnownGenerations,
-    head_line_ends,
-    head_of,
     is_truncated,
     position_of,
 )
@@ -295,13 +293,7 @@ def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:
 
     By the head of its original the copy would be one that was written anew.
     """
-    head_size_bytes, head_hash = head_of(file)
-    return msgspec.structs.replace(
-        record,
-        head_size_bytes=head_size_bytes,
-        head_hash=head_hash,
-        head_line_ends=head_line_ends(file),
-    )
+    return amended_record(record, {"head": read_head(file)})
 
 
 def _still_lost(record: AgentLedger, *, size_bytes: int) -> dict[str, int]:

@@ -39,7 +39,7 @@ from tailrace_agent.forms import (
     with_redactor,
     with_rule,
 )
-from tailrace_agent.known import has_head
+from tailrace_agent.heads import has_head
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.outbox import Sent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,11 +11,9 @@ from tailrace.wire import AgentLedger, FileIdentity
 from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.families import Families
+from tailrace_agent.heads import has_head
 from tailrace_agent.positions import Position, Source, Tail, stands_before
 
-HEAD_BYTES = 1_024
-LINE_ENDS_MAX = 16
-"""More lines than an application writes while its file is copied, and few bytes."""
 ORPHANS_MAX = 4_096
 """Generations without a file that are remembered; the oldest are forgotten first."""
 
@@ -28,61 +25,6 @@ class Match:
     record: AgentLedger
     is_ended: bool
     """A truncation ended that life of the file: what it holds now is the next one."""
-
-
-def head_of(source: Source, *, size_max: int = HEAD_BYTES) -> tuple[int, str]:
-    """Return how many bytes the head has, at most `HEAD_BYTES`, and their hash.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    head = memoryview(bytearray(min(size_max, HEAD_BYTES)))
-    size = source.read_into((head,), offset=0)
-    return size, hashlib.blake2b(head[:size], digest_size=16).hexdigest()
-
-
-def head_line_ends(
-    source: Source, *, size_max: int = HEAD_BYTES
-) -> tuple[tuple[int, str], ...]:
-    """Return where the last lines of the head end, and the hash of all before each.
-
-    A copy ends where the application had written to, which is where a line ends.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    head = memoryview(bytearray(min(size_max, HEAD_BYTES)))
-    content = bytes(head[: source.read_into((head,), offset=0)])
-    ends: list[int] = []
-    end = content.rfind(b"\n") + 1
-    while end and len(ends) < LINE_ENDS_MAX:
-        ends.append(end)
-        end = content.rfind(b"\n", 0, end - 1) + 1
-    return tuple((end, _short_hash(content[:end])) for end in reversed(ends))
-
-
-def ends_in_head(source: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Return whether a file shorter than the head is, to its end, the head's beginning.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    for end, known_hash in record.head_line_ends:
-        if end == size_bytes:
-            begun = memoryview(bytearray(end))
-            size = source.read_into((begun,), offset=0)
-            return size == end and _short_hash(begun) == known_hash
-    return False
-
-
-def has_head(source: Source, record: AgentLedger) -> bool:
-    """Return whether the file begins as the generation of `record` did.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    size = record.head_size_bytes
-    return head_of(source, size_max=size) == (size, record.head_hash)
 
 
 def is_rewritten(source: Source, record: AgentLedger, *, position: Position) -> bool:
@@ -268,10 +210,6 @@ def identity_of(
         born_at_known=is_known,
         truncation_count=0,
     )
-
-
-def _short_hash(content: bytes | memoryview) -> str:
-    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def _is_same_file(one: FileIdentity, other: FileIdentity) -> bool:

@@ -9,7 +9,7 @@ from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import next_identity
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.known import HEAD_BYTES, has_head, head_line_ends, head_of
+from tailrace_agent.heads import HEAD_BYTES, has_head, read_head
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import Told, TrackedFile
@@ -116,11 +116,7 @@ class Looks:
         record = self._delivery.record_of(tracked.generation)
         # A file that was emptied just now would give its new life's head to the old.
         if record.head_size_bytes < HEAD_BYTES and has_head(file, record):
-            self._delivery.amend(
-                tracked.generation,
-                head=head_of(file),
-                line_ends=head_line_ends(file),
-            )
+            self._delivery.amend(tracked.generation, head=read_head(file))
 
     def begin_next_life(self, tracked: TrackedFile) -> None:
         """End the generation of a file that was rewritten; begin the next at its head."""

@@ -258,7 +258,7 @@ class AgentLoop:
                 return None
             next_ms = self._turns.take(tracked, file)
         except OSError as error:
-            return self._table.note_trouble(tracked, error)
+            return self._table.unreadable.note_trouble(tracked, error)
         tracked.trouble = ""
         if next_ms is None and tracked.stage is Stage.LEAVING:
             return self._finish(tracked)
@@ -302,7 +302,7 @@ class AgentLoop:
                 self._turns.introduce_early(tracked, file)
             self._looks.look(tracked, file)
         except OSError as error:
-            self._table.note_trouble(tracked, error)
+            self._table.unreadable.note_trouble(tracked, error)
 
     def _report(self, tracked: TrackedFile) -> None:
         if not self._has_room():
@@ -310,7 +310,7 @@ class AgentLoop:
         try:
             self._looks.report(tracked)
         except OSError as error:
-            self._table.note_trouble(tracked, error)
+            self._table.unreadable.note_trouble(tracked, error)
 
     def _keep(self, now_ms: int) -> None:
         """Write checkpoint, ledger and status, each at its own pace."""

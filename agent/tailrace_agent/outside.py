@@ -34,13 +34,9 @@ from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import family_of, may_be_copy
 from tailrace_agent.followed import Followed, Key
 from tailrace_agent.globs import excluder
+from tailrace_agent.heads import HEAD_BYTES, has_head
 from tailrace_agent.inflating import suffix_of
-from tailrace_agent.known import (
-    HEAD_BYTES,
-    KnownGenerations,
-    has_head,
-    is_truncated,
-)
+from tailrace_agent.known import KnownGenerations, is_truncated
 from tailrace_agent.tracked import Stage, TrackedFile
 
 LOOK_AGAIN_MS = (1_000, 5_000, 30_000)

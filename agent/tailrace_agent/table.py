@@ -30,7 +30,7 @@ from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
 from tailrace_agent.sweeps import unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
-from tailrace_agent.unreadable import RETRY_MS_MAX, RETRY_MS_MIN, Unreadable
+from tailrace_agent.unreadable import Unreadable
 from tailrace_agent.whereabouts import is_away
 
 ARCHIVE_WAIT_MS = 200
@@ -226,18 +226,6 @@ class FileTable:
         )
         self._followed.remove(tracked)
         return True
-
-    def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
-        """Say once that a followed file cannot be read; return when to try again."""
-        tracked.close()
-        trouble = str(error.strerror or error)
-        if tracked.trouble != trouble:
-            tracked.trouble = trouble
-            tracked.retry_ms = RETRY_MS_MIN
-            self.unreadable.say(tracked.path, error)
-        else:
-            tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
-        return self.clock.monotonic_ms() + tracked.retry_ms
 
     def _close_generation(
         self, tracked: TrackedFile, *, is_gone: bool, may_return: bool

@@ -15,9 +15,9 @@ from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
 from tailrace_agent.forms import PLAIN, Form, with_redactor, with_rule
+from tailrace_agent.heads import HEAD_BYTES, read_head
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.held import HeldEvents
-from tailrace_agent.known import HEAD_BYTES, head_line_ends, head_of
 from tailrace_agent.looks import Looks
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.placement import placement_of
@@ -356,8 +356,7 @@ class Turns:
             tracked,
             placement,
             agent=self._agent,
-            head=head_of(file),
-            line_ends=head_line_ends(file),
+            head=read_head(file),
             at_ms=self._clock.now_ms(),
         )
         self._delivery.adopt(record, is_restored=False)

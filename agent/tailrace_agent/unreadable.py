@@ -11,6 +11,7 @@ from tailrace.text import path_text
 from tailrace_agent.discovery import Found
 from tailrace_agent.door import PathRefused
 from tailrace_agent.followed import Key
+from tailrace_agent.tracked import TrackedFile
 
 RETRY_MS_MIN = 1_000
 RETRY_MS_MAX = 60_000
@@ -87,6 +88,18 @@ class Unreadable:
             return False
         self.size_bytes += size_bytes
         return True
+
+    def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
+        """Say once that a followed file cannot be read; return when to try again."""
+        tracked.close()
+        trouble = str(error.strerror or error)
+        if tracked.trouble != trouble:
+            tracked.trouble = trouble
+            tracked.retry_ms = RETRY_MS_MIN
+            self.say(tracked.path, error)
+        else:
+            tracked.retry_ms = min(RETRY_MS_MAX, tracked.retry_ms * 2)
+        return self._clock.monotonic_ms() + tracked.retry_ms
 
     def note_unopened(self, path: str, error: OSError, *, size_bytes: int) -> None:
         """Note that a file cannot be opened, and try again later, and later still."""

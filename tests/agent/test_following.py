@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailrace_agent import opening
-from tailrace_agent.known import HEAD_BYTES
+from tailrace_agent.heads import HEAD_BYTES
 from tailrace_agent.open_file import OpenFile, open_file
 from tailrace_agent.rules import Rules
 from tests.agent.harness import (

@@ -10,8 +10,9 @@ import msgspec
 from tailrace.identity import generation_of
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
+from tailrace_agent.heads import head_of
 from tailrace_agent.host import host_id_of
-from tailrace_agent.known import KnownGenerations, head_of, identity_of
+from tailrace_agent.known import KnownGenerations, identity_of
 from tailrace_agent.open_file import open_file
 from tests.agent.harness import DEFAULT_RULES
 from tests.agent.test_delivery import record

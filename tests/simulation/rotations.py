@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import zstandard
 
-from tailrace_agent.known import HEAD_BYTES
+from tailrace_agent.heads import HEAD_BYTES
 from tests.simulation.application import Applications, LogFile
 from tests.simulation.filesystem import Node
 

@@ -1,0 +1,86 @@
+"""How a file begins: by its head a file is known again, and its copies are told from it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from tailrace.wire import AgentLedger
+from tailrace_agent.positions import Source
+
+HEAD_BYTES = 1_024
+LINE_ENDS_MAX = 16
+"""More lines than an application writes while its file is copied, and few bytes."""
+
+
+class Head(NamedTuple):
+    """How a file begins: by it its copies are known, and what was written over it is not."""
+
+    size_bytes: int
+    hash: str
+    line_ends: tuple[tuple[int, str], ...]
+    """Where its last lines end, and the hash of all before each: a copy ends where the
+    application had written to, which is where a line ends."""
+
+
+def head_of(source: Source, *, size_max: int = HEAD_BYTES) -> tuple[int, str]:
+    """Return how many bytes the head has, at most `HEAD_BYTES`, and their hash.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    head = memoryview(bytearray(min(size_max, HEAD_BYTES)))
+    size = source.read_into((head,), offset=0)
+    return size, _head_hash(head[:size])
+
+
+def read_head(source: Source) -> Head:
+    """Return how a file begins now.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    buffer = memoryview(bytearray(HEAD_BYTES))
+    content = bytes(buffer[: source.read_into((buffer,), offset=0)])
+    ends: list[int] = []
+    end = content.rfind(b"\n") + 1
+    while end and len(ends) < LINE_ENDS_MAX:
+        ends.append(end)
+        end = content.rfind(b"\n", 0, end - 1) + 1
+    return Head(
+        len(content),
+        _head_hash(content),
+        tuple((end, _short_hash(content[:end])) for end in reversed(ends)),
+    )
+
+
+def ends_in_head(source: Source, record: AgentLedger, *, size_bytes: int) -> bool:
+    """Return whether a file shorter than the head is, to its end, the head's beginning.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    for end, known_hash in record.head_line_ends:
+        if end == size_bytes:
+            begun = memoryview(bytearray(end))
+            size = source.read_into((begun,), offset=0)
+            return size == end and _short_hash(begun) == known_hash
+    return False
+
+
+def has_head(source: Source, record: AgentLedger) -> bool:
+    """Return whether the file begins as the generation of `record` did.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size = record.head_size_bytes
+    return head_of(source, size_max=size) == (size, record.head_hash)
+
+
+def _head_hash(content: bytes | memoryview) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _short_hash(content: bytes | memoryview) -> str:
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
