@@ -29,6 +29,7 @@ class Amendment(TypedDict, total=False):
     path: str
     seen_size_bytes: int
     """A size seen never shrinks."""
+    blank_bytes: int
     lost: tuple[str, int]
     """A reason and the bytes that are added to what was lost by it: fewer than 0 take back
     what was declared before."""

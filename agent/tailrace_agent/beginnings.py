@@ -196,6 +196,7 @@ def first_record(
     *,
     agent: Agent,
     head: Head,
+    seen_size_bytes: int,
     at_ms: int,
 ) -> AgentLedger:
     """Return what is known of a generation before anything of it is sent."""
@@ -218,7 +219,7 @@ def first_record(
         tail_hash=tracked.position.tail.hash,
         next_offset=tracked.position.offset,
         next_event_number=tracked.position.event_number,
-        seen_size_bytes=tracked.size_bytes,
+        seen_size_bytes=seen_size_bytes,
         identity_rebuilt=tracked.identity_rebuilt,
         is_outside=tracked.is_outside,
         updated_at_ms=at_ms,

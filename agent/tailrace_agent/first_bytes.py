@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.forms import MARK_BYTES_MAX, PLAIN, Form, form_of
+from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.tracked import TrackedFile
 
 SAMPLE_BYTES = 65_536
@@ -60,4 +61,8 @@ def as_utf8(sample: bytes, *, form: Form) -> bytes:
 def _sample(file: AnyFile, *, offset: int) -> bytes:
     buffer = memoryview(bytearray(SAMPLE_BYTES))
     size = file.read_into((buffer,), offset=offset)
-    return bytes(buffer[:size]).lstrip(b"\0")
+    if size and not buffer[0]:
+        # NULs that do take room on the disk, as a loss of power leaves them.
+        offset = behind_nuls(file, offset, 1, 1)
+        size = file.read_into((buffer,), offset=offset)
+    return bytes(buffer[:size])

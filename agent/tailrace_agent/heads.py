@@ -42,6 +42,9 @@ def read_head(source: Source) -> Head:
     """
     buffer = memoryview(bytearray(HEAD_BYTES))
     content = bytes(buffer[: source.read_into((buffer,), offset=0)])
+    if not content.startswith(b"\0"):
+        # Room that its writer took beforehand, as one that maps its file does, is filled.
+        content = content.rstrip(b"\0")
     ends: list[int] = []
     end = content.rfind(b"\n") + 1
     while end and len(ends) < LINE_ENDS_MAX:

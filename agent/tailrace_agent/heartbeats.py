@@ -147,5 +147,5 @@ class Heartbeats:
             offset = tracked.position.offset
             if self._delivery.knows(tracked.generation):
                 offset = self._delivery.record_of(tracked.generation).next_offset
-            unread_bytes += max(0, tracked.size_bytes - offset)
+            unread_bytes += max(0, tracked.size_bytes - offset - tracked.blank_bytes)
         return unread_bytes

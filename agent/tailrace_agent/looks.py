@@ -9,7 +9,7 @@ from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import next_identity
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.heads import HEAD_BYTES, has_head, read_head
+from tailrace_agent.heads import HEAD_BYTES, has_head, head_of, read_head
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import Told, TrackedFile
@@ -24,6 +24,32 @@ class Looks:
         self._delivery = delivery
         self._clock = clock
         self._log = log
+
+    def note_first(self, tracked: TrackedFile, file: AnyFile) -> None:
+        """Take in how a file begins that has no name yet, and how much there is of it.
+
+        It may be written over before it gets one, and what it held is lost then.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        is_new = tracked.first_head is None
+        if not is_new and tracked.whole_size_bytes == tracked.size_bytes:
+            return
+        if not _begins_with_hole(file):  # Its writer may fill it.
+            tracked.first_head = read_head(file)
+            tracked.whole_size_bytes = tracked.size_bytes
+
+    def is_written_over(self, tracked: TrackedFile, file: AnyFile) -> bool:
+        """Return whether a file without a name holds other content than at first sight.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        head = tracked.first_head
+        if head is None:
+            return False
+        return head_of(file, size_max=head.size_bytes) != (head.size_bytes, head.hash)
 
     def look(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in how much there is, and read none of it: there is no room for it now.
@@ -96,6 +122,7 @@ class Looks:
             tracked.generation,
             path=tracked.shown_path,
             seen_size_bytes=tracked.whole_size_bytes,
+            blank_bytes=tracked.blank_bytes,
         )
         if tracked.file is not None and record.head_size_bytes < record.next_offset:
             self.note_head(tracked, tracked.file)

@@ -251,6 +251,7 @@ class AgentLoop:
             file = self._table.open(tracked)
             if file is None:
                 return self._gone(tracked)
+            self._turns.naming.note_first(tracked, file)
             wait_ms = self._table.prepare(tracked, file)
             if wait_ms is not None:
                 return wait_ms
@@ -297,9 +298,10 @@ class AgentLoop:
             file = self._table.open(tracked)
             if file is None:
                 return
+            self._turns.naming.note_first(tracked, file)
             is_alone = self._table.heirs.is_alone(tracked)
             if is_alone and self._table.prepare(tracked, file) is None:
-                self._turns.introduce_early(tracked, file)
+                self._turns.naming.introduce_early(tracked, file)
             self._looks.look(tracked, file)
         except OSError as error:
             self._table.unreadable.note_trouble(tracked, error)

@@ -13,6 +13,7 @@ from tailrace_agent.building import LongEvent
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.forms import Form
+from tailrace_agent.heads import Head
 from tailrace_agent.positions import START, OpenEvent, Position
 
 
@@ -80,6 +81,10 @@ class TrackedFile:
     """Until when a file that could be a copy is held back."""
     early_until_ms: int | None = None
     """Until when it waits for a file to be named that may be its original."""
+    first_head: Head | None = None
+    """How it began when it was last looked at before it had a name."""
+    blank_bytes: int = 0
+    """How much of what is unread is no line and may become none, as it stands."""
     may_begin_with_hole: bool = False
     """A file of this content was truncated before: NULs at its head are a hole."""
     archive_suffix: str | None = None
@@ -155,6 +160,7 @@ class TrackedFile:
     def note_size(self, size_bytes: int, *, now_ms: int) -> None:
         """Take in how large the file is now."""
         if size_bytes != self.size_bytes:
+            self.note_blank(0)
             if not self.unread_bytes:
                 self.unread_since_ms = now_ms
             if size_bytes < self.size_bytes:
@@ -163,6 +169,12 @@ class TrackedFile:
                 self.is_judged = False  # What it holds now may be a copy.
             self.grew_at_ms = now_ms
             self.size_bytes = size_bytes
+
+    def note_blank(self, size_bytes: int) -> None:
+        """Note how much of what is unread is no line, so that the ledger hears of it."""
+        if size_bytes != self.blank_bytes:
+            self.blank_bytes = size_bytes
+            self.told = None
 
     def note_whole(self) -> int:
         """Note that the content is what it was; return the bytes that were cut off."""
@@ -187,7 +199,8 @@ class TrackedFile:
         self.clear_until_ms = self.early_until_ms = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
-        self.rest = None
+        self.rest = self.first_head = None
+        self.note_blank(0)
         self.identity_rebuilt = False
         self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0

@@ -7,21 +7,20 @@ from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
 from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
-from tailrace_agent.beginnings import first_record
 from tailrace_agent.building import LongEvent
 from tailrace_agent.catch_up import catch_up_of
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
+from tailrace_agent.first_bytes import form_of_file
 from tailrace_agent.forms import PLAIN, Form, with_redactor, with_rule
-from tailrace_agent.heads import HEAD_BYTES, read_head
+from tailrace_agent.heads import HEAD_BYTES
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.held import HeldEvents
 from tailrace_agent.looks import Looks
+from tailrace_agent.naming import ACK_WAIT_MS, NOW, Naming
 from tailrace_agent.nuls import HOLE_BYTES_MIN
-from tailrace_agent.placement import placement_of
-from tailrace_agent.positions import START, Chunk, OpenEvent, Reading
+from tailrace_agent.positions import Chunk, OpenEvent, Reading
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.redaction.rules import Redactors
@@ -30,10 +29,7 @@ from tailrace_agent.tracked import Stage, TrackedFile
 LIVELY_MS = 5_000
 """A file that grew this recently is looked at each `linger_ms_max`, which costs an fstat:
 a hint from the kernel for each write of a busy file would cost far more."""
-ACK_WAIT_MS = 20
 UNWRITABLE_WAIT_MS = 1_000
-NOW = 0
-"""There may be more to read at once."""
 
 
 class Turns:
@@ -57,6 +53,14 @@ class Turns:
         self._log = log
         self._chunker = Chunker(Limits(settings.chunk_bytes, settings.event_bytes_max))
         self.looks = Looks(delivery=delivery, clock=clock, log=log)
+        self.naming = Naming(
+            settings,
+            agent=agent,
+            delivery=delivery,
+            looks=self.looks,
+            clock=clock,
+            log=log,
+        )
         self._held = HeldEvents()
         self._catch_up = catch_up_of(settings)
 
@@ -86,7 +90,7 @@ class Turns:
             due_ms = tracked.unread_since_ms + self._settings.linger_ms_max
             if now_ms < due_ms:
                 return due_ms
-        if not self._is_declared(tracked):
+        if not self.naming.is_declared(tracked):
             return self._declare(tracked, file, now_ms, is_flushing=is_flushing)
         slot_ms = self._slot_ms(tracked, file, now_ms=now_ms)
         if slot_ms is not None:
@@ -99,6 +103,8 @@ class Turns:
             return next_ms
         self.looks.note_whole(tracked)
         is_partial = result is not Reading.EMPTY
+        if not is_partial and is_flushing:
+            tracked.note_blank(tracked.unread_bytes)
         return self._next_look(tracked, now_ms, is_partial=is_partial)
 
     def _take_archive(self, tracked: TrackedFile, file: ArchiveFile) -> int | None:
@@ -113,7 +119,7 @@ class Turns:
         if tracked.size_bytes < file.inflated_bytes and not tracked.is_left_out:
             tracked.note_size(file.inflated_bytes, now_ms=now_ms)
         is_flushing = file.is_over
-        if not self._is_declared(tracked):
+        if not self.naming.is_declared(tracked):
             next_ms = self._declare(tracked, file, now_ms, is_flushing=is_flushing)
             if self._delivery.knows(tracked.generation) or is_flushing:
                 return next_ms
@@ -136,24 +142,6 @@ class Turns:
             return NOW
         end_archive(tracked, file, delivery=self._delivery, log=self._log)
         return None
-
-    def introduce_early(self, tracked: TrackedFile, file: AnyFile) -> None:
-        """Let the checkpoint know of a new file that there is no room to read.
-
-        Kafka may be away for longer than this life: a file that was seen, and of which no
-        record tells, would be lost in silence if it is renamed out of the globs before
-        the next. What an archive holds is not known before it is read, so it waits.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        if isinstance(file, ArchiveFile) or tracked.is_outside:
-            return
-        now_ms = self._clock.monotonic_ms()
-        tracked.note_size(file.status().st_size, now_ms=now_ms)
-        idle_ms = now_ms - tracked.grew_at_ms
-        is_flushing = idle_ms >= self._settings.flush_after_ms
-        self._declare(tracked, file, now_ms, is_flushing=is_flushing)
 
     def _slot_ms(
         self, tracked: TrackedFile, file: AnyFile, *, now_ms: int
@@ -215,31 +203,14 @@ class Turns:
         next_ms = self._ship(tracked, chunk, now_ms=self._clock.monotonic_ms())
         return next_ms if tracked.held else None
 
-    def _is_declared(self, tracked: TrackedFile) -> bool:
-        """Return whether chunks may go; where not yet, take the next step to it.
-
-        A file is introduced in one turn and saved in another: so those that are new
-        together are saved together.
-        """
-        name, delivery = tracked.generation, self._delivery
-        if not delivery.knows(name) or not delivery.save_new(name):
-            return False
-        delivery.declare(name)
-        return delivery.is_declared(name)
-
     def _declare(
         self, tracked: TrackedFile, file: AnyFile, now_ms: int, *, is_flushing: bool
     ) -> int | None:
-        """See to it that Kafka knows of the generation before it gets a chunk."""
-        if self._delivery.knows(tracked.generation):
-            return now_ms + ACK_WAIT_MS
-        if tracked.size_bytes < tracked.position.offset:
-            tracked.position = START  # Truncated before anything of it was sent.
-        if tracked.size_bytes and not tracked.is_judged:
-            return NOW  # It was written, or written anew, since that was asked.
-        if self._introduce(tracked, file, is_flushing=is_flushing):
-            return now_ms + ACK_WAIT_MS
-        tracked.note_looked()  # There is no whole line in it yet.
+        """Take the next step to a name; without a whole line, say when to look again."""
+        next_ms = self.naming.declare(tracked, file, now_ms, is_flushing=is_flushing)
+        if next_ms is not None:
+            return next_ms
+        tracked.note_looked()
         return self._next_look(tracked, now_ms, is_partial=True)
 
     def _next_look(
@@ -333,39 +304,3 @@ class Turns:
         if before.offset < HEAD_BYTES and tracked.file is not None:
             self.looks.note_head(tracked, tracked.file)
         return NOW
-
-    def _introduce(
-        self, tracked: TrackedFile, file: AnyFile, *, is_flushing: bool
-    ) -> bool:
-        """Fix the placement by the first bytes, and take the generation up.
-
-        Returns false while there is no whole line to choose by.
-        """
-        sample = sample_of(tracked, file)
-        if not is_enough(sample, is_flushing=is_flushing):
-            return False
-        self.looks.note_hole(tracked, file)
-        placement = placement_of(
-            as_utf8(sample, form=form_of_file(tracked, file)),
-            path=tracked.shown_path,
-            source=tracked.source,
-            host_time_zone=self._agent.time_zone,
-            first_seen_at_ms=tracked.first_seen_at_ms,
-        )
-        record = first_record(
-            tracked,
-            placement,
-            agent=self._agent,
-            head=read_head(file),
-            at_ms=self._clock.now_ms(),
-        )
-        self._delivery.adopt(record, is_restored=False)
-        self._log.info(
-            "generation_started",
-            path=tracked.shown_path,
-            generation=tracked.generation,
-            dataset=placement.dataset,
-            offset=tracked.position.offset,
-            identity_rebuilt=tracked.identity_rebuilt,
-        )
-        return True

@@ -196,6 +196,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.swept_at_ms",
             "tailrace.interval_ms",
             "figures.told_at_ms",
+            "figures.blank_bytes",
             "figures.is_closed",
             "figures.rests",
         ],
@@ -279,6 +280,7 @@ def _take(
         known.unread_bytes = unread_bytes_of(
             seen_size_bytes=number_in(document, "tailrace.seen_size_bytes"),
             next_offset=number_in(document, "tailrace.next_offset"),
+            blank_bytes=number_in(document, "figures.blank_bytes"),
             lost_bytes=known.lost_bytes,
             is_closed=field_of(document, "figures.is_closed") is True,
         )

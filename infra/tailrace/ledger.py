@@ -236,13 +236,18 @@ def ledger_key(record: LedgerRecord) -> bytes:
 
 
 def unread_bytes_of(
-    *, seen_size_bytes: int, next_offset: int, lost_bytes: int, is_closed: bool
+    *,
+    seen_size_bytes: int,
+    next_offset: int,
+    blank_bytes: int,
+    lost_bytes: int,
+    is_closed: bool,
 ) -> int:
     """Return what an agent saw on disk of a generation and Kafka has not acknowledged.
 
     Of a life that is over, what was declared lost is never read.
     """
-    unread_bytes = seen_size_bytes - next_offset
+    unread_bytes = seen_size_bytes - next_offset - blank_bytes
     return max(unread_bytes - (lost_bytes if is_closed else 0), 0)
 
 

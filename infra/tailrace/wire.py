@@ -217,6 +217,9 @@ class AgentLedger(
     next_event_number: int
     seen_size_bytes: int
     """The largest size this generation was seen to have."""
+    blank_bytes: int = 0
+    """How many of its last bytes are no line and may become none, at its newest look: NULs
+    with nothing behind them, or half a character. They wait, and are not unread."""
     lost_bytes: dict[str, int] = {}
     """Bytes that can never be read any more, by reason."""
     cuts: tuple[Cut, ...] = ()

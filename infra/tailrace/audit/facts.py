@@ -82,6 +82,7 @@ class GenerationFacts:
         return unread_bytes_of(
             seen_size_bytes=self.agent.seen_size_bytes,
             next_offset=self.agent.next_offset,
+            blank_bytes=self.agent.blank_bytes,
             lost_bytes=self.lost_bytes,
             is_closed=self.agent.is_closed,
         )
