@@ -185,6 +185,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.swept_at_ms",
             "tailrace.interval_ms",
             "figures.told_at_ms",
+            "figures.held_by",
             "figures.is_closed",
         ],
     }
@@ -266,7 +267,8 @@ def _take(
             seen_size_bytes=number_in(document, "tailrace.seen_size_bytes"),
             next_offset=number_in(document, "tailrace.next_offset"),
             lost_bytes=known.lost_bytes,
-            is_closed=field_of(document, "figures.is_closed") is True,
+            is_over=field_of(document, "figures.is_closed") is True
+            or field_of(document, "figures.held_by") is not None,
         )
     elif hop == "stream":
         known.stream = word

@@ -48,14 +48,14 @@ def check(
     indices = cluster.elasticsearch.indices
     events = list(indexed_events(indices))
     findings.event_count = len(events)
-    safe = _safe(files, glob=hosts[0].glob)
+    safe = safe_of(files, glob=hosts[0].glob)
     present = {n for n, size in safe.items() if size == len(files.lives[n].content)}
     hops = hops_of(cluster.kafka)
     claims = Claims(files.lives, set(safe), rebuilt=hops.rebuilt)
     problems = findings.problems
     problems += claims.claim(events)
     expired = Expired(read_floors(cluster))
-    problems += _missing(files.lives, claims, hops, safe=safe, expired=expired)
+    problems += missing(files.lives, claims, hops, safe=safe, expired=expired)
     # Of what a host knew before it lost all that it knew, no copy reminds it.
     standing = {
         node.life.number: node.safe_bytes
@@ -81,7 +81,7 @@ def check(
     return findings
 
 
-def _safe(files: Files, *, glob: str) -> dict[int, int]:
+def safe_of(files: Files, *, glob: str) -> dict[int, int]:
     """Return how much of each life stands behind a name that the agents look for."""
     safe: dict[int, int] = {}
     for path, node in files.names.items():
@@ -103,7 +103,7 @@ def _between(
     return [(first, last) for first, last in cut if first < last]
 
 
-def _missing(
+def missing(
     lives: list[Life],
     claims: Claims,
     hops: Hops,

@@ -83,7 +83,7 @@ class GenerationFacts:
             seen_size_bytes=self.agent.seen_size_bytes,
             next_offset=self.agent.next_offset,
             lost_bytes=self.lost_bytes,
-            is_closed=self.agent.is_closed,
+            is_over=self.agent.is_closed or self.agent.held_by is not None,
         )
 
     @property
