@@ -16,6 +16,7 @@ from tailrace.topics import MEBIBYTE
 from tests.simulation.agent_process import AgentHost
 from tests.simulation.application import CONFLICT
 from tests.simulation.audits import audit_problems
+from tests.simulation.canaries import is_hidden, leaks
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import Cluster
 from tests.simulation.expired import Expired
@@ -48,10 +49,14 @@ def check(
     indices = cluster.elasticsearch.indices
     events = list(indexed_events(indices))
     findings.event_count = len(events)
+    findings.witnesses["canary.hidden"] += sum(is_hidden(one.stored) for one in events)
     safe = safe_of(files, glob=hosts[0].glob)
     present = {n for n, size in safe.items() if size == len(files.lives[n].content)}
     hops = hops_of(cluster.kafka)
-    claims = Claims(files.lives, set(safe), rebuilt=hops.rebuilt)
+    is_redacting = any(host.is_redacting for host in hosts)
+    claims = Claims(
+        files.lives, set(safe), is_redacting=is_redacting, rebuilt=hops.rebuilt
+    )
     problems = findings.problems
     problems += claims.claim(events)
     expired = Expired(read_floors(cluster))
@@ -75,6 +80,8 @@ def check(
         expired=expired,
         forgetful={host.name for host in hosts if host.has_lost_all},
     )
+    if is_redacting:
+        problems += leaks(cluster)
     for when, report in audits:
         problems += audit_problems(report, claims, when=when)
     del problems[SHOWN_MAX * 4 :]
