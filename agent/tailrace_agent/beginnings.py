@@ -32,9 +32,16 @@ class Beginning:
     rebuilt_at_ms: int = 0
     """When they were last found to be: what was born before then may have been sent."""
 
-    def is_of_the_forgotten(self, facts: FileFacts, *, is_first_sweep: bool) -> bool:
-        """Return whether an earlier life, of which nothing is known, may have sent it."""
+    def is_of_the_forgotten(
+        self, facts: FileFacts, *, written_at_ns: int, is_first_sweep: bool
+    ) -> bool:
+        """Return whether an earlier life, of which nothing is known, may have sent it.
+
+        An archive bears the time of what stands in it, which is older than its birth.
+        """
         if is_first_sweep and self.is_rebuilt:
+            return True
+        if written_at_ns <= self.rebuilt_at_ms * 1_000_000:
             return True
         if facts.born_at_ns is None:
             return is_first_sweep and self.rebuilt_at_ms > 0
@@ -177,7 +184,9 @@ def begun(
         file=file,
         archive_suffix=_suffix_of(file),
         identity_rebuilt=beginning.is_of_the_forgotten(
-            file.facts, is_first_sweep=is_first_sweep
+            file.facts,
+            written_at_ns=file.status().st_mtime_ns,
+            is_first_sweep=is_first_sweep,
         ),
     )
     is_new_source = source.name not in beginning.sources_seen

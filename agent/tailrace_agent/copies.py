@@ -229,7 +229,8 @@ class Copies:
                 is_alike = _is_in_archive(file, record, size_bytes=size_bytes)
             elif is_alike := self._has_tail(original, own_tail, size_bytes=size_bytes):
                 alike_bytes = size_bytes
-            if is_alike:
+            # Unless it is still being made, what is outgrown is of another life.
+            if is_alike and not _is_outgrown(suspect, original, record, size_bytes):
                 original.copied_bytes = size_bytes
                 if record.next_offset >= size_bytes:
                     yield _Likeness(
@@ -336,6 +337,21 @@ def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
     if born_at_ns is None or suspect.archive_suffix is not None:
         return False
     return born_at_ns > record.updated_at_ms * 1_000_000
+
+
+def _is_outgrown(
+    suspect: TrackedFile, original: TrackedFile, record: AgentLedger, size_bytes: int
+) -> bool:
+    """Return whether a file was made when there was a longer copy of a life already.
+
+    A life does not shrink: what was copied of it later is no shorter.
+    """
+    born_at_ns = suspect.facts.born_at_ns
+    if born_at_ns is None or suspect.archive_suffix is not None:
+        return False
+    is_copy = record.held_by is not None and original.archive_suffix is None
+    is_longer = original.size_bytes > size_bytes
+    return is_copy and is_longer and born_at_ns > original.seen[1]
 
 
 def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

@@ -187,11 +187,8 @@ class KnownGenerations:
         earlier = [m for other, m in found if _is_same_file(other, identity)]
         found[:] = [(o, m) for o, m in found if not _is_same_file(o, identity)]
         # Of two words of one life, it is what was said now.
-        newest = max(
-            [match, *earlier], key=lambda m: m.record.identity.truncation_count
-        )
-        is_own = _is_same_file(match.record.identity, identity)
-        found.append((identity, newest if is_own else match))
+        newest = max([match, *earlier], key=lambda m: _life_of(m.record, identity))
+        found.append((identity, newest))
         return earlier
 
 
@@ -210,6 +207,17 @@ def identity_of(
         born_at_known=is_known,
         truncation_count=0,
     )
+
+
+def _life_of(record: AgentLedger, identity: FileIdentity) -> tuple[int, bool]:
+    """Return which life of a file a record is of; what a copy came to hold is later.
+
+    It was begun under a name of its own when it was known to be no copy yet.
+    """
+    holder = record.held_by
+    if holder is not None and _is_same_file(holder, identity):
+        return holder.truncation_count, True
+    return record.identity.truncation_count, False
 
 
 def _is_same_file(one: FileIdentity, other: FileIdentity) -> bool:

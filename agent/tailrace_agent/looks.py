@@ -9,7 +9,7 @@ from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import next_identity
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.heads import HEAD_BYTES, has_head, head_of, read_head
+from tailrace_agent.heads import HEAD_BYTES, ends_in_head, has_head, head_of, read_head
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import Told, TrackedFile
@@ -86,8 +86,13 @@ class Looks:
             return True
         record = self._delivery.record_of(tracked.generation)
         # Before a position within the head, the tail is all there is.
-        is_within = 0 < tracked.position.offset < record.head_size_bytes
-        return is_within or has_head(file, record)
+        if 0 < tracked.position.offset < record.head_size_bytes:
+            return True
+        # A copy may have been made while the head was shorter.
+        is_begun = record.held_by is not None and ends_in_head(
+            file, record, size_bytes=file.status().st_size
+        )
+        return is_begun or has_head(file, record)
 
     def is_reported(self, tracked: TrackedFile) -> bool:
         """Return whether the last report told all: nothing is other than it was then.

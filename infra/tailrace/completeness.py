@@ -197,6 +197,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "tailrace.interval_ms",
             "figures.told_at_ms",
             "figures.blank_bytes",
+            "figures.held_by",
             "figures.is_closed",
             "figures.rests",
         ],
@@ -282,7 +283,8 @@ def _take(
             next_offset=number_in(document, "tailrace.next_offset"),
             blank_bytes=number_in(document, "figures.blank_bytes"),
             lost_bytes=known.lost_bytes,
-            is_closed=field_of(document, "figures.is_closed") is True,
+            is_over=field_of(document, "figures.is_closed") is True
+            or field_of(document, "figures.held_by") is not None,
         )
     elif hop == "stream":
         known.stream = word

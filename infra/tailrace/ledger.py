@@ -241,14 +241,15 @@ def unread_bytes_of(
     next_offset: int,
     blank_bytes: int,
     lost_bytes: int,
-    is_closed: bool,
+    is_over: bool,
 ) -> int:
     """Return what an agent saw on disk of a generation and Kafka has not acknowledged.
 
-    Of a life that is over, what was declared lost is never read.
+    Of a life that is over, what was declared lost is never read: its file is gone, or a
+    copy or an archive holds what is left of it.
     """
     unread_bytes = seen_size_bytes - next_offset - blank_bytes
-    return max(unread_bytes - (lost_bytes if is_closed else 0), 0)
+    return max(unread_bytes - (lost_bytes if is_over else 0), 0)
 
 
 def ledger_partition(record: LedgerRecord) -> int:

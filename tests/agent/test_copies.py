@@ -240,6 +240,54 @@ def test_f3_each_of_many_copies_is_recognised_between_kills(tmp_path: Path) -> N
     assert sorted(unique_lines(sink)) == sorted(lines(0, written).splitlines())
 
 
+def test_f3_copy_of_which_nothing_is_acknowledged_is_shorter_than_the_head(
+    tmp_path: Path,
+) -> None:
+    """What was on its way came through after all: it must not come by another name."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = first.write("a.log", lines(0, 3))
+    sink.holding_topic = "t.raw"
+    first.pass_ms()
+    copy = path.with_name("a.log.1")
+    kept = Path(shutil.copyfile(path, copy)).rename(tmp_path.parent / "away")
+    first.write("a.log", lines(3, 6))
+    first.pass_ms(8_000)
+    first.crash()
+    sink.release()
+    sink.holding_topic = ""
+    kept.rename(copy)
+    os.truncate(path, 0)
+
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.pass_ms(30_000)
+
+    assert second.said("copy_recognised")
+    assert sorted(unique_lines(sink)) == sorted(lines(0, 6).splitlines())
+
+
+def test_f8_later_copy_that_is_shorter_is_of_another_life(tmp_path: Path) -> None:
+    """Between two truncations that nobody saw a file began as it had before."""
+    sink = RecordingSink()
+    first = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = first.write("a.log", b"the same\n" + lines(0, 3))
+    first.pass_ms(30_000)
+    first.crash()
+    first.write("a.log", lines(3, 6))
+    longer = copytruncate(path)
+    made_ns = longer.stat().st_mtime_ns - 1_000_000_000
+    os.utime(longer, ns=(made_ns, made_ns))  # The other is made a second later.
+    first.write("a.log", b"the same\n")
+    shutil.copyfile(path, path.with_name("a.log.2"))
+    path.write_bytes(b"")
+
+    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second.pass_ms(30_000)
+
+    stored = sorted(event.stored for event in events_of(sink))
+    assert stored == sorted([b"the same", b"the same", *lines(0, 6).splitlines()])
+
+
 def test_file_begun_at_its_end_is_not_read_from_its_head_after_a_restart(
     tmp_path: Path,
 ) -> None:

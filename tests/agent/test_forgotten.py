@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import time
 from pathlib import Path
 
 from tests.agent.harness import (
@@ -91,3 +94,25 @@ def test_p5_kill_before_any_file_has_a_record_forgets_no_declaration(
     assert not fourth.restored.is_rebuilt
     fourth.crash()
     assert AgentHarness(tmp_path, sink=sink).restored.came_from == "checkpoint"
+
+
+def test_p5_archive_that_is_made_of_a_forgotten_file_is_declared(
+    tmp_path: Path,
+) -> None:
+    """It is younger than the loss, and what stands in it is not; the file was never met."""
+    first = AgentHarness(tmp_path, glob="*")
+    path = first.write("a.log.1", TEN)
+    first.pass_ms()
+    first.crash()
+    forget(first)
+    written_s = time.time() - 1_000
+    path.unlink()
+    sink = RecordingSink()
+    clock = SteppedClock(wall_ms=round(written_s * 1_000) + 500_000)
+    second = AgentHarness(tmp_path, glob="*", sink=sink, clock=clock)
+    second.pass_ms(1_500)
+    archive = second.write("a.log.1.gz", gzip.compress(TEN))
+    os.utime(archive, (written_s, written_s))
+    second.pass_ms(30_000)
+    assert len(events_of(sink)) == 10
+    assert {r.identity_rebuilt for r in ledger_of(sink)} == {True}

@@ -116,3 +116,22 @@ def test_f7_same_inode_with_another_birth_is_another_file(tmp_path: Path) -> Non
     later = replace(file.facts, born_at_ns=file.facts.born_at_ns + 1)
     assert known.match(later, filesystem_id="f", source=file) is None
     file.close()
+
+
+def test_f3_file_that_came_to_hold_a_life_is_known_by_that(tmp_path: Path) -> None:
+    """The ledger also tells of the name that it had before it was known to be a copy."""
+    path = tmp_path / "a.log.1"
+    path.write_bytes(b"the head\n")
+    own = known_of(path, is_birth_known=True)
+    original = msgspec.structs.replace(own.identity, inode=own.identity.inode + 1)
+    held = msgspec.structs.replace(
+        own, generation="held", identity=original, held_by=own.identity
+    )
+    file = open_file(path, rules=DEFAULT_RULES)
+    for records in ([own, held], [held, own]):
+        match = KnownGenerations(records).match(
+            file.facts, filesystem_id="f", source=file
+        )
+        assert match is not None
+        assert match.record.generation == "held"
+    file.close()

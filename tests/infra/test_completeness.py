@@ -192,6 +192,13 @@ def test_what_a_life_lost_that_is_over_is_waited_for_by_nobody() -> None:
     assert "50 bytes declared lost" in over
 
 
+def test_f3_what_a_copy_lacks_of_a_life_is_waited_for_by_nobody() -> None:
+    lost = word("agent", number=0, seen_size_bytes=70, next_offset=20, lost_bytes=30)
+    held = {**lost, "figures.held_by": {"inode": 7}}
+
+    assert "20 bytes not yet read" in said(heartbeat("web-1", swept_ago_ms=0), held)
+
+
 def test_a_part_of_the_ledger_is_said_to_be_a_part() -> None:
     hits = [{"_source": heartbeat("web-1", swept_ago_ms=0)}]
     whole = {"hits": {"hits": hits, "total": {"value": 1}}}

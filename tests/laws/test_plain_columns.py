@@ -13,7 +13,7 @@ import pytest
 
 from tailrace.digest import DIGEST_FIELD, is_unaltered
 from tailrace.floors import Floors
-from tailrace.framing import FLAG_CUT, MappedEvent, encode_mapped
+from tailrace.framing import FLAG_CUT, FLAG_REDACTED, MappedEvent, encode_mapped
 from tailrace.ledger import FloorLedger
 from tailrace.wire import Origin
 from tailrace_stream import windows
@@ -97,6 +97,17 @@ def test_an_event_that_was_cut_says_so_both_ways() -> None:
     whole = b"2026-11-24 01:02:03 INFO " + b"x" * 9_000
     rows = [MappedEvent(5, len(whole), crc32c.crc32c(whole), whole[:4_096], FLAG_CUT)]
     value = encode_mapped(rows)
+    made = made_of(value, framing="mapped")
+    real = process_chunk(value, origin=made, namespace=NAMESPACE)
+    plain = process_chunk_plainly(value, origin=made, namespace=NAMESPACE)
+    assert said(plain) == said(real)
+
+
+def test_x11_event_of_which_something_was_hidden_says_so_both_ways() -> None:
+    whole = b"2026-11-24 01:02:03 INFO password=hunter2 was typed"
+    shown = whole.replace(b"hunter2", b"[secret:0123456789ab]")
+    checksum = crc32c.crc32c(whole)
+    value = encode_mapped([MappedEvent(5, len(whole), checksum, shown, FLAG_REDACTED)])
     made = made_of(value, framing="mapped")
     real = process_chunk(value, origin=made, namespace=NAMESPACE)
     plain = process_chunk_plainly(value, origin=made, namespace=NAMESPACE)

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+from pydantic import SecretStr
+
 from tailrace.holes import HoleRequest
 from tailrace.kafka_consumer import Partition, Record
 from tailrace.ledger import decode_ledger
@@ -19,6 +21,7 @@ from tailrace_agent import wiring
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
+from tailrace_agent.event_rules import RedactRule
 from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
@@ -36,6 +39,7 @@ from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 
 STEP_MS = (15, 70)
+REDACT_KEY = SecretStr("one key for all hosts and lives of a run")
 
 
 class CheckpointOnSmallDisk(Checkpoint):
@@ -91,6 +95,8 @@ class AgentHost:
     glob: str
     checkpoint_lost_chance: float
     """At a restart: someone has cleaned up its folder."""
+    is_redacting: bool = False
+    """Whether secrets are taken out of events before they leave."""
     had_life: bool = False
     is_to_lose_all: bool = False
     """At the next start the ledger knows nothing of this host, either."""
@@ -98,7 +104,7 @@ class AgentHost:
     settings: AgentSettings = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = _settings(self.name, self.glob)
+        self.settings = _settings(self.name, self.glob, is_redacting=self.is_redacting)
 
     def start(self) -> AgentLife:
         """Start as `tailrace_agent.main` does."""
@@ -192,13 +198,17 @@ class AgentHost:
 
 
 @cache
-def _settings(host: str, glob: str) -> AgentSettings:
+def _settings(host: str, glob: str, *, is_redacting: bool) -> AgentSettings:
     """Return an agent's settings; made once, for it takes longer than many steps."""
     source = SourceSettings(
-        name="logs", paths=(f"/{host}/logs/{glob}",), dataset="java.log"
+        name="logs",
+        paths=(f"/{host}/logs/{glob}",),
+        dataset="java.log",
+        redact=(RedactRule(name="secrets"),) if is_redacting else (),
     )
     return AgentSettings(
         sources=(source,),
+        redact_key=REDACT_KEY,
         sweep_ms=400,
         use_hints=False,
         linger_ms_max=200,

@@ -18,6 +18,8 @@ BANNER = b"=== started, and this line is the same in every file ===\n"
 SAME = b"2026-11-24 01:02:03 INFO the same line as before\n"
 CONFLICT = b"mapping-conflict"
 """Whatever holds this is refused by the index."""
+SECRET_HALVES = (b"kanari", b"envogel")
+"""What is planted, and may leave no host that redacts. A flush may part it."""
 EVENT_BYTES_MAX = 4_096
 TODAY = 24
 LEVELS = (b"INFO", b"WARN", b"ERROR")
@@ -107,12 +109,12 @@ class Applications:
         self.world.witness("file.half_a_line")
 
     def append_most_of_a_line(self, log: LogFile) -> None:
-        """Write all of a line but its last word and its end."""
+        """Write all of a line but the second half of a secret and its end."""
         node = self._node(log)
-        line = b"2026-11-24 01:01:05 INFO L%d.%d has two halves\n"
         log.line_count += 1
-        line %= (node.life.own_number, log.line_count)
-        self.files.append(node, line.removesuffix(b" halves\n"))
+        name = b"L%d.%d" % (node.life.own_number, log.line_count)
+        line = b"2026-11-24 01:01:05 INFO %b has password=%b" % (name, _secret_of(name))
+        self.files.append(node, line.removesuffix(SECRET_HALVES[1]))
         self.world.witness("file.half_a_line")
 
     def start_anew(self, log: LogFile, *, is_longer: bool = False) -> None:
@@ -219,7 +221,16 @@ class Applications:
             return text.ljust(self.random.choice(LONG_BYTES), b"x") + b"\n"
         if kind == 5:
             return b"%b \xc3\xa4 \xe8\xaa\x9e <script> \x1b[31m\n" % name
-        return SAME if kind < 10 else text + b"\n"
+        if kind == 6:
+            return b"%b password=%b was typed\n" % (text, _secret_of(name))
+        if kind == 7:
+            return b"%b %b password=%b\n" % (text, CONFLICT, _secret_of(name))
+        return SAME if kind < 11 else text + b"\n"
 
     def _tell(self, log: LogFile, text: str) -> None:
         self.world.tell(f"{log.path}: {text}")
+
+
+def _secret_of(name: bytes) -> bytes:
+    """Return a secret that is the line's own."""
+    return (b"-%b-" % name).join(SECRET_HALVES)

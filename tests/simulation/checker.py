@@ -16,6 +16,7 @@ from tailrace.topics import MEBIBYTE
 from tests.simulation.agent_process import AgentHost
 from tests.simulation.application import CONFLICT
 from tests.simulation.audits import audit_problems
+from tests.simulation.canaries import is_hidden, leaks
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import Cluster
 from tests.simulation.expired import Expired
@@ -48,14 +49,18 @@ def check(
     indices = cluster.elasticsearch.indices
     events = list(indexed_events(indices))
     findings.event_count = len(events)
-    safe = _safe(files, glob=hosts[0].glob)
+    findings.witnesses["canary.hidden"] += sum(is_hidden(one.stored) for one in events)
+    safe = safe_of(files, glob=hosts[0].glob)
     present = {n for n, size in safe.items() if size == len(files.lives[n].content)}
     hops = hops_of(cluster.kafka)
-    claims = Claims(files.lives, set(safe), rebuilt=hops.rebuilt)
+    is_redacting = any(host.is_redacting for host in hosts)
+    claims = Claims(
+        files.lives, set(safe), is_redacting=is_redacting, rebuilt=hops.rebuilt
+    )
     problems = findings.problems
     problems += claims.claim(events)
     expired = Expired(read_floors(cluster))
-    problems += _missing(files.lives, claims, hops, safe=safe, expired=expired)
+    problems += missing(files.lives, claims, hops, safe=safe, expired=expired)
     # Of what a host knew before it lost all that it knew, no copy reminds it.
     standing = {
         node.life.number: node.safe_bytes
@@ -75,13 +80,15 @@ def check(
         expired=expired,
         forgetful={host.name for host in hosts if host.has_lost_all},
     )
+    if is_redacting:
+        problems += leaks(cluster)
     for when, report in audits:
         problems += audit_problems(report, claims, when=when)
     del problems[SHOWN_MAX * 4 :]
     return findings
 
 
-def _safe(files: Files, *, glob: str) -> dict[int, int]:
+def safe_of(files: Files, *, glob: str) -> dict[int, int]:
     """Return how much of each life stands behind a name that the agents look for."""
     safe: dict[int, int] = {}
     for path, node in files.names.items():
@@ -103,7 +110,7 @@ def _between(
     return [(first, last) for first, last in cut if first < last]
 
 
-def _missing(
+def missing(
     lives: list[Life],
     claims: Claims,
     hops: Hops,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from crc32c import crc32c
 
+from tests.simulation.canaries import is_hidden_form
 from tests.simulation.filesystem import Life
 from tests.simulation.indexed import Indexed
 
@@ -33,6 +34,8 @@ class Claims:
     lives: list[Life]
     present: set[int]
     """The lives whose files are still there."""
+    is_redacting: bool = False
+    """Whether what is secret in a line must have been taken out of it."""
     rebuilt: frozenset[str] = frozenset()
     """Generations of which it was declared that they may repeat what was sent before."""
     by_life: dict[int, dict[int, Claim]] = field(
@@ -56,7 +59,11 @@ class Claims:
         problems: list[str] = []
         unclear: list[tuple[Indexed, list[Claim]]] = []
         for event in events:
-            possible = [c for life in self.lives if (c := _claim(event, life))]
+            possible = [
+                claim
+                for life in self.lives
+                if (claim := _claim(event, life, is_redacting=self.is_redacting))
+            ]
             if not possible:
                 problems.append(f"altered, or never written: {event}")
             elif len(possible) == 1:
@@ -172,12 +179,12 @@ class Claims:
         return problems
 
 
-def _claim(event: Indexed, life: Life) -> Claim | None:
+def _claim(event: Indexed, life: Life, *, is_redacting: bool) -> Claim | None:
     """Return the event as a part of a life, or None where it cannot be one."""
     content, start = life.content, event.offset
     if (event.host, event.log) != (life.host, life.log):
         return None
-    if not content.startswith(event.stored, start):
+    if not _stands_there(event, life, is_redacting=is_redacting):
         return None
     if not event.size_bytes and not _is_line_start(content, start):
         # The newline behind a line, or behind its flushed half, is that line's end and no
@@ -202,6 +209,15 @@ def _claim(event: Indexed, life: Life) -> Claim | None:
             return Claim(event, life, end + len(newline))
     # Without a newline it was flushed, and nothing is never flushed.
     return Claim(event, life, end) if end > start else None
+
+
+def _stands_there(event: Indexed, life: Life, *, is_redacting: bool) -> bool:
+    """Return whether a life holds, in the event's place, what is stored of it."""
+    start = event.offset
+    if is_redacting:
+        end = start + event.size_bytes
+        return is_hidden_form(event.stored, life, start, end)
+    return life.content.startswith(event.stored, start)
 
 
 def _is_line_start(content: bytearray, offset: int) -> bool:

@@ -49,6 +49,9 @@ MAY_BE_LATE = frozenset(topic.name(NAMESPACE) for topic in COMPACTED)
 """Chunks and documents are not among them: what comes of a copy that is late, or of an
 order that is turned round, the audit takes for a fault (ARCHITECTURE.md, limits)."""
 
+MAY_BE_MARKED = frozenset(topic.name(NAMESPACE) for topic in (RAW, *COMPACTED, DOCS))
+"""Anyone may send transactions to the raw topic, and Faust's producer does for others."""
+
 
 @cache
 def connections_of_run() -> Connections:
@@ -91,6 +94,7 @@ class Cluster:
             partitions_of(RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE),
             now_ms=lambda: EPOCH_MS + self.world.now_ms,
             bytes_max={DOCS.name(NAMESPACE): self.docs_bytes_max},
+            is_marked=self._is_marked,
         )
         self.streams = MemoryGroup(self.kafka, partitions_of(RAW))
         self.indexers = MemoryGroup(
@@ -115,6 +119,14 @@ class Cluster:
         if topic in MAY_BE_LATE and self.world.strikes("kafka.late"):
             return Fate.LATE
         return Fate.TAKEN
+
+    def _is_marked(self, topic: str) -> bool:
+        """Throw whether an offset is taken here that no record has.
+
+        A marker with nothing behind it is never committed (ARCHITECTURE.md, limits), so
+        each is followed by a record.
+        """
+        return topic in MAY_BE_MARKED and self.world.strikes("kafka.marked")
 
     def is_down(self) -> bool:
         return self.world.strikes("kafka.down")

@@ -17,6 +17,7 @@ STORMS = (
     "kafka.ack_lost",
     "kafka.late",
     "kafka.down",
+    "kafka.marked",
     "elasticsearch.item_403",
     "elasticsearch.item_429",
     "elasticsearch.item_503",

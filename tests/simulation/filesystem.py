@@ -227,6 +227,10 @@ class Files:
         node.archive, node.held_bytes = archive, 0
         return node
 
+    def complete(self, node: Node, archive: bytes, *, held_bytes: int) -> None:
+        """Write the rest of an archive: all of it, with so much of the life."""
+        node.archive, node.held_bytes = archive, held_bytes
+
     def append(self, node: Node, data: bytes) -> None:
         node.life.content += data
         node.changed_at_ns = self._now_ns(node.life.host)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from tailrace.errors import WireError
 from tailrace.kafka_consumer import Partition
-from tailrace.ledger import IndexerLedger, StreamLedger, decode_ledger
+from tailrace.ledger import (
+    IndexerLedger,
+    LedgerRecord,
+    StreamLedger,
+    decode_ledger,
+)
 from tailrace.topics import DOCS, LEDGER, PARTITIONS
 from tailrace.wire import AgentLedger, DocumentsOrigin, decode, header_of
 from tests.simulation.claims import Claims
@@ -32,6 +38,21 @@ class Hops:
     """By generation and offset: which event number the documents give the place."""
     has_halves: bool = False
     """Records were cut for their size; the parts all tell the span of the whole."""
+
+    def note(self, record: LedgerRecord) -> None:
+        """Keep what a hop says, where it is newer than what is known."""
+        match record:
+            case AgentLedger():
+                known = self.agents
+            case StreamLedger():
+                known = self.streams
+            case IndexerLedger():
+                known = self.indexers
+            case _:
+                return
+        before = known.get(record.generation)
+        if before is None or record.revision >= before.revision:
+            known[record.generation] = record  # pyright: ignore[reportArgumentType]
 
     @property
     def lost_bytes(self) -> Counter[tuple[str, str]]:
@@ -114,7 +135,8 @@ def hops_of(kafka: MemoryKafka) -> Hops:
     for number in range(PARTITIONS):
         for kept in kafka.read(Partition(LEDGER.name(NAMESPACE), number), offset=0):
             if kept.record.value is not None:
-                _note(hops, kept.record.value)
+                with contextlib.suppress(WireError):
+                    hops.note(decode_ledger(kept.record.value))
         for kept in kafka.read(Partition(DOCS.name(NAMESPACE), number), offset=0):
             header = header_of(kept.record.headers)
             if header is not None:
@@ -123,25 +145,6 @@ def hops_of(kafka: MemoryKafka) -> Hops:
                     span.first_event_number
                 )
     return hops
-
-
-def _note(hops: Hops, value: bytes) -> None:
-    try:
-        record = decode_ledger(value)
-    except WireError:
-        return
-    match record:
-        case AgentLedger():
-            known = hops.agents
-        case StreamLedger():
-            known = hops.streams
-        case IndexerLedger():
-            known = hops.indexers
-        case _:
-            return
-    before = known.get(record.generation)
-    if before is None or record.revision >= before.revision:
-        known[record.generation] = record  # pyright: ignore[reportArgumentType]
 
 
 def _event_count(content: bytes, checksum: int | None) -> int:

@@ -42,11 +42,11 @@ class Indexed:
 
 
 def indexed_events(
-    indices: Mapping[str, Mapping[str, dict[str, Any]]],
+    indices: Mapping[str, Mapping[str, dict[str, Any]]], *, namespace: str = NAMESPACE
 ) -> Iterator[Indexed]:
     """Yield every event of every index."""
     for index in sorted(indices):
-        kind = index.removeprefix(f"{NAMESPACE}-").split("-")[0]
+        kind = index.removeprefix(f"{namespace}-").split("-")[0]
         for document_id, document in indices[index].items():
             if kind == "dead":
                 yield from _dead_events(document)

@@ -16,21 +16,34 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from crc32c import crc32c
 
 from tailrace import identity, revisions
 from tailrace.floors import Floors, span_of
+from tailrace.framing import MappedEvent
 from tailrace.ledger import FloorLedger
 from tailrace.wire import AgentLedger, Cut
-from tailrace_agent import beginnings, delivery, looks, restore, whereabouts
+from tailrace_agent import (
+    beginnings,
+    building,
+    delivery,
+    hiding,
+    looks,
+    restore,
+    whereabouts,
+)
 from tailrace_agent.chunking import Chunk
+from tailrace_agent.redaction.redactor import Redactor
 from tailrace_indexer import bulk, expiry, mending, offsets
 from tailrace_indexer.expiry import Expiry
 from tailrace_indexer.mending import Mender
 from tailrace_indexer.outcomes import ItemError, Outcome, Reason, Verdict
 from tailrace_indexer.retention import IndexFacts
-from tailrace_stream import placing, protocol
+from tailrace_stream import lanes, placing, protocol, worker
+from tailrace_stream.lanes import Lane
 from tailrace_stream.protocol import Acknowledge, CommitProtocol, PublishFailed
 from tailrace_stream.records import Outgoing, Work
+from tailrace_stream.worker import StreamWorker
 from tests.support.fakes import columns
 
 Patch = pytest.MonkeyPatch
@@ -282,23 +295,90 @@ def floor_not_waited_for(patched: Patch) -> None:
     patched.setattr(expiry.Expiry, "_is_quiet", mutated)
 
 
+def secret_shown(patched: Patch) -> None:
+    """An event is sent as it stands, though something in it was to be hidden."""
+
+    def mutated(
+        events: list[MappedEvent],
+        _replacements: object,
+        *,
+        starts: object,
+    ) -> tuple[list[MappedEvent], hiding.Redacted]:
+        del starts
+        return events, ()
+
+    patched.setattr(building, "with_tokens", mutated)
+
+
+def half_a_secret_shown(patched: Patch) -> None:
+    """What stands before an event tells nothing of what is secret in it."""
+
+    def mutated(_self: Redactor, _before: bytes) -> bytes:
+        return b""
+
+    patched.setattr(Redactor, "context", mutated)
+
+
+def checksum_of_what_is_stored(patched: Patch) -> None:
+    """An event is named by what is left of it, and not by what stands in its file."""
+    real = building.with_tokens
+
+    def mutated(*args: Any, **named: Any) -> Any:  # noqa: ANN401
+        events, redacted = real(*args, **named)
+        named_anew = [
+            msgspec.structs.replace(event, checksum=crc32c(event.stored))
+            for event in events
+        ]
+        return named_anew, redacted
+
+    patched.setattr(building, "with_tokens", mutated)
+
+
+def offsets_counted(patched: Patch) -> None:
+    """The stream commits as many as it has done, and not behind the last of them."""
+
+    def mutated(self: StreamWorker, work: Work, lane: Lane) -> None:
+        del work
+        lane.acked_offset += 1
+        self._moved_at_ms = self._clock.monotonic_ms()  # pyright: ignore[reportPrivateUsage]
+
+    patched.setattr(StreamWorker, "_acknowledge", mutated)
+
+
+def marker_waited_for(patched: Patch) -> None:
+    """The stream believes of no offset that no record will ever have it."""
+
+    def mutated(lane: Lane, offset: int) -> lanes.Arrival:
+        if offset <= lane.next_offset:
+            return real(lane, offset)
+        return lanes.Arrival(is_taken=False, seek_offset=lane.next_offset)
+
+    real = lanes.arrival
+    patched.setattr(worker, "arrival", mutated)
+
+
 MUTATIONS = (
-    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 3),
-    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 47),
-    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 96),
-    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 10),
+    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 1),
+    Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 7),
+    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 49),
+    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 12),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 5),
-    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 30),
-    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 4),
+    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 32),
+    Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 3),
     Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
-    Mutation("id without checksum", ("F5",), id_without_checksum, 6),
-    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 30),
-    Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
-    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 150),
-    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 150),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 140),
-    Mutation("floor not waited for", ("E9",), floor_not_waited_for, 2),
-    Mutation("renamed left alone", ("F2", "P1"), renamed_left_alone, 47),
-    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 13),
+    Mutation("id without checksum", ("F5",), id_without_checksum, 25),
+    Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 11),
+    Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 2),
+    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 62),
+    Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 62),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 9),
+    Mutation("floor not waited for", ("E9",), floor_not_waited_for, 8),
+    Mutation("renamed left alone", ("F2", "P1"), renamed_left_alone, 24),
+    Mutation("secret shown", ("X11",), secret_shown, 1),
+    Mutation("half a secret shown", ("X11", "F28"), half_a_secret_shown, 41),
+    Mutation("checksum of what is stored", ("X11",), checksum_of_what_is_stored, 1),
+    Mutation("offsets counted", ("K9", "S10"), offsets_counted, 6),
+    Mutation("marker waited for", ("S10",), marker_waited_for, 6),
+    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 106),
 )

@@ -169,7 +169,7 @@ class Rotations(Applications):
         made = self.files.compress(name, begun, suffix=suffix)
 
         def complete() -> None:
-            made.archive, made.held_bytes = archive, len(content)
+            self.files.complete(made, archive, held_bytes=len(content))
             self.world.witness(f"storm.compressed{suffix}")
 
         def remove() -> None:

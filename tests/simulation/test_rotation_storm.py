@@ -23,6 +23,7 @@ ENOUGH_SEEDS = 40
 MUST_FIRE = frozenset(
     {
         "agent.restored_from_ledger",
+        "canary.hidden",
         "checkpoint.deleted",
         "copy.outside",
         "file.half_a_line",

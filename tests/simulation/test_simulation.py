@@ -22,6 +22,7 @@ MUST_FIRE = frozenset(
         *(f"stop.{role}" for role in POINTS),
         "agent.restored_from_ledger",
         "audit.half_on_its_way",
+        "canary.hidden",
         "checkpoint.behind",
         "checkpoint.deleted",
         "clock.jumped",
@@ -51,7 +52,7 @@ MORE_SEEDS_MAX = 600
 
 
 @pytest.mark.timeout(0)
-def test_p1_k9_s2_e8_whatever_strikes_every_line_is_indexed_exactly_once(
+def test_p1_k9_s2_e8_x11_whatever_strikes_every_line_is_indexed_exactly_once(
     seeds: range,
 ) -> None:
     """And each kind of fault has really struck in some of the runs."""

@@ -92,11 +92,11 @@ class KilledRole:
             self._process.kill()
             return self._process.wait()
 
-    def kill(self) -> None:
-        """End the role as a crash does, with no plan."""
+    def kill(self) -> int:
+        """End the role as a crash does, with no plan, and return its exit code."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        return self._process.wait()
 
     def last_lines(self) -> str:
         """Return the end of its log, for a failure's message."""
@@ -112,17 +112,21 @@ def started_roles(
     namespace: str,
     folder: Path,
     plans: Mapping[str, Sequence[PlannedKill]],
+    settings: str = "",
 ) -> Generator[list[KilledRole]]:
     """Yield the named roles, running on `stack` in a namespace of their own.
 
-    Topics and templates are there. The agent watches `folder / "logs"`; the roles are
-    stopped at the end, the last of the data flow first.
+    Topics and templates are there. The agent watches `folder / "logs"`, unless the text
+    of other `settings` is given; the roles are stopped at the end, the last of the data
+    flow first.
     """
     logs = folder / "logs"
     logs.mkdir()
     config_file = folder / "tailrace.toml"
     config_file.write_text(
-        f'[[agent.sources]]\nname = "app"\npaths = ["{logs}/*.log", "{logs}/*.log.*"]\n'
+        settings
+        or f'[[agent.sources]]\nname = "app"\n'
+        f'paths = ["{logs}/*.log", "{logs}/*.log.*"]\n'
     )
     environment = {
         **stack.as_environment(),

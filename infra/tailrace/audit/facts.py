@@ -84,7 +84,7 @@ class GenerationFacts:
             next_offset=self.agent.next_offset,
             blank_bytes=self.agent.blank_bytes,
             lost_bytes=self.lost_bytes,
-            is_closed=self.agent.is_closed,
+            is_over=self.agent.is_closed or self.agent.held_by is not None,
         )
 
     @property

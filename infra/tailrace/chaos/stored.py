@@ -49,7 +49,7 @@ def stored_events(elastic: Elastic, *, index: str) -> Iterator[StoredEvent]:
     Raises:
         ServiceUnavailable: Elasticsearch does not answer, or refuses.
     """
-    for hit in _hits(elastic, index=index, fields=FIELDS):
+    for hit in stored_hits(elastic, index=index, fields=FIELDS):
         source = cast("dict[str, Any]", hit["_source"])
         original = field(source, "event.original")
         line = original if isinstance(original, str) else field(source, "message")
@@ -73,13 +73,18 @@ def stored_documents(elastic: Elastic, *, index: str) -> Iterator[dict[str, Any]
     Raises:
         ServiceUnavailable: Elasticsearch does not answer, or refuses.
     """
-    for hit in _hits(elastic, index=index, fields=("*",)):
+    for hit in stored_hits(elastic, index=index, fields=("*",)):
         yield hit["_source"]
 
 
-def _hits(
+def stored_hits(
     elastic: Elastic, *, index: str, fields: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
+    """Yield every document behind `index` as a search gives it; none where no index is.
+
+    Raises:
+        ServiceUnavailable: Elasticsearch does not answer, or refuses.
+    """
     elastic.refresh(index)
     path = f"/{quote(index, safe=',*')}/_pit?keep_alive={KEEP_ALIVE}"
     answer = elastic.look_up("POST", f"{path}&ignore_unavailable=true")

@@ -607,6 +607,22 @@ def test_a_life_that_ended_with_a_loss_comes_to_rest() -> None:
     assert not unsettled.is_settled
 
 
+def test_f3_what_a_copy_lacks_of_a_life_that_ended_is_not_waited_for() -> None:
+    """The copy holds what was read; what came after it was made is lost, and declared."""
+    facts = facts_at_rest(5)
+    copied = agent_word(
+        number=5,
+        seen_size_bytes=5 * LINE_BYTES + 90,
+        lost_bytes={"truncated": 90},
+        held_by=msgspec.structs.replace(agent_word(number=5).identity, inode=7),
+    )
+    longer = msgspec.structs.replace(copied, lost_bytes={"truncated": 50})
+
+    assert report_of(held(*range(5)), replace(facts, agent=copied)).is_settled
+    unsettled = report_of(held(*range(5)), replace(facts, agent=longer))
+    assert not unsettled.is_settled
+
+
 def test_a_life_that_ended_before_its_agent_knew_all_that_it_had_sent_is_settled() -> (
     None
 ):

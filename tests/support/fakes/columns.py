@@ -21,7 +21,7 @@ import polars as pl
 
 from tailrace.digest import with_digest
 from tailrace.floors import NO_FLOORS, Floors
-from tailrace.framing import FLAG_CUT, MappedEvent, decode_mapped
+from tailrace.framing import FLAG_CUT, FLAG_REDACTED, MappedEvent, decode_mapped
 from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
@@ -155,8 +155,9 @@ def _document(
         document["error.message"] = f"not a line of {origin.placement.dataset}"
     if not _is_utf8(event.stored):
         document["tailrace.original_base64"] = b64encode(event.stored).decode()
-    if event.flags & FLAG_CUT:
+    if event.flags & (FLAG_CUT | FLAG_REDACTED):
         document["tailrace.original_size_bytes"] = event.original_size_bytes
+    if event.flags & FLAG_CUT:
         document["tags"] = ["cut"]
     return document, at_ns
 

@@ -39,6 +39,8 @@ class MemoryKafka:
 
     partitions: Sequence[Partition]
     now_ms: Callable[[], int] = lambda: 0
+    is_marked: Callable[[str], bool] = lambda _topic: False
+    """Whether another producer's transaction ends just before a record of a topic."""
     bytes_max: dict[str, int] = field(default_factory=dict[str, int])
     """The largest value by topic; any size where none is named."""
     logs: dict[Partition, list[Kept]] = field(
@@ -71,6 +73,8 @@ class MemoryKafka:
         limit = self.bytes_max.get(partition.topic)
         if limit is not None and value is not None and len(value) > limit:
             raise TooLarge(f"{len(value)} bytes, and {partition.topic} takes {limit}")
+        if self.is_marked(partition.topic):
+            self.mark(partition)
         offset = self.ends.get(partition, 0)
         record = Record(partition, offset, key, value, headers)
         self.logs.setdefault(partition, []).append(Kept(record, self.now_ms()))
