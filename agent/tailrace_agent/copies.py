@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from tailrace.wire import AgentLedger, Mark
+from tailrace.wire import AgentLedger
 from tailrace_agent.amendments import mark_at
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
-from tailrace_agent.heads import HEAD_BYTES, ends_in_head, head_of
 from tailrace_agent.known import is_rewritten
+from tailrace_agent.likeness import (
+    begins_alike,
+    holds,
+    is_in_archive,
+    is_shorter_copy,
+    known_alike_bytes,
+)
 from tailrace_agent.opening import Opener
 from tailrace_agent.positions import (
     TAIL_BYTES,
     Position,
     Source,
     Tail,
-    stands_before,
     tail_at,
 )
 from tailrace_agent.tracked import TrackedFile
@@ -189,7 +194,7 @@ class Copies:
         for record in (*self._ended(kin), *kin.orphans):
             if not begins_alike(file, record, size_bytes=size_bytes):
                 continue
-            alike_bytes = _alike_bytes(file, record, size_bytes=size_bytes)
+            alike_bytes = known_alike_bytes(file, record, size_bytes=size_bytes)
             if self._is_on_its_way(record):
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif holds(file, record, size_bytes=size_bytes):
@@ -197,7 +202,7 @@ class Copies:
                 if has_rest and _is_too_old(suspect, file, record):
                     continue
                 yield _Likeness(alike_bytes, Heir(record))
-            elif _is_shorter_copy(file, record, size_bytes=size_bytes):
+            elif is_shorter_copy(file, record, size_bytes=size_bytes):
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
                 passed = Passed(Position(size_bytes, 0, tail), may_grow=False)
                 is_assumed = alike_bytes < size_bytes
@@ -224,9 +229,9 @@ class Copies:
                 continue
             if suspect.clear_until_ms is None:
                 suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
-            alike_bytes = _alike_bytes(file, record, size_bytes=size_bytes)
+            alike_bytes = known_alike_bytes(file, record, size_bytes=size_bytes)
             if original.archive_suffix is not None:
-                is_alike = _is_in_archive(file, record, size_bytes=size_bytes)
+                is_alike = is_in_archive(file, record, size_bytes=size_bytes)
             elif is_alike := self._has_tail(original, own_tail, size_bytes=size_bytes):
                 alike_bytes = size_bytes
             # Unless it is still being made, what is outgrown is of another life.
@@ -278,37 +283,6 @@ class Copies:
             opened.close()
 
 
-def begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Return whether a file of this size begins as the generation did.
-
-    A shorter one that ends where one of its lines did may be a copy from before it grew.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    size = record.head_size_bytes
-    if not size or size_bytes < size:
-        return ends_in_head(file, record, size_bytes=size_bytes)
-    return head_of(file, size_max=size) == (size, record.head_hash)
-
-
-def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Return whether what was read last of the generation stands here, too.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    if size_bytes < record.next_offset:
-        return False
-    tail = Tail(record.tail_size_bytes, record.tail_hash)
-    return stands_before(file, record.next_offset, tail)
-
-
-def known_places(record: AgentLedger) -> tuple[Mark, ...]:
-    """Return the places, beside its head and its position, that a life is known by."""
-    return record.marks if record.copied is None else (*record.marks, record.copied)
-
-
 def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> bool:
     """Return whether a file was last written before a life of which a line at most is known.
 
@@ -352,54 +326,3 @@ def _is_outgrown(
     is_copy = record.held_by is not None and original.archive_suffix is None
     is_longer = original.size_bytes > size_bytes
     return is_copy and is_longer and born_at_ns > original.seen[1]
-
-
-def _is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Return whether the file ends before the position, and is a copy up to there.
-
-    The original grew, and was read, between its copy and its truncation. Many a file may
-    begin with the same few lines: within the head it must be known to the last byte.
-    """
-    if size_bytes >= record.next_offset:
-        return False
-    marked_bytes = _marked_bytes(file, record, size_bytes=size_bytes)
-    return marked_bytes >= min(HEAD_BYTES, size_bytes)
-
-
-def _marked_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
-    """Return the furthest remembered place of a generation that is the file's, too."""
-    places = [
-        mark.offset
-        for mark in known_places(record)
-        if mark.offset <= size_bytes
-        and tail_at(file, mark.offset, mark.tail_size_bytes)
-        == Tail(mark.tail_size_bytes, mark.tail_hash)
-    ]
-    if ends_in_head(file, record, size_bytes=size_bytes):
-        return size_bytes
-    return max(places, default=0)
-
-
-def _alike_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
-    """Return up to where a file is known to be like a generation that it begins like.
-
-    Where it has another line than was read last of that, it is no copy: 0.
-    """
-    if holds(file, record, size_bytes=size_bytes):
-        return max(min(record.head_size_bytes, size_bytes), record.next_offset)
-    if size_bytes >= record.next_offset:
-        return 0
-    marked_bytes = _marked_bytes(file, record, size_bytes=size_bytes)
-    return max(min(record.head_size_bytes, size_bytes), marked_bytes)
-
-
-def _is_in_archive(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
-    """Return whether what was read of an archive holds the file, or may yet.
-
-    The archive itself is not asked: to look back would inflate it once more.
-    """
-    if record.next_offset < size_bytes:
-        return not record.is_closed
-    if record.next_offset == size_bytes:
-        return holds(file, record, size_bytes=size_bytes)
-    return _is_shorter_copy(file, record, size_bytes=size_bytes)

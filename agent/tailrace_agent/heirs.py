@@ -24,7 +24,6 @@ from tailrace_agent.copies import (
     Kin,
     Passed,
     Verdict,
-    known_places,
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
@@ -34,6 +33,7 @@ from tailrace_agent.known import (
     is_truncated,
     position_of,
 )
+from tailrace_agent.likeness import known_places
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.whereabouts import FolderAway, in_folder
 

@@ -27,7 +27,6 @@ from tailrace_agent.beginnings import (
     resumed,
 )
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.copies import begins_alike, holds
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import COMPRESSED
 from tailrace_agent.facts import filesystem_id
@@ -37,6 +36,7 @@ from tailrace_agent.globs import excluder
 from tailrace_agent.heads import HEAD_BYTES, has_head
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import KnownGenerations, is_truncated
+from tailrace_agent.likeness import begins_alike, holds
 from tailrace_agent.tracked import Stage, TrackedFile
 
 LOOK_AGAIN_MS = (1_000, 5_000, 30_000)

@@ -303,9 +303,7 @@ NOW_MS = 1_795_500_000_000
 @slowly
 @settings(max_examples=15, deadline=None)
 @example(second=350 * 86_400, zone="UTC")
-@given(
-    second=st.integers(0, 365 * 86_400 - 1), zone=st.sampled_from(["UTC", "Asia/Tokyo"])
-)
+@given(second=st.integers(0, 364 * 86_400), zone=st.sampled_from(["UTC", "Asia/Tokyo"]))
 def test_s7_a_year_that_is_missing_never_makes_a_time_of_the_future(
     second: int, zone: str
 ) -> None:
