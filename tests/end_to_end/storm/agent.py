@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import orjson
 
@@ -20,8 +23,10 @@ from tailrace.wire import AgentLedger
 from tailrace_agent.checkpoint import COMPLETE_NAME, FILE_NAME, PREVIOUS_NAME
 from tests.end_to_end.storm.disk import now_ms
 from tests.support.roles import KilledRole
+from tests.support.waiting import eventually
 
 SEND_S_MAX = 30
+START_S_MAX = 60
 
 
 @dataclass(slots=True)
@@ -62,8 +67,8 @@ class StruckAgent:
         self.witnesses["killed"] += 1
 
     def stop(self) -> None:
-        """Ask it to drain, and leave it down."""
-        self.tend()
+        """Ask it to drain, once it is up, and leave it down."""
+        eventually(self._is_up, START_S_MAX)
         code, self.is_down = self.role.stop(), True
         self._end(now_ms())
         assert code == 0, f"{code}: {self.role.last_lines()}"
@@ -94,12 +99,26 @@ class StruckAgent:
         self.witnesses["ledger.words_deleted"] += _bury_words(self.connections)
         self.lost_all_at_ms = now_ms()
 
+    def _is_up(self) -> bool:
+        """Return whether this life has said that it is up; one killed before is not."""
+        self.tend()
+        began = datetime.fromtimestamp(self._began_ms / 1_000, tz=UTC)
+        return any(
+            said["event"] == "agent_started"
+            and datetime.fromisoformat(said["timestamp"]) > began
+            for said in self._said()
+        )
+
+    def _said(self) -> Iterator[dict[str, Any]]:
+        """Yield what its log says, as far as its last line is whole."""
+        whole, _, _ = self.role.log_path.read_bytes().rpartition(b"\n")
+        yield from map(orjson.loads, whole.splitlines())
+
     @property
     def restored_from(self) -> Counter[str]:
         """Return what its lives began with, by its own log."""
         told: Counter[str] = Counter()
-        for line in self.role.log_path.read_bytes().splitlines():
-            said = orjson.loads(line)
+        for said in self._said():
             if said["event"] == "state_restored":
                 told[said["came_from"]] += 1
             elif said["event"] == "identity_rebuilt":

@@ -40,8 +40,6 @@ class Verdict:
     """Those with a line that another has, too: of one of them that had to be declared."""
     rebuilt_generations: frozenset[str]
     """Those of which the agent declared that they may repeat others."""
-    forgotten_generations: frozenset[str]
-    """Those that the stream speaks of, and no agent any more."""
     demanded_bytes: int
     """Of files that are gone: seen by the agent, and so stored or declared."""
     lost_bytes: int
@@ -77,7 +75,6 @@ def judge(files: DiskFiles, agent: StruckAgent, *, connections: Connections) -> 
         event_count=len(events),
         repeated_generations=_repeated(claims),
         rebuilt_generations=hops.rebuilt,
-        forgotten_generations=frozenset(hops.streams.keys() - hops.agents.keys()),
         demanded_bytes=demanded_bytes,
         lost_bytes=hops.lost_bytes.total(),
     )
