@@ -14,12 +14,7 @@ from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, Cut, Mark
-from tailrace_agent.amendments import (
-    MARK_MS,
-    amended_record,
-    at_position,
-    with_cut,
-)
+from tailrace_agent.amendments import MARK_MS, amended_record, at_position, with_cut
 from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.positions import Chunk, Position
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
