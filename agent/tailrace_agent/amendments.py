@@ -14,6 +14,8 @@ TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
 DELETED = "deleted"
 """The reason where a file is gone with bytes that were seen; taken back if it returns."""
+SHRUNK = "shrunk"
+"""The reason where the end of a file was cut off, and its life went on."""
 MARKS_MAX = 4
 MARK_MS = 2_000
 """Places of the last eight seconds are remembered: what lies between the end of a copy

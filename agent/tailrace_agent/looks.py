@@ -5,7 +5,8 @@ from __future__ import annotations
 from tailrace.clock import Clock
 from tailrace.identity import generation_of
 from tailrace.log import FilteringBoundLogger
-from tailrace_agent.amendments import TRUNCATED
+from tailrace.wire import AgentLedger
+from tailrace_agent.amendments import SHRUNK, TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import next_identity
 from tailrace_agent.delivery import Delivery
@@ -104,6 +105,7 @@ class Looks:
             told is not None
             and not tracked.ended
             and told.size_bytes == tracked.whole_size_bytes
+            and told.record.blank_bytes == _blank_bytes(tracked, told.record)
             and told.path is tracked.path
             and self._delivery.knows(tracked.generation)
             and told.record is self._delivery.record_of(tracked.generation)
@@ -127,7 +129,7 @@ class Looks:
             tracked.generation,
             path=tracked.shown_path,
             seen_size_bytes=tracked.whole_size_bytes,
-            blank_bytes=tracked.blank_bytes,
+            blank_bytes=_blank_bytes(tracked, record),
         )
         if tracked.file is not None and record.head_size_bytes < record.next_offset:
             self.note_head(tracked, tracked.file)
@@ -226,10 +228,18 @@ class Looks:
         lost_bytes = tracked.note_whole()
         if lost_bytes and self._delivery.knows(tracked.generation):
             # Cut off behind the position: what stands before it was read, and stands.
-            self._delivery.amend(tracked.generation, lost=("shrunk", lost_bytes))
+            self._delivery.amend(tracked.generation, lost=(SHRUNK, lost_bytes))
             self._log.warning(
                 "file_shrunk", path=tracked.shown_path, lost_bytes=lost_bytes
             )
+
+
+def _blank_bytes(tracked: TrackedFile, record: AgentLedger) -> int:
+    """Return how much of what was ever seen behind the position is not to be read now."""
+    seen_bytes = max(record.seen_size_bytes, tracked.whole_size_bytes)
+    # What was cut off at its end, and declared as lost; it may have grown since.
+    cut_bytes = min(record.lost_bytes.get(SHRUNK, 0), seen_bytes - tracked.size_bytes)
+    return tracked.blank_bytes + max(cut_bytes, 0)
 
 
 def _begins_with_hole(file: AnyFile) -> bool:

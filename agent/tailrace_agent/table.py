@@ -146,7 +146,7 @@ class FileTable:
             tracked.grew_at_ms = (
                 now_ms  # Also where it stands in room taken beforehand.
             )
-            tracked.note_blank(0)
+            tracked.blank_bytes = 0
         if tracked.archive_suffix is None:
             tracked.note_size(status.st_size, now_ms=now_ms)
         if tracked.slot is not None or not self.delivery.knows(tracked.generation):

@@ -160,7 +160,7 @@ class TrackedFile:
     def note_size(self, size_bytes: int, *, now_ms: int) -> None:
         """Take in how large the file is now."""
         if size_bytes != self.size_bytes:
-            self.note_blank(0)
+            self.blank_bytes = 0
             if not self.unread_bytes:
                 self.unread_since_ms = now_ms
             if size_bytes < self.size_bytes:
@@ -169,12 +169,6 @@ class TrackedFile:
                 self.is_judged = False  # What it holds now may be a copy.
             self.grew_at_ms = now_ms
             self.size_bytes = size_bytes
-
-    def note_blank(self, size_bytes: int) -> None:
-        """Note how much of what is unread is no line, so that the ledger hears of it."""
-        if size_bytes != self.blank_bytes:
-            self.blank_bytes = size_bytes
-            self.told = None
 
     def note_whole(self) -> int:
         """Note that the content is what it was; return the bytes that were cut off."""
@@ -200,7 +194,7 @@ class TrackedFile:
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
         self.rest = self.first_head = None
-        self.note_blank(0)
+        self.blank_bytes = 0
         self.identity_rebuilt = False
         self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0

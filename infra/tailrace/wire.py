@@ -218,8 +218,8 @@ class AgentLedger(
     seen_size_bytes: int
     """The largest size this generation was seen to have."""
     blank_bytes: int = 0
-    """How many of its last bytes are no line and may become none, at its newest look: NULs
-    with nothing behind them, or half a character. They wait, and are not unread."""
+    """How much of what lies between `next_offset` and `seen_size_bytes` is not unread, at its
+    newest look: NULs with nothing behind them, half a character, or what was cut off."""
     lost_bytes: dict[str, int] = {}
     """Bytes that can never be read any more, by reason."""
     cuts: tuple[Cut, ...] = ()

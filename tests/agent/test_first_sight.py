@@ -265,3 +265,22 @@ def test_f32_half_a_unit_at_the_end_waits_and_is_not_unread(tmp_path: Path) -> N
 
     assert unique_lines(agent.sink) == [b"one", b"two"]
     assert ledger_of(agent.sink)[-1].blank_bytes == 0
+
+
+def test_f16_what_was_cut_off_and_declared_is_not_unread(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path, ledger_ms=100)
+    path = agent.write("a.log", OLD)
+    agent.pass_ms(8_000)
+    agent.write("a.log", b"half a line")
+    agent.pass_ms(1_500)
+    os.truncate(path, len(OLD))
+    agent.pass_ms(8_000)
+    assert lost_bytes(agent.sink) == {"shrunk": len(b"half a line")}
+    assert unread_bytes(agent.sink) == 0
+
+    agent.write("a.log", b"half")
+    agent.pass_ms(2_000)
+    assert unread_bytes(agent.sink) == len(b"half")
+    agent.write("a.log", b" and half\n")
+    agent.pass_ms(8_000)
+    assert unread_bytes(agent.sink) == 0
