@@ -23,17 +23,13 @@ from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.ledger import unread_bytes_of
 from tailrace.moments import moment_text
 from tailrace.query import Body
+from tailrace.silence import is_gone, is_silent
 from tailrace.text import printable
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
 FOREIGN_AGENT = "foreign"
 """What came without our agent: nobody says up to when it is all there is."""
-GONE_MS = 86_400_000
-"""An agent that was silent for so long is not waited for; it is still named as silent."""
-SILENT_INTERVALS: Final = 3
-"""A heartbeat may be late; after so many intervals its agent is silent."""
-INTERVAL_MS_MIN: Final = 1_000
 BEHIND_MS_MIN: Final = 2_000
 """Less than this is no lag: an agent looks about once a second."""
 HOSTS_NAMED_MAX: Final = 3
@@ -253,13 +249,13 @@ def _take(
     hop = field_of(document, "tailrace.hop")
     if hop == "heartbeat":
         swept_at_ms = held_ms(document, newest_ms=newest_ms)
-        interval_ms = max(number_in(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
+        interval_ms = number_in(document, "tailrace.interval_ms")
         said_at_ms = number_in(document, "@timestamp")
-        if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
+        if is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms):
             host.silent_agents += 1
             host.is_silent = True
         sweeps = host.gone_sweeps_ms
-        if now_ms - said_at_ms <= GONE_MS:
+        if not is_gone(said_at_ms, now_ms=now_ms):
             sweeps = host.sweeps_ms
         sweeps.append(swept_at_ms)
         return

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tailrace.completeness import (
     DOCUMENTS_MAX,
     FOREIGN_AGENT,
-    GONE_MS,
     completeness_body,
     completeness_of,
     read_completeness,
     statement,
 )
+from tailrace.silence import GONE_MS
 from tailrace.topics import partition_of
 
 NOW_MS = 1_700_000_000_000 + 12 * 3_600_000

@@ -29,6 +29,7 @@ from tailrace.audit.findings import (
 from tailrace.audit.judge import judge
 from tailrace.audit.letters import altered_letters
 from tailrace.audit.locate import located
+from tailrace.audit.silent import SilentAgent
 from tailrace.audit.sources import (
     Drained,
     Index,
@@ -51,6 +52,7 @@ from tailrace.audit.windows import (
     windows_of,
     windows_with,
 )
+from tailrace.ledger import AgentHeartbeat
 from tailrace.number_sets import NumberSet
 
 PASSED_WAIT_MS_MAX = 5_000
@@ -69,6 +71,9 @@ class Looked:
     unreadable: tuple[Problem, ...] = ()
     """Records of the ledger that cannot be read: what they say, nobody can tell."""
     compared_count: int = 0
+    heartbeats: tuple[AgentHeartbeat, ...] = ()
+    silent: tuple[SilentAgent, ...] = ()
+    """Whose heartbeats had ceased by then, as far as whoever looked listens to them."""
 
 
 @dataclass(slots=True)
@@ -149,6 +154,7 @@ class Looker:
             problems=problems,
             unreadable=unreadable(read.unreadable),
             compared_count=deep.compared_count if deep else 0,
+            heartbeats=read.heartbeats,
         )
 
     def _judged(

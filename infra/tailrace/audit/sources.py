@@ -13,6 +13,7 @@ from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.lagging import Lagging
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums
+from tailrace.ledger import AgentHeartbeat
 from tailrace.ledger_topic import UnreadableEntry
 
 
@@ -27,6 +28,8 @@ class Told:
     facts: Mapping[str, GenerationFacts] = field(
         default_factory=dict[str, GenerationFacts]
     )
+    heartbeats: tuple[AgentHeartbeat, ...] = ()
+    """The newest of each agent."""
     unreadable: tuple[UnreadableEntry, ...] = ()
     """Records that may say something else, for all that anybody can tell."""
 

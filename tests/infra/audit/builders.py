@@ -28,7 +28,12 @@ from tailrace.audit.windows import Sums, WindowSum
 from tailrace.clock import Clock
 from tailrace.digest import with_digest
 from tailrace.identity import document_id
-from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
+from tailrace.ledger import (
+    AgentHeartbeat,
+    IndexerLedger,
+    RetentionLedger,
+    StreamLedger,
+)
 from tailrace.ledger_topic import UnreadableEntry
 from tailrace.topics import PARTITIONS
 from tailrace.wire import AgentLedger, DeadLetter, FileIdentity, Placement, encode
@@ -38,6 +43,7 @@ WINDOW = 10
 GENERATION = "0123456789abcdef" * 2
 LINE_BYTES = 20
 ALL_PASSED = frozenset(range(PARTITIONS))
+HEARTBEAT_MS = 5_000
 BORN_AT_MS = 1_700_000_000_000
 
 
@@ -115,6 +121,22 @@ def indexer_word(*, number: int, **changes: object) -> IndexerLedger:
         updated_at_ms=0,
     )
     return msgspec.structs.replace(word, **changes)
+
+
+def heartbeat(
+    agent_id: str, *, said_at_ms: int, host_name: str = "web-1"
+) -> AgentHeartbeat:
+    return AgentHeartbeat(
+        agent_id=agent_id,
+        host_id=host_name,
+        host_name=host_name,
+        swept_at_ms=said_at_ms - 2_000,
+        files=1,
+        unread_bytes=0,
+        lost_bytes=0,
+        interval_ms=HEARTBEAT_MS,
+        updated_at_ms=said_at_ms,
+    )
 
 
 def retention_word(
@@ -352,12 +374,15 @@ class ToldLedger:
 
     told: list[dict[str, GenerationFacts]]
     unreadable: tuple[UnreadableEntry, ...] = ()
+    heartbeats: Callable[[], tuple[AgentHeartbeat, ...]] = tuple
     reads: int = 0
 
     def read(self) -> Told:
         told = self.told[min(self.reads, len(self.told) - 1)]
         self.reads += 1
-        return Told(facts=told, unreadable=self.unreadable)
+        return Told(
+            facts=told, unreadable=self.unreadable, heartbeats=self.heartbeats()
+        )
 
 
 @dataclass(slots=True)
@@ -385,8 +410,8 @@ class FixedProgress:
 class SteppingClock(Clock):
     """Time that passes only by sleeping."""
 
-    def __init__(self) -> None:
-        self._now_ms = 0
+    def __init__(self, now_ms: int = 0) -> None:
+        self._now_ms = now_ms
 
     def now_ms(self) -> int:
         return self._now_ms
@@ -407,20 +432,22 @@ def report_of(
     passed_documents: frozenset[int] | None = None,
     is_deep: bool = False,
     wait_ms_max: int = 0,
+    heartbeats: Callable[[], tuple[AgentHeartbeat, ...]] = tuple,
+    clock: Clock | None = None,
 ) -> AuditReport:
     """Audit an index against what the ledger says, read after read."""
     words = [
         each if isinstance(each, dict) else {each.generation: each} for each in told
     ]
     looker = Looker(
-        ledger=ToldLedger(words, unreadable),
+        ledger=ToldLedger(words, unreadable, heartbeats),
         progress=FixedProgress(drained or Drained(), passed, passed_documents),
         index=index,
         window_events=WINDOW,
     )
     return audit(
         looker,
-        clock=SteppingClock(),
+        clock=clock or SteppingClock(),
         is_deep=is_deep,
         wait_ms_max=wait_ms_max,
         tell=lambda _text: None,

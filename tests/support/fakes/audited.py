@@ -19,7 +19,7 @@ import msgspec
 
 from tailrace.audit import line
 from tailrace.audit.bodies import DELIVERED
-from tailrace.audit.facts import facts_of
+from tailrace.audit.kafka import told_by
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
     SnapshotLost,
@@ -90,10 +90,7 @@ class MemoryAuditLedger:
         """Return what is said of each generation, and what cannot be read."""
         newest = newest_of(ledger_entries(self.kafka, self.partitions))
         self.between()
-        return Told(
-            facts=facts_of(newest.records.values()),
-            unreadable=tuple(newest.unreadable),
-        )
+        return told_by(newest)
 
 
 @dataclass(slots=True)
