@@ -13,6 +13,7 @@ from tailrace.answers import field as field_of
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.line import alteration
 from tailrace.audit.sources import Snapshot, StoredDocument
+from tailrace.audit.unsent import TEXT as UNSENT_TEXT
 from tailrace.audit.verdict import (
     NAMED_MAX,
     GenerationVerdict,
@@ -149,6 +150,25 @@ def _unreadable_text(entry: UnreadableEntry) -> str:
         f" {entry.offset} of partition {entry.partition}, may say something else:"
         f" {entry.reason[:TEXT_CHARACTERS_MAX]}"
     )
+
+
+def unreached(snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Return the documents whose numbers no file ever reaches, whatever the ledger says."""
+    found = snapshot.unreached()
+    named = [
+        Problem(
+            kind=ProblemKind.UNSENT,
+            text=UNSENT_TEXT,
+            event_number=number,
+            documents=(document,),
+        )
+        for number, document in found.named
+    ]
+    left = found.count - len(named)
+    if left:
+        text = f"{left} more documents {UNSENT_TEXT}"
+        named.append(Problem(kind=ProblemKind.UNSENT, text=text, count=left))
+    return tuple(named)
 
 
 def unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:

@@ -24,6 +24,7 @@ from tailrace.audit.findings import (
     more_altered,
     unknown,
     unplaced,
+    unreached,
     unreadable,
 )
 from tailrace.audit.judge import judge
@@ -145,7 +146,9 @@ class Looker:
                     verdicts[generation] = unknown(
                         generation, sums=found, snapshot=snapshot
                     )
-            problems = () if only is not None else unplaced(snapshot)
+            problems: tuple[Problem, ...] = ()
+            if only is None:
+                problems = (*unplaced(snapshot), *unreached(snapshot))
             if is_deep and only is None:
                 problems += altered_letters(snapshot.letters())
         return Looked(

@@ -90,6 +90,15 @@ class Unnumbered:
     named: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached:
+    """Documents of event numbers so high that no file ever reaches them; some are named."""
+
+    count: int
+    named: tuple[tuple[int, str], ...]
+    """Number and `<index>/<_id>`."""
+
+
 class Ledger(Protocol):
     """Reads the ledger to the end it has now."""
 
@@ -147,6 +156,13 @@ class Snapshot(Protocol):
 
     def unnumbered(self) -> Unnumbered:
         """Return the event documents that have no number, or no generation."""
+        ...
+
+    def unreached(self) -> Unreached:
+        """Return the event documents of numbers from `EXACT_MAX` on.
+
+        Sums of doubles do not tell these apart, so no other question is about them.
+        """
         ...
 
     def documents(

@@ -21,10 +21,11 @@ from tailrace.audit.sources import (
     StoredPlace,
     Told,
     Unnumbered,
+    Unreached,
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.verdict import AuditReport
-from tailrace.audit.windows import Sums, WindowSum
+from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.clock import Clock
 from tailrace.digest import with_digest
 from tailrace.identity import document_id
@@ -42,6 +43,8 @@ WINDOW = 10
 """Small windows, so that a handful of events fills several."""
 GENERATION = "0123456789abcdef" * 2
 LINE_BYTES = 20
+NAMED = 2
+"""Documents that no number places, and that are named."""
 ALL_PASSED = frozenset(range(PARTITIONS))
 HEARTBEAT_MS = 5_000
 BORN_AT_MS = 1_700_000_000_000
@@ -199,7 +202,8 @@ class HeldDocument:
 
     @property
     def offset(self) -> int:
-        return self.number * LINE_BYTES
+        # Somebody's own number may be higher than there are offsets.
+        return self.number % 2**40 * LINE_BYTES
 
     @property
     def line(self) -> str:
@@ -278,6 +282,8 @@ class HeldSnapshot:
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
         stored: dict[str, dict[int, list[int]]] = {}
         for each in self.held:
+            if each.number >= EXACT_MAX:
+                continue
             if generations is None or each.generation in generations:
                 windows = stored.setdefault(each.generation, {})
                 windows.setdefault(each.number // WINDOW, []).append(each.number)
@@ -335,6 +341,14 @@ class HeldSnapshot:
 
     def unnumbered(self) -> Unnumbered:
         return Unnumbered(count=self.unnumbered_count, named=())
+
+    def unreached(self) -> Unreached:
+        named = [
+            (each.number, f"{each.index}/{each.document_id}")
+            for each in self.held
+            if each.number >= EXACT_MAX
+        ]
+        return Unreached(count=len(named), named=tuple(named[:NAMED]))
 
     def documents(
         self, generations: Collection[str] | None

@@ -1087,6 +1087,30 @@ PARTITION = frozenset({3})
 
 
 @pytest.mark.parametrize("is_deep", [False, True])
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, 2**63 - 1])
+def test_a_document_of_a_number_that_no_double_holds_is_nobodys(
+    number: int, is_deep: bool
+) -> None:
+    """Elasticsearch tells of the highest number as of a double; it must not be asked so."""
+    index = held(*range(5), number)
+
+    report = report_of(index, facts_at_rest(5), is_deep=is_deep)
+
+    assert not report.is_sound
+    (problem,) = report.problems
+    assert (problem.kind, problem.event_number) == (ProblemKind.UNSENT, number)
+    document = index.documents[-1]
+    assert problem.documents == (f"{document.index}/{document.document_id}",)
+
+
+def test_of_many_documents_beyond_all_numbers_some_are_named() -> None:
+    report = report_of(held(*range(5), *range(2**53, 2**53 + 9)), facts_at_rest(5))
+
+    assert sum(each.count for each in report.problems) == 9
+    assert len(report.problems) == 3
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
 def test_what_is_stored_beyond_all_that_was_sent_is_nobodys(is_deep: bool) -> None:
     """Two in the last window, and one far away; the indexers have passed all there is."""
     index = held(*range(25), 25, 27, 1_234)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from tailrace.audit import line
-from tailrace.audit.bodies import DELIVERED
+from tailrace.audit.bodies import DELIVERED, UNREACHED_NAMED_MAX
 from tailrace.audit.kafka import told_by
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
@@ -28,6 +28,7 @@ from tailrace.audit.sources import (
     StoredPlace,
     Told,
     Unnumbered,
+    Unreached,
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
@@ -253,6 +254,17 @@ class MemorySnapshot:
         ]
         return Unnumbered(count=len(named), named=tuple(named[:3]))
 
+    def unreached(self) -> Unreached:
+        """Return the event documents of numbers that no file ever reaches."""
+        self._ask()
+        named = [
+            (document[SEQUENCE], f"{name}/{document_id}")
+            for name, documents in self.events.items()
+            for document_id, document in documents.items()
+            if document.get(SEQUENCE, -1) >= EXACT_MAX
+        ]
+        return Unreached(count=len(named), named=tuple(named[:UNREACHED_NAMED_MAX]))
+
     def documents(
         self, generations: Collection[str] | None
     ) -> Iterator[StoredDocument]:
@@ -289,7 +301,7 @@ class MemorySnapshot:
         for name, documents in indices.items():
             for document_id, document in documents.items():
                 generation, number = document.get(GENERATION), document.get(SEQUENCE)
-                if generation is None or number is None:
+                if generation is None or number is None or number >= EXACT_MAX:
                     continue
                 if generations is None or generation in generations:
                     yield _Held(name, document_id, generation, number, document)
