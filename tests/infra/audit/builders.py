@@ -199,6 +199,10 @@ class HeldDocument:
     generation: str = GENERATION
     text: str = ""
     """What somebody made of the line afterwards; empty where nobody did."""
+    born_at_ms: int = BORN_AT_MS
+    """Of its `_id`."""
+    says: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What else stands in it, or otherwise; its digest fits all the same."""
 
     @property
     def offset(self) -> int:
@@ -214,7 +218,7 @@ class HeldDocument:
         checksum = crc32c.crc32c(self.line.encode()) + self.copy
         return document_id(
             generation=self.generation,
-            born_at_ms=BORN_AT_MS,
+            born_at_ms=self.born_at_ms,
             offset=self.offset,
             checksum=checksum,
         )
@@ -228,6 +232,7 @@ class HeldDocument:
                     "log.offset": self.offset,
                     "event.sequence": self.number,
                     "tailrace.generation": self.generation,
+                    **self.says,
                 }
             )
         )
