@@ -148,9 +148,8 @@ def event_around(
     start = max((place for place in begins if place <= line.offset), default=0)
     end = min((place for place in starts if place > line.offset), default=None)
     if end is None and not line.is_complete:
-        end = (
-            agent.next_offset
-        )  # Time ended it there; more may have been written since.
+        # Time ended it there; more may have been written since.
+        end = agent.next_offset
     cut = None if end is None else Cut(offset=start, next_offset=end, reason="flushed")
     file = open_file(line.path.absolute(), rules=rules_of_user())
     try:
