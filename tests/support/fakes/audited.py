@@ -255,8 +255,11 @@ class MemorySnapshot:
         return Unnumbered(count=len(named), named=tuple(named[:3]))
 
     def unreached(self) -> Unreached:
-        """Return the event documents of numbers that no file ever reaches."""
-        self._ask()
+        """Return the event documents of numbers that no file ever reaches.
+
+        Nothing that others do meanwhile makes such a number right, so no time passes.
+        """
+        self._look()
         named = [
             (document[SEQUENCE], f"{name}/{document_id}")
             for name, documents in self.events.items()
@@ -289,6 +292,9 @@ class MemorySnapshot:
 
     def _ask(self) -> None:
         self.index.between()
+        self._look()
+
+    def _look(self) -> None:
         there = self.index.elasticsearch.indices
         if any(name not in there for name in (*self.events, *self.dead)):
             raise SnapshotLost
