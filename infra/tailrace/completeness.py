@@ -21,19 +21,22 @@ from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.ledger import unread_bytes_of
+from tailrace.ledger_answer import read_answer
 from tailrace.moments import moment_text
 from tailrace.query import Body
+from tailrace.silence import is_gone, is_silent
+from tailrace.standstill import (
+    NEWEST_WORD,
+    Standstill,
+    standstill_of,
+    standstill_text,
+)
 from tailrace.text import printable
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
 FOREIGN_AGENT = "foreign"
 """What came without our agent: nobody says up to when it is all there is."""
-GONE_MS = 86_400_000
-"""An agent that was silent for so long is not waited for; it is still named as silent."""
-SILENT_INTERVALS: Final = 3
-"""A heartbeat may be late; after so many intervals its agent is silent."""
-INTERVAL_MS_MIN: Final = 1_000
 BEHIND_MS_MIN: Final = 2_000
 """Less than this is no lag: an agent looks about once a second."""
 HOSTS_NAMED_MAX: Final = 3
@@ -63,6 +66,8 @@ class Completeness:
     silent_agents: int
     is_partial: bool
     """There are more words in the ledger than were read."""
+    standstill: Standstill | None = None
+    """Where no word of any hop came lately, so that who is silent cannot be said."""
 
     @property
     def complete_to_ms(self) -> int | None:
@@ -127,29 +132,6 @@ class _Host:
         return min(self.sweeps_ms or self.gone_sweeps_ms, default=None)
 
 
-class _Hit(msgspec.Struct, rename={"source": "_source"}):
-    source: dict[str, Any] = {}
-
-
-class _Total(msgspec.Struct):
-    value: int = 0
-
-
-class _Hits(msgspec.Struct):
-    hits: list[_Hit] = []
-    total: _Total | None = None
-
-
-class _Shards(msgspec.Struct):
-    failed: int = 0
-
-
-class _Answer(msgspec.Struct, rename={"shards": "_shards"}):
-    timed_out: bool = False
-    shards: _Shards = msgspec.field(default_factory=_Shards)
-    hits: _Hits = msgspec.field(default_factory=_Hits)
-
-
 def ledger_index(namespace: str) -> str:
     """Return the index that holds the newest word of each hop."""
     return f"{namespace}-ledger"
@@ -182,6 +164,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
         "sort": [{"_score": "desc"}, {"@timestamp": "desc"}],
         "track_total_hits": True,
         "timeout": f"{TIMEOUT_S}s",
+        "aggs": {"indexed": NEWEST_WORD},
         "_source": [
             "@timestamp",
             "tailrace.hop",
@@ -208,22 +191,27 @@ def read_completeness(
     answer: Mapping[str, Any], *, now_ms: int, until_ms: int
 ) -> Completeness:
     """Return what the answer to `completeness_body` says; never raises for its content."""
-    try:
-        read = msgspec.convert(answer, type=_Answer)
-    except msgspec.ValidationError:
-        read = _Answer(timed_out=True)
-    documents = [hit.source for hit in read.hits.hits]
-    stated = completeness_of(documents, now_ms=now_ms, until_ms=until_ms)
-    total = read.hits.total.value if read.hits.total else len(documents)
-    is_partial = total > len(documents) or read.timed_out or read.shards.failed > 0
-    return replace(stated, is_partial=is_partial)
+    read = read_answer(answer)
+    indexed_at_ms = read.indexed_at_ms
+    stated = completeness_of(
+        read.documents,
+        now_ms=now_ms,
+        until_ms=until_ms,
+        # What was not read may be newer than all that was.
+        indexed_at_ms=now_ms if indexed_at_ms is None else indexed_at_ms,
+    )
+    return replace(stated, is_partial=read.is_partial)
 
 
 def completeness_of(
-    documents: Iterable[Document], *, now_ms: int, until_ms: int
+    documents: Iterable[Document], *, now_ms: int, until_ms: int, indexed_at_ms: int = 0
 ) -> Completeness:
-    """Return the statement from documents of the ledger, in any order."""
+    """Return the statement from documents of the ledger, in any order.
+
+    `indexed_at_ms` is when the newest word of all was written, if others were not read.
+    """
     documents = tuple(documents)
+    said_at_ms = [number_in(document, "@timestamp") for document in documents]
     newest_ms = newest_by_place(documents)
     hosts: dict[str, _Host] = {}
     for document in documents:
@@ -242,6 +230,9 @@ def completeness_of(
         until_ms=min(until_ms, now_ms),
         silent_agents=sum(host.silent_agents for host in hosts.values()),
         is_partial=False,
+        standstill=standstill_of(
+            documents, indexed_at_ms=max([indexed_at_ms, *said_at_ms]), now_ms=now_ms
+        ),
     )
 
 
@@ -255,13 +246,13 @@ def _take(
     hop = field_of(document, "tailrace.hop")
     if hop == "heartbeat":
         swept_at_ms = held_ms(document, newest_ms=newest_ms)
-        interval_ms = max(number_in(document, "tailrace.interval_ms"), INTERVAL_MS_MIN)
+        interval_ms = number_in(document, "tailrace.interval_ms")
         said_at_ms = number_in(document, "@timestamp")
-        if now_ms - said_at_ms > SILENT_INTERVALS * interval_ms:
+        if is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms):
             host.silent_agents += 1
             host.is_silent = True
         sweeps = host.gone_sweeps_ms
-        if now_ms - said_at_ms <= GONE_MS:
+        if not is_gone(said_at_ms, now_ms=now_ms):
             sweeps = host.sweeps_ms
         sweeps.append(swept_at_ms)
         return
@@ -342,9 +333,13 @@ def statement(stated: Completeness) -> str:
     lost = sum(host.lost_bytes for host in stated.hosts)
     if lost:
         parts.append(f"{lost:,} bytes declared lost")
-    if stated.silent_agents:
-        agents = "agent" if stated.silent_agents == 1 else "agents"
-        parts.append(f"{stated.silent_agents:,} {agents} silent")
+    silent = stated.silent_agents
+    if stated.standstill is not None:
+        moment = _shown_moment(stated.standstill.since_ms, now_ms=stated.now_ms)
+        parts.append(standstill_text(stated.standstill, moment=moment))
+        silent -= stated.standstill.agents
+    if silent > 0:
+        parts.append(f"{silent:,} {'agent' if silent == 1 else 'agents'} silent")
     if stated.is_partial:
         parts.append("said from a part of the ledger only, the newest of it")
     return "; ".join(parts)
@@ -358,9 +353,13 @@ def _moment_part(stated: Completeness) -> str:
     if moment_ms <= 0:
         waiting = [h.host_name for h in stated.hosts if h.complete_to_ms == 0]
         return f"nothing of some files of {_names(waiting)} is stored yet"
-    is_today = moment_ms // 86_400_000 == stated.now_ms // 86_400_000
+    return f"complete up to {_shown_moment(moment_ms, now_ms=stated.now_ms)}"
+
+
+def _shown_moment(moment_ms: int, *, now_ms: int) -> str:
+    is_today = moment_ms // 86_400_000 == now_ms // 86_400_000
     shown = moment_text(moment_ms)[: -len(".000")]
-    return f"complete up to {shown[len('2026-11-24 ') :] if is_today else shown} UTC"
+    return f"{shown[len('2026-11-24 ') :] if is_today else shown} UTC"
 
 
 def _behind_parts(stated: Completeness) -> list[str]:

@@ -2,7 +2,9 @@
 
 Elasticsearch returns a stored source byte for byte, so a document that was altered after it
 was indexed no longer fits its digest. It guards against mistakes and rot, not against
-somebody who computes it anew; the checksum in the `_id` holds the line itself apart from it.
+somebody who computes it anew. The checksum in the `_id` holds the line itself apart from it,
+but only in a document that does not say that it has the line otherwise than it was, cut or
+redacted (`tailrace.original_size_bytes`): whoever adds that is held to the digest alone.
 CRC-32C (RFC 3720) of the document without this field.
 """
 

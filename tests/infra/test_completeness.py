@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tailrace.completeness import (
     DOCUMENTS_MAX,
     FOREIGN_AGENT,
-    GONE_MS,
     completeness_body,
     completeness_of,
     read_completeness,
     statement,
 )
+from tailrace.silence import GONE_MS
 from tailrace.topics import partition_of
 
 NOW_MS = 1_700_000_000_000 + 12 * 3_600_000
@@ -150,8 +150,58 @@ def test_an_agent_is_silent_after_three_intervals() -> None:
     silent = heartbeat("b", swept_ago_ms=31_000, said_ago_ms=30_001)
 
     assert "silent" not in said(lively)
-    assert said(silent).endswith("1 agent silent")
-    assert said(silent, {**silent, "host.name": "c"}).endswith("2 agents silent")
+    assert said(lively, silent).endswith("1 agent silent")
+    others = {**silent, "host.name": "c"}
+    assert said(lively, silent, others).endswith("2 agents silent")
+
+
+@pytest.mark.parametrize("hop", ["agent", "stream", "indexer"])
+def test_agents_are_called_silent_only_where_other_words_came_since(hop: str) -> None:
+    """Heartbeats come by the indexers; where these stand still, nobody is heard."""
+    silent = heartbeat("b", swept_ago_ms=40_000, said_ago_ms=39_000)
+    others = heartbeat("c", swept_ago_ms=41_000, said_ago_ms=39_500)
+    old = {**word(hop, host="b", number=0), "@timestamp": NOW_MS - 37_000}
+
+    for beats, who in (
+        ((silent,), "the agent does"),
+        ((silent, others), "all 2 agents do"),
+    ):
+        assert said(*beats, old).endswith(
+            "; nothing was indexed since 10:12:43 UTC: the indexers stand still, or"
+            f" {who}"
+        )
+        assert "silent" not in said(*beats, old)
+        new = {**old, "@timestamp": NOW_MS - 3_000}
+        text = said(*beats, old, new)
+        assert "indexed" not in text
+        assert text.endswith(f"{len(beats)} agent{'s' * (len(beats) > 1)} silent")
+
+
+def test_an_agent_that_is_gone_says_nothing_of_the_indexers() -> None:
+    gone = heartbeat("b", swept_ago_ms=GONE_MS + 9, said_ago_ms=GONE_MS + 1)
+    silent = heartbeat("c", swept_ago_ms=40_000, said_ago_ms=39_000)
+
+    assert said(gone).endswith("; 1 agent silent")
+    assert said(gone, silent).endswith("or the agent does; 1 agent silent")
+
+
+def test_the_newest_word_is_that_of_all_hosts_and_not_of_those_asked_for() -> None:
+    """The search is about some hosts; that others were indexed since tells enough."""
+    silent = heartbeat("b", swept_ago_ms=40_000, said_ago_ms=39_000)
+    answer = {
+        "hits": {"hits": [{"_source": silent}], "total": {"value": 1}},
+        "aggregations": {"indexed": {"at": {"value": NOW_MS - 39_000.0}}},
+    }
+    newer = {"aggregations": {"indexed": {"at": {"value": NOW_MS - 1_000.0}}}}
+
+    texts = [
+        statement(read_completeness(each, now_ms=NOW_MS, until_ms=LATER_MS))
+        for each in (answer, {**answer, **newer}, {**answer, "timed_out": True})
+    ]
+
+    assert ["nothing was indexed" in text for text in texts] == [True, False, False]
+    body = completeness_body(hosts=["b"])
+    assert body["aggs"]["indexed"]["global"] == {}
 
 
 def test_a_host_without_a_heartbeat_is_named_and_nothing_is_claimed() -> None:

@@ -45,7 +45,8 @@ def test_a_line_is_found_by_its_number_across_blocks(tmp_path: Path) -> None:
     path.write_bytes(b"one\n" + long + b"\n\nfour\n")
 
     found = [
-        line_at(path, line_number=number, written=UTF_8) for number in (1, 2, 3, 4)
+        line_at(path, line_number=number, written=UTF_8, sent_to=0)
+        for number in (1, 2, 3, 4)
     ]
 
     assert [each.line for each in found] == [b"one", long, b"", b"four"]
@@ -60,7 +61,7 @@ def test_a_line_beyond_the_end_says_how_many_there_are(
     path.write_bytes(b"one\ntwo\n")
 
     with pytest.raises(CommandFailed, match="has 2 complete lines, and no line"):
-        line_at(path, line_number=number, written=UTF_8)
+        line_at(path, line_number=number, written=UTF_8, sent_to=0)
 
 
 def test_a_line_without_its_newline_is_not_complete(tmp_path: Path) -> None:
@@ -68,7 +69,36 @@ def test_a_line_without_its_newline_is_not_complete(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntw")
 
     with pytest.raises(CommandFailed, match=r"Line 2 of .* is not complete"):
-        line_at(path, line_number=2, written=UTF_8)
+        line_at(path, line_number=2, written=UTF_8, sent_to=0)
+
+
+def test_f28_a_line_that_time_ended_needs_no_newline(tmp_path: Path) -> None:
+    """Once it was sent; one that begins where the agent has got to waits for its end."""
+    path = tmp_path / "a.log"
+    path.write_bytes(b"one\ntw")
+
+    found = line_at(path, line_number=2, written=UTF_8, sent_to=6)
+    assert (found.offset, found.line, found.end_offset) == (4, b"tw", 6)
+    assert not found.is_complete
+    with pytest.raises(CommandFailed, match=r"Line 2 of .* is not complete"):
+        line_at(path, line_number=2, written=UTF_8, sent_to=4)
+
+
+def test_what_was_lost_or_dropped_of_its_file_is_said_in_words() -> None:
+    facts = replace(
+        facts_at_rest(5),
+        agent=agent_word(number=5, lost_bytes={"truncated": 7, "deleted": 2}),
+        stream=stream_word(number=5, dropped={"sampled": 3, "expired": 1}),
+    )
+
+    verdicts = told(Witness(place=place_of(3), facts=facts, made=MADE))
+
+    assert verdicts["agent"][1].endswith(
+        "; of this file it declared lost: 2 bytes deleted, 7 bytes truncated"
+    )
+    assert verdicts["stream"][1].endswith(
+        "; of this file it dropped events: 1 expired, 3 sampled"
+    )
 
 
 @pytest.mark.parametrize("number", [0, -3])
@@ -77,12 +107,12 @@ def test_lines_count_from_one(tmp_path: Path, number: int) -> None:
     path.write_bytes(b"one\n")
 
     with pytest.raises(CommandFailed, match="cannot be asked for"):
-        line_at(path, line_number=number, written=UTF_8)
+        line_at(path, line_number=number, written=UTF_8, sent_to=0)
 
 
 def test_a_file_that_cannot_be_read_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="cannot be read: No such file"):
-        line_at(tmp_path / "none", line_number=1, written=UTF_8)
+        line_at(tmp_path / "none", line_number=1, written=UTF_8, sent_to=0)
 
 
 def test_lines_are_found_by_their_words_within_the_last_bytes(tmp_path: Path) -> None:
@@ -188,7 +218,7 @@ def test_lines_of_two_bytes_a_character_end_where_both_bytes_say_so(
     written = Written(newline="\n".encode(codec), mark=mark, codec=codec)
 
     found = [
-        line_at(path, line_number=number + 1, written=written)
+        line_at(path, line_number=number + 1, written=written, sent_to=0)
         for number in range(len(texts))
     ]
     by_words = list(
@@ -204,7 +234,7 @@ def test_lines_of_two_bytes_a_character_end_where_both_bytes_say_so(
     assert [each.offset for each in by_words] == [found[-1].offset]
     assert [each.offset for each in at_the_end] == [found[-1].offset]
     with pytest.raises(CommandFailed, match=r"Line 7 of .* is not complete"):
-        line_at(path, line_number=7, written=written)
+        line_at(path, line_number=7, written=written, sent_to=0)
 
 
 def test_a_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
@@ -212,8 +242,8 @@ def test_a_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\n")
     written = Written(mark=b"\xef\xbb\xbf")
 
-    first = line_at(path, line_number=1, written=written)
-    second = line_at(path, line_number=2, written=written)
+    first = line_at(path, line_number=1, written=written, sent_to=0)
+    second = line_at(path, line_number=2, written=written, sent_to=0)
 
     assert (first.offset, first.line, first.end_offset) == (3, b"one\r", 7)
     assert (second.offset, second.line) == (8, b"two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from tailrace.audit.facts import GenerationFacts
 from tailrace.commands.why_place import Places, place_of
 from tailrace.commands.why_roles import encodings_of, made_of
+from tailrace.errors import CommandFailed
 from tailrace.identity import document_id
 from tailrace.why.hops import LinePlace
 from tailrace.why.lookup import Lookup, Match
@@ -40,8 +42,10 @@ class KnowingLookup(Lookup):
         return [offset for offset in self._offsets if first <= offset <= last]
 
 
-def facts_of(path: Path, *, multiline: str | None = None) -> GenerationFacts:
-    agent = agent_word(number=3)
+def facts_of(
+    path: Path, *, multiline: str | None = None, sent_to: int = 0
+) -> GenerationFacts:
+    agent = agent_word(number=3, next_offset=sent_to)
     rule = multiline and MultilineRule(rule=multiline, max_lines=500, max_bytes=1 << 18)
     placement = replace(agent.placement, multiline=rule or None)
     identity = replace(agent.identity, inode=path.stat().st_ino)
@@ -56,8 +60,9 @@ def placed(
     *,
     encoding: Encoding = "auto",
     multiline: str | None = None,
+    sent_to: int = 0,
 ) -> LinePlace:
-    told = {GENERATION: facts_of(path, multiline=multiline)}
+    told = {GENERATION: facts_of(path, multiline=multiline, sent_to=sent_to)}
     places = Places(
         told=told, lookup=lookup or KnowingLookup(), encodings={SOURCE: encoding}
     )
@@ -189,6 +194,60 @@ def test_a_line_that_time_parted_is_asked_about_by_its_first_part(
     path.write_bytes(b"one\nhalf and half\n")
     place = placed(f"{path}:2", path, KnowingLookup(offsets=[0, 4, 9]))
     assert (place.offset, place.line) == (4, b"half ")
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoding"), [("utf-8", "auto"), ("utf-16-le", "utf-16le")]
+)
+@pytest.mark.parametrize("more", ["", " and what came since"])
+def test_f28_a_last_line_that_was_sent_without_a_newline_is_asked_about_as_it_was_sent(
+    tmp_path: Path, more: str, codec: str, encoding: Encoding
+) -> None:
+    path = tmp_path / "a.log"
+    sent = "one\nhalf".encode(codec)
+    path.write_bytes(sent + more.encode(codec))
+
+    place = placed(f"{path}:2", path, sent_to=len(sent), encoding=encoding)
+
+    offset = len("one\n".encode(codec))
+    assert (place.offset, place.line) == (offset, b"half")
+    assert id_of(place, path) == id_at(offset, "half".encode(codec))
+    with pytest.raises(CommandFailed, match="is not complete"):
+        placed(f"{path}:2", path, sent_to=offset, encoding=encoding)
+
+
+def test_f28_an_event_of_several_lines_without_a_last_newline_is_told_too(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.journal"
+    path.write_bytes(b"MESSAGE=one\nPRIORITY=6\n\nMESSAGE=two\nPRIORITY=3")
+
+    for number in (4, 5):
+        place = placed(f"{path}:{number}", path, multiline="journald", sent_to=46)
+        assert place.offset == 24
+        assert place.line == b"MESSAGE=two\nPRIORITY=3"
+
+
+@pytest.mark.parametrize("glob", ["", "/srv/*.log"])
+def test_why_nobody_has_told_of_a_file_is_said_as_far_as_it_can_be_seen(
+    tmp_path: Path, glob: str
+) -> None:
+    places = Places(
+        told={}, lookup=KnowingLookup(), encodings={}, glob_of=lambda _path: glob
+    )
+    empty, new = tmp_path / "empty.log", tmp_path / "new.log"
+    archive = tmp_path / "old.log.1.gz"
+    empty.touch()
+    new.write_bytes(b"one\n")
+    archive.write_bytes(gzip.compress(b"one\n"))
+
+    with pytest.raises(CommandFailed, match=r"is empty, and has no line 1\.$"):
+        place_of(f"{empty}:1", places=places)
+    said = r"is watched, by the glob /srv/\*\.log, and" if glob else "is not watched:"
+    with pytest.raises(CommandFailed, match=said):
+        place_of(f"{new}:1", places=places)
+    with pytest.raises(CommandFailed, match="is an archive, in which lines are not"):
+        place_of(f"{archive}:1", places=places)
 
 
 @pytest.mark.parametrize(("number", "offset"), [(1, 0), (2, 0), (3, 13), (5, 13)])

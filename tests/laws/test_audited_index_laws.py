@@ -221,6 +221,31 @@ def test_events_without_number_or_generation_are_counted_and_some_are_named(
 
 
 @pytest.mark.timeout(60)
+def test_numbers_that_no_double_holds_are_told_exactly_and_nowhere_else(
+    audited: Audited,
+) -> None:
+    lower, higher = 2**53 - 1, (2**53, 2**53 + 1, 2**63 - 1)
+    audited.store(EVEN, events([0, lower]))
+    audited.store(ODD, events(higher))
+
+    with audited.index.snapshot() as snapshot:
+        found = snapshot.unreached()
+        sums = snapshot.sums(None)
+        every = {each.number for each in snapshot.documents(None)}
+        unnumbered = snapshot.unnumbered()
+
+    assert found.count == 3
+    assert dict(found.named) == {
+        number: f"{audited.namespace}-{ODD}/{HeldDocument(number).document_id}"
+        for number in higher
+    }
+    highest = max(each.highest for each in sums[GENERATION].stored.values())
+    assert highest == lower
+    assert every == {0, lower}
+    assert unnumbered.count == 0
+
+
+@pytest.mark.timeout(60)
 def test_documents_come_byte_for_byte_with_where_they_lie(audited: Audited) -> None:
     held = HeldDocument(4)
     odd = b'{"event.sequence":0,  "tailrace.generation":"%b","x":1.50,"y":"\\u00e9"}'

@@ -18,7 +18,7 @@ from tailrace.clock import SystemClock
 from tailrace.kafka_admin import KafkaAdmin, PartitionLag
 from tailrace.kafka_consumer import Partition
 from tailrace.kafka_options import kafka_options
-from tailrace.ledger import ledger_key
+from tailrace.ledger import ledger_key, ledger_partition
 from tailrace.number_sets import NumberSet
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, LEDGER, Topic
@@ -28,6 +28,7 @@ from tests.infra.audit.builders import (
     GENERATION,
     agent_word,
     dead_letter,
+    heartbeat,
     indexer_word,
     stream_word,
 )
@@ -174,6 +175,22 @@ def test_the_ledger_says_the_greatest_of_each_key_wherever_it_stands(
     assert facts.indexer
     assert (facts.stream.next_event_number, facts.cut, facts.sent_number) == (9, 8, 9)
     assert told.unreadable == ()
+
+
+@pytest.mark.timeout(60)
+def test_the_ledger_tells_of_each_agent_its_newest_heartbeat(audited: Audited) -> None:
+    ledger = audited.name(LEDGER)
+    for agent, said_at_ms in (("agent-1", 5), ("agent-2", 7), ("agent-1", 9)):
+        word = heartbeat(agent, said_at_ms=said_at_ms)
+        audited.append(ledger, ledger_partition(word), ledger_key(word), encode(word))
+
+    told = audited.ledger.read()
+
+    assert not told.facts
+    assert sorted((each.agent_id, each.updated_at_ms) for each in told.heartbeats) == [
+        ("agent-1", 9),
+        ("agent-2", 7),
+    ]
 
 
 @pytest.mark.timeout(60)

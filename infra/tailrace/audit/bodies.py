@@ -23,6 +23,7 @@ LETTERS_PAGE: Final = 50
 KEEP_ALIVE: Final = "5m"
 RANGES_MAX: Final = 500
 """More spans of numbers than these are asked for as the one that covers them all."""
+UNREACHED_NAMED_MAX: Final = 20
 GENERATION: Final = "tailrace.generation"
 SEQUENCE: Final = "event.sequence"
 EVENT_COUNT: Final = "dead.event_count"
@@ -157,8 +158,14 @@ class Hit(msgspec.Struct, rename={"index": "_index", "id": "_id", "source": "_so
         return str(values[0]) if values else ""
 
 
+class _Total(msgspec.Struct):
+    value: int = 0
+
+
 class _Hits(msgspec.Struct):
     hits: list[Hit] = []
+    total: _Total = msgspec.field(default_factory=_Total)
+    """Where it was asked for."""
 
 
 class HitsAnswer(msgspec.Struct):
@@ -246,6 +253,17 @@ def holding_body(pit: str, indices: Collection[str]) -> Body:
         "size": 0,
         "track_total_hits": False,
         "aggs": {"indices": {"terms": {"field": "_index", "size": BUCKETS_PAGE}}},
+    }
+
+
+def unreached_body(pit: str) -> Body:
+    """Build the search for documents of numbers that no file ever reaches."""
+    return {
+        **_common(pit, filters=[{"range": {SEQUENCE: {"gte": EXACT_MAX}}}]),
+        "size": UNREACHED_NAMED_MAX,
+        "docvalue_fields": [SEQUENCE],
+        "_source": False,
+        "track_total_hits": True,
     }
 
 

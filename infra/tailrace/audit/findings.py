@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import datetime
 
 import orjson
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.audit.facts import GenerationFacts
-from tailrace.audit.line import alteration
+from tailrace.audit.line import IdParts, alteration, read_id
+from tailrace.audit.placed import born_at_ms_of, is_elsewhere
 from tailrace.audit.sources import Snapshot, StoredDocument
+from tailrace.audit.unsent import TEXT as UNSENT_TEXT
 from tailrace.audit.verdict import (
     NAMED_MAX,
     GenerationVerdict,
@@ -20,12 +20,8 @@ from tailrace.audit.verdict import (
     ProblemKind,
 )
 from tailrace.audit.windows import Sums
-from tailrace.identity import index_name
 from tailrace.ledger_topic import UnreadableEntry
 from tailrace.text import printable
-from tailrace.wire import AgentLedger
-
-_REPLAY = re.compile(r"-r\d+\Z")
 
 UNKNOWN_NAMED_MAX = 5
 """Documents of a generation that no ledger knows, of which each is named."""
@@ -37,58 +33,39 @@ def altered(stored: StoredDocument, *, facts: GenerationFacts) -> Problem | None
     """Return that a document is not what was stored, or None where it is."""
     source = bytes(stored.source)
     document = orjson.loads(source)
-    agent = facts.agent
-    born_at_ms = None if agent is None else agent.identity.born_at_ns // 1_000_000
     wrong = alteration(
-        source, document, document_id=stored.document_id, born_at_ms=born_at_ms
+        source,
+        document,
+        document_id=stored.document_id,
+        born_at_ms=born_at_ms_of(facts),
     )
-    if wrong is None and agent is not None and _is_elsewhere(stored, document, agent):
-        wrong = "it lies in an index of another day or dataset"
+    parts = read_id(stored.document_id)
+    if wrong is None and parts is not None:
+        is_away = is_elsewhere(stored, document, facts=facts, parts=parts)
+        wrong = "it lies in an index of another day or dataset" if is_away else None
     if wrong is None:
         return None
-    offset = field_of(document, "log.offset")
     return Problem(
         kind=ProblemKind.ALTERED,
         text=wrong,
         event_number=stored.number,
-        offset=offset if isinstance(offset, int) else None,
+        offset=_true_offset(document, facts=facts, parts=parts),
         documents=(f"{stored.index}/{stored.document_id}",),
     )
 
 
-def _is_elsewhere(
-    stored: StoredDocument, document: Document, agent: AgentLedger
-) -> bool:
-    """Return whether a document lies where neither its time nor its file's birth puts it.
+def _true_offset(
+    document: Document, *, facts: GenerationFacts, parts: IdParts | None
+) -> int | None:
+    """Return where an altered document's event begins in its file.
 
-    Sent again, it would be stored a second time where it belongs. Which of the two it is,
-    where both can be, a document does not tell.
+    That stands in its `_id`, which nobody alters without making it another document; in
+    one that is none of its generation's stands nothing of the kind.
     """
-    namespace = stored.index.partition("-")[0]
-    # A namespace has no hyphen; a replay's index has `-r2` behind its name.
-    index = _REPLAY.sub("", stored.index)
-    born_at_ms = agent.identity.born_at_ns // 1_000_000
-    return index not in {
-        index_name(
-            event_ms,
-            namespace=namespace,
-            placement=agent.placement,
-            born_at_ms=born_at_ms,
-        )
-        for event_ms in (None, _event_ms(document))
-    }
-
-
-def _event_ms(document: Document) -> int | None:
-    """Return the time of an event; None where it is none that can be read."""
-    written = field_of(document, "@timestamp")
-    if not isinstance(written, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(f"{written[:19]}+00:00")
-    except ValueError:
-        return None
-    return int(moment.timestamp()) * 1_000
+    if parts is not None and facts.generation.startswith(parts.generation_start):
+        return parts.offset
+    offset = field_of(document, "log.offset")
+    return offset if isinstance(offset, int) else None
 
 
 def more_altered(count: int) -> tuple[Problem, ...]:
@@ -149,6 +126,25 @@ def _unreadable_text(entry: UnreadableEntry) -> str:
         f" {entry.offset} of partition {entry.partition}, may say something else:"
         f" {entry.reason[:TEXT_CHARACTERS_MAX]}"
     )
+
+
+def unreached(snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Return the documents whose numbers no file ever reaches, whatever the ledger says."""
+    found = snapshot.unreached()
+    named = [
+        Problem(
+            kind=ProblemKind.UNSENT,
+            text=UNSENT_TEXT,
+            event_number=number,
+            documents=(document,),
+        )
+        for number, document in found.named
+    ]
+    left = found.count - len(named)
+    if left:
+        text = f"{left} more documents {UNSENT_TEXT}"
+        named.append(Problem(kind=ProblemKind.UNSENT, text=text, count=left))
+    return tuple(named)
 
 
 def unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:

@@ -29,6 +29,7 @@ from tailrace.audit.bodies import (
     numbers_filter,
     undelivered_filter,
     unnumbered_body,
+    unreached_body,
     windows_body,
 )
 from tailrace.audit.sources import (
@@ -37,9 +38,10 @@ from tailrace.audit.sources import (
     StoredLetter,
     StoredPlace,
     Unnumbered,
+    Unreached,
 )
 from tailrace.audit.tally import Numbers
-from tailrace.audit.windows import Sums, WindowSum
+from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.clock import Clock
 from tailrace.elasticsearch import WHOLE_SEARCH, Elastic
 from tailrace.index_templates import events_alias
@@ -50,7 +52,7 @@ from tailrace.query import Body
 COPIES_MAX = 20
 """Documents of one number that are named."""
 RESULTS_MAX = 10_000
-_ANY_NUMBER: Body = {"range": {SEQUENCE: {"gte": 0}}}
+_ANY_NUMBER: Body = {"range": {SEQUENCE: {"gte": 0, "lt": EXACT_MAX}}}
 
 AnswerT = TypeVar("AnswerT")
 
@@ -218,6 +220,19 @@ class ElasticSnapshot:
         answer = orjson.loads(self._answer(body))["hits"]
         named = tuple(f"{hit['_index']}/{hit['_id']}" for hit in answer["hits"])
         return Unnumbered(count=int(answer["total"]["value"]), named=named)
+
+    def unreached(self) -> Unreached:
+        """Return the event documents of numbers that no file ever reaches.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        found = self._search(unreached_body(self._events_pit), as_type=HitsAnswer).hits
+        return Unreached(
+            count=found.total.value,
+            named=tuple((h.number(SEQUENCE), f"{h.index}/{h.id}") for h in found.hits),
+        )
 
     def documents(
         self, generations: Collection[str] | None

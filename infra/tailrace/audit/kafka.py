@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from tailrace.audit.facts import facts_of
 from tailrace.audit.lagging import Lagging, LaggingLetters
+from tailrace.audit.silent import heartbeats_in
 from tailrace.audit.sources import Drained, Passed, Told
 from tailrace.clock import Clock
 from tailrace.commits import await_commits, left_to_read
@@ -20,6 +21,15 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, RAW, Topic
 
 CLIENT_ID = "tailrace-audit"
+
+
+def told_by(newest: Newest) -> Told:
+    """Return what an audit takes from the newest records of the ledger."""
+    return Told(
+        facts=facts_of(newest.records.values()),
+        heartbeats=heartbeats_in(newest.records.values()),
+        unreadable=tuple(newest.unreadable),
+    )
 
 
 class KafkaLedger:
@@ -34,11 +44,7 @@ class KafkaLedger:
         Raises:
             ServiceUnavailable: Kafka does not answer, or there is no ledger.
         """
-        newest = self._newest()
-        return Told(
-            facts=facts_of(newest.records.values()),
-            unreadable=tuple(newest.unreadable),
-        )
+        return told_by(self._newest())
 
     def records(self) -> Collection[LedgerRecord]:
         """Return the newest record of each key.

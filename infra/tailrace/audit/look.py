@@ -24,11 +24,13 @@ from tailrace.audit.findings import (
     more_altered,
     unknown,
     unplaced,
+    unreached,
     unreadable,
 )
 from tailrace.audit.judge import judge
 from tailrace.audit.letters import altered_letters
 from tailrace.audit.locate import located
+from tailrace.audit.silent import SilentAgent
 from tailrace.audit.sources import (
     Drained,
     Index,
@@ -51,6 +53,7 @@ from tailrace.audit.windows import (
     windows_of,
     windows_with,
 )
+from tailrace.ledger import AgentHeartbeat
 from tailrace.number_sets import NumberSet
 
 PASSED_WAIT_MS_MAX = 5_000
@@ -69,6 +72,9 @@ class Looked:
     unreadable: tuple[Problem, ...] = ()
     """Records of the ledger that cannot be read: what they say, nobody can tell."""
     compared_count: int = 0
+    heartbeats: tuple[AgentHeartbeat, ...] = ()
+    silent: tuple[SilentAgent, ...] = ()
+    """Whose heartbeats had ceased by then, as far as whoever looked listens to them."""
 
 
 @dataclass(slots=True)
@@ -140,7 +146,9 @@ class Looker:
                     verdicts[generation] = unknown(
                         generation, sums=found, snapshot=snapshot
                     )
-            problems = () if only is not None else unplaced(snapshot)
+            problems: tuple[Problem, ...] = ()
+            if only is None:
+                problems = (*unplaced(snapshot), *unreached(snapshot))
             if is_deep and only is None:
                 problems += altered_letters(snapshot.letters())
         return Looked(
@@ -149,6 +157,7 @@ class Looker:
             problems=problems,
             unreadable=unreadable(read.unreadable),
             compared_count=deep.compared_count if deep else 0,
+            heartbeats=read.heartbeats,
         )
 
     def _judged(

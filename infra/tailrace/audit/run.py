@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.look import Looked, Looker
+from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
 from tailrace.audit.verdict import (
     AuditReport,
@@ -32,6 +33,37 @@ GENERATIONS_AGAIN_MAX = 1_000
 """More generations than these are not named one by one: everything is looked at again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Looks, again where an index went away meanwhile, and listens for heartbeats."""
+
+    looker: Looker
+    clock: Clock
+    hearing: Hearing = field(default_factory=Hearing)
+
+    def __call__(
+        self,
+        *,
+        only: Collection[str] | None,
+        is_deep: bool,
+        beyond: Mapping[str, int],
+    ) -> Looked:
+        for _lost in range(SNAPSHOTS_LOST_MAX):
+            # Not the end, which may be minutes after the ledger was read: every agent
+            # would seem silent then.
+            begun_at_ms = self.clock.now_ms()
+            try:
+                looked = self.looker.look(only=only, is_deep=is_deep, beyond=beyond)
+            except SnapshotLost:
+                continue
+            silent = self.hearing.silent(looked.heartbeats, now_ms=begun_at_ms)
+            return replace(looked, silent=silent)
+        raise CommandFailed(
+            f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",
+            remedy="audit again once retention has done its work",
+        )
+
+
 def audit(
     looker: Looker,
     *,
@@ -42,6 +74,7 @@ def audit(
 ) -> AuditReport:
     """Return whether all adds up; wait at most `wait_ms_max` for what is in flight.
 
+    And for agents that are silent: what lies in their files since, nobody has seen.
     `tell` is given a line for a person whenever another look begins.
 
     Raises:
@@ -49,21 +82,26 @@ def audit(
         TailraceError: a server cannot be asked.
     """
     deadline_ms = clock.monotonic_ms() + wait_ms_max
-    report = _audit_once(looker, is_deep=is_deep and not wait_ms_max, tell=tell)
+    look = _Look(looker, clock)
+    report = _audit_once(look, is_deep=is_deep and not wait_ms_max, tell=tell)
     while not report.is_settled and clock.monotonic_ms() < deadline_ms:
         left_ms = deadline_ms - clock.monotonic_ms()
-        tell(f"{len(report.in_flight)} generations are in flight, looking again")
+        awaited = sum(not each.is_gone for each in report.silent)
+        tell(
+            f"{len(report.in_flight)} generations are in flight, {awaited} agents are"
+            " silent, looking again"
+        )
         clock.sleep_ms(min(WAIT_POLL_MS, max(left_ms, 0)))
-        report = _audit_once(looker, is_deep=False, tell=tell)
+        report = _audit_once(look, is_deep=False, tell=tell)
     if is_deep and wait_ms_max:
-        report = _audit_once(looker, is_deep=True, tell=tell)
+        report = _audit_once(look, is_deep=True, tell=tell)
     return replace(report, waited_ms=wait_ms_max)
 
 
 def _audit_once(
-    looker: Looker, *, is_deep: bool, tell: Callable[[str], None]
+    look: _Look, *, is_deep: bool, tell: Callable[[str], None]
 ) -> AuditReport:
-    first = _look(looker, only=None, is_deep=is_deep, beyond={})
+    first = look(only=None, is_deep=is_deep, beyond={})
     verdicts = dict(first.verdicts)
     last = first
     asked: set[str] = set()
@@ -83,7 +121,7 @@ def _audit_once(
         # Once of each: where lines flow, there is always something newer.
         asked |= beyond.keys()
         if beyond or any(map(_is_missing, doubtful.values())):
-            passed = looker.passed()
+            passed = look.looker.passed()
             beyond = {
                 generation: number
                 for generation, number in beyond.items()
@@ -91,8 +129,7 @@ def _audit_once(
             }
         tell(f"{len(doubtful)} generations do not add up, looking again")
         is_named = len(doubtful) <= GENERATIONS_AGAIN_MAX
-        again = _look(
-            looker,
+        again = look(
             only=doubtful.keys() if is_named else None,
             is_deep=is_deep,
             beyond=beyond,
@@ -143,24 +180,7 @@ def _report(
         dead_lag_records=sum(last.drained.dead_lag.values()),
         lagging_unplaced_count=last.drained.lagging.unplaced_count,
         lagging_unread_count=last.drained.lagging.unread_count,
-    )
-
-
-def _look(
-    looker: Looker,
-    *,
-    only: Collection[str] | None,
-    is_deep: bool,
-    beyond: Mapping[str, int],
-) -> Looked:
-    for _lost in range(SNAPSHOTS_LOST_MAX):
-        try:
-            return looker.look(only=only, is_deep=is_deep, beyond=beyond)
-        except SnapshotLost:
-            continue
-    raise CommandFailed(
-        f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",
-        remedy="audit again once retention has done its work",
+        silent=last.silent,
     )
 
 

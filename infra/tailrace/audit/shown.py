@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.audit.silent import SilentAgent
 from tailrace.audit.verdict import (
     AuditReport,
     GenerationVerdict,
@@ -18,6 +19,8 @@ from tailrace.audit.verdict import (
     totals_of,
 )
 from tailrace.errors import CommandFailed
+from tailrace.moments import moment_text
+from tailrace.silence import GONE_MS
 from tailrace.text import printable
 
 LINES_MAX = 50
@@ -57,11 +60,20 @@ def report_lines(report: AuditReport) -> Iterator[str]:
 
 def overdue(report: AuditReport) -> CommandFailed:
     """Return the failure of an audit that waited for something which did not come."""
+    waited = f"after {report.waited_ms / 1_000:g} s"
+    if not report.in_flight:
+        return CommandFailed(
+            f"{_silent_text(report)} still silent {waited}: what was written since is in"
+            " no hop's word.",
+            remedy="start the agent, or find out why it stands still (`tailrace status`,"
+            f" `tailrace fleet list`), and audit again; after {GONE_MS // 3_600_000}"
+            " hours of silence it is not waited for any more",
+        )
     what = _in_flight_text(report)
     longer_s = max(2 * report.waited_ms / 1_000, WAIT_S_WISHED)
+    silent = f", and {_silent_text(report)} silent" if _awaited(report) else ""
     return CommandFailed(
-        f"{what[:1].upper()}{what[1:]} still in flight after"
-        f" {report.waited_ms / 1_000:g} s.",
+        f"{what[:1].upper()}{what[1:]} still in flight {waited}{silent}.",
         remedy=f"wait longer (`tailrace audit --wait {longer_s:g}`); where that does"
         " not help, `tailrace status` says which role stands still, and"
         " `tailrace why PATH:LINE` how far a line of it has come",
@@ -163,6 +175,7 @@ def _remarks(report: AuditReport) -> Iterator[str]:
             " told of what was dropped, or sent by another collector"
         )
     yield from _more(len(counted), "held to counts in part")
+    yield from _silent_remarks(report.silent)
     if report.dead_lag_records:
         yield (
             f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; the"
@@ -197,15 +210,61 @@ def _verdict(report: AuditReport) -> str:
             f"Nothing contradicts, and {unfound:,} of {totals.read:,} events are still to"
             f" be found{moving}{compared}."
         )
-    if report.is_overdue:
+    if report.is_overdue and report.in_flight:
         return (
             f"NOT all has come: {_in_flight_text(report)} still in flight;"
             f" {totals.read:,} events before add up, each exactly once{compared}."
         )
+    awaited = _awaited(report)
+    if awaited:
+        since_ms = min(each.complete_to_ms for each in awaited)
+        return (
+            f"What was sent adds up: {totals.read:,} events, each exactly once{moving}"
+            f"{compared}. Whether that is all nobody can say: {_silent_text(report)}"
+            f" silent, and what was written since {_moment(since_ms)} is unseen."
+        )
+    gone = f"; {_gone_text(report)}" if report.silent else ""
     return (
         f"Everything adds up: {totals.read:,} events, each exactly once{moving}"
-        f"{compared}."
+        f"{gone}{compared}."
     )
+
+
+def _awaited(report: AuditReport) -> list[SilentAgent]:
+    return [each for each in report.silent if not each.is_gone]
+
+
+def _silent_text(report: AuditReport) -> str:
+    count = len(_awaited(report))
+    return "1 agent is" if count == 1 else f"{count:,} agents are"
+
+
+def _gone_text(report: AuditReport) -> str:
+    count = len(report.silent)
+    agents = "1 agent is" if count == 1 else f"{count:,} agents are"
+    files = "its files" if count == 1 else "their files"
+    return f"{agents} gone, and nobody looks at {files}"
+
+
+def _moment(at_ms: int) -> str:
+    return f"{moment_text(at_ms)[: -len('.000')]} UTC"
+
+
+def _silent_remarks(silent: Sequence[SilentAgent]) -> Iterator[str]:
+    for agent in silent[:LINES_MAX]:
+        waited = (
+            f"; it is not waited for after {GONE_MS // 3_600_000} hours"
+            if agent.is_gone
+            else ""
+        )
+        yield (
+            f"NOTE   {agent.host_name}: agent {agent.agent_id} is silent since"
+            f" {_moment(agent.silent_since_ms)}, stopped or frozen: this is complete only"
+            f" up to {_moment(agent.complete_to_ms)}, when it last looked at its"
+            f" files{waited}"
+        )
+    if len(silent) > LINES_MAX:
+        yield f"       and {len(silent) - LINES_MAX:,} more agents silent; see --json"
 
 
 def _in_flight_text(report: AuditReport) -> str:

@@ -13,6 +13,7 @@ from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.lagging import Lagging
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums
+from tailrace.ledger import AgentHeartbeat
 from tailrace.ledger_topic import UnreadableEntry
 
 
@@ -27,6 +28,8 @@ class Told:
     facts: Mapping[str, GenerationFacts] = field(
         default_factory=dict[str, GenerationFacts]
     )
+    heartbeats: tuple[AgentHeartbeat, ...] = ()
+    """The newest of each agent."""
     unreadable: tuple[UnreadableEntry, ...] = ()
     """Records that may say something else, for all that anybody can tell."""
 
@@ -87,6 +90,15 @@ class Unnumbered:
     named: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached:
+    """Documents of event numbers so high that no file ever reaches them; some are named."""
+
+    count: int
+    named: tuple[tuple[int, str], ...]
+    """Number and `<index>/<_id>`."""
+
+
 class Ledger(Protocol):
     """Reads the ledger to the end it has now."""
 
@@ -144,6 +156,13 @@ class Snapshot(Protocol):
 
     def unnumbered(self) -> Unnumbered:
         """Return the event documents that have no number, or no generation."""
+        ...
+
+    def unreached(self) -> Unreached:
+        """Return the event documents of numbers from `EXACT_MAX` on.
+
+        Sums of doubles do not tell these apart, so no other question is about them.
+        """
         ...
 
     def documents(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.silent import SilentAgent
 
 NAMED_MAX = 100
 """Numbers of one kind that are named of one generation; the rest are counted."""
@@ -103,6 +104,8 @@ class AuditReport:
     they excuse nothing, either."""
     waited_ms: int = 0
     """How long was waited, at most, for what is in flight; 0 where nobody wished to."""
+    silent: tuple[SilentAgent, ...] = ()
+    """Agents whose heartbeats have ceased: what was written since, nobody has seen."""
     repairs: tuple[str, ...] = ()
     """What became of each span that an agent was asked to send again, in words."""
 
@@ -142,12 +145,15 @@ class AuditReport:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way."""
-        return not self.in_flight
+        """Whether nothing is under way, and nothing may lie in files unseen.
+
+        An agent that is gone for good is not waited for.
+        """
+        return not self.in_flight and all(each.is_gone for each in self.silent)
 
     @property
     def is_overdue(self) -> bool:
-        """Whether something is under way that was waited for."""
+        """Whether something is under way, or unseen, that was waited for."""
         return bool(self.waited_ms) and not self.is_settled
 
 
@@ -208,6 +214,16 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "settled": report.is_settled,
         "compared_documents": report.compared_count,
         "repairs": list(report.repairs),
+        "silent_agents": [
+            {
+                "agent": each.agent_id,
+                "host": each.host_name,
+                "silent_since_ms": each.silent_since_ms,
+                "complete_to_ms": each.complete_to_ms,
+                "gone": each.is_gone,
+            }
+            for each in report.silent[:shown]
+        ],
         "dead_letters_not_indexed": report.dead_lag_records,
         "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
         "dead_letters_not_indexed_and_unread": report.lagging_unread_count,

@@ -33,7 +33,8 @@ def audit(
             min=0,
             max=86_400,
             metavar="SECONDS",
-            help="Wait so long for what is in flight; fail where some is left.",
+            help="Wait so long for what is in flight, and for agents that are silent;"
+            " fail where some is left.",
         ),
     ] = 0.0,
     repair: Annotated[
@@ -47,10 +48,11 @@ def audit(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Prove that nothing is missing and nothing is there twice; exit 0 only then.
+    """Prove that of what was sent nothing is missing or there twice; exit 0 only then.
 
-    Events after the indexer's last word are in flight, and no contradiction; with --wait
-    they are waited for. With --repair the agents read again, from the files as far as
+    Events after the indexer's last word are in flight, and no contradiction; what was
+    written since an agent is silent, nobody has seen. With --wait both are waited for; an
+    agent that has been silent for a day is named only. With --repair the agents read again, from the files as far as
     they still exist, what the index is missing.
     """
     from tailrace.audit.shown import overdue, show

@@ -40,7 +40,7 @@ def why(
     require("indexer")
     from tailrace.audit.kafka import KafkaLedger
     from tailrace.commands.why_place import Places, place_of
-    from tailrace.commands.why_roles import encodings_of
+    from tailrace.commands.why_roles import encodings_of, glob_of
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.own_stack import names_own_stack
     from tailrace.settings import read_connections
@@ -55,7 +55,12 @@ def why(
     ):
         told = KafkaLedger(connections).read().facts
         lookup = Lookup(elastic, namespace=connections.namespace)
-        places = Places(told=told, lookup=lookup, encodings=encodings_of(config))
+        places = Places(
+            told=told,
+            lookup=lookup,
+            encodings=encodings_of(config),
+            glob_of=lambda path: glob_of(path, config=config),
+        )
         place = place_of(line, places=places)
         witness = _witness(
             place, told=told, lookup=lookup, connections=connections, config=config

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tailrace.archive_kinds import HEAD_BYTES, archive_kind
 from tailrace.audit.facts import GenerationFacts
 from tailrace.commands.why_roles import event_around, written_of
 from tailrace.errors import CommandFailed
@@ -36,6 +37,8 @@ class Places:
     lookup: Lookup
     encodings: Mapping[str, Encoding]
     """By source, how its files are written; `auto` where it is not known here."""
+    glob_of: Callable[[str], str] = lambda _path: ""
+    """Which glob of this machine's agent takes a path; "" where none does."""
 
     def encoding(self, facts: GenerationFacts) -> Encoding:
         """Return what the source of a generation says of its files."""
@@ -60,9 +63,12 @@ def place_of(line: str, *, places: Places) -> LinePlace:
 
 def _numbered_place(path: Path, line_number: int, *, places: Places) -> LinePlace:
     try:
-        inode = path.stat().st_ino
+        status = path.stat()
+        if _is_archive(path):
+            raise _archive(path)
     except OSError as error:
         raise unreadable(path, error) from None
+    inode = status.st_ino
     names = {path_text(str(path.absolute())), path_text(str(path.resolve()))}
     candidates = [
         facts
@@ -73,16 +79,19 @@ def _numbered_place(path: Path, line_number: int, *, places: Places) -> LinePlac
     # Both the file and its name: a rotated file keeps its inode, another has its name.
     ranked = sorted(candidates, key=lambda facts: _likeness(facts, inode, names))
     if not ranked or _likeness(ranked[-1], inode, names)[0] == 0:
-        raise CommandFailed(
-            f"{path_text(str(path))} is not watched: no agent's word in the ledger is of"
-            " this file.",
-            remedy="add a glob that takes it to the agent's `sources`, or wait for the"
-            " agent's first look if it is new",
-        )
+        if not status.st_size:
+            raise _empty(path, line_number)
+        raise _untold(path, glob=places.glob_of(str(path.absolute())))
     facts = ranked[-1]
+    assert facts.agent is not None
     try:
         written = written_of(path, encoding=places.encoding(facts))
-        found = line_at(path, line_number=line_number, written=written)
+        found = line_at(
+            path,
+            line_number=line_number,
+            written=written,
+            sent_to=facts.agent.next_offset,
+        )
         place = _event_place(found, facts=facts, places=places)
     except OSError as error:
         raise unreadable(path, error) from None
@@ -93,6 +102,43 @@ def _numbered_place(path: Path, line_number: int, *, places: Places) -> LinePlac
             remedy="ask again if it was written to meanwhile",
         )
     return place
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return archive_kind(file.read(HEAD_BYTES)) is not None
+
+
+def _archive(path: Path) -> CommandFailed:
+    return CommandFailed(
+        f"{path_text(str(path))} is an archive, in which lines are not asked for by number.",
+        remedy="ask by the whole line as it is written: `tailrace why 'LINE'`; what was"
+        " shipped before the file was compressed is stored under the name that it had then",
+    )
+
+
+def _empty(path: Path, line_number: int) -> CommandFailed:
+    return CommandFailed(
+        f"{path_text(str(path))} is empty, and has no line {line_number}.",
+        remedy="if it was rotated, name the file that the line is in now",
+    )
+
+
+def _untold(path: Path, *, glob: str) -> CommandFailed:
+    """Return why no agent's word is of a file, as far as that can be seen from here."""
+    shown = path_text(str(path))
+    if glob:
+        return CommandFailed(
+            f"{shown} is watched, by the glob {glob}, and no agent's word in the ledger"
+            " is of this file.",
+            remedy="wait for the agent's first look if it is new; `tailrace status` says"
+            " whether the agent runs, and which files it cannot read",
+        )
+    return CommandFailed(
+        f"{shown} is not watched: no agent's word in the ledger is of this file.",
+        remedy="add a glob that takes it to the agent's `sources`, or wait for the"
+        " agent's first look if it is new",
+    )
 
 
 def _event_place(

@@ -147,6 +147,9 @@ def event_around(
         begins.append(line.offset)
     start = max((place for place in begins if place <= line.offset), default=0)
     end = min((place for place in starts if place > line.offset), default=None)
+    if end is None and not line.is_complete:
+        # Time ended it there; more may have been written since.
+        end = agent.next_offset
     cut = None if end is None else Cut(offset=start, next_offset=end, reason="flushed")
     file = open_file(line.path.absolute(), rules=rules_of_user())
     try:

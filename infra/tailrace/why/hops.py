@@ -114,7 +114,7 @@ def _agent(witness: Witness) -> HopVerdict:
     agent, place = witness.facts.agent, witness.place
     if agent is None:
         return HopVerdict(hop="agent", state=State.UNKNOWN, text="not shipped by ours")
-    lost = f"; it declared {agent.lost_bytes} bytes lost" if agent.lost_bytes else ""
+    lost = _lost_text(agent.lost_bytes)
     if place.offset < agent.next_offset:
         number = "" if place.event_number is None else f", event {place.event_number}"
         text = (
@@ -130,6 +130,12 @@ def _agent(witness: Witness) -> HopVerdict:
         f" {agent.seen_size_bytes} bytes seen, and the line is at {place.offset}{lost}"
     )
     return HopVerdict(hop="agent", state=State.WAITING, text=text)
+
+
+def _lost_text(lost_bytes: Mapping[str, int]) -> str:
+    """Return what the agent declared lost of a file, with a reason for each part."""
+    parts = [f"{count} bytes {reason}" for reason, count in sorted(lost_bytes.items())]
+    return f"; of this file it declared lost: {', '.join(parts)}" if parts else ""
 
 
 def _kafka(witness: Witness) -> HopVerdict:
@@ -165,7 +171,10 @@ def _stream(witness: Witness) -> HopVerdict:
             hop="stream", state=State.WAITING, text=f"not read yet; {text}".strip("; ")
         )
     if stream is not None and stream.dropped and not witness.found.documents:
-        text += f"; of this file it dropped {stream.dropped} events by reason"
+        counts = [
+            f"{count} {reason}" for reason, count in sorted(stream.dropped.items())
+        ]
+        text += f"; of this file it dropped events: {', '.join(counts)}"
     is_dead = any(each.startswith("stream:") for each in witness.found.dead)
     state = State.REFUSED if is_dead else State.DONE
     return HopVerdict(hop="stream", state=state, text=text.strip("; ") or "read")

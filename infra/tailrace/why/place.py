@@ -32,7 +32,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLine:
-    """One complete line of a file."""
+    """One line of a file."""
 
     path: Path
     line_number: int
@@ -42,19 +42,26 @@ class FileLine:
     """Without its newline."""
     size_bytes: int
     inode: int
+    is_complete: bool = True
+    """Whether a newline ends it; one that time ended may still have none."""
 
     @property
     def end_offset(self) -> int:
-        """Return where its newline stands."""
+        """Return where its newline stands, or is to stand."""
         return self.offset + self.size_bytes
 
 
-def line_at(path: Path, *, line_number: int, written: Written) -> FileLine:
+def line_at(
+    path: Path, *, line_number: int, written: Written, sent_to: int
+) -> FileLine:
     """Return a line by its number, which counts from 1.
+
+    The agent has sent what stands before byte `sent_to`: a last line that begins there was
+    ended by time, and needs no newline.
 
     Raises:
         CommandFailed: the file cannot be read, has fewer lines, or the line has no
-            newline yet.
+            newline yet, and was not sent without one.
     """
     if line_number < 1:
         raise CommandFailed(
@@ -66,7 +73,8 @@ def line_at(path: Path, *, line_number: int, written: Written) -> FileLine:
         inode = path.stat().st_ino
         with path.open("rb") as file:
             for line in _lines(file, offset=0, written=written):
-                if complete == line_number - 1 and line.is_complete:
+                is_sent = line.is_complete or line.offset < sent_to
+                if complete == line_number - 1 and is_sent:
                     return _file_line(path, line, number=line_number, inode=inode)
                 is_rest = not line.is_complete
                 complete += line.is_complete
@@ -156,6 +164,7 @@ def _file_line(path: Path, line: _Line, *, number: int, inode: int) -> FileLine:
         line=line.text,
         size_bytes=line.size_bytes,
         inode=inode,
+        is_complete=line.is_complete,
     )
 
 

@@ -21,14 +21,20 @@ from tailrace.audit.sources import (
     StoredPlace,
     Told,
     Unnumbered,
+    Unreached,
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.verdict import AuditReport
-from tailrace.audit.windows import Sums, WindowSum
+from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.clock import Clock
 from tailrace.digest import with_digest
 from tailrace.identity import document_id
-from tailrace.ledger import IndexerLedger, RetentionLedger, StreamLedger
+from tailrace.ledger import (
+    AgentHeartbeat,
+    IndexerLedger,
+    RetentionLedger,
+    StreamLedger,
+)
 from tailrace.ledger_topic import UnreadableEntry
 from tailrace.topics import PARTITIONS
 from tailrace.wire import AgentLedger, DeadLetter, FileIdentity, Placement, encode
@@ -37,7 +43,10 @@ WINDOW = 10
 """Small windows, so that a handful of events fills several."""
 GENERATION = "0123456789abcdef" * 2
 LINE_BYTES = 20
+NAMED = 2
+"""Documents that no number places, and that are named."""
 ALL_PASSED = frozenset(range(PARTITIONS))
+HEARTBEAT_MS = 5_000
 BORN_AT_MS = 1_700_000_000_000
 
 
@@ -117,6 +126,22 @@ def indexer_word(*, number: int, **changes: object) -> IndexerLedger:
     return msgspec.structs.replace(word, **changes)
 
 
+def heartbeat(
+    agent_id: str, *, said_at_ms: int, host_name: str = "web-1"
+) -> AgentHeartbeat:
+    return AgentHeartbeat(
+        agent_id=agent_id,
+        host_id=host_name,
+        host_name=host_name,
+        swept_at_ms=said_at_ms - 2_000,
+        files=1,
+        unread_bytes=0,
+        lost_bytes=0,
+        interval_ms=HEARTBEAT_MS,
+        updated_at_ms=said_at_ms,
+    )
+
+
 def retention_word(
     numbers: Collection[int], *, index: str, window_events: int = WINDOW
 ) -> RetentionLedger:
@@ -174,10 +199,15 @@ class HeldDocument:
     generation: str = GENERATION
     text: str = ""
     """What somebody made of the line afterwards; empty where nobody did."""
+    born_at_ms: int = BORN_AT_MS
+    """Of its `_id`."""
+    says: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What else stands in it, or otherwise; its digest fits all the same."""
 
     @property
     def offset(self) -> int:
-        return self.number * LINE_BYTES
+        # Somebody's own number may be higher than there are offsets.
+        return self.number % 2**40 * LINE_BYTES
 
     @property
     def line(self) -> str:
@@ -188,7 +218,7 @@ class HeldDocument:
         checksum = crc32c.crc32c(self.line.encode()) + self.copy
         return document_id(
             generation=self.generation,
-            born_at_ms=BORN_AT_MS,
+            born_at_ms=self.born_at_ms,
             offset=self.offset,
             checksum=checksum,
         )
@@ -202,6 +232,7 @@ class HeldDocument:
                     "log.offset": self.offset,
                     "event.sequence": self.number,
                     "tailrace.generation": self.generation,
+                    **self.says,
                 }
             )
         )
@@ -256,6 +287,8 @@ class HeldSnapshot:
     def sums(self, generations: Collection[str] | None) -> dict[str, Sums]:
         stored: dict[str, dict[int, list[int]]] = {}
         for each in self.held:
+            if each.number >= EXACT_MAX:
+                continue
             if generations is None or each.generation in generations:
                 windows = stored.setdefault(each.generation, {})
                 windows.setdefault(each.number // WINDOW, []).append(each.number)
@@ -314,6 +347,14 @@ class HeldSnapshot:
     def unnumbered(self) -> Unnumbered:
         return Unnumbered(count=self.unnumbered_count, named=())
 
+    def unreached(self) -> Unreached:
+        named = [
+            (each.number, f"{each.index}/{each.document_id}")
+            for each in self.held
+            if each.number >= EXACT_MAX
+        ]
+        return Unreached(count=len(named), named=tuple(named[:NAMED]))
+
     def documents(
         self, generations: Collection[str] | None
     ) -> Iterator[StoredDocument]:
@@ -352,12 +393,15 @@ class ToldLedger:
 
     told: list[dict[str, GenerationFacts]]
     unreadable: tuple[UnreadableEntry, ...] = ()
+    heartbeats: Callable[[], tuple[AgentHeartbeat, ...]] = tuple
     reads: int = 0
 
     def read(self) -> Told:
         told = self.told[min(self.reads, len(self.told) - 1)]
         self.reads += 1
-        return Told(facts=told, unreadable=self.unreadable)
+        return Told(
+            facts=told, unreadable=self.unreadable, heartbeats=self.heartbeats()
+        )
 
 
 @dataclass(slots=True)
@@ -385,8 +429,8 @@ class FixedProgress:
 class SteppingClock(Clock):
     """Time that passes only by sleeping."""
 
-    def __init__(self) -> None:
-        self._now_ms = 0
+    def __init__(self, now_ms: int = 0) -> None:
+        self._now_ms = now_ms
 
     def now_ms(self) -> int:
         return self._now_ms
@@ -407,20 +451,22 @@ def report_of(
     passed_documents: frozenset[int] | None = None,
     is_deep: bool = False,
     wait_ms_max: int = 0,
+    heartbeats: Callable[[], tuple[AgentHeartbeat, ...]] = tuple,
+    clock: Clock | None = None,
 ) -> AuditReport:
     """Audit an index against what the ledger says, read after read."""
     words = [
         each if isinstance(each, dict) else {each.generation: each} for each in told
     ]
     looker = Looker(
-        ledger=ToldLedger(words, unreadable),
+        ledger=ToldLedger(words, unreadable, heartbeats),
         progress=FixedProgress(drained or Drained(), passed, passed_documents),
         index=index,
         window_events=WINDOW,
     )
     return audit(
         looker,
-        clock=SteppingClock(),
+        clock=clock or SteppingClock(),
         is_deep=is_deep,
         wait_ms_max=wait_ms_max,
         tell=lambda _text: None,

@@ -853,6 +853,7 @@ def test_foreign_numbers_that_are_not_told_in_full_are_held_to_their_count() -> 
 
 def test_one_foreign_deleted_and_another_doubled_is_seen_by_a_deep_audit() -> None:
     index = held(100, 118, 119, 119)
+    index.documents = [replace(each, born_at_ms=0) for each in index.documents]
 
     report = report_of(index, foreign(next_number=120, count=4), is_deep=True)
 
@@ -1100,6 +1101,30 @@ def test_waiting_has_an_end() -> None:
 
 PARTITION = frozenset({3})
 """That of the generation of `builders`."""
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, 2**63 - 1])
+def test_a_document_of_a_number_that_no_double_holds_is_nobodys(
+    number: int, is_deep: bool
+) -> None:
+    """Elasticsearch tells of the highest number as of a double; it must not be asked so."""
+    index = held(*range(5), number)
+
+    report = report_of(index, facts_at_rest(5), is_deep=is_deep)
+
+    assert not report.is_sound
+    (problem,) = report.problems
+    assert (problem.kind, problem.event_number) == (ProblemKind.UNSENT, number)
+    document = index.documents[-1]
+    assert problem.documents == (f"{document.index}/{document.document_id}",)
+
+
+def test_of_many_documents_beyond_all_numbers_some_are_named() -> None:
+    report = report_of(held(*range(5), *range(2**53, 2**53 + 9)), facts_at_rest(5))
+
+    assert sum(each.count for each in report.problems) == 9
+    assert len(report.problems) == 3
 
 
 @pytest.mark.parametrize("is_deep", [False, True])

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from tailrace.audit import line
-from tailrace.audit.bodies import DELIVERED
-from tailrace.audit.facts import facts_of
+from tailrace.audit.bodies import DELIVERED, UNREACHED_NAMED_MAX
+from tailrace.audit.kafka import told_by
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
     SnapshotLost,
@@ -28,6 +28,7 @@ from tailrace.audit.sources import (
     StoredPlace,
     Told,
     Unnumbered,
+    Unreached,
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
@@ -90,10 +91,7 @@ class MemoryAuditLedger:
         """Return what is said of each generation, and what cannot be read."""
         newest = newest_of(ledger_entries(self.kafka, self.partitions))
         self.between()
-        return Told(
-            facts=facts_of(newest.records.values()),
-            unreadable=tuple(newest.unreadable),
-        )
+        return told_by(newest)
 
 
 @dataclass(slots=True)
@@ -256,6 +254,20 @@ class MemorySnapshot:
         ]
         return Unnumbered(count=len(named), named=tuple(named[:3]))
 
+    def unreached(self) -> Unreached:
+        """Return the event documents of numbers that no file ever reaches.
+
+        Nothing that others do meanwhile makes such a number right, so no time passes.
+        """
+        self._look()
+        named = [
+            (document[SEQUENCE], f"{name}/{document_id}")
+            for name, documents in self.events.items()
+            for document_id, document in documents.items()
+            if document.get(SEQUENCE, -1) >= EXACT_MAX
+        ]
+        return Unreached(count=len(named), named=tuple(named[:UNREACHED_NAMED_MAX]))
+
     def documents(
         self, generations: Collection[str] | None
     ) -> Iterator[StoredDocument]:
@@ -280,6 +292,9 @@ class MemorySnapshot:
 
     def _ask(self) -> None:
         self.index.between()
+        self._look()
+
+    def _look(self) -> None:
         there = self.index.elasticsearch.indices
         if any(name not in there for name in (*self.events, *self.dead)):
             raise SnapshotLost
@@ -292,7 +307,7 @@ class MemorySnapshot:
         for name, documents in indices.items():
             for document_id, document in documents.items():
                 generation, number = document.get(GENERATION), document.get(SEQUENCE)
-                if generation is None or number is None:
+                if generation is None or number is None or number >= EXACT_MAX:
                     continue
                 if generations is None or generation in generations:
                     yield _Held(name, document_id, generation, number, document)

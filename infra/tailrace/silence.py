@@ -1,0 +1,22 @@
+"""Whether an agent is silent, and whether it is waited for: its last heartbeat tells. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GONE_MS: Final = 86_400_000
+"""An agent that was silent for so long is not waited for; it is still named as silent."""
+SILENT_INTERVALS: Final = 3
+"""A heartbeat may be late; after so many intervals its agent is silent."""
+INTERVAL_MS_MIN: Final = 1_000
+
+
+def is_silent(said_at_ms: int, *, interval_ms: int, now_ms: int) -> bool:
+    """Tell whether the heartbeat that was due after one of `said_at_ms` is missing."""
+    longest_ms = SILENT_INTERVALS * max(interval_ms, INTERVAL_MS_MIN)
+    return now_ms - said_at_ms > longest_ms
+
+
+def is_gone(said_at_ms: int, *, now_ms: int) -> bool:
+    """Tell whether nobody waits any more for an agent that spoke last at `said_at_ms`."""
+    return now_ms - said_at_ms > GONE_MS

@@ -1,0 +1,65 @@
+"""Whether all words of the ledger ceased in its index at once, the agents' among them. Pure.
+
+An agent's heartbeat comes into the index by the indexers, as every other word does. Where
+none of any hop has come for some intervals, the indexers may stand still, and the agents
+live: the documents alone do not tell which of them it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tailrace.answers import Document
+from tailrace.answers import field as field_of
+from tailrace.heartbeat_claims import number_in
+from tailrace.query import Body
+from tailrace.silence import is_gone, is_silent
+
+NEWEST_WORD: Body = {
+    # Of all hosts and hops, whichever the search is about.
+    "global": {},
+    "aggs": {"at": {"max": {"field": "@timestamp"}}},
+}
+"""The aggregation that tells when the newest word in the index was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """No word has come into the index for so long that each agent seems silent."""
+
+    since_ms: int
+    """When the newest word was written."""
+    agents: int
+    """Those that would be called silent, and are waited for."""
+
+
+def standstill_of(
+    documents: Iterable[Document], *, indexed_at_ms: int, now_ms: int
+) -> Standstill | None:
+    """Return that nothing came since `indexed_at_ms`, the newest word there is, if so."""
+    beats = [
+        (number_in(document, "@timestamp"), number_in(document, "tailrace.interval_ms"))
+        for document in documents
+        if field_of(document, "tailrace.hop") == "heartbeat"
+    ]
+    living = [
+        (said_at_ms, interval_ms)
+        for said_at_ms, interval_ms in beats
+        if not is_gone(said_at_ms, now_ms=now_ms)
+    ]
+    if not living:
+        return None
+    shortest_ms = min(interval_ms for _, interval_ms in living)
+    words = [*living, (indexed_at_ms, shortest_ms)]
+    if not all(is_silent(at, interval_ms=each, now_ms=now_ms) for at, each in words):
+        return None
+    return Standstill(indexed_at_ms, len(living))
+
+
+def standstill_text(found: Standstill, *, moment: str) -> str:
+    """Return it in words; `moment` is when it began."""
+    agents = (
+        "the agent does" if found.agents == 1 else f"all {found.agents:,} agents do"
+    )
+    return f"nothing was indexed since {moment}: the indexers stand still, or {agents}"
