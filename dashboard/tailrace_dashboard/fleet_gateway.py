@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tailrace.errors import ServiceUnavailable
+from tailrace.clock import SystemClock
+from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.fleet.nodes import agents_folder
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
+from tailrace.zookeeper_probe import require_zookeeper
 from tailrace_dashboard.fleet import GROUPS, Agent, PartitionLag, read_agent
 
 CONNECT_MS_MAX = 3_000
@@ -85,15 +87,15 @@ class ZooKeeperFleet:
 
     def _agents(self) -> tuple[Agent, ...]:
         hosts = self._connections.zookeeper_hosts
+        if self._zookeeper is None or not self._zookeeper.is_connected:
+            # A client says only that there is no session; and one that is made for a
+            # server that stands still waits for it when it is closed.
+            require_zookeeper(hosts, clock=SystemClock())
         if self._zookeeper is None:
             self._zookeeper = ZooKeeper.connect(hosts)
         # The session returns by itself; only so long does a person wait for it.
         if not self._zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
-            raise ServiceUnavailable(
-                "ZooKeeper",
-                address=hosts,
-                reason=f"no answer within {CONNECT_MS_MAX // 1_000} s",
-            )
+            raise NoAnswer("ZooKeeper", address=hosts, wait_s=CONNECT_MS_MAX / 1_000)
         folder = agents_folder(self._connections.namespace)
         agents: list[Agent] = []
         for agent_id in self._zookeeper.children(folder):

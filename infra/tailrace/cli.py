@@ -7,6 +7,7 @@ extra is missing hinders no other.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -27,7 +28,15 @@ from tailrace.commands import (
     status,
     why,
 )
-from tailrace.commands.common import shows_errors, write_line
+from tailrace.commands.common import (
+    EXIT_READER_GONE,
+    error_text,
+    forget_standard_output,
+    shows_errors,
+    write_line,
+)
+from tailrace.errors import EXIT_FAILURE
+from tailrace.standard_output import OutputRefused, flush_output, tell_of_refusals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -145,5 +154,17 @@ _add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
-    app()
+    """Run the command that the arguments name, to the last byte of what it prints."""
+    tell_of_refusals()
+    try:
+        try:
+            app()
+        finally:
+            flush_output()
+    except OutputRefused as refused:
+        # What no command prints itself, such as its help, or only now leaves the buffer.
+        typer.echo(error_text(refused), err=True)
+        sys.exit(EXIT_FAILURE)
+    except BrokenPipeError:
+        forget_standard_output()
+        sys.exit(EXIT_READER_GONE)

@@ -57,12 +57,15 @@ class PipeProgress:
 
     def tell(self, told: Told) -> None:
         """Write one line."""
-        with self._lock, contextlib.suppress(OSError):
-            os.write(self._descriptor, msgspec.json.encode(told) + b"\n")
+        self._is_read(told)
 
     def step(self, message: str) -> None:
-        """Say that something has been done or is waited for."""
-        self.tell(Told(step=message))
+        """Say that something has been done or is waited for; alone, into the log."""
+        if not self._is_read(Told(step=message)):
+            # Standard error is that log, and its disk may be full.
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{message}\n")
+                sys.stderr.flush()
 
     @contextmanager
     def downloading(self, label: str, *, size_bytes: int) -> Generator[Advance]:
@@ -75,6 +78,14 @@ class PipeProgress:
             )
         finally:
             self.tell(Told(download_id=number, is_done=True))
+
+    def _is_read(self, told: Told) -> bool:
+        with self._lock:
+            try:
+                os.write(self._descriptor, msgspec.json.encode(told) + b"\n")
+            except OSError:
+                return False
+        return True
 
     def failed(self, error: TailraceError) -> None:
         """Tell why nothing runs."""

@@ -132,6 +132,8 @@ def _taken_ports(data_dir: Path) -> dict[str, int]:
     if record.read_running(data_dir) is not None:
         return {}
     ports = record.read_ports(data_dir)
+    if not ports:
+        return {}  # Nothing ran, or it is another user's; so is what `up` wrote.
     up = read_record(data_dir)
     if up is not None and up.dashboard_port:
         ports["dashboard"] = up.dashboard_port

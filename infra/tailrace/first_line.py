@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.elasticsearch import Elastic
+from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace.query import events_alias
 from tailrace.settings import Connections
@@ -18,7 +18,8 @@ def is_searchable(connections: Connections, *, since_ms: int) -> bool:
         },
     }
     try:
-        with Elastic(connections) as elastic:
+        # Whoever asks has dead processes to start again meanwhile.
+        with Elastic(connections, timeout_s=INTERACTIVE_TIMEOUT_S) as elastic:
             events = events_alias(connections.namespace)
             if not elastic.has_shards(events):
                 return False

@@ -26,6 +26,8 @@ def require_listener(bootstrap: str) -> None:
             place = (host.strip("[]") or address.strip(), int(port or 9_092))
             with socket.create_connection(place, timeout=PROBE_MS_MAX / 1_000):
                 return
+        except ConnectionRefusedError:
+            reasons.append("nothing listens there")
         except (OSError, ValueError) as error:
             reasons.append(str(error))
     raise ServiceUnavailable(

@@ -47,6 +47,8 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
     handler = SparingHandler(target, clock=SystemClock())
     handler.setFormatter(_LibraryFormatter([*escape, renderer]))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # Python's warnings would stand among the JSON as lines of text.
+    logging.captureWarnings(True)  # noqa: FBT003 - Python's signature
 
 
 def logger(role: str) -> FilteringBoundLogger:
@@ -70,7 +72,7 @@ class _LibraryFormatter(logging.Formatter):
             "event": "library_spoke",
             "level": record.levelname.lower(),
             "library": record.name,
-            "said": record.getMessage(),
+            "said": record.getMessage().rstrip(),
         }
         if held_count := getattr(record, HELD, 0):
             event[HELD] = held_count

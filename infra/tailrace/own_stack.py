@@ -39,7 +39,8 @@ def is_stack_down(connections: Connections) -> bool:
     from tailrace_embedded import record
 
     folder = connections.data_dir
-    if read_running(folder) is not None or not record.read_ports(folder):
+    # Of another user's folder neither can be read, and nothing is to be said.
+    if not record.read_ports(folder) or read_running(folder) is not None:
         return False
     left = record.read_servers(folder)
     recorded = left.environment if left is not None else {}

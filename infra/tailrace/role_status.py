@@ -22,11 +22,13 @@ WRITERS = ("agent", "stream", "indexer")
 
 
 def silent_roles(
-    data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int
+    data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int, away: str
 ) -> Iterator[str]:
     """Yield what is to be said of each role that runs and has not written for too long.
 
-    One that has just been started has as long as any other.
+    One that has just been started has as long as any other. `away` names the server that
+    does not answer and that roles wait for before their first word, "" where none is: no
+    one shall then look for a full disk.
     """
     for member in members:
         if member.name not in WRITERS or member.state is not MemberState.RUNNING:
@@ -34,10 +36,14 @@ def silent_roles(
         path = data_dir / member.name / FILE_NAME
         age_ms = now_ms - max(_written_at_ms(path), member.since_ms)
         if age_ms > AGE_MS_MAX:
+            cause = (
+                f"it may be waiting for {away}, which does not answer; see its log"
+                if away
+                else "look whether its disk is full, and at its log"
+            )
             yield (
                 f"the {member.name} runs, and has not written {path} for"
-                f" {age_ms // 1_000} s: look whether its disk is full, and at its log"
-                f" {member.log_path}"
+                f" {age_ms // 1_000} s: {cause} {member.log_path}"
             )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from tailrace.clock import SystemClock
 from tailrace.doctor import FolderDisk, ServerFacts
 from tailrace.errors import (
     AWAY_REMEDY,
@@ -19,6 +20,7 @@ from tailrace.errors import (
 from tailrace.extras import missing_modules
 from tailrace.settings import Connections
 from tailrace.topics import TOPICS
+from tailrace.zookeeper_probe import require_zookeeper
 
 if TYPE_CHECKING:
     from tailrace.zookeeper import ZooKeeper
@@ -157,6 +159,7 @@ def _elasticsearch(connections: Connections) -> Found:
 
 
 def _zookeeper(connections: Connections) -> Found:
+    require_zookeeper(connections.zookeeper_hosts, clock=SystemClock())
     with _zookeeper_session(connections) as zookeeper:
         zookeeper.children("/")
     return Found()

@@ -112,6 +112,8 @@ def _reasons(facts: StatusFacts) -> Iterator[str]:
             yield f"{member.name} is {_state_text(member)}"
     if up.phase is Phase.RUNNING and up.has_roles and up.searchable_after_ms is None:
         yield "no line has become searchable since the start"
+    elif up.phase is Phase.RUNNING and up.has_roles and not up.dashboard_url:
+        yield "the dashboard has not said where it answers; see its log"
     yield from facts.unreachable
     for index, why in facts.roles.held_indices.items():
         if not any(index in problem for problem in facts.roles.problems):

@@ -20,7 +20,7 @@ from tailrace.status import RoleFacts, StatusFacts
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
-from tailrace.up_record import UpRecord, read_running
+from tailrace.up_record import read_running
 from tailrace.watched import MACHINE_LOGS
 from tailrace.zookeeper_probe import require_zookeeper
 
@@ -48,6 +48,7 @@ def gather(connections: Connections) -> StatusFacts:
     documents: int | None = None
     dead_letters = 0
     unreachable: list[str] = []
+    away = ""
     if up is not None and up.has_roles:
         require("indexer")
         if up.namespace:
@@ -55,19 +56,24 @@ def gather(connections: Connections) -> StatusFacts:
         try:
             lags = _lags(connections)
         except TailraceError as error:
+            away = "Kafka"
             unreachable.append(str(error))
         try:
             documents, dead_letters = _documents(connections)
         except TailraceError as error:
             unreachable.append(str(error))
         unreachable += _zookeeper_trouble(connections)
+    roles = RoleFacts()
+    if up is not None:
+        found = role_facts(data_dir, up.members, now_ms=now_ms, away=away)
+        roles = msgspec.structs.replace(found, dead_letters=dead_letters)
     return StatusFacts(
         data_dir=str(data_dir),
         now_ms=now_ms,
         up=up,
         lag_records=lags,
         documents=documents,
-        roles=_roles(data_dir, up=up, now_ms=now_ms, dead_letters=dead_letters),
+        roles=roles,
         unreachable=unreachable,
         last_lines=_last_lines(up.members) if up is not None else {},
     )
@@ -91,11 +97,12 @@ class _Indexer(msgspec.Struct):
 
 
 def role_facts(
-    data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int
+    data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int, away: str = ""
 ) -> RoleFacts:
     """Return what the roles among `members` wrote about themselves.
 
-    What an earlier process left says nothing of now, and neither does silence.
+    What an earlier process left says nothing of now, and neither does silence, which a
+    server that is `away` may explain.
     """
     pids = {member.name: member.pid for member in members}
     agent = _read(data_dir, "agent", as_type=_Agent)
@@ -104,7 +111,7 @@ def role_facts(
     indexer = _read(data_dir, "indexer", as_type=_Indexer)
     if indexer.pid != pids.get("indexer"):
         indexer = _Indexer()
-    problems = list(silent_roles(data_dir, members, now_ms=now_ms))
+    problems = list(silent_roles(data_dir, members, now_ms=now_ms, away=away))
     problems += [f"the indexer reports {problem}" for problem in indexer.problems]
     if agent.kafka != "connected":
         problems.append(f"the agent has no connection to Kafka: {agent.kafka}")
@@ -161,15 +168,6 @@ def _lags(connections: Connections) -> dict[str, int]:
             )
             for role, topic in GROUPS.items()
         }
-
-
-def _roles(
-    data_dir: Path, *, up: UpRecord | None, now_ms: int, dead_letters: int
-) -> RoleFacts:
-    if up is None:
-        return RoleFacts()
-    found = role_facts(data_dir, up.members, now_ms=now_ms)
-    return msgspec.structs.replace(found, dead_letters=dead_letters)
 
 
 def _zookeeper_trouble(connections: Connections) -> Iterator[str]:

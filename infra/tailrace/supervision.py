@@ -14,7 +14,9 @@ from typing import TypeVar
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.first_line_watch import FirstLineWatch
 from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
+from tailrace.server_wait import ask_until_served
 from tailrace.settings import Connections, read_connections
 from tailrace.supervise import Backoff, Member
 from tailrace.up_record import (
@@ -107,8 +109,8 @@ class Supervision:
         self._members: list[Member] = []
         self._phase = Phase.STARTING
         self._started_at_ms = clock.now_ms()
-        self._is_line_found = False
-        self._searchable_after_ms: int | None = None
+        self._are_servers_kept = False
+        self._first_line: FirstLineWatch | None = None
         self._connections: Connections | None = None
         self._dashboard_port = dashboard_port
         # Never written to: that it closes with this process is what watchers see.
@@ -136,6 +138,7 @@ class Supervision:
         """Start again whatever dies, until asked to stop."""
         while not self._stop.is_set():
             self._tick()
+            self._look_again()
 
     def take_down(self) -> None:
         """Stop the roles, which drain, then the servers; nothing is left."""
@@ -173,24 +176,28 @@ class Supervision:
         self._start_role("dashboard", endpoints=endpoints)
         if self._wait_for(lambda: self._kafka_answers(endpoints) or None) is None:
             return
-        provision_topics(self._connections)
+        connections = self._connections
+        if self._served("Kafka", lambda: provision_topics(connections)) is None:
+            return
         for name in ROLES_ON_KAFKA:
             self._start_role(name, endpoints=endpoints)
         self._progress.step("agent, stream and dashboard are started")
 
     def _bring_up_indexing(self) -> None:
-        from tailrace.first_line import is_searchable
         from tailrace.provision import provision_templates
 
         assert self._connections is not None
         assert self._stack is not None
-        provision_templates(self._connections)
+        connections = self._connections
+        if self._served("Elasticsearch", lambda: provision_templates(connections)) is (
+            None
+        ):
+            return
         self._start_role("indexer", endpoints=self._stack.endpoints)
         self._progress.step("indexer is started; waiting for a first line")
+        self._first_line = first_line = self._first_line_watch(connections)
         deadline_ms = self._clock.monotonic_ms() + SEARCHABLE_WAIT_MS_MAX
-        missing = self._wait_for(
-            lambda: self._missing(deadline_ms=deadline_ms, is_searchable=is_searchable)
-        )
+        missing = self._wait_for(lambda: first_line.missing_by(deadline_ms))
         if missing is None:
             return
         took_ms = self._clock.now_ms() - self._started_at_ms
@@ -199,29 +206,53 @@ class Supervision:
                 f"{missing} after {took_ms // 1_000} s; still trying:"
                 " `tailrace status` says what is wrong"
             )
-            return
-        self._searchable_after_ms = took_ms
-        self._progress.step(f"a line is searchable after {took_ms / 1_000:.1f} s")
+        else:
+            self._progress.step(first_line.searchable_text())
         self._write()
 
-    def _missing(
-        self, *, deadline_ms: int, is_searchable: Callable[..., bool]
-    ) -> str | None:
-        """Return "" when a line can be found in the dashboard, or what is missing.
+    def _first_line_watch(self, connections: Connections) -> FirstLineWatch:
+        from tailrace.first_line import is_searchable
 
-        None means that it is not yet time to say so.
-        """
-        assert self._connections is not None
-        self._is_line_found = self._is_line_found or is_searchable(
-            self._connections, since_ms=self._started_at_ms
+        return FirstLineWatch(
+            is_searchable=lambda: is_searchable(
+                connections, since_ms=self._started_at_ms
+            ),
+            dashboard_url=self._dashboard_url,
+            started_at_ms=self._started_at_ms,
+            clock=self._clock,
         )
-        if self._is_line_found and self._dashboard_url():
-            return ""
-        if self._clock.monotonic_ms() < deadline_ms:
-            return None
-        if not self._is_line_found:
-            return "No line is searchable"
-        return "The dashboard does not answer"
+
+    def _look_again(self) -> None:
+        """Take back what was said to be missing, once it is there."""
+        news = self._first_line.look_rarely() if self._first_line else ()
+        for said in news:
+            self._progress.step(said)
+        if news:
+            self._write()
+
+    def _served(self, service: str, ask: Callable[[], FoundT]) -> FoundT | None:
+        """Return what `ask` does once the embedded server serves it; None to stop."""
+        return ask_until_served(
+            ask,
+            service=service,
+            log_path=lambda: self._log_of(service.lower()),
+            idle_until=self._idle_until,
+            say=self._progress.step,
+            clock=self._clock,
+        )
+
+    def _idle_until(self, at_monotonic_ms: int) -> bool:
+        reached = self._wait_for(
+            lambda: True if self._clock.monotonic_ms() >= at_monotonic_ms else None
+        )
+        return reached is not None
+
+    def _log_of(self, server: str) -> str:
+        running = record.read_servers(self._plan.data_dir)
+        for one in running.servers if running is not None else ():
+            if one.name.startswith(server):
+                return one.log_path
+        return str(self._plan.data_dir / LOGS_DIR)
 
     def _connect(self, endpoints: Endpoints) -> Connections:
         # The servers that we start win over any that the environment names.
@@ -258,15 +289,20 @@ class Supervision:
         return found if is_mine else None
 
     def _servers_up(self) -> Stack | None:
-        if self._stack is None:
-            return None
+        self._keep_servers()
+        return self._stack
+
+    def _keep_servers(self) -> None:
+        """Look after the servers from when all are up, also while one is waited for."""
+        if self._stack is None or self._are_servers_kept:
+            return
+        self._are_servers_kept = True
         for server in self._stack.servers:
             member = Member(ServerLife(server), backoff=Backoff())
             member.started(
                 now_ms=self._clock.now_ms(), monotonic_ms=self._clock.monotonic_ms()
             )
             self._members.append(member)
-        return self._stack
 
     def _kafka_answers(self, endpoints: Endpoints) -> bool:
         port = int(endpoints.kafka_bootstrap.split(",")[0].rpartition(":")[2])
@@ -283,6 +319,7 @@ class Supervision:
         return None
 
     def _tick(self) -> None:
+        self._keep_servers()
         now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         changes = [
             member.tend(now_ms=now_ms, monotonic_ms=monotonic_ms)
@@ -314,6 +351,7 @@ class Supervision:
 
     def _write(self) -> None:
         namespace = self._connections.namespace if self._connections else ""
+        first_line = self._first_line
         record_now = UpRecord(
             pid=os.getpid(),
             created_at_s=created_at_s(os.getpid()),
@@ -323,7 +361,7 @@ class Supervision:
             has_roles=self._plan.has_roles,
             dashboard_url=self._dashboard_url(),
             dashboard_port=self._dashboard_port,
-            searchable_after_ms=self._searchable_after_ms,
+            searchable_after_ms=first_line.searchable_after_ms if first_line else None,
             watched=self._watched_globs,
             members=[member.record() for member in self._members],
         )

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from tailrace.errors import CommandFailed
 from tailrace.supervise import MemberRecord
-from tailrace.whole_files import READABLE, replace_file
+from tailrace.whole_files import PRIVATE, replace_file
 
 UP_FILE = "up.json"
 SUPERVISOR_DIR = "supervisor"
@@ -55,13 +56,23 @@ class UpRecord(msgspec.Struct, frozen=True, kw_only=True):
 def write_record(data_dir: Path, record: UpRecord) -> None:
     """Replace the record; a reader sees the old one or the new one, never a part."""
     content = msgspec.json.format(msgspec.json.encode(record), indent=2)
-    replace_file(data_dir / UP_FILE, content, mode=READABLE, is_durable=False)
+    replace_file(data_dir / UP_FILE, content, mode=PRIVATE, is_durable=False)
 
 
 def read_record(data_dir: Path) -> UpRecord | None:
-    """Return the record as it stands, be it of a run long gone, or None."""
+    """Return the record as it stands, be it of a run long gone, or None.
+
+    Raises:
+        CommandFailed: it is another user's, and closed; something may run there.
+    """
     try:
         return msgspec.json.decode((data_dir / UP_FILE).read_bytes(), type=UpRecord)
+    except PermissionError as error:
+        raise CommandFailed(
+            f"What runs on the data folder {data_dir} is another user's:"
+            f" {data_dir / UP_FILE} cannot be read ({error.strerror}).",
+            remedy="ask as that user, or name a folder of your own with --data-dir",
+        ) from error
     except (OSError, msgspec.DecodeError):
         return None
 

@@ -9,7 +9,7 @@ import socket
 import struct
 
 from tailrace.clock import Clock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NoAnswer, ServiceUnavailable
 
 PORT_USUAL = 2_181
 SESSION_MS = 4_000
@@ -28,9 +28,11 @@ def require_zookeeper(hosts: str, *, clock: Clock) -> None:
     """Return once one of the servers gave a session.
 
     Raises:
-        ServiceUnavailable: none did within `WAIT_MS_MAX`.
+        NoAnswer: one listens, and said nothing within `WAIT_MS_MAX`.
+        ServiceUnavailable: none gave one; it is told at once where nothing listens.
     """
     reason = "no server is named"
+    is_silent = False
     servers = [each.strip() for each in hosts.partition("/")[0].split(",")]
     deadline_ms = clock.monotonic_ms() + WAIT_MS_MAX
     for number, server in enumerate(servers):
@@ -40,11 +42,16 @@ def require_zookeeper(hosts: str, *, clock: Clock) -> None:
         try:
             _shake_hands(server, wait_s=wait_s)
         except TimeoutError:
-            reason = f"no answer within {wait_s:.1f} s"
+            is_silent = True
+        except ConnectionRefusedError:
+            reason = "nothing listens there"
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", "") or str(error)
         else:
             return
+    if is_silent:
+        # That one of several is only away says less: this one runs.
+        raise NoAnswer("ZooKeeper", address=hosts, wait_s=WAIT_MS_MAX / 1_000)
     raise ServiceUnavailable("ZooKeeper", address=hosts, reason=reason)
 
 

@@ -6,6 +6,7 @@ process id in the file is for the reader of the error message alone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from tailrace.clock import Clock
 from tailrace.errors import DataDirInUse
+from tailrace.whole_files import PRIVATE
 
 LOCK_FILE = "lock"
 
@@ -34,13 +36,18 @@ class FolderLock:
             self._descriptor = None
 
 
-def hold(folder: Path, *, clock: Clock) -> FolderLock:
+def hold(folder: Path, *, clock: Clock, mode: int = PRIVATE) -> FolderLock:
     """Hold `folder` for this process, or say who does.
+
+    `mode` is that of the lock's file, also where an earlier version left it: whoever is to
+    learn by `is_held` that a folder is held must be able to read it.
 
     Raises:
         DataDirInUse: another process holds it.
     """
     descriptor = _open(folder)
+    with contextlib.suppress(PermissionError):  # Of another user's making: it stays.
+        os.fchmod(descriptor, mode)
     for _attempt in range(_RETRIES_MAX):
         if _try_flock(descriptor, fcntl.LOCK_EX):
             break
@@ -83,7 +90,7 @@ def is_held(folder: Path) -> bool:
 
 def _open(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    return os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, PRIVATE)
 
 
 def _try_flock(descriptor: int, operation: int) -> bool:

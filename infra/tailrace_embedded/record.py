@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tailrace.whole_files import READABLE, replace_file
+from tailrace.whole_files import PRIVATE, READABLE, replace_file
 from tailrace_embedded.lock import is_held
 
 SERVERS_FILE = "servers.json"
@@ -62,7 +62,7 @@ def remove_servers(data_dir: Path) -> None:
 def write_ports(data_dir: Path, ports: dict[str, int]) -> None:
     """Keep the ports for the next start."""
     content = msgspec.json.encode(ports)
-    replace_file(data_dir / PORTS_FILE, content, mode=READABLE, is_durable=False)
+    replace_file(data_dir / PORTS_FILE, content, mode=PRIVATE, is_durable=False)
 
 
 def read_ports(data_dir: Path) -> dict[str, int]:

@@ -20,6 +20,7 @@ import psutil
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import CommandFailed
+from tailrace.whole_files import READABLE
 from tailrace_embedded import identity, lock, record
 from tailrace_embedded.artifacts import Fetcher
 from tailrace_embedded.config import StackConfig, config_from_environment
@@ -109,7 +110,8 @@ class Stack:
         config = config or config_from_environment(environ)
         data_dir = data_dir.absolute()
         try:
-            held = lock.hold(data_dir, clock=clock)
+            # Any process may ask by it whether `servers.json` still holds.
+            held = lock.hold(data_dir, clock=clock, mode=READABLE)
         except OSError as error:
             raise _unwritable(data_dir, error) from error
         try:

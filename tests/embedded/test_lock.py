@@ -43,6 +43,17 @@ def test_a_second_holder_is_refused_with_the_first_ones_process_id(
     hold(tmp_path, clock=InstantClock()).release()
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o644], ids=oct)
+def test_a_lock_that_an_earlier_version_made_gets_the_mode_of_today(
+    mode: int, tmp_path: Path
+) -> None:
+    (tmp_path / LOCK_FILE).touch(mode=0o666)
+
+    hold(tmp_path, clock=InstantClock(), mode=mode).release()
+
+    assert (tmp_path / LOCK_FILE).stat().st_mode & 0o777 == mode
+
+
 def test_a_killed_holder_holds_nothing_although_its_file_is_left(
     tmp_path: Path,
 ) -> None:

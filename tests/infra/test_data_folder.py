@@ -17,8 +17,12 @@ from tailrace.clock import SystemClock
 from tailrace.data_folder import ROLE_FOLDERS, take_data_folder
 from tailrace.errors import CommandFailed
 from tailrace.supervision import CONFIG_FILE, UpPlan
-from tailrace.up import run
+from tailrace.up import hold_supervision, run
+from tailrace.up_record import SUPERVISOR_DIR, UP_FILE, write_record
+from tailrace_embedded.lock import LOCK_FILE
 from tailrace_embedded.progress import SilentProgress
+from tailrace_embedded.record import PORTS_FILE, write_ports
+from tests.infra.test_status import UP
 from tests.support.stack import temporary_data_dir
 
 COMMANDS = [["up"], ["up", "--detach"], ["servers", "up"], ["servers", "up", "-d"]]
@@ -104,6 +108,38 @@ def test_what_roles_keep_is_closed_to_other_users(is_new: bool, tmp_path: Path) 
     modes = {name: mode_of(folder / name) for name in ROLE_FOLDERS}
     assert modes == dict.fromkeys(ROLE_FOLDERS, 0o700)
     assert mode_of(folder) == (0o700 if is_new else 0o755)
+
+
+def test_what_only_the_supervisor_reads_is_closed_to_others(tmp_path: Path) -> None:
+    write_record(tmp_path, UP)
+    write_ports(tmp_path, {"kafka": 9_092})
+    held = hold_supervision(tmp_path, clock=SystemClock())
+    held.release()
+
+    for name in (UP_FILE, PORTS_FILE, f"{SUPERVISOR_DIR}/{LOCK_FILE}"):
+        assert mode_of(tmp_path / name) == 0o600, name
+
+
+def test_another_users_record_is_not_taken_for_nothing_that_runs(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o755)
+    write_record(tmp_path, UP)
+    # A folder within others', through which nobody else passes, would hide it anyway.
+    if os.geteuid() == 0:
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+    else:
+        (tmp_path / UP_FILE).chmod(0)
+
+    with as_nobody():
+        result = CliRunner().invoke(app, ["status", "--data-dir", str(tmp_path)])
+        doctor = CliRunner().invoke(app, ["doctor", "--data-dir", str(tmp_path)])
+
+    assert "is another user's" not in doctor.stderr
+    assert result.exit_code == 1
+    assert "is another user's" in result.stderr
+    assert "ask as that user" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["supervisor", CONFIG_FILE])

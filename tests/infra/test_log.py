@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,7 @@ def former_logging() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(False)
     structlog.reset_defaults()
 
 
@@ -96,3 +98,20 @@ def test_a_traceback_of_a_library_is_a_field() -> None:
 
     (line,) = said.getvalue().splitlines()
     assert "bad hostname" in json.loads(line)["exception"]
+
+
+def test_a_warning_of_a_library_is_one_json_object_too() -> None:
+    said = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        configure(stream=said)
+
+        warnings.warn(
+            "Callback with id 7\nalready exists", RuntimeWarning, stacklevel=1
+        )
+
+    (line,) = said.getvalue().splitlines()
+    event = json.loads(line)
+    assert (event["event"], event["level"]) == ("library_spoke", "warning")
+    assert "RuntimeWarning: Callback with id 7\nalready exists" in event["said"]
+    assert event["said"] == event["said"].strip()

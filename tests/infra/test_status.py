@@ -8,11 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tailrace import status_facts
+from tailrace.errors import ServiceUnavailable
 from tailrace.role_status import AGE_MS_MAX, WRITERS
+from tailrace.settings import Connections
 from tailrace.status import RoleFacts, StatusFacts, judge
 from tailrace.status_facts import LAST_LINES, last_lines, role_facts
 from tailrace.supervise import MemberRecord, MemberState
-from tailrace.up_record import Phase, UpRecord
+from tailrace.up_record import Phase, UpRecord, created_at_s, write_record
 from tailrace.watched import MACHINE_LOGS
 
 AGENT = MemberRecord(
@@ -65,6 +68,7 @@ def test_all_is_well() -> None:
         (with_up(phase=Phase.STARTING), "still starting"),
         (with_up(members=[DEAD]), "agent is backing off, ended by signal 9"),
         (with_up(searchable_after_ms=None), "no line has become searchable"),
+        (with_up(dashboard_url=""), "the dashboard has not said where it answers"),
         (change(WELL, unreachable=["Kafka is away"]), "Kafka is away"),
         (
             change(WELL, roles=RoleFacts(held_indices={"i": "read-only"})),
@@ -177,6 +181,43 @@ def test_a_role_that_runs_and_says_nothing_more_is_not_well(
     assert role_facts(tmp_path, [asleep], now_ms=at_ms + 1).problems == []
     fresh = change(role, since_ms=at_ms)
     assert role_facts(tmp_path, [fresh], now_ms=at_ms + 1).problems == []
+
+
+def test_where_kafka_is_away_no_one_is_sent_to_look_for_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream has its first word only once Kafka answers it."""
+    stream = change(AGENT, name="stream", since_ms=1, log_path="/d/logs/stream.log")
+    pid = os.getpid()
+    up = change(UP, pid=pid, created_at_s=created_at_s(pid), members=[stream])
+    write_record(tmp_path, up)
+
+    def no_kafka(connections: Connections) -> dict[str, int]:
+        del connections
+        raise ServiceUnavailable("Kafka", address="a:1", reason="nothing listens there")
+
+    def no_lags(connections: Connections) -> dict[str, int]:
+        del connections
+        return {}
+
+    def all_well(connections: Connections) -> tuple[int, int]:
+        del connections
+        return 0, 0
+
+    monkeypatch.setattr(status_facts, "_documents", all_well)
+    connections = Connections().model_copy(
+        update={"data_dir": tmp_path, "zookeeper_hosts": "127.0.0.1:1"}
+    )
+
+    monkeypatch.setattr(status_facts, "_lags", no_kafka)
+    (away,) = status_facts.gather(connections).roles.problems
+    monkeypatch.setattr(status_facts, "_lags", no_lags)
+    (there,) = status_facts.gather(connections).roles.problems
+
+    assert "it may be waiting for Kafka, which does not answer" in away
+    assert stream.log_path in away
+    assert "disk" not in away
+    assert "look whether its disk is full" in there
 
 
 def test_a_role_that_never_said_a_word_is_not_well_after_a_while(

@@ -15,7 +15,8 @@ import pytest
 
 from tailrace import status_facts
 from tailrace.clock import SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NoAnswer, ServiceUnavailable
+from tailrace.server_facts import server_facts
 from tailrace.settings import Connections
 from tailrace.up_record import created_at_s, write_record
 from tailrace.zookeeper_probe import WAIT_MS_MAX, require_zookeeper
@@ -86,6 +87,44 @@ def test_frozen_servers_hold_nobody_up_beyond_the_bound() -> None:
         hosts = ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two))
         took_ms = asked(hosts)
     assert WAIT_MS_MAX * 0.9 <= took_ms < WAIT_MS_MAX + 1_000
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reason"),
+    [("127.0.0.1:1", "nothing listens there"), ("127.0.0.1:1,127.0.0.1:1", "nothing")],
+)
+def test_where_nothing_listens_is_said_at_once(hosts: str, reason: str) -> None:
+    clock = SystemClock()
+    began_ms = clock.monotonic_ms()
+    with pytest.raises(ServiceUnavailable, match=reason) as away:
+        require_zookeeper(hosts, clock=clock)
+    assert clock.monotonic_ms() - began_ms < WAIT_MS_MAX / 2
+    assert not isinstance(away.value, NoAnswer)
+    assert "start it" in away.value.remedy
+
+
+def test_a_frozen_one_of_several_is_told_as_that_and_not_as_the_one_that_is_away() -> (
+    None
+):
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        hosts = f"127.0.0.1:{frozen.getsockname()[1]},127.0.0.1:1"
+        with pytest.raises(NoAnswer, match="no answer within 3 s") as still:
+            require_zookeeper(hosts, clock=SystemClock())
+    assert "busy or stand still" in still.value.remedy
+
+
+def test_doctor_says_that_nothing_listens_for_zookeeper_too() -> None:
+    connections = Connections().model_copy(
+        update={
+            "kafka_bootstrap": "127.0.0.1:1",
+            "zookeeper_hosts": "127.0.0.1:1",
+            "elasticsearch_url": "http://127.0.0.1:1",
+        }
+    )
+
+    problems = [found.problem for found in server_facts(connections)]
+
+    assert problems == ["nothing listens there"] * 3
 
 
 def no_lags(connections: Connections) -> dict[str, int]:

@@ -70,7 +70,7 @@ def shows_errors(command: Callable[ParamsT, None]) -> Callable[ParamsT, None]:
             typer.echo(error_text(missing), err=True)
             raise typer.Exit(missing.exit_code) from None
         except BrokenPipeError:
-            _forget_standard_output()
+            forget_standard_output()
             raise typer.Exit(EXIT_READER_GONE) from None
         except KeyboardInterrupt:
             typer.echo("Interrupted.", err=True)
@@ -138,7 +138,8 @@ def stop_on_signals() -> Generator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _forget_standard_output() -> None:
+def forget_standard_output() -> None:
+    """Send what is printed from now on nowhere."""
     # What Python still holds would be flushed at exit, and fail once more.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
