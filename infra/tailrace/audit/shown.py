@@ -204,7 +204,7 @@ def _verdict(report: AuditReport) -> str:
     if not report.is_sound:
         count = len(report.unsound) + len(report.problems)
         return f"It does NOT add up: {count} contradictions above{compared}."
-    moving = f"; {totals.in_flight:,} in flight" if not report.is_settled else ""
+    moving = f"; {totals.in_flight:,} in flight" if report.in_flight else ""
     if unfound := sum(each.unfound_count for each in report.unfound):
         return (
             f"Nothing contradicts, and {unfound:,} of {totals.read:,} events are still to"
