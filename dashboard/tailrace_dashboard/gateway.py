@@ -26,6 +26,12 @@ from tailrace.settings import Connections
 
 REQUEST_TIMEOUT_S = 25
 """A little more than the body's own `timeout`, so that partial results come back."""
+SILENCE_S = 5.0
+"""So long a search may say nothing before its server is asked whether it lives, and so long
+may that answer take: a server that stands still is told after twice of it, as `search` does
+after ten seconds. One that searches slowly has the whole time above."""
+ALIVE_PATH = "/_cluster/health?local=true&filter_path=status"
+"""Answered from memory; a user who may not ask this is told so, which is an answer too."""
 
 T = TypeVar("T")
 
@@ -55,10 +61,15 @@ class ElasticsearchGateway:
     """The real Elasticsearch, over one connection pool for all who look."""
 
     def __init__(
-        self, connections: Connections, *, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        connections: Connections,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._connections = connections
         self._timeout_s = timeout_s
+        self._silence_s = silence_s
         self._client: AsyncElasticsearch | None = None
         self._keys = ElasticsearchKeys(connections)
         self._loop = asyncio.new_event_loop()
@@ -94,11 +105,11 @@ class ElasticsearchGateway:
             self._client = _client(self._connections)
         address = self._connections.elasticsearch_url
         known_by = self._keys.header()
-        answer = await self._send(index, body, known_by)
+        answer = await self._send_watched(index, body, known_by)
         if answer.meta.status == http.HTTPStatus.UNAUTHORIZED:
             other = self._keys.header_instead_of(known_by)
             if other is not None:
-                answer = await self._send(index, body, other)
+                answer = await self._send_watched(index, body, other)
         if answer.meta.status >= 400:
             raise api_error(
                 answer.meta.status,
@@ -108,6 +119,48 @@ class ElasticsearchGateway:
                 address=address,
             )
         return cast("Body", answer.body)
+
+    async def _send_watched(
+        self, index: str, body: Body, known_by: dict[str, str]
+    ) -> elastic_transport.TransportApiResponse:
+        """Search, and give up once the server answers nothing else either."""
+        search = asyncio.ensure_future(self._send(index, body, known_by))
+        silent = asyncio.ensure_future(self._silent(known_by))
+        try:
+            await asyncio.wait({search, silent}, return_when=asyncio.FIRST_COMPLETED)
+            if search.done():
+                return search.result()
+            raise RequestTimedOut(
+                address=self._connections.elasticsearch_url,
+                timeout_s=2 * self._silence_s,
+            )
+        finally:
+            # Also where the person left: cancelled, the search closes its connection.
+            search.cancel()
+            silent.cancel()
+            await asyncio.gather(search, silent, return_exceptions=True)
+
+    async def _silent(self, known_by: dict[str, str]) -> None:
+        """Return once no node has answered a question that costs nothing."""
+        assert self._client is not None
+        answered = True
+        while answered:
+            await asyncio.sleep(self._silence_s)
+            # The nodes take turns: so each is asked, as any may be the one that searches.
+            answers = await asyncio.gather(
+                *(
+                    self._client.transport.perform_request(
+                        "GET",
+                        ALIVE_PATH,
+                        headers={"accept": JSON, **known_by},
+                        request_timeout=self._silence_s,
+                        max_retries=0,
+                    )
+                    for _node in self._connections.elasticsearch_urls
+                ),
+                return_exceptions=True,
+            )
+            answered = not all(isinstance(one, BaseException) for one in answers)
 
     async def _send(
         self, index: str, body: Body, known_by: dict[str, str]

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.elasticsearch import Elastic
+from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
 from tailrace.errors import NoAnswer, QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.query import SearchRequest, search_body
 from tailrace.settings import Connections
-from tailrace_dashboard.gateway import ElasticsearchGateway, NoIndexYet, api_error
+from tailrace_dashboard.gateway import (
+    SILENCE_S,
+    ElasticsearchGateway,
+    NoIndexYet,
+    api_error,
+)
 from tailrace_embedded.stack import Endpoints
-from tests.dashboard.doubles import SilentServer
+from tests.dashboard.doubles import EmptyThenSilentServer, SilentServer
 from tests.support.waiting import eventually
 
 WAIT_S = 10
@@ -94,6 +99,36 @@ def test_one_that_takes_questions_and_never_answers_is_not_to_be_started(
     ):
         gateway.ask(index="i", body=BODY).result(WAIT_S)
     assert "it may be busy or stand still" in caught.value.remedy
+
+
+def test_one_that_stands_still_is_told_long_before_a_slow_search_would_be(
+    silent: SilentServer,
+) -> None:
+    """Its kernel takes every connection, and nothing is ever answered."""
+    connections = Connections().model_copy(update={"elasticsearch_url": silent.url})
+    with (
+        closing(ElasticsearchGateway(connections, silence_s=0.2)) as gateway,
+        pytest.raises(NoAnswer, match=r"no answer within 0\.4 s"),
+    ):
+        gateway.ask(index="i", body=BODY).result(WAIT_S)
+    eventually(silent.has_left.is_set, WAIT_S, what="the search is given up")
+
+
+def test_a_slow_search_has_its_time_where_the_server_lives() -> None:
+    with closing(EmptyThenSilentServer()) as server:
+        connections = Connections().model_copy(update={"elasticsearch_url": server.url})
+        slow = search_body(SearchRequest(query="slow", since_ms=1, until_ms=2))
+        with (
+            closing(
+                ElasticsearchGateway(connections, timeout_s=2, silence_s=0.2)
+            ) as gateway,
+            pytest.raises(NoAnswer, match="no answer within 2 s"),
+        ):
+            gateway.ask(index="i", body=slow).result(WAIT_S)
+
+
+def test_a_person_waits_no_longer_than_at_the_command_line() -> None:
+    assert 2 * SILENCE_S == INTERACTIVE_TIMEOUT_S
 
 
 @pytest.mark.stack
