@@ -22,24 +22,19 @@ from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.ledger import unread_bytes_of
 from tailrace.ledger_answer import read_answer
-from tailrace.moments import moment_text
 from tailrace.query import Body
-from tailrace.silence import is_gone, is_silent
+from tailrace.silence import is_gone, is_silent, newest_by_host
 from tailrace.standstill import (
     NEWEST_WORD,
     Standstill,
     standstill_of,
-    standstill_text,
 )
-from tailrace.text import printable
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
+HEARTBEAT: Final = "heartbeat"
 FOREIGN_AGENT = "foreign"
 """What came without our agent: nobody says up to when it is all there is."""
-BEHIND_MS_MIN: Final = 2_000
-"""Less than this is no lag: an agent looks about once a second."""
-HOSTS_NAMED_MAX: Final = 3
 TIMEOUT_S: Final = 5
 
 
@@ -181,6 +176,7 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
             "figures.told_at_ms",
             "figures.blank_bytes",
             "figures.held_by",
+            "figures.host_id",
             "figures.is_closed",
             "figures.rests",
         ],
@@ -213,12 +209,19 @@ def completeness_of(
     documents = tuple(documents)
     said_at_ms = [number_in(document, "@timestamp") for document in documents]
     newest_ms = newest_by_place(documents)
+    newest_of_host_ms = newest_by_host(
+        (field_of(document, "figures.host_id"), number_in(document, "@timestamp"))
+        for document in documents
+        if field_of(document, "tailrace.hop") == HEARTBEAT
+    )
     hosts: dict[str, _Host] = {}
     for document in documents:
         name = field_of(document, "host.name")
         is_ours = field_of(document, "agent.id") != FOREIGN_AGENT
         if isinstance(name, str) and name and is_ours:
             host = hosts.setdefault(name, _Host())
+            if _is_succeeded(document, newest_of_host_ms, now_ms=now_ms):
+                continue
             _take(document, host=host, newest_ms=newest_ms, now_ms=now_ms)
     # Where all are gone, when they were there is all that can be said.
     living = {name: host for name, host in hosts.items() if not host.is_gone}
@@ -236,6 +239,21 @@ def completeness_of(
     )
 
 
+def _is_succeeded(
+    document: Document, newest_of_host_ms: Mapping[object, int], *, now_ms: int
+) -> bool:
+    """Return whether a heartbeat is of an agent in whose place there is another."""
+    if field_of(document, "tailrace.hop") != HEARTBEAT:
+        return False
+    said_at_ms = number_in(document, "@timestamp")
+    interval_ms = number_in(document, "tailrace.interval_ms")
+    host_id = field_of(document, "figures.host_id")
+    return bool(host_id) and (
+        is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms)
+        and newest_of_host_ms.get(host_id, 0) > said_at_ms
+    )
+
+
 def _take(
     document: Document,
     *,
@@ -244,7 +262,7 @@ def _take(
     now_ms: int,
 ) -> None:
     hop = field_of(document, "tailrace.hop")
-    if hop == "heartbeat":
+    if hop == HEARTBEAT:
         swept_at_ms = held_ms(document, newest_ms=newest_ms)
         interval_ms = number_in(document, "tailrace.interval_ms")
         said_at_ms = number_in(document, "@timestamp")
@@ -310,90 +328,6 @@ def _stated(name: str, host: _Host) -> HostCompleteness:
         lost_bytes=sum(each.lost_bytes for each in host.generations.values()),
         is_silent=host.is_silent,
     )
-
-
-def statement(stated: Completeness) -> str:
-    """Return one line for a person; names are made harmless.
-
-    Such as "complete up to 12:03:41; web-3 is 40 s behind; 1,240 lines in Kafka; 2 agents
-    silent".
-    """
-    if not stated.hosts:
-        return (
-            "how complete this is cannot be said: the ledger holds no word of an agent"
-            " yet"
-        )
-    parts = [_moment_part(stated), *_behind_parts(stated)]
-    if stated.waiting_events:
-        noun = "line" if stated.waiting_events == 1 else "lines"
-        parts.append(f"{stated.waiting_events:,} {noun} in Kafka")
-    unread = sum(host.unread_bytes for host in stated.hosts)
-    if unread:
-        parts.append(f"{unread:,} bytes not yet read")
-    lost = sum(host.lost_bytes for host in stated.hosts)
-    if lost:
-        parts.append(f"{lost:,} bytes declared lost")
-    silent = stated.silent_agents
-    if stated.standstill is not None:
-        moment = _shown_moment(stated.standstill.since_ms, now_ms=stated.now_ms)
-        parts.append(standstill_text(stated.standstill, moment=moment))
-        silent -= stated.standstill.agents
-    if silent > 0:
-        parts.append(f"{silent:,} {'agent' if silent == 1 else 'agents'} silent")
-    if stated.is_partial:
-        parts.append("said from a part of the ledger only, the newest of it")
-    return "; ".join(parts)
-
-
-def _moment_part(stated: Completeness) -> str:
-    moment_ms = stated.complete_to_ms
-    if moment_ms is None:
-        unheard = [h.host_name for h in stated.hosts if h.complete_to_ms is None]
-        return f"how complete {_names(unheard)} is cannot be said: no heartbeat yet"
-    if moment_ms <= 0:
-        waiting = [h.host_name for h in stated.hosts if h.complete_to_ms == 0]
-        return f"nothing of some files of {_names(waiting)} is stored yet"
-    return f"complete up to {_shown_moment(moment_ms, now_ms=stated.now_ms)}"
-
-
-def _shown_moment(moment_ms: int, *, now_ms: int) -> str:
-    is_today = moment_ms // 86_400_000 == now_ms // 86_400_000
-    shown = moment_text(moment_ms)[: -len(".000")]
-    return f"{shown[len('2026-11-24 ') :] if is_today else shown} UTC"
-
-
-def _behind_parts(stated: Completeness) -> list[str]:
-    behind = sorted(
-        (
-            (stated.until_ms - host.complete_to_ms, host.host_name)
-            for host in stated.hosts
-            if host.complete_to_ms and not host.is_silent
-        ),
-        reverse=True,
-    )
-    late = [(by_ms, name) for by_ms, name in behind if by_ms >= BEHIND_MS_MIN]
-    parts = [
-        f"{printable(name)} is {_length(by_ms)} behind"
-        for by_ms, name in late[:HOSTS_NAMED_MAX]
-    ]
-    if len(late) > HOSTS_NAMED_MAX:
-        parts.append(f"{len(late) - HOSTS_NAMED_MAX} more hosts behind")
-    return parts
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:HOSTS_NAMED_MAX])
-    more = len(names) - HOSTS_NAMED_MAX
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _length(length_ms: int) -> str:
-    seconds = length_ms // 1_000
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7_200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3_600} h"
 
 
 def _next(hop: _Hop | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 GONE_MS: Final = 86_400_000
@@ -20,3 +21,15 @@ def is_silent(said_at_ms: int, *, interval_ms: int, now_ms: int) -> bool:
 def is_gone(said_at_ms: int, *, now_ms: int) -> bool:
     """Tell whether nobody waits any more for an agent that spoke last at `said_at_ms`."""
     return now_ms - said_at_ms > GONE_MS
+
+
+def newest_by_host(said: Iterable[tuple[object, int]]) -> dict[object, int]:
+    """Return when the newest heartbeat of each host was said, by the host's id.
+
+    An agent that lost its folder comes back under another id: the one that spoke before it
+    is silent for good, and its files are in the hands of the other.
+    """
+    newest: dict[object, int] = {}
+    for host_id, said_at_ms in said:
+        newest[host_id] = max(newest.get(host_id, 0), said_at_ms)
+    return newest

@@ -14,8 +14,8 @@ from tailrace.completeness import (
     completeness_body,
     completeness_of,
     read_completeness,
-    statement,
 )
+from tailrace.completeness_text import statement
 from tailrace.silence import GONE_MS
 from tailrace.topics import partition_of
 
@@ -202,6 +202,24 @@ def test_the_newest_word_is_that_of_all_hosts_and_not_of_those_asked_for() -> No
     assert ["nothing was indexed" in text for text in texts] == [True, False, False]
     body = completeness_body(hosts=["b"])
     assert body["aggs"]["indexed"]["global"] == {}
+
+
+def test_an_agent_that_came_back_under_another_id_leaves_none_silent() -> None:
+    """Its folder was lost: the one before it will never speak again."""
+    lost = heartbeat("a", swept_ago_ms=600_000, said_ago_ms=600_000)
+    lost |= {"figures.host_id": "host-1"}
+    there = {**heartbeat("a", swept_ago_ms=900), "agent.id": "agent-new"}
+    there |= {"figures.host_id": "host-1"}
+
+    told = completeness_of([lost, there], now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert told.complete_to_ms == NOW_MS - 900
+    assert told.silent_agents == 0
+    # Of another host it says nothing, and where both are silent the later one is told.
+    other = {**there, "figures.host_id": "host-2"}
+    assert said(lost, other).endswith("1 agent silent")
+    silent = {**there, "@timestamp": NOW_MS - 500_000}
+    assert said(lost, silent, word("stream", number=0)).endswith("1 agent silent")
 
 
 def test_a_host_without_a_heartbeat_is_named_and_nothing_is_claimed() -> None:

@@ -13,8 +13,8 @@ from tailrace.completeness import (
     completeness_body,
     ledger_index,
     read_completeness,
-    statement,
 )
+from tailrace.completeness_text import statement
 from tailrace.errors import TailraceError
 from tailrace.query import events_alias, newest_body, read_page
 from tailrace_dashboard.fleet import PartitionLag, kafka_text

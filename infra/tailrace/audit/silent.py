@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tailrace.ledger import AgentHeartbeat, LedgerRecord
-from tailrace.silence import is_gone, is_silent
+from tailrace.silence import is_gone, is_silent, newest_by_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,8 @@ class Hearing:
         self, heartbeats: Iterable[AgentHeartbeat], *, now_ms: int
     ) -> tuple[SilentAgent, ...]:
         """Return who is silent, by host; `now_ms` is when the ledger was read."""
+        heartbeats = tuple(heartbeats)
+        newest = newest_by_host((h.host_id, h.updated_at_ms) for h in heartbeats)
         found: list[SilentAgent] = []
         for each in heartbeats:
             said_at_ms = each.updated_at_ms
@@ -56,6 +58,8 @@ class Hearing:
                 self._heard_at_ms[each.agent_id] = now_ms
             self._said_at_ms[each.agent_id] = said_at_ms
             heard_at_ms = max(said_at_ms, self._heard_at_ms.get(each.agent_id, 0))
+            if each.host_id and newest[each.host_id] > said_at_ms:
+                continue
             if is_silent(heard_at_ms, interval_ms=each.interval_ms, now_ms=now_ms):
                 found.append(
                     SilentAgent(

@@ -97,12 +97,8 @@ def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> s
     import orjson
 
     from tailrace.clock import SystemClock
-    from tailrace.completeness import (
-        completeness_body,
-        ledger_index,
-        read_completeness,
-        statement,
-    )
+    from tailrace.completeness import completeness_body, ledger_index, read_completeness
+    from tailrace.completeness_text import statement
     from tailrace.elasticsearch import RequestTimedOut
     from tailrace.errors import ServiceUnavailable
     from tailrace.text import printable

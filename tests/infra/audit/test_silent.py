@@ -210,3 +210,16 @@ def test_waiting_in_vain_for_an_agent_is_no_success(
         in result.stderr
     )
     assert "Everything adds up" not in result.stdout
+
+
+def test_an_agent_that_came_back_under_another_id_is_no_silent_one() -> None:
+    """Its folder was lost, and with it the name that it spoke under."""
+    lost = heartbeat("agent-lost", said_at_ms=NOW_MS - 10 * SILENT_MS)
+    there = heartbeat("agent-new", said_at_ms=NOW_MS - 1_000)
+    elsewhere = beat(NOW_MS - 5 * SILENT_MS, host="web-2")
+
+    assert audited(lost, there, wait_ms_max=3_000).silent == ()
+    (silent,) = audited(lost, there, elsewhere).silent
+    assert silent.host_name == "web-2"
+    (later,) = audited(lost, heartbeat("x", said_at_ms=NOW_MS - 5 * SILENT_MS)).silent
+    assert later.agent_id == "x"
