@@ -14,6 +14,8 @@ TRUNCATED = "truncated"
 """The reason that ends a generation, and is told even where no byte was lost by it."""
 DELETED = "deleted"
 """The reason where a file is gone with bytes that were seen; taken back if it returns."""
+NUL_TAIL = "nul_tail"
+"""The reason where a file ended in NULs, behind which nothing was ever written."""
 SHRUNK = "shrunk"
 """The reason where the end of a file was cut off, and its life went on."""
 MARKS_MAX = 4

@@ -11,7 +11,7 @@ import msgspec
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
-from tailrace_agent.amendments import DELETED
+from tailrace_agent.amendments import DELETED, NUL_TAIL
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
 from tailrace_agent.config import AgentSettings, SourceSettings
@@ -34,8 +34,6 @@ from tailrace_agent.unreadable import Unreadable
 from tailrace_agent.whereabouts import is_away
 
 ARCHIVE_WAIT_MS = 200
-NUL_TAIL = "nul_tail"
-"""The reason where a file ended in NULs, behind which nothing was ever written."""
 
 
 @dataclass(slots=True)
@@ -212,7 +210,11 @@ class FileTable:
         """
         file, delivery = tracked.file, self.delivery
         may_return = file is None and is_away(tracked, log=self.log)
-        is_gone = not may_return and (file is None or file.status().st_nlink == 0)
+        status = None if file is None else file.status()
+        now_ms = self.clock.monotonic_ms()
+        if status is not None and tracked.has_more(status.st_size, now_ms=now_ms):
+            return False  # A line came in since the last reading.
+        is_gone = not may_return and (status is None or status.st_nlink == 0)
         names = [*tracked.ended, tracked.generation]
         if not all(delivery.is_settled(name) for name in names if delivery.knows(name)):
             return False

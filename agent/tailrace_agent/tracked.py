@@ -147,6 +147,13 @@ class TrackedFile:
         """The largest size that this generation was seen to have."""
         return max(self.whole_size_bytes, self.shrunk_from_bytes)
 
+    def has_more(self, size_bytes: int, *, now_ms: int) -> bool:
+        """Take in how large the file is now; return whether there is more to read."""
+        if self.archive_suffix is not None:
+            return False
+        self.note_size(size_bytes, now_ms=now_ms)
+        return self.unread_bytes > self.blank_bytes
+
     def note_change(self, *, swept_at_ms: int) -> None:
         """Note that a sweep found it changed; `swept_at_ms` is of the sweep before that."""
         if swept_at_ms and self.size_bytes == self.position.offset:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tailrace_agent.archives import AnyFile
+from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.turns import Turns
 from tests.agent.harness import (
     AgentHarness,
     RecordingSink,
@@ -284,3 +287,27 @@ def test_f16_what_was_cut_off_and_declared_is_not_unread(tmp_path: Path) -> None
     agent.write("a.log", b" and half\n")
     agent.pass_ms(8_000)
     assert unread_bytes(agent.sink) == 0
+
+
+def test_f1_line_that_comes_as_a_renamed_file_is_let_go_of_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = AgentHarness(tmp_path, rotated_grace_ms=1_000)
+    path = agent.write("a.log", b"one\n")
+    agent.pass_ms()
+    aside = path.rename(tmp_path / "aside")
+    take, written = Turns.take, list[int]()
+
+    def watched(turns: Turns, tracked: TrackedFile, file: AnyFile) -> int | None:
+        next_ms = take(turns, tracked, file)
+        if next_ms is None and tracked.stage is Stage.LEAVING and not written:
+            with aside.open("ab") as log:
+                written.append(log.write(b"two\n"))
+        return next_ms
+
+    monkeypatch.setattr(Turns, "take", watched)
+    agent.pass_ms(20_000)
+
+    assert written
+    assert unique_lines(agent.sink) == [b"one", b"two"]
+    assert not agent.table.files
