@@ -7,6 +7,7 @@ its age tells whether it could be. A touch would not do, as a full disk takes th
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ REWRITE_MS = 15_000
 """A few kilobytes that wait for no disk, four times a minute."""
 AGE_MS_MAX = 6 * REWRITE_MS
 """Stopping, a slow disk and a woken machine take part of it; no healthy role takes all."""
+ROOM_BYTES_MIN = 16 * 1_024 * 1_024
+"""A disk with as much room took a first word of a few kilobytes."""
 WRITERS = ("agent", "stream", "indexer")
 """The dashboard writes only where it is."""
 
@@ -34,17 +37,32 @@ def silent_roles(
         if member.name not in WRITERS or member.state is not MemberState.RUNNING:
             continue
         path = data_dir / member.name / FILE_NAME
-        age_ms = now_ms - max(_written_at_ms(path), member.since_ms)
+        written_at_ms = _written_at_ms(path)
+        age_ms = now_ms - max(written_at_ms, member.since_ms)
         if age_ms > AGE_MS_MAX:
-            cause = (
-                f"it may be waiting for {away}, which does not answer; see its log"
-                if away
-                else "look whether its disk is full, and at its log"
-            )
+            has_spoken = written_at_ms >= member.since_ms
+            cause = "look whether its disk is full, and at its log"
+            if away:
+                cause = (
+                    f"it may be waiting for {away}, which does not answer; see its log"
+                )
+            elif not has_spoken and free_bytes(path.parent) >= ROOM_BYTES_MIN:
+                cause = "it is still starting, as after a server was away; see its log"
             yield (
                 f"the {member.name} runs, and has not written {path} for"
                 f" {age_ms // 1_000} s: {cause} {member.log_path}"
             )
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room on the disk that a folder is on, or would be made on.
+
+    It is 0 where that is not known.
+    """
+    try:
+        return shutil.disk_usage(folder if folder.exists() else folder.parent).free
+    except OSError:
+        return 0
 
 
 def _written_at_ms(path: Path) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tailrace import status_facts
+from tailrace import role_status, status_facts
 from tailrace.errors import ServiceUnavailable
 from tailrace.role_status import AGE_MS_MAX, WRITERS
 from tailrace.settings import Connections
@@ -212,12 +212,21 @@ def test_where_kafka_is_away_no_one_is_sent_to_look_for_a_full_disk(
     monkeypatch.setattr(status_facts, "_lags", no_kafka)
     (away,) = status_facts.gather(connections).roles.problems
     monkeypatch.setattr(status_facts, "_lags", no_lags)
+    # It is back, and the stream has not yet noticed.
     (there,) = status_facts.gather(connections).roles.problems
+
+    def no_room(folder: Path) -> int:
+        del folder
+        return 0
+
+    monkeypatch.setattr(role_status, "free_bytes", no_room)
+    (full,) = status_facts.gather(connections).roles.problems
 
     assert "it may be waiting for Kafka, which does not answer" in away
     assert stream.log_path in away
-    assert "disk" not in away
-    assert "look whether its disk is full" in there
+    assert "it is still starting, as after a server was away" in there
+    assert "disk" not in away + there
+    assert "look whether its disk is full" in full
 
 
 def test_a_role_that_never_said_a_word_is_not_well_after_a_while(
