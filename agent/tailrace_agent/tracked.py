@@ -181,6 +181,9 @@ class TrackedFile:
         """Note that the content is what it was; return the bytes that were cut off."""
         lost_bytes = self.shrunk_from_bytes - self.shrunk_to_bytes
         self.shrunk_from_bytes = self.shrunk_to_bytes = 0
+        if lost_bytes:
+            # What was cut off is declared, and must not be lost once more.
+            self.whole_size_bytes = self.size_bytes
         self.whole_size_bytes = max(self.whole_size_bytes, self.size_bytes)
         self.unwatched_since_ms = 0
         self.note_looked()

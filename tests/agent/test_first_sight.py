@@ -289,6 +289,22 @@ def test_f16_what_was_cut_off_and_declared_is_not_unread(tmp_path: Path) -> None
     assert unread_bytes(agent.sink) == 0
 
 
+def test_f5_f16_what_was_cut_off_is_not_lost_once_more_when_the_file_is_emptied(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", OLD)
+    agent.pass_ms(8_000)
+    agent.write("a.log", b"half a line")
+    agent.pass_ms(1_500)
+    os.truncate(path, len(OLD))
+    agent.pass_ms(8_000)
+    os.truncate(path, 0)
+    agent.pass_ms(8_000)
+
+    assert lost_bytes(agent.sink) == {"shrunk": len(b"half a line")}
+
+
 def test_f1_line_that_comes_as_a_renamed_file_is_let_go_of_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
