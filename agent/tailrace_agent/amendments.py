@@ -7,7 +7,7 @@ from typing import TypedDict
 from msgspec.structs import replace
 
 from tailrace.wire import AgentLedger, Cut, Mark
-from tailrace_agent.heads import Head
+from tailrace_agent.heads import HEAD_BYTES, Head
 from tailrace_agent.positions import Position, Tail
 
 TRUNCATED = "truncated"
@@ -94,6 +94,15 @@ def at_position(
         cuts=_met_from(record, after.offset),
         marks=marks,
     )
+
+
+def is_first_place(record: AgentLedger, after: Position) -> bool:
+    """Return whether a place is the first to be remembered, or the first behind the head.
+
+    A copy that is shorter than what was read is known by a place behind its head.
+    """
+    last_offset = record.marks[-1].offset if record.marks else -1
+    return last_offset < 0 or last_offset < HEAD_BYTES <= after.offset
 
 
 def mark_at(offset: int, tail: Tail) -> Mark:

@@ -20,6 +20,7 @@ from tailrace_agent.amendments import (
     Amendment,
     amended_record,
     at_position,
+    is_first_place,
     with_cut,
 )
 from tailrace_agent.outbox import Outbox, Sent
@@ -348,7 +349,8 @@ class Delivery:
         if after is None:
             return
         now_ms = self._clock.monotonic_ms()
-        is_marked = not ledger.record.marks or now_ms - ledger.marked_at_ms >= MARK_MS
+        is_late = now_ms - ledger.marked_at_ms >= MARK_MS
+        is_marked = is_late or is_first_place(ledger.record, after)
         if is_marked:
             ledger.marked_at_ms = now_ms
         ledger.record = at_position(ledger.record, after, is_marked=is_marked)

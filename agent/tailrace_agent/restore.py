@@ -147,10 +147,21 @@ def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger
             record,
             revision=record.revision + REVISION_GAP,
             lost_bytes=_lost_with_the_last_life(record),
+            is_closed=record.is_closed and not _is_owed(record),
         )
         for record in records
         if not record.is_closed or now_ms - record.updated_at_ms <= _kept_ms(record)
     )
+
+
+def _is_owed(record: AgentLedger) -> bool:
+    """Return whether an archive was read to its end, and not all of it was acknowledged.
+
+    Its end is known before the last of its chunks is, and a life may end in between.
+    """
+    lost_bytes = sum(record.lost_bytes.values())
+    unread_bytes = record.seen_size_bytes - record.next_offset - lost_bytes
+    return record.archive_size_bytes > 0 and unread_bytes > 0
 
 
 def _lost_with_the_last_life(record: AgentLedger) -> dict[str, int]:

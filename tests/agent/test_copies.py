@@ -40,6 +40,26 @@ def test_f3_copy_of_what_was_read_is_not_sent_again(tmp_path: Path) -> None:
     assert agent.said("copy_recognised")
 
 
+def test_f3_copy_of_a_file_that_grew_fast_and_was_read_on_is_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    """All within two seconds, in which places are remembered only where there is need."""
+    agent = AgentHarness(tmp_path, glob="*", sweep_ms=4_000)
+    path = agent.write("a.log", lines(0, 20))
+    agent.pass_ms(400, step_ms=50)
+    agent.write("a.log", lines(20, 500))
+    agent.pass_ms(300, step_ms=50)
+    agent.write("a.log", lines(500, 505))
+    shutil.copyfile(path, f"{path}.1")
+    agent.write("a.log", lines(505, 510))
+    agent.pass_ms(500, step_ms=50)
+    path.write_bytes(b"")
+    agent.pass_ms(30_000)
+
+    assert [e.stored for e in events_of(agent.sink)] == lines(0, 510).splitlines()
+    assert agent.said("copy_recognised")
+
+
 def test_f4_what_was_not_read_before_the_truncation_is_read_from_the_copy(
     tmp_path: Path,
 ) -> None:

@@ -14,6 +14,7 @@ from tests.agent.harness import (
     FailingSink,
     RecordingSink,
     events_of,
+    ledger_of,
     unique_lines,
 )
 from tests.agent.test_outside import (
@@ -77,6 +78,30 @@ def test_f2_f20_search_for_a_compressed_file_goes_on_in_the_next_life(
     agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
     assert stored(first.sink) == sorted(lines(0, 150).splitlines())
     assert losses_unknown(first.sink) == []
+
+
+def test_f20_p1_archive_read_to_its_end_and_not_acknowledged_is_read_by_the_next_life(
+    tmp_path: Path,
+) -> None:
+    """Its end is known before the last chunk is safe; the agent is killed in between."""
+    first = first_life(tmp_path, content=lines(0, 100))
+    end(first, is_killed=True)
+    path = first.write("cpt.log", lines(100, 150))
+    compressed(path.rename(path.with_name("cpt.log.1")))
+    second = agent_on(tmp_path, sink=first.sink)
+    first.sink.holding_topic = "t.raw"
+    second.pass_ms(30_000)
+    assert first.sink.held
+    newest = {record.generation: record for record in ledger_of(first.sink)}
+    assert [record.is_closed for record in newest.values()] == [True]
+    end(second, is_killed=True)
+    first.sink.renew()
+    first.sink.holding_topic = ""
+
+    agent_on(tmp_path, sink=first.sink).pass_ms(60_000)
+
+    assert stored(first.sink) == sorted(lines(0, 150).splitlines())
+    assert lost_bytes(first.sink) == 0
 
 
 def test_f2_file_deleted_while_the_agent_was_down_is_a_loss_that_nobody_counted(
