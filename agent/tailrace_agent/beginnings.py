@@ -82,7 +82,8 @@ def resumed(
         archive_suffix=_suffix_of(file),
         position=position_of(record),
         cuts=record.cuts,
-        whole_size_bytes=record.seen_size_bytes,
+        whole_size_bytes=record.seen_size_bytes - record.blank_bytes,
+        trimmed_bytes=record.blank_bytes,
         identity_rebuilt=record.identity_rebuilt,
         is_judged=True,
         unwatched_since_ms=record.updated_at_ms,
@@ -189,6 +190,9 @@ def begun(
             is_first_sweep=is_first_sweep,
         ),
     )
+    if not isinstance(file, ArchiveFile):
+        # It may be written over before its first turn: what it holds now was seen.
+        tracked.note_first(file, size_bytes=file.status().st_size)
     is_new_source = source.name not in beginning.sources_seen
     if is_first_sweep and is_new_source and source.start_at == "end":
         tracked.is_judged = True

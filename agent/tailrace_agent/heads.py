@@ -23,6 +23,16 @@ class Head(NamedTuple):
     application had written to, which is where a line ends."""
 
 
+def begins_with_hole(source: Source) -> bool:
+    """Return whether a file begins with a NUL, which its writer may fill.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    first = bytearray(1)
+    return source.read_into((memoryview(first),), offset=0) == 1 and not first[0]
+
+
 def head_of(source: Source, *, size_max: int = HEAD_BYTES) -> tuple[int, str]:
     """Return how many bytes the head has, at most `HEAD_BYTES`, and their hash.
 

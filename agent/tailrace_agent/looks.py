@@ -10,7 +10,14 @@ from tailrace_agent.amendments import SHRUNK, TRUNCATED
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import next_identity
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.heads import HEAD_BYTES, ends_in_head, has_head, head_of, read_head
+from tailrace_agent.heads import (
+    HEAD_BYTES,
+    begins_with_hole,
+    ends_in_head,
+    has_head,
+    head_of,
+    read_head,
+)
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import Told, TrackedFile
@@ -37,9 +44,7 @@ class Looks:
         is_new = tracked.first_head is None
         if not is_new and tracked.whole_size_bytes == tracked.size_bytes:
             return
-        if not _begins_with_hole(file):  # Its writer may fill it.
-            tracked.first_head = read_head(file)
-            tracked.whole_size_bytes = tracked.size_bytes
+        tracked.note_first(file, size_bytes=tracked.size_bytes)
 
     def is_written_over(self, tracked: TrackedFile, file: AnyFile) -> bool:
         """Return whether a file without a name holds other content than at first sight.
@@ -199,7 +204,7 @@ class Looks:
         Raises:
             OSError: the file cannot be read.
         """
-        if not tracked.ended or tracked.position.offset or not _begins_with_hole(file):
+        if not tracked.ended or tracked.position.offset or not begins_with_hole(file):
             return
         old = tracked.ended[-1]
         if not self._delivery.knows(old):
@@ -237,11 +242,7 @@ class Looks:
 def _blank_bytes(tracked: TrackedFile, record: AgentLedger) -> int:
     """Return how much of what was ever seen behind the position is not to be read now."""
     seen_bytes = max(record.seen_size_bytes, tracked.whole_size_bytes)
-    # What was cut off at its end, and declared as lost; it may have grown since.
-    cut_bytes = min(record.lost_bytes.get(SHRUNK, 0), seen_bytes - tracked.size_bytes)
+    # What was cut off at its end, and declared or no loss; it may have grown since.
+    cut_bytes = record.lost_bytes.get(SHRUNK, 0) + tracked.trimmed_bytes
+    cut_bytes = min(cut_bytes, seen_bytes - tracked.size_bytes)
     return tracked.blank_bytes + max(cut_bytes, 0)
-
-
-def _begins_with_hole(file: AnyFile) -> bool:
-    first = bytearray(1)
-    return file.read_into((memoryview(first),), offset=0) == 1 and not first[0]

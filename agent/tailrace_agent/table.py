@@ -140,13 +140,13 @@ class FileTable:
             return
         tracked.seen = seen
         tracked.note_change(swept_at_ms=swept_at_ms)
+        if tracked.archive_suffix is None:
+            tracked.note_size(status.st_size, now_ms=now_ms)
         if tracked.archive_suffix is not None or tracked.blank_bytes:
             tracked.grew_at_ms = (
                 now_ms  # Also where it stands in room taken beforehand.
             )
             tracked.blank_bytes = 0
-        if tracked.archive_suffix is None:
-            tracked.note_size(status.st_size, now_ms=now_ms)
         if tracked.slot is not None or not self.delivery.knows(tracked.generation):
             self.due[key] = 0  # It waits to be read, and is to be looked at now.
         self.due.setdefault(key, 0)

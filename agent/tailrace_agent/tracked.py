@@ -13,8 +13,8 @@ from tailrace_agent.building import LongEvent
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.forms import Form
-from tailrace_agent.heads import Head
-from tailrace_agent.positions import START, OpenEvent, Position
+from tailrace_agent.heads import Head, begins_with_hole, read_head
+from tailrace_agent.positions import START, OpenEvent, Position, Source
 
 
 class Stage(Enum):
@@ -85,6 +85,8 @@ class TrackedFile:
     """How it began when it was last looked at before it had a name."""
     blank_bytes: int = 0
     """How much of what is unread is no line and may become none, as it stands."""
+    trimmed_bytes: int = 0
+    """How much of what was seen of it is not there any more, and was no loss."""
     may_begin_with_hole: bool = False
     """A file of this content was truncated before: NULs at its head are a hole."""
     archive_suffix: str | None = None
@@ -160,6 +162,21 @@ class TrackedFile:
             self.rest = (swept_at_ms, self.size_bytes)
         self.changes += 1
 
+    def note_blank(self) -> None:
+        """Note that all that is unread is no line as it stands."""
+        self.blank_bytes = self.unread_bytes
+        self.whole_size_bytes = self.size_bytes - self.blank_bytes
+
+    def note_first(self, file: Source, *, size_bytes: int) -> None:
+        """Take in how a file without a name begins, and how much there is of it.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if not begins_with_hole(file):  # Its writer may fill it.
+            self.first_head = read_head(file)
+            self.whole_size_bytes = size_bytes
+
     def note_looked(self) -> None:
         """Note that the file was looked at after the last change that a sweep saw."""
         self.looked_changes = self.changes
@@ -167,11 +184,14 @@ class TrackedFile:
     def note_size(self, size_bytes: int, *, now_ms: int) -> None:
         """Take in how large the file is now."""
         if size_bytes != self.size_bytes:
-            self.blank_bytes = 0
+            blank_bytes, self.blank_bytes = self.blank_bytes, 0
             if not self.unread_bytes:
                 self.unread_since_ms = now_ms
             if size_bytes < self.size_bytes:
-                self.shrunk_from_bytes = max(self.shrunk_from_bytes, self.size_bytes)
+                # Room that was taken beforehand, and is given back, held no line.
+                held_bytes = self.size_bytes - blank_bytes
+                self.shrunk_from_bytes = max(self.shrunk_from_bytes, held_bytes)
+                self.trimmed_bytes += min(blank_bytes, self.size_bytes - size_bytes)
                 self.shrunk_to_bytes = size_bytes
                 self.is_judged = False  # What it holds now may be a copy.
             self.grew_at_ms = now_ms
@@ -179,7 +199,7 @@ class TrackedFile:
 
     def note_whole(self) -> int:
         """Note that the content is what it was; return the bytes that were cut off."""
-        lost_bytes = self.shrunk_from_bytes - self.shrunk_to_bytes
+        lost_bytes = max(self.shrunk_from_bytes - self.shrunk_to_bytes, 0)
         self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         if lost_bytes:
             # What was cut off is declared, and must not be lost once more.
@@ -204,7 +224,7 @@ class TrackedFile:
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
         self.rest = self.first_head = None
-        self.blank_bytes = 0
+        self.blank_bytes = self.trimmed_bytes = 0
         self.identity_rebuilt = False
         self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0

@@ -104,7 +104,7 @@ class Turns:
         self.looks.note_whole(tracked)
         is_partial = result is not Reading.EMPTY
         if not is_partial and is_flushing:
-            tracked.blank_bytes = tracked.unread_bytes
+            tracked.note_blank()
         return self._next_look(tracked, now_ms, is_partial=is_partial)
 
     def _take_archive(self, tracked: TrackedFile, file: ArchiveFile) -> int | None:

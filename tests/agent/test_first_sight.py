@@ -305,6 +305,49 @@ def test_f5_f16_what_was_cut_off_is_not_lost_once_more_when_the_file_is_emptied(
     assert lost_bytes(agent.sink) == {"shrunk": len(b"half a line")}
 
 
+@pytest.mark.parametrize("restarts", ["never", "between", "while it is written"])
+def test_f18_room_that_is_given_back_is_no_loss(tmp_path: Path, restarts: str) -> None:
+    """As by a writer that preallocates, and trims when it closes."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", OLD + b"\0" * 60_000)
+    agent.pass_ms(20_000)
+    os.truncate(path, len(OLD))
+    agent.pass_ms(8_000)
+    if restarts == "between":
+        agent.stop()
+        agent = AgentHarness(tmp_path, sink=agent.sink)
+        agent.pass_ms(8_000)
+    assert unique_lines(agent.sink) == OLD.splitlines()
+    assert unread_bytes(agent.sink) == 0
+    assert not lost_bytes(agent.sink)
+
+    if restarts == "while it is written":
+        agent.stop()
+    path.write_bytes(new_lines(2))
+    if restarts == "while it is written":
+        agent = AgentHarness(tmp_path, sink=agent.sink)
+    agent.pass_ms(8_000)
+
+    assert not lost_bytes(agent.sink)
+    assert unread_bytes(agent.sink) == 0
+
+
+@pytest.mark.parametrize("count", [0, 5, 98, 200])
+def test_f4_f5_new_file_written_over_before_its_first_turn_is_declared_lost(
+    tmp_path: Path, count: int
+) -> None:
+    """A sweep has opened it, and many others stand before it."""
+    agent = AgentHarness(tmp_path, linger_ms_max=200)
+    path = agent.write("a.log", OLD)
+    agent.table.take_in(agent.discovery.sweep())
+    assert agent.said("file_found")
+    path.write_bytes(new_lines(count))
+    agent.pass_ms(8_000)
+
+    assert unique_lines(agent.sink) == new_lines(count).splitlines()
+    assert lost_bytes(agent.sink) == {"truncated": len(OLD)}
+
+
 def test_f1_line_that_comes_as_a_renamed_file_is_let_go_of_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
