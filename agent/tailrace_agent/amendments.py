@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TypedDict
 
 from msgspec.structs import replace
@@ -22,9 +23,9 @@ MARKS_MAX = 4
 MARK_MS = 2_000
 """Places of the last eight seconds are remembered: what lies between the end of a copy
 and the truncation of its original may take that long."""
-RESTS_MAX = 4
-REST_SPACING_MS = 5_000
-"""With as many moments of rest, a pipeline that is ten seconds behind has stored one."""
+REST_AGES_MS = tuple(5_000 * 4**power for power in range(6))
+"""One moment of rest is remembered between each two ages: a pipeline that is seconds behind
+has stored all that stood there then, and one that is an hour behind likewise."""
 
 
 class Amendment(TypedDict, total=False):
@@ -118,10 +119,13 @@ def _met_from(record: AgentLedger, offset: int) -> tuple[Cut, ...]:
 def _with_rest(
     rests: tuple[tuple[int, int], ...], rest: tuple[int, int]
 ) -> tuple[tuple[int, int], ...]:
-    """Return the last few moments of rest; of those close to each other the newest.
+    """Return the moments of rest with one more: of those of an age the oldest stays.
 
-    A pipeline that is some seconds behind has stored what stands before one of them.
+    It is the first to come to the next age.
     """
-    if len(rests) > 1 and rest[0] - rests[-2][0] < REST_SPACING_MS:
-        rests = rests[:-1]
-    return (*rests, rest)[-RESTS_MAX:]
+    kept: dict[int, tuple[int, int]] = {}
+    for one in rests:
+        age = bisect_right(REST_AGES_MS, rest[0] - one[0])
+        if age < len(REST_AGES_MS):
+            kept.setdefault(age, one)
+    return (*kept.values(), rest)

@@ -2,8 +2,9 @@
 
 `app.log`, `app.log.1`, `app.log-20261124.gz` and `app-2026-11-24.log.zst` are of one
 family. An archive may hold only what a file of a family above its name held; a plain copy
-bears the whole name of its original, with something after it. Two services may well write
-the same lines, and `output.1` is no copy of `output.2`.
+bears the whole name of its original, with something after it, or with a number or a date
+before its extension (`app.1.log`, as logrotate's `extension` has it). Two services may well
+write the same lines, and `output.1` is no copy of `output.2`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def families_above(path: str) -> list[str]:
     name = name.removesuffix(suffix or "")
     boundaries = [match.start() for match in _BOUNDARY.finditer(name)]
     names = [name[:end] for end in boundaries if end][-PARTS_MAX:]
-    if suffix is not None:
+    if suffix is not None or _TURN.search(name):
         names.append(name)
     return list(dict.fromkeys(family_of(f"{folder}/{name}") for name in names))
 
@@ -50,7 +51,10 @@ def may_be_copy(path: str, *, original_paths: Collection[str]) -> bool:
     if suffix_of(path) is not None:
         above = families_above(path)
         return any(family_of(name) in above for name in names)
-    return path.startswith(tuple(f"{name}{mark}" for name in names for mark in "._-"))
+    if path.startswith(tuple(f"{name}{mark}" for name in names for mark in "._-")):
+        return True
+    without_turn = family_of(path)
+    return without_turn != path and without_turn in names
 
 
 class Families(Generic[T]):

@@ -129,6 +129,7 @@ class Looks:
                 self._delivery.report(old)
         if not self._delivery.knows(tracked.generation):
             return
+        self.note_rest(tracked)
         record = self._delivery.record_of(tracked.generation)
         self._delivery.amend(
             tracked.generation,
@@ -145,6 +146,15 @@ class Looks:
         size_bytes = tracked.whole_size_bytes
         # A head that is still short is asked for again, once its file is open.
         tracked.told = None if is_short else Told(record, tracked.path, size_bytes)
+
+    def note_rest(self, tracked: TrackedFile) -> None:
+        """Let the record tell of the moment before all that is unread came.
+
+        Where a part of it was sent since, what waits began at a later moment.
+        """
+        if tracked.rest is not None and tracked.rest[1] == tracked.position.offset:
+            self._delivery.amend(tracked.generation, rest=tracked.rest)
+            tracked.rest = None
 
     def note_head(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in more of a head that has grown: a copy is known by it from now on.

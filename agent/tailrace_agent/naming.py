@@ -136,6 +136,7 @@ class Naming:
         self._adopt(
             tracked, file, sample, head=read_head(file), seen_size_bytes=size_bytes
         )
+        self._looks.note_rest(tracked)
         # Should it be written over before the first reading, so much is lost.
         tracked.whole_size_bytes = size_bytes
         return True

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from tailrace_agent.archives import AnyFile
 from tailrace_agent.discovery import Found
 from tailrace_agent.followed import Key
 from tailrace_agent.tracked import Stage, TrackedFile
+
+NULS_MIN = 4
+"""Fewer blank bytes may be the half of a character, which is not NUL."""
 
 
 def unlike_before(
@@ -26,7 +30,27 @@ def unlike_before(
             and tracked.path == path
             and tracked.seen == (status.st_size, status.st_mtime_ns)
             and tracked.stage is Stage.FOLLOWED
+            and not tracked.blank_bytes
         ):
             seen.add(key)
             continue
         yield one
+
+
+def is_filled(
+    tracked: TrackedFile, open_file: Callable[[TrackedFile], AnyFile | None]
+) -> bool:
+    """Return whether a line begins where NULs stood when a file was last read.
+
+    Who maps a file and writes to memory changes neither its size nor, mostly, its time.
+    """
+    if tracked.blank_bytes < NULS_MIN:
+        return False
+    first = bytearray(1)
+    try:
+        file = open_file(tracked)
+        if file is not None:
+            file.read_into((memoryview(first),), offset=tracked.position.offset)
+    except OSError:
+        return False  # It is tried again where it is read.
+    return first[0] != 0

@@ -28,7 +28,7 @@ from tailrace_agent.known import KnownGenerations, Match
 from tailrace_agent.opening import Opener
 from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
-from tailrace_agent.sweeps import unlike_before
+from tailrace_agent.sweeps import is_filled, unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import Unreadable
 from tailrace_agent.whereabouts import is_away
@@ -136,7 +136,7 @@ class FileTable:
             )
             self._followed.rename(tracked, found.path)
         seen = (status.st_size, status.st_mtime_ns)
-        if seen == tracked.seen:
+        if seen == tracked.seen and not is_filled(tracked, self.open):
             return
         tracked.seen = seen
         tracked.note_change(swept_at_ms=swept_at_ms)

@@ -280,9 +280,7 @@ class Turns:
     def _ship(self, tracked: TrackedFile, chunk: Chunk, *, now_ms: int) -> int:
         if tracked.stage is Stage.LEAVING:
             reach("A7")
-        if tracked.rest is not None and tracked.rest[1] == tracked.position.offset:
-            self._delivery.amend(tracked.generation, rest=tracked.rest)
-            tracked.rest = None
+        self.looks.note_rest(tracked)
         try:
             is_sent = self._delivery.ship(tracked.generation, chunk)
         except CheckpointUnwritable as error:

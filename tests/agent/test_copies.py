@@ -40,6 +40,40 @@ def test_f3_copy_of_what_was_read_is_not_sent_again(tmp_path: Path) -> None:
     assert agent.said("copy_recognised")
 
 
+@pytest.mark.parametrize("name", ["a.1.log", "a-20261126.log", "a.2026-11-26.log"])
+@pytest.mark.parametrize("is_read", [True, False])
+def test_f3_f4_copy_that_keeps_its_extension_is_recognised(
+    tmp_path: Path, name: str, *, is_read: bool
+) -> None:
+    """As by logrotate's `extension .log` under the glob `*.log`."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", lines(0, 500))
+    agent.pass_ms(3_000)
+    if not is_read:
+        agent.write("a.log", lines(500, 510))
+    shutil.copyfile(path, path.with_name(name))
+    path.write_bytes(b"")
+    agent.write("a.log", lines(600, 610))
+    agent.pass_ms(30_000)
+
+    rest = b"" if is_read else lines(500, 510)
+    expected = sorted((lines(0, 500) + rest + lines(600, 610)).splitlines())
+    assert sorted(event.stored for event in events_of(agent.sink)) == expected
+    assert all(not sum(r.lost_bytes.values()) for r in ledger_of(agent.sink))
+
+
+@pytest.mark.parametrize("first", ["a.log", "a.1.log"])
+def test_f8_numbered_logs_of_several_writers_are_sent_whole(
+    tmp_path: Path, first: str
+) -> None:
+    agent = AgentHarness(tmp_path)
+    for number, name in enumerate((first, "a.2.log", "a.3.log")):
+        agent.write(name, b"== the same banner ==\n" + lines(100 * number, 400))
+        agent.pass_ms(15_000)
+
+    assert len(events_of(agent.sink)) == 3 + 400 + 300 + 200
+
+
 def test_f3_copy_of_a_file_that_grew_fast_and_was_read_on_is_not_sent_again(
     tmp_path: Path,
 ) -> None:

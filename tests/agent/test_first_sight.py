@@ -305,6 +305,21 @@ def test_f5_f16_what_was_cut_off_is_not_lost_once_more_when_the_file_is_emptied(
     assert lost_bytes(agent.sink) == {"shrunk": len(b"half a line")}
 
 
+def test_f18_line_that_comes_into_mapped_memory_is_read(tmp_path: Path) -> None:
+    """It changes neither the size nor, while the page is dirty, the time of its file."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"one\n" + b"\0" * 4_096)
+    agent.pass_ms(20_000)
+    seen = path.stat()
+    with path.open("r+b") as file:
+        file.seek(4)
+        file.write(b"two\n")
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    agent.pass_ms(8_000)
+
+    assert unique_lines(agent.sink) == [b"one", b"two"]
+
+
 @pytest.mark.parametrize("restarts", ["never", "between", "while it is written"])
 def test_f18_room_that_is_given_back_is_no_loss(tmp_path: Path, restarts: str) -> None:
     """As by a writer that preallocates, and trims when it closes."""

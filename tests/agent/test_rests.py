@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace_agent.amendments import REST_SPACING_MS, RESTS_MAX
+from tailrace_agent.amendments import REST_AGES_MS
 from tests.agent.harness import (
     AgentHarness,
     events_of,
@@ -89,22 +89,49 @@ def test_what_an_agent_finds_at_its_start_was_never_at_rest(tmp_path: Path) -> N
     assert {record.rests for record in ledger_of(agent.sink)} == {()}
 
 
-def test_the_last_few_moments_of_rest_are_kept_apart_from_each_other(
-    tmp_path: Path,
-) -> None:
+def test_of_moments_of_rest_the_recent_and_the_distant_are_kept(tmp_path: Path) -> None:
+    """Whatever the pipeline's lag is, up to an hour, one is older by a small factor."""
     agent = AgentHarness(tmp_path)
     path = agent.write("a.log", b"first\n")
     agent.pass_ms(12_000)
-    for _ in range(20):
-        agent.write("a.log", b"more\n")
-        agent.pass_ms(7_500)
-
     rests = ledger_of(agent.sink)[-1].rests
+    for _ in range(400):
+        agent.write("a.log", b"more\n")
+        agent.pass_ms(6_000, step_ms=750)
+        rests = ledger_of(agent.sink)[-1].rests
+        assert len(rests) <= len(REST_AGES_MS) + 1
+        assert rests[-1][1] < path.stat().st_size
 
-    moments = [at_ms for at_ms, _ in rests]
-    assert len(rests) == RESTS_MAX
-    assert moments[-2] - moments[0] >= (RESTS_MAX - 2) * REST_SPACING_MS
-    assert rests[-1][1] == path.stat().st_size - len(b"more\n")
+    ages_ms = [rests[-1][0] - at_ms for at_ms, _ in rests[:-1]]
+    for lag_ms in (6_000, 30_000, 120_000, 600_000):
+        assert any(lag_ms <= age_ms <= 16 * lag_ms for age_ms in ages_ms), lag_ms
+
+
+def test_half_a_line_of_a_quiet_file_is_told_with_the_moment_before_it(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path, ledger_ms=500, flush_after_ms=30_000)
+    agent.write("a.log", b"one\n")
+    agent.pass_ms(60_000)
+    grew_at_ms = agent.clock.now_ms()
+    agent.write("a.log", b"half")
+    agent.pass_ms(3_000)
+
+    last = ledger_of(agent.sink)[-1]
+    assert last.seen_size_bytes == len(b"one\nhalf")
+    assert last.rests[-1][1] == len(b"one\n")
+    assert 0 < grew_at_ms - last.rests[-1][0] <= agent.settings.sweep_ms
+
+
+def test_the_first_word_of_a_new_file_says_when_it_was_not_there(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.pass_ms(12_000)
+    agent.write("a.log", b"one\n")
+    agent.pass_ms()
+
+    assert [end for _, end in ledger_of(agent.sink)[0].rests] == [0]
 
 
 def test_a_file_that_bears_no_name_is_in_no_sweep(tmp_path: Path) -> None:
