@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -191,8 +192,10 @@ def begun(
         ),
     )
     if not isinstance(file, ArchiveFile):
-        # It may be written over before its first turn: what it holds now was seen.
-        tracked.note_first(file, size_bytes=file.status().st_size)
+        # It may be written over before its first turn: what it holds now was seen. One that
+        # cannot be read is followed all the same, and told of in its turn.
+        with suppress(OSError):
+            tracked.note_first(file, size_bytes=file.status().st_size)
     is_new_source = source.name not in beginning.sources_seen
     if is_first_sweep and is_new_source and source.start_at == "end":
         tracked.is_judged = True
