@@ -91,14 +91,30 @@ class Looks:
         if not self._delivery.knows(tracked.generation):
             return True
         record = self._delivery.record_of(tracked.generation)
-        # Before a position within the head, the tail is all there is.
-        if 0 < tracked.position.offset < record.head_size_bytes:
+        if self._is_cut_within_head(tracked, file, record):
+            # What comes next belongs to this life: by its old head it would be another.
+            self._delivery.amend(tracked.generation, head=read_head(file))
             return True
         # A copy may have been made while the head was shorter.
         is_begun = record.held_by is not None and ends_in_head(
             file, record, size_bytes=file.status().st_size
         )
         return is_begun or has_head(file, record)
+
+    def _is_cut_within_head(
+        self, tracked: TrackedFile, file: AnyFile, record: AgentLedger
+    ) -> bool:
+        """Return whether a file was cut off behind the position, and in its head.
+
+        A file that is longer and begins otherwise was written anew, under a banner maybe
+        that both lives have.
+        """
+        position = tracked.position
+        return (
+            0 < position.offset < record.head_size_bytes
+            and position.offset <= file.status().st_size < record.head_size_bytes
+            and stands_before(file, position.offset, position.tail)
+        )
 
     def is_reported(self, tracked: TrackedFile) -> bool:
         """Return whether the last report told all: nothing is other than it was then.

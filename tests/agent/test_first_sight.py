@@ -15,6 +15,7 @@ from tailrace_agent.turns import Turns
 from tests.agent.harness import (
     AgentHarness,
     RecordingSink,
+    events_of,
     ledger_of,
     unique_lines,
 )
@@ -318,6 +319,49 @@ def test_f18_line_that_comes_into_mapped_memory_is_read(tmp_path: Path) -> None:
     agent.pass_ms(8_000)
 
     assert unique_lines(agent.sink) == [b"one", b"two"]
+
+
+def test_f5_p1_file_rewritten_under_the_same_banner_while_nobody_looked_is_read_once(
+    tmp_path: Path,
+) -> None:
+    """All that is known to be safe is the banner, and more of the old head was seen."""
+    banner = b"== started ==\n"
+    agent = AgentHarness(tmp_path, linger_ms_max=200)
+    path = agent.write("a.log", banner)
+    agent.pass_ms(3_000)
+    agent.sink.holding_topic = "t.raw"
+    agent.write("a.log", OLD[:800])
+    agent.pass_ms(3_000)
+    assert agent.sink.held
+    agent.crash()
+    agent.sink.renew()
+    agent.sink.holding_topic = ""
+    path.write_bytes(banner + new_lines(60))
+    again = AgentHarness(tmp_path, sink=agent.sink)
+    again.pass_ms(8_000)
+
+    sent = [event.stored for event in events_of(agent.sink)]
+    new = new_lines(60).splitlines()
+    assert sent == [banner.strip(), banner.strip(), *new]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_f16_file_cut_within_its_head_goes_on_as_the_same_life(
+    tmp_path: Path, *, is_restarted: bool
+) -> None:
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"one\nhalf a line")
+    agent.pass_ms(3_000)
+    if is_restarted:
+        agent.stop()
+    os.truncate(path, len(b"one\n"))
+    if is_restarted:
+        agent = AgentHarness(tmp_path, sink=agent.sink)
+    agent.pass_ms(8_000)
+    agent.write("a.log", b"two, and more than there was\n")
+    agent.pass_ms(8_000)
+
+    assert unique_lines(agent.sink) == [b"one", b"two, and more than there was"]
 
 
 @pytest.mark.parametrize("restarts", ["never", "between", "while it is written"])
