@@ -19,7 +19,7 @@ import msgspec
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
-from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
+from tailrace.heartbeat_claims import Place, held_ms, newest_by_place, number_in
 from tailrace.ledger import unread_bytes_of
 from tailrace.ledger_answer import read_answer
 from tailrace.query import Body
@@ -258,7 +258,7 @@ def _take(
     document: Document,
     *,
     host: _Host,
-    newest_ms: Mapping[tuple[object, str], int],
+    newest_ms: Mapping[Place, int],
     now_ms: int,
 ) -> None:
     hop = field_of(document, "tailrace.hop")
