@@ -41,8 +41,13 @@ def _places(document: Document, partition: str) -> Iterator[Place]:
     yield "agent", field_of(document, "agent.id"), partition
 
 
-def held_ms(document: Document, *, newest_ms: Mapping[Place, int]) -> int:
-    """Return the moment that a heartbeat claims, as far as what it stands on is there."""
+def held_ms(
+    document: Document, *, newest_ms: Mapping[Place, int], read_after_ms: int = 0
+) -> int:
+    """Return the moment that a heartbeat claims, as far as what it stands on is there.
+
+    What it names from `read_after_ms` or before was not read, be it there or not.
+    """
     swept_at_ms = number_in(document, "tailrace.swept_at_ms")
     told = field_of(document, "figures.told_at_ms")
     if not isinstance(told, Mapping):
@@ -51,6 +56,7 @@ def held_ms(document: Document, *, newest_ms: Mapping[Place, int]) -> int:
         read_ms
         for partition, at_ms in cast("Mapping[object, object]", told).items()
         if isinstance(at_ms, int)
+        and at_ms > read_after_ms
         and (read_ms := _read_ms(document, str(partition), newest_ms)) < at_ms
     ]
     if not read_to_ms:
