@@ -11,7 +11,7 @@ index of the ledger; `completeness_body` asks for it, and the answer says whethe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.ledger import unread_bytes_of
-from tailrace.ledger_answer import read_answer
+from tailrace.ledger_parts import FOREIGN_AGENT, HEARTBEAT, words_in
+from tailrace.ledger_parts import missing_body as missing_of
 from tailrace.query import Body
 from tailrace.silence import is_gone, is_silent, newest_by_host
 from tailrace.standstill import (
@@ -32,10 +33,27 @@ from tailrace.standstill import (
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
-HEARTBEAT: Final = "heartbeat"
-FOREIGN_AGENT = "foreign"
-"""What came without our agent: nobody says up to when it is all there is."""
 TIMEOUT_S: Final = 5
+_FIELDS: Final = (
+    "@timestamp",
+    "tailrace.hop",
+    "tailrace.generation",
+    "host.name",
+    "agent.id",
+    "tailrace.next_event_number",
+    "tailrace.next_offset",
+    "tailrace.seen_size_bytes",
+    "tailrace.lost_bytes",
+    "tailrace.observed_at_ms",
+    "tailrace.swept_at_ms",
+    "tailrace.interval_ms",
+    "figures.told_at_ms",
+    "figures.blank_bytes",
+    "figures.held_by",
+    "figures.host_id",
+    "figures.is_closed",
+    "figures.rests",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,34 +178,31 @@ def completeness_body(*, hosts: Iterable[str] = ()) -> Body:
         "track_total_hits": True,
         "timeout": f"{TIMEOUT_S}s",
         "aggs": {"indexed": NEWEST_WORD},
-        "_source": [
-            "@timestamp",
-            "tailrace.hop",
-            "tailrace.generation",
-            "host.name",
-            "agent.id",
-            "tailrace.next_event_number",
-            "tailrace.next_offset",
-            "tailrace.seen_size_bytes",
-            "tailrace.lost_bytes",
-            "tailrace.observed_at_ms",
-            "tailrace.swept_at_ms",
-            "tailrace.interval_ms",
-            "figures.told_at_ms",
-            "figures.blank_bytes",
-            "figures.held_by",
-            "figures.host_id",
-            "figures.is_closed",
-            "figures.rests",
-        ],
+        "_source": list(_FIELDS),
     }
 
 
+def missing_body(answer: Mapping[str, Any]) -> Body | None:
+    """Build the search for the words that a partial answer lacks of its files.
+
+    None where it lacks none: the answer is then all that `read_completeness` needs.
+    """
+    return missing_of(answer, source=_FIELDS)
+
+
 def read_completeness(
-    answer: Mapping[str, Any], *, now_ms: int, until_ms: int
+    answer: Mapping[str, Any],
+    *,
+    now_ms: int,
+    until_ms: int,
+    missing: Mapping[str, Any] | None = None,
 ) -> Completeness:
-    """Return what the answer to `completeness_body` says; never raises for its content."""
-    read = read_answer(answer)
+    """Return what the answer to `completeness_body` says; never raises for its content.
+
+    `missing` is the answer to `missing_body`. Of which files it is not known how much is
+    stored, those are left out where there is none, and the statement is partial.
+    """
+    read = words_in(answer, missing=missing)
     indexed_at_ms = read.indexed_at_ms
     stated = completeness_of(
         read.documents,
@@ -195,16 +210,26 @@ def read_completeness(
         until_ms=until_ms,
         # What was not read may be newer than all that was.
         indexed_at_ms=now_ms if indexed_at_ms is None else indexed_at_ms,
+        left_out=read.left_out,
+        read_after_ms=read.read_after_ms,
     )
     return replace(stated, is_partial=read.is_partial)
 
 
 def completeness_of(
-    documents: Iterable[Document], *, now_ms: int, until_ms: int, indexed_at_ms: int = 0
+    documents: Iterable[Document],
+    *,
+    now_ms: int,
+    until_ms: int,
+    indexed_at_ms: int = 0,
+    left_out: Collection[str] = (),
+    read_after_ms: int = 0,
 ) -> Completeness:
     """Return the statement from documents of the ledger, in any order.
 
-    `indexed_at_ms` is when the newest word of all was written, if others were not read.
+    If others were not read, `indexed_at_ms` is when the newest of all was written, `left_out`
+    are the generations whose indexer's word is not known, and what was written before
+    `read_after_ms` is missed by nobody.
     """
     documents = tuple(documents)
     said_at_ms = [number_in(document, "@timestamp") for document in documents]
@@ -222,12 +247,19 @@ def completeness_of(
             host = hosts.setdefault(name, _Host())
             if _is_succeeded(document, newest_of_host_ms, now_ms=now_ms):
                 continue
-            _take(document, host=host, newest_ms=newest_ms, now_ms=now_ms)
+            if field_of(document, "tailrace.hop") == HEARTBEAT:
+                held = held_ms(
+                    document, newest_ms=newest_ms, read_after_ms=read_after_ms
+                )
+                _take_heartbeat(document, host=host, held_at_ms=held, now_ms=now_ms)
+            else:
+                _take(document, host=host)
     # Where all are gone, when they were there is all that can be said.
     living = {name: host for name, host in hosts.items() if not host.is_gone}
     return Completeness(
         hosts=tuple(
-            _stated(name, host) for name, host in sorted((living or hosts).items())
+            _stated(name, host, left_out=left_out)
+            for name, host in sorted((living or hosts).items())
         ),
         now_ms=now_ms,
         until_ms=min(until_ms, now_ms),
@@ -254,26 +286,22 @@ def _is_succeeded(
     )
 
 
-def _take(
-    document: Document,
-    *,
-    host: _Host,
-    newest_ms: Mapping[tuple[object, str], int],
-    now_ms: int,
+def _take_heartbeat(
+    document: Document, *, host: _Host, held_at_ms: int, now_ms: int
 ) -> None:
+    interval_ms = number_in(document, "tailrace.interval_ms")
+    said_at_ms = number_in(document, "@timestamp")
+    if is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms):
+        host.silent_agents += 1
+        host.is_silent = True
+    sweeps = host.gone_sweeps_ms
+    if not is_gone(said_at_ms, now_ms=now_ms):
+        sweeps = host.sweeps_ms
+    sweeps.append(held_at_ms)
+
+
+def _take(document: Document, *, host: _Host) -> None:
     hop = field_of(document, "tailrace.hop")
-    if hop == HEARTBEAT:
-        swept_at_ms = held_ms(document, newest_ms=newest_ms)
-        interval_ms = number_in(document, "tailrace.interval_ms")
-        said_at_ms = number_in(document, "@timestamp")
-        if is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms):
-            host.silent_agents += 1
-            host.is_silent = True
-        sweeps = host.gone_sweeps_ms
-        if not is_gone(said_at_ms, now_ms=now_ms):
-            sweeps = host.sweeps_ms
-        sweeps.append(swept_at_ms)
-        return
     generation = field_of(document, "tailrace.generation")
     if not isinstance(generation, str):
         return
@@ -310,10 +338,12 @@ def _rests_in(document: Document) -> tuple[tuple[int, int], ...]:
         return ()
 
 
-def _stated(name: str, host: _Host) -> HostCompleteness:
+def _stated(name: str, host: _Host, *, left_out: Collection[str]) -> HostCompleteness:
     complete_to_ms = host.swept_at_ms
     waiting = 0
-    for each in host.generations.values():
+    for generation, each in host.generations.items():
+        if generation in left_out:
+            continue
         sent = max(each.agent.next_number if each.agent else 0, _next(each.stream))
         behind = max(sent - _next(each.indexer), 0)
         waiting += behind

@@ -6,40 +6,58 @@ at one pace. It names when the newest of each partition was written (`AgentHeart
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias, cast
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.topics import partition_of
 
+Place: TypeAlias = tuple[str, object, str]
+"""By what an agent is known ("host" or "agent"), its id there, and a partition."""
 
-def newest_by_place(documents: Iterable[Document]) -> dict[tuple[object, str], int]:
-    """Return when the newest word of each agent in each partition was written."""
-    newest_ms: dict[tuple[object, str], int] = {}
+
+def newest_by_place(documents: Iterable[Document]) -> dict[Place, int]:
+    """Return when the newest word of each agent in each partition was written.
+
+    An agent that lost its folder has a new id, and the records that it restored bear the
+    one from before: it is known by its host's id, and by its own where a record has none.
+    """
+    newest_ms: dict[Place, int] = {}
     for document in documents:
         generation = field_of(document, "tailrace.generation")
         is_agents = field_of(document, "tailrace.hop") == "agent"
         if is_agents and isinstance(generation, str):
-            partition = str(partition_of(generation.encode()))
-            place = (field_of(document, "agent.id"), partition)
             said_at_ms = number_in(document, "@timestamp")
-            newest_ms[place] = max(newest_ms.get(place, 0), said_at_ms)
+            for place in _places(document, str(partition_of(generation.encode()))):
+                newest_ms[place] = max(newest_ms.get(place, 0), said_at_ms)
     return newest_ms
 
 
-def held_ms(document: Document, *, newest_ms: Mapping[tuple[object, str], int]) -> int:
-    """Return the moment that a heartbeat claims, as far as what it stands on is there."""
+def _places(document: Document, partition: str) -> Iterator[Place]:
+    host_id = field_of(document, "figures.host_id")
+    if isinstance(host_id, str) and host_id:
+        yield "host", host_id, partition
+    yield "agent", field_of(document, "agent.id"), partition
+
+
+def held_ms(
+    document: Document, *, newest_ms: Mapping[Place, int], read_after_ms: int = 0
+) -> int:
+    """Return the moment that a heartbeat claims, as far as what it stands on is there.
+
+    What it names from `read_after_ms` or before was not read, be it there or not.
+    """
     swept_at_ms = number_in(document, "tailrace.swept_at_ms")
     told = field_of(document, "figures.told_at_ms")
     if not isinstance(told, Mapping):
         return swept_at_ms  # Of an older agent, or one that told of nothing lately.
-    agent_id = field_of(document, "agent.id")
     read_to_ms = [
-        newest_ms.get((agent_id, str(partition)), 0)
+        read_ms
         for partition, at_ms in cast("Mapping[object, object]", told).items()
         if isinstance(at_ms, int)
-        and newest_ms.get((agent_id, str(partition)), 0) < at_ms
+        and at_ms > read_after_ms
+        and (read_ms := _read_ms(document, str(partition), newest_ms)) < at_ms
     ]
     if not read_to_ms:
         return swept_at_ms
@@ -48,6 +66,10 @@ def held_ms(document: Document, *, newest_ms: Mapping[tuple[object, str], int]) 
     delay_ms = max(number_in(document, "@timestamp") - swept_at_ms, 0)
     interval_ms = number_in(document, "tailrace.interval_ms")
     return min(swept_at_ms, max(min(read_to_ms) - delay_ms - interval_ms, 0))
+
+
+def _read_ms(document: Document, partition: str, newest_ms: Mapping[Place, int]) -> int:
+    return max(newest_ms.get(place, 0) for place in _places(document, partition))
 
 
 def number_in(document: Document, name: str) -> int:

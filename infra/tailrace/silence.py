@@ -10,12 +10,24 @@ GONE_MS: Final = 86_400_000
 SILENT_INTERVALS: Final = 3
 """A heartbeat may be late; after so many intervals its agent is silent."""
 INTERVAL_MS_MIN: Final = 1_000
+AHEAD_MS_MAX: Final = 5_000
+"""A word may seem so much newer than now, for clocks differ a little. One from further in
+the future tells nothing of when it was said."""
 
 
 def is_silent(said_at_ms: int, *, interval_ms: int, now_ms: int) -> bool:
     """Tell whether the heartbeat that was due after one of `said_at_ms` is missing."""
     longest_ms = SILENT_INTERVALS * max(interval_ms, INTERVAL_MS_MIN)
     return now_ms - said_at_ms > longest_ms
+
+
+def ahead_ms(said_at_ms: int, *, now_ms: int) -> int:
+    """Return how far in the future a word is, by its speaker's clock; 0 where it may be new.
+
+    Such a one is no proof that its agent lives: it would pass for one until that moment.
+    """
+    by_ms = said_at_ms - now_ms
+    return by_ms if by_ms > AHEAD_MS_MAX else 0
 
 
 def is_gone(said_at_ms: int, *, now_ms: int) -> bool:

@@ -18,6 +18,7 @@ from tests.dashboard.doubles import (
     FailingSearch,
     KnownFleet,
     KnownLags,
+    PartialLedger,
     ScriptedSearch,
     sources,
 )
@@ -102,6 +103,21 @@ def test_the_ledger_is_asked_before_the_rows_and_says_how_complete_they_are() ->
     assert search.asked_first.endswith("-ledger")
     assert "Complete up to 1970" in text.replace("\\", "")
     assert "1 agent silent" in text
+
+
+def test_words_that_a_part_of_the_ledger_lacks_are_asked_for_once_more() -> None:
+    named = {"host.name": "web-1", "tailrace.generation": "g1"}
+    ledger = [
+        {**named, "tailrace.hop": "heartbeat", "tailrace.swept_at_ms": 1_000},
+        {**named, "tailrace.hop": "agent", "tailrace.next_event_number": 9},
+        {**named, "tailrace.hop": "indexer", "tailrace.next_event_number": 7},
+    ]
+    search = PartialLedger(DOCUMENTS, ledger=ledger)
+
+    text = said(shown(search_page, sources(search=search)))
+
+    assert "2 lines in Kafka" in text
+    assert "part of the ledger" in text
 
 
 def test_a_ledger_that_is_not_there_yet_is_said_in_words() -> None:

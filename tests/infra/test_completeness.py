@@ -421,3 +421,26 @@ def test_another_agents_word_in_the_partition_is_not_the_one_that_is_missing() -
     )
 
     assert told.complete_to_ms == NOW_MS - 60_000 - 500 - 10_000
+
+
+def test_an_agent_that_lost_its_folder_stands_on_what_its_host_had_told() -> None:
+    """What it restored bears the agent id from before, and is its own all the same."""
+    beat, read, stored = _standing_on(800, said_ago_ms=800)
+    restored = {**read, "agent.id": "agent-lost"}
+    host = {"host_id": "host-1"}
+    known = {**beat, "figures": {**beat["figures"], **host}}
+
+    def complete_to_ms(*documents: dict[str, Any]) -> int | None:
+        told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
+        return told.complete_to_ms
+
+    assert (
+        complete_to_ms(known, {**restored, "figures": host}, stored) == NOW_MS - 1_000
+    )
+    # Of another host it is not the record that is missing, nor of one that is not told.
+    other = {"figures": {"host_id": "host-2"}}
+    assert complete_to_ms(known, {**restored, **other}, stored) == 0
+    assert complete_to_ms(known, restored, stored) == 0
+    # Where only one of them has a host's id, the agent's own tells.
+    assert complete_to_ms(known, read, stored) == NOW_MS - 1_000
+    assert complete_to_ms(beat, {**read, "figures": host}, stored) == NOW_MS - 1_000

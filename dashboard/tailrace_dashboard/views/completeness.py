@@ -12,6 +12,7 @@ from tailrace.completeness import (
     Completeness,
     completeness_body,
     ledger_index,
+    missing_body,
     read_completeness,
 )
 from tailrace.completeness_text import statement
@@ -53,7 +54,7 @@ def show_completeness(found: Found, *, sources: Sources, zone: tzinfo) -> None:
             index=events_alias(sources.namespace),
             body=newest_body(now_ms=sources.clock.now_ms()),
         )
-        stated = _stated(found)
+        stated = _stated(found, sources=sources)
         told_lines = 0 if stated is None else stated.waiting_events
         parts = (
             _stated_text(stated),
@@ -73,7 +74,7 @@ def _hosts(found: Found) -> tuple[str, ...]:
     )
 
 
-def _stated(found: Found) -> Completeness | None:
+def _stated(found: Found, *, sources: Sources) -> Completeness | None:
     """Return what the ledger states of the range and the hosts, None where it is mute."""
     answer: dict[str, Any] = {}
     try:
@@ -86,8 +87,28 @@ def _stated(found: Found) -> Completeness | None:
             found.told.cancel()
         return None
     return read_completeness(
-        answer, now_ms=found.asked_at_ms, until_ms=found.time_range.until_ms
+        answer,
+        missing=_missing(answer, sources=sources),
+        now_ms=found.asked_at_ms,
+        until_ms=found.time_range.until_ms,
     )
+
+
+def _missing(answer: dict[str, Any], *, sources: Sources) -> dict[str, Any] | None:
+    """Return the words that a partial answer lacks of its files; None if they do not come.
+
+    They are newer than the rows by the time of one search: of what is stored meanwhile, the
+    line may say that it is.
+    """
+    body = missing_body(answer)
+    if body is None:
+        return None
+    asked = sources.search.ask(index=ledger_index(sources.namespace), body=body)
+    try:
+        return asked.result(LAG_WAIT_S_MAX)
+    except (TailraceError, TimeoutError):
+        asked.cancel()
+        return None
 
 
 def _stated_text(stated: Completeness | None) -> str:

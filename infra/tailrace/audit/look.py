@@ -53,6 +53,7 @@ from tailrace.audit.windows import (
     windows_of,
     windows_with,
 )
+from tailrace.clock import Clock
 from tailrace.ledger import AgentHeartbeat
 from tailrace.number_sets import NumberSet
 
@@ -73,6 +74,8 @@ class Looked:
     """Records of the ledger that cannot be read: what they say, nobody can tell."""
     compared_count: int = 0
     heartbeats: tuple[AgentHeartbeat, ...] = ()
+    read_at_ms: int = 0
+    """When the ledger had been read, if a clock was given."""
     silent: tuple[SilentAgent, ...] = ()
     """Whose heartbeats had ceased by then, as far as whoever looked listens to them."""
 
@@ -112,6 +115,7 @@ class Looker:
         only: Collection[str] | None,
         is_deep: bool,
         beyond: Mapping[str, int],
+        clock: Clock | None = None,
     ) -> Looked:
         """Look once; `only` names the generations, None means all.
 
@@ -123,6 +127,7 @@ class Looker:
             TailraceError: a server cannot be asked.
         """
         read = self._ledger.read()
+        read_at_ms = clock.now_ms() if clock else 0
         told = read.facts
         drained = self._progress.drained(wait_ms_max=DEAD_WAIT_MS_MAX)
         with self._index.snapshot() as snapshot:
@@ -158,6 +163,7 @@ class Looker:
             unreadable=unreadable(read.unreadable),
             compared_count=deep.compared_count if deep else 0,
             heartbeats=read.heartbeats,
+            read_at_ms=read_at_ms,
         )
 
     def _judged(

@@ -53,10 +53,14 @@ class _Look:
             # would seem silent then.
             begun_at_ms = self.clock.now_ms()
             try:
-                looked = self.looker.look(only=only, is_deep=is_deep, beyond=beyond)
+                looked = self.looker.look(
+                    only=only, is_deep=is_deep, beyond=beyond, clock=self.clock
+                )
             except SnapshotLost:
                 continue
-            silent = self.hearing.silent(looked.heartbeats, now_ms=begun_at_ms)
+            silent = self.hearing.silent(
+                looked.heartbeats, now_ms=begun_at_ms, read_at_ms=looked.read_at_ms
+            )
             return replace(looked, silent=silent)
         raise CommandFailed(
             f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",

@@ -63,15 +63,15 @@ def overdue(report: AuditReport) -> CommandFailed:
     waited = f"after {report.waited_ms / 1_000:g} s"
     if not report.in_flight:
         return CommandFailed(
-            f"{_silent_text(report)} still silent {waited}: what was written since is in"
-            " no hop's word.",
+            f"{_unheard_text(report, still=' still')} {waited}: what was written since is"
+            " in no hop's word.",
             remedy="start the agent, or find out why it stands still (`tailrace status`,"
             f" `tailrace fleet list`), and audit again; after {GONE_MS // 3_600_000}"
             " hours of silence it is not waited for any more",
         )
     what = _in_flight_text(report)
     longer_s = max(2 * report.waited_ms / 1_000, WAIT_S_WISHED)
-    silent = f", and {_silent_text(report)} silent" if _awaited(report) else ""
+    silent = f", and {_unheard_text(report)}" if _awaited(report) else ""
     return CommandFailed(
         f"{what[:1].upper()}{what[1:]} still in flight {waited}{silent}.",
         remedy=f"wait longer (`tailrace audit --wait {longer_s:g}`); where that does"
@@ -220,8 +220,8 @@ def _verdict(report: AuditReport) -> str:
         since_ms = min(each.complete_to_ms for each in awaited)
         return (
             f"What was sent adds up: {totals.read:,} events, each exactly once{moving}"
-            f"{compared}. Whether that is all nobody can say: {_silent_text(report)}"
-            f" silent, and what was written since {_moment(since_ms)} is unseen."
+            f"{compared}. Whether that is all nobody can say: {_unheard_text(report)},"
+            f" and what was written since {_moment(since_ms)} is unseen."
         )
     gone = f"; {_gone_text(report)}" if report.silent else ""
     return (
@@ -234,9 +234,18 @@ def _awaited(report: AuditReport) -> list[SilentAgent]:
     return [each for each in report.silent if not each.is_gone]
 
 
-def _silent_text(report: AuditReport) -> str:
-    count = len(_awaited(report))
-    return "1 agent is" if count == 1 else f"{count:,} agents are"
+def _unheard_text(report: AuditReport, *, still: str = "") -> str:
+    ahead = sum(1 for each in _awaited(report) if each.ahead_ms)
+    silent = len(_awaited(report)) - ahead
+    parts: list[str] = []
+    if silent:
+        agents = "1 agent is" if silent == 1 else f"{silent:,} agents are"
+        parts.append(f"{agents}{still} silent")
+    if ahead == 1:
+        parts.append("1 agent whose clock is ahead was not heard")
+    elif ahead:
+        parts.append(f"{ahead:,} agents whose clocks are ahead were not heard")
+    return " and ".join(parts)
 
 
 def _gone_text(report: AuditReport) -> str:
@@ -257,6 +266,13 @@ def _silent_remarks(silent: Sequence[SilentAgent]) -> Iterator[str]:
             if agent.is_gone
             else ""
         )
+        if agent.ahead_ms:
+            yield (
+                f"NOTE   {agent.host_name}: agent {agent.agent_id} has its clock ahead by"
+                f" {agent.ahead_ms // 1_000:,} s: whether it lives cannot be told from one"
+                " look, --wait listens for its next heartbeat"
+            )
+            continue
         yield (
             f"NOTE   {agent.host_name}: agent {agent.agent_id} is silent since"
             f" {_moment(agent.silent_since_ms)}, stopped or frozen: this is complete only"

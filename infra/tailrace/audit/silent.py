@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tailrace.ledger import AgentHeartbeat, LedgerRecord
-from tailrace.silence import is_gone, is_silent, newest_by_host
+from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentAgent:
-    """An agent whose heartbeats have ceased."""
+    """An agent whose heartbeats have ceased, or of which that cannot be told."""
 
     agent_id: str
     host_name: str
@@ -25,6 +25,8 @@ class SilentAgent:
     """Up to when its files were looked at; what the hops say is true of then."""
     is_gone: bool
     """It has been silent for so long that nobody waits for it."""
+    ahead_ms: int = 0
+    """How far in the future its heartbeat is: whether it lives, only a newer one tells."""
 
 
 def heartbeats_in(records: Iterable[LedgerRecord]) -> tuple[AgentHeartbeat, ...]:
@@ -36,7 +38,8 @@ class Hearing:
     """Listens to heartbeats, look after look, and says whose have ceased.
 
     One that comes while it listens counts as said then, whatever its host's clock says: an
-    agent whose clock is behind ours lives all the same.
+    agent whose clock is behind ours lives all the same. One from the future is proof of
+    nothing, until a newer one is heard.
     """
 
     def __init__(self) -> None:
@@ -46,28 +49,51 @@ class Hearing:
         """When one came that was not there at the first look."""
 
     def silent(
-        self, heartbeats: Iterable[AgentHeartbeat], *, now_ms: int
+        self, heartbeats: Iterable[AgentHeartbeat], *, now_ms: int, read_at_ms: int
     ) -> tuple[SilentAgent, ...]:
-        """Return who is silent, by host; `now_ms` is when the ledger was read."""
+        """Return who is silent, by host.
+
+        The ledger was read from `now_ms` to `read_at_ms`: what was said meanwhile is not
+        from the future.
+        """
         heartbeats = tuple(heartbeats)
-        newest = newest_by_host((h.host_id, h.updated_at_ms) for h in heartbeats)
+        newest = newest_by_host(
+            (each.host_id, each.updated_at_ms)
+            for each in heartbeats
+            if not ahead_ms(each.updated_at_ms, now_ms=read_at_ms)
+        )
         found: list[SilentAgent] = []
         for each in heartbeats:
             said_at_ms = each.updated_at_ms
-            if self._said_at_ms.get(each.agent_id, said_at_ms) < said_at_ms:
-                self._heard_at_ms[each.agent_id] = now_ms
-            self._said_at_ms[each.agent_id] = said_at_ms
-            heard_at_ms = max(said_at_ms, self._heard_at_ms.get(each.agent_id, 0))
-            if each.host_id and newest[each.host_id] > said_at_ms:
+            by_ms = ahead_ms(said_at_ms, now_ms=read_at_ms)
+            spoke_at_ms = max(
+                self._heard(each, now_ms=now_ms), 0 if by_ms else said_at_ms
+            )
+            if not is_silent(spoke_at_ms, interval_ms=each.interval_ms, now_ms=now_ms):
                 continue
-            if is_silent(heard_at_ms, interval_ms=each.interval_ms, now_ms=now_ms):
-                found.append(
-                    SilentAgent(
-                        agent_id=each.agent_id,
-                        host_name=each.host_name,
-                        silent_since_ms=said_at_ms,
-                        complete_to_ms=each.swept_at_ms,
-                        is_gone=is_gone(said_at_ms, now_ms=now_ms),
-                    )
+            other_ms = newest.get(each.host_id, 0) if each.host_id else 0
+            # Of one from the future nobody knows which of both came later.
+            if other_ms > said_at_ms or (
+                by_ms
+                and not is_silent(other_ms, interval_ms=each.interval_ms, now_ms=now_ms)
+            ):
+                continue
+            found.append(
+                SilentAgent(
+                    agent_id=each.agent_id,
+                    host_name=each.host_name,
+                    silent_since_ms=said_at_ms,
+                    complete_to_ms=min(each.swept_at_ms, read_at_ms),
+                    is_gone=is_gone(said_at_ms, now_ms=now_ms),
+                    ahead_ms=by_ms,
                 )
+            )
         return tuple(sorted(found, key=lambda each: (each.host_name, each.agent_id)))
+
+    def _heard(self, heartbeat: AgentHeartbeat, *, now_ms: int) -> int:
+        """Return when a newer one came while it listened; 0 where none did."""
+        agent_id, said_at_ms = heartbeat.agent_id, heartbeat.updated_at_ms
+        if self._said_at_ms.get(agent_id, said_at_ms) < said_at_ms:
+            self._heard_at_ms[agent_id] = now_ms
+        self._said_at_ms[agent_id] = said_at_ms
+        return self._heard_at_ms.get(agent_id, 0)

@@ -221,6 +221,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
                 "silent_since_ms": each.silent_since_ms,
                 "complete_to_ms": each.complete_to_ms,
                 "gone": each.is_gone,
+                "clock_ahead_ms": each.ahead_ms,
             }
             for each in report.silent[:shown]
         ],

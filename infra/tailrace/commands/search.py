@@ -20,7 +20,7 @@ from tailrace.extras import require
 if TYPE_CHECKING:
     from tailrace.answers import Row
     from tailrace.elasticsearch import Elastic
-    from tailrace.query import SearchRequest
+    from tailrace.query import Body, SearchRequest
     from tailrace.search import Searcher
 
 FOLLOW_POLL_S = 0.5
@@ -97,23 +97,38 @@ def _completeness(elastic: Elastic, namespace: str, request: SearchRequest) -> s
     import orjson
 
     from tailrace.clock import SystemClock
-    from tailrace.completeness import completeness_body, ledger_index, read_completeness
+    from tailrace.completeness import (
+        completeness_body,
+        ledger_index,
+        missing_body,
+        read_completeness,
+    )
     from tailrace.completeness_text import statement
     from tailrace.elasticsearch import RequestTimedOut
     from tailrace.errors import ServiceUnavailable
     from tailrace.text import printable
 
     path = f"/{ledger_index(namespace)}/_search?ignore_unavailable=true"
-    try:
-        answer = elastic.request("POST", path, body=orjson.dumps(completeness_body()))
+
+    def asked(body: Body) -> dict[str, Any]:
+        answer = elastic.request("POST", path, body=orjson.dumps(body))
         if not answer.is_success:
             raise elastic.refusal(answer)
+        return answer.json()
+
+    try:
+        said = asked(completeness_body())
+        lacking = missing_body(said)
+        missing = None if lacking is None else asked(lacking)
     except RequestTimedOut:
         raise
     except ServiceUnavailable as error:
         return f"how complete this is cannot be said: {printable(str(error))}"
     stated = read_completeness(
-        answer.json(), now_ms=SystemClock().now_ms(), until_ms=request.until_ms
+        said,
+        missing=missing,
+        now_ms=SystemClock().now_ms(),
+        until_ms=request.until_ms,
     )
     return statement(stated)
 

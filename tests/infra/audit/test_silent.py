@@ -15,7 +15,7 @@ from tailrace.audit.verdict import AuditReport, report_json
 from tailrace.cli import app
 from tailrace.commands import audit as audit_command
 from tailrace.ledger import AgentHeartbeat
-from tailrace.silence import GONE_MS
+from tailrace.silence import AHEAD_MS_MAX, GONE_MS
 from tests.infra.audit.builders import (
     HEARTBEAT_MS,
     HeldIndex,
@@ -85,6 +85,7 @@ def test_an_agent_that_stands_still_leaves_no_audit_settled(
             "silent_since_ms": NOW_MS - SILENT_MS,
             "complete_to_ms": NOW_MS - SILENT_MS - 2_000,
             "gone": False,
+            "clock_ahead_ms": 0,
         }
     ]
 
@@ -223,3 +224,74 @@ def test_an_agent_that_came_back_under_another_id_is_no_silent_one() -> None:
     assert silent.host_name == "web-2"
     (later,) = audited(lost, heartbeat("x", said_at_ms=NOW_MS - 5 * SILENT_MS)).silent
     assert later.agent_id == "x"
+
+
+AHEAD_MS = 400_000
+
+
+def test_a_heartbeat_from_the_future_is_no_proof_that_its_agent_lives() -> None:
+    """Its clock was ahead, or still is: it may have stopped since."""
+    report = audited(beat(NOW_MS + AHEAD_MS))
+
+    assert report.is_sound
+    assert not report.is_settled
+    note, last = report_lines(report)
+    assert note == (
+        "NOTE   web-1: agent agent-web-1 has its clock ahead by 400 s: whether it lives"
+        " cannot be told from one look, --wait listens for its next heartbeat"
+    )
+    assert last == (
+        "What was sent adds up: 5 events, each exactly once. Whether that is all nobody"
+        " can say: 1 agent whose clock is ahead was not heard, and what was written since"
+        " 2025-11-26 16:46:40 UTC is unseen."
+    )
+    (told,) = orjson.loads(orjson.dumps(report_json(report)))["silent_agents"]
+    assert told["clock_ahead_ms"] == AHEAD_MS
+    assert not audited(beat(NOW_MS + AHEAD_MS_MAX)).silent
+
+
+def test_an_agent_whose_clock_is_ahead_is_waited_for_in_vain_where_it_is_mute() -> None:
+    report = audited(beat(NOW_MS + AHEAD_MS), wait_ms_max=60_000)
+
+    assert report.is_overdue
+    assert str(overdue(report)).startswith(
+        "1 agent whose clock is ahead was not heard after 60 s"
+    )
+
+
+def test_an_agent_whose_clock_is_ahead_lives_where_it_is_heard() -> None:
+    clock = SteppingClock(NOW_MS)
+
+    report = report_of(
+        held(*range(5)),
+        facts_at_rest(5),
+        heartbeats=lambda: (beat(clock.now_ms() + AHEAD_MS),),
+        clock=clock,
+        wait_ms_max=60_000,
+    )
+
+    assert report.is_settled
+    assert clock.now_ms() == NOW_MS + 1_000
+
+
+def test_a_life_whose_clock_was_ahead_hides_not_the_one_after_it() -> None:
+    lost = heartbeat("agent-lost", said_at_ms=NOW_MS + AHEAD_MS)
+    there = heartbeat("agent-new", said_at_ms=NOW_MS - 1_000)
+    silent = heartbeat("agent-new", said_at_ms=NOW_MS - SILENT_MS)
+
+    assert not audited(lost, there).silent
+    assert [each.ahead_ms for each in audited(lost, silent).silent] == [AHEAD_MS, 0]
+
+
+def test_what_is_said_while_the_ledger_is_read_is_not_from_the_future() -> None:
+    clock = SteppingClock(NOW_MS)
+
+    def read_for_long() -> tuple[AgentHeartbeat, ...]:
+        clock.sleep_ms(30_000)
+        return (beat(clock.now_ms()),)
+
+    report = report_of(
+        held(*range(5)), facts_at_rest(5), heartbeats=read_for_long, clock=clock
+    )
+
+    assert not report.silent
