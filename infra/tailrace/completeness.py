@@ -24,7 +24,7 @@ from tailrace.ledger import unread_bytes_of
 from tailrace.ledger_parts import FOREIGN_AGENT, HEARTBEAT, words_in
 from tailrace.ledger_parts import missing_body as missing_of
 from tailrace.query import Body
-from tailrace.silence import is_gone, is_silent, newest_by_host
+from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
 from tailrace.standstill import (
     NEWEST_WORD,
     Standstill,
@@ -77,6 +77,8 @@ class Completeness:
     now_ms: int
     until_ms: int
     silent_agents: int
+    ahead_agents: int = 0
+    """Those whose heartbeat is from the future: whether they live is not known."""
     is_partial: bool
     """There are more words in the ledger than were read."""
     standstill: Standstill | None = None
@@ -133,6 +135,7 @@ class _Host:
     """The same of agents that have been silent for so long that nobody waits."""
     is_silent: bool = False
     silent_agents: int = 0
+    ahead_agents: int = 0
 
     @property
     def is_gone(self) -> bool:
@@ -232,12 +235,12 @@ def completeness_of(
     `read_after_ms` is missed by nobody.
     """
     documents = tuple(documents)
-    said_at_ms = [number_in(document, "@timestamp") for document in documents]
     newest_ms = newest_by_place(documents)
     newest_of_host_ms = newest_by_host(
-        (field_of(document, "figures.host_id"), number_in(document, "@timestamp"))
+        (field_of(document, "figures.host_id"), said_at_ms)
         for document in documents
         if field_of(document, "tailrace.hop") == HEARTBEAT
+        and not ahead_ms(said_at_ms := number_in(document, "@timestamp"), now_ms=now_ms)
     )
     hosts: dict[str, _Host] = {}
     for document in documents:
@@ -264,10 +267,9 @@ def completeness_of(
         now_ms=now_ms,
         until_ms=min(until_ms, now_ms),
         silent_agents=sum(host.silent_agents for host in hosts.values()),
+        ahead_agents=sum(host.ahead_agents for host in hosts.values()),
         is_partial=False,
-        standstill=standstill_of(
-            documents, indexed_at_ms=max([indexed_at_ms, *said_at_ms]), now_ms=now_ms
-        ),
+        standstill=standstill_of(documents, indexed_at_ms=indexed_at_ms, now_ms=now_ms),
     )
 
 
@@ -280,9 +282,12 @@ def _is_succeeded(
     said_at_ms = number_in(document, "@timestamp")
     interval_ms = number_in(document, "tailrace.interval_ms")
     host_id = field_of(document, "figures.host_id")
-    return bool(host_id) and (
-        is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms)
-        and newest_of_host_ms.get(host_id, 0) > said_at_ms
+    newest_ms = newest_of_host_ms.get(host_id, 0) if host_id else 0
+    if ahead_ms(said_at_ms, now_ms=now_ms):
+        # Nobody knows which of both came later; but that the other lives.
+        return not is_silent(newest_ms, interval_ms=interval_ms, now_ms=now_ms)
+    return newest_ms > said_at_ms and is_silent(
+        said_at_ms, interval_ms=interval_ms, now_ms=now_ms
     )
 
 
@@ -294,10 +299,13 @@ def _take_heartbeat(
     if is_silent(said_at_ms, interval_ms=interval_ms, now_ms=now_ms):
         host.silent_agents += 1
         host.is_silent = True
+    if ahead_ms(said_at_ms, now_ms=now_ms):
+        host.ahead_agents += 1
     sweeps = host.gone_sweeps_ms
     if not is_gone(said_at_ms, now_ms=now_ms):
         sweeps = host.sweeps_ms
-    sweeps.append(held_at_ms)
+    # By a clock that is ahead it may have looked at what is not yet there.
+    sweeps.append(min(held_at_ms, now_ms))
 
 
 def _take(document: Document, *, host: _Host) -> None:

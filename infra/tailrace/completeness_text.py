@@ -42,6 +42,11 @@ def statement(stated: Completeness) -> str:
         silent -= stated.standstill.agents
     if silent > 0:
         parts.append(f"{silent:,} {'agent' if silent == 1 else 'agents'} silent")
+    ahead = stated.ahead_agents
+    if ahead:
+        agents = "1 agent lives" if ahead == 1 else f"{ahead:,} agents live"
+        clocks = "its clock is" if ahead == 1 else "their clocks are"
+        parts.append(f"whether {agents} is not known, as {clocks} ahead")
     if stated.is_partial:
         parts.append("said from a part of the ledger only, the newest of it")
     return "; ".join(parts)

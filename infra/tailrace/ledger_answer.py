@@ -31,8 +31,12 @@ class _Newest(msgspec.Struct):
     value: float | None = None
 
 
-class _Indexed(msgspec.Struct):
+class _Present(msgspec.Struct):
     at: _Newest = msgspec.field(default_factory=_Newest)
+
+
+class _Indexed(msgspec.Struct):
+    present: _Present = msgspec.field(default_factory=_Present)
 
 
 class _Aggregations(msgspec.Struct):
@@ -68,7 +72,7 @@ class LedgerAnswer(msgspec.Struct):
         """When the newest word of all was written; None where that is not known."""
         if self.is_cut_short:
             return None
-        return int(self.aggregations.indexed.at.value or 0)
+        return int(self.aggregations.indexed.present.at.value or 0)
 
 
 def read_answer(answer: Mapping[str, Any]) -> LedgerAnswer:

@@ -14,14 +14,22 @@ from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import number_in
 from tailrace.query import Body
-from tailrace.silence import is_gone, is_silent
+from tailrace.silence import AHEAD_MS_MAX, ahead_ms, is_gone, is_silent
 
 NEWEST_WORD: Body = {
     # Of all hosts and hops, whichever the search is about.
     "global": {},
-    "aggs": {"at": {"max": {"field": "@timestamp"}}},
+    "aggs": {
+        "present": {
+            "filter": {
+                "range": {"@timestamp": {"lte": f"now+{AHEAD_MS_MAX // 1_000}s"}}
+            },
+            "aggs": {"at": {"max": {"field": "@timestamp"}}},
+        }
+    },
 }
-"""The aggregation that tells when the newest word in the index was written."""
+"""The aggregation that tells when the newest word in the index was written; one from the
+future would hide that no other comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,21 @@ class Standstill:
 def standstill_of(
     documents: Iterable[Document], *, indexed_at_ms: int, now_ms: int
 ) -> Standstill | None:
-    """Return that nothing came since `indexed_at_ms`, the newest word there is, if so."""
+    """Return that nothing came since the newest word there is, if so.
+
+    `indexed_at_ms` is when it was written, if it is not among `documents`. Words from the
+    future say nothing of when they came.
+    """
+    documents = tuple(documents)
+    said_ms = [number_in(document, "@timestamp") for document in documents]
+    newest_ms = max(
+        (
+            at_ms
+            for at_ms in (indexed_at_ms, *said_ms)
+            if not ahead_ms(at_ms, now_ms=now_ms)
+        ),
+        default=0,
+    )
     beats = [
         (number_in(document, "@timestamp"), number_in(document, "tailrace.interval_ms"))
         for document in documents
@@ -47,14 +69,15 @@ def standstill_of(
         (said_at_ms, interval_ms)
         for said_at_ms, interval_ms in beats
         if not is_gone(said_at_ms, now_ms=now_ms)
+        and not ahead_ms(said_at_ms, now_ms=now_ms)
     ]
     if not living:
         return None
     shortest_ms = min(interval_ms for _, interval_ms in living)
-    words = [*living, (indexed_at_ms, shortest_ms)]
+    words = [*living, (newest_ms, shortest_ms)]
     if not all(is_silent(at, interval_ms=each, now_ms=now_ms) for at, each in words):
         return None
-    return Standstill(indexed_at_ms, len(living))
+    return Standstill(newest_ms, len(living))
 
 
 def standstill_text(found: Standstill, *, moment: str) -> str:

@@ -16,7 +16,7 @@ from tailrace.completeness import (
     read_completeness,
 )
 from tailrace.completeness_text import statement
-from tailrace.silence import GONE_MS
+from tailrace.silence import AHEAD_MS_MAX, GONE_MS
 from tailrace.topics import partition_of
 
 NOW_MS = 1_700_000_000_000 + 12 * 3_600_000
@@ -52,6 +52,10 @@ def word(
         "tailrace.observed_at_ms": NOW_MS - observed_ago_ms,
         **{f"tailrace.{name}": value for name, value in more.items()},
     }
+
+
+def newest_word(at_ms: float) -> dict[str, Any]:
+    return {"indexed": {"present": {"at": {"value": at_ms}}}}
 
 
 def said(*documents: dict[str, Any], until_ms: int = LATER_MS) -> str:
@@ -190,9 +194,9 @@ def test_the_newest_word_is_that_of_all_hosts_and_not_of_those_asked_for() -> No
     silent = heartbeat("b", swept_ago_ms=40_000, said_ago_ms=39_000)
     answer = {
         "hits": {"hits": [{"_source": silent}], "total": {"value": 1}},
-        "aggregations": {"indexed": {"at": {"value": NOW_MS - 39_000.0}}},
+        "aggregations": newest_word(NOW_MS - 39_000.0),
     }
-    newer = {"aggregations": {"indexed": {"at": {"value": NOW_MS - 1_000.0}}}}
+    newer = {"aggregations": newest_word(NOW_MS - 1_000.0)}
 
     texts = [
         statement(read_completeness(each, now_ms=NOW_MS, until_ms=LATER_MS))
@@ -202,6 +206,8 @@ def test_the_newest_word_is_that_of_all_hosts_and_not_of_those_asked_for() -> No
     assert ["nothing was indexed" in text for text in texts] == [True, False, False]
     body = completeness_body(hosts=["b"])
     assert body["aggs"]["indexed"]["global"] == {}
+    present = body["aggs"]["indexed"]["aggs"]["present"]
+    assert present["filter"] == {"range": {"@timestamp": {"lte": "now+5s"}}}
 
 
 def test_an_agent_that_came_back_under_another_id_leaves_none_silent() -> None:
@@ -444,3 +450,49 @@ def test_an_agent_that_lost_its_folder_stands_on_what_its_host_had_told() -> Non
     # Where only one of them has a host's id, the agent's own tells.
     assert complete_to_ms(known, read, stored) == NOW_MS - 1_000
     assert complete_to_ms(beat, {**read, "figures": host}, stored) == NOW_MS - 1_000
+
+
+def ahead(host: str, by_ms: int = 400_000) -> dict[str, Any]:
+    return heartbeat(host, swept_ago_ms=-by_ms, said_ago_ms=-by_ms)
+
+
+def test_a_heartbeat_from_the_future_claims_at_most_now_and_no_life() -> None:
+    told = completeness_of([ahead("a")], now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert [host.complete_to_ms for host in told.hosts] == [NOW_MS]
+    assert told.ahead_agents == 1
+    assert statement(told).endswith(
+        "; whether 1 agent lives is not known, as its clock is ahead"
+    )
+    assert said(ahead("a"), ahead("b")).endswith(
+        "; whether 2 agents live is not known, as their clocks are ahead"
+    )
+    assert "ahead" not in said(ahead("a", AHEAD_MS_MAX))
+
+
+def test_words_from_the_future_hide_no_standstill() -> None:
+    """One clock that is ahead, and a frozen indexer would be blamed on the agents."""
+    silent = heartbeat("b", swept_ago_ms=40_000, said_ago_ms=39_000)
+    future = {**word("indexer", number=0), "@timestamp": NOW_MS + 400_000}
+
+    for other in (future, ahead("a")):
+        text = said(silent, other)
+        assert "nothing was indexed since 10:12:41 UTC: the indexers stand" in text
+        assert "silent" not in text
+    hits = {"hits": [{"_source": silent}], "total": {"value": 1}}
+    answer = {"hits": hits, "aggregations": newest_word(NOW_MS + 400_000.0)}
+    told = read_completeness(answer, now_ms=NOW_MS, until_ms=LATER_MS)
+    assert told.standstill is not None
+    assert told.standstill.since_ms == NOW_MS - 39_000
+
+
+def test_a_life_whose_clock_was_ahead_hides_not_the_one_after_it() -> None:
+    host = {"figures.host_id": "host-1"}
+    lost = {**ahead("a"), **host}
+    there = {**heartbeat("a", swept_ago_ms=900), "agent.id": "agent-new", **host}
+    silent = {**there, "@timestamp": NOW_MS - 40_000}
+    others = word("stream", number=0)
+
+    assert "not known" not in said(lost, there)
+    text = said(lost, silent, others)
+    assert "1 agent silent; whether 1 agent lives is not known" in text

@@ -26,7 +26,7 @@ BEAT = heartbeat("web-1", swept_ago_ms=1_000, said_ago_ms=500)
 def answered(*documents: dict[str, Any], total: int | None = None) -> dict[str, Any]:
     hits = [{"_source": each} for each in documents]
     count = len(hits) if total is None else total
-    newest = {"indexed": {"at": {"value": float(NOW_MS)}}}
+    newest = {"indexed": {"present": {"at": {"value": float(NOW_MS)}}}}
     return {
         "hits": {"hits": hits, "total": {"value": count}},
         "aggregations": newest,
