@@ -372,7 +372,7 @@ MUTATIONS = (
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 2),
     Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 15),
     Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 15),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 305),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 314),
     Mutation("floor not waited for", ("E9",), floor_not_waited_for, 6),
     Mutation("renamed left alone", ("F2", "P1"), renamed_left_alone, 229),
     Mutation("secret shown", ("X11",), secret_shown, 1),
