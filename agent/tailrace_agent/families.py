@@ -37,7 +37,7 @@ def families_above(path: str) -> list[str]:
     name = name.removesuffix(suffix or "")
     boundaries = [match.start() for match in _BOUNDARY.finditer(name)]
     names = [name[:end] for end in boundaries if end][-PARTS_MAX:]
-    if suffix is not None or _TURN.search(name):
+    if suffix is not None:
         names.append(name)
     return list(dict.fromkeys(family_of(f"{folder}/{name}") for name in names))
 
@@ -62,26 +62,34 @@ class Families(Generic[T]):
 
     def __init__(self) -> None:
         self._by_family: dict[str, dict[Hashable, T]] = {}
-        self._family: dict[Hashable, str] = {}
+        self._by_path: dict[str, dict[Hashable, T]] = {}
+        self._path: dict[Hashable, str] = {}
 
     def put(self, key: Hashable, thing: T, *, path: str) -> None:
         """Take a thing in, or note that its path has changed."""
-        family = family_of(path)
-        if self._family.get(key) != family:
+        if self._path.get(key) != path:
             self.discard(key)
-        self._family[key] = family
-        self._by_family.setdefault(family, {})[key] = thing
+        self._path[key] = path
+        self._by_family.setdefault(family_of(path), {})[key] = thing
+        self._by_path.setdefault(path, {})[key] = thing
 
     def discard(self, key: Hashable) -> None:
         """Forget a thing, if it is here."""
-        family = self._family.pop(key, None)
-        if family is not None:
-            members = self._by_family[family]
-            del members[key]
-            if not members:
-                del self._by_family[family]
+        path = self._path.pop(key, None)
+        if path is None:
+            return
+        for name, things in ((family_of(path), self._by_family), (path, self._by_path)):
+            del things[name][key]
+            if not things[name]:
+                del things[name]
 
     def above(self, path: str) -> Iterator[T]:
-        """Yield what the file at `path` may be a copy of."""
+        """Yield what the file at `path` may be a copy of.
+
+        Of its own family only the one whose name it bears with a number or a date in it:
+        ten thousand files that are numbered are all of one family, and no copies.
+        """
         for family in families_above(path):
             yield from list(self._by_family.get(family, {}).values())
+        if suffix_of(path) is None and (without_turn := family_of(path)) != path:
+            yield from list(self._by_path.get(without_turn, {}).values())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tailrace_agent.archives import AnyFile
 from tailrace_agent.discovery import Found
+from tailrace_agent.families import Families
 from tailrace_agent.followed import Key
 from tailrace_agent.looks import Looks
 from tailrace_agent.sweeps import unlike_before
@@ -39,35 +39,15 @@ class Counted:
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def looks_at(self, patch: pytest.MonkeyPatch) -> None:
-        """Count the names that a sweep looks at one by one."""
-        method = FileTable.look_at
+    def count(self, patch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+        """Count what a method is asked for; its first argument has a path."""
+        method = getattr(owner, name)
 
-        def look_at(table: FileTable, found: Found) -> None:
-            self.paths.append(found.path)
-            method(table, found)
+        def counted(this: object, first: Found | TrackedFile, *rest: object) -> object:
+            self.paths.append(first.path)
+            return method(this, first, *rest)
 
-        patch.setattr(FileTable, "look_at", look_at)
-
-    def reports(self, patch: pytest.MonkeyPatch) -> None:
-        """Count the files whose report is thought about."""
-        method = Looks.report
-
-        def report(looks: Looks, tracked: TrackedFile) -> None:
-            self.paths.append(tracked.path)
-            method(looks, tracked)
-
-        patch.setattr(Looks, "report", report)
-
-    def turns(self, patch: pytest.MonkeyPatch) -> None:
-        """Count the turns that files take."""
-        method = Turns.take
-
-        def take(turns: Turns, tracked: TrackedFile, file: AnyFile) -> int | None:
-            self.paths.append(tracked.path)
-            return method(turns, tracked, file)
-
-        patch.setattr(Turns, "take", take)
+        patch.setattr(owner, name, counted)
 
 
 def test_f35_sweep_makes_nothing_of_files_that_are_as_they_were(
@@ -75,7 +55,7 @@ def test_f35_sweep_makes_nothing_of_files_that_are_as_they_were(
 ) -> None:
     agent = rested(tmp_path)
     counted = Counted()
-    counted.looks_at(monkeypatch)
+    counted.count(monkeypatch, FileTable, "look_at")
     agent.pass_ms(5_000)
     assert counted.paths == []
     grown = agent.write("007.log", b"one more\n")
@@ -112,7 +92,7 @@ def test_f35_file_without_news_is_not_asked_what_to_report(
 ) -> None:
     agent = rested(tmp_path)
     counted = Counted()
-    counted.reports(monkeypatch)
+    counted.count(monkeypatch, Looks, "report")
     told = len(ledger_of(agent.sink))
     agent.pass_ms(REST_MS)
     assert counted.paths == []
@@ -141,7 +121,7 @@ def test_f35_file_that_stopped_growing_is_looked_at_less_and_less(
     """Of very many files that each got a line, dozens of looks would be a minute's work."""
     agent = rested(tmp_path)
     counted = Counted()
-    counted.turns(monkeypatch)
+    counted.count(monkeypatch, Turns, "take")
     agent.write("007.log", b"one more\n")
     agent.pass_ms(2 * LIVELY_MS, step_ms=10)
     linger_ms = agent.settings.linger_ms_max
@@ -153,8 +133,22 @@ def test_f35_file_that_grows_all_the_time_is_looked_at_each_moment(
 ) -> None:
     agent = rested(tmp_path)
     counted = Counted()
-    counted.turns(monkeypatch)
+    counted.count(monkeypatch, Turns, "take")
     for _ in range(40):
         agent.write("007.log", b"one more\n")
         agent.pass_ms(100, step_ms=10)
     assert len(counted.paths) >= 4_000 // (2 * agent.settings.linger_ms_max)
+
+
+def test_f35_files_that_are_numbered_are_not_compared_with_each_other() -> None:
+    families = Families[int]()
+    for number in range(FILES):
+        families.put(number, number, path=f"/l/app-{number:03}.log")
+    families.put("original", -1, path="/l/app.log")
+
+    assert list(families.above("/l/app-007.log")) == [-1]
+    families.put("original", -1, path="/l/app-2026.log")
+    assert list(families.above("/l/app-007.log")) == []
+    families.put("original", -1, path="/l/app.log")
+    families.discard("original")
+    assert list(families.above("/l/app-007.log")) == []
