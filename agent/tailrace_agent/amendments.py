@@ -102,8 +102,7 @@ def is_first_place(record: AgentLedger, after: Position) -> bool:
 
     A copy that is shorter than what was read is known by a place behind its head.
     """
-    last_offset = record.marks[-1].offset if record.marks else -1
-    return last_offset < 0 or last_offset < HEAD_BYTES <= after.offset
+    return not record.marks or record.marks[-1].offset < HEAD_BYTES <= after.offset
 
 
 def mark_at(offset: int, tail: Tail) -> Mark:

@@ -169,7 +169,7 @@ def begun(
     Raises:
         OSError: the file cannot be read.
     """
-    first_seen_at_ms = clock.now_ms()
+    first_seen_at_ms, status = clock.now_ms(), file.status()
     identity = identity_of(
         file.facts,
         host_id=host_id,
@@ -187,7 +187,7 @@ def begun(
         archive_suffix=_suffix_of(file),
         identity_rebuilt=beginning.is_of_the_forgotten(
             file.facts,
-            written_at_ns=file.status().st_mtime_ns,
+            written_at_ns=status.st_mtime_ns,
             is_first_sweep=is_first_sweep,
         ),
     )
@@ -195,7 +195,7 @@ def begun(
         # It may be written over before its first turn: what it holds now was seen. One that
         # cannot be read is followed all the same, and told of in its turn.
         with suppress(OSError):
-            tracked.note_first(file, size_bytes=file.status().st_size)
+            tracked.note_first(file, size_bytes=status.st_size)
     is_new_source = source.name not in beginning.sources_seen
     if is_first_sweep and is_new_source and source.start_at == "end":
         tracked.is_judged = True

@@ -87,8 +87,16 @@ def has_head(source: Source, record: AgentLedger) -> bool:
     Raises:
         OSError: the file cannot be read.
     """
-    size = record.head_size_bytes
-    return head_of(source, size_max=size) == (size, record.head_hash)
+    return begins_with(source, record.head_size_bytes, record.head_hash)
+
+
+def begins_with(source: Source, size_bytes: int, head_hash: str) -> bool:
+    """Return whether a file's first bytes are so many, and have this hash.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return head_of(source, size_max=size_bytes) == (size_bytes, head_hash)
 
 
 def _head_hash(content: bytes | memoryview) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.wire import AgentLedger, Mark
-from tailrace_agent.heads import HEAD_BYTES, ends_in_head, head_of
+from tailrace_agent.heads import HEAD_BYTES, ends_in_head, has_head
 from tailrace_agent.positions import Source, Tail, stands_before, tail_at
 
 
@@ -18,7 +18,7 @@ def begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
     size = record.head_size_bytes
     if not size or size_bytes < size:
         return ends_in_head(file, record, size_bytes=size_bytes)
-    return head_of(file, size_max=size) == (size, record.head_hash)
+    return has_head(file, record)
 
 
 def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

@@ -15,7 +15,6 @@ from tailrace_agent.heads import (
     begins_with_hole,
     ends_in_head,
     has_head,
-    head_of,
     read_head,
 )
 from tailrace_agent.nuls import behind_nuls
@@ -32,30 +31,6 @@ class Looks:
         self._delivery = delivery
         self._clock = clock
         self._log = log
-
-    def note_first(self, tracked: TrackedFile, file: AnyFile) -> None:
-        """Take in how a file begins that has no name yet, and how much there is of it.
-
-        It may be written over before it gets one, and what it held is lost then.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        is_new = tracked.first_head is None
-        if not is_new and tracked.whole_size_bytes == tracked.size_bytes:
-            return
-        tracked.note_first(file, size_bytes=tracked.size_bytes)
-
-    def is_written_over(self, tracked: TrackedFile, file: AnyFile) -> bool:
-        """Return whether a file without a name holds other content than at first sight.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        head = tracked.first_head
-        if head is None:
-            return False
-        return head_of(file, size_max=head.size_bytes) != (head.size_bytes, head.hash)
 
     def look(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in how much there is, and read none of it: there is no room for it now.

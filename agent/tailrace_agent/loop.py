@@ -251,7 +251,7 @@ class AgentLoop:
             file = self._table.open(tracked)
             if file is None:
                 return self._gone(tracked)
-            self._turns.naming.note_first(tracked, file)
+            self._turns.naming.see_first(tracked, file)
             wait_ms = self._table.prepare(tracked, file)
             if wait_ms is not None:
                 return wait_ms
@@ -298,7 +298,7 @@ class AgentLoop:
             file = self._table.open(tracked)
             if file is None:
                 return
-            self._turns.naming.note_first(tracked, file)
+            self._turns.naming.see_first(tracked, file)
             is_alone = self._table.heirs.is_alone(tracked)
             if is_alone and self._table.prepare(tracked, file) is None:
                 self._turns.naming.introduce_early(tracked, file)

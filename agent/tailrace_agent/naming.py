@@ -9,7 +9,7 @@ from tailrace_agent.beginnings import first_record
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
-from tailrace_agent.heads import Head, read_head
+from tailrace_agent.heads import Head, begins_with, read_head
 from tailrace_agent.looks import Looks
 from tailrace_agent.placement import placement_of
 from tailrace_agent.positions import START
@@ -41,7 +41,7 @@ class Naming:
         self._clock = clock
         self._log = log
 
-    def note_first(self, tracked: TrackedFile, file: AnyFile) -> None:
+    def see_first(self, tracked: TrackedFile, file: AnyFile) -> None:
         """See that what a file without a name holds now is what it held at first sight.
 
         It waits for a moment before it gets one: for more of its lines, which choose its
@@ -58,8 +58,9 @@ class Naming:
         now_ms = self._clock.monotonic_ms()
         tracked.note_size(file.status().st_size, now_ms=now_ms)
         head = tracked.first_head
-        if head is None or not self._looks.is_written_over(tracked, file):
-            self._looks.note_first(tracked, file)
+        if head is None or begins_with(file, head.size_bytes, head.hash):
+            if head is None or tracked.whole_size_bytes != tracked.size_bytes:
+                tracked.note_first(file, size_bytes=tracked.size_bytes)
             return
         self._adopt(
             tracked,

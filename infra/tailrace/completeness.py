@@ -21,7 +21,7 @@ from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
 from tailrace.ledger import unread_bytes_of
-from tailrace.ledger_parts import FOREIGN_AGENT, HEARTBEAT, words_in
+from tailrace.ledger_parts import FOREIGN_AGENT, HEARTBEAT, TIMEOUT_S, words_in
 from tailrace.ledger_parts import missing_body as missing_of
 from tailrace.query import Body
 from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
@@ -33,7 +33,6 @@ from tailrace.standstill import (
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
-TIMEOUT_S: Final = 5
 _FIELDS: Final = (
     "@timestamp",
     "tailrace.hop",

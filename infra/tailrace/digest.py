@@ -18,8 +18,10 @@ import orjson
 
 DIGEST_FIELD: Final = "tailrace.digest"
 _MARK: Final = f',"{DIGEST_FIELD}":'.encode()
-_MARKS_OF_RETRY: Final = frozenset({"dead.delivered_at", "dead.fix"})
-"""Set in a dead letter afterwards; Elasticsearch then writes all of its source anew."""
+DELIVERED: Final = "dead.delivered_at"
+"""Set in a dead letter once its document was found stored, by `tailrace dead retry`."""
+FIX: Final = "dead.fix"
+"""How its document was mended before that, where it was."""
 
 
 def with_digest(document: bytes) -> bytes:
@@ -39,8 +41,9 @@ def is_unaltered(source: bytes) -> bool:
 def letter_digest(letter: Mapping[str, object]) -> int:
     """Return the digest of a dead letter's document, whatever marks a retry has set.
 
-    By its values and not by its bytes, in the order of the keys.
+    By its values and not by its bytes, in the order of the keys: where a mark is set,
+    Elasticsearch writes all of its source anew.
     """
-    left_out = _MARKS_OF_RETRY | {DIGEST_FIELD}
+    left_out = {DELIVERED, FIX, DIGEST_FIELD}
     said = {key: value for key, value in letter.items() if key not in left_out}
     return crc32c.crc32c(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))

@@ -21,6 +21,7 @@ from tailrace.query import Body
 FOREIGN_AGENT = "foreign"
 """What came without our agent: nobody says up to when it is all there is."""
 HEARTBEAT: Final = "heartbeat"
+TIMEOUT_S: Final = 5
 MISSING_MAX: Final = 10_000
 """Two words of each file in a first answer; no index returns more at once."""
 
@@ -62,7 +63,7 @@ def missing_body(answer: Mapping[str, Any], *, source: Sequence[str]) -> Body | 
             }
         },
         "track_total_hits": True,
-        "timeout": "5s",
+        "timeout": f"{TIMEOUT_S}s",
         "_source": list(source),
     }
 

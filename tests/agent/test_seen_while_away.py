@@ -15,15 +15,21 @@ from tests.agent.harness import (
 from tests.support.waiting import eventually
 
 
-def seen_while_away(folder: Path, *, content: bytes) -> AgentHarness:
-    """Return an agent that was killed after it saw a new file, and before Kafka was back."""
-    sink = FailingSink()
+def without_kafka(folder: Path, sink: FailingSink) -> AgentHarness:
+    """Return an agent that knows one file, and whose Kafka is away since."""
     agent = AgentHarness(folder, sink=sink)
     agent.write("old.log", b"known\n")
     agent.pass_ms()
     sink.is_down = True
     agent.write("old.log", b"and more\n")
     agent.pass_ms()
+    return agent
+
+
+def seen_while_away(folder: Path, *, content: bytes) -> AgentHarness:
+    """Return an agent that was killed after it saw a new file, and before Kafka was back."""
+    sink = FailingSink()
+    agent = without_kafka(folder, sink)
     agent.write("new.log", content)
     agent.pass_ms()
     agent.crash()
@@ -56,12 +62,7 @@ def test_k1_f5_file_that_is_emptied_and_written_anew_while_kafka_is_away_is_coun
     tmp_path: Path,
 ) -> None:
     sink = FailingSink()
-    agent = AgentHarness(tmp_path, sink=sink)
-    agent.write("old.log", b"known\n")
-    agent.pass_ms()
-    sink.is_down = True
-    agent.write("old.log", b"and more\n")
-    agent.pass_ms()
+    agent = without_kafka(tmp_path, sink)
     path = agent.write("new.log", b"of the first life\n")
     agent.pass_ms()
     path.write_bytes(b"of another life, and longer than before\n")

@@ -24,22 +24,14 @@ from tests.support.fakes.elasticsearch import (
     error_answer,
     reason,
 )
+from tests.support.standing_clock import StandingClock
 
 
 @dataclass(slots=True)
-class ManualClock:
-    """A clock that stands until it is told."""
+class ManualClock(StandingClock):
+    """A clock that stands until it is told, at a time of today."""
 
     at_ms: int = 1_795_480_000_000
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-    def monotonic_ms(self) -> int:
-        return self.at_ms
-
-    def sleep_ms(self, wait_ms: int) -> None:
-        self.at_ms += wait_ms
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.server_wait import BACKOFF, SERVE_WAIT_MS_MAX, ask_until_served
-from tests.infra.standing_clock import StandingClock
+from tests.support.standing_clock import StandingClock
 
 LOG = "/d/logs/kafka-1.log"
 

@@ -16,7 +16,7 @@ from tailrace.supervision import SEARCHABLE_WAIT_MS_MAX, Supervision, UpPlan
 from tailrace.up_record import UpRecord, read_record
 from tailrace_embedded.progress import SilentProgress
 from tailrace_embedded.stack import Endpoints
-from tests.infra.standing_clock import StandingClock
+from tests.support.standing_clock import StandingClock
 
 ENDPOINTS = Endpoints(
     kafka_bootstrap="127.0.0.1:1",

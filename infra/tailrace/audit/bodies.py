@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.audit.windows import EXACT_MAX, WindowSum
+from tailrace.digest import DELIVERED
 from tailrace.query import Body
 
 BUCKETS_PAGE: Final = 10_000
@@ -28,8 +29,6 @@ GENERATION: Final = "tailrace.generation"
 SEQUENCE: Final = "event.sequence"
 EVENT_COUNT: Final = "dead.event_count"
 DEAD_REASON: Final = "dead.reason"
-DELIVERED: Final = "dead.delivered_at"
-"""Set in a dead letter once its document was found stored, by `tailrace dead retry`."""
 
 
 class _Stats(msgspec.Struct):

@@ -12,16 +12,16 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from tailrace.audit.bodies import DELIVERED, undelivered_filter
+from tailrace.audit.bodies import undelivered_filter
 from tailrace.clock import Clock
 from tailrace.dead.letters import Letter, read_letter
+from tailrace.digest import DELIVERED, FIX
 from tailrace.elasticsearch import MISSING_IS_NONE, NDJSON, WHOLE_SEARCH, Elastic
 from tailrace.errors import CommandFailed
 from tailrace.index_templates import events_alias
 from tailrace.point_in_time import point_in_time, refresh
 from tailrace.query import Body
 
-FIX: Final = "dead.fix"
 PAGE_LETTERS: Final = 50
 """A letter is a kilobyte or two, and may be ten megabytes."""
 IDS_ASKED_MAX: Final = 1_000

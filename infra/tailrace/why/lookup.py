@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tailrace.answers import Document, field
-from tailrace.audit.bodies import DELIVERED
 from tailrace.audit.line import is_stored_otherwise, original_line, read_id
+from tailrace.digest import DELIVERED, FIX
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.framing import MappedEvent
 from tailrace.index_templates import events_alias
@@ -246,7 +246,7 @@ def _told(hit: dict[str, Any]) -> str:
 def _retold(hit: dict[str, Any]) -> str:
     """Return why a letter died whose document is stored, and how that was mended."""
     letter = hit["_source"]
-    fix = field(letter, "dead.fix")
+    fix = field(letter, FIX)
     mended = f"mended by {fix}" if fix else "sent again"
     return f"{field(letter, 'dead.reason')}, {mended}"
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from tailrace.audit import line
-from tailrace.audit.bodies import DELIVERED, UNREACHED_NAMED_MAX
+from tailrace.audit.bodies import UNREACHED_NAMED_MAX
 from tailrace.audit.kafka import told_by
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.sources import (
@@ -32,6 +32,7 @@ from tailrace.audit.sources import (
 )
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
+from tailrace.digest import DELIVERED
 from tailrace.kafka_admin import PartitionLag
 from tailrace.kafka_consumer import Partition
 from tailrace.ledger import INDEX_EXPIRED

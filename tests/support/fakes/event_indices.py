@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tailrace.audit.bodies import DELIVERED
+from tailrace.digest import DELIVERED
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
 from tailrace_indexer.index_maker import kind_of
 from tailrace_indexer.retention import IndexFacts
