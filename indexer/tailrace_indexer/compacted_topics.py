@@ -9,6 +9,7 @@ from typing import Any, cast
 import kafka
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.settings import Connections
 from tailrace.topics import FLOORS, LEDGER, STATE
@@ -100,7 +101,8 @@ class KafkaCompactedTopics:
     def _consumer(self) -> Generator[Any]:
         try:
             if self._client is None:
-                self._client = _kafka.KafkaConsumer(
+                self._client = open_client(
+                    _kafka.KafkaConsumer,
                     **record_client_options(self._connections, client_id=CLIENT_ID),
                     group_id=None,
                     enable_auto_commit=False,

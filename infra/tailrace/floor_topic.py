@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from tailrace.errors import ServiceUnavailable, WireError
 from tailrace.floors import Floors
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_options, kafka_unavailable
 from tailrace.kafka_probe import require_listener
 from tailrace.ledger import FloorLedger, decode_ledger
@@ -64,7 +65,8 @@ class FloorReader:
         where = _kafka.TopicPartition(topic, 0)
         if self._consumer is None:
             require_listener(self._connections.kafka_bootstrap)
-            self._consumer = _kafka.KafkaConsumer(
+            self._consumer = open_client(
+                _kafka.KafkaConsumer,
                 **kafka_options(self._connections, client_id=self._client_id),
                 group_id=None,
                 enable_auto_commit=False,

@@ -23,6 +23,7 @@ from kafka.errors import (
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_options
 from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
@@ -112,7 +113,8 @@ class KafkaAdmin:
         require_listener(self._bootstrap)
         self._clock = clock or SystemClock()
         try:
-            self._client = _kafka.KafkaAdminClient(
+            self._client = open_client(
+                _kafka.KafkaAdminClient,
                 **kafka_options(connections, client_id=client_id),
                 bootstrap_timeout_ms=connect_ms_max,
             )

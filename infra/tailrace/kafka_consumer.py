@@ -26,6 +26,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
@@ -130,7 +131,8 @@ class Consumer:
         """
         require_listener(connections.kafka_bootstrap)
         try:
-            client = _kafka.KafkaConsumer(
+            client = open_client(
+                _kafka.KafkaConsumer,
                 **record_client_options(connections, client_id=client_id),
                 group_id=group,
                 enable_auto_commit=False,

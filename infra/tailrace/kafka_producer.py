@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, cast
 
 from tailrace.errors import TopicMissing
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import (
     kafka_unavailable,
     reason_of,
@@ -86,7 +87,8 @@ class Producer:
         for name in ("kafka.cluster", "kafka.net.selector"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            client = cast("Any", KafkaProducer)(
+            client = open_client(
+                cast("Any", KafkaProducer),
                 **record_client_options(connections, client_id=client_id),
                 acks="all",
                 enable_idempotence=True,

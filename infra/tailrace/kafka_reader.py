@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
@@ -27,7 +28,8 @@ def topic_reader(connections: Connections, *, client_id: str) -> Generator[Any]:
     require_listener(brokers)
     try:
         # The stubs that type checkers bundle describe an older release.
-        consumer = cast("Any", kafka).KafkaConsumer(
+        consumer = open_client(
+            cast("Any", kafka).KafkaConsumer,
             **record_client_options(connections, client_id=client_id),
             group_id=None,
             enable_auto_commit=False,

@@ -88,6 +88,7 @@ def check_topics(connections: Connections) -> str:
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError, KafkaTimeoutError
 
+    from tailrace.kafka_opening import open_client
     from tailrace.kafka_options import kafka_options, kafka_unavailable
     from tailrace.kafka_probe import require_listener
 
@@ -98,7 +99,7 @@ def check_topics(connections: Connections) -> str:
     try:
         options = kafka_options(connections, client_id="tailrace-stream")
         options["bootstrap_timeout_ms"] = CONNECT_MS_MAX
-        admin = KafkaAdminClient(**options)
+        admin = open_client(KafkaAdminClient, **options)
         try:
             described = admin.describe_topics(names)
         finally:

@@ -11,6 +11,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import record_client_options
 from tailrace.settings import Connections
 from tailrace.topics import RAW
@@ -35,7 +36,8 @@ def has_raw_record(
     """
     where = TopicPartition(RAW.name(connections.namespace), partition)
     try:
-        consumer = KafkaConsumer(
+        consumer = open_client(
+            KafkaConsumer,
             **record_client_options(connections, client_id="tailrace-stream-raw"),
             group_id=None,
             enable_auto_commit=False,

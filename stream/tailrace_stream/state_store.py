@@ -20,6 +20,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
@@ -63,7 +64,8 @@ class KafkaStateReader:
         """
         namespace = self.connections.namespace
         client_id = "tailrace-stream-state"
-        consumer = KafkaConsumer(
+        consumer = open_client(
+            KafkaConsumer,
             **record_client_options(self.connections, client_id=client_id),
             group_id=None,
             enable_auto_commit=False,
