@@ -7,6 +7,7 @@ that what was sent and not yet noted as safe gets the same ids when it is sent a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -71,11 +72,11 @@ class Heirs:
         size_bytes = file.status().st_size
         if not size_bytes:
             return None  # Nothing to judge by, and nothing to read.
+        if self._is_early(tracked, kin, now_ms=now_ms):
+            return now_ms + JUDGE_MS
         if not kin.followed and not kin.orphans:
             tracked.is_judged = True
             return None
-        if self._is_early(tracked, kin, now_ms=now_ms):
-            return now_ms + JUDGE_MS
         if isinstance(file, ArchiveFile):
             next_ms = self._inflate(tracked, file, kin, now_ms=now_ms)
             if next_ms is not None:
@@ -173,9 +174,10 @@ class Heirs:
 
         An original and its copy that are met at once are judged in their order. So are
         they where the original is known and was written anew since: its copy is of the
-        life that its next turn will begin.
+        life that its next turn will begin. Of one that was renamed since the last sweep,
+        the next may find the original under the name that it had.
         """
-        is_early = any(
+        is_early = _has_moved(tracked) or any(
             may_be_copy(kin.path, original_paths=(original.shown_path,))
             and (
                 (original.unread_bytes and not self.delivery.knows(original.generation))
@@ -286,6 +288,17 @@ def _name_now(tracked: TrackedFile) -> str:
     except FolderAway:
         return tracked.shown_path
     return tracked.shown_path if found is None else path_text(found)
+
+
+def _has_moved(tracked: TrackedFile) -> bool:
+    """Return whether the name of a file does not lead to it, and no sweep has said so."""
+    if tracked.stage is Stage.LEAVING or tracked.is_outside:
+        return False
+    try:
+        status = os.stat(tracked.path)  # noqa: PTH116 - may be no UTF-8
+    except OSError:
+        return True
+    return (status.st_dev, status.st_ino) != tracked.key
 
 
 def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:

@@ -412,6 +412,21 @@ def test_f3_copy_over_a_file_that_left_the_globs_is_recognised(tmp_path: Path) -
     assert stored == sorted(lines(0, 9).splitlines())
 
 
+def test_f1_f3_copy_over_a_file_that_was_renamed_since_the_last_sweep_is_recognised(
+    tmp_path: Path,
+) -> None:
+    """Its own look comes first, when nobody has seen the log that it is a copy of."""
+    agent = AgentHarness(tmp_path, glob="*", sweep_ms=5_000)
+    path = agent.write("a.log", lines(0, 30))
+    agent.pass_ms(5_300)
+    copy = path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", lines(30, 36))
+    shutil.copyfile(path, copy)
+    agent.pass_ms(30_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted(lines(0, 36).splitlines())
+
+
 @pytest.mark.parametrize("first_content", [lines(50, 60), lines(4, 10)])
 def test_f3_content_that_came_after_the_look_for_an_original_is_looked_at_anew(
     tmp_path: Path, *, first_content: bytes
