@@ -113,7 +113,14 @@ class Chunker:
         )
         if not taken.size_bytes and is_full:
             return self._long(
-                source, position, start, cut, form, flush=is_flushing, held=held
+                source,
+                position,
+                start,
+                cut,
+                form,
+                is_flushing=is_flushing,
+                is_settled=is_settled,
+                held=held,
             )
         return chunk_of(
             source, self._buffer, taken, position=position, start=start, form=form
@@ -238,7 +245,8 @@ class Chunker:
         cut: Cut | None,
         form: Form,
         *,
-        flush: bool,
+        is_flushing: bool,
+        is_settled: bool,
         held: OpenEvent | None,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Read an event that does not fit a chunk but may be within the limit."""
@@ -260,8 +268,8 @@ class Chunker:
             form,
             event,
             size,
-            is_flushing=flush and not is_full,
-            is_settled=False,
+            is_flushing=is_flushing and not is_full,
+            is_settled=is_settled and not is_full,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:

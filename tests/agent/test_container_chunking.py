@@ -188,6 +188,18 @@ def test_f30_pieces_are_joined_alike_in_any_steps_and_after_a_restart(
     assert events_in(steps.chunks) == events_in(whole.chunks)
 
 
+def test_f30_pieces_that_do_not_fit_a_chunk_wait_no_longer_than_others() -> None:
+    """Nothing comes after them, and no piece was the last: what there is is the event."""
+    content = docker("one ") * 3
+    reader = Reader(with_rule(PLAIN, rule("docker", max_lines=4, max_bytes=390)), 200)
+    assert len(content) > reader.chunk_bytes
+    reader.read(content)
+    assert not reader.chunks
+    reader.read(content, is_settled=True)
+    assert [len(chunk.value) > 0 for chunk in reader.chunks] == [True]
+    assert reader.position.offset == len(content)
+
+
 def test_the_parser_of_what_a_container_wrote_is_in_its_placement() -> None:
     assert placed(cri("x")).inner == ""
     assert placed(cri("x"), inner="nginx.access").inner == "access"
