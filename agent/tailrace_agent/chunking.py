@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crc32c import crc32c
 
@@ -40,6 +41,13 @@ class Limits:
 
     chunk_bytes: int
     event_bytes_max: int
+
+
+class AtRest(NamedTuple):
+    """How long nothing has come to a file: enough to take what may not be over."""
+
+    is_flushing: bool
+    is_settled: bool
 
 
 class Chunker:
@@ -112,16 +120,8 @@ class Chunker:
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
-            return self._long(
-                source,
-                position,
-                start,
-                cut,
-                form,
-                is_flushing=is_flushing,
-                is_settled=is_settled,
-                held=held,
-            )
+            at_rest = AtRest(is_flushing, is_settled)
+            return self._long(source, position, start, cut, form, at_rest, held=held)
         return chunk_of(
             source, self._buffer, taken, position=position, start=start, form=form
         )
@@ -244,9 +244,8 @@ class Chunker:
         start: int,
         cut: Cut | None,
         form: Form,
+        at_rest: AtRest,
         *,
-        is_flushing: bool,
-        is_settled: bool,
         held: OpenEvent | None,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Read an event that does not fit a chunk but may be within the limit."""
@@ -268,8 +267,8 @@ class Chunker:
             form,
             event,
             size,
-            is_flushing=is_flushing and not is_full,
-            is_settled=is_settled and not is_full,
+            is_flushing=at_rest.is_flushing and not is_full,
+            is_settled=at_rest.is_settled and not is_full,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import uuid
+import zoneinfo
 from pathlib import Path
 
 from tailrace.whole_files import PRIVATE, replace_file
@@ -52,10 +53,13 @@ def host_name_of(configured: str) -> str:
 
 
 def time_zone_of() -> str:
-    """Return the IANA name of this host's time zone, `UTC` where it has none."""
+    """Return the IANA name of this host's time zone, `UTC` where it has none.
+
+    `TZ` counts where it names one; what it says by rules (`CET-1CEST`) has no such name.
+    """
     named = os.environ.get("TZ", "").lstrip(":")
-    if "/" in named and not named.startswith("/"):
-        return named
+    with contextlib.suppress(OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        return zoneinfo.ZoneInfo(named).key
     with contextlib.suppress(OSError):
         target = str(Path("/etc/localtime").readlink())
         _, found, zone = target.partition("zoneinfo/")

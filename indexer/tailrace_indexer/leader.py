@@ -20,6 +20,7 @@ from tailrace.floor_topic import FloorReader
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.ledger_topic import newest_records, read_ledger_topic
 from tailrace.log import FilteringBoundLogger
+from tailrace.rights import MissingRight
 from tailrace.settings import Connections
 from tailrace.topics import DOCS
 from tailrace.zookeeper import ZooKeeper
@@ -37,6 +38,8 @@ from tailrace_indexer.status import DiskStatus
 
 CONNECT_MS_MAX = 2_000
 RETRY_S = 2.0
+LEADERS_RIGHT = "manage_index_templates"
+"""Whoever has it has what a leader needs: docs/rights.md gives it to no other."""
 RIGHTS_LOOK_S = 10.0
 """How soon one that may not lead learns that it may."""
 STOP_S_MAX = 5.0
@@ -191,17 +194,28 @@ class RetentionLeader:
 def missing_to_lead(elastic: Elastic) -> str:
     """Return which right of a leader is missing; nothing where none is.
 
-    It is asked of what only a leader does and what changes nothing: a template is tried,
-    and not written.
+    Elasticsearch is asked for what only a leader does. A template that is tried and not
+    written would tell, too, and leave a line in its log at each turn. Where it knows no
+    users, nobody lacks anything.
 
     Raises:
         ServiceUnavailable: no node answers.
     """
-    body = b'{"index_patterns":["tailrace-capability-*"],"priority":1000000}'
-    answer = elastic.request("POST", "/_index_template/_simulate", body=body)
-    if answer.status != http.HTTPStatus.FORBIDDEN:
+    body = b'{"cluster":["%s"]}' % LEADERS_RIGHT.encode()
+    answer = elastic.request("POST", "/_security/user/_has_privileges", body=body)
+    if answer.status != http.HTTPStatus.OK:
         return ""
-    return str(elastic.refusal(answer))
+    told = cast("dict[str, Any]", answer.json())
+    if told["has_all_requested"]:
+        return ""
+    return MissingRight(
+        name=LEADERS_RIGHT,
+        kind="cluster",
+        others=(),
+        who=f"user '{told['username']}'",
+        indices=(),
+        action="",
+    ).sentence()
 
 
 class DocumentsProgress:

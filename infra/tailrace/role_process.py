@@ -78,7 +78,8 @@ class RoleProcess:
         self.name = name
         self._prefix = tuple(prefix)
         self._arguments = tuple(arguments)
-        self._environment = dict(environment)
+        self.environment = dict(environment)
+        """What it finds at its next start."""
         self._log_path = log_path
         self._watched_fd = watched_fd
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,7 +108,7 @@ class RoleProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 pass_fds=(self._watched_fd,),
                 # Ctrl-C in a terminal reaches the supervisor, which stops us in order.
                 start_new_session=True,

@@ -8,12 +8,15 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from tailrace import dashboard_port
 from tailrace.clock import Clock
+from tailrace.dashboard_port import DashboardPort, DashboardProcess
 from tailrace.first_line_watch import FirstLineWatch
 from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
 from tailrace.server_wait import ask_until_served
@@ -91,7 +94,7 @@ class Supervision:
         self,
         plan: UpPlan,
         *,
-        dashboard_port: int,
+        port: DashboardPort | None,
         watched_globs: list[str],
         progress: Progress,
         stop: threading.Event,
@@ -112,7 +115,8 @@ class Supervision:
         self._are_servers_kept = False
         self._first_line: FirstLineWatch | None = None
         self._connections: Connections | None = None
-        self._dashboard_port = dashboard_port
+        self._dashboard_port = port
+        self._written_url = ""
         # Never written to: that it closes with this process is what watchers see.
         self._watched_fd, self._alive_fd = os.pipe()
 
@@ -227,7 +231,7 @@ class Supervision:
         news = self._first_line.look_rarely() if self._first_line else ()
         for said in news:
             self._progress.step(said)
-        if news:
+        if news or self._dashboard_url() != self._written_url:
             self._write()
 
     def _served(self, service: str, ask: Callable[[], FoundT]) -> FoundT | None:
@@ -265,9 +269,11 @@ class Supervision:
             **os.environ,
             **endpoints.as_environment(),
             "TAILRACE_DATA_DIR": str(data_dir),
-            "TAILRACE_DASHBOARD_PORT": str(self._dashboard_port),
         }
-        role = RoleProcess(
+        make: Callable[..., RoleProcess] = RoleProcess
+        if name == dashboard_port.NAME and self._dashboard_port is not None:
+            make = partial(DashboardProcess, port=self._dashboard_port)
+        role = make(
             name,
             arguments=[name, "--config", str(data_dir / CONFIG_FILE)],
             environment=environment,
@@ -351,6 +357,7 @@ class Supervision:
 
     def _write(self) -> None:
         namespace = self._connections.namespace if self._connections else ""
+        self._written_url = self._dashboard_url()
         first_line = self._first_line
         record_now = UpRecord(
             pid=os.getpid(),
@@ -359,8 +366,8 @@ class Supervision:
             phase=self._phase,
             namespace=namespace,
             has_roles=self._plan.has_roles,
-            dashboard_url=self._dashboard_url(),
-            dashboard_port=self._dashboard_port,
+            dashboard_url=self._written_url,
+            dashboard_port=self._dashboard_port.number if self._dashboard_port else 0,
             searchable_after_ms=first_line.searchable_after_ms if first_line else None,
             watched=self._watched_globs,
             members=[member.record() for member in self._members],

@@ -9,30 +9,24 @@ to be searchable, and say where; 7. from the first start on, start again whateve
 
 from __future__ import annotations
 
-import os
-import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tailrace import watched
 from tailrace.clock import Clock
+from tailrace.dashboard_port import DashboardPort
 from tailrace.data_folder import writing_data
 from tailrace.errors import CommandFailed, DataDirInUse
 from tailrace.settings import read_document
 from tailrace.supervision import CONFIG_FILE, Supervision, UpPlan
 from tailrace.up_record import (
     SUPERVISOR_DIR,
-    UpRecord,
     read_record,
 )
 from tailrace.whole_files import PRIVATE, replace_file
 from tailrace_embedded import lock
-from tailrace_embedded.ports import choose_ports
 from tailrace_embedded.progress import Progress
-
-DASHBOARD_PORT_PREFERRED = 8501
 
 
 def run(
@@ -56,10 +50,11 @@ def run(
     former = read_record(plan.data_dir)
     held = hold_supervision(plan.data_dir, clock=clock)
     try:
-        port = _dashboard_port(given, former=former) if plan.has_roles else 0
+        kept = former.dashboard_port if former else 0
+        port = DashboardPort.of(given, kept=kept) if plan.has_roles else None
         supervision = Supervision(
             plan,
-            dashboard_port=port,
+            port=port,
             watched_globs=watched.watched_globs(configured) if plan.has_roles else [],
             progress=progress,
             stop=stop,
@@ -120,18 +115,3 @@ def write_config(path: Path, text: str) -> None:
     """Write the roles' configuration, which may hold secrets, for its owner alone."""
     head = "# Written by `tailrace up` with each start; change --config's.\n"
     replace_file(path, (head + text).encode(), mode=PRIVATE, is_durable=False)
-
-
-def _dashboard_port(given: Mapping[str, Any], *, former: UpRecord | None) -> int:
-    """Return the configured port, or that of the last run, the usual or a free one."""
-    name = "dashboard"
-    from_file = str(given.get(name, {}).get("port", ""))
-    configured = os.environ.get("TAILRACE_DASHBOARD_PORT", from_file)
-    wanted = int(configured) if configured.isdecimal() else 0
-    kept = former.dashboard_port if former else 0
-    return choose_ports(
-        [name],
-        recorded={name: kept or DASHBOARD_PORT_PREFERRED},
-        configured={name: wanted} if wanted else {},
-        rng=random.Random(),  # noqa: S311 - a port is no secret
-    )[name]

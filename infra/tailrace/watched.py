@@ -19,6 +19,8 @@ MACHINE_LOGS = (
 )
 """Of these, what the user who runs `tailrace up` may read."""
 
+SERVER_LOG_TIME_ZONE = "UTC"
+"""In which they log: no hour comes twice, and whoever reads need not guess."""
 SERVER_DATASETS: Mapping[str, str] = {
     "elasticsearch": "elasticsearch.server",
     "kafka": "kafka.log",
@@ -100,6 +102,7 @@ def _server_sources(data_dir: Path) -> list[dict[str, Any]]:
                 f"{glob.escape(str(data_dir))}/servers/{server}*/logs/server.log"
             ],
             "dataset": dataset,
+            "time_zone": SERVER_LOG_TIME_ZONE,
         }
         for server, dataset in SERVER_DATASETS.items()
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailrace.watched import SERVER_LOG_TIME_ZONE
 from tailrace_embedded.identity import RunAs, give
 
 # Three old files and the current one: enough to see what happened, 40 MB a server.
@@ -20,6 +21,7 @@ COMMON_FLAGS = (
     "-Djava.awt.headless=true",
     "-Dfile.encoding=UTF-8",
     "-Dlog4j2.disable.jmx=true",
+    f"-Duser.timezone={SERVER_LOG_TIME_ZONE}",
 )
 
 

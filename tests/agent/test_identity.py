@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tailrace.identity import generation_of
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.heads import head_of
-from tailrace_agent.host import host_id_of
+from tailrace_agent.host import host_id_of, time_zone_of
 from tailrace_agent.known import KnownGenerations, identity_of
 from tailrace_agent.open_file import open_file
 from tests.agent.harness import DEFAULT_RULES
@@ -135,3 +136,26 @@ def test_f3_file_that_came_to_hold_a_life_is_known_by_that(tmp_path: Path) -> No
         assert match is not None
         assert match.record.generation == "held"
     file.close()
+
+
+@pytest.mark.parametrize(
+    ("named", "zone"),
+    [("Asia/Kolkata", "Asia/Kolkata"), (":Japan", "Japan"), ("EST5EDT", "EST5EDT")],
+)
+def test_a_zone_that_is_named_by_the_environment_counts(
+    named: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", named)
+    assert time_zone_of() == zone
+
+
+@pytest.mark.parametrize(
+    "named", ["", "CET-1CEST,M3.5.0", "../passwd", "/etc/x", "Mars"]
+)
+def test_what_is_no_name_of_a_zone_leaves_it_to_the_machine(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    machines = time_zone_of()
+    monkeypatch.setenv("TZ", named)
+    assert time_zone_of() == machines

@@ -136,6 +136,7 @@ def assert_own_user_and_loopback(stack: Stack) -> None:
     for server in stack.servers:
         process = psutil.Process(server.pid)
         assert process.uids().real != 0, "not even root's servers run as root"
+        assert "-Duser.timezone=UTC" in process.cmdline()
         listening = [
             connection.laddr.ip
             for connection in process.net_connections()

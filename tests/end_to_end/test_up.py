@@ -25,6 +25,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 UP_S_MAX = 180
 FOUND_S_MAX = 60
 IDLE_S = 20
+ENVIRONMENT = {
+    # Servers log in a zone of their own, wherever the user is.
+    "TZ": "Asia/Kathmandu",
+    # What the leader does at each turn comes often enough to be seen by `IDLE_S`.
+    "TAILRACE_INDEXER_RETENTION_CHECK_MS": "2000",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,11 @@ class Machine:
         }
         return subprocess.run(
             [str(Path(sys.executable).with_name("tailrace")), *arguments],
-            env={**environment, "TAILRACE_DATA_DIR": str(self.data_dir)},
+            env={
+                **environment,
+                **ENVIRONMENT,
+                "TAILRACE_DATA_DIR": str(self.data_dir),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -122,6 +132,9 @@ def test_everything_comes_up_is_looked_after_and_goes_down(machine: Machine) -> 
     status = machine.status()
     assert status["ok"], status["reasons"]
     assert status["dashboard_url"] == url
+    for dataset in ("kafka.log", "zookeeper.log", "elasticsearch.server"):
+        # Of the last quarter of an hour, by their own word.
+        assert machine.found(f"event.dataset:{dataset}"), dataset
 
     again = machine.up()
     assert again.returncode == 1

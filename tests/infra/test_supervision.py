@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tailrace import first_line, provision, supervision
+from tailrace.dashboard_port import DashboardPort
 from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
 from tailrace.status import StatusFacts, judge
@@ -122,7 +123,7 @@ def supervised(
     (data_dir / "dashboard" / "status.json").write_text('{"url":"http://127.0.0.1:5"}')
     made = RolelessSupervision(
         UpPlan(data_dir=data_dir),
-        dashboard_port=1,
+        port=DashboardPort(1, is_configured=True),
         watched_globs=[],
         progress=heard,
         stop=PassingTime(clock, stops_at_ms=stops_at_ms),

@@ -90,6 +90,7 @@ def test_servers_logs_are_watched_and_roles_logs_are_not(watch: tuple[str]) -> N
         "kafka.log",
         "zookeeper.log",
     }
+    assert {source["time_zone"] for source in servers} == {"UTC"}
     for source in sources:
         if source not in servers:
             assert f"{DATA_DIR}/**" in source["exclude"]

@@ -120,7 +120,13 @@ def say_ready(url: str, *, plan: UpPlan) -> None:
     from tailrace.status_facts import role_notes
 
     if plan.has_roles:
-        write_line(f"Tailrace is up: {url}")
+        if url:
+            write_line(f"Tailrace is up: {url}")
+        else:
+            write_line(
+                "Tailrace is up, and its dashboard does not answer yet: `tailrace"
+                " status` says why, and where it will be."
+            )
         for note in role_notes(plan.data_dir):
             typer.echo(f"note: {escaped(note)}", err=True)
     else:
