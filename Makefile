@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # As [dependency-groups] dev in pyproject.toml, which pip learned to read only in 25.1.
 PIP_MIN := pip>=25.1
-DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 .DEFAULT_GOAL := help
 .PHONY: help install up down test simulation check faults bench chaos chaos-mutations

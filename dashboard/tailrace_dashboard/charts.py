@@ -327,7 +327,11 @@ def _bar_chart(
             "low:Q",
             title=None,
             axis=alt.Axis(
-                tickCount=3, labelExpr=_COUNT_LABEL, domain=False, ticks=False
+                tickCount=3,
+                tickMinStep=1,  # There is no half event.
+                labelExpr=_COUNT_LABEL,
+                domain=False,
+                ticks=False,
             ),
         ),
         y2="high:Q",

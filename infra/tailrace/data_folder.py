@@ -23,8 +23,16 @@ def take_data_folder(folder: Path) -> None:
     Only the attempt tells: the mode says nothing of a disk that is mounted read-only.
 
     Raises:
-        CommandFailed: it cannot be made, or not be written.
+        CommandFailed: it cannot be made, or not be written, or not be told to the servers.
     """
+    require_text(str(folder))
+    if any("," in str(path) for path in (folder, folder.resolve())):
+        # It would keep its data in the folder before the comma, open to everybody.
+        raise CommandFailed(
+            f"The data folder {folder} has a comma in its name, which Kafka takes for two"
+            " folders.",
+            remedy="name another one with --data-dir",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -35,6 +43,21 @@ def take_data_folder(folder: Path) -> None:
         for name in ROLE_FOLDERS:
             (folder / name).mkdir(exist_ok=True, mode=0o700)
             (folder / name).chmod(0o700)
+
+
+def require_text(path: str) -> None:
+    """See that a path can be written down: in a configuration, a record, a message.
+
+    Raises:
+        CommandFailed: it holds bytes that are no UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise CommandFailed(
+            f"The path {path!a} is no UTF-8, and cannot be written down.",
+            remedy="name another one; a glob may have `?` or `*` for such bytes",
+        ) from None
 
 
 @contextmanager

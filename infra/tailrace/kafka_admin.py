@@ -24,7 +24,7 @@ from kafka.errors import (
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.kafka_opening import open_client
-from tailrace.kafka_options import kafka_options
+from tailrace.kafka_options import kafka_options, reason_of
 from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
 
@@ -333,9 +333,8 @@ class KafkaAdmin:
             raise self._unavailable(error) from error
 
     def _unavailable(self, reason: Exception | str) -> ServiceUnavailable:
-        text = reason if isinstance(reason, str) else f"{type(reason).__name__}"
-        if isinstance(reason, Exception) and str(reason):
-            text = str(reason).split("\n", maxsplit=1)[0][:300]
+        text = reason if isinstance(reason, str) else reason_of(reason)
+        text = text.split("\n", maxsplit=1)[0][:300]
         return ServiceUnavailable("Kafka", address=self._bootstrap, reason=text)
 
 

@@ -83,6 +83,16 @@ def kafka_unavailable(brokers: str, error: BaseException) -> ServiceUnavailable:
     return ServiceUnavailable("Kafka", address=brokers, reason=reason_of(error))
 
 
+_LOST = {
+    "KafkaConnectionError": "the connection broke",
+    "KafkaTimeoutError": "no answer in time",
+    "NodeNotReadyError": "a broker of it is not there now",
+}
+"""What the library's kinds of a lost connection say to whoever does not know them."""
+
+
 def reason_of(error: BaseException) -> str:
     """Return an error of the library in a line: its kind tells more than its text."""
+    if (known := _LOST.get(type(error).__name__)) is not None:
+        return f"{known} ({error})"[:REASON_CHARACTERS_MAX]
     return f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX]

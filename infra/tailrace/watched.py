@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from tailrace.data_folder import require_text
 from tailrace.errors import ConfigError
 
 MACHINE_LOGS = (
@@ -73,7 +74,9 @@ def absolute(pattern: str) -> str:
 
     Raises:
         ConfigError: it is empty, and would mean the folder that one happens to be in.
+        CommandFailed: it is no UTF-8.
     """
+    require_text(pattern)
     if not pattern.strip():
         problem = f"--watch must name files, such as '/srv/shop/*.log', got {pattern!r}"
         raise ConfigError([problem], source="the command line")

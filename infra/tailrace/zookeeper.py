@@ -309,6 +309,8 @@ def _told(on_change: Callable[[], None]) -> Callable[[object], None]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, KazooTimeoutError):
+        return f"no answer within {COMMAND_MS_MAX / 1_000:g} s"
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 

@@ -201,6 +201,30 @@ def test_a_url_brings_back_what_was_looked_at(page: Page, dashboard_url: str) ->
     expect(other.get_by_role("button", name="Last 24 hours").first).to_be_visible()
 
 
+def test_back_leads_to_the_search_that_the_url_says(
+    page: Page, dashboard_url: str
+) -> None:
+    """Also to the first, which has an empty URL; another page leaves the search alone."""
+    page.goto(dashboard_url)
+    expect(page.get_by_label("Query")).to_have_value("")
+    settle(page)
+    type_query(page, "payment")
+    expect(page).to_have_url(re.compile("q=payment"))
+    settle(page)
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("q=payment"))
+    expect(page.get_by_label("Query")).to_have_value("")
+    type_query(page, "refund")
+    expect(page).to_have_url(re.compile("q=refund"))
+    settle(page)
+    page.get_by_role("link", name="Overview").click()
+    expect(page).to_have_url(re.compile("overview"))
+    settle(page)
+    page.get_by_role("link", name="Search").click()
+    expect(page.get_by_label("Query")).to_have_value("refund")
+    expect(page).to_have_url(re.compile("q=refund"))
+
+
 def test_a_bad_query_is_said_and_stays_to_be_corrected(
     page: Page, dashboard_url: str
 ) -> None:

@@ -110,6 +110,26 @@ def test_what_roles_keep_is_closed_to_other_users(is_new: bool, tmp_path: Path) 
     assert mode_of(folder) == (0o700 if is_new else 0o755)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("a,b", "has a comma"), ("a\udcff", "is no UTF-8")]
+)
+def test_a_name_that_servers_read_otherwise_is_refused_before_anything_is_made(
+    name: str, words: str, tmp_path: Path
+) -> None:
+    """Kafka took `a,b` for two folders, and kept its data beside, open to everybody."""
+    with pytest.raises(CommandFailed, match=words):
+        take_data_folder(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_leads_to_a_comma_is_refused_too(tmp_path: Path) -> None:
+    target = tmp_path / "a,b"
+    target.mkdir()
+    (tmp_path / "plain").symlink_to(target)
+    with pytest.raises(CommandFailed, match="has a comma"):
+        take_data_folder(tmp_path / "plain")
+
+
 def test_what_only_the_supervisor_reads_is_closed_to_others(tmp_path: Path) -> None:
     write_record(tmp_path, UP)
     write_ports(tmp_path, {"kafka": 9_092})

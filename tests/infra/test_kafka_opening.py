@@ -75,8 +75,10 @@ def test_k1_k7_who_is_not_let_in_leaves_nothing_behind(
     try:
         before = held()
         for _ in range(TRIES):
-            with pytest.raises(ServiceUnavailable):
+            with pytest.raises(ServiceUnavailable) as caught:
                 connect(hanging_up)
+            assert "no answer" in str(caught.value), "in words, and not by a class"
+            assert "Error" not in str(caught.value)
         assert held() == before
     finally:
         gc.enable()

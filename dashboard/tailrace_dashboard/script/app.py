@@ -11,6 +11,7 @@ from tailrace.errors import TailraceError
 from tailrace_dashboard.sources import Sources, from_environment
 from tailrace_dashboard.views import fleet, overview, search
 from tailrace_dashboard.views.parts import draw_problem
+from tailrace_dashboard.views.session import arrive
 
 # A named icon would be fetched from another host.
 ICON = Path(tailrace_dashboard.__file__).with_name("assets") / "icon.svg"
@@ -55,6 +56,7 @@ def main() -> None:
         ],
         position="top",
     )
+    arrive(page.title)
     page.run()
 
 

@@ -46,10 +46,13 @@ class Found:
 def current_state() -> SearchState:
     """Return what the URL says, or what this visitor last looked at.
 
-    Going to another page takes the search out of the URL; coming back restores it.
+    Going to another page takes the search out of the URL; coming back restores it. Where
+    the page before was this one, an empty URL is the search that it was at first: the
+    browser's Back leads there.
     """
     params = st.query_params
-    if not any(name in params for name in ("q", "since", "f", "refresh")):
+    is_empty = not any(name in params for name in ("q", "since", "f", "refresh"))
+    if is_empty and st.session_state.get("came_from") != st.session_state.get("page"):
         remembered = st.session_state.get("search_state")
         if isinstance(remembered, SearchState):
             go_to(remembered)
@@ -57,6 +60,12 @@ def current_state() -> SearchState:
     state = from_params({name: params.get_all(name) for name in params})
     st.session_state["search_state"] = state
     return state
+
+
+def arrive(page: str) -> None:
+    """Note which page is drawn now, and which was before."""
+    st.session_state["came_from"] = st.session_state.get("page")
+    st.session_state["page"] = page
 
 
 def go_to(state: SearchState) -> None:

@@ -106,13 +106,18 @@ def down(data_dir: DataDir = None) -> None:
 
 
 def folder_of(data_dir: Path | None) -> Path:
-    """Return the data folder that a command is about."""
+    """Return the data folder that a command is about.
+
+    Raises:
+        CommandFailed: its name is no UTF-8.
+    """
+    from tailrace.data_folder import require_text
     from tailrace.settings import default_data_dir
 
     # Without `..`: the globs of the servers' logs are below it.
-    return Path(
-        os.path.normpath((data_dir or default_data_dir()).expanduser().absolute())
-    )
+    folder = os.path.normpath((data_dir or default_data_dir()).expanduser().absolute())
+    require_text(folder)
+    return Path(folder)
 
 
 def say_ready(url: str, *, plan: UpPlan) -> None:
