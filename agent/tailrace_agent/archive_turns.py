@@ -33,9 +33,10 @@ def end_archive(
     log: FilteringBoundLogger,
 ) -> None:
     """Note that an archive was read to its end, and what of it could not be."""
-    name, reason = tracked.generation, f"archive_{file.state.name.lower()}"
+    ending = file.ending or file.state
+    name, reason = tracked.generation, f"archive_{ending.name.lower()}"
     record = delivery.record_of(name)
-    is_bad = file.state in (ArchiveState.DAMAGED, ArchiveState.REFUSED)
+    is_bad = ending in (ArchiveState.DAMAGED, ArchiveState.REFUSED)
     if is_bad and reason not in record.lost_bytes:
         # Of known content the rest is known; else the compressed bytes are counted.
         rest_bytes = record.seen_size_bytes - tracked.position.offset

@@ -31,6 +31,9 @@ BEHIND_BYTES = 2 * LOOK_BACK_BYTES + TAIL_BYTES
 bytes a character."""
 RATIO_FROM_BYTES = 16 * 1_024 * 1_024
 """Content below this is no bomb, whatever its ratio: equal lines compress well."""
+BLANK_BYTES_MAX = 256 * 1_024 * 1_024
+"""Nor are so many NULs: a writer that does not append leaves them where its log was
+emptied. They are passed in one turn, which takes a second for as many."""
 
 
 class ArchiveState(Enum):
@@ -60,8 +63,10 @@ class ArchiveFile:
     suffix: str
     limits: ArchiveLimits
     state: ArchiveState = ArchiveState.OPEN
+    ending: ArchiveState | None = None
+    """How it was seen to end, once: so it does wherever inflating begins anew."""
     detail: str = ""
-    """Why nothing more can be inflated."""
+    """Why it ends so."""
     is_closed: bool = False
     probes: dict[int, bytes] = field(default_factory=dict[int, bytes])
     """What stands before the places that `probe` was given, where they were passed."""
@@ -72,6 +77,8 @@ class ArchiveFile:
     _pending: bytes = b""
     _read_offset: int = 0
     _stream: Inflater | None = None
+    _blank_bytes: int = 0
+    """Of what was inflated, pieces of nothing but NULs."""
 
     @property
     def facts(self) -> FileFacts:
@@ -102,7 +109,13 @@ class ArchiveFile:
     @property
     def is_over(self) -> bool:
         """Return whether no more content will come, unless the file changes."""
-        return self.state not in (ArchiveState.OPEN, ArchiveState.SHORT)
+        return self.ending is not None
+
+    @property
+    def is_bad(self) -> bool:
+        """Return whether there is content that cannot be had, or must not."""
+        is_bad = self.ending in (ArchiveState.DAMAGED, ArchiveState.REFUSED)
+        return is_bad and self.file.status().st_size > 0
 
     def status(self) -> os.stat_result:
         """Return what stat knows of the file itself.
@@ -132,8 +145,7 @@ class ArchiveFile:
     def give_up(self) -> None:
         """Take an incomplete archive for what it is: nobody writes it any more."""
         if self.state is ArchiveState.SHORT:
-            self.state = ArchiveState.DAMAGED
-            self.detail = "it ends before its content does"
+            self._end(ArchiveState.DAMAGED, "it ends before its content does")
 
     def reach(self, offset: int, *, budget_bytes: int) -> bool:
         """Inflate up to `offset`, at most so many bytes of content now.
@@ -175,9 +187,10 @@ class ArchiveFile:
             return _fill(buffers, window[start : start + size])
 
     def _restart(self) -> None:
-        self.state, self.detail = ArchiveState.OPEN, ""
+        self.state = ArchiveState.OPEN
         self._window, self._window_offset = bytearray(), 0
         self._pending, self._read_offset, self._stream = b"", 0, None
+        self._blank_bytes = 0
 
     def _trim(self, offset: int) -> None:
         """Let go of the window's beginning, where it is too long and nobody wants it."""
@@ -189,7 +202,7 @@ class ArchiveFile:
 
     def _inflate(self) -> bool:
         """Inflate one piece more; return whether there may be more after it."""
-        if self.is_over:
+        if self.state not in (ArchiveState.OPEN, ArchiveState.SHORT):
             return False
         if not self._pending and not self._refill():
             return False
@@ -200,11 +213,11 @@ class ArchiveFile:
             assert self._stream is not None
             piece, self._pending = self._stream.step(self._pending)
         except ArchiveDamaged as error:
-            self.state, self.detail = ArchiveState.DAMAGED, str(error)
+            self._end(ArchiveState.DAMAGED, str(error))
             return False
         self.state = ArchiveState.OPEN
         self._take(piece)
-        return not self.is_over
+        return self.state is ArchiveState.OPEN
 
     def _refill(self) -> bool:
         self._pending = os.pread(self.descriptor, READ_BYTES, self._read_offset)
@@ -212,7 +225,10 @@ class ArchiveFile:
         if self._pending:
             return True
         is_ended = self._stream is not None and self._stream.is_ended
-        self.state = ArchiveState.ENDED if is_ended else ArchiveState.SHORT
+        if is_ended:
+            self._end(ArchiveState.ENDED)
+        else:
+            self.state = ArchiveState.SHORT
         return False
 
     def _next_stream(self) -> bool:
@@ -250,14 +266,25 @@ class ArchiveFile:
             if before < place <= self.inflated_bytes:
                 end = place - self._window_offset
                 self.probes[place] = bytes(self._window[max(0, end - TAIL_BYTES) : end])
-        ratio = self.inflated_bytes / max(1, self._read_offset - len(self._pending))
+        if self._blank_bytes < BLANK_BYTES_MAX and not piece.strip(b"\0"):
+            self._blank_bytes += len(piece)
+        counted_bytes = self.inflated_bytes - self._blank_bytes
+        ratio = counted_bytes / max(1, self._read_offset - len(self._pending))
         limits = self.limits
         if self.inflated_bytes > limits.content_bytes_max:
-            self.state = ArchiveState.REFUSED
-            self.detail = f"more than {limits.content_bytes_max} bytes of content"
-        elif self.inflated_bytes > RATIO_FROM_BYTES and ratio > limits.ratio_max:
-            self.state = ArchiveState.REFUSED
-            self.detail = f"{ratio:.0f} bytes of content in a byte of archive"
+            self._end(
+                ArchiveState.REFUSED,
+                f"more than {limits.content_bytes_max} bytes of content",
+            )
+        elif counted_bytes > RATIO_FROM_BYTES and ratio > limits.ratio_max:
+            self._end(
+                ArchiveState.REFUSED,
+                f"{ratio:.0f} bytes of content in a byte of archive",
+            )
+
+    def _end(self, state: ArchiveState, why: str = "") -> None:
+        self.state = self.ending = state
+        self.detail = why
 
 
 AnyFile = OpenFile | ArchiveFile

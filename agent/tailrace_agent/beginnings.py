@@ -68,6 +68,13 @@ def resumed(
         return _next_life(record, file, path, source, delivery=delivery, clock=clock)
     if not delivery.knows(record.generation):
         delivery.adopt(record, is_restored=True)
+    if record.source != source.name and delivery.is_settled(record.generation):
+        # The source has another name now: its tags and fields go with each chunk.
+        delivery.revise(
+            msgspec.structs.replace(
+                delivery.record_of(record.generation), source=source.name
+            )
+        )
     is_done = is_archive_done(record, file)
     # It was taken for gone, and is there: what it holds is not lost.
     found = (DELETED, -record.lost_bytes.get(DELETED, 0))

@@ -130,7 +130,9 @@ class Naming:
         Returns false while there is no whole line to choose by.
         """
         sample = sample_of(tracked, file)
-        if not is_enough(sample, is_flushing=is_flushing):
+        # What is lost of an archive is declared, by a name that it needs for that alone.
+        is_bad = isinstance(file, ArchiveFile) and is_flushing and file.is_bad
+        if not (is_bad or is_enough(sample, is_flushing=is_flushing)):
             return False
         self._looks.note_hole(tracked, file)
         size_bytes = tracked.size_bytes

@@ -48,6 +48,8 @@ def behind_nuls(source: Source, start: int, minimum: int, unit_bytes: int) -> in
         end += size - len(rest)
         if rest:
             break
+        # A hole that begins amid a block is not seen from within that block.
+        end = max(end, source.data_offset(end))
     end -= (end - start) % unit_bytes
     is_run = not rest or data_offset > start or end - start >= minimum
     return end if is_run else start

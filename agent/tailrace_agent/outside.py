@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -37,6 +37,7 @@ from tailrace_agent.heads import HEAD_BYTES, has_head
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import KnownGenerations, is_truncated
 from tailrace_agent.likeness import begins_alike, holds
+from tailrace_agent.record_sources import source_of
 from tailrace_agent.tracked import Stage, TrackedFile
 
 LOOK_AGAIN_MS = (1_000, 5_000, 30_000)
@@ -120,7 +121,7 @@ class Outside:
         self._is_foreign = excluder(COMPRESSED)
         self._searches: dict[str, _Search] = {}
 
-    def begin(self, sources: dict[str, SourceSettings]) -> None:
+    def begin(self, sources: Sequence[SourceSettings]) -> None:
         """Go on with the searches that the last life of the agent may not have ended."""
         since_ms = self._clock.now_ms() - AGAIN_MS_MAX
         unfound = [
@@ -129,11 +130,11 @@ class Outside:
             if (is_truncated(record) or record.unwatched_since_ms)
             and record.held_by is None
             and record.updated_at_ms >= since_ms
-            and record.source in sources
         ]
         unfound.sort(key=lambda record: record.updated_at_ms)
         for record in unfound[-AGAIN_MAX:]:
-            self._want(record.generation, record.path, sources[record.source])
+            if (source := source_of(record, sources)) is not None:
+                self._want(record.generation, record.path, source)
 
     def note_ended(self, tracked: TrackedFile) -> None:
         """Look for copies of the lives of a file that a truncation has ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
@@ -17,6 +17,7 @@ from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.followed import Followed
 from tailrace_agent.known import KnownGenerations
+from tailrace_agent.record_sources import source_of
 from tailrace_agent.tracked import Stage
 from tailrace_agent.whereabouts import whereabouts
 
@@ -34,7 +35,7 @@ class Renamed:
     note_unreadable: Callable[[str, OSError], None]
     away: dict[str, int]
 
-    def find(self, sources: dict[str, SourceSettings]) -> None:
+    def find(self, sources: Sequence[SourceSettings]) -> None:
         """Look for files that were followed and that the first sweep did not find.
 
         A file that was renamed while the agent was down is read to its end. One that is
@@ -43,13 +44,14 @@ class Renamed:
         nobody saw, may be lost too.
         """
         seen = {tracked.generation for tracked in self.followed.files.values()}
-        missed = [
-            record
-            for record in self.known.records()
-            if record.generation not in seen
-            and not record.is_closed
-            and record.source in sources
-        ]
+        missed: list[AgentLedger] = []
+        source_by_generation: dict[str, SourceSettings] = {}
+        for record in self.known.records():
+            if record.generation in seen or record.is_closed:
+                continue
+            if (source := source_of(record, sources)) is not None:
+                missed.append(record)
+                source_by_generation[record.generation] = source
         # A new file has its inode: under its name, too, where it was the last to go.
         births = {
             (t.identity.filesystem_id, t.identity.inode): t.identity.born_at_ns
@@ -61,7 +63,8 @@ class Renamed:
         found = whereabouts(missed, log=self.log)
         found.gone += reused
         for record, path in found.renamed:
-            if not self._drain(record, path, source=sources[record.source]):
+            source = source_by_generation[record.generation]
+            if not self._drain(record, path, source=source):
                 found.gone.append(record)
         for record in found.gone:
             self._declare_lost(record)

@@ -111,7 +111,7 @@ class FileTable:
         if self._is_first_sweep:
             self._is_first_sweep = False
             self._find_the_renamed()
-            self._outside.begin({s.name: s for s in self.settings.sources})
+            self._outside.begin(self.settings.sources)
         self._outside.look()
 
     def look_at(self, found: Found) -> None:
@@ -391,7 +391,7 @@ class FileTable:
             self._open_path,
             self.unreadable.say,
             self.away,
-        ).find({source.name: source for source in self.settings.sources})
+        ).find(self.settings.sources)
 
     def _is_too_old(self, found: Found) -> bool:
         limit_ms = found.source.ignore_older_ms

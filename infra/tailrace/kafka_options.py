@@ -93,6 +93,8 @@ _LOST = {
 
 def reason_of(error: BaseException) -> str:
     """Return an error of the library in a line: its kind tells more than its text."""
-    if (known := _LOST.get(type(error).__name__)) is not None:
-        return f"{known} ({error})"[:REASON_CHARACTERS_MAX]
-    return f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX]
+    kind = type(error).__name__
+    if (known := _LOST.get(kind)) is not None:
+        detail = str(error).removeprefix(f"{kind}: ")
+        return f"{known} ({detail})"[:REASON_CHARACTERS_MAX]
+    return f"{kind}: {error}"[:REASON_CHARACTERS_MAX]

@@ -208,6 +208,18 @@ def test_p11_file_on_a_bad_disk_is_set_apart_and_the_others_go_on(
     )
 
 
+def test_f17_hole_that_begins_amid_a_block_is_passed_and_not_read(
+    tmp_path: Path,
+) -> None:
+    """The block's own rest is data to the filesystem; a terabyte behind it is not."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"one\n")
+    os.truncate(path, 1 << 40)
+    agent.write("a.log", b"two\n")
+    agent.pass_ms(3_000)
+    assert [event.stored for event in events_of(agent.sink)] == [b"one", b"two"]
+
+
 def test_f17_writer_that_goes_on_behind_a_truncation_leaves_no_line_of_nuls(
     tmp_path: Path,
 ) -> None:

@@ -291,6 +291,43 @@ def test_x9_decompression_bomb_is_refused_by_name(tmp_path: Path, suffix: str) -
     assert 14 << 20 <= shipped_bytes < 20 << 20
 
 
+@pytest.mark.parametrize("before", [b"", b"one\n"])
+def test_f17_f20_archive_with_a_hole_at_its_head_is_read(
+    tmp_path: Path, *, before: bytes
+) -> None:
+    """Its writer did not append, and its log was emptied before it was compressed."""
+    agent = AgentHarness(tmp_path, glob="*")
+    content = before + b"\0" * 40_000_000 + lines(0, 500)
+    compress(agent.write("x", content), name="b.log.gz")
+    agent.pass_ms(20_000)
+    assert len(events_of(agent.sink)) == 500 + len(before.splitlines())
+    assert lost_in(agent.sink) == 0
+    assert not agent.said("archive_refused")
+
+
+def test_f17_f20_archive_of_nothing_but_nuls_costs_no_other_file_its_turn(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path, glob="*")
+    compress(agent.write("x", b"\0" * 4_000_000), name="b.log.gz")
+    agent.write("a.log", lines(0, 3))
+    agent.pass_ms(20_000)
+    assert len(events_of(agent.sink)) == 3
+
+
+@pytest.mark.parametrize("size_bytes", [1, 5_000])
+def test_f20_archive_of_which_nothing_can_be_read_is_declared_by_name(
+    tmp_path: Path, size_bytes: int
+) -> None:
+    agent = AgentHarness(tmp_path, glob="*")
+    broken = gzip.compress(b"")[:9] + b"\xff" * size_bytes
+    agent.write("b.log.gz", broken)
+    agent.pass_ms(40_000)
+    (said,) = agent.said("archive_damaged")
+    assert str(said["path"]).endswith("b.log.gz")
+    assert lost_in(agent.sink) > 0
+
+
 def test_x9_content_has_an_absolute_cap_too(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path, glob="*", archive_bytes_max=1 << 20)
     words = random.Random(1)
