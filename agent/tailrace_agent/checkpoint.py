@@ -192,11 +192,13 @@ class Checkpoint:
         if self._database is not None:
             return self._database
         try:
+            # What the database makes beside itself has the mode that it has then.
+            self._path.touch(mode=PRIVATE)
+            self._path.chmod(PRIVATE)
             database = _connected(self._path)
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
             database.executescript(_SCHEMA)
-            self._path.chmod(PRIVATE)
             sync(self._path.parent)
         except (sqlite3.Error, OSError) as error:
             raise self._unwritable(error) from error

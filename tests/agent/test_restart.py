@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -348,9 +349,15 @@ def test_p4_of_checkpoint_and_ledger_the_newer_word_is_taken(tmp_path: Path) -> 
 
 
 def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:
-    first = shipped(tmp_path)
-    for path in first.state.glob("checkpoint*"):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = os.umask(0o022)
+    try:
+        first = shipped(tmp_path)
+    finally:
+        os.umask(before)
+    kept = sorted(path.name for path in first.state.glob("checkpoint*"))
+    assert "checkpoint.sqlite-wal" in kept, "the database makes files beside its own"
+    for name in kept:
+        assert stat.S_IMODE((first.state / name).stat().st_mode) == 0o600, name
 
 
 HOLDER = """

@@ -135,6 +135,14 @@ def test_dry_run_of_nothing_is_a_failure(tmp_path: Path, data_dir: Path) -> None
     assert "matches any file" in result.stderr
 
 
+def test_fsck_says_where_no_agent_has_run(tmp_path: Path) -> None:
+    """In the folder of another user's, say: what is missing there is no damage."""
+    shown = agent(tmp_path / "none", "--fsck")
+    assert shown.exit_code == 0
+    assert "no agent has run with" in shown.stderr
+    assert "TAILRACE_DATA_DIR" in shown.stderr
+
+
 def test_fsck_shows_repairs_and_is_refused_beside_an_agent(data_dir: Path) -> None:
     folder = data_dir / FOLDER_NAME
     held = take_folder(folder)

@@ -6,7 +6,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailrace.commands.common import write_line
+import typer
+
+from tailrace.commands.common import escaped, write_line
 from tailrace.commands.parsed_file import parsed_documents
 from tailrace.errors import CommandFailed, TailraceError
 from tailrace.text import printable
@@ -104,6 +106,11 @@ def fsck(data_dir: Path, *, is_repair: bool) -> None:
     current, previous = inspect(folder)
     _show_inspected("checkpoint", current)
     _show_inspected("previous copy", previous)
+    if not folder.is_dir():
+        note = (
+            f"no agent has run with {data_dir}; TAILRACE_DATA_DIR names another folder"
+        )
+        typer.echo(f"note: {escaped(note)}", err=True)
     for record in sorted(current.records, key=lambda one: one.path):
         closed = ", closed" if record.is_closed else ""
         lost = sum(record.lost_bytes.values())
