@@ -351,7 +351,9 @@ def test_p4_of_checkpoint_and_ledger_the_newer_word_is_taken(tmp_path: Path) -> 
 def test_checkpoint_is_closed_to_others(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
-        first = shipped(tmp_path)
+        first = AgentHarness(tmp_path)
+        first.write("a.log", b"one\n")
+        first.pass_ms(8_000)
     finally:
         os.umask(before)
     kept = sorted(path.name for path in first.state.glob("checkpoint*"))
