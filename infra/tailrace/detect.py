@@ -117,7 +117,7 @@ def detect(sample: bytes, *, path: str) -> Detection:
     Only the first 64 lines are looked at, and 4 KiB of each. What no shape fits gets
     the parser `auto`, which looks at each line by itself.
     """
-    lines = _lines(sample)
+    lines = sample_lines(sample)
     votes: dict[str, int] = {}
     before: str | None = None
     for line in lines:
@@ -152,6 +152,18 @@ def shape_of(line: bytes) -> str | None:
     return None
 
 
+def sample_lines(sample: bytes) -> list[bytes]:
+    """Return the complete lines to look at; continuation lines say nothing."""
+    looked_at = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].removeprefix(BOM_UTF8)
+    pieces = looked_at.split(b"\n", SAMPLE_LINES_MAX)
+    # What follows the last newline may be half a line, and is asked only if alone.
+    complete = pieces[:-1] or pieces
+    first_columns = [
+        line for line in complete if line.strip() and line[:1] not in {b" ", b"\t"}
+    ]
+    return first_columns or [line for line in complete if line.strip()]
+
+
 def parser_for(dataset: str) -> str:
     """Return the parser of a dataset that a user named; `auto` for one of their own."""
     return PARSER_OF_DATASET.get(dataset, AUTO)
@@ -166,18 +178,6 @@ def inner_parser(name: str) -> str | None:
 def has_time(parser: str) -> bool:
     """Tell whether lines of `parser` carry a time that may decide their index."""
     return parser not in {"plain", AUTO}
-
-
-def _lines(sample: bytes) -> list[bytes]:
-    """Return the complete lines to look at; continuation lines say nothing."""
-    looked_at = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].removeprefix(BOM_UTF8)
-    pieces = looked_at.split(b"\n", SAMPLE_LINES_MAX)
-    # What follows the last newline may be half a line, and is asked only if alone.
-    complete = pieces[:-1] or pieces
-    first_columns = [
-        line for line in complete if line.strip() and line[:1] not in {b" ", b"\t"}
-    ]
-    return first_columns or [line for line in complete if line.strip()]
 
 
 def _is_slow_log_to_be(lines: list[bytes], *, path: str) -> bool:
