@@ -71,11 +71,11 @@ def test_what_is_proposed_is_what_the_agent_would_choose(sample: Sample) -> None
         )
         for one in (source, auto)
     ]
-    assert source.dataset == sample.dataset
     explicit, implicit = [
         msgspec.structs.replace(one, multiline=None) for one in placements
     ]
     assert explicit == implicit
+    assert explicit.dataset == sample.dataset
     assert source.multiline is None or source.multiline.rule is not None
 
 
