@@ -18,18 +18,19 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from tailrace.detect import DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
+from tailrace.detect import CSV, DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
 from tailrace.fleet.desired import NAME_PATTERN
 from tailrace.key_files import KEY_CHARACTERS_MIN
 from tailrace.multiline.journald import JOURNALD
 from tailrace.settings import RoleSettings
+from tailrace.tables import COLUMNS_MAX, is_header
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings, RedactRule
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import bracket_problem, climb_problem
+from tailrace_agent.setting_problems import with_problems
 from tailrace_agent.users import number_of
 
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
@@ -77,6 +78,9 @@ class SourceSettings(BaseModel):
     inner: str = "none"
     """What reads the text in a container's lines: a parser (`json`, `logfmt`, `log4j`, ...)
     or a dataset of one (`nginx.access`), `auto` for each line by its own shape, `none`."""
+    columns: Annotated[tuple[str, ...], Field(max_length=COLUMNS_MAX)] = ()
+    """Names of the columns of dataset `csv` in files that do not begin with them, as after a
+    rotation; a first line that names columns wins, and without both they are numbered."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
     redact: tuple[RedactRule, ...] = ()
@@ -182,6 +186,25 @@ class SourceSettings(BaseModel):
         if not DATASET_PATTERN.fullmatch(value):
             raise ValueError("must be `auto`, or lower-case letters, digits, _ and .")
         return value
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_can_be_told_apart(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) == 1 or (value and not is_header(value)):
+            raise ValueError(
+                "must be two or more names that are words and differ, such as"
+                f" ['time', 'host', 'status'], got {list(value)!r}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _only_separated_values_have_columns(self) -> Self:
+        if self.columns and self.dataset != CSV:
+            raise ValueError(
+                f"columns are for dataset 'csv', and dataset is {self.dataset!r}: name"
+                " that, or leave them out"
+            )
+        return self
 
     @field_validator("time_zone")
     @classmethod
@@ -299,7 +322,7 @@ class AgentSettings(RoleSettings):
                 *_limit_problems(handler(kept), unknown=wrong),
                 *_name_problems(_names_given(given.get("sources"))),
             ]
-            raise _with_problems(error, problems) from None
+            raise with_problems(error, problems) from None
         if problems := relation_problems(settings):
             raise ValueError("; ".join(problems))
         return settings
@@ -372,26 +395,3 @@ def _names_given(sources: object) -> list[str]:
     ]
     names = [entry.get("name") for entry in entries]
     return [name for name in names if isinstance(name, str)]
-
-
-def _with_problems(error: ValidationError, problems: list[str]) -> ValidationError:
-    """Return the error with relations that do not hold after its own problems."""
-    details = [
-        InitErrorDetails(
-            type=PydanticCustomError(
-                cast("Any", item["type"]), cast("Any", item["msg"])
-            ),
-            loc=item["loc"],
-            input=item["input"],
-        )
-        for item in error.errors(include_url=False)
-    ]
-    details += [
-        InitErrorDetails(
-            type=PydanticCustomError("value_error", cast("Any", problem)),
-            loc=(),
-            input=None,
-        )
-        for problem in problems
-    ]
-    return ValidationError.from_exception_data(error.title, details)

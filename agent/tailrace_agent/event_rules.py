@@ -12,7 +12,9 @@ from tailrace_agent.redaction import rules as redaction
 
 DAY_MS = 86_400_000
 
-Rule = Literal["auto", "java", "python", "go", "ruby", "node", "trace", "time"]
+Rule = Literal[
+    "auto", "java", "python", "go", "ruby", "node", "trace", "time", "slowlog"
+]
 
 
 class MultilineSettings(BaseModel):
@@ -26,7 +28,8 @@ class MultilineSettings(BaseModel):
 
     rule: Rule | None = None
     """A language whose stack traces are kept whole, `trace` for any of them, `time` for
-    lines that begin with one, or `auto`: the file's first lines tell."""
+    lines that begin with one, `slowlog` for entries of MySQL's slow log (theirs without
+    being named), or `auto`: the file's first lines tell."""
     start: str | None = None
     """A line that matches begins an event; every other one belongs to the line before."""
     continuation: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailrace.detect import (
     AUTO,
+    CSV,
     DATASET_OF_CONTAINER,
     DATASET_OF_JOURNALD,
     detect,
@@ -11,11 +12,12 @@ from tailrace.detect import (
     inner_parser,
     parser_for,
 )
-from tailrace.multiline.auto import rule_for
+from tailrace.multiline.auto import RULE_OF_PARSER, rule_for
 from tailrace.multiline.container import format_of
 from tailrace.multiline.journald import JOURNALD, begins_entry
+from tailrace.tables import table_of
 from tailrace.topics import EVENT_BYTES_MAX
-from tailrace.wire import MultilineRule, Placement
+from tailrace.wire import MultilineRule, Placement, Table
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 
@@ -28,6 +30,8 @@ PIECES_MAX = 500
 """Lines of a container's log that may be pieces of one; its bytes end it before."""
 PIECES_BYTES_MAX = 1_024 * 1_024
 """A piece that would make the event longer begins the next one, and that is counted."""
+ENTRY_LINES_MAX = 10_000
+"""Of a statement in a slow log; it may be a whole INSERT of a dump."""
 
 
 DATASET_OF_FORMAT = {**DATASET_OF_CONTAINER, JOURNALD: DATASET_OF_JOURNALD}
@@ -48,6 +52,7 @@ def placement_of(
     again next year goes to the same index.
     """
     written_by = _format_of(source, sample)
+    table: Table | None = None
     if written_by is not None:
         is_named = source.dataset != AUTO
         dataset = source.dataset if is_named else DATASET_OF_FORMAT[written_by]
@@ -55,8 +60,13 @@ def placement_of(
     elif source.dataset == AUTO:
         detection = detect(sample, path=path)
         dataset, parser = detection.dataset, detection.parser
+        table = detection.table
     else:
         dataset, parser = source.dataset, parser_for(source.dataset)
+    if parser == CSV and (source.columns or table is None):
+        table = table_of(sample, path=path, columns=source.columns, is_told=True)
+        # What has no columns is read line by line, whatever it is called.
+        parser = CSV if table is not None else AUTO
     return Placement(
         dataset=dataset,
         parser=parser,
@@ -71,6 +81,7 @@ def placement_of(
         multiline=ENTRIES
         if written_by == JOURNALD
         else _rule_of(source.multiline, sample, parser=parser, container=written_by),
+        table=table,
     )
 
 
@@ -93,12 +104,18 @@ def _rule_of(
     parser: str,
     container: str | None,
 ) -> MultilineRule | None:
-    """Return what joins lines; in a container's log its pieces, or a user's pattern."""
+    """Return what joins lines: what a user says, or what the shape cannot be without."""
     if settings is None:
-        if container is None:
+        if container is not None:
+            return MultilineRule(
+                rule=container, max_lines=PIECES_MAX, max_bytes=PIECES_BYTES_MAX
+            )
+        if parser not in RULE_OF_PARSER:
             return None
         return MultilineRule(
-            rule=container, max_lines=PIECES_MAX, max_bytes=PIECES_BYTES_MAX
+            rule=RULE_OF_PARSER[parser],
+            max_lines=ENTRY_LINES_MAX,
+            max_bytes=EVENT_BYTES_MAX,
         )
     name, pattern = settings.rule, ""
     if settings.start is not None:

@@ -20,6 +20,7 @@ from tailrace.commands import (
     dead,
     doctor,
     fleet,
+    guess,
     lifecycle,
     parse,
     provision,
@@ -112,6 +113,7 @@ _add(
     parse.parse,
     example="tailrace parse --dataset nginx.access access.log",
 )
+_add(app, "guess", guess.guess, example="tailrace guess /srv/app/app.log > app.toml")
 _add(
     app,
     "search",

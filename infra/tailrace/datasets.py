@@ -22,6 +22,8 @@ _REDIS = (
 _PEER = r"[^ \[\]\"]{1,256}:[0-9]{1,5}"
 _MOMENT = rf"\[[0-9]{{2}}/[A-Z][a-z]{{2}}/[0-9]{{4}}:{_CLOCK}"
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\""
+_PYTHON_LEVEL = r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)"
+_PYTHON_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,255}"
 
 HEADS: Mapping[str, str] = {
     "nginx.error": (
@@ -83,12 +85,30 @@ HEADS: Mapping[str, str] = {
     ),
     "klog": rf"[IWEF][01][0-9][0-3][0-9] {_CLOCK}\.[0-9]{{6}} +[0-9]{{1,19}} [^ :\]]{{1,256}}:[0-9]{{1,9}}\]",
     "gelf": r"\{[^\n]*?\"short_message\"",
+    "mysql.slowlog": (
+        rf"# (?:Time: (?:{_DATE}T|[0-9]{{6}} )|User@Host: [^\n]{{0,512}} @ |Query_time: [0-9]"
+        r"|Thread_id: [0-9]|Schema: |Bytes_sent: )"
+    ),
+    "python": (
+        rf"(?:{_PYTHON_LEVEL}:{_PYTHON_NAME}:"
+        r"|(?:DEBUG:    |INFO:     |ERROR:    )[^ ]"
+        rf"|{_DATE} {_CLOCK},[0-9]{{3}} - (?:{_PYTHON_NAME} - {_PYTHON_LEVEL}|{_PYTHON_LEVEL} - {_PYTHON_NAME}) - "
+        rf"|{_DATE} {_CLOCK}(?:\.[0-9]{{3,6}})? \| [A-Z]{{4,8}} *\| [^ :|]{{1,256}}:[^ :|]{{1,256}}:[0-9]{{1,9}} - "
+        rf"|{_DATE} {_CLOCK} \[{_PYTHON_NAME}\] {_PYTHON_LEVEL}: "
+        rf"|\[{_DATE} {_CLOCK} [+-][0-9]{{4}}\] \[[0-9]{{1,10}}\] \[{_PYTHON_LEVEL}\] "
+        rf"|\[{_DATE} {_CLOCK},[0-9]{{3}}: {_PYTHON_LEVEL}/"
+        rf"|\[{_DATE} {_CLOCK},[0-9]{{3}}\] {_PYTHON_LEVEL} in {_PYTHON_NAME}: "
+        rf"|\[{_DATE}[T ]{_CLOCK}[.,][0-9]{{3,6}}(?:[+-][0-9]{{4}})?\] \{{[^}} :]{{1,256}}\.py:[0-9]{{1,9}}\}} "
+        rf"|{_PYTHON_LEVEL} {_DATE} {_CLOCK},[0-9]{{3}} {_PYTHON_NAME} [0-9]{{1,10}} [0-9]{{1,19}} "
+        r"|Traceback \(most recent call last\):)"
+    ),
     "cef": r"(?:(?:<[0-9]{1,3}>)?(?:[A-Z][a-z]{2} |[0-9]{4}-)[^\n|]{0,256}? )?CEF:[01]\|[^|]*\|[^|]*\|[^|]*\|",
 }
 """By the dataset, which is its parser's name, too."""
 
-NAMES = frozenset({*HEADS, "system.auth"})
-"""Datasets with a parser of their own; what `system.auth` holds begins as any syslog does."""
+NAMES = frozenset({*HEADS, "system.auth", "kafka.log", "zookeeper.log", "csv"})
+"""Datasets with a parser of their own; what `system.auth` holds begins as any syslog does,
+what Kafka and ZooKeeper say as log4j has it, and CSV in no way of its own."""
 
 SHAPES = tuple(
     (dataset, re.compile(head.encode("ascii"))) for dataset, head in HEADS.items()

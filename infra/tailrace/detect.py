@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from tailrace import datasets
 from tailrace.multiline.journald import JOURNALD
+from tailrace.tables import table_of
+from tailrace.wire import Table
 
 SAMPLE_LINES_MAX = 64
 LINE_BYTES_MAX = 4_096
@@ -20,6 +22,7 @@ SHARE_MIN = 0.6
 """Of the lines looked at; the rest may be stack traces, banners and damaged lines."""
 
 GENERIC = "generic"
+CSV = "csv"
 AUTO = "auto"
 DATASET_OF_CONTAINER = {
     "docker": "docker.container_logs",
@@ -44,9 +47,7 @@ PARSER_OF_DATASET = {
     "apache.access": "access",
     "system.syslog": "syslog",
     "java.log": "log4j",
-    "kafka.log": "log4j",
-    "zookeeper.log": "log4j",
-    "python.log": "log4j",
+    "python.log": "python",
     **{dataset: name for name, dataset in DATASET_OF_CONTAINER.items()},
     DATASET_OF_JOURNALD: JOURNALD,
     "json": "json",
@@ -94,6 +95,11 @@ _AUTHENTICATES = re.compile(
 )
 
 
+_SPANNING = frozenset({"mysql.slowlog"})
+"""Shapes whose events go on over lines of any shape, until one of their own comes."""
+_SLOW_LOG_BEGINS = re.compile(rb"[^\s,]{1,256}, Version: [^\n]{1,256} started with:")
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """What a file was taken for, and which share of the lines looked at agreed."""
@@ -101,6 +107,8 @@ class Detection:
     dataset: str
     parser: str
     confidence: float
+    table: Table | None = None
+    """The columns, where they are separated values."""
 
 
 def detect(sample: bytes, *, path: str) -> Detection:
@@ -109,17 +117,25 @@ def detect(sample: bytes, *, path: str) -> Detection:
     Only the first 64 lines are looked at, and 4 KiB of each. What no shape fits gets
     the parser `auto`, which looks at each line by itself.
     """
-    lines = _lines(sample)
+    lines = sample_lines(sample)
     votes: dict[str, int] = {}
+    before: str | None = None
     for line in lines:
         shape = shape_of(line)
+        if shape is None and before in _SPANNING:
+            shape = before
+        before = shape
         if shape is not None:
             votes[shape] = votes.get(shape, 0) + 1
-    if not votes:
-        return Detection(GENERIC, AUTO, 0.0)
-    parser = max(votes, key=lambda name: votes[name])
-    share = votes[parser] / len(lines)
+    if not votes and _is_slow_log_to_be(lines, path=path.lower()):
+        return Detection("mysql.slowlog", "mysql.slowlog", 1.0)
+    parser = max(votes, key=lambda name: votes[name], default=GENERIC)
+    share = votes.get(parser, 0) / len(lines) if lines else 0.0
     if share < SHARE_MIN:
+        # Asked last: lines of every other kind have commas, too.
+        table = table_of(sample, path=path)
+        if table is not None:
+            return Detection(CSV, CSV, 1.0, table)
         return Detection(GENERIC, AUTO, share)
     dataset = _dataset(parser, lines, path=path.lower())
     if dataset in datasets.NAMES:
@@ -134,6 +150,18 @@ def shape_of(line: bytes) -> str | None:
         if pattern.match(cut):
             return name
     return None
+
+
+def sample_lines(sample: bytes) -> list[bytes]:
+    """Return the complete lines to look at; continuation lines say nothing."""
+    looked_at = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].removeprefix(BOM_UTF8)
+    pieces = looked_at.split(b"\n", SAMPLE_LINES_MAX)
+    # What follows the last newline may be half a line, and is asked only if alone.
+    complete = pieces[:-1] or pieces
+    first_columns = [
+        line for line in complete if line.strip() and line[:1] not in {b" ", b"\t"}
+    ]
+    return first_columns or [line for line in complete if line.strip()]
 
 
 def parser_for(dataset: str) -> str:
@@ -152,16 +180,13 @@ def has_time(parser: str) -> bool:
     return parser not in {"plain", AUTO}
 
 
-def _lines(sample: bytes) -> list[bytes]:
-    """Return the complete lines to look at; continuation lines say nothing."""
-    looked_at = sample[: SAMPLE_LINES_MAX * LINE_BYTES_MAX].removeprefix(BOM_UTF8)
-    pieces = looked_at.split(b"\n", SAMPLE_LINES_MAX)
-    # What follows the last newline may be half a line, and is asked only if alone.
-    complete = pieces[:-1] or pieces
-    first_columns = [
-        line for line in complete if line.strip() and line[:1] not in {b" ", b"\t"}
-    ]
-    return first_columns or [line for line in complete if line.strip()]
+def _is_slow_log_to_be(lines: list[bytes], *, path: str) -> bool:
+    """Tell whether a server has opened its slow log, and no statement was slow yet.
+
+    It begins its log of all statements in the same way, so the name decides.
+    """
+    is_begun = bool(lines) and _SLOW_LOG_BEGINS.match(lines[0][:LINE_BYTES_MAX])
+    return bool(is_begun) and "slow" in path.rsplit("/", 1)[-1]
 
 
 def _dataset(parser: str, lines: list[bytes], *, path: str) -> str:

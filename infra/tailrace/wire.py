@@ -34,6 +34,15 @@ class MultilineRule(msgspec.Struct, frozen=True, kw_only=True):
     """A line that would make an event longer than this begins the next one."""
 
 
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a file of separated values, as its head told them."""
+
+    columns: tuple[str, ...]
+    separator: str
+    has_header: bool = True
+    """Whether the file begins with their names; else they were told, or are numbered."""
+
+
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Where a generation's documents go: fixed at first sight, so that it never moves.
 
@@ -59,6 +68,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     inner: str = ""
     """Which parser reads what a container wrote, in its runtime's lines; `auto` looks at
     each by itself; empty where it stays text."""
+    table: Table | None = None
+    """What the columns are, where the parser is `csv`."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

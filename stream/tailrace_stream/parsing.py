@@ -104,7 +104,8 @@ def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataF
         return structured.parse_logfmt(lines, time_zone=time_zone)
     of_server = datasets.PARSERS.get(parser)
     if of_server is not None:
-        return of_server(lines, Dating(time_zone, placement.anchor_ms))
+        dating = Dating(time_zone, placement.anchor_ms, placement.table)
+        return of_server(lines, dating)
     return plain.parse(lines, time_zone=time_zone)
 
 

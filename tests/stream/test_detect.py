@@ -47,8 +47,8 @@ ELASTICSEARCH = (
             "system.syslog",
             "syslog",
         ),
-        (KAFKA, "server.log", "kafka.log", "log4j"),
-        (ZOOKEEPER, "zk.log", "zookeeper.log", "log4j"),
+        (KAFKA, "server.log", "kafka.log", "kafka.log"),
+        (ZOOKEEPER, "zk.log", "zookeeper.log", "zookeeper.log"),
         (ELASTICSEARCH, "es.log", "elasticsearch.server", "elasticsearch.server"),
         (
             b"2026-11-24 01:02:03.456  INFO 1 --- [main] c.e.App : Started\n",
@@ -70,6 +70,31 @@ def test_a_shape_is_told_from_its_lines(
     assert found.parser in PARSERS
 
 
+SLOW_LOG_BEGINS = (
+    b"/usr/sbin/mysqld, Version: 8.0.15 (MySQL). started with:\n"
+    b"Tcp port: 3306  Unix socket: /run/mysqld.sock\nTime   Id Command    Argument\n"
+)
+
+
+def test_the_name_tells_a_slow_log_in_which_nothing_stands_yet() -> None:
+    """A log of all statements begins with the same lines."""
+    slow = detect(SLOW_LOG_BEGINS, path="/var/log/mysql/web1-slow.log")
+    assert (slow.dataset, slow.parser) == ("mysql.slowlog", "mysql.slowlog")
+    assert detect(SLOW_LOG_BEGINS, path="/slow/web1.log").dataset == "generic"
+    every = SLOW_LOG_BEGINS + b"2019-03-24T14:01:47.8Z\t 8 Query\tselect 1\n" * 5
+    assert detect(every, path="web1.log").dataset == "generic"
+
+
+def test_statements_of_any_length_do_not_outvote_the_slow_log_that_they_are_in() -> (
+    None
+):
+    entry = (
+        b"# User@Host: a[a] @ b []\n# Query_time: 1.0  Lock_time: 0.0 Rows_sent: 1\n"
+    )
+    sample = entry + b"SELECT a\n" * 40
+    assert detect(sample, path="x").dataset == "mysql.slowlog"
+
+
 def test_stack_traces_do_not_outvote_the_lines_they_belong_to() -> None:
     trace = (
         b"2026-11-24 01:02:03,456 ERROR [main] a.B - boom\n" + b"\tat a.B.c()\n" * 20
@@ -79,7 +104,7 @@ def test_stack_traces_do_not_outvote_the_lines_they_belong_to() -> None:
 
 def test_f32_a_byte_order_mark_hides_no_shape() -> None:
     marked = detect(BOM_UTF8 + KAFKA, path="x")
-    assert marked == Detection("kafka.log", "log4j", 1.0)
+    assert marked == Detection("kafka.log", "kafka.log", 1.0)
 
 
 def test_half_a_last_line_is_not_asked() -> None:

@@ -438,3 +438,36 @@ def test_auto_looks_at_each_line_by_itself() -> None:
     assert found[3]["http.response.status_code"] == 200
     assert found[4]["attributes"] == {"a": "1", "b": "2"}
     assert found[6]["@timestamp"] == "2026-11-24T01:02:03.000Z"
+
+
+def test_what_a_client_calls_itself_changes_no_figure_of_a_slow_statement() -> None:
+    line = "# User@Host: Rows_sent: 9 Id: 7 [a] @ web1 []  Id:    14"
+    document = only(line, parser="mysql.slowlog")
+    assert document["user.name"] == "Rows_sent: 9 Id: 7 "
+    assert document["mysql.thread_id"] == 14
+    assert "mysql.slowlog.rows_sent" not in document
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("2026-11-24 01:02:03,456 INFO shop: hi", {"log.logger": "shop"}),
+        ("2026-11-24 01:02:03,456 [INFO] hi", {}),
+        (
+            "2026-11-24 01:02:03,456 [MainThread] INFO shop - hi",
+            {"log.logger": "shop", "process.thread.name": "MainThread"},
+        ),
+    ],
+)
+def test_formats_of_python_that_java_has_as_well(
+    line: str, fields: dict[str, Any]
+) -> None:
+    assert only(line, parser="python") == {
+        "@timestamp": "2026-11-24T01:02:03.456Z",
+        **GUESSED,
+        "log.level": "info",
+        "event.type": ["info"],
+        "message": "hi",
+        "event.original": line,
+        **fields,
+    }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOBODY = "no pattern"
 VALUE_CHARACTERS_MAX = 200
 # The same in every document of a file, or told beside it.
-_LEFT_OUT = frozenset(
+LEFT_OUT = frozenset(
     {
         "event.dataset", "event.created", "event.sequence", "event.original",
         "host.name", "log.file.path", "log.offset", "ecs.version",
@@ -52,13 +52,13 @@ def explain_file(
                 continue
             for line in _lines(one):
                 write_line(printable(line))
-            taken[_taker(one)] += 1
+            taken[taker(one)] += 1
     if taken:
         counts = ", ".join(f"{name} {count:,}" for name, count in taken.most_common())
         write_line(printable(f"{taken.total():,} events: {counts}"))
 
 
-def _taker(one: Explained) -> str:
+def taker(one: Explained) -> str:
     """Return what took an event: within a container's line, what took its text."""
     last = one.asked[-1] if one.asked else None
     return last.name if last is not None and last.took_it else NOBODY
@@ -69,14 +69,14 @@ def _lines(one: Explained) -> Iterator[str]:
     kind = f" ({last.kind})" if last is not None and last.took_it else ""
     yield (
         f"event {one.number + 1}, offset {one.offset}, {one.dataset}:"
-        f" taken by {_taker(one)}{kind}"
+        f" taken by {taker(one)}{kind}"
     )
     yield f"  | {_short(one.line)}"
     for asked in one.asked:
         if not asked.took_it:
             yield f"  not {asked.name} ({asked.kind}): {asked.reason}"
     for name, value in _fields(one).items():
-        if name not in _LEFT_OUT:
+        if name not in LEFT_OUT:
             text = (
                 value if isinstance(value, str) else msgspec.json.encode(value).decode()
             )
@@ -98,7 +98,7 @@ def _json(one: Explained) -> dict[str, object]:
         "log.offset": one.offset,
         "event.sequence": one.number,
         "event.dataset": one.dataset,
-        "taken_by": _taker(one) if _taker(one) != NOBODY else None,
+        "taken_by": taker(one) if taker(one) != NOBODY else None,
         "asked": [
             {"name": asked.name, "kind": asked.kind, "reason": asked.reason or None}
             for asked in one.asked

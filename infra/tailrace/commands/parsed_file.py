@@ -172,34 +172,51 @@ def _chunks(
     redactor: Redactor | None,
     clock: Clock,
 ) -> Iterator[tuple[bytes, Origin]]:
+    with opened_file(file) as opened:
+        require_text(opened, file=file)
+        yield from origins_of(
+            opened, file, source, time_zone, redactor=redactor, now_ms=clock.now_ms()
+        )
+
+
+def origins_of(
+    opened: OpenFile | StreamFile,
+    file: str,
+    source: SourceSettings,
+    time_zone: str,
+    *,
+    redactor: Redactor | None,
+    now_ms: int,
+) -> Iterator[tuple[bytes, Origin]]:
+    """Yield the chunks of a file that is open, each with its origin.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     from tailrace_agent.preview import preview
     from tailrace_stream.parse_file import origin_of
 
-    is_input = file == STANDARD_INPUT
-    path = file if is_input else path_text(str(Path(file).absolute()))
-    now_ms = clock.now_ms()
-    with _opened(file) as opened:
-        _require_text(opened, file=file)
-        seen = preview(
-            opened,
-            path=path,
-            source=source,
-            redactor=redactor,
-            host_time_zone=time_zone,
-            now_ms=now_ms,
+    path = file if file == STANDARD_INPUT else path_text(str(Path(file).absolute()))
+    seen = preview(
+        opened,
+        path=path,
+        source=source,
+        redactor=redactor,
+        host_time_zone=time_zone,
+        now_ms=now_ms,
+    )
+    origin = origin_of(path, placement=seen.placement, now_ms=now_ms)
+    for chunk in seen.chunks:
+        here = msgspec.structs.replace(
+            origin,
+            first_offset=chunk.first_offset,
+            first_event_number=chunk.first_event_number,
+            framing=chunk.framing,
         )
-        origin = origin_of(path, placement=seen.placement, now_ms=now_ms)
-        for chunk in seen.chunks:
-            here = msgspec.structs.replace(
-                origin,
-                first_offset=chunk.first_offset,
-                first_event_number=chunk.first_event_number,
-                framing=chunk.framing,
-            )
-            yield chunk.value, here
+        yield chunk.value, here
 
 
-def _require_text(opened: OpenFile | StreamFile, *, file: str) -> None:
+def require_text(opened: OpenFile | StreamFile, *, file: str) -> None:
     """Return where lines can be read.
 
     Raises:
@@ -219,7 +236,7 @@ def _require_text(opened: OpenFile | StreamFile, *, file: str) -> None:
 
 
 @contextmanager
-def _opened(file: str) -> Generator[OpenFile | StreamFile]:
+def opened_file(file: str) -> Generator[OpenFile | StreamFile]:
     """Open a file as the agent does, or anything else that can be read as a pipe.
 
     Raises:

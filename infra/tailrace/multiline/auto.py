@@ -18,10 +18,12 @@ SHARE_MIN = 0.5
 WHOLE_LINE_PARSERS = frozenset(
     {
         *("json", "logfmt", "access", "syslog", "system.auth", "haproxy.log"),
-        *("traefik.access", "mongodb.log", "iis.access", "gelf", "cef", "klog"),
+        *("traefik.access", "mongodb.log", "iis.access", "gelf", "cef", "klog", "csv"),
     }
 )
 """Shapes in which a line is an event, whatever stands in it."""
+RULE_OF_PARSER = {"mysql.slowlog": "slowlog"}
+"""Shapes whose lines say nothing alone: the rule is theirs, asked for or not."""
 
 _TIMED = re.compile(TIME_HEAD)
 _SIGNS = (
@@ -45,6 +47,8 @@ def rule_for(sample: bytes, *, parser: str) -> str | None:
     """
     if parser in WHOLE_LINE_PARSERS:
         return None
+    if parser in RULE_OF_PARSER:
+        return RULE_OF_PARSER[parser]
     lines = _lines(sample)
     head = shape_of("trace").head
     others = [line for line in lines if not head.match(line + b"\n")]

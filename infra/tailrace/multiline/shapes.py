@@ -42,6 +42,8 @@ TIME_HEAD = _BEFORE_DATE + _DATE + _TIME_OF_DAY
 
 HEADS: Mapping[str, bytes] = {
     "untimed": rb"(?=[\s\S])(?!" + TIME_HEAD + rb")",
+    "slow_user": rb"# User@Host: ",
+    "slow_rest": rb"(?=[\s\S])(?!# Time: |[^\s,]{1,256}, Version: )",
     "at": rb"[ \t]{1,64}+(?:at |\.\.\. \d)",
     "go_file": rb"\t[^\n:]{1,512}\.(?:go|s):\d",
     "indent": rb"[ \t]",
@@ -133,8 +135,11 @@ SHAPES: Mapping[str, _Joins] = {
     "node": _NODE,
     "trace": _all_of(_JAVA, _PYTHON, _GO, _RUBY, _NODE),
     "time": {"untimed": _ANY},
+    # An entry begins with its time, or with its user where the second is the one before.
+    "slowlog": {"slow_user": frozenset({"plain"}), "slow_rest": _ANY},
 }
-"""The built-in rules: languages, any of them (`trace`), and lines that begin with a time."""
+"""The built-in rules: languages, any of them (`trace`), lines that begin with a time, and
+entries of MySQL's slow log."""
 LANGUAGES = ("java", "python", "go", "ruby", "node")
 
 

@@ -28,6 +28,16 @@ _ANY = (
     r'^([^ ]+) [^ ]+ ([^"\[]{1,256}?) \[([^\]]+)\] "((?:[^"\\]|\\.)*)"'
     r' ([0-9]{3}) ([0-9]+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?'
 )
+# The name that was asked for first, as Apache's `vhost_combined` has it, or the addresses
+# of proxies, as nginx writes what they forwarded. Only addresses tell those from a user's
+# name with blanks in it.
+_HOSTED = (
+    r'^(?:([^ :",\[]+)(?::([0-9]{1,5}))? )?([0-9a-fA-F:.]*[:.][0-9a-fA-F:.]*(?:,? [0-9a-fA-F:.]+)*)'
+    r' [^ ]+ ([^ "\[]+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)"'
+    r' ([0-9]{3}) ([0-9]+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?'
+)
+_HOSTED_NAMES = ("host", "port", "addresses", *_NAMES[1:])
+_PRIVATE = r"^(?:10\.|127\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|::1$|f[cd])"
 _REQUEST = r"^([A-Z]+) ([^ ]+)(?: HTTP/([0-9.]+))?$"
 _IPV4 = (
     r"^(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -37,7 +47,11 @@ _IPV4 = (
 
 def parse(lines: pl.Series) -> pl.DataFrame:
     """Return the fields of each access line."""
-    frame = has(by_shape(lines, ((_PLAIN, _NAMES), (_ANY, _NAMES))), *_NAMES)
+    shapes = ((_PLAIN, _NAMES), (_HOSTED, _HOSTED_NAMES), (_ANY, _NAMES))
+    frame = has(by_shape(lines, shapes), *_NAMES)
+    hosted: list[pl.Expr] = []
+    if "addresses" in frame.columns:
+        frame, hosted = _with_hosts(frame)
     request = frame.get_column("request").str.extract_groups(_REQUEST)
     request = request.struct.rename_fields(["method", "url", "version"]).struct.unnest()
     frame = frame.with_columns(
@@ -61,7 +75,30 @@ def parse(lines: pl.Series) -> pl.DataFrame:
         pl.col("size").cast(pl.Int64, strict=False).alias("http.response.body.bytes"),
         filled("referrer").alias("http.request.referrer"),
         filled("agent").alias("user_agent.original"),
+        *hosted,
     )
+
+
+def _with_hosts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.Expr]]:
+    """Return the frame with the client's own address, and the fields of hosts.
+
+    Of several addresses the first one that the world can reach is the client's.
+    """
+    named = pl.col("addresses").str.replace_all(",", "", literal=True).str.split(" ")
+    reachable = named.list.eval(
+        pl.element().filter(~pl.element().str.contains(_PRIVATE))
+    )
+    first = pl.coalesce(reachable.list.first(), named.list.first())
+    is_ip = is_address(frame.get_column("host")).alias("_host_is_ip")
+    frame = frame.with_columns(pl.coalesce("address", first).alias("address"), is_ip)
+    host, is_name = pl.col("host"), ~pl.col("_host_is_ip")
+    return frame, [
+        pl.when("_host_is_ip").then(host).alias("destination.ip"),
+        pl.when(is_name).then(host).alias("destination.domain"),
+        pl.when(is_name).then(host).alias("url.domain"),
+        pl.col("port").cast(pl.Int64, strict=False).alias("destination.port"),
+        pl.when(named.list.len() > 1).then(named).alias("nginx.access.remote_ip_list"),
+    ]
 
 
 def is_address(texts: pl.Series) -> pl.Series:

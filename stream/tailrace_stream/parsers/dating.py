@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tailrace.wire import Table
 from tailrace_stream.times import MONTH_NUMBERS, iso_ns, yearless_ns
 
 NONE = pl.lit(None, pl.String)
@@ -13,12 +14,14 @@ NONE = pl.lit(None, pl.String)
 
 @dataclass(frozen=True, slots=True)
 class Dating:
-    """What a time that leaves its zone or its year open is completed by."""
+    """What the placement says of a file, where its lines leave it open: mostly of times."""
 
     time_zone: str
     """IANA zone, known on this machine."""
     anchor_ms: int
     """First sight of the file; see `tailrace_stream.times.yearless_ns`."""
+    table: Table | None = None
+    """What the columns are of separated values, which a line leaves open as well."""
 
 
 def zoneless_ns(moment: pl.Expr, *, fraction: pl.Expr, dating: Dating) -> pl.Expr:

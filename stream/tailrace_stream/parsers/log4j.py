@@ -17,68 +17,68 @@ from tailrace_stream.times import (
     iso_columns_ns,
 )
 
-_LEVEL = r"(TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|FATAL|CRITICAL|SEVERE|FINEST|FINER|FINE)"
-_LOGGER = r"([A-Za-z_][A-Za-z0-9_.$/-]*)"
-_TEXT = r"((?s:.*))$"
-_WHEN = ("moment", "fraction", "zone")
-_SHAPES = (
+LEVEL = r"(TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|FATAL|CRITICAL|SEVERE|FINEST|FINER|FINE)"
+LOGGER = r"([A-Za-z_][A-Za-z0-9_.$/-]*)"
+TEXT = r"((?s:.*))$"
+WHEN = ("moment", "fraction", "zone")
+SHAPES = (
     # Elasticsearch: [time][LEVEL ][logger ] [node] message
     (
-        rf"^\[{ISO}\]\[{_LEVEL} *\]\[([^\]]{{1,256}}?) *\] (?:\[([^\]]*)\](?: |$))?{_TEXT}",
-        (*_WHEN, "level", "logger", "node", "text"),
+        rf"^\[{ISO}\]\[{LEVEL} *\]\[([^\]]{{1,256}}?) *\] (?:\[([^\]]*)\](?: |$))?{TEXT}",
+        (*WHEN, "level", "logger", "node", "text"),
     ),
     # Kafka: the logger in parentheses at the end
     (
-        rf"^\[{ISO}\] {_LEVEL} ((?s:.*)) \({_LOGGER}\)$",
-        (*_WHEN, "level", "text", "logger"),
+        rf"^\[{ISO}\] {LEVEL} ((?s:.*)) \({LOGGER}\)$",
+        (*WHEN, "level", "text", "logger"),
     ),
     # ZooKeeper: the thread and the logger with its line in one pair of brackets
     (
-        rf"^{ISO} \[myid:[^\]]*\] - {_LEVEL} +\[(.{{0,256}}?):{_LOGGER}@\d+\] - {_TEXT}",
-        (*_WHEN, "level", "thread", "logger", "text"),
+        rf"^{ISO} \[myid:[^\]]*\] - {LEVEL} +\[(.{{0,256}}?):{LOGGER}@\d+\] - {TEXT}",
+        (*WHEN, "level", "thread", "logger", "text"),
     ),
     # Spring Boot: time  LEVEL pid --- [app] [thread] logger : message
     (
         (
-            rf"^{ISO} +{_LEVEL} +(\d{{1,10}}) --- (?:\[[^\]]*\] )??\[ *([^\]]*)\]"
-            rf" (\S{{1,256}}) *: {_TEXT}"
+            rf"^{ISO} +{LEVEL} +(\d{{1,10}}) --- (?:\[[^\]]*\] )??\[ *([^\]]*)\]"
+            rf" (\S{{1,256}}) *: {TEXT}"
         ),
-        (*_WHEN, "level", "pid", "thread", "logger", "text"),
+        (*WHEN, "level", "pid", "thread", "logger", "text"),
     ),
     # logback and log4j: time [thread] LEVEL logger - message
     (
-        rf"^\[?{ISO}\]? *-? *\[([^\]]*)\] *-? *\[?{_LEVEL}\]? +{_LOGGER} *[-:] +{_TEXT}",
-        (*_WHEN, "thread", "level", "logger", "text"),
+        rf"^\[?{ISO}\]? *-? *\[([^\]]*)\] *-? *\[?{LEVEL}\]? +{LOGGER} *[-:] +{TEXT}",
+        (*WHEN, "thread", "level", "logger", "text"),
     ),
     # time LEVEL [thread] logger - message
     (
-        rf"^\[?{ISO}\]? *-? *\[?{_LEVEL}\]? +\[([^\]]*)\] +{_LOGGER} *[-:] +{_TEXT}",
-        (*_WHEN, "level", "thread", "logger", "text"),
+        rf"^\[?{ISO}\]? *-? *\[?{LEVEL}\]? +\[([^\]]*)\] +{LOGGER} *[-:] +{TEXT}",
+        (*WHEN, "level", "thread", "logger", "text"),
     ),
     # Python's usual format, the logger before the level.
     (
-        rf"^{ISO} *-? {_LOGGER} *-? {_LEVEL} *[-:]? {_TEXT}",
-        (*_WHEN, "logger", "level", "text"),
+        rf"^{ISO} *-? {LOGGER} *-? {LEVEL} *[-:]? {TEXT}",
+        (*WHEN, "logger", "level", "text"),
     ),
     # time [thread] LEVEL message
     (
         (
-            rf"^\[?{ISO}\]? *[-|]? *\[([^\]]*)\] *[-|]? *\[?{_LEVEL}\]?"
-            rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){_TEXT}"
+            rf"^\[?{ISO}\]? *[-|]? *\[([^\]]*)\] *[-|]? *\[?{LEVEL}\]?"
+            rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){TEXT}"
         ),
-        (*_WHEN, "thread", "level", "text"),
+        (*WHEN, "thread", "level", "text"),
     ),
     # time LEVEL message
     (
         (
-            rf"^\[?{ISO}\]? *[-|]? *\[?{_LEVEL}\]?"
-            rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){_TEXT}"
+            rf"^\[?{ISO}\]? *[-|]? *\[?{LEVEL}\]?"
+            rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){TEXT}"
         ),
-        (*_WHEN, "level", "text"),
+        (*WHEN, "level", "text"),
     ),
 )
 # What follows a logged exception line by line; joined only where the agent is told to.
-_CONTINUED = (
+CONTINUED = (
     r"^(?:\s|$|Caused by: |Wrapped by: |Suppressed: |Traceback |Exception in thread \""
     r"|\.\.\. \d+ (?:more|common)|During handling of the above exception, "
     r"|The above exception was the direct cause "
@@ -93,9 +93,9 @@ _CONTINUED = (
 
 def parse(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line; the lines of a stack trace have none, and match."""
-    frame = by_shape(lines, _SHAPES)
-    is_continued = lines.str.contains(_CONTINUED)
-    names = (*_WHEN, "level", "logger", "thread", "node", "pid", "text")
+    frame = by_shape(lines, SHAPES)
+    is_continued = lines.str.contains(CONTINUED)
+    names = (*WHEN, "level", "logger", "thread", "node", "pid", "text")
     frame = has(frame, *names).with_columns(is_continued.alias("_continued"))
     return frame.select(
         (pl.col(MATCHED) | pl.col("_continued")).alias(MATCHED),

@@ -18,7 +18,7 @@ from tests.infra.multiline.oracle import Event, events_of, rule, texts_of
 SNIPPETS = sorted(
     {
         line
-        for events in (*traces.BY_LANGUAGE.values(), traces.TIME)
+        for events in (*traces.BY_LANGUAGE.values(), traces.TIME, traces.SLOWLOG)
         for event in events
         for line in event.split("\n")
     }
@@ -160,6 +160,11 @@ def test_the_rule_for_any_trace_finds_each_languages_own(language: str) -> None:
 def test_lines_behind_one_that_begins_with_a_time_belong_to_it() -> None:
     content = ("\n".join(traces.TIME) + "\n").encode()
     assert texts_of(content, rule("time")) == traces.TIME
+
+
+def test_an_entry_of_a_slow_log_is_one_event_with_its_statement() -> None:
+    content = ("\n".join(traces.SLOWLOG) + "\n").encode()
+    assert texts_of(content, rule("slowlog")) == traces.SLOWLOG
 
 
 def test_a_limit_begins_the_next_event_and_loses_no_line() -> None:

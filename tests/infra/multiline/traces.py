@@ -128,3 +128,18 @@ BY_LANGUAGE = {
     "ruby": RUBY,
     "node": NODE,
 }
+
+SLOWLOG = [
+    "/usr/sbin/mysqld, Version: 8.0.15 (MySQL). started with:\nTcp port: 3306\nTime   Id",
+    """# Time: 2019-03-24T14:01:47.811234Z
+# User@Host: root[root] @ localhost []  Id:    14
+# Query_time: 2.475469  Lock_time: 0.000287
+SET timestamp=1553436105;
+SELECT a,
+  b
+
+FROM c;""",
+    "# User@Host: app[app] @  [10.0.0.7]  Id:    15\n# Query_time: 1.0\nSELECT 1;",
+    "# Time: 161209 14:37:59\n# User@Host: app[app] @  [10.0.0.7]\n# Query_time: 1.0\nSELECT 2;",
+]
+"""Entries of MySQL's slow log; the third is of the second of the one before."""
