@@ -22,6 +22,7 @@ from tailrace.commands import (
     fleet,
     lifecycle,
     parse,
+    patterns,
     provision,
     roles,
     search,
@@ -111,6 +112,12 @@ _add(
     "parse",
     parse.parse,
     example="tailrace parse --dataset nginx.access access.log",
+)
+_add(
+    app,
+    "patterns",
+    patterns.patterns,
+    example="tailrace patterns /var/log/syslog",
 )
 _add(
     app,
