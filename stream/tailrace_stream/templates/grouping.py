@@ -35,6 +35,9 @@ _VARIETY_MIN = 40
 """So much variety makes a place variable: states come in twos and threes."""
 _VARIETY_OF_SHORT_MIN = {1: 120, 2: 100}
 """The same where so few words are left to tell the text by, as of `nginx startup done`."""
+_VARIETY_OF_NAMES_MIN = 20
+"""The same behind a word that announces a name."""
+_ANNOUNCING = frozenset({"user", "username", "host", "hostname"})
 _WORD_VARIETY = 10
 _CAPITALS_VARIETY = 7
 """Of a word in capitals, which is more often a state than a name."""
@@ -150,6 +153,9 @@ def _is_variable(place: _Place, words: set[str]) -> bool:
     if not left:
         return False
     variety = sum(map(_variety, words))
+    first = place.indices[0]
+    if first and place.around[first - 1].lower() in _ANNOUNCING:
+        return variety >= _VARIETY_OF_NAMES_MIN
     return variety >= _VARIETY_OF_SHORT_MIN.get(left, _VARIETY_MIN)
 
 

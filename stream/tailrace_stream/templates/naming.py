@@ -66,7 +66,7 @@ def templates_of(
 ) -> tuple[pl.Series, dict[str, str]]:
     """Return the template's id of each line, and the masked text of each of these ids."""
     texts = with_numbers_masked(lines)
-    named = memory.named(texts.unique().to_list())
+    named = memory.named(texts.unique(maintain_order=True).to_list())
     ids = pl.DataFrame(
         {"text": list(named), "id": [one for one, _ in named.values()]},
         schema={"text": pl.String, "id": pl.String},

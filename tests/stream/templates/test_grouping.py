@@ -29,6 +29,11 @@ def test_a_place_of_few_words_tells_templates_apart() -> None:
     assert groups(texts) == set(texts)
 
 
+def test_two_names_behind_a_word_that_announces_one_are_enough() -> None:
+    texts = [f"session closed for user {name}" for name in NAMES[:2]]
+    assert groups(texts) == {"session closed for user <*>"}
+
+
 def test_a_word_where_others_have_a_value_is_one_too() -> None:
     texts = ["invalid user <*> from <*>", "invalid user admin from <*>"]
     assert groups(texts) == {"invalid user <*> from <*>"}
