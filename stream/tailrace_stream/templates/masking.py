@@ -38,17 +38,17 @@ _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
 # `Jun 14 15:16:01 host program[123]: `, perhaps behind a priority or numbers of a
 # collector's own. Host and program say where, like a path does.
 _SYSLOG = (
-    r"^(?:<[0-9]{1,3}>[0-9]? ?)?(?:[-0-9][^ ]* +(?:[0-9][^ ]* +){0,2}[^ ]+ +)?"
+    r"(?:<[0-9]{1,3}>[0-9]? ?)?(?:[-0-9][^ ]* +(?:[0-9][^ ]* +){0,2}[^ ]+ +)?"
     r"[A-Z][a-z]{2} +[0-9]{1,2} +[0-9]{1,2}:[0-9:.]+ +[^ ]+ +"
     r"(?:(?:[^ \[\]:]+ ){0,2}[^ \[\]:]+\[[0-9]+\](?: \([^()]*\))?: *|[^ \[\]:]+: +)?"
 )
 _SYSLOG_ISO = (
-    r"^(?:<[0-9]{1,3}>[0-9]? ?)?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]+(?:Z|[+-][0-9:]+) "
+    r"(?:<[0-9]{1,3}>[0-9]? ?)?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]+(?:Z|[+-][0-9:]+) "
     r"[^ ]+ [^ \[\]:]+(?:\[[0-9]+\])?: +"
 )
 # Address, identity, user and time of an access log.
-_ACCESS = r"^[^ ]+ [^ ]+ [^\"\[\]]{1,64} \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]+ [+-][0-9]{4}\] "
-_HEADS = (_SYSLOG, _SYSLOG_ISO, _ACCESS)
+_ACCESS = r"[^ ]+ [^ ]+ [^\"\[\]]{1,64} \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]+ [+-][0-9]{4}\] "
+_HEAD = rf"^(?:{_SYSLOG}|{_SYSLOG_ISO}|{_ACCESS})"
 _WORD = r"(?:\.?[A-Za-z0-9_$@#%+~-])*"
 # A run of characters with a digit in it; a time or an address is one with its colons.
 _NUMBER = rf"{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
@@ -72,6 +72,8 @@ _LAST_NAME = (
 _BEFORE = r"""(^|[\s"'=(\[{:,<>|])"""
 # In this order: each pass finds what the one before has left.
 _PASSES: tuple[tuple[str, str], ...] = (
+    # A level is a header wherever it stands under its name.
+    (r"\"?\b(?:level|lvl|severity)\"?[=:]\s*\"?[A-Za-z]+\b\"?", MASK),
     # A program and its version in quotes is a user agent, whatever follows.
     (rf'"(?:[A-Za-z][\w.-]*/)?{MASK}[^"]*\([^"]*"', MASK),
     (rf'"[A-Za-z][\w.-]*/{MASK}[^"]*"', MASK),
@@ -99,8 +101,9 @@ _RUN = rf"{MASK}(?:[\s,:;/|.x+*@&-]*{MASK})+"
 _EMPTY_BRACKETS = rf"\s*(?:\(\s*{MASK}?\s*\)|\[\s*{MASK}?\s*\]|\{{\s*{MASK}?\s*\}})"
 _BRACKETS = r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]"
 _LEVEL_AND_LOGGER = (
-    rf"(?:(?:[A-Z][A-Z_]*\s+){{0,2}}{_LEVEL}|[VDIWEF])(?:[\s:,|\]>]+|$)"
-    rf"(?:{_BRACKETS}\s*)*(?:[\w$/.-]+:\s+)?"
+    # As `RAS KERNEL INFO`, as `module - INFO - ` or as `INFO:module:`.
+    rf"(?:{_LEVEL}:[\w.]+:|(?:(?:(?:[A-Z][A-Z_]*\s+){{0,2}}|[\w$.-]+\s+-\s+){_LEVEL}"
+    rf"|[VDIWEF])(?:[\s:,|\]>]+|$)(?:{_BRACKETS}\s*)*(?:[\w$/.-]+:\s+)?)"
 )
 _HEADER = (
     rf"^(?:[\s|,:>\]*-]|{MASK}|{_BRACKETS}|{_LEVEL_AND_LOGGER}"
@@ -119,9 +122,7 @@ def with_numbers_masked(lines: pl.Series) -> pl.Series:
     The only step that every line takes.
     """
     frame = pl.DataFrame({"line": _first_lines(lines)})
-    line = pl.col("line")
-    for head in _HEADS:
-        line = line.str.replace(head, "")
+    line = pl.col("line").str.replace(_HEAD, "")
     return frame.select(line.str.replace_all(_NUMBER, MASK)).to_series()
 
 

@@ -18,9 +18,10 @@ from tailrace_stream.templates.masking import contents, with_numbers_masked
 VERSION = "1"
 """Of the masks, hashed along: other masks make other ids, never the same for another text."""
 ID_BYTES = 8
-REMEMBERED_MAX = 20_000
+REMEMBERED_MAX = 5_000
 """Texts without their numbers whose masked text is remembered: what the other masks cost
-is then paid once a text, and not once a chunk. Forgotten all at once when they are more."""
+is then paid once a text, and not once a chunk. Forgotten all at once when they are more. Of
+lines as long as they may be, all of non-Latin text, they take 40 MB; of ordinary ones 2."""
 
 
 def template_id(text: str) -> str:

@@ -24,6 +24,10 @@ def mask(*lines: str) -> list[str]:
         "2024-02-03T11:12:13+01:00 web02 app[4711]: ",
         "24/02/03 20:10:41 INFO util.Utils: ",
         "02-03 16:13:38.811  1702  2395 D StoreManager: ",
+        "11:12:13.456 [main] DEBUG org.example.Store - ",
+        "2024-02-03 11:12:13,456 - store - WARNING - ",
+        "ERROR:store.files:",
+        "2024-02-03T11:12:13.456789012Z stdout F ",
         "20240203-22:15:29:606|Step_Counter|30002312|",
         "- 1117838570 2024.06.03 R02-M1 2024-06-03-15.42.50.67 R02-M1 RAS KERNEL INFO ",
         "I0203 11:12:13.456789   12345 store.go:77] ",
@@ -101,6 +105,14 @@ def test_the_message_of_a_line_of_json_is_the_template() -> None:
         'time=2024-01-01T00:00:00Z level=warn msg="served in 9 ms" user=carla',
     ]
     assert set(mask(*lines)) <= {"served in <*>", "served in <*>\\n"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["ts=5 level={} slow=yes disk=a", '{{"level": "{}", "slow": true, "disk": "a"}}'],
+)
+def test_a_level_under_its_name_splits_no_template(line: str) -> None:
+    assert len(set(mask(line.format("info"), line.format("WARN")))) == 1
 
 
 def test_the_first_line_of_an_event_decides() -> None:
