@@ -23,6 +23,7 @@ from tailrace.commands import (
     guess,
     lifecycle,
     parse,
+    patterns,
     provision,
     roles,
     search,
@@ -114,6 +115,12 @@ _add(
     example="tailrace parse --dataset nginx.access access.log",
 )
 _add(app, "guess", guess.guess, example="tailrace guess /srv/app/app.log > app.toml")
+_add(
+    app,
+    "patterns",
+    patterns.patterns,
+    example="tailrace patterns /var/log/syslog",
+)
 _add(
     app,
     "search",

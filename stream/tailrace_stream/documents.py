@@ -24,10 +24,12 @@ from tailrace_stream.parsers.columns import (
     TIME_NS,
 )
 from tailrace_stream.placing import within_bounds
+from tailrace_stream.templates.naming import templates_of
 from tailrace_stream.times import iso_text
 
 ECS_VERSION = "8.17.0"
 CUT_TAG = "cut"
+TEMPLATE_ID = "tailrace.template.id"
 _NS_PER_MS = 1_000_000
 
 
@@ -83,6 +85,7 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
         *_messages(events, parsed),
         pl.Series("log.offset", events.offsets),
         pl.Series("event.sequence", events.numbers(origin=origin)),
+        templates_of(events.text)[0].alias(TEMPLATE_ID),
         *_marks(events),
     ]
     level = "log.level"

@@ -151,7 +151,7 @@ def documents(
     assert not made.dead
     common = {"event.created", "host.name", "agent.id", "log.file.path", "ecs.version",
               "tailrace.generation", "event.dataset", "log.offset",
-              "event.sequence"}  # fmt: skip
+              "event.sequence", "tailrace.template.id"}  # fmt: skip
     return [
         {key: value for key, value in one.document.items() if key not in common}
         for one in stored(made)

@@ -26,6 +26,7 @@ COMMON = frozenset(
     {
         "event.created", "host.name", "agent.id", "log.file.path", "ecs.version",
         "tailrace.generation", "event.dataset", "log.offset", "event.sequence",
+        "tailrace.template.id",
     }
 )  # fmt: skip
 

@@ -26,9 +26,10 @@ from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.chunk import BulkPiece, ProcessedChunk
-from tailrace_stream.documents import ECS_VERSION
+from tailrace_stream.documents import ECS_VERSION, TEMPLATE_ID
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.placing import document_ids
+from tailrace_stream.templates.naming import templates_of
 from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
 
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
@@ -61,8 +62,11 @@ def process_chunk_plainly(
     levels: list[str | None] = []
     lines: list[bytes] = []
     expired: list[bool] = []
+    texts = pl.Series([_line(event) for event in events], dtype=pl.String)
+    templates = templates_of(texts)[0].to_list()
     for number, (event, document_id) in enumerate(zip(events, ids, strict=True)):
         document, at_ns = _document(event, origin=origin)
+        document[TEMPLATE_ID] = templates[number]
         document["event.sequence"] = origin.first_event_number + number
         times.append(at_ns)
         levels.append(document.get("log.level"))
@@ -129,7 +133,7 @@ def _events(value: bytes, *, origin: Origin) -> list[MappedEvent]:
 def _document(
     event: MappedEvent, *, origin: Origin
 ) -> tuple[dict[str, Any], int | None]:
-    line = event.stored.decode("utf-8", "backslashreplace").removesuffix("\r")
+    line = _line(event)
     dated, levelled = _DATED.match(line), _LEVELLED.match(line)
     at_ns = _ns(dated.group(1)) if dated else None
     shown_ms = origin.observed_at_ms if at_ns is None else at_ns // 1_000_000
@@ -160,6 +164,10 @@ def _document(
     if event.flags & FLAG_CUT:
         document["tags"] = ["cut"]
     return document, at_ns
+
+
+def _line(event: MappedEvent) -> str:
+    return event.stored.decode("utf-8", "backslashreplace").removesuffix("\r")
 
 
 def _is_utf8(line: bytes) -> bool:

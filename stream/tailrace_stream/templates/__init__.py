@@ -1,0 +1,1 @@
+"""Templates of lines: which lines say the same, with other values."""

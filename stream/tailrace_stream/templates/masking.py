@@ -1,0 +1,160 @@
+"""What of a line is text that its program always writes: the line with its values masked.
+
+A pure function of each line alone, so that a line has the same masked text in whatever
+order, chunk or worker it comes, and its hash can name it for ever. All of it is done a
+column at a time, by linear regexes: numbers on every line, the rest only on the distinct
+texts that this leaves, of which ordinary logs have a hundredth as many.
+
+That variables are masked by their form before lines are compared is an old step of log
+parsing (Drain: He et al., ICWS 2017; its masks are written for each system). Ours are one
+set for every kind of log, and take off the header, too: time, host, level, thread and
+logger say where and when, not what.
+
+The masks are part of each template's id: to change one renames what it touches, so a
+change needs a new `VERSION` in `naming.py` and a line in the changelog.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+CHARACTERS_MAX = 1_000
+"""Of a longer line the beginning decides. An event of several lines goes by its first:
+what follows, such as a stack's frames, differs from one release to the next."""
+
+MASK = "\x1a"
+"""Stands for a value while texts are compared: a control character that logs do not have;
+a line that has it all the same holds a value there."""
+SHOWN_MASK = "<*>"
+
+_LEVEL = (
+    r"(?:TRACE|DEBUG|INFO|INFORMATION|NOTICE|WARN|WARNING|ERROR|ERR|FATAL|CRITICAL|CRIT"
+    r"|SEVERE|EMERG|VERBOSE|FAILURE|FINE|FINER|FINEST"
+    r"|[Tt]race|[Dd]ebug|[Ii]nfo|[Nn]otice|[Ww]arn|[Ww]arning|[Ee]rror|[Ff]atal"
+    r"|[Cc]ritical|[Cc]rit|stdout|stderr)"
+)
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+# `Jun 14 15:16:01 host program[123]: `, perhaps behind a priority or numbers of a
+# collector's own. Host and program say where, like a path does.
+_SYSLOG = (
+    r"(?:<[0-9]{1,3}>[0-9]? ?)?(?:[-0-9][^ ]* +(?:[0-9][^ ]* +){0,2}[^ ]+ +)?"
+    r"[A-Z][a-z]{2} +[0-9]{1,2} +[0-9]{1,2}:[0-9:.]+ +[^ ]+ +"
+    r"(?:(?:[^ \[\]:]+ ){0,2}[^ \[\]:]+\[[0-9]+\](?: \([^()]*\))?: *|[^ \[\]:]+: +)?"
+)
+_SYSLOG_ISO = (
+    r"(?:<[0-9]{1,3}>[0-9]? ?)?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]+(?:Z|[+-][0-9:]+) "
+    r"[^ ]+ [^ \[\]:]+(?:\[[0-9]+\])?: +"
+)
+# Address, identity, user and time of an access log.
+_ACCESS = r"[^ ]+ [^ ]+ [^\"\[\]]{1,64} \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]+ [+-][0-9]{4}\] "
+_HEAD = rf"^(?:{_SYSLOG}|{_SYSLOG_ISO}|{_ACCESS})"
+_WORD = r"(?:\.?[A-Za-z0-9_$@#%+~-])*"
+# A run of characters with a digit in it; a time or an address is one with its colons.
+_NUMBER = rf"{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
+
+_MESSAGE_OF_JSON = (
+    r'^\s*\{.*?"(?:message|msg|MESSAGE|log|event|text)"\s*:\s*"((?:[^"\\]|\\.)*)"'
+)
+_MESSAGE_OF_LOGFMT = r'^(?:[A-Za-z_.]+=\S* +)+(?:msg|message)="((?:[^"\\]|\\.)*)"'
+
+_UNIT = (
+    r"(?:B|[kKMGTP]i?B|[kMG]?Hz|ns|us|ms|s|secs?|mins?|hrs?|%|AM|PM|UTC|GMT|CES?T"
+    r"|[ECMP][SD]T)"
+)
+_STOP = r"\s\"'<>(){}\[\],;|="
+# What a host's or a file's name ends with, where it has one dot alone.
+_LAST_NAME = (
+    r"(?:com|net|org|edu|gov|mil|int|io|dev|app|local|lan|internal|home|[a-z]{2}"
+    r"|exe|dll|sys|log|txt|conf|cfg|ini|xml|json|yaml|yml|toml|jar|war|html|php|jsp|css|png"
+    r"|csv|bak|tmp|pid|sock|service|socket|timer|slice|scope|mount|target|java|class|cpp)"
+)
+_BEFORE = r"""(^|[\s"'=(\[{:,<>|])"""
+# In this order: each pass finds what the one before has left.
+_PASSES: tuple[tuple[str, str], ...] = (
+    # A level is a header wherever it stands under its name.
+    (r"\"?\b(?:level|lvl|severity)\"?[=:]\s*\"?[A-Za-z]+\b\"?", MASK),
+    # A program and its version in quotes is a user agent, whatever follows.
+    (rf'"(?:[A-Za-z][\w.-]*/)?{MASK}[^"]*\([^"]*"', MASK),
+    (rf'"[A-Za-z][\w.-]*/{MASK}[^"]*"', MASK),
+    (rf"{MASK}[-/ ]{_MONTH}[-/ ]{MASK}", MASK),
+    (rf"\b(?:{_DAY},? +)?{_MONTH}\.? +{MASK}", MASK),
+    (rf"\b{_DAY},? +{MASK}", MASK),
+    (r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>(){}\[\],;|]*", MASK),
+    (
+        rf"{_BEFORE}(?:[A-Za-z]:\\|\\|~?/|\.\.?/)(?:[^{_STOP}]*[^{_STOP}:.])?",
+        f"${{1}}{MASK}",
+    ),
+    (r"[\w.+$-]+@[\w.-]+", MASK),
+    (rf"\b[\w.{MASK}-]+(?:[/\\][\w.{MASK}$~-]+){{2,}}/?", MASK),
+    (r"[A-Za-z_$][\w$-]*(?:\.[A-Za-z_$][\w$-]*){2,}", MASK),
+    (rf"[A-Za-z_$][\w$-]*\.{_LAST_NAME}\b", MASK),
+    (rf"{MASK}/[^{_STOP}]*[^{_STOP}:.]", MASK),
+    (r"\b(?:[a-f]{8,}|[A-F]{8,})\b", MASK),
+    (rf"[-+<>~#*=]*{MASK} ?{_UNIT}\b", MASK),
+    (rf"[+#*~<>-]+{MASK}", MASK),
+    # A list of single words, as long as it may be.
+    (rf"([(\[{{])[\w{MASK}-]+(?:,\s*[\w{MASK}-]+)+([)\]}}])", f"${{1}}{MASK}${{2}}"),
+    (rf"""(?:"{MASK}?"|'{MASK}?'|"-")""", MASK),
+)
+_RUN = rf"{MASK}(?:[\s,:;/|.x+*@&-]*{MASK})+"
+_EMPTY_BRACKETS = rf"\s*(?:\(\s*{MASK}?\s*\)|\[\s*{MASK}?\s*\]|\{{\s*{MASK}?\s*\}})"
+_BRACKETS = r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]"
+_LEVEL_AND_LOGGER = (
+    # As `RAS KERNEL INFO`, as `module - INFO - ` or as `INFO:module:`.
+    rf"(?:{_LEVEL}:[\w.]+:|(?:(?:(?:[A-Z][A-Z_]*\s+){{0,2}}|[\w$.-]+\s+-\s+){_LEVEL}"
+    rf"|[VDIWEF])(?:[\s:,|\]>]+|$)(?:{_BRACKETS}\s*)*(?:[\w$/.-]+:\s+)?)"
+)
+_HEADER = (
+    rf"^(?:[\s|,:>\]*-]|{MASK}|{_BRACKETS}|{_LEVEL_AND_LOGGER}"
+    rf"|\|[\w-]+\|{MASK}?\||[\w-]+\|{MASK}\|)*"
+)
+
+
+def masked(lines: pl.Series) -> pl.Series:
+    """Return the masked text of each line, with `MASK` for each value."""
+    return contents(with_numbers_masked(lines))
+
+
+def with_numbers_masked(lines: pl.Series) -> pl.Series:
+    """Return the beginning of each line, without a syslog head and with its numbers masked.
+
+    The only step that every line takes.
+    """
+    frame = pl.DataFrame({"line": _first_lines(lines)})
+    line = pl.col("line").str.replace(_HEAD, "")
+    return frame.select(line.str.replace_all(_NUMBER, MASK)).to_series()
+
+
+def contents(texts: pl.Series) -> pl.Series:
+    """Return the masked text of lines whose numbers are masked already."""
+    line = pl.col("line")
+    text = pl.coalesce(
+        line.str.extract(_MESSAGE_OF_JSON, 1),
+        line.str.extract(_MESSAGE_OF_LOGFMT, 1),
+        line,
+    )
+    for pattern, mask in _PASSES:
+        text = text.str.replace_all(pattern, mask)
+    for _ in range(2):
+        text = text.str.replace_all(_RUN, MASK).str.replace_all(_EMPTY_BRACKETS, "")
+    text = text.str.replace(_HEADER, "")
+    text = text.str.replace_all(_RUN, MASK).str.replace_all(r"\s+", " ")
+    text = text.str.strip_chars()
+    text = pl.when(text == "").then(pl.lit(MASK)).otherwise(text)
+    return pl.DataFrame({"line": texts}).select(text).to_series()
+
+
+def shown(text: str) -> str:
+    """Return a masked text as people read it."""
+    return text.replace(MASK, SHOWN_MASK)
+
+
+def _first_lines(lines: pl.Series) -> pl.Series:
+    sizes = lines.str.len_bytes()
+    longest = sizes.max()
+    if isinstance(longest, int) and longest > CHARACTERS_MAX:
+        lines = lines.str.head(CHARACTERS_MAX)
+    if lines.str.contains("\n", literal=True).any():
+        lines = lines.str.splitn("\n", 2).struct.field("field_0")
+    return lines
