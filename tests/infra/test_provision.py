@@ -48,6 +48,7 @@ def test_e9_revised_events_have_the_fields_of_events_and_are_seen_by_nobody() ->
     assert revised["template"]["mappings"] == events["template"]["mappings"]
     assert revised["template"]["settings"] == events["template"]["settings"]
     assert revised["index_patterns"] == ["t-*-*-r*"]
+    assert "aliases" not in revised["template"]
     assert (
         len({body["priority"] for body in (events, revised, templates["t-dead"])}) == 3
     )
