@@ -228,6 +228,8 @@ def test_x5_what_is_shown_to_people_has_hostile_text_escaped(
     assert "changed" in shown.stdout
     assert "\x1b" not in shown.stdout
     assert "\\x1b[31m" in shown.stdout
+    elsewhere = installation.run("replay", "--offsets", ":", "--host", "nowhere")
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, "no event in this span\n")
 
 
 def test_a_span_that_retention_took_is_refused_and_what_is_left_is_read(
@@ -252,11 +254,9 @@ def test_a_span_that_retention_took_is_refused_and_what_is_left_is_read(
     gone = installation.run("replay", "--partition", number, "--offsets", "0:")
     left = installation.run("replay", "--partition", number, "--offsets", "1:")
     nothing = installation.run("replay")
-    other = installation.run("replay", "--since", "1h", "--host", "nowhere")
 
     assert gone.returncode == 1
     assert f"partition {number} begins at offset 1, not at 0" in gone.stderr
     assert left.returncode == 0, left.stderr
     assert nothing.returncode == 1
     assert "No span of the raw topic is named" in nothing.stderr
-    assert other.stdout.startswith("no event in this span") or other.returncode == 1
