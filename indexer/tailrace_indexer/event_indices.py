@@ -45,7 +45,11 @@ class EventIndices:
             return []  # Nothing was ever indexed.
         described = cast("dict[str, Any]", self._elastic.decoded(answer) or {})
         stats = cast("dict[str, Any]", described.get("indices", {}))
-        times = self._times()
+        times = self._times(self._alias)
+        for name, found in stats.items():
+            if name not in times and found["primaries"]["docs"]["count"]:
+                # A replay hides all of it, and it takes its room all the same.
+                times |= self._times(name)
         return [
             IndexFacts(
                 name=name,
@@ -76,6 +80,9 @@ class EventIndices:
 
     def counted(self, index: str) -> list[RetentionLedger]:
         """Return what an index holds of each generation, down to its last document.
+
+        What a replay hides in it counts where its later version stands: the alias shows
+        each event once.
 
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
@@ -185,9 +192,10 @@ class EventIndices:
         composite: dict[str, Any] = {"size": BUCKETS_MAX, "sources": sources}
         while True:
             found = self._elastic.search(
-                index,
+                self._alias,
                 body={
                     "size": 0,
+                    "query": {"term": {"_index": {"value": index}}},
                     "aggs": {
                         "windows": {
                             "composite": composite,
@@ -202,7 +210,7 @@ class EventIndices:
                 return
             composite["after"] = page["after_key"]
 
-    def _times(self) -> dict[str, tuple[int, int, int]]:
+    def _times(self, place: str) -> dict[str, tuple[int, int, int]]:
         by_index = {
             "terms": {"field": "_index", "size": 10_000},
             "aggs": {
@@ -212,7 +220,7 @@ class EventIndices:
             },
         }
         found = self._elastic.search(
-            self._alias, body={"size": 0, "aggs": {"indices": by_index}}
+            place, body={"size": 0, "aggs": {"indices": by_index}}
         )
         buckets = cast(
             "list[dict[str, Any]]", found["aggregations"]["indices"]["buckets"]

@@ -25,6 +25,7 @@ from tailrace.commands import (
     parse,
     patterns,
     provision,
+    replay,
     roles,
     search,
     status,
@@ -126,6 +127,12 @@ _add(
     "search",
     search.search,
     example="tailrace search 'log.level:error AND kafka' --since 1h",
+)
+_add(
+    app,
+    "replay",
+    replay.replay,
+    example="tailrace replay --since 2h --dataset nginx.access",
 )
 _add(app, "audit", audit.audit, example="tailrace audit --wait 30 --deep")
 _add(app, "why", why.why, example="tailrace why /var/log/nginx/access.log:1042")

@@ -1,7 +1,9 @@
 """Which index templates there are: the files in `templates/`, fitted to one namespace.
 
 Events are matched by `<namespace>-*-*` and get the alias `<namespace>-events`, to which
-searches go; every other index of ours has a template of its own that wins over it.
+searches go; every other index of ours has a template of its own that wins over it. So have
+the revised events of a replay, which differ by one thing: no alias shows them until all of
+them are there.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ from typing import Any, cast
 import orjson
 
 NAMES = ("events", "rates", "dead", "alerts", "ledger", "templates")
+REVISIONS = "revisions"
+"""The template of `<namespace>-<dataset>-<day>-r<N>`; no index begins with this name."""
+REVISIONS_PRIORITY = 250
+"""Above that of events, and below that of dead letters and alerts."""
 FINGERPRINT_CHARACTERS = 32
 SEQUENCE_NUMBERS = "seq_no.index_options"
 
@@ -52,13 +58,21 @@ def index_templates(
         template_name(namespace, kind=kind): _fitted(
             kind, namespace=namespace, capabilities=capabilities
         )
-        for kind in NAMES
+        for kind in (*NAMES, REVISIONS)
     }
 
 
 def _fitted(kind: str, *, namespace: str, capabilities: Capabilities) -> dict[str, Any]:
-    text = resources.files("tailrace").joinpath("templates", f"{kind}.json").read_text()
+    file = f"{'events' if kind == REVISIONS else kind}.json"
+    text = resources.files("tailrace").joinpath("templates", file).read_text()
     body = cast("dict[str, Any]", orjson.loads(text.replace("{namespace}", namespace)))
+    if kind == REVISIONS:
+        body["index_patterns"] = [f"{namespace}-*-*-r*"]
+        body["priority"] = REVISIONS_PRIORITY
+        body["_meta"]["description"] = (
+            f"Events that were replayed, at {namespace}-<dataset>-<day>-r<N>."
+        )
+        del body["template"]["aliases"]
     if capabilities.has_lean_sequence_numbers:
         settings = body["template"]["settings"]["index"]
         settings[SEQUENCE_NUMBERS] = "doc_values_only"

@@ -5,7 +5,8 @@ has written the witness file named by `TAILRACE_KILL_WITNESS`, so that a test ca
 the fault really struck there. Where neither is set, a pass costs one comparison. The names
 are those of the fault list: agent A1 to A7, stream S1 to S6, indexer I1 to I5. I4 stands
 before the ledger's word, and I6, which is ours, between that word and the commit. D2 and D4
-are those of `tailrace dead retry` (`tailrace.dead.retry`), after the steps of these numbers. A
+are those of `tailrace dead retry` (`tailrace.dead.retry`), after the steps of these numbers, and
+R2 to R5 those of `tailrace replay` (`tailrace.replay.publish`). A
 simulation, where all roles live in one process, puts an `Armed` of its own in the
 environment's place.
 """

@@ -39,6 +39,21 @@ def test_events_get_the_alias_and_no_other_index_of_ours_does() -> None:
         assert body["priority"] > events["priority"]
 
 
+def test_e9_revised_events_have_the_fields_of_events_and_are_seen_by_nobody() -> None:
+    templates = index_templates(
+        "t", capabilities=Capabilities(has_match_only_text=True)
+    )
+    events, revised = templates["t-events"], templates["t-revisions"]
+
+    assert revised["template"]["mappings"] == events["template"]["mappings"]
+    assert revised["template"]["settings"] == events["template"]["settings"]
+    assert revised["index_patterns"] == ["t-*-*-r*"]
+    assert "aliases" not in revised["template"]
+    assert (
+        len({body["priority"] for body in (events, revised, templates["t-dead"])}) == 3
+    )
+
+
 def test_a_template_says_which_of_our_versions_it_is() -> None:
     plain = index_templates("t", capabilities=Capabilities())
     rich = index_templates("t", capabilities=Capabilities(has_match_only_text=True))

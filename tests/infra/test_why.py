@@ -282,3 +282,22 @@ def test_of_bytes_that_are_not_at_hand_only_another_index_is_said(
     )
 
     assert ("today's code" in verdicts["indexer"][1]) is is_said
+
+
+@pytest.mark.parametrize(
+    ("document", "is_said"),
+    [("t-generic-1-r2/id", False), ("t-generic-2-r2/id", True)],
+)
+def test_e9_a_line_that_a_replay_put_where_it_belongs_is_not_elsewhere(
+    document: str, *, is_said: bool
+) -> None:
+    verdicts = told(
+        Witness(
+            place=place_of(3),
+            facts=facts_at_rest(10),
+            found=Found(documents=[document]),
+            made=MADE,
+        )
+    )
+
+    assert ("today's code" in verdicts["indexer"][1]) is is_said

@@ -8,7 +8,6 @@ document's own `_id` tells a birth, and its own fields dataset and time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -18,9 +17,9 @@ from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.line import IdParts
 from tailrace.audit.sources import StoredDocument
 from tailrace.identity import DAY_MS, index_name
+from tailrace.revised_indices import base_of
 from tailrace.wire import Placement
 
-_REPLAY = re.compile(r"-r\d+\Z")
 _NEVER_MS = 2**63
 
 
@@ -52,7 +51,7 @@ def is_elsewhere(
         born_at_ms = parts.birth_second * 1_000
     placement = _placement_of(facts, document)
     # A namespace has no hyphen; a replay's index has `-r2` behind its name.
-    index = _REPLAY.sub("", stored.index)
+    index = base_of(stored.index)
     return index not in {
         index_name(
             event_ms,

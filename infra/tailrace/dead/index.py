@@ -21,6 +21,7 @@ from tailrace.errors import CommandFailed
 from tailrace.index_templates import events_alias
 from tailrace.point_in_time import point_in_time, refresh
 from tailrace.query import Body
+from tailrace.revised_indices import revision_of
 
 PAGE_LETTERS: Final = 50
 """A letter is a kilobyte or two, and may be ten megabytes."""
@@ -65,15 +66,26 @@ class LetterIndex:
 
     @contextmanager
     def open_letters(
-        self, dead_ids: Collection[str] = ()
+        self,
+        dead_ids: Collection[str] = (),
+        *,
+        places: Collection[tuple[str, int]] = (),
     ) -> Generator[OpenLetters, None, None]:
-        """Give the letters that are not delivered, of these ids or all, at one moment.
+        """Give the letters that are not delivered, at one moment: all, or those named.
+
+        They are named by their ids, or by the generation and number of an event: then
+        those come, too, that speak of many events, and maybe not of it.
 
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
+        filters: list[Body] = []
+        if dead_ids:
+            filters.append(_named(sorted(dead_ids)))
+        if places:
+            filters += _naming(places)
         with point_in_time(self._elastic, self._dead, keep_alive=KEEP_ALIVE) as pit:
-            yield OpenLetters(self._elastic, pit=pit, dead_ids=dead_ids)
+            yield OpenLetters(self._elastic, pit=pit, filters=filters)
 
     def prepare(self) -> None:
         """Make sure that each index of dead letters can tell the marked ones apart.
@@ -88,12 +100,14 @@ class LetterIndex:
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return
         for name, found in self._elastic.decoded(answer).items():
-            if not _knows(found["mappings"], DELIVERED):
+            if not knows_field(found["mappings"], DELIVERED):
                 body = {"properties": {DELIVERED: {"type": "date"}}}
                 self._elastic.ask("PUT", f"/{quote(name)}/_mapping", body=body)
 
     def stored(self, names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the documents, by index and `_id`, that a search finds.
+
+        Of one that a replay has put another version in the place of, it finds that.
 
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
@@ -110,7 +124,8 @@ class LetterIndex:
             path = f"/{quote(self._events)}/_search{MISSING_IS_NONE}"
             hits = self._page("POST", path, body=body).hits.hits
             found |= {(hit.index, hit.id) for hit in hits}
-        return found & set(names)
+        revised = {document_id for index, document_id in found if revision_of(index)}
+        return {name for name in names if name in found or name[1] in revised}
 
     def mark(self, dead_ids: Collection[str], *, fix: str, at_ms: int) -> None:
         """Mark the letters of these ids as delivered, in every index that has one.
@@ -167,14 +182,10 @@ class LetterIndex:
 class OpenLetters:
     """The letters of one moment, the oldest first."""
 
-    def __init__(
-        self, elastic: Elastic, *, pit: str, dead_ids: Collection[str]
-    ) -> None:
+    def __init__(self, elastic: Elastic, *, pit: str, filters: Sequence[Body]) -> None:
         self._elastic = elastic
         self._pit = pit
-        self._filters: list[Body] = [_OPEN]
-        if dead_ids:
-            self._filters.append(_named(sorted(dead_ids)))
+        self._filters: list[Body] = [_OPEN, *filters]
 
     def count(self) -> int:
         """Return how many documents of letters there are.
@@ -229,12 +240,22 @@ class OpenLetters:
 _OPEN: Body = undelivered_filter()
 
 
-def _knows(mapping: Mapping[str, Any], field: str) -> bool:
+def knows_field(mapping: Mapping[str, Any], field: str) -> bool:
     """Tell whether a mapping has a field; the server nests what was dotted."""
     first, _, rest = field.partition(".")
     properties: dict[str, Any] = mapping.get("properties") or {}
     found = properties.get(first)
-    return found is not None and (not rest or _knows(found, rest))
+    return found is not None and (not rest or knows_field(found, rest))
+
+
+def _naming(places: Collection[tuple[str, int]]) -> list[Body]:
+    numbers = sorted({number for _, number in places})
+    of_one: Body = {"terms": {"event.sequence": numbers}}
+    of_many: Body = {"range": {"dead.event_count": {"gt": 1}}}
+    return [
+        {"terms": {"tailrace.generation": sorted({name for name, _ in places})}},
+        {"bool": {"should": [of_one, of_many], "minimum_should_match": 1}},
+    ]
 
 
 def _named(dead_ids: Sequence[str]) -> Body:

@@ -129,6 +129,17 @@ class Retrying:
             )
         return done
 
+    def send(self, planned: Plan) -> Retried:
+        """Send what is planned of letters, and mark those of what is stored.
+
+        Raises:
+            ServiceUnavailable: a server does not answer, or refuses; to run it again is safe.
+        """
+        self.stored.prepare()
+        done = Retried(unfit=list(planned.unfit))
+        self._retry(planned, done=done)
+        return done
+
     def _retry(self, planned: Plan, *, done: Retried) -> None:
         left: dict[Name, Resend] = {}
         twins: dict[Name, list[str]] = {}

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.framing import MappedEvent
+from tailrace.revised_indices import base_of
 
 
 class State(StrEnum):
@@ -220,12 +221,16 @@ def _otherwise_today(found: Found, made: Made | None) -> str:
     """Return where today's code would store the line, if that is another place."""
     if made is None or not made.index or found.is_where_computed:
         return ""
+    places = [each.rpartition("/") for each in found.documents]
     if made.document_id:
+        # A replay by today's code has put it there, one revision further.
+        if any((base_of(i), d) == (made.index, made.document_id) for i, _, d in places):
+            return ""
         return (
             f"; today's code would store it as {made.index}/{made.document_id}, so"
             " the line, its time or the parser was another then"
         )
-    if any(each.startswith(f"{made.index}/") for each in found.documents):
+    if any(base_of(index) == made.index for index, _, _ in places):
         return ""
     return (
         f"; today's code would store it in {made.index}, so its time or the parser was"

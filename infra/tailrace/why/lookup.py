@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.framing import MappedEvent
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
+from tailrace.revised_indices import base_of, revision_of
 from tailrace.why.hops import Found, LinePlace, Made
 
 MATCHES_MAX: Final = 500
@@ -132,7 +133,7 @@ class Lookup:
         ]
         computed = f"{made.index}/{made.document_id}" if made else ""
         is_there = made is not None and self._is_there(made)
-        if is_there and computed not in documents:
+        if is_there and not _is_among(documents, made):
             # Stored, and not yet found by searches.
             documents.append(computed)
         letters = list(self._dead_letters(place))
@@ -229,6 +230,16 @@ class Lookup:
             return []
         hits: list[dict[str, Any]] = self._elastic.decoded(answer)["hits"]["hits"]
         return hits
+
+
+def _is_among(documents: Sequence[str], made: Made | None) -> bool:
+    """Tell whether a document, or the one that a replay put in its place, is found."""
+    named = (each.rpartition("/") for each in documents)
+    return made is not None and any(
+        (base_of(index), document_id) == (made.index, made.document_id)
+        or (revision_of(index) > 0 and document_id == made.document_id)
+        for index, _, document_id in named
+    )
 
 
 def _is_delivered(hit: dict[str, Any]) -> bool:

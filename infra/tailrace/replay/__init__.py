@@ -1,0 +1,1 @@
+"""A span of the raw topic, read again through the present pipeline, and what it alters."""
