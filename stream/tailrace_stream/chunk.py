@@ -19,6 +19,7 @@ from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
 from tailrace_stream.documents import Documents, documents_of
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.parsing import parse
@@ -98,6 +99,7 @@ def process_chunk(
     namespace: str,
     floors: Floors = NO_FLOORS,
     own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
     """Return what to send for a chunk.
@@ -118,7 +120,7 @@ def process_chunk(
             times_ns=nothing.cast(pl.Int64),
             levels=nothing,
         )
-    parts = documents_in_parts(events, origin=origin, own=own)
+    parts = documents_in_parts(events, origin=origin, own=own, enrichment=enrichment)
     dead = [
         _dead(events, part.events.first_position, "parser_raised", part.error)
         for part in parts
@@ -150,24 +152,32 @@ def process_chunk(
 
 
 def documents_in_parts(
-    events: Events, *, origin: Origin, own: OwnParsers = NO_OWN
+    events: Events,
+    *,
+    origin: Origin,
+    own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
 ) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
         parsed = parse(
             events.text, stored=events.stored, placement=origin.placement, own=own
         )
-        return [Part(events, documents_of(events, parsed, origin=origin))]
+        parsed = enrichment.enriched(parsed, text=events.text)
+        common = enrichment.common_of(origin)
+        made = documents_of(events, parsed, origin=origin, common=common)
+        return [Part(events, made)]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.
     except (Exception, PanicException) as error:  # noqa: BLE001
         if len(events) > 1:
             half = len(events) // 2
             return [
-                *documents_in_parts(events.part(0, half), origin=origin, own=own),
-                *documents_in_parts(
-                    events.part(half, len(events)), origin=origin, own=own
-                ),
+                part
+                for piece in (events.part(0, half), events.part(half, len(events)))
+                for part in documents_in_parts(
+                    piece, origin=origin, own=own, enrichment=enrichment
+                )
             ]
         return [Part(events, None, f"{type(error).__name__}: {error}")]
 

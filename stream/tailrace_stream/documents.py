@@ -6,6 +6,7 @@ columns that differ are encoded by polars, and nulls are then cut out of that te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from tailrace_stream.container_paths import container_fields
 from tailrace_stream.events import Events
 from tailrace_stream.parsers.columns import (
     ATTRIBUTES,
+    ENRICHED,
     GUESSED,
     INNER_UNREAD,
     MATCHED,
@@ -29,6 +31,20 @@ from tailrace_stream.times import iso_text
 ECS_VERSION = "8.17.0"
 CUT_TAG = "cut"
 _NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What all documents of a chunk have of its origin, beside what they always have."""
+
+    facts: Mapping[str, str]
+    """Fields, each unless a line says it itself."""
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, origin: Origin) -> Common:
+        """Return the labels alone."""
+        return cls(facts={}, labels=origin.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +62,15 @@ class Documents:
     """Lines of containers whose own text is none of the parser that was named for it."""
 
 
-def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Documents:
+def documents_of(
+    events: Events,
+    parsed: pl.DataFrame,
+    *,
+    origin: Origin,
+    common: Common | None = None,
+) -> Documents:
     """Return the documents of `events`, whose fields are in `parsed`."""
+    common = Common.of(origin) if common is None else common
     times_ns = parsed.get_column(TIME_NS)
     observed_ns = pl.lit(origin.observed_at_ms * _NS_PER_MS, pl.Int64)
     time = pl.col(TIME_NS)
@@ -69,9 +92,9 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
         source.alias("tailrace.time_source"),
     )
     fields = [
-        column
+        _filled(column, common.facts)
         for column in parsed.drop(
-            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD),
+            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED),
             "message",
             strict=False,
         ).get_columns()
@@ -88,7 +111,11 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
     level = "log.level"
     return Documents(
         open_bodies=_open_bodies(
-            pl.DataFrame(columns), parsed, events=events, origin=origin
+            pl.DataFrame(columns),
+            parsed,
+            events=events,
+            origin=origin,
+            common=common,
         ),
         times_ns=times_ns,
         inner_unread_count=int(parsed.get_column(INNER_UNREAD).sum())
@@ -100,6 +127,13 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
             else pl.Series([None], dtype=pl.String).new_from_index(0, len(events))
         ),
     )
+
+
+def _filled(column: pl.Series, facts: Mapping[str, str]) -> pl.Series:
+    """Return a field of lines, with its origin's word where a line says nothing."""
+    if column.name not in facts or column.dtype != pl.String:
+        return column
+    return column.fill_null(facts[column.name])
 
 
 def _messages(events: Events, parsed: pl.DataFrame) -> list[pl.Series]:
@@ -131,7 +165,12 @@ def _marks(events: Events) -> list[pl.Series]:
 
 
 def _open_bodies(
-    frame: pl.DataFrame, parsed: pl.DataFrame, *, events: Events, origin: Origin
+    frame: pl.DataFrame,
+    parsed: pl.DataFrame,
+    *,
+    events: Events,
+    origin: Origin,
+    common: Common,
 ) -> pl.Series:
     """Encode each row, leave its nulls out, and join on what all have in common."""
     body = pl.struct(pl.all()).struct.json_encode()
@@ -150,8 +189,12 @@ def _open_bodies(
         )
         parts.append(text.fill_null(""))
         extra.append(parsed.get_column(ATTRIBUTES))
-    common, tags = _common(origin)
-    parts.append(pl.lit(common))
+    if ENRICHED in parsed.columns:
+        parts.append(pl.col(ENRICHED))
+        extra.append(parsed.get_column(ENRICHED))
+    facts = {k: v for k, v in common.facts.items() if k not in frame.columns}
+    shared, tags = _common(origin, facts=facts, labels=common.labels)
+    parts.append(pl.lit(shared))
     if events.are_cut is not None:
         extra.append(events.are_cut.alias("_cut"))
         cut = _tags((*origin.tags, CUT_TAG))
@@ -166,10 +209,13 @@ def _open_bodies(
     )
 
 
-def _common(origin: Origin) -> tuple[str, str]:
+def _common(
+    origin: Origin, *, facts: Mapping[str, str], labels: Mapping[str, str]
+) -> tuple[str, str]:
     """Return the fields all documents of a chunk share, and their tags, as JSON text."""
     created = datetime.fromtimestamp(origin.observed_at_ms / 1_000, tz=UTC)
     common: dict[str, object] = {
+        **facts,
         "event.dataset": origin.placement.dataset,
         "event.created": created.isoformat(timespec="milliseconds").replace(
             "+00:00", "Z"
@@ -186,8 +232,8 @@ def _common(origin: Origin) -> tuple[str, str]:
             del common[name]
     if origin.placement.parser in DATASET_OF_CONTAINER:
         common |= dict(container_fields(origin.path))
-    if origin.fields:
-        common["labels"] = origin.fields
+    if labels:
+        common["labels"] = labels
     text = msgspec.json.encode(common).decode()
     return f",{text[1:-1]}", _tags(origin.tags)
 

@@ -17,6 +17,7 @@ from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.rates import rates_body
@@ -44,6 +45,7 @@ def parse_record(
     now_ms: int,
     floors: Floors = NO_FLOORS,
     own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
@@ -58,6 +60,7 @@ def parse_record(
             namespace=namespace,
             floors=floors,
             own=own,
+            enrichment=enrichment,
         )
     except WireError as error:
         dead = dead_chunk(

@@ -1,0 +1,35 @@
+"""How settings become what enriches: files are opened, nothing else is begun."""
+
+from __future__ import annotations
+
+from tailrace.clock import Clock
+from tailrace_stream.enrich import severity
+from tailrace_stream.enrich.addresses import Addresses
+from tailrace_stream.enrich.config import EnrichmentSettings
+from tailrace_stream.enrich.databases import (
+    Database,
+    read_database,
+    registered_country,
+)
+from tailrace_stream.enrich.enrichment import Enrichment
+from tailrace_stream.enrich.live_file import LiveFile
+from tailrace_stream.enrich.user_agents import UserAgents
+
+
+def enrichment_of(settings: EnrichmentSettings, *, clock: Clock) -> Enrichment:
+    """Return what enriches by these settings."""
+    nothing: Database | None = None
+    databases = [
+        LiveFile(path, read=read_database, nothing=nothing, clock=clock)
+        for path in settings.geo_databases
+    ]
+    addresses = None
+    if settings.geo:
+        addresses = Addresses(databases, registered=registered_country())
+    return Enrichment(
+        addresses=addresses,
+        user_agents=UserAgents() if settings.user_agent else None,
+        severity_numbers=severity.numbers() if settings.severity else None,
+        has_trace_ids=settings.trace_ids,
+        has_origin_fields=settings.origin_fields,
+    )

@@ -1,0 +1,89 @@
+"""A file that may be replaced while it is used: what it held last in good order counts.
+
+It is looked at no more than once a second, by its stamp. A new content that cannot be read
+keeps the old one and raises an alarm, which ends when it can.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tailrace.clock import Clock
+from tailrace.key_files import Stamp, is_settled, stamp_of
+
+LOOK_MS = 1_000
+
+T = TypeVar("T")
+
+
+class NotUsable(Exception):
+    """What a file holds is not what it should; says what is wrong, and no value of it."""
+
+
+class LiveFile(Generic[T]):
+    """One such file, and what was made of it."""
+
+    def __init__(
+        self, path: Path, *, read: Callable[[Path], T], nothing: T, clock: Clock
+    ) -> None:
+        """Read it; `nothing` stands for it as long as it was never in good order.
+
+        `read` raises `NotUsable` or `OSError` for what it cannot use.
+        """
+        self.path = path
+        self.problem = ""
+        """Why it could not be read when it was last looked at; empty where it could."""
+        self.failure_count = 0
+        self.version = 0
+        """Grows with each content that was taken."""
+        self._read = read
+        self._held = nothing
+        self._clock = clock
+        self._stamp: Stamp | None = None
+        self._looked_at_ms = clock.monotonic_ms()
+        self._turn = threading.Lock()
+        self._look()
+
+    def current(self) -> T:
+        """Return what the file held last in good order; several threads may ask."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._looked_at_ms < LOOK_MS:
+            return self._held
+        # Whoever comes while another one reads goes on with what there is.
+        if self._turn.acquire(blocking=False):
+            try:
+                self._looked_at_ms = now_ms
+                self._look()
+            finally:
+                self._turn.release()
+        return self._held
+
+    def _look(self) -> None:
+        stamp = stamp_of(self.path)
+        if stamp is not None and stamp == self._stamp:
+            return
+        try:
+            held = self._read(self.path)
+        except NotUsable as error:
+            self._fail(str(error), stamp=stamp)
+        except OSError as error:
+            self._fail(f"cannot be read: {error.strerror or error}", stamp=None)
+        else:
+            self._held = held
+            self.problem = ""
+            self.version += 1
+            self._settle(stamp)
+
+    def _fail(self, problem: str, *, stamp: Stamp | None) -> None:
+        if problem != self.problem:
+            self.failure_count += 1
+        self.problem = problem
+        self._settle(stamp)
+
+    def _settle(self, stamp: Stamp | None) -> None:
+        """Remember the stamp once a later change is sure to show in it."""
+        is_sure = stamp is not None and is_settled(stamp, now_ms=self._clock.now_ms())
+        self._stamp = stamp if is_sure else None
