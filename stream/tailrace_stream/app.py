@@ -18,6 +18,7 @@ from tailrace_stream.faust_app import StreamApp
 from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
 from tailrace_stream.records import Outgoing
+from tailrace_stream.redact.build import redaction_of
 from tailrace_stream.state_store import KafkaStateReader
 from tailrace_stream.status import StatusFile
 from tailrace_stream.worker import StreamWorker
@@ -72,6 +73,7 @@ async def run_app(
         in_flight_bytes_max=settings.in_flight_bytes_max,
         own=own_parsers(settings.parsers),
         enrichment=enrichment,
+        redaction=redaction_of(settings.redaction),
     )
 
     async def revoked(partitions: list[int]) -> None:

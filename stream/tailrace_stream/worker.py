@@ -20,6 +20,7 @@ from tailrace_stream.lanes import Lane, arrival, positions
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import RawRecord, Work
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import KafkaError, StateReader
 from tailrace_stream.work import parse_record, work_of
 
@@ -79,6 +80,7 @@ class StreamWorker:
         in_flight_bytes_max: int,
         own: OwnParsers = NO_OWN,
         enrichment: Enrichment = NO_ENRICHMENT,
+        redaction: Redaction = NO_REDACTION,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
@@ -94,6 +96,7 @@ class StreamWorker:
         self._in_flight_bytes_max = in_flight_bytes_max
         self._own = own
         self._enrichment = enrichment
+        self._redaction = redaction
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -172,6 +175,7 @@ class StreamWorker:
             floors=self._floors(),
             own=self._own,
             enrichment=self._enrichment,
+            redaction=self._redaction,
         )
         await self._room.wait()
         if not lane.is_open:

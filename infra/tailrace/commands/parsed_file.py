@@ -22,10 +22,10 @@ from tailrace.wire import Origin
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tailrace.redaction.redactor import Redactor
     from tailrace_agent.config import SourceSettings
     from tailrace_agent.open_file import OpenFile
     from tailrace_agent.preview import StreamFile
-    from tailrace_agent.redaction.redactor import Redactor
     from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
 
