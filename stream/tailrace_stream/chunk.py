@@ -181,7 +181,7 @@ def documents_in_parts(
         parsed = parse(
             events.text, stored=events.stored, placement=origin.placement, own=own
         )
-        parsed = enrichment.enriched(parsed, text=events.text)
+        parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
         common = enrichment.common_of(origin)
         parsed, shown, redacted = redaction.of_fields(parsed, events)
         made = documents_of(shown, parsed, origin=origin, common=common)

@@ -22,6 +22,7 @@ from tailrace_stream.parsers.columns import (
     ENRICHED,
     GUESSED,
     INNER_UNREAD,
+    LABELS,
     MATCHED,
     TIME_NS,
 )
@@ -94,7 +95,7 @@ def documents_of(
     fields = [
         _filled(column, common.facts)
         for column in parsed.drop(
-            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED),
+            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
             "message",
             strict=False,
         ).get_columns()
@@ -193,7 +194,12 @@ def _open_bodies(
         parts.append(pl.col(ENRICHED))
         extra.append(parsed.get_column(ENRICHED))
     facts = {k: v for k, v in common.facts.items() if k not in frame.columns}
-    shared, tags = _common(origin, facts=facts, labels=common.labels)
+    labels = dict(common.labels)
+    if LABELS in parsed.columns:
+        parts.append(_labels(labels))
+        extra.append(parsed.get_column(LABELS))
+        labels.clear()
+    shared, tags = _common(origin, facts=facts, labels=labels)
     parts.append(pl.lit(shared))
     if events.are_cut is not None:
         extra.append(events.are_cut.alias("_cut"))
@@ -207,6 +213,20 @@ def _open_bodies(
         .select(pl.concat_str(pl.col("_body"), *parts[1:]))
         .to_series()
     )
+
+
+def _labels(common: Mapping[str, str]) -> pl.Expr:
+    """Return the labels of each line: its own, and those of all that it has not itself."""
+    own = pl.col(LABELS)
+    whole: pl.Expr = own
+    for name, text in common.items():
+        key, value = (msgspec.json.encode(one).decode() for one in (name, text))
+        is_own = own.str.contains(f",{key}:", literal=True)
+        shared = pl.lit(f",{key}:{value}")
+        whole = pl.concat_str(whole, pl.when(is_own).then(pl.lit("")).otherwise(shared))
+    inner = whole.str.strip_prefix(",")
+    text = pl.concat_str(pl.lit(',"labels":{'), inner, pl.lit("}"))
+    return pl.when(inner == "").then(pl.lit("")).otherwise(text)
 
 
 def _common(

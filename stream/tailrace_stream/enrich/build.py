@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tailrace.clock import Clock
 from tailrace_stream.enrich import severity
 from tailrace_stream.enrich.addresses import Addresses
-from tailrace_stream.enrich.config import EnrichmentSettings
+from tailrace_stream.enrich.config import EnrichmentSettings, TableSettings
 from tailrace_stream.enrich.databases import (
     Database,
     read_database,
@@ -13,6 +15,7 @@ from tailrace_stream.enrich.databases import (
 )
 from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.enrich.live_file import LiveFile
+from tailrace_stream.enrich.tables import Rows, Shape, Table, read_table
 from tailrace_stream.enrich.user_agents import UserAgents
 
 
@@ -26,10 +29,28 @@ def enrichment_of(settings: EnrichmentSettings, *, clock: Clock) -> Enrichment:
     addresses = None
     if settings.geo:
         addresses = Addresses(databases, registered=registered_country())
+    tables = tuple(_table(one, clock=clock) for one in settings.tables)
     return Enrichment(
+        tables=tables,
         addresses=addresses,
         user_agents=UserAgents() if settings.user_agent else None,
         severity_numbers=severity.numbers() if settings.severity else None,
         has_trace_ids=settings.trace_ids,
         has_origin_fields=settings.origin_fields,
+    )
+
+
+def _table(settings: TableSettings, *, clock: Clock) -> Table:
+    targets = {column: target for column, (target, _) in settings.targets().items()}
+    shape = Shape(column=settings.column, targets=targets)
+    nothing: Rows = {}
+    return Table(
+        key=settings.key,
+        file=LiveFile(
+            settings.file,
+            read=partial(read_table, shape=shape),
+            nothing=nothing,
+            clock=clock,
+        ),
+        names=tuple(one.name for one in targets.values() if not isinstance(one, str)),
     )

@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tailrace.extras import missing_modules
+from tailrace_stream.own.targets import Target, target_of
 
 EXTRA = "enrichment"
 DATABASES_MAX = 8
+TABLES_MAX = 32
+COLUMNS_MAX = 64
+LABEL = "labels."
+_ADDED = re.compile(
+    r"(?:source|client|destination|server)\.(?:geo|as|domain)\b|user_agent\."
+    r"|event\.severity|host\.id"
+)
 
 
 def _is_installed() -> bool:
     return not missing_modules(EXTRA)
+
+
+class TableSettings(BaseModel):
+    """A table that says more of a field's values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path
+    """CSV with a line of names, or `.json`; read live."""
+    key: Annotated[str, Field(pattern=r"^[A-Za-z@][A-Za-z0-9_.@-]{0,127}$")]
+    """The field of documents whose values are looked up, such as `user.name`."""
+    column: str = ""
+    """Which column of the table has them; the first unless given."""
+    fields: Annotated[dict[str, str], Field(max_length=COLUMNS_MAX)] = {}
+    """By columns: the field of ECS that a value goes to, or `labels.<name>`; all other
+    columns are left out. Unless given, every column is a label of its name."""
+
+    @model_validator(mode="after")
+    def _fields_can_be_given(self) -> Self:
+        problems = [p for _, p in self.targets().values() if p]
+        if problems:
+            raise ValueError("; ".join(problems))
+        names = list(self.fields.values())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"more than one column goes to {', '.join(twice)}")
+        return self
+
+    def targets(self) -> dict[str, tuple[Target | str, str]]:
+        """Return by columns where values go, a label by its name; and what is wrong."""
+        return {column: _target(name) for column, name in self.fields.items()}
 
 
 class EnrichmentSettings(BaseModel):
@@ -36,6 +75,9 @@ class EnrichmentSettings(BaseModel):
     origin_fields: bool = True
     """`fields` of a source that ECS knows stand at their place in ECS, others are labels."""
 
+    tables: Annotated[tuple[TableSettings, ...], Field(max_length=TABLES_MAX)] = ()
+    """Of one's own; of two that give one field the first counts."""
+
     @model_validator(mode="after")
     def _what_it_needs_is_there(self) -> Self:
         asked = [name for name in ("geo", "user_agent") if getattr(self, name)]
@@ -47,3 +89,18 @@ class EnrichmentSettings(BaseModel):
         if self.geo_databases and not self.geo:
             raise ValueError("geo_databases are given, and geo is false: choose one")
         return self
+
+
+def _target(name: str) -> tuple[Target | str, str]:
+    """Return where the values of a column go, and what is wrong with that."""
+    if name.startswith(LABEL):
+        label = name.removeprefix(LABEL)
+        return label, "" if label else f"{name!r} names no label"
+    if _ADDED.match(name):
+        return name, f"{name} is given by another part of enrichment"
+    found = target_of(name)
+    if isinstance(found, str):
+        return name, found
+    if not found.is_field or found.kind in {"level", "message"}:
+        return name, f"{name} is no field that a table can give: use {LABEL}<name>"
+    return found, ""

@@ -17,8 +17,9 @@ from tailrace_stream.documents import Common
 from tailrace_stream.enrich import origins, severity, trace_ids
 from tailrace_stream.enrich.addresses import Addresses
 from tailrace_stream.enrich.fragments import Fragments
+from tailrace_stream.enrich.tables import Table, joined_labels
 from tailrace_stream.enrich.user_agents import UserAgents
-from tailrace_stream.parsers.columns import ENRICHED
+from tailrace_stream.parsers.columns import ENRICHED, LABELS
 
 Added = tuple[pl.Series, tuple[str, ...]]
 """A text for each line, and what the names of the fields in it begin with."""
@@ -34,8 +35,11 @@ class Enrichment:
     """Where levels are normalised."""
     has_trace_ids: bool = False
     has_origin_fields: bool = False
+    tables: tuple[Table, ...] = ()
 
-    def enriched(self, parsed: pl.DataFrame, *, text: pl.Series) -> pl.DataFrame:
+    def enriched(
+        self, parsed: pl.DataFrame, *, text: pl.Series, origin: Origin
+    ) -> pl.DataFrame:
         """Return the fields of lines with what is added to them; `text` are the lines."""
         if self.has_trace_ids:
             parsed = trace_ids.with_ids(parsed, text)
@@ -53,11 +57,39 @@ class Enrichment:
             if column is not None:
                 names = ("name", "version", "os.", "device.")
                 added.append((column, tuple(f"user_agent.{name}" for name in names)))
+        if self.tables:
+            parsed = self._with_tables(parsed, added, origin=origin)
         return _with_added(parsed, added) if added else parsed
+
+    def _with_tables(
+        self, parsed: pl.DataFrame, added: list[Added], *, origin: Origin
+    ) -> pl.DataFrame:
+        """Add what tables say: fields to `added`, and labels, as a column of their own.
+
+        What the origin says of its host comes first.
+        """
+        given: set[str] = set()
+        if self.has_origin_fields:
+            given.update(origins.facts_of(origin))
+        labels: list[list[str]] = []
+        for table in self.tables:
+            texts = table.texts(parsed, origin=origin)
+            if texts is None:
+                continue
+            if given.isdisjoint(table.names):
+                fields = pl.Series([field for field, _ in texts], dtype=pl.String)
+                added.append((fields, table.names))
+                given.update(table.names)
+            labels.append([label for _, label in texts])
+        if not labels:
+            return parsed
+        joined = list(map(joined_labels, zip(*labels, strict=True)))
+        return parsed.with_columns(pl.Series(LABELS, joined, dtype=pl.String))
 
     def alarms(self) -> tuple[str, ...]:
         """Return what is wrong with the files that are read, for a person."""
-        files = () if self.addresses is None else self.addresses.files
+        databases = () if self.addresses is None else self.addresses.files
+        files = [*databases, *(table.file for table in self.tables)]
         return tuple(f"{file.path} {file.problem}" for file in files if file.problem)
 
     def common_of(self, origin: Origin) -> Common | None:
@@ -77,7 +109,7 @@ def _with_added(parsed: pl.DataFrame, added: list[Added]) -> pl.DataFrame:
     """
     texts: list[pl.Series] = []
     for column, starts in added:
-        own = [name for name in parsed.columns if name.startswith(starts)]
+        own = [name for name in parsed.columns if starts and name.startswith(starts)]
         if own:
             is_said = parsed.select(
                 pl.any_horizontal(pl.col(name).is_not_null() for name in own)

@@ -1,7 +1,8 @@
 """A file that may be replaced while it is used: what it held last in good order counts.
 
-It is looked at no more than once a second, by its stamp. A new content that cannot be read
-keeps the old one and raises an alarm, which ends when it can.
+It is looked at no more than once a second, by its stamp. A change counts once it has not
+changed for two seconds, so that nobody reads what is half written. A new content that cannot
+be read keeps the old one and raises an alarm, which ends when it can.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tailrace.clock import Clock
-from tailrace.key_files import Stamp, is_settled, stamp_of
+from tailrace.key_files import SETTLED_MS, Stamp, is_settled, stamp_of
 
 LOOK_MS = 1_000
 
@@ -36,13 +37,13 @@ class LiveFile(Generic[T]):
         self.path = path
         self.problem = ""
         """Why it could not be read when it was last looked at; empty where it could."""
-        self.failure_count = 0
         self.version = 0
         """Grows with each content that was taken."""
         self._read = read
         self._held = nothing
         self._clock = clock
         self._stamp: Stamp | None = None
+        self._met: tuple[Stamp | None, int] = (None, 0)
         self._looked_at_ms = clock.monotonic_ms()
         self._turn = threading.Lock()
         self._look()
@@ -65,25 +66,31 @@ class LiveFile(Generic[T]):
         stamp = stamp_of(self.path)
         if stamp is not None and stamp == self._stamp:
             return
+        is_calm = self._is_calm(stamp)
+        if stamp is not None and self.version and not is_calm:
+            return
+        # Of a file that may still be written to, the stamp says nothing yet.
+        self._stamp = stamp if is_calm else None
         try:
             held = self._read(self.path)
         except NotUsable as error:
-            self._fail(str(error), stamp=stamp)
+            self.problem = str(error)
         except OSError as error:
-            self._fail(f"cannot be read: {error.strerror or error}", stamp=None)
+            self.problem = f"cannot be read: {error.strerror or error}"
+            self._stamp = None
         else:
             self._held = held
             self.problem = ""
             self.version += 1
-            self._settle(stamp)
 
-    def _fail(self, problem: str, *, stamp: Stamp | None) -> None:
-        if problem != self.problem:
-            self.failure_count += 1
-        self.problem = problem
-        self._settle(stamp)
-
-    def _settle(self, stamp: Stamp | None) -> None:
-        """Remember the stamp once a later change is sure to show in it."""
-        is_sure = stamp is not None and is_settled(stamp, now_ms=self._clock.now_ms())
-        self._stamp = stamp if is_sure else None
+    def _is_calm(self, stamp: Stamp | None) -> bool:
+        """Tell whether a file has its stamp for long enough, by either clock."""
+        now_ms = self._clock.monotonic_ms()
+        met, met_at_ms = self._met
+        if stamp != met:
+            self._met = (stamp, now_ms)
+            met_at_ms = now_ms
+        if stamp is None:
+            return False
+        is_old = is_settled(stamp, now_ms=self._clock.now_ms())
+        return is_old or now_ms - met_at_ms >= SETTLED_MS

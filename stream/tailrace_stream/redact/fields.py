@@ -20,11 +20,11 @@ import polars as pl
 from tailrace.redaction.tokens import Tokens
 from tailrace_stream.events import Events
 from tailrace_stream.own.targets import ecs_types
-from tailrace_stream.parsers.columns import ATTRIBUTES, ENRICHED
+from tailrace_stream.parsers.columns import ATTRIBUTES, ENRICHED, LABELS
 from tailrace_stream.redact.hiding import Counts, with_stored
 
 OF_ATTRIBUTES = "attributes."
-_JSON_TEXTS = (ATTRIBUTES, ENRICHED)
+_JSON_TEXTS = (ATTRIBUTES, ENRICHED, LABELS)
 
 Secrets = dict[int, dict[str, str]]
 """By row: each value that is to be hidden, and its token."""

@@ -189,7 +189,9 @@ def test_enriched_document_has_no_name_twice_where_a_line_says_it_itself() -> No
             "source.geo.city_name": ["Atlantis", None],
         }
     )
-    made = by.enriched(parsed, text=pl.Series(["a", "b"])).get_column("_enriched")
+    made = by.enriched(
+        parsed, text=pl.Series(["a", "b"]), origin=origin(b"")
+    ).get_column("_enriched")
     assert made.to_list() == ["", ',"source.geo.country_iso_code":"NL"']
 
 
