@@ -14,6 +14,7 @@ from tailrace.settings import Connections
 from tailrace_stream.alarms import Alarms
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.enrich.build import enrichment_of
+from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.faust_app import StreamApp
 from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
@@ -84,9 +85,13 @@ async def run_app(
     log.info("worker_started", namespace=connections.namespace)
     status = StatusFile(connections.data_dir, started_at_ms=clock.now_ms())
     try:
-        return await _tend(app, worker, settings, stop, clock, log, status, alarms)
+        return await _tend(
+            app, worker, settings, stop, clock, log, status, alarms, enrichment
+        )
     finally:
         await worker.stop(wait_ms_max=settings.drain_ms_max)
+        enrichment.close()
+        worker.counts.update(enrichment.counts())
         _write_status(status, worker, alarms=alarms.told, now_ms=clock.now_ms())
         await app.stop()
         log.info("worker_stopped", **worker.counts)
@@ -101,6 +106,7 @@ async def _tend(
     log: FilteringBoundLogger,
     status: StatusFile,
     alarms: Alarms,
+    enrichment: Enrichment,
 ) -> int:
     """Commit and look after the worker until it is to end; return the exit code."""
     committed_at_ms = status_at_ms = clock.monotonic_ms()
@@ -116,6 +122,7 @@ async def _tend(
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
             told = alarms.tell()
+            worker.counts.update(enrichment.counts())
             _write_status(status, worker, alarms=told, now_ms=clock.now_ms())
             if await worker.stands_still(stuck_ms_max=settings.stuck_ms_max):
                 log.error("worker_stuck", stuck_ms_max=settings.stuck_ms_max)

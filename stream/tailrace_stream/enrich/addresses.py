@@ -33,7 +33,7 @@ class Addresses:
         """Return what the addresses of lines add, each with what its names begin with."""
         found: list[tuple[pl.Series, str]] = []
         for side in SIDES:
-            addresses = _addresses(frame, side)
+            addresses = addresses_of(frame, side)
             if addresses is not None:
                 self._look_for_news()
                 found.append((self._sides[side].column(addresses), side))
@@ -71,7 +71,7 @@ class Addresses:
         return tuple(file.version for file in self.files)
 
 
-def _addresses(frame: pl.DataFrame, side: str) -> pl.Series | None:
+def addresses_of(frame: pl.DataFrame, side: str) -> pl.Series | None:
     """Return the address of each line, None where no line has one."""
     names = [
         name for name in (f"{side}.ip", f"{side}.address") if name in frame.columns

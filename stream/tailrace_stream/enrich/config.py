@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tailrace.extras import missing_modules
 from tailrace_stream.own.targets import Target, target_of
@@ -24,6 +24,21 @@ _ADDED = re.compile(
 
 def _is_installed() -> bool:
     return not missing_modules(EXTRA)
+
+
+class ReverseDnsSettings(BaseModel):
+    """Asks for the names of addresses; nothing waits for an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads_max: Annotated[int, Field(ge=1, le=64)] = 4
+    """So many addresses are asked at once."""
+    waiting_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """So many wait to be asked; more are asked when they come again."""
+    names_max: Annotated[int, Field(ge=100, le=1_000_000)] = 100_000
+    keep_s: Annotated[int, Field(ge=1, le=604_800)] = 3_600
+    keep_unknown_s: Annotated[int, Field(ge=1, le=604_800)] = 300
+    """Of an address without a name; so long one without an answer is not asked again."""
 
 
 class TableSettings(BaseModel):
@@ -75,8 +90,18 @@ class EnrichmentSettings(BaseModel):
     origin_fields: bool = True
     """`fields` of a source that ECS knows stand at their place in ECS, others are labels."""
 
+    reverse_dns: ReverseDnsSettings | None = None
+    """`source.domain`, by the name that an address has at the moment; `true` for usual
+    limits. What is asked for tells the resolver whose addresses stand in the logs."""
     tables: Annotated[tuple[TableSettings, ...], Field(max_length=TABLES_MAX)] = ()
     """Of one's own; of two that give one field the first counts."""
+
+    @field_validator("reverse_dns", mode="before")
+    @classmethod
+    def _reverse_dns_may_be_switched(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return {} if value else None
+        return value
 
     @model_validator(mode="after")
     def _what_it_needs_is_there(self) -> Self:

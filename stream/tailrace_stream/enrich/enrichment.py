@@ -17,6 +17,7 @@ from tailrace_stream.documents import Common
 from tailrace_stream.enrich import origins, severity, trace_ids
 from tailrace_stream.enrich.addresses import Addresses
 from tailrace_stream.enrich.fragments import Fragments
+from tailrace_stream.enrich.reverse_dns import ReverseNames
 from tailrace_stream.enrich.tables import Table, joined_labels
 from tailrace_stream.enrich.user_agents import UserAgents
 from tailrace_stream.parsers.columns import ENRICHED, LABELS
@@ -36,6 +37,7 @@ class Enrichment:
     has_trace_ids: bool = False
     has_origin_fields: bool = False
     tables: tuple[Table, ...] = ()
+    names: ReverseNames | None = None
 
     def enriched(
         self, parsed: pl.DataFrame, *, text: pl.Series, origin: Origin
@@ -52,6 +54,9 @@ class Enrichment:
         if self.addresses is not None:
             for column, side in self.addresses.columns(parsed):
                 added.append((column, (f"{side}.geo.", f"{side}.as.")))
+        if self.names is not None:
+            for column, field in self.names.columns(parsed):
+                added.append((column, (field,)))
         if self.user_agents is not None:
             column = self.user_agents.column(parsed)
             if column is not None:
@@ -85,6 +90,15 @@ class Enrichment:
             return parsed
         joined = list(map(joined_labels, zip(*labels, strict=True)))
         return parsed.with_columns(pl.Series(LABELS, joined, dtype=pl.String))
+
+    def counts(self) -> dict[str, int]:
+        """Return what was asked of others."""
+        return {} if self.names is None else dict(self.names.counts)
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self.names is not None:
+            self.names.close()
 
     def alarms(self) -> tuple[str, ...]:
         """Return what is wrong with the files that are read, for a person."""

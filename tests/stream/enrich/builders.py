@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,17 @@ def enriched(
     made = made or origin(value, placed=placement(parser, dataset="x"))
     chunk = process_chunk(value, origin=made, namespace=NAMESPACE, enrichment=by)
     assert not chunk.dead
+    for piece in chunk.pieces:
+        for text in piece.body.splitlines():
+            json.loads(text, object_pairs_hook=_each_once)
     return [one.document for one in stored(chunk)]
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object that has no name twice: an index refuses one that has."""
+    names = [name for name, _ in pairs]
+    assert len(set(names)) == len(names), names
+    return dict(pairs)
 
 
 def write_database(
