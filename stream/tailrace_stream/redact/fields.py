@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import cast
 from urllib.parse import quote, quote_plus
 
@@ -26,8 +26,67 @@ from tailrace_stream.redact.hiding import Counts, with_stored
 OF_ATTRIBUTES = "attributes."
 _JSON_TEXTS = (ATTRIBUTES, ENRICHED, LABELS)
 
-Secrets = dict[int, dict[str, str]]
-"""By row: each value that is to be hidden, and its token."""
+
+class _Hidden:
+    """What is hidden of a line: values, each in all of its writings, and their tokens."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._values = [_writings(value) for value in secrets]
+        self._tokens: dict[str, str] = {}
+        for value, token in secrets.items():
+            for written in _writings(value):
+                self._tokens.setdefault(written, token)
+        # The values themselves come first, whatever else they are a writing of.
+        self._tokens |= secrets
+        self._texts = tuple(sorted(self._tokens, key=len, reverse=True))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._texts)))
+
+    def is_in(self, text: str) -> bool:
+        """Tell whether a text holds any of the values."""
+        if len(self._texts) == 1:
+            return self._texts[0] in text
+        return any(written in text for written in self._texts)
+
+    def taken_out(self, text: str) -> str:
+        """Return a text with tokens in the places of the values."""
+        if len(self._texts) == 1:
+            (written,) = self._texts
+            return text.replace(written, self._tokens[written])
+        # All at once: a value may stand in the token of another.
+        return self._pattern.sub(lambda found: self._tokens[found[0]], text)
+
+    def line(self, line: str) -> str:
+        """Return a line without the values, or the tokens alone if one is not found."""
+        for writings in self._values:
+            if not any(written in line for written in writings):
+                return " ".join(dict.fromkeys(self._tokens.values()))
+        return self.taken_out(line)
+
+    def value(self, value: object) -> object:
+        """Return a value of JSON without the values."""
+        if isinstance(value, str):
+            return self.taken_out(value)
+        if isinstance(value, dict):
+            fields = cast("dict[str, object]", value)
+            return {
+                self.taken_out(name): self.value(one) for name, one in fields.items()
+            }
+        if isinstance(value, list):
+            return [self.value(one) for one in cast("list[object]", value)]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._tokens.get(str(value), value)
+        return value
+
+    def token(self, value: str) -> str | None:
+        """Return the token of a value."""
+        return self._tokens.get(value)
+
+
+Secrets = Mapping[int, _Hidden]
+"""By row."""
 
 
 def without_fields(
@@ -35,24 +94,33 @@ def without_fields(
 ) -> tuple[pl.DataFrame, Events, Counts]:
     """Return fields and events without the values of the fields that are named."""
     counts: Counter[str] = Counter()
-    secrets: Secrets = {}
+    pairs: dict[int, tuple[tuple[str, str], ...]] = {}
+    made: dict[tuple[str, str], str] = {}
     for name in names:
         values = _values(parsed, name)
         for row, value in values:
-            token = tokens.of(value.encode(), label=name).decode()
-            secrets.setdefault(row, {})[value] = token
+            pair = (value, name)
+            if pair not in made:
+                made[pair] = tokens.of(value.encode(), label=name).decode()
+            pairs[row] = (*pairs.get(row, ()), pair)
         counts[name] += len({row for row, _ in values})
-    if not secrets:
+    if not pairs:
         return parsed, events, ()
+    # A chunk has many lines, and few distinct values.
+    hidden = {
+        one: _Hidden({value: made[value, name] for value, name in one})
+        for one in set(pairs.values())
+    }
+    secrets = {row: hidden[one] for row, one in pairs.items()}
     text = events.text.gather(pl.Series(list(secrets), dtype=pl.UInt32)).to_list()
     lines = {
-        row: _hidden_line(line, secrets[row]).encode()
-        for row, line in zip(secrets, text, strict=True)
+        row: one.line(line).encode()
+        for (row, one), line in zip(secrets.items(), text, strict=True)
     }
     columns = [_hidden_column(column, secrets) for column in parsed.get_columns()]
-    made = _without_typed(pl.DataFrame(columns), parsed, names=names, secrets=secrets)
+    frame = _without_typed(pl.DataFrame(columns), parsed, names=names, secrets=secrets)
     found = tuple((name, count) for name, count in sorted(counts.items()) if count)
-    return made, with_stored(events, lines), found
+    return frame, with_stored(events, lines), found
 
 
 def _values(parsed: pl.DataFrame, name: str) -> list[tuple[int, str]]:
@@ -107,33 +175,6 @@ def _texts(value: object) -> list[str]:
     return [text] if text else []
 
 
-def _hidden_line(line: str, secrets: Mapping[str, str]) -> str:
-    """Return a line without the values, or the tokens alone if one cannot be found."""
-    for value in secrets:
-        if not any(written in line for written in _writings(value)):
-            return " ".join(secrets.values())
-    return _hidden(line, secrets)
-
-
-def _hidden(text: str, secrets: Mapping[str, str]) -> str:
-    return _pattern(tuple(secrets)).sub(lambda found: _token(found[0], secrets), text)
-
-
-def _token(written: str, secrets: Mapping[str, str]) -> str:
-    if written in secrets:
-        return secrets[written]
-    return next(
-        token for value, token in secrets.items() if written in _writings(value)
-    )
-
-
-@lru_cache(maxsize=4_096)
-def _pattern(values: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what matches the values in all writings: texts as they are, longest first."""
-    written = {text for value in values for text in _writings(value)}
-    return re.compile("|".join(map(re.escape, sorted(written, key=len, reverse=True))))
-
-
 @lru_cache(maxsize=4_096)
 def _writings(value: str) -> tuple[str, ...]:
     """Return how a value may stand in a line: plain, in JSON, or in a URL."""
@@ -159,36 +200,18 @@ def _hidden_column(column: pl.Series, secrets: Secrets) -> pl.Series:
     changed = False
     for row, hidden in secrets.items():
         text = texts[row]
-        if text and any(w in text for value in hidden for w in _writings(value)):
-            texts[row] = (
-                _hidden_json(text, hidden) if is_json else _hidden(text, hidden)
-            )
+        if text and hidden.is_in(text):
+            texts[row] = _json(text, hidden) if is_json else hidden.taken_out(text)
             changed = True
     return pl.Series(column.name, texts, dtype=pl.String) if changed else column
 
 
-def _hidden_json(text: str, secrets: Mapping[str, str]) -> str:
+def _json(text: str, hidden: _Hidden) -> str:
     """Return an object, or the fields of one behind a comma, without the values."""
     is_part = text.startswith(",")
     value = msgspec.json.decode(f"{{{text[1:]}}}" if is_part else text)
-    made = msgspec.json.encode(_hidden_value(value, secrets)).decode()
+    made = msgspec.json.encode(hidden.value(value)).decode()
     return f",{made[1:-1]}" if is_part else made
-
-
-def _hidden_value(value: object, secrets: Mapping[str, str]) -> object:
-    if isinstance(value, str):
-        return _hidden(value, secrets)
-    if isinstance(value, dict):
-        fields = cast("dict[str, object]", value)
-        return {
-            _hidden(name, secrets): _hidden_value(one, secrets)
-            for name, one in fields.items()
-        }
-    if isinstance(value, list):
-        return [_hidden_value(one, secrets) for one in cast("list[object]", value)]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return secrets.get(str(value), value)
-    return value
 
 
 def _without_typed(
@@ -217,7 +240,7 @@ def _tokens(
 ) -> pl.Series:
     values: list[object] = column.to_list()
     texts: list[str | None] = [
-        None if value is None else secrets[row].get(str(value))
+        None if value is None else secrets[row].token(str(value))
         for row, value in enumerate(values)
     ]
     tokens = pl.Series(address, texts, dtype=pl.String)
