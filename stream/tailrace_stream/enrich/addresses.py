@@ -29,6 +29,11 @@ class Addresses:
         self._versions = self._current_versions()
         self._sides = {side: Fragments(self._asked_for(side)) for side in SIDES}
 
+    @property
+    def failure_count(self) -> int:
+        """Return how many addresses could not be looked up."""
+        return sum(one.failure_count for one in self._sides.values())
+
     def columns(self, frame: pl.DataFrame) -> list[tuple[pl.Series, str]]:
         """Return what the addresses of lines add, each with what its names begin with."""
         found: list[tuple[pl.Series, str]] = []

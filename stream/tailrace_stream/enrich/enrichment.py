@@ -92,8 +92,11 @@ class Enrichment:
         return parsed.with_columns(pl.Series(LABELS, joined, dtype=pl.String))
 
     def counts(self) -> dict[str, int]:
-        """Return what was asked of others."""
-        return {} if self.names is None else dict(self.names.counts)
+        """Return what was asked of others, and what could not be looked up."""
+        found = {} if self.names is None else dict(self.names.counts)
+        parts = (self.addresses, self.user_agents)
+        failures = sum(part.failure_count for part in parts if part is not None)
+        return found | {"enrichment.failures": failures} if failures else found
 
     def close(self) -> None:
         """Ask nobody any more."""

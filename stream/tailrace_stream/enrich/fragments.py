@@ -30,15 +30,24 @@ class Fragments(dict[str | None, str]):
         self._look_up = look_up
         self._bytes_max = bytes_max
         self._size_bytes = 0
+        self.failure_count = 0
 
     def __missing__(self, value: str | None) -> str:
         """Look a value up; of no value nothing is said."""
-        text = "" if value is None else text_of(self._look_up(value))
+        text = "" if value is None else self._text(value)
         size = 0 if value is None else len(value)
         if size <= VALUE_CHARACTERS_MAX:
             self[value] = text
             self._size_bytes += size + len(text) + _ENTRY_BYTES
         return text
+
+    def _text(self, value: str) -> str:
+        try:
+            return text_of(self._look_up(value))
+        # What cannot be looked up costs its fields, and never the line.
+        except Exception:  # noqa: BLE001
+            self.failure_count += 1
+            return ""
 
     def column(self, values: pl.Series) -> pl.Series:
         """Return the text of each value; several threads may ask."""

@@ -78,6 +78,9 @@ class LiveFile(Generic[T]):
         except OSError as error:
             self.problem = f"cannot be read: {error.strerror or error}"
             self._stamp = None
+        # Whatever a file does to its reader costs no line.
+        except Exception as error:  # noqa: BLE001
+            self.problem = f"cannot be used: {type(error).__name__}"
         else:
             self._held = held
             self.problem = ""

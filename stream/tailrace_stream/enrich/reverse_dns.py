@@ -115,7 +115,9 @@ class ReverseNames:
         while (address := self._waiting.get()) is not None:
             try:
                 name = _clean(self._resolve(address))
-            except (OSError, UnicodeError):
+            # The thread goes on, whatever a resolver does.
+            except Exception:  # noqa: BLE001
+                self.counts["reverse_dns.failures"] += 1
                 name = None
             limits = self._limits
             keep_ms = limits.keep_unknown_ms if name is None else limits.keep_ms

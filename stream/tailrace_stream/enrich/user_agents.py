@@ -27,6 +27,11 @@ class UserAgents:
     def __init__(self) -> None:
         self._fragments = Fragments(self.fields)
 
+    @property
+    def failure_count(self) -> int:
+        """Return how many texts could not be looked up."""
+        return self._fragments.failure_count
+
     def column(self, frame: pl.DataFrame) -> pl.Series | None:
         """Return what the user agents of lines add, None where no line has one."""
         if ORIGINAL not in frame.columns:

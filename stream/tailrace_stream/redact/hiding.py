@@ -118,6 +118,8 @@ def _of_lines(
 ) -> _Changed:
     text = b"\n".join(stored)
     found = redactor.find(text, is_open=is_open, is_begun=is_begun)
+    if not found and not cut and not is_joined:
+        return _Changed({}, [])
     starts = list(accumulate((len(one) + 1 for one in stored), initial=0))[:-1]
     if is_joined:
         for row, one in enumerate(stored):

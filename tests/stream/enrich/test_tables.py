@@ -153,6 +153,14 @@ def test_table_that_changes_is_read_anew_and_a_bad_one_keeps_the_old(
     assert by.alarms() == ()
 
 
+def test_table_on_which_its_reader_fails_costs_no_line(tmp_path: Path) -> None:
+    clock, file = StepClock(), tmp_path / "t.json"
+    by = only(clock, tables=[table(file, '{"frank":{"team":"one"}}')])
+    file.write_text("[" * 100_000)
+    assert at(by, clock) == {"team": "one"}
+    assert len(by.alarms()) == 1
+
+
 class TickingClock(StepClock):
     """A clock whose wall time is that of the files' stamps, so that all look new."""
 

@@ -97,6 +97,17 @@ def test_table_asks_each_value_once_and_is_begun_anew_when_it_is_full() -> None:
     assert table.column(values).to_list()[0] == ',"x":"a"'
 
 
+def test_value_that_cannot_be_looked_up_costs_its_fields_and_no_line() -> None:
+    def look_up(value: str) -> dict[str, object]:
+        if value == "bad":
+            raise RuntimeError(value)
+        return {"x": value}
+
+    table = Fragments(look_up)
+    assert table.column(pl.Series(["bad", "a"])).to_list() == ["", ',"x":"a"']
+    assert table.failure_count == 1
+
+
 def test_value_that_is_very_long_is_not_remembered() -> None:
     table = Fragments(lambda value: {"size": len(value)})
     assert table.column(pl.Series(["x" * 5_000])).to_list() == [',"size":5000']

@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tailrace.errors import ConfigError
 from tailrace.redaction.tokens import Tokens
+from tailrace.settings import read_role_settings
 from tailrace_stream.chunk import process_chunk
+from tailrace_stream.config import StreamSettings
 from tailrace_stream.redact.config import RedactionSettings
 from tailrace_stream.redact.redaction import Redaction
 from tests.stream.builders import (
@@ -187,6 +190,20 @@ def test_x11_whatever_stands_in_the_field_every_document_is_whole(
     line = json.dumps({"message": "m Kanarienvogel", "secret": marked})
     document = documents(line, "attributes.secret", parser="json")[0]
     assert "Kanarienvogel" not in json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    "given_keys", ['key = "CANARY-OF-A-KEY-1"\nkey_file = "/x"', 'key = "CANARY"']
+)
+def test_x10_key_is_in_no_message_about_settings(
+    tmp_path: Path, given_keys: str
+) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(f'[stream.redaction]\nrules = ["secrets"]\n{given_keys}\n')
+    with pytest.raises(ConfigError) as refused:
+        read_role_settings(StreamSettings, config_file=path)
+    assert "stream.redaction" in str(refused.value)
+    assert "CANARY" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
