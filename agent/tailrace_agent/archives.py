@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tailrace.redaction.redactor import LOOK_BACK_BYTES
 from tailrace_agent.facts import FileFacts
 from tailrace_agent.inflating import (
     MAGIC,
@@ -22,7 +23,6 @@ from tailrace_agent.inflating import (
 )
 from tailrace_agent.open_file import OpenFile
 from tailrace_agent.positions import TAIL_BYTES
-from tailrace_agent.redaction.redactor import LOOK_BACK_BYTES
 
 READ_BYTES = 64 * 1_024
 HEAD_BYTES_KEPT = 1_024

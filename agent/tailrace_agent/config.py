@@ -24,10 +24,11 @@ from tailrace.detect import CSV, DATASET_OF_CONTAINER, INNER_PARSERS, inner_pars
 from tailrace.fleet.desired import NAME_PATTERN
 from tailrace.key_files import KEY_CHARACTERS_MIN
 from tailrace.multiline.journald import JOURNALD
+from tailrace.redaction.config import RedactRule, with_names, with_own_names
 from tailrace.settings import RoleSettings
 from tailrace.tables import COLUMNS_MAX, is_header
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
-from tailrace_agent.event_rules import DAY_MS, MultilineSettings, RedactRule
+from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import bracket_problem, climb_problem
 from tailrace_agent.setting_problems import with_problems
@@ -129,20 +130,14 @@ class SourceSettings(BaseModel):
     @field_validator("redact", mode="before")
     @classmethod
     def _rules_may_be_names(cls, value: object) -> object:
-        if not isinstance(value, list | tuple):
-            return value
-        rules = cast("list[object]", value)
-        return [{"name": one} if isinstance(one, str) else one for one in rules]
+        return with_names(value)
 
     @field_validator("redact")
     @classmethod
     def _rules_have_own_names(
         cls, value: tuple[RedactRule, ...]
     ) -> tuple[RedactRule, ...]:
-        names = [rule.name for rule in value]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"names more than one rule {', '.join(twice)}")
-        return value
+        return with_own_names(value)
 
     @model_validator(mode="after")
     def _container_lines_have_no_named_rule(self) -> Self:

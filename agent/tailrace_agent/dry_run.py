@@ -11,14 +11,14 @@ from secrets import token_bytes
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
+from tailrace.redaction.rules import Redactors, redactors_of
+from tailrace.redaction.tokens import KEY_BYTES
 from tailrace.text import path_text
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.door import NotARegularFile
 from tailrace_agent.opening import Opener
 from tailrace_agent.preview import preview
-from tailrace_agent.redaction.rules import Redactors, redactors_of
-from tailrace_agent.redaction.tokens import KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)

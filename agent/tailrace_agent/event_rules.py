@@ -1,4 +1,4 @@
-"""What a user may say of events: which lines make one, and what is taken out of them."""
+"""What a user may say of events: which lines make one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tailrace.multiline.joining import pattern_problem
 from tailrace.topics import KIBIBYTE, MEBIBYTE
-from tailrace_agent.redaction import rules as redaction
 
 DAY_MS = 86_400_000
 
@@ -54,33 +53,4 @@ class MultilineSettings(BaseModel):
         given = [self.rule, self.start, self.continuation]
         if sum(one is not None for one in given) != 1:
             raise ValueError("needs exactly one of `rule`, `start` and `continuation`")
-        return self
-
-
-class RedactRule(BaseModel):
-    """What is taken out of events: a built-in rule by its name, or a pattern of one's own.
-
-    A pattern is RE2's. Where it has a group, what the group takes is replaced.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-    """Its tokens begin with it, and it is counted by it."""
-    pattern: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
-
-    @field_validator("pattern")
-    @classmethod
-    def _pattern_is_one(cls, value: str | None) -> str | None:
-        problem = None if value is None else redaction.pattern_problem(value)
-        if problem is not None:
-            raise ValueError(problem)
-        return value
-
-    @model_validator(mode="after")
-    def _name_and_pattern_fit(self) -> Self:
-        has_pattern = self.pattern is not None
-        problem = redaction.rule_problem(self.name, has_pattern=has_pattern)
-        if problem is not None:
-            raise ValueError(problem)
         return self

@@ -11,8 +11,8 @@ from crc32c import crc32c
 from tailrace.framing import MappedEvent
 from tailrace.multiline.joining import Joiner, joiner_of
 from tailrace.multiline.journald import JOURNALD
+from tailrace.redaction.redactor import Redactor
 from tailrace.wire import MultilineRule
-from tailrace_agent.redaction.redactor import Redactor
 
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-16le", "utf-16be"]
 """What a source may say of its files; `auto` and `utf-16` ask the byte order mark."""

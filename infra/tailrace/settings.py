@@ -351,9 +351,13 @@ def problems_of(
             continue
         # A password may stand where none belongs: before the @ of an address.
         shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
-        is_secret = re.search(r"password|secret|api_key|token|redact_key$", key)
-        # A relation names its values itself, and its input is the whole table, or none.
-        is_given = bool(item["loc"]) and item["input"] is not None
+        is_secret = re.search(
+            r"password|secret|api_key|token|redact_key$|redaction\.key$", key
+        )
+        # A relation names its values itself, and its input is a whole table, or none:
+        # in which a key may stand that is right by itself.
+        is_table = isinstance(item["input"], dict)
+        is_given = bool(item["loc"]) and item["input"] is not None and not is_table
         has_value = item["type"] != "missing" and is_given
         value = f", got {shown}" if has_value and not is_secret else ""
         problems.append(f"{key}: {message}{value}")

@@ -90,6 +90,11 @@ class _Agent(msgspec.Struct):
     unmatched_globs: list[str] = []
 
 
+class _Stream(msgspec.Struct):
+    pid: int = 0
+    alarms: list[str] = []
+
+
 class _Indexer(msgspec.Struct):
     pid: int = 0
     held_indices: dict[str, str] = {}
@@ -111,6 +116,9 @@ def role_facts(
     indexer = _read(data_dir, "indexer", as_type=_Indexer)
     if indexer.pid != pids.get("indexer"):
         indexer = _Indexer()
+    stream = _read(data_dir, "stream", as_type=_Stream)
+    if stream.pid != pids.get("stream"):
+        stream = _Stream()
     problems = list(silent_roles(data_dir, members, now_ms=now_ms, away=away))
     problems += [f"the indexer reports {problem}" for problem in indexer.problems]
     if agent.kafka != "connected":
@@ -119,7 +127,7 @@ def role_facts(
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
         lost_bytes=agent.lost_bytes,
-        warnings=list(_agent_warnings(agent)),
+        warnings=[*_agent_warnings(agent), *_stream_warnings(stream)],
         held_indices=indexer.held_indices,
         problems=problems,
     )
@@ -152,6 +160,11 @@ def _agent_warnings(agent: _Agent) -> Iterator[str]:
         # Of the machine's usual logs no machine has all.
         if glob not in MACHINE_LOGS:
             yield f"no file matches {glob}; correct it, or leave it: it is looked for"
+
+
+def _stream_warnings(stream: _Stream) -> Iterator[str]:
+    for alarm in stream.alarms:
+        yield f"the stream goes on with what it knew: {alarm}"
 
 
 def _lags(connections: Connections) -> dict[str, int]:

@@ -11,11 +11,15 @@ from tailrace.clock import Clock
 from tailrace.floors import Floors
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
+from tailrace_stream.alarms import Alarms
 from tailrace_stream.config import StreamSettings
+from tailrace_stream.enrich.build import enrichment_of
+from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.faust_app import StreamApp
 from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
 from tailrace_stream.records import Outgoing
+from tailrace_stream.redact.build import redaction_of
 from tailrace_stream.state_store import KafkaStateReader
 from tailrace_stream.status import StatusFile
 from tailrace_stream.worker import StreamWorker
@@ -45,6 +49,8 @@ async def run_app(
     Raises:
         PublishFailed: the brokers cannot be reached at the start.
     """
+    enrichment = enrichment_of(settings.enrichment, clock=clock)
+    alarms = Alarms(enrichment.alarms, log=log)
     app = StreamApp(connections, settings=settings, log=log)
 
     async def wait(wait_ms: int) -> None:
@@ -67,6 +73,8 @@ async def run_app(
         floors=floors,
         in_flight_bytes_max=settings.in_flight_bytes_max,
         own=own_parsers(settings.parsers),
+        enrichment=enrichment,
+        redaction=redaction_of(settings.redaction),
     )
 
     async def revoked(partitions: list[int]) -> None:
@@ -77,10 +85,14 @@ async def run_app(
     log.info("worker_started", namespace=connections.namespace)
     status = StatusFile(connections.data_dir, started_at_ms=clock.now_ms())
     try:
-        return await _tend(app, worker, settings, stop, clock, log, status)
+        return await _tend(
+            app, worker, settings, stop, clock, log, status, alarms, enrichment
+        )
     finally:
         await worker.stop(wait_ms_max=settings.drain_ms_max)
-        _write_status(status, worker, now_ms=clock.now_ms())
+        enrichment.close()
+        worker.counts.update(enrichment.counts())
+        _write_status(status, worker, alarms=alarms.told, now_ms=clock.now_ms())
         await app.stop()
         log.info("worker_stopped", **worker.counts)
 
@@ -93,6 +105,8 @@ async def _tend(
     clock: Clock,
     log: FilteringBoundLogger,
     status: StatusFile,
+    alarms: Alarms,
+    enrichment: Enrichment,
 ) -> int:
     """Commit and look after the worker until it is to end; return the exit code."""
     committed_at_ms = status_at_ms = clock.monotonic_ms()
@@ -107,13 +121,17 @@ async def _tend(
             await worker.commit()
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
-            _write_status(status, worker, now_ms=clock.now_ms())
+            told = alarms.tell()
+            worker.counts.update(enrichment.counts())
+            _write_status(status, worker, alarms=told, now_ms=clock.now_ms())
             if await worker.stands_still(stuck_ms_max=settings.stuck_ms_max):
                 log.error("worker_stuck", stuck_ms_max=settings.stuck_ms_max)
                 return EXIT_FAILURE
     return 0
 
 
-def _write_status(status: StatusFile, worker: StreamWorker, *, now_ms: int) -> None:
+def _write_status(
+    status: StatusFile, worker: StreamWorker, *, alarms: tuple[str, ...], now_ms: int
+) -> None:
     acked = {lane.partition: lane.acked_offset for lane in worker.lanes.values()}
-    status.write(worker.counts, acked=acked, now_ms=now_ms)
+    status.write(worker.counts, acked=acked, now_ms=now_ms, alarms=alarms)

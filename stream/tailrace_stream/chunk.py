@@ -7,7 +7,7 @@ chunk is halved until the line stands by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
 from tailrace_stream.documents import Documents, documents_of
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
+from tailrace_stream.redact.hiding import Counts
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 
 _NO_TIME = pl.Series([None], dtype=pl.Int64)
 _NO_LEVEL = pl.Series([None], dtype=pl.String)
@@ -80,6 +83,8 @@ class ProcessedChunk:
     levels: pl.Series
     inner_unread_count: int = 0
     """Documents of containers' lines whose own text no parser could read."""
+    redacted: Counts = ()
+    """How often each rule took something out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class Part:
     events: Events
     made: Documents | None
     error: str = ""
+    redacted: Counts = ()
 
 
 def process_chunk(
@@ -98,6 +104,8 @@ def process_chunk(
     namespace: str,
     floors: Floors = NO_FLOORS,
     own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
+    redaction: Redaction = NO_REDACTION,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
     """Return what to send for a chunk.
@@ -107,22 +115,18 @@ def process_chunk(
     """
     events = read_events(value, origin=origin)
     if not len(events):
-        nothing = pl.Series([], dtype=pl.String)
-        # What it skips in the file is passed on all the same.
-        return ProcessedChunk(
-            pieces=[BulkPiece.without_events(origin)],
-            dead=[],
-            expired_positions=events.offsets,
-            event_count=0,
-            offsets=events.offsets,
-            times_ns=nothing.cast(pl.Int64),
-            levels=nothing,
-        )
-    parts = documents_in_parts(events, origin=origin, own=own)
+        return _without_events(events, origin=origin)
+    is_open = origin.framing == "newline" and not value.endswith(b"\n")
+    events, redacted = redaction.of_events(events, origin=origin, is_open=is_open)
+    parts = documents_in_parts(
+        events, origin=origin, own=own, enrichment=enrichment, redaction=redaction
+    )
+    # As they are without what is to be hidden.
+    stored = [line for part in parts for line in part.events.stored]
     dead = [
-        _dead(events, part.events.first_position, "parser_raised", part.error)
-        for part in parts
-        if part.made is None
+        _dead(events, p.events.first_position, "parser_raised", p.error, stored=stored)
+        for p in parts
+        if p.made is None
     ]
     expired = np.concatenate(
         [_expired(p, origin=origin, namespace=namespace, floors=floors) for p in parts]
@@ -135,7 +139,7 @@ def process_chunk(
             f"its document has {lines.sizes[row]} bytes, a record holds"
             f" {piece_bytes_max}"
         )
-        dead.append(_dead(events, row, "document_too_large", detail))
+        dead.append(_dead(events, row, "document_too_large", detail, stored=stored))
     lines = lines.without(too_large)
     return ProcessedChunk(
         pieces=_pieces(lines, events=events, bytes_max=piece_bytes_max),
@@ -146,37 +150,83 @@ def process_chunk(
         times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),
         levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
         inner_unread_count=sum(p.made.inner_unread_count for p in parts if p.made),
+        redacted=redacted + tuple(one for p in parts for one in p.redacted),
+    )
+
+
+def _without_events(events: Events, *, origin: Origin) -> ProcessedChunk:
+    """Return what is sent for no event: what it skips in the file is passed on."""
+    nothing = pl.Series([], dtype=pl.String)
+    return ProcessedChunk(
+        pieces=[BulkPiece.without_events(origin)],
+        dead=[],
+        expired_positions=events.offsets,
+        event_count=0,
+        offsets=events.offsets,
+        times_ns=nothing.cast(pl.Int64),
+        levels=nothing,
     )
 
 
 def documents_in_parts(
-    events: Events, *, origin: Origin, own: OwnParsers = NO_OWN
+    events: Events,
+    *,
+    origin: Origin,
+    own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
+    redaction: Redaction = NO_REDACTION,
 ) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
         parsed = parse(
             events.text, stored=events.stored, placement=origin.placement, own=own
         )
-        return [Part(events, documents_of(events, parsed, origin=origin))]
+        parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
+        common = enrichment.common_of(origin)
+        parsed, shown, redacted = redaction.of_fields(parsed, events)
+        made = documents_of(shown, parsed, origin=origin, common=common)
+        return [Part(shown, made, redacted=redacted)]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.
     except (Exception, PanicException) as error:  # noqa: BLE001
         if len(events) > 1:
             half = len(events) // 2
             return [
-                *documents_in_parts(events.part(0, half), origin=origin, own=own),
-                *documents_in_parts(
-                    events.part(half, len(events)), origin=origin, own=own
-                ),
+                part
+                for piece in (events.part(0, half), events.part(half, len(events)))
+                for part in documents_in_parts(
+                    piece,
+                    origin=origin,
+                    own=own,
+                    enrichment=enrichment,
+                    redaction=redaction,
+                )
             ]
-        return [Part(events, None, f"{type(error).__name__}: {error}")]
+        return [_without_document(events, error, redaction=redaction)]
 
 
-def _dead(events: Events, position: int, reason: str, detail: str) -> DeadEvent:
+def _without_document(
+    events: Events, error: BaseException, *, redaction: Redaction
+) -> Part:
+    """Return one event that a parser raised for.
+
+    Where values of fields are to be hidden, nobody knows them in it: so neither it nor
+    the error's words, which may quote it, are told.
+    """
+    kind = type(error).__name__
+    if not redaction.is_by_field:
+        return Part(events, None, f"{kind}: {error}")
+    stored = [redaction.withheld(line) for line in events.stored]
+    return Part(replace(events, stored=stored), None, kind)
+
+
+def _dead(
+    events: Events, position: int, reason: str, detail: str, *, stored: list[bytes]
+) -> DeadEvent:
     return DeadEvent(
         reason,
         detail[:2_000],
-        events.stored[position],
+        stored[position],
         int(events.offsets[position]),
         position,
     )

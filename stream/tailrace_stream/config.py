@@ -8,7 +8,9 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from tailrace.settings import RoleSettings
+from tailrace_stream.enrich.config import EnrichmentSettings
 from tailrace_stream.own.config import PARSERS_MAX, ParserSettings, twice_named
+from tailrace_stream.redact.config import RedactionSettings
 
 MEBIBYTE = 1_024 * 1_024
 
@@ -41,6 +43,10 @@ class StreamSettings(RoleSettings):
     ends with an error for its supervisor to start it again."""
     parsers: Annotated[tuple[ParserSettings, ...], Field(max_length=PARSERS_MAX)] = ()
     """Of one's own, for datasets that sources of the agent name."""
+    enrichment: EnrichmentSettings = Field(default_factory=EnrichmentSettings)
+    """What is added to the fields of lines."""
+    redaction: RedactionSettings = Field(default_factory=RedactionSettings)
+    """What is taken out of events, for those whose agent does not."""
 
     @field_validator("parsers")
     @classmethod

@@ -6,6 +6,7 @@ columns that differ are encoded by polars, and nulls are then cut out of that te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,8 +19,10 @@ from tailrace_stream.container_paths import container_fields
 from tailrace_stream.events import Events
 from tailrace_stream.parsers.columns import (
     ATTRIBUTES,
+    ENRICHED,
     GUESSED,
     INNER_UNREAD,
+    LABELS,
     MATCHED,
     TIME_NS,
 )
@@ -31,6 +34,20 @@ ECS_VERSION = "8.17.0"
 CUT_TAG = "cut"
 TEMPLATE_ID = "tailrace.template.id"
 _NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What all documents of a chunk have of its origin, beside what they always have."""
+
+    facts: Mapping[str, str]
+    """Fields, each unless a line says it itself."""
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, origin: Origin) -> Common:
+        """Return the labels alone."""
+        return cls(facts={}, labels=origin.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +65,15 @@ class Documents:
     """Lines of containers whose own text is none of the parser that was named for it."""
 
 
-def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Documents:
+def documents_of(
+    events: Events,
+    parsed: pl.DataFrame,
+    *,
+    origin: Origin,
+    common: Common | None = None,
+) -> Documents:
     """Return the documents of `events`, whose fields are in `parsed`."""
+    common = Common.of(origin) if common is None else common
     times_ns = parsed.get_column(TIME_NS)
     observed_ns = pl.lit(origin.observed_at_ms * _NS_PER_MS, pl.Int64)
     time = pl.col(TIME_NS)
@@ -71,9 +95,9 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
         source.alias("tailrace.time_source"),
     )
     fields = [
-        column
+        _filled(column, common.facts)
         for column in parsed.drop(
-            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD),
+            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
             "message",
             strict=False,
         ).get_columns()
@@ -91,7 +115,11 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
     level = "log.level"
     return Documents(
         open_bodies=_open_bodies(
-            pl.DataFrame(columns), parsed, events=events, origin=origin
+            pl.DataFrame(columns),
+            parsed,
+            events=events,
+            origin=origin,
+            common=common,
         ),
         times_ns=times_ns,
         inner_unread_count=int(parsed.get_column(INNER_UNREAD).sum())
@@ -103,6 +131,13 @@ def documents_of(events: Events, parsed: pl.DataFrame, *, origin: Origin) -> Doc
             else pl.Series([None], dtype=pl.String).new_from_index(0, len(events))
         ),
     )
+
+
+def _filled(column: pl.Series, facts: Mapping[str, str]) -> pl.Series:
+    """Return a field of lines, with its origin's word where a line says nothing."""
+    if column.name not in facts or column.dtype != pl.String:
+        return column
+    return column.fill_null(facts[column.name])
 
 
 def _messages(events: Events, parsed: pl.DataFrame) -> list[pl.Series]:
@@ -134,7 +169,12 @@ def _marks(events: Events) -> list[pl.Series]:
 
 
 def _open_bodies(
-    frame: pl.DataFrame, parsed: pl.DataFrame, *, events: Events, origin: Origin
+    frame: pl.DataFrame,
+    parsed: pl.DataFrame,
+    *,
+    events: Events,
+    origin: Origin,
+    common: Common,
 ) -> pl.Series:
     """Encode each row, leave its nulls out, and join on what all have in common."""
     body = pl.struct(pl.all()).struct.json_encode()
@@ -153,8 +193,17 @@ def _open_bodies(
         )
         parts.append(text.fill_null(""))
         extra.append(parsed.get_column(ATTRIBUTES))
-    common, tags = _common(origin)
-    parts.append(pl.lit(common))
+    if ENRICHED in parsed.columns:
+        parts.append(pl.col(ENRICHED))
+        extra.append(parsed.get_column(ENRICHED))
+    facts = {k: v for k, v in common.facts.items() if k not in frame.columns}
+    labels = dict(common.labels)
+    if LABELS in parsed.columns:
+        parts.append(_labels(labels))
+        extra.append(parsed.get_column(LABELS))
+        labels.clear()
+    shared, tags = _common(origin, facts=facts, labels=labels)
+    parts.append(pl.lit(shared))
     if events.are_cut is not None:
         extra.append(events.are_cut.alias("_cut"))
         cut = _tags((*origin.tags, CUT_TAG))
@@ -169,10 +218,27 @@ def _open_bodies(
     )
 
 
-def _common(origin: Origin) -> tuple[str, str]:
+def _labels(common: Mapping[str, str]) -> pl.Expr:
+    """Return the labels of each line: its own, and those of all that it has not itself."""
+    own = pl.col(LABELS)
+    whole: pl.Expr = own
+    for name, text in common.items():
+        key, value = (msgspec.json.encode(one).decode() for one in (name, text))
+        is_own = own.str.contains(f",{key}:", literal=True)
+        shared = pl.lit(f",{key}:{value}")
+        whole = pl.concat_str(whole, pl.when(is_own).then(pl.lit("")).otherwise(shared))
+    inner = whole.str.strip_prefix(",")
+    text = pl.concat_str(pl.lit(',"labels":{'), inner, pl.lit("}"))
+    return pl.when(inner == "").then(pl.lit("")).otherwise(text)
+
+
+def _common(
+    origin: Origin, *, facts: Mapping[str, str], labels: Mapping[str, str]
+) -> tuple[str, str]:
     """Return the fields all documents of a chunk share, and their tags, as JSON text."""
     created = datetime.fromtimestamp(origin.observed_at_ms / 1_000, tz=UTC)
     common: dict[str, object] = {
+        **facts,
         "event.dataset": origin.placement.dataset,
         "event.created": created.isoformat(timespec="milliseconds").replace(
             "+00:00", "Z"
@@ -189,8 +255,8 @@ def _common(origin: Origin) -> tuple[str, str]:
             del common[name]
     if origin.placement.parser in DATASET_OF_CONTAINER:
         common |= dict(container_fields(origin.path))
-    if origin.fields:
-        common["labels"] = origin.fields
+    if labels:
+        common["labels"] = labels
     text = msgspec.json.encode(common).decode()
     return f",{text[1:-1]}", _tags(origin.tags)
 

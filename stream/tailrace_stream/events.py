@@ -167,11 +167,11 @@ def _text_of_many(
     """
     mark = next((mark for mark in (b"\n", b"\0") if mark not in stored), None)
     if mark is None:
-        return _text_each(events)
+        return text_of_lines(events)
     try:
         decoded = mark.join(events).decode("utf-8").split(mark.decode())
     except UnicodeDecodeError:
-        return _text_each(events)
+        return text_of_lines(events)
     text = pl.Series(decoded if events else [], dtype=pl.String)
     return text.str.strip_suffix("\r") if b"\r" in stored else text, None
 
@@ -182,14 +182,18 @@ def _text_of(value: bytes, lines: list[bytes]) -> tuple[pl.Series, pl.Series | N
         # UTF-8 and part of no other character, so both splits agree.
         decoded = value.decode("utf-8").split("\n")
     except UnicodeDecodeError:
-        return _text_each(lines)
+        return text_of_lines(lines)
     text = pl.Series(decoded[: len(lines)], dtype=pl.String)
     if b"\r" in value:
         text = text.str.strip_suffix("\r")
     return text, None
 
 
-def _text_each(lines: list[bytes]) -> tuple[pl.Series, pl.Series | None]:
+def text_of_lines(lines: list[bytes]) -> tuple[pl.Series, pl.Series | None]:
+    """Return the text of each event, and its bytes in base64 where they are no UTF-8.
+
+    There is no column of base64 where all are.
+    """
     texts: list[str] = []
     base64: list[str | None] = [None] * len(lines)
     is_any_broken = False

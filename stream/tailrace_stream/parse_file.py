@@ -10,6 +10,7 @@ import msgspec
 
 from tailrace.wire import Origin, Placement
 from tailrace_stream.chunk import Part, documents_in_parts
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import read_events
 from tailrace_stream.explaining import Asked, explain
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
@@ -78,7 +79,11 @@ def origin_of(path: str, *, placement: Placement, now_ms: int) -> Origin:
 
 
 def chunk_documents(
-    value: bytes, *, origin: Origin, own: OwnParsers = NO_OWN
+    value: bytes,
+    *,
+    origin: Origin,
+    own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
 ) -> Iterator[bytes]:
     """Yield the document of each event of a chunk, as JSON, without a newline.
 
@@ -89,7 +94,8 @@ def chunk_documents(
         WireError: the table of a mapped chunk does not fit its bytes.
     """
     events = read_events(value, origin=origin)
-    for part in documents_in_parts(events, origin=origin, own=own):
+    parts = documents_in_parts(events, origin=origin, own=own, enrichment=enrichment)
+    for part in parts:
         if part.made is None:
             yield _failed(part, origin=origin)
             continue

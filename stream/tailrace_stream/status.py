@@ -24,6 +24,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Chunks, events, documents, dead letters by reason, failures by kind."""
     acked_offsets: dict[str, int]
     """By partition; empty while none is assigned."""
+    alarms: tuple[str, ...] = ()
+    """What of its files is not as it should be; it goes on with what they held before."""
 
 
 class StatusFile:
@@ -35,11 +37,18 @@ class StatusFile:
     def __init__(self, data_dir: Path, *, started_at_ms: int) -> None:
         self._path = data_dir / FOLDER_NAME / FILE_NAME
         self._started_at_ms = started_at_ms
-        self._written: tuple[dict[str, int], dict[str, int]] | None = None
+        self._written: tuple[dict[str, int], dict[str, int], tuple[str, ...]] | None = (
+            None
+        )
         self._written_at_ms = 0
 
     def write(
-        self, counts: Mapping[str, int], *, acked: Mapping[int, int], now_ms: int
+        self,
+        counts: Mapping[str, int],
+        *,
+        acked: Mapping[int, int],
+        now_ms: int,
+        alarms: tuple[str, ...] = (),
     ) -> None:
         """Write the counts, atomically; a file that cannot be written is no failure.
 
@@ -49,7 +58,7 @@ class StatusFile:
             Nothing: a full disk must not stop what does not need one.
         """
         offsets = {str(partition): offset for partition, offset in acked.items()}
-        content = (dict(counts), offsets)
+        content = (dict(counts), offsets, alarms)
         is_fresh = 0 <= now_ms - self._written_at_ms < REWRITE_MS
         if content == self._written and is_fresh:
             return
@@ -59,6 +68,7 @@ class StatusFile:
             updated_at_ms=now_ms,
             counts=content[0],
             acked_offsets=offsets,
+            alarms=alarms,
         )
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

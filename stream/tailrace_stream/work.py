@@ -17,10 +17,12 @@ from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.windows import GenerationState
 
@@ -44,11 +46,14 @@ def parse_record(
     now_ms: int,
     floors: Floors = NO_FLOORS,
     own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
+    redaction: Redaction = NO_REDACTION,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
     if not isinstance(read, Chunk):
-        return Parsed(record=record, dead=read)
+        dead = None if read is None else redaction.of_letter(read)
+        return Parsed(record=record, dead=dead)
     if read.origin.dead_reason:
         return Parsed(record=record, chunk=read)
     try:
@@ -58,6 +63,8 @@ def parse_record(
             namespace=namespace,
             floors=floors,
             own=own,
+            enrichment=enrichment,
+            redaction=redaction,
         )
     except WireError as error:
         dead = dead_chunk(
@@ -67,7 +74,7 @@ def parse_record(
             detail=str(error),
             died_at_ms=now_ms,
         )
-        return Parsed(record=record, chunk=read, dead=dead)
+        return Parsed(record=record, chunk=read, dead=redaction.of_letter(dead))
     return Parsed(record=record, chunk=read, processed=processed)
 
 
@@ -157,6 +164,9 @@ def _of_events(
         counts[f"dropped.{EXPIRED}"] = len(processed.expired_positions)
     if processed.inner_unread_count:
         counts["inner_unread"] = processed.inner_unread_count
+    for rule, count in processed.redacted:
+        name = f"redacted.{rule}"
+        counts[name] = counts.get(name, 0) + count
     if processed.event_count != origin.event_count:
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1

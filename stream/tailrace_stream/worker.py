@@ -15,10 +15,12 @@ from tailrace.clock import Clock
 from tailrace.floors import Floors
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.lanes import Lane, arrival, positions
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import RawRecord, Work
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import KafkaError, StateReader
 from tailrace_stream.work import parse_record, work_of
 
@@ -77,6 +79,8 @@ class StreamWorker:
         floors: Callable[[], Floors],
         in_flight_bytes_max: int,
         own: OwnParsers = NO_OWN,
+        enrichment: Enrichment = NO_ENRICHMENT,
+        redaction: Redaction = NO_REDACTION,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
@@ -91,6 +95,8 @@ class StreamWorker:
         self._floors = floors
         self._in_flight_bytes_max = in_flight_bytes_max
         self._own = own
+        self._enrichment = enrichment
+        self._redaction = redaction
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -168,6 +174,8 @@ class StreamWorker:
             now_ms=now_ms,
             floors=self._floors(),
             own=self._own,
+            enrichment=self._enrichment,
+            redaction=self._redaction,
         )
         await self._room.wait()
         if not lane.is_open:

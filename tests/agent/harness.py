@@ -40,7 +40,7 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import CheckpointUnwritable, Outcome
 from tailrace_agent.records import Agent, Outgoing, Records
-from tailrace_agent.redaction.settings import redactors_for
+from tailrace_agent.redactors import redactors_for
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.rules import rules_of
 from tailrace_agent.table import FileTable

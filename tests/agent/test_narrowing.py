@@ -8,9 +8,9 @@ import pytest
 import structlog
 
 from tailrace.errors import ConfigError
+from tailrace.redaction.config import RedactRule
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.event_rules import RedactRule
 from tailrace_agent.narrowing import SOURCES_MAX, hash_of, narrowed
 from tests.agent.harness import SteppedClock
 

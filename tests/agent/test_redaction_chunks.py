@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, decode_mapped
+from tailrace.redaction.redactor import replaced
 from tailrace_agent.building import MAPPED_EVENTS_MAX
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.forms import (
@@ -21,7 +22,6 @@ from tailrace_agent.forms import (
 )
 from tailrace_agent.hiding import hidden_of_long, text_before
 from tailrace_agent.positions import Chunk, OpenEvent, Position, Reading, tail_of
-from tailrace_agent.redaction.redactor import replaced
 from tests.agent.test_chunking import BytesFile
 from tests.agent.test_container_chunking import cri, docker, documents
 from tests.agent.test_multiline_chunking import EVENT_BYTES_MAX, Reader

@@ -18,10 +18,10 @@ from tailrace.multiline.journald import (
     size_bytes,
     size_of_value,
 )
+from tailrace.redaction.redactor import CUT_MARGIN_BYTES, Redactor
 from tailrace_agent.forms import PLAIN, Form, with_redactor, with_rule
-from tailrace_agent.hiding import CUT_MARGIN_BYTES, hidden_of_long
+from tailrace_agent.hiding import hidden_of_long
 from tailrace_agent.placement import ENTRIES
-from tailrace_agent.redaction.redactor import Redactor
 from tailrace_stream.chunk import process_chunk
 from tests.agent.test_multiline_chunking import EVENT_BYTES_MAX, Reader
 from tests.agent.test_redaction_rules import ALL, redactor

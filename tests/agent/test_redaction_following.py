@@ -14,10 +14,10 @@ from tailrace.holes import HoleRequest
 from tailrace.kafka_producer import FailureKind
 from tailrace.key_files import chosen_key
 from tailrace.ledger import HoleAnswer
+from tailrace.redaction.tokens import KEY_NAME, Tokens, kept_key
 from tailrace.wire import DeadLetter, decode
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.observed import figures_of
-from tailrace_agent.redaction.tokens import KEY_NAME, Tokens, kept_key
 from tests.agent.harness import (
     AgentHarness,
     Event,

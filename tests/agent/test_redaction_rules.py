@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace_agent.redaction import rules as redaction
-from tailrace_agent.redaction.cards import is_card
-from tailrace_agent.redaction.private_keys import KEY_BYTES_MAX
-from tailrace_agent.redaction.redactor import Redactor, replaced
-from tailrace_agent.redaction.rules import BUILT_IN, pattern_problem, redactor_of
-from tailrace_agent.redaction.tokens import Tokens
+from tailrace.redaction import rules as redaction
+from tailrace.redaction.cards import is_card
+from tailrace.redaction.private_keys import KEY_BYTES_MAX
+from tailrace.redaction.redactor import Redactor, replaced
+from tailrace.redaction.rules import BUILT_IN, pattern_problem, redactor_of
+from tailrace.redaction.tokens import Tokens
 
 TOKENS = Tokens(b"a key of this test")
 

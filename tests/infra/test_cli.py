@@ -61,10 +61,12 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
 ) -> None:
     """In a process of its own, in which a module of the extra cannot be imported."""
     source = "[[agent.sources]]\nname = 'a'\npaths = ['/a.log']\nredact = ['email']\n"
+    source += "[stream.enrichment]\ngeo = true\n"
     (tmp_path / "c.toml").write_text(source)
     commands = {
         "embedded": ["servers", "env"],
         "redaction": ["agent", "--config", str(tmp_path / "c.toml")],
+        "enrichment": ["stream", "--config", str(tmp_path / "c.toml")],
     }
     command = commands.get(extra, [extra])
     barred = MODULES[extra][0]

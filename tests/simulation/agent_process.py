@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from tailrace.holes import HoleRequest
 from tailrace.kafka_consumer import Partition, Record
 from tailrace.ledger import decode_ledger
+from tailrace.redaction.config import RedactRule
 from tailrace.topics import LEDGER, PARTITIONS
 from tailrace.wire import AgentLedger
 from tailrace_agent import restore as restore_module
@@ -21,7 +22,6 @@ from tailrace_agent import wiring
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.event_rules import RedactRule
 from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
@@ -29,7 +29,7 @@ from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
-from tailrace_agent.redaction.settings import redactors_for
+from tailrace_agent.redactors import redactors_for
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX

@@ -22,6 +22,7 @@ from tailrace import identity, revisions
 from tailrace.floors import Floors, span_of
 from tailrace.framing import MappedEvent
 from tailrace.ledger import FloorLedger
+from tailrace.redaction.redactor import Redactor
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent import (
     beginnings,
@@ -33,7 +34,6 @@ from tailrace_agent import (
     whereabouts,
 )
 from tailrace_agent.chunking import Chunk
-from tailrace_agent.redaction.redactor import Redactor
 from tailrace_indexer import bulk, expiry, mending, offsets
 from tailrace_indexer.expiry import Expiry
 from tailrace_indexer.mending import Mender

@@ -20,6 +20,7 @@ from tailrace.topics import DOCS, LEDGER, RATES, STATE
 from tailrace_stream.lanes import HOLE_ASKS_MAX
 from tailrace_stream.protocol import Publisher
 from tailrace_stream.records import Outgoing, RawRecord
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import (
     KafkaError,
     ReadBack,
@@ -100,6 +101,7 @@ def worker_on(
     *,
     clock: Clock | None = None,
     in_flight_bytes_max: int = 10_000_000,
+    redaction: Redaction = NO_REDACTION,
 ) -> StreamWorker:
     return StreamWorker(
         protocol=protocol(publisher),
@@ -111,6 +113,7 @@ def worker_on(
         topic_id="t",
         floors=lambda: NO_FLOORS,
         in_flight_bytes_max=in_flight_bytes_max,
+        redaction=redaction,
     )
 
 

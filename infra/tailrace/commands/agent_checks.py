@@ -14,10 +14,10 @@ from tailrace.errors import CommandFailed, TailraceError
 from tailrace.text import printable
 
 if TYPE_CHECKING:
+    from tailrace.redaction.redactor import Redactor
     from tailrace_agent.config import AgentSettings, SourceSettings
     from tailrace_agent.dry_run import MatchedFile
     from tailrace_agent.fsck import Inspected
-    from tailrace_agent.redaction.redactor import Redactor
 
 FILES_SHOWN_MAX = 20
 EVENTS_SHOWN_MAX = 3

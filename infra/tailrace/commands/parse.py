@@ -11,6 +11,7 @@ import typer
 from tailrace.commands.common import console
 from tailrace.commands.parse_explained import explain_file
 from tailrace.commands.parsed_file import (
+    enrichment_of_config,
     own_of_config,
     parsed_documents,
     source_of_config,
@@ -80,7 +81,13 @@ def parse(
     output = sys.stdout.buffer
     pending: list[bytes] = []
     pending_bytes = 0
-    documents = parsed_documents(file, source=source, time_zone=timezone, own=own)
+    documents = parsed_documents(
+        file,
+        source=source,
+        time_zone=timezone,
+        own=own,
+        enrichment=enrichment_of_config(config),
+    )
     for document in documents:
         line = document if document.endswith(b"\n") else document + b"\n"
         pending.append(line)

@@ -22,10 +22,11 @@ from tailrace.wire import Origin
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tailrace.redaction.redactor import Redactor
     from tailrace_agent.config import SourceSettings
     from tailrace_agent.open_file import OpenFile
     from tailrace_agent.preview import StreamFile
-    from tailrace_agent.redaction.redactor import Redactor
+    from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
 
 STANDARD_INPUT = "-"
@@ -105,6 +106,20 @@ def own_of_config(config: Path | None) -> OwnParsers:
     return own_parsers(settings.parsers)
 
 
+def enrichment_of_config(config: Path | None) -> Enrichment:
+    """Return what enriches in the stream, by a configuration or the environment.
+
+    Raises:
+        ConfigError: the stream's settings are wrong; all are listed.
+    """
+    from tailrace.settings import read_role_settings
+    from tailrace_stream.config import StreamSettings
+    from tailrace_stream.enrich.build import enrichment_of
+
+    settings = read_role_settings(StreamSettings, config_file=config)
+    return enrichment_of(settings.enrichment, clock=SystemClock())
+
+
 def parsed_documents(
     file: str,
     *,
@@ -113,26 +128,33 @@ def parsed_documents(
     redactor: Redactor | None = None,
     clock: Clock | None = None,
     own: OwnParsers | None = None,
+    enrichment: Enrichment | None = None,
 ) -> Iterator[bytes]:
     """Yield the document of each event of a file or of standard input, as JSON.
 
     One a line, without a newline, in file order. Memory is bounded however long the
     file or a line is. `time_zone` is that of times which name none, where the source
     does not say; `redactor` is what takes out of events what is not to be shown; `own`
-    are the stream's parsers of the user's own.
+    are the stream's parsers of the user's own, `enrichment` what it adds.
 
     Raises:
         CommandFailed: the file cannot be read.
         RoleNotInstalled: the stream's extra is missing.
     """
     require("stream")
+    from tailrace_stream.enrich.enrichment import NO_ENRICHMENT
     from tailrace_stream.parse_file import chunk_documents
 
     chunks = chunks_of(
         file, source=source, time_zone=time_zone, redactor=redactor, clock=clock
     )
     for value, origin in chunks:
-        yield from chunk_documents(value, origin=origin, own=own or {})
+        yield from chunk_documents(
+            value,
+            origin=origin,
+            own=own or {},
+            enrichment=enrichment or NO_ENRICHMENT,
+        )
 
 
 def chunks_of(

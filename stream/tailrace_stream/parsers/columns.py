@@ -21,6 +21,10 @@ ATTRIBUTES = "_attributes"
 """A JSON object of what ECS has no name for, as text; null where there is nothing."""
 INNER_UNREAD = "_inner_unread"
 """Boolean, where it is there: the text in a container's line is none of its own parser."""
+ENRICHED = "_enriched"
+"""Fields as JSON text, which stand behind the others; never null where it is there."""
+LABELS = "_labels"
+"""Labels as such text, without the object around them."""
 
 _ROW = "_row"
 

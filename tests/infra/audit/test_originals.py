@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from tailrace.audit.line import alteration
+from tailrace.redaction.rules import redactors_of
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.open_file import open_file
 from tailrace_agent.preview import preview
-from tailrace_agent.redaction.rules import redactors_of
 from tailrace_agent.rules import rules_of_user
 from tailrace_stream.chunk import process_chunk
 from tests.stream.builders import BORN_AT_MS, origin

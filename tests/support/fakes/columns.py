@@ -27,8 +27,10 @@ from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.chunk import BulkPiece, ProcessedChunk
 from tailrace_stream.documents import ECS_VERSION, TEMPLATE_ID
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.placing import document_ids
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.templates.naming import templates_of
 from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
 
@@ -46,10 +48,14 @@ def process_chunk_plainly(
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
     floors: Floors = NO_FLOORS,
     own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
+    redaction: Redaction = NO_REDACTION,
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
     assert not own, "nobody has a parser of their own in the simulation"
+    assert enrichment is NO_ENRICHMENT, "nothing is added in the simulation"
+    assert redaction is NO_REDACTION, "the agents redact in the simulation"
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
     ids = document_ids(

@@ -14,17 +14,20 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
 
-from tailrace_agent.redaction.escapes import fitted, quote_for, with_backslash
-from tailrace_agent.redaction.linear import Pattern
-from tailrace_agent.redaction.private_keys import (
+from tailrace.redaction.escapes import fitted, quote_for, with_backslash
+from tailrace.redaction.linear import Pattern
+from tailrace.redaction.private_keys import (
     HEAD_BYTES_MAX,
     KEY_BYTES_MAX,
     KeyPattern,
 )
-from tailrace_agent.redaction.tokens import Tokens
+from tailrace.redaction.tokens import Tokens
 
 LOOK_BACK_BYTES = KEY_BYTES_MAX + HEAD_BYTES_MAX
 """How much of the text before an event may tell what is secret in it."""
+CUT_MARGIN_BYTES = 1_024
+"""Of an event that is cut so much more is left out: a secret that the cut parts could not
+be recognised by its first half."""
 OPEN_END_BYTES = 1_024
 """Where the end of a line is not there yet, what is asked of a secret's beginning."""
 
@@ -90,12 +93,18 @@ class Redactor:
         self._tokens = tokens
 
     def find(
-        self, text: bytes, *, begin: int = 0, is_open: bool = False
+        self,
+        text: bytes,
+        *,
+        begin: int = 0,
+        is_open: bool = False,
+        is_begun: bool = False,
     ) -> list[Replacement]:
         """Return what is to be replaced of `text[begin:]`, in order, without overlaps.
 
         What stands before `begin` is not sent, and may tell what follows it. A text that
-        `is_open` ends where its last line does not.
+        `is_open` ends where its last line does not. One that `is_begun` may begin within
+        a private key, and nobody has what stands before it.
         """
         found = [
             (start, end, rule)
@@ -106,6 +115,9 @@ class Redactor:
             found += self._built_in(text, self._screen)
         if is_open:
             found += self._begun(text)
+        if is_begun and self._keys is not None:
+            secret = self._rules[0]
+            found += [(start, end, secret) for start, end in self._keys.begun(text)]
         return self._replacements(text, found, begin=begin) if found else []
 
     def context(self, before: bytes) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tailrace_agent.redaction.linear import Pattern
-from tailrace_agent.redaction.private_keys import NEEDLE
+from tailrace.redaction.linear import Pattern
+from tailrace.redaction.private_keys import NEEDLE
 
 _NAMES = (
     rb"(?:pass(?:word|wd|phrase|code)[0-9]?|secret|token|api[_-]?key|access[_-]?key"

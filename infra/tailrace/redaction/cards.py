@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tailrace_agent.redaction.linear import Pattern
+from tailrace.redaction.linear import Pattern
 
 DIGITS_MIN = 13
 _BETWEEN = rb"(?:[ +-]|%20)?"

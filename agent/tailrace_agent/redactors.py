@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from tailrace.key_files import chosen_key
+from tailrace.redaction.rules import Redactors, redactors_of
+from tailrace.redaction.tokens import kept_key
 from tailrace_agent.config import AgentSettings
-from tailrace_agent.redaction.rules import Redactors, redactors_of
-from tailrace_agent.redaction.tokens import kept_key
 
 
 def redactors_for(settings: AgentSettings, *, folder: Path) -> Redactors:

@@ -7,12 +7,13 @@ begins, or `KEY_BYTES_MAX` behind its first one.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 
 from tailrace.multiline.container import text_place
-from tailrace_agent.redaction.linear import Pattern
+from tailrace.redaction.linear import Pattern
 
 KEY_BYTES_MAX = 32 * 1_024
 """A key of RSA with 16,384 bits has 12.7 KB, and a container's runtime writes as much
@@ -37,6 +38,8 @@ class KeyPattern:
         self._marks = Pattern(rb"-----(?:BEGIN|END) " + _NAME)
         self._material = Pattern(_MATERIAL)
         self._words = Pattern(_WORDS)
+        self._whole = re.compile(rb"[ \t]*[A-Za-z0-9+/]{40,}={0,2}[ \t]*\r?")
+        self._last = re.compile(rb"[ \t]*[A-Za-z0-9+/]{1,79}={0,2}[ \t]*\r?")
 
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield the pieces of keys; none crosses the end of a line."""
@@ -47,6 +50,31 @@ class KeyPattern:
                 continue
             yield from self._within(text, begin, line_end)
             yield from self._lines(text, line_end + 1, stop)
+
+    def begun(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the pieces of a key that a text may begin within.
+
+        That is told by its lines alone: the first ones are nothing but letters of a key,
+        or one is, and the foot of a key follows it.
+        """
+        start = count = 0
+        while start < len(text) and start <= KEY_BYTES_MAX:
+            newline = text.find(b"\n", start)
+            end = len(text) if newline < 0 else newline
+            place = text_place(text, start, end)
+            line = text[slice(*place)]
+            next_end = text.find(b"\n", end + 1)
+            next_end = len(text) if next_end < 0 else next_end
+            behind = text_place(text, min(end + 1, next_end), next_end)[0]
+            is_last = count > 0 or text.startswith(b"-----END ", behind)
+            is_whole = self._whole.fullmatch(line) is not None
+            if not is_whole and not (is_last and self._last.fullmatch(line)):
+                return
+            for word_start, word_end in self._words.find(line):
+                yield place[0] + word_start, place[0] + word_end
+            if not is_whole:
+                return
+            start, count = end + 1, count + 1
 
     def open_at_end(self, text: bytes) -> int:
         """Return where a key begins that the end of the text is within, else -1."""

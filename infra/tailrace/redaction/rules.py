@@ -9,11 +9,11 @@ from typing import Protocol
 
 from tailrace.errors import RoleNotInstalled
 from tailrace.extras import missing_modules
-from tailrace_agent.redaction import addresses, cards, secrets
-from tailrace_agent.redaction.linear import EXTRA, NotAPattern, Pattern
-from tailrace_agent.redaction.private_keys import KeyPattern
-from tailrace_agent.redaction.redactor import Redactor, Rule
-from tailrace_agent.redaction.tokens import Tokens
+from tailrace.redaction import addresses, cards, secrets
+from tailrace.redaction.linear import EXTRA, NotAPattern, Pattern
+from tailrace.redaction.private_keys import KeyPattern
+from tailrace.redaction.redactor import Redactor, Rule
+from tailrace.redaction.tokens import Tokens
 
 SECRETS, CARDS, EMAIL = "secrets", "cards", "email"
 BUILT_IN = (SECRETS, CARDS, EMAIL)

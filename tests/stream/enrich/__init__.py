@@ -1,0 +1,1 @@
+"""Enrichment: addresses, user agents, ids, levels, tables, names."""

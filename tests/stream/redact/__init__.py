@@ -1,0 +1,1 @@
+"""Redaction in the stream: planted canaries, and where none may be found."""
