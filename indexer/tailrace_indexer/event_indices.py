@@ -13,6 +13,7 @@ from tailrace.clock import Clock
 from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
+from tailrace_indexer.fence import Guard
 from tailrace_indexer.retention import IndexFacts
 
 BUCKETS_MAX: Final = 5_000
@@ -20,10 +21,13 @@ BUCKETS_MAX: Final = 5_000
 
 
 class EventIndices:
-    """The event indices of one namespace."""
+    """The event indices of one namespace; what changes them asks the guard first."""
 
-    def __init__(self, elastic: Elastic, *, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self, elastic: Elastic, *, namespace: str, clock: Clock, guard: Guard
+    ) -> None:
         self._elastic = elastic
+        self._guard = guard
         self._alias = events_alias(namespace)
         self._ledger = f"{namespace}-ledger"
         self._dead = f"{namespace}-dead-*"
@@ -104,19 +108,20 @@ class EventIndices:
         """Let an index take no document any more.
 
         Raises:
+            LeadLost: another leads now.
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
+        self._guard.require()
         self._elastic.ask("PUT", f"/{quote(index, safe='')}/_block/write")
 
     def delete(self, index: str) -> None:
         """Delete an index; one that is not there is fine.
 
         Raises:
+            LeadLost: another leads now.
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
-        answer = self._elastic.request("DELETE", f"/{quote(index, safe='')}")
-        if not answer.is_success and answer.status != 404:
-            raise self._elastic.refusal(answer)
+        self._guard.delete_index(index)
 
     def are_held(self, generations: Collection[str]) -> set[str]:
         """Return those of which an index still holds an event or a dead letter.
@@ -161,8 +166,10 @@ class EventIndices:
         """Delete the ledger's documents of these keys; False where that is refused.
 
         Raises:
+            LeadLost: another leads now.
             ServiceUnavailable: Elasticsearch does not answer.
         """
+        self._guard.require()
         lines = [
             orjson.dumps({"delete": {"_index": self._ledger, "_id": key.decode()}})
             for key in keys

@@ -83,7 +83,7 @@ class World:
 
     def delete(self, index: str) -> None:
         self.acts.append(f"deleted {index}")
-        del self.held[index]
+        self.held.pop(index, None)
 
     def read(self) -> Floors:
         return Floors(self.raised)
@@ -120,12 +120,17 @@ class World:
         return {DOCS: self.committed_to}
 
 
-@pytest.fixture
-def world() -> World:
+def two_days() -> World:
+    """Return a world with an index of one day and one of the next."""
     indices = (_facts(OLD, day=0), _facts(NEW, day=1))
     return World(
         {index.name: index for index in indices}, ManualClock(NOV_23_MS + 2 * DAY_MS)
     )
+
+
+@pytest.fixture
+def world() -> World:
+    return two_days()
 
 
 def _expiry(world: World) -> Expiry:

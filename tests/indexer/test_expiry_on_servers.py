@@ -25,12 +25,13 @@ from tailrace_indexer.event_indices import EventIndices
 from tailrace_indexer.expiry import FLOOR_READ_MS, Expiry
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.index_maker import IndexMaker
-from tailrace_indexer.leader import DocumentsProgress
+from tailrace_indexer.lead_work import DocumentsProgress
 from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.outcomes import Outcome, Reason
 from tests.agent.test_delivery import record as agent_record
 from tests.indexer.doubles import ManualClock
+from tests.support.fakes.lead_register import claimed_fence
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -107,8 +108,11 @@ def retention(stack: Endpoints, namespace: str) -> Iterator[Retention]:
         closing.callback(writer.close)
         reader = FloorReader(connections, client_id="test-floors")
         closing.callback(reader.close)
+        fence = claimed_fence(elastic, namespace=namespace)
         expiry = Expiry(
-            indices=EventIndices(elastic, namespace=namespace, clock=clock),
+            indices=EventIndices(
+                elastic, namespace=namespace, clock=clock, guard=fence
+            ),
             floors=KafkaFloors(reader, writer, namespace=namespace),
             ledger=KafkaLedger(writer, namespace=namespace),
             progress=DocumentsProgress(connections, group=f"{namespace}-indexer"),

@@ -24,6 +24,7 @@ from tests.laws.services import (
 )
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 from tests.support.fakes.event_indices import MemoryEventIndices
+from tests.support.fakes.lead_register import claimed_fence
 
 ONE, OTHER = "1" * 32, "2" * 32
 """Two generations."""
@@ -83,7 +84,12 @@ def held(request: pytest.FixtureRequest, namespace: str) -> Iterator[Held]:
     connections = with_templates(request)
     with Elastic(connections) as elastic:
         yield Held(
-            EventIndices(elastic, namespace=namespace, clock=clock),
+            EventIndices(
+                elastic,
+                namespace=namespace,
+                clock=clock,
+                guard=claimed_fence(elastic, namespace=namespace),
+            ),
             RealElasticsearch(elastic, connections=connections),
             namespace,
             lambda: elastic.refresh(f"{namespace}-*"),
