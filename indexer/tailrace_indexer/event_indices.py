@@ -1,8 +1,8 @@
-"""What Elasticsearch says of the event indices, and how one of them is taken away."""
+"""What Elasticsearch says of events' and letters' indices, and how one is taken away."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -14,6 +14,8 @@ from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
 from tailrace_indexer.fence import Guard
+from tailrace_indexer.index_facts import read_facts
+from tailrace_indexer.letter_counts import letter_windows, letters_of
 from tailrace_indexer.retention import IndexFacts
 
 BUCKETS_MAX: Final = 5_000
@@ -39,30 +41,15 @@ class EventIndices:
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
-        alias = quote(self._alias)
-        answer = self._elastic.request(
-            "GET",
-            f"/{alias}/_stats/store,docs?filter_path=indices.*.total.store.size_in_bytes"
-            ",indices.*.primaries.docs.count",
-        )
-        if answer.status == 404:
-            return []  # Nothing was ever indexed.
-        described = cast("dict[str, Any]", self._elastic.decoded(answer) or {})
-        stats = cast("dict[str, Any]", described.get("indices", {}))
-        times = self._times()
-        return [
-            IndexFacts(
-                name=name,
-                size_bytes=int(found["total"]["store"]["size_in_bytes"]),
-                document_count=int(found["primaries"]["docs"]["count"]),
-                earliest_ms=times[name][0],
-                latest_ms=times[name][1],
-                written_ms=times[name][2],
-            )
-            for name, found in stats.items()
-            # An index of which no document can be found yet is being written.
-            if name in times
-        ]
+        return read_facts(self._elastic, self._alias)
+
+    def letter_facts(self) -> list[IndexFacts]:
+        """Return every index of dead letters.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        return read_facts(self._elastic, self._dead)
 
     def free_bytes(self) -> int:
         """Return what the data folders of all nodes have left.
@@ -78,19 +65,32 @@ class EventIndices:
             int(node["fs"]["total"]["available_in_bytes"]) for node in nodes.values()
         )
 
+    def server_now_ms(self) -> int:
+        """Return what the nodes' clocks say, the one that is furthest behind.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        answer = self._elastic.ask(
+            "GET", "/_nodes/stats/fs?filter_path=nodes.*.timestamp"
+        )
+        nodes = cast("dict[str, Any]", answer.get("nodes", {}))
+        return min((int(node["timestamp"]) for node in nodes.values()), default=0)
+
     def counted(self, index: str) -> list[RetentionLedger]:
         """Return what an index holds of each generation, down to its last document.
+
+        Of an index of dead letters, what letters stand for that nobody has delivered.
 
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
         self._elastic.refresh(index)
-        windows: dict[str, dict[str, tuple[int, int]]] = {}
-        for bucket in self._windows(index):
-            generation = str(bucket["key"]["generation"])
-            number = int(bucket["key"]["window"]) // WINDOW_EVENTS
-            held = int(bucket["doc_count"]), int(bucket["sum"]["value"])
-            windows.setdefault(generation, {})[str(number)] = held
+        windows: Mapping[str, Mapping[str, tuple[int, int]]]
+        if index.startswith(self._dead.removesuffix("*")):
+            windows = letter_windows(letters_of(self._elastic, index))
+        else:
+            windows = self._event_windows(index)
         now_ms = self._clock.now_ms()
         return [
             RetentionLedger(
@@ -98,11 +98,20 @@ class EventIndices:
                 index=index,
                 revision=sum(count for count, _ in held.values()),
                 document_count=sum(count for count, _ in held.values()),
-                windows=held,
+                windows=dict(held),
                 updated_at_ms=now_ms,
             )
             for generation, held in windows.items()
         ]
+
+    def _event_windows(self, index: str) -> dict[str, dict[str, tuple[int, int]]]:
+        windows: dict[str, dict[str, tuple[int, int]]] = {}
+        for bucket in self._windows(index):
+            generation = str(bucket["key"]["generation"])
+            number = int(bucket["key"]["window"]) // WINDOW_EVENTS
+            held = int(bucket["doc_count"]), int(bucket["sum"]["value"])
+            windows.setdefault(generation, {})[str(number)] = held
+        return windows
 
     def block(self, index: str) -> None:
         """Let an index take no document any more.
@@ -208,26 +217,3 @@ class EventIndices:
             if "after_key" not in page:
                 return
             composite["after"] = page["after_key"]
-
-    def _times(self) -> dict[str, tuple[int, int, int]]:
-        by_index = {
-            "terms": {"field": "_index", "size": 10_000},
-            "aggs": {
-                "earliest": {"min": {"field": "@timestamp"}},
-                "latest": {"max": {"field": "@timestamp"}},
-                "written": {"max": {"field": "event.created"}},
-            },
-        }
-        found = self._elastic.search(
-            self._alias, body={"size": 0, "aggs": {"indices": by_index}}
-        )
-        buckets = cast(
-            "list[dict[str, Any]]", found["aggregations"]["indices"]["buckets"]
-        )
-        times: dict[str, tuple[int, int, int]] = {}
-        for bucket in buckets:
-            latest = int(bucket["latest"]["value"] or 0)
-            earliest = int(bucket["earliest"]["value"] or 0)
-            written = int(bucket["written"]["value"] or latest)
-            times[bucket["key"]] = (earliest, latest, written)
-        return times

@@ -4,7 +4,8 @@
    for indices.
 2. It mends compacted topics, which only ZooKeeper's word guards: two that mend write the
    same, and it must go on while Elasticsearch is away.
-3. It expires indices.
+3. It looks how full the nodes' disks are, for alarms before they take nothing more.
+4. It expires indices.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import msgspec
+
 from tailrace.clock import SystemClock
+from tailrace.disk_stages import DISKS_PATH, node_disks
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace.floor_topic import FloorReader
@@ -21,12 +25,13 @@ from tailrace.kafka_admin import KafkaAdmin
 from tailrace.ledger_topic import newest_records, read_ledger_topic
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
-from tailrace.topics import DOCS
+from tailrace.topics import DEAD, DOCS
 from tailrace.zookeeper import ZooKeeper
 from tailrace_indexer.acked_writer import AckedWriter, GuardedWriter
 from tailrace_indexer.alias_register import AliasRegister
 from tailrace_indexer.compacted_topics import KafkaCompactedTopics
 from tailrace_indexer.config import IndexerSettings
+from tailrace_indexer.disk_alarms import alarming_nodes, low_nodes
 from tailrace_indexer.election import Lead, ZooKeeperEras
 from tailrace_indexer.event_indices import EventIndices
 from tailrace_indexer.expiry import Expiry, Offsets
@@ -64,6 +69,7 @@ class LeadWork:
         self._is_stopping = is_stopping
         self._log = log
         self._closing = closing
+        self.disk = DiskStatus(is_leader=True)
         self._deleted: deque[str] = deque(maxlen=EXPIRED_SHOWN_MAX)
         namespace = connections.namespace
         # Of this thread alone, beside the loop's own.
@@ -88,8 +94,8 @@ class LeadWork:
         self._mender = Mender(topics=topics, clock=SystemClock(), log=log)
         self._expiry = self._expiry_with(writer, group=group)
 
-    def look(self) -> DiskStatus:
-        """Do what is due; safe to call again after any failure.
+    def look(self) -> None:
+        """Do what is due, and put into `disk` what is seen; safe to call again.
 
         Raises:
             LeadLost: another leads now.
@@ -100,12 +106,17 @@ class LeadWork:
         # 2. Also while Elasticsearch is away.
         self._mender.keep()
         if not is_claimed:
-            return DiskStatus(is_leader=True)
-        # 3. Each act asks the fence once more.
+            return
+        # 3. Before anything is done about it: what is done may fail for a full disk.
+        disks = node_disks(self._elastic.ask("GET", DISKS_PATH))
+        self.disk = msgspec.structs.replace(
+            self.disk, alarming_nodes=alarming_nodes(disks), low_nodes=low_nodes(disks)
+        )
+        # 4. Each act asks the fence once more.
         kept = self._expiry.keep(self._settings.disk_quota_bytes)
         self._deleted.extend(kept.deleted)
-        return DiskStatus(
-            is_leader=True,
+        self.disk = msgspec.structs.replace(
+            self.disk,
             used_bytes=kept.used_bytes,
             quota_bytes=kept.quota_bytes or 0,
             expired_indices=tuple(self._deleted),
@@ -155,6 +166,7 @@ class LeadWork:
             clock=clock,
             log=self._log,
             namespace=namespace,
+            policy=self._settings.retention_policy(),
         )
 
 
@@ -177,12 +189,12 @@ class FencedMaker:
 
 
 class DocumentsProgress:
-    """How far the indexers are in `tailrace.docs`, asked of Kafka each time."""
+    """How far the indexers are in documents and dead letters, asked of Kafka each time."""
 
     def __init__(self, connections: Connections, *, group: str) -> None:
         self._connections = connections
         self._group = group
-        self._topic = DOCS.name(connections.namespace)
+        self._topics = [topic.name(connections.namespace) for topic in (DOCS, DEAD)]
 
     def ends(self) -> Offsets:
         """Return where each partition ends now.
@@ -193,7 +205,7 @@ class DocumentsProgress:
         with KafkaAdmin(
             self._connections, client_id="tailrace-indexer-leader"
         ) as kafka:
-            return kafka.end_offsets([self._topic])
+            return kafka.end_offsets(self._topics)
 
     def committed(self) -> Offsets:
         """Return what is read next of each partition.

@@ -140,9 +140,10 @@ class RetentionLeader:
             # in another session, while another leads.
             while not self._stop.is_set() and lead.is_held() and self._may_lead():
                 try:
-                    self.disk = work.look()
+                    work.look()
                 except ServiceUnavailable as error:
                     self._log.warning("retention_skipped", reason=str(error))
+                self.disk = work.disk
                 self._stop.wait(self._settings.retention_check_ms / 1_000)
 
 

@@ -90,8 +90,13 @@ class _Agent(msgspec.Struct):
     unmatched_globs: list[str] = []
 
 
+class _Disk(msgspec.Struct):
+    low_nodes: tuple[str, ...] = ()
+
+
 class _Indexer(msgspec.Struct):
     pid: int = 0
+    disk: _Disk = msgspec.field(default_factory=_Disk)
     held_indices: dict[str, str] = {}
     problems: list[str] = []
 
@@ -119,7 +124,7 @@ def role_facts(
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
         lost_bytes=agent.lost_bytes,
-        warnings=list(_agent_warnings(agent)),
+        warnings=[*_agent_warnings(agent), *indexer.disk.low_nodes],
         held_indices=indexer.held_indices,
         problems=problems,
     )

@@ -95,8 +95,14 @@ class Acting:
     def facts(self) -> list[IndexFacts]:
         return self.world.facts()
 
+    def letter_facts(self) -> list[IndexFacts]:
+        return self.world.letter_facts()
+
     def free_bytes(self) -> int:
         return self.world.free_bytes()
+
+    def server_now_ms(self) -> int:
+        return self.world.server_now_ms()
 
     def counted(self, index: str) -> list[RetentionLedger]:
         return self.world.counted(index)

@@ -152,6 +152,48 @@ def test_what_an_index_holds_is_counted_by_generation_and_window(held: Held) -> 
 
 
 @pytest.mark.timeout(60)
+def test_dead_letters_are_told_with_their_times_and_counted_event_by_event(
+    held: Held,
+) -> None:
+    """A letter may stand for many; one whose document was delivered stands for none."""
+    index = held.index("dead-2026.11.24")
+    assert held.indices.letter_facts() == []
+    held.service.create_index(index)
+    letter: dict[str, object] = {"@timestamp": ms(NEW), "tailrace.generation": ONE}
+    held.store(
+        "dead-2026.11.24",
+        letter | {"event.sequence": 5, "dead.event_count": 1, "dead.id": "a"},
+        letter
+        | {
+            "event.sequence": WINDOW_EVENTS - 2,
+            "dead.event_count": 3,
+            "dead.id": "b",
+        },
+        letter
+        | {
+            "event.sequence": 9,
+            "dead.event_count": 1,
+            "dead.id": "c",
+            "dead.delivered_at": ms(NEW),
+        },
+        {"@timestamp": ms(NEW), "dead.event_count": 0, "dead.id": "d"},
+    )
+
+    (facts,) = held.indices.letter_facts()
+    (counted,) = held.indices.counted(index)
+
+    assert (facts.name, facts.document_count) == (index, 4)
+    assert facts.latest_ms == ms(NEW)
+    last = WINDOW_EVENTS - 1
+    assert {name: tuple(pair) for name, pair in counted.windows.items()} == {
+        "0": (3, 5 + last - 1 + last),
+        "1": (1, WINDOW_EVENTS),
+    }
+    assert counted.document_count == counted.revision == 4
+    assert held.indices.server_now_ms() > 0
+
+
+@pytest.mark.timeout(60)
 def test_e9_a_blocked_index_takes_nothing_and_keeps_what_it_has(held: Held) -> None:
     held.service.create_index(held.index("app-2026.11.24"))
     assert held.store("app-2026.11.24", event(0)) == [Reason.STORED]
