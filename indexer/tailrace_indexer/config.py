@@ -56,6 +56,8 @@ class IndexerSettings(RoleSettings):
     """How long dead letters are kept, counted from the day they died. 0: no limit."""
     dead_size_bytes_max: int = Field(default=GIBIBYTE, ge=0)
     """What dead letters may take, days as a whole, the oldest first. 0: no limit."""
+    merge_closed_days: bool = True
+    """Whether indices of days that are over are merged, each once, one at a time."""
     retention_check_ms: int = Field(default=30_000, ge=1_000, le=3_600_000)
     """How often the elected leader looks at the quota."""
 

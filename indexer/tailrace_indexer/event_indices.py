@@ -14,7 +14,7 @@ from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
 from tailrace_indexer.fence import Guard
-from tailrace_indexer.index_facts import read_facts
+from tailrace_indexer.index_facts import read_facts, server_now_ms
 from tailrace_indexer.letter_counts import letter_windows, letters_of
 from tailrace_indexer.retention import IndexFacts
 
@@ -71,11 +71,7 @@ class EventIndices:
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
-        answer = self._elastic.ask(
-            "GET", "/_nodes/stats/fs?filter_path=nodes.*.timestamp"
-        )
-        nodes = cast("dict[str, Any]", answer.get("nodes", {}))
-        return min((int(node["timestamp"]) for node in nodes.values()), default=0)
+        return server_now_ms(self._elastic)
 
     def counted(self, index: str) -> list[RetentionLedger]:
         """Return what an index holds of each generation, down to its last document.

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tailrace.clock import Clock
-from tailrace.floors import DEAD_LETTERS, Floors, span_of
+from tailrace.floors import DEAD_LETTERS, NO_FLOORS, Floors, span_of
 from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
 from tailrace.log import FilteringBoundLogger
 from tailrace_indexer.farewell import keys_to_bury, never_stored
@@ -132,6 +132,8 @@ class Kept:
     used_bytes: int
     quota_bytes: int | None
     deleted: tuple[str, ...] = ()
+    floors: Floors = NO_FLOORS
+    """As they were read; what was raised just now is not among them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -189,6 +191,7 @@ class Expiry:
             - sum(index.size_bytes for index in deleted if index in going),
             quota_bytes=quota_bytes,
             deleted=tuple(index.name for index in deleted),
+            floors=floors,
         )
 
     def _letters(self, floors: Floors) -> list[IndexFacts]:

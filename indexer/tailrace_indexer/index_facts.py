@@ -42,6 +42,17 @@ def read_facts(elastic: Elastic, target: str) -> list[IndexFacts]:
     ]
 
 
+def server_now_ms(elastic: Elastic) -> int:
+    """Return what the nodes' clocks say, the one that is furthest behind.
+
+    Raises:
+        ServiceUnavailable: Elasticsearch does not answer, or refuses.
+    """
+    answer = elastic.ask("GET", "/_nodes/stats/fs?filter_path=nodes.*.timestamp")
+    nodes = cast("dict[str, Any]", answer.get("nodes", {}))
+    return min((int(node["timestamp"]) for node in nodes.values()), default=0)
+
+
 def _times(elastic: Elastic, target: str) -> dict[str, tuple[int, int, int]]:
     by_index = {
         "terms": {"field": "_index", "size": INDICES_MAX},

@@ -6,6 +6,7 @@
    same, and it must go on while Elasticsearch is away.
 3. It looks how full the nodes' disks are, for alarms before they take nothing more.
 4. It expires indices.
+5. It merges days that are closed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import ExitStack
 import msgspec
 
 from tailrace.clock import SystemClock
-from tailrace.disk_stages import DISKS_PATH, node_disks
+from tailrace.disk_stages import DISKS_PATH, Stage, node_disks
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
 from tailrace.floor_topic import FloorReader
@@ -41,6 +42,8 @@ from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.index_orders import Maker, OrderClerk
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.mending import Mender
+from tailrace_indexer.merge_indices import ElasticMergeIndices
+from tailrace_indexer.merging import Merging
 from tailrace_indexer.outcomes import Verdict
 from tailrace_indexer.status import DiskStatus
 
@@ -93,6 +96,14 @@ class LeadWork:
         closing.callback(topics.close)
         self._mender = Mender(topics=topics, clock=SystemClock(), log=log)
         self._expiry = self._expiry_with(writer, group=group)
+        self._merging = Merging(
+            indices=ElasticMergeIndices(
+                self._elastic, namespace=namespace, guard=self._fence
+            ),
+            clock=SystemClock(),
+            log=log,
+            namespace=namespace,
+        )
 
     def look(self) -> None:
         """Do what is due, and put into `disk` what is seen; safe to call again.
@@ -121,6 +132,10 @@ class LeadWork:
             quota_bytes=kept.quota_bytes or 0,
             expired_indices=tuple(self._deleted),
         )
+        # 5. Only now that what need not be merged is gone.
+        if self._settings.merge_closed_days:
+            has_room = all(disk.stage is Stage.WELL for disk in disks)
+            self._merging.keep(kept.floors, has_room=has_room)
 
     def _is_claimed(self) -> bool:
         """Claim the lead once; False where that cannot be done now."""
