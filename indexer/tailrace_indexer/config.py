@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
+from tailrace.index_templates import DATASETS_MAX, DatasetIndices
 from tailrace.settings import RoleSettings
 from tailrace.topics import MEBIBYTE
 from tailrace_indexer.retention import GIBIBYTE, Keeping, RetentionPolicy
@@ -18,12 +19,16 @@ class DatasetSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9_.*?]{1,100}$")
+    name: str = Field(pattern=r"^[a-z0-9_.*]{1,100}$")
     """A dataset, or a glob of some, such as `nginx.*`."""
     age_days_max: int = Field(default=0, ge=0, le=36_500)
     """An index goes when all of its day, or month, is older. 0: no limit."""
     size_bytes_max: int = Field(default=0, ge=0)
     """What each such dataset may take, whole indices, the oldest first. 0: no limit."""
+    shards: int | None = Field(default=None, ge=1, le=1_024)
+    """Of an index that is made from now on."""
+    replicas: int | None = Field(default=None, ge=0, le=10)
+    """Of indices that are there, too. None: one where there is a second node."""
 
 
 NO_SETTINGS = DatasetSettings(name="*")
@@ -50,7 +55,7 @@ class IndexerSettings(RoleSettings):
     disk_quota_bytes: int = Field(default=0, ge=-1)
     """What the event indices may take together. 0: the lesser of 10 GiB and 40 % of what
     is free and already used by them. -1: no limit, nothing is ever expired."""
-    datasets: tuple[DatasetSettings, ...] = ()
+    datasets: tuple[DatasetSettings, ...] = Field(default=(), max_length=DATASETS_MAX)
     """The first whose name fits a dataset is its own; others know no limit but the quota."""
     dead_age_days_max: int = Field(default=0, ge=0, le=36_500)
     """How long dead letters are kept, counted from the day they died. 0: no limit."""
@@ -67,6 +72,13 @@ class IndexerSettings(RoleSettings):
             if fnmatchcase(dataset, settings.name):
                 return settings
         return NO_SETTINGS
+
+    def dataset_indices(self) -> tuple[DatasetIndices, ...]:
+        """Return how the indices of each entry are made, in the same order."""
+        return tuple(
+            DatasetIndices(name=each.name, shards=each.shards, replicas=each.replicas)
+            for each in self.datasets
+        )
 
     def retention_policy(self) -> RetentionPolicy:
         """Return what is kept beside the quota that all events share."""

@@ -5,8 +5,9 @@
 2. It mends compacted topics, which only ZooKeeper's word guards: two that mend write the
    same, and it must go on while Elasticsearch is away.
 3. It looks how full the nodes' disks are, for alarms before they take nothing more.
-4. It expires indices.
-5. It merges days that are closed.
+4. It keeps templates and replicas as the settings say.
+5. It expires indices.
+6. It merges days that are closed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from tailrace_indexer.fence import Fence, Guard
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.index_orders import Maker, OrderClerk
+from tailrace_indexer.index_settings import IndexSettings
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.mending import Mender
 from tailrace_indexer.merge_indices import ElasticMergeIndices
@@ -96,6 +98,14 @@ class LeadWork:
         closing.callback(topics.close)
         self._mender = Mender(topics=topics, clock=SystemClock(), log=log)
         self._expiry = self._expiry_with(writer, group=group)
+        self._index_settings = IndexSettings(
+            self._elastic,
+            namespace=namespace,
+            guard=self._fence,
+            datasets=settings.dataset_indices(),
+            replicas_of=lambda dataset: settings.of_dataset(dataset).replicas,
+            log=log,
+        )
         self._merging = Merging(
             indices=ElasticMergeIndices(
                 self._elastic, namespace=namespace, guard=self._fence
@@ -123,7 +133,9 @@ class LeadWork:
         self.disk = msgspec.structs.replace(
             self.disk, alarming_nodes=alarming_nodes(disks), low_nodes=low_nodes(disks)
         )
-        # 4. Each act asks the fence once more.
+        # 4. Before an index is made for a new day.
+        self._index_settings.keep()
+        # 5. Each act asks the fence once more.
         kept = self._expiry.keep(self._settings.disk_quota_bytes)
         self._deleted.extend(kept.deleted)
         self.disk = msgspec.structs.replace(
@@ -132,7 +144,7 @@ class LeadWork:
             quota_bytes=kept.quota_bytes or 0,
             expired_indices=tuple(self._deleted),
         )
-        # 5. Only now that what need not be merged is gone.
+        # 6. Only now that what need not be merged is gone.
         if self._settings.merge_closed_days:
             has_room = all(disk.stage is Stage.WELL for disk in disks)
             self._merging.keep(kept.floors, has_room=has_room)
