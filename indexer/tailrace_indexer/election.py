@@ -81,7 +81,7 @@ class Lead:
             LeadLost: it is not, or nobody can tell.
         """
         if not self.is_held():
-            raise LeadLost("its node in ZooKeeper is gone")
+            raise LeadLost("its node in ZooKeeper is gone, or nobody can tell")
 
     def _made_by(self) -> int:
         stat = _answer(self._native.exists_async(self._path))

@@ -136,9 +136,10 @@ class RetentionLeader:
                 log=self._log,
                 closing=closing,
             )
-            # The node, and not the connection: one that was frozen is connected anew,
-            # in another session, while another leads.
-            while not self._stop.is_set() and lead.is_held() and self._may_lead():
+            while not self._stop.is_set() and self._may_lead():
+                # The node, and not the connection: one that was frozen is connected
+                # anew, in another session, while another leads.
+                lead.require()
                 try:
                     work.look()
                 except ServiceUnavailable as error:
