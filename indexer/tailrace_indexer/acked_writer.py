@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_producer import FailureKind, OnDone, Producer, SendFailure
@@ -26,6 +27,31 @@ class Writing:
     key: bytes | None
     partition: int | None = None
     """None leaves it to the key."""
+
+
+class Writer(Protocol):
+    """Who writes records and waits for the answer."""
+
+    def write(self, writings: Sequence[Writing]) -> list[int] | None:
+        """Send all; return the positions of those that are too large for their topic.
+
+        An empty list says that Kafka has acknowledged every one. None says that something
+        else failed: any of them may be stored or not, so that all are to be sent again.
+        """
+        ...
+
+
+class GuardedWriter:
+    """Writes where `require` allows it, asked before each writing."""
+
+    def __init__(self, writer: Writer, *, require: Callable[[], None]) -> None:
+        self._writer = writer
+        self._require = require
+
+    def write(self, writings: Sequence[Writing]) -> list[int] | None:
+        """Write as the writer does, unless what `require` raises ends it."""
+        self._require()
+        return self._writer.write(writings)
 
 
 class AckedWriter:

@@ -13,7 +13,7 @@ from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.settings import Connections
 from tailrace.topics import FLOORS, LEDGER, STATE
-from tailrace_indexer.acked_writer import AckedWriter, Writing
+from tailrace_indexer.acked_writer import Writer, Writing
 from tailrace_indexer.mending import Place
 
 CLIENT_ID = "tailrace-indexer-mender"
@@ -32,7 +32,7 @@ class KafkaCompactedTopics:
     def __init__(
         self,
         connections: Connections,
-        writer: AckedWriter,
+        writer: Writer,
         *,
         is_stopping: Callable[[], bool],
     ) -> None:

@@ -145,6 +145,17 @@ def dead_lines(letter: wire.DeadLetter, *, namespace: str) -> bytes:
     return _lines(index, document_id=letter.dead_id, document=document)
 
 
+def moved_lines(piece: Piece, *, namespace: str, now_ms: int) -> bytes:
+    """Return the bulk lines of a letter whose day's index is gone, for the present day's."""
+    _, _, body = piece.body.partition(b"\n")
+    index = dead_index(now_ms, namespace=namespace)
+    action = b'{"create":{"_index":"%b","_id":"%b"}}' % (
+        index.encode(),
+        id_of(piece).encode(),
+    )
+    return b"%b\n%b" % (action, body)
+
+
 def last_resort_lines(piece: Piece, verdict: Verdict, *, now_ms: int) -> bytes:
     """Return what is stored for a dead letter that Elasticsearch refuses.
 

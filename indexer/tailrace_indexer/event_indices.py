@@ -1,8 +1,8 @@
-"""What Elasticsearch says of the event indices, and how one of them is taken away."""
+"""What Elasticsearch says of events' and letters' indices, and how one is taken away."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -13,6 +13,9 @@ from tailrace.clock import Clock
 from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.index_templates import events_alias
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
+from tailrace_indexer.fence import Guard
+from tailrace_indexer.index_facts import read_facts, server_now_ms
+from tailrace_indexer.letter_counts import letter_windows, letters_of
 from tailrace_indexer.retention import IndexFacts
 
 BUCKETS_MAX: Final = 5_000
@@ -20,10 +23,13 @@ BUCKETS_MAX: Final = 5_000
 
 
 class EventIndices:
-    """The event indices of one namespace."""
+    """The event indices of one namespace; what changes them asks the guard first."""
 
-    def __init__(self, elastic: Elastic, *, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self, elastic: Elastic, *, namespace: str, clock: Clock, guard: Guard
+    ) -> None:
         self._elastic = elastic
+        self._guard = guard
         self._alias = events_alias(namespace)
         self._ledger = f"{namespace}-ledger"
         self._dead = f"{namespace}-dead-*"
@@ -35,34 +41,15 @@ class EventIndices:
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
-        alias = quote(self._alias)
-        answer = self._elastic.request(
-            "GET",
-            f"/{alias}/_stats/store,docs?filter_path=indices.*.total.store.size_in_bytes"
-            ",indices.*.primaries.docs.count",
-        )
-        if answer.status == 404:
-            return []  # Nothing was ever indexed.
-        described = cast("dict[str, Any]", self._elastic.decoded(answer) or {})
-        stats = cast("dict[str, Any]", described.get("indices", {}))
-        times = self._times(self._alias)
-        for name, found in stats.items():
-            if name not in times and found["primaries"]["docs"]["count"]:
-                # A replay hides all of it, and it takes its room all the same.
-                times |= self._times(name)
-        return [
-            IndexFacts(
-                name=name,
-                size_bytes=int(found["total"]["store"]["size_in_bytes"]),
-                document_count=int(found["primaries"]["docs"]["count"]),
-                earliest_ms=times[name][0],
-                latest_ms=times[name][1],
-                written_ms=times[name][2],
-            )
-            for name, found in stats.items()
-            # An index of which no document can be found yet is being written.
-            if name in times
-        ]
+        return read_facts(self._elastic, self._alias)
+
+    def letter_facts(self) -> list[IndexFacts]:
+        """Return every index of dead letters.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        return read_facts(self._elastic, self._dead)
 
     def free_bytes(self) -> int:
         """Return what the data folders of all nodes have left.
@@ -78,22 +65,30 @@ class EventIndices:
             int(node["fs"]["total"]["available_in_bytes"]) for node in nodes.values()
         )
 
+    def server_now_ms(self) -> int:
+        """Return what the nodes' clocks say, the one that is furthest behind.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        return server_now_ms(self._elastic)
+
     def counted(self, index: str) -> list[RetentionLedger]:
         """Return what an index holds of each generation, down to its last document.
 
         What a replay hides in it counts where its later version stands: the alias shows
         each event once.
+        Of an index of dead letters, what letters stand for that nobody has delivered.
 
         Raises:
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
         self._elastic.refresh(index)
-        windows: dict[str, dict[str, tuple[int, int]]] = {}
-        for bucket in self._windows(index):
-            generation = str(bucket["key"]["generation"])
-            number = int(bucket["key"]["window"]) // WINDOW_EVENTS
-            held = int(bucket["doc_count"]), int(bucket["sum"]["value"])
-            windows.setdefault(generation, {})[str(number)] = held
+        windows: Mapping[str, Mapping[str, tuple[int, int]]]
+        if index.startswith(self._dead.removesuffix("*")):
+            windows = letter_windows(letters_of(self._elastic, index))
+        else:
+            windows = self._event_windows(index)
         now_ms = self._clock.now_ms()
         return [
             RetentionLedger(
@@ -101,29 +96,39 @@ class EventIndices:
                 index=index,
                 revision=sum(count for count, _ in held.values()),
                 document_count=sum(count for count, _ in held.values()),
-                windows=held,
+                windows=dict(held),
                 updated_at_ms=now_ms,
             )
             for generation, held in windows.items()
         ]
 
+    def _event_windows(self, index: str) -> dict[str, dict[str, tuple[int, int]]]:
+        windows: dict[str, dict[str, tuple[int, int]]] = {}
+        for bucket in self._windows(index):
+            generation = str(bucket["key"]["generation"])
+            number = int(bucket["key"]["window"]) // WINDOW_EVENTS
+            held = int(bucket["doc_count"]), int(bucket["sum"]["value"])
+            windows.setdefault(generation, {})[str(number)] = held
+        return windows
+
     def block(self, index: str) -> None:
         """Let an index take no document any more.
 
         Raises:
+            LeadLost: another leads now.
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
+        self._guard.require()
         self._elastic.ask("PUT", f"/{quote(index, safe='')}/_block/write")
 
     def delete(self, index: str) -> None:
         """Delete an index; one that is not there is fine.
 
         Raises:
+            LeadLost: another leads now.
             ServiceUnavailable: Elasticsearch does not answer, or refuses.
         """
-        answer = self._elastic.request("DELETE", f"/{quote(index, safe='')}")
-        if not answer.is_success and answer.status != 404:
-            raise self._elastic.refusal(answer)
+        self._guard.delete_index(index)
 
     def are_held(self, generations: Collection[str]) -> set[str]:
         """Return those of which an index still holds an event or a dead letter.
@@ -168,8 +173,10 @@ class EventIndices:
         """Delete the ledger's documents of these keys; False where that is refused.
 
         Raises:
+            LeadLost: another leads now.
             ServiceUnavailable: Elasticsearch does not answer.
         """
+        self._guard.require()
         lines = [
             orjson.dumps({"delete": {"_index": self._ledger, "_id": key.decode()}})
             for key in keys
@@ -209,26 +216,3 @@ class EventIndices:
             if "after_key" not in page:
                 return
             composite["after"] = page["after_key"]
-
-    def _times(self, place: str) -> dict[str, tuple[int, int, int]]:
-        by_index = {
-            "terms": {"field": "_index", "size": 10_000},
-            "aggs": {
-                "earliest": {"min": {"field": "@timestamp"}},
-                "latest": {"max": {"field": "@timestamp"}},
-                "written": {"max": {"field": "event.created"}},
-            },
-        }
-        found = self._elastic.search(
-            place, body={"size": 0, "aggs": {"indices": by_index}}
-        )
-        buckets = cast(
-            "list[dict[str, Any]]", found["aggregations"]["indices"]["buckets"]
-        )
-        times: dict[str, tuple[int, int, int]] = {}
-        for bucket in buckets:
-            latest = int(bucket["latest"]["value"] or 0)
-            earliest = int(bucket["earliest"]["value"] or 0)
-            written = int(bucket["written"]["value"] or latest)
-            times[bucket["key"]] = (earliest, latest, written)
-        return times

@@ -3,9 +3,9 @@
 1. The floor of its dataset is raised, and acknowledged by Kafka. From the moment a stream
    worker has read it, no event for such an index is sent any more: it is counted as
    dropped for `expired`.
-2. After `FLOOR_READ_MS`, when every worker has read it, the ends of `tailrace.docs` are
-   noted. Once the indexers have committed up to them, no document for the index is on
-   its way.
+2. After `FLOOR_READ_MS`, when every worker has read it, the ends of `tailrace.docs` and
+   `tailrace.dead` are noted. Once the indexers have committed up to them, no document for
+   the index is on its way.
 3. The index takes nothing any more; what it holds is counted by generation, and the
    ledger has acknowledged that.
 4. The index is deleted.
@@ -14,7 +14,9 @@
 
 A leader that dies in between is followed by one that reads the floors and goes on at 2.
 What a worker sends that slept through all of this meets an index that is not made again:
-the indexer gives it a dead letter for `index_expired`.
+the indexer gives it a dead letter for `index_expired`. An index of dead letters goes in the
+same order, by the floor of the name `dead`, and its letters' events are counted as expired
+from then on; a letter that comes too late for its day lies in the present day's index.
 """
 
 from __future__ import annotations
@@ -24,11 +26,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tailrace.clock import Clock
-from tailrace.floors import Floors, span_of
+from tailrace.floors import DEAD_LETTERS, NO_FLOORS, Floors, span_of
 from tailrace.ledger import FloorLedger, LedgerRecord, RetentionLedger
 from tailrace.log import FilteringBoundLogger
 from tailrace_indexer.farewell import keys_to_bury, never_stored
-from tailrace_indexer.retention import IndexFacts, expired, quota_of
+from tailrace_indexer.retention import (
+    KEEP_ALL,
+    IndexFacts,
+    Leaving,
+    RetentionPolicy,
+    expired,
+    outlived,
+    quota_of,
+)
 
 FLOOR_READ_MS = 30_000
 """A worker reads the floors every few seconds, and is stuck and ended long before this."""
@@ -40,14 +50,22 @@ Offsets = Mapping[tuple[str, int], int]
 
 
 class Indices(Protocol):
-    """The event indices."""
+    """The indices of events and of dead letters."""
 
     def facts(self) -> list[IndexFacts]:
-        """Return every one of them."""
+        """Return every index of events."""
+        ...
+
+    def letter_facts(self) -> list[IndexFacts]:
+        """Return every index of dead letters."""
         ...
 
     def free_bytes(self) -> int:
         """Return what is left on the disks."""
+        ...
+
+    def server_now_ms(self) -> int:
+        """Return what the servers' clocks say, the one that is furthest behind."""
         ...
 
     def counted(self, index: str) -> list[RetentionLedger]:
@@ -114,6 +132,8 @@ class Kept:
     used_bytes: int
     quota_bytes: int | None
     deleted: tuple[str, ...] = ()
+    floors: Floors = NO_FLOORS
+    """As they were read; what was raised just now is not among them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +148,7 @@ class Expiry:
     clock: Clock
     log: FilteringBoundLogger
     namespace: str
+    policy: RetentionPolicy = field(default_factory=RetentionPolicy)
     _barriers: dict[FloorLedger, Offsets] = field(
         default_factory=dict[FloorLedger, Offsets]
     )
@@ -141,37 +162,76 @@ class Expiry:
         Raises:
             ServiceUnavailable: a server does not answer, or refuses.
         """
-        indices = self.indices.facts()
+        events = self.indices.facts()
         floors = self.floors.read()
-        leaving, staying = self._divided(indices, floors)
-        used_bytes = sum(index.size_bytes for index in indices)
+        letters = self._letters(floors)
+        going, staying = self._divided(events, floors)
+        going_letters, staying_letters = self._divided(letters, floors)
+        used_bytes = sum(index.size_bytes for index in events)
         quota_bytes = quota_of(
             setting_bytes, used_bytes=used_bytes, free_bytes=self.indices.free_bytes()
         )
         # 1. What is leaving already makes room.
-        for index in expired(staying, quota_bytes=quota_bytes):
-            self._raise_floor(index, quota_bytes=quota_bytes or 0)
-        deleted = [index for index in leaving if self._take(index, floors)]
+        leaving = self._outlived(staying, staying_letters)
+        outlived_names = {each.index.name for each in leaving}
+        rest = [index for index in staying if index.name not in outlived_names]
+        leaving += [
+            Leaving(index, f"more than {quota_bytes} bytes of all")
+            for index in expired(rest, quota_bytes=quota_bytes)
+        ]
+        for each in leaving:
+            self._raise_floor(each)
+        deleted = [
+            index for index in (*going, *going_letters) if self._take(index, floors)
+        ]
         if deleted:
             self._bury(floors)
         return Kept(
-            used_bytes=used_bytes - sum(index.size_bytes for index in deleted),
+            used_bytes=used_bytes
+            - sum(index.size_bytes for index in deleted if index in going),
             quota_bytes=quota_bytes,
             deleted=tuple(index.name for index in deleted),
+            floors=floors,
         )
+
+    def _letters(self, floors: Floors) -> list[IndexFacts]:
+        """Return the indices of dead letters, if any of them may go."""
+        is_limited = self.policy.of_dead_letters != KEEP_ALL
+        if is_limited or (DEAD_LETTERS, "day") in floors.records:
+            return self.indices.letter_facts()
+        return []
+
+    def _outlived(
+        self, events: Sequence[IndexFacts], letters: Sequence[IndexFacts]
+    ) -> list[Leaving]:
+        # Of two clocks the one that is behind: one that is years ahead takes nothing.
+        now_ms = min(self.clock.now_ms(), self.indices.server_now_ms())
+        of_events = outlived(
+            events,
+            keeping=self.policy.of_dataset,
+            namespace=self.namespace,
+            now_ms=now_ms,
+        )
+        of_letters = outlived(
+            letters,
+            keeping=lambda _dataset: self.policy.of_dead_letters,
+            namespace=self.namespace,
+            now_ms=now_ms,
+        )
+        return of_events + of_letters
 
     def _divided(
         self, indices: Sequence[IndexFacts], floors: Floors
     ) -> tuple[list[IndexFacts], list[IndexFacts]]:
-        leaving = [
+        going = [
             index
             for index in indices
             if floors.is_expired(index.name, namespace=self.namespace)
         ]
-        staying = [index for index in indices if index not in leaving]
-        return leaving, staying
+        return going, [index for index in indices if index not in going]
 
-    def _raise_floor(self, index: IndexFacts, *, quota_bytes: int) -> None:
+    def _raise_floor(self, leaving: Leaving) -> None:
+        index = leaving.index
         span = span_of(index.name, namespace=self.namespace)
         if span is None:
             self.log.warning("index_not_ours", index=index.name)
@@ -189,7 +249,7 @@ class Expiry:
                 dataset=span.dataset,
                 index=index.name,
                 floor_ms=span.end_ms,
-                quota_bytes=quota_bytes,
+                reason=leaving.reason,
             )
 
     def _take(self, index: IndexFacts, floors: Floors) -> bool:

@@ -6,7 +6,7 @@ from tailrace.clock import Clock
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.burial import Burial
-from tailrace_indexer.dead_letters import last_resort_lines, letter_of
+from tailrace_indexer.dead_letters import last_resort_lines, letter_of, moved_lines
 from tailrace_indexer.flow import Figures
 from tailrace_indexer.offsets import Offsets
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
@@ -16,6 +16,7 @@ from tailrace_indexer.pieces import (
     count_documents,
     documents,
     halves,
+    index_of,
     is_bulk_document,
 )
 from tailrace_indexer.sending import Sending
@@ -83,7 +84,11 @@ class Faults:
         if piece.kind is Kind.DOCUMENTS:
             self._burial.add(piece, letter_of(piece, verdict, now_ms=now_ms))
         elif piece.kind is Kind.DEAD_LETTERS:
-            lines = last_resort_lines(piece, verdict, now_ms=now_ms)
+            if verdict.reason is Reason.INDEX_EXPIRED:
+                namespace = index_of(piece).partition("-")[0]
+                lines = moved_lines(piece, namespace=namespace, now_ms=now_ms)
+            else:
+                lines = last_resort_lines(piece, verdict, now_ms=now_ms)
             self._sending.ready.add(Piece(piece.place, lines, 1, Kind.LAST_RESORT))
         else:
             self._figures.refused += 1

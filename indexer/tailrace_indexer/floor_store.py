@@ -7,15 +7,13 @@ from tailrace.floors import Floors
 from tailrace.ledger import FloorLedger, ledger_key
 from tailrace.topics import FLOORS
 from tailrace.wire import encode
-from tailrace_indexer.acked_writer import AckedWriter, Writing
+from tailrace_indexer.acked_writer import Writer, Writing
 
 
 class KafkaFloors:
     """What the leader's expiry reads and raises."""
 
-    def __init__(
-        self, reader: FloorReader, writer: AckedWriter, *, namespace: str
-    ) -> None:
+    def __init__(self, reader: FloorReader, writer: Writer, *, namespace: str) -> None:
         self._reader = reader
         self._writer = writer
         self._topic = FLOORS.name(namespace)

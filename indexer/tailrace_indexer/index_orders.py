@@ -1,8 +1,10 @@
 """Who may not make an index orders it from the leader, who may: by a node in ZooKeeper.
 
 An order is an ephemeral node with the index's name, into which the leader writes what
-became of it. It goes with its asker's session, so that nothing is left behind. Two leaders
-at once are harmless: an index that is there is made no second time.
+became of it. It goes with its asker's session, so that nothing is left behind. Who leads no
+more answers none; one that is frozen between that question and the making of an index is
+harmless: an index that is there is made no second time, and one that is expired is asked for
+by nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import msgspec
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.zookeeper import ZooKeeper
+from tailrace_indexer.fence import LeadLost
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
 
 ANSWER_MS_MAX = 5_000
@@ -56,7 +59,12 @@ class Maker(Protocol):
     """Who makes an index, or says why not."""
 
     def make(self, index: str) -> Verdict:
-        """Return STORED where the index is there now, else why it is not."""
+        """Return STORED where the index is there now, else why it is not.
+
+        Raises:
+            LeadLost: it makes them as the leader, and leads no more.
+            ServiceUnavailable: whether it leads cannot be told now.
+        """
         ...
 
 
@@ -189,8 +197,12 @@ class OrderClerk:
 
     def _run(self) -> None:
         while not self._stop.wait(LEAD_LOOK_S):
-            with contextlib.suppress(ServiceUnavailable):
+            try:
                 answer_orders(self._book, namespace=self._namespace, maker=self._maker)
+            except ServiceUnavailable:
+                continue
+            except LeadLost:
+                return  # Whoever leads now answers.
 
 
 class LateZooKeeper:

@@ -8,32 +8,20 @@ from __future__ import annotations
 import http
 import random
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, cast
 
-from tailrace.clock import SystemClock
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
-from tailrace.floor_topic import FloorReader
-from tailrace.kafka_admin import KafkaAdmin
-from tailrace.ledger_topic import newest_records, read_ledger_topic
 from tailrace.log import FilteringBoundLogger
 from tailrace.rights import MissingRight
 from tailrace.settings import Connections
-from tailrace.topics import DOCS
-from tailrace.zookeeper import ZooKeeper
-from tailrace_indexer.acked_writer import AckedWriter
-from tailrace_indexer.compacted_topics import KafkaCompactedTopics
+from tailrace.zookeeper import SESSION_MS, ZooKeeper
 from tailrace_indexer.config import IndexerSettings
-from tailrace_indexer.event_indices import EventIndices
-from tailrace_indexer.expiry import Expiry, Offsets
-from tailrace_indexer.floor_store import KafkaFloors
-from tailrace_indexer.index_maker import IndexMaker
-from tailrace_indexer.index_orders import OrderClerk
-from tailrace_indexer.ledger_sink import KafkaLedger
-from tailrace_indexer.mending import Mender
+from tailrace_indexer.election import Election, Lead
+from tailrace_indexer.fence import LeadLost
+from tailrace_indexer.lead_work import LeadWork
 from tailrace_indexer.status import DiskStatus
 
 CONNECT_MS_MAX = 2_000
@@ -43,7 +31,6 @@ LEADERS_RIGHT = "manage_index_templates"
 RIGHTS_LOOK_S = 10.0
 """How soon one that may not lead learns that it may."""
 STOP_S_MAX = 5.0
-EXPIRED_SHOWN_MAX = 10
 
 
 class RetentionLeader:
@@ -57,15 +44,17 @@ class RetentionLeader:
         settings: IndexerSettings,
         is_expired: Callable[[str], bool],
         log: FilteringBoundLogger,
+        session_ms: int = SESSION_MS,
     ) -> None:
         self._connections = connections.for_leader()
         self._is_expired = is_expired
         self._group = group
         self._settings = settings
         self._log = log
+        self._session_ms = session_ms
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
-        self._election: Any = None
+        self._election: Election | None = None
         self._missing = ""
         self.disk = DiskStatus()
 
@@ -81,20 +70,29 @@ class RetentionLeader:
         self._thread.join(STOP_S_MAX)
 
     def _run(self) -> None:
-        zookeeper = ZooKeeper.connect(
-            self._connections.zookeeper_hosts,
-            jitter=random.Random(),  # noqa: S311 - spreads load, no secret
-        )
-        try:
-            while not self._stop.is_set():
-                if zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
-                    if self._may_lead():
-                        self._contend(zookeeper)
-                    else:
-                        self._stop.wait(RIGHTS_LOOK_S)
-                self._stop.wait(RETRY_S)
-        finally:
-            zookeeper.close()
+        while not self._stop.is_set():
+            # A new session for each candidacy: with the old one goes whatever node of
+            # ours is left, behind which the next would wait for ever.
+            zookeeper = ZooKeeper.connect(
+                self._connections.zookeeper_hosts,
+                session_ms=self._session_ms,
+                jitter=random.Random(),  # noqa: S311 - spreads load, no secret
+            )
+            try:
+                self._stand(zookeeper)
+            finally:
+                zookeeper.close()
+            self._stop.wait(RETRY_S)
+
+    def _stand(self, zookeeper: ZooKeeper) -> None:
+        """Be a candidate once, as soon as this session is there and the rights are."""
+        while not self._stop.is_set():
+            if not zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
+                continue
+            if self._may_lead():
+                self._contend(zookeeper)
+                return
+            self._stop.wait(RIGHTS_LOOK_S)
 
     def _may_lead(self) -> bool:
         """Tell whether this process's key is one for a leader; said when it is not.
@@ -113,82 +111,45 @@ class RetentionLeader:
         return not missing
 
     def _contend(self, zookeeper: ZooKeeper) -> None:
-        path = f"/{self._connections.namespace}/leaders/indexer"
-        self._election = cast("Any", zookeeper.native).Election(path)
+        namespace = self._connections.namespace
+        self._election = Election(zookeeper, namespace=namespace)
         try:
-            self._election.run(self._lead, zookeeper)
+            self._election.run(lambda lead: self._lead(lead, zookeeper))
+        except LeadLost as error:
+            self._log.warning("lead_lost", reason=str(error))
         except Exception as error:  # noqa: BLE001 - kazoo raises many kinds; all mean: again
             self._log.info("election_lost", reason=repr(error)[:200])
         self.disk = DiskStatus()
 
-    def _lead(self, zookeeper: ZooKeeper) -> None:
-        """Look at quota and compacted topics again and again, while the session lasts."""
-        self._log.info("leader_elected")
-        deleted: deque[str] = deque(maxlen=EXPIRED_SHOWN_MAX)
+    def _lead(self, lead: Lead, zookeeper: ZooKeeper) -> None:
+        """Look at all that is to be kept again and again, while the lead lasts.
+
+        Raises:
+            LeadLost: another leads now.
+        """
+        self._log.info("leader_elected", transaction=lead.transaction)
         with ExitStack() as closing:
-            # Of this thread alone, beside the loop's own.
-            writer = AckedWriter(self._connections)
-            closing.callback(writer.close)
-            self._answer_orders(closing, zookeeper)
-            expiry = self._expiry(closing, writer)
-            topics = KafkaCompactedTopics(
-                self._connections, writer, is_stopping=self._stop.is_set
+            work = LeadWork(
+                self._connections,
+                lead=lead,
+                zookeeper=zookeeper,
+                group=self._group,
+                settings=self._settings,
+                is_expired=self._is_expired,
+                is_stopping=self._stop.is_set,
+                log=self._log,
+                closing=closing,
             )
-            closing.callback(topics.close)
-            mender = Mender(topics=topics, clock=SystemClock(), log=self._log)
-            while (
-                not self._stop.is_set() and zookeeper.is_connected and self._may_lead()
-            ):
+            while not self._stop.is_set() and self._may_lead():
+                # The node, and not the connection: one that was frozen is connected
+                # anew, in another session, while another leads.
+                lead.require()
                 try:
-                    mender.keep()
-                    kept = expiry.keep(self._settings.disk_quota_bytes)
+                    work.look()
                 except ServiceUnavailable as error:
                     self._log.warning("retention_skipped", reason=str(error))
-                else:
-                    deleted.extend(kept.deleted)
-                    self.disk = DiskStatus(
-                        is_leader=True,
-                        used_bytes=kept.used_bytes,
-                        quota_bytes=kept.quota_bytes or 0,
-                        expired_indices=tuple(deleted),
-                    )
+                self.disk = work.disk
                 self._stop.wait(self._settings.retention_check_ms / 1_000)
-
-    def _answer_orders(self, closing: ExitStack, zookeeper: ZooKeeper) -> None:
-        """Make indices for those that may not; `closing` ends it."""
-        elastic = closing.enter_context(Elastic(self._connections))
-        maker = IndexMaker(
-            elastic, connections=self._connections, is_expired=self._is_expired
-        )
-        namespace = self._connections.namespace
-        clerk = OrderClerk(zookeeper, namespace=namespace, maker=maker)
-        closing.callback(clerk.close)
-        clerk.start()
-
-    def _expiry(self, closing: ExitStack, writer: AckedWriter) -> Expiry:
-        """Wire the expiry to the servers; `closing` lets go of them."""
-        connections, clock = self._connections, SystemClock()
-        elastic = closing.enter_context(Elastic(connections))
-        reader = FloorReader(connections, client_id="tailrace-indexer-leader-floors")
-        closing.callback(reader.close)
-        namespace = connections.namespace
-        return Expiry(
-            indices=EventIndices(elastic, namespace=namespace, clock=clock),
-            floors=KafkaFloors(reader, writer, namespace=namespace),
-            ledger=KafkaLedger(writer, namespace=namespace),
-            progress=DocumentsProgress(connections, group=self._group),
-            read_ledger=lambda: newest_records(
-                read_ledger_topic(
-                    connections,
-                    client_id="tailrace-indexer-leader",
-                    is_stopping=self._stop.is_set,
-                ),
-                log=self._log,
-            ),
-            clock=clock,
-            log=self._log,
-            namespace=namespace,
-        )
 
 
 def missing_to_lead(elastic: Elastic) -> str:
@@ -216,34 +177,3 @@ def missing_to_lead(elastic: Elastic) -> str:
         indices=(),
         action="",
     ).sentence()
-
-
-class DocumentsProgress:
-    """How far the indexers are in `tailrace.docs`, asked of Kafka each time."""
-
-    def __init__(self, connections: Connections, *, group: str) -> None:
-        self._connections = connections
-        self._group = group
-        self._topic = DOCS.name(connections.namespace)
-
-    def ends(self) -> Offsets:
-        """Return where each partition ends now.
-
-        Raises:
-            ServiceUnavailable: Kafka does not answer.
-        """
-        with KafkaAdmin(
-            self._connections, client_id="tailrace-indexer-leader"
-        ) as kafka:
-            return kafka.end_offsets([self._topic])
-
-    def committed(self) -> Offsets:
-        """Return what is read next of each partition.
-
-        Raises:
-            ServiceUnavailable: Kafka does not answer.
-        """
-        with KafkaAdmin(
-            self._connections, client_id="tailrace-indexer-leader"
-        ) as kafka:
-            return kafka.committed_offsets(self._group)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
 from tailrace.topics import LEDGER, STATE, partition_of
 from tailrace.wire import encode
-from tailrace_indexer.acked_writer import AckedWriter, Writing
+from tailrace_indexer.acked_writer import Writer, Writing
 
 
 class KafkaLedger:
     """Writes what the indexer, or its retention, says of generations."""
 
-    def __init__(self, writer: AckedWriter, *, namespace: str) -> None:
+    def __init__(self, writer: Writer, *, namespace: str) -> None:
         self._writer = writer
         self._topic = LEDGER.name(namespace)
         self._state = STATE.name(namespace)

@@ -22,6 +22,7 @@ from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.dead_letter_sink import KafkaDeadLetters
 from tailrace_indexer.delivery import Delivery
+from tailrace_indexer.disk_alarms import sound_disks
 from tailrace_indexer.flow import DeliveryPolicy
 from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.index_orders import LateZooKeeper, OrderingMaker
@@ -94,6 +95,12 @@ def run(
         leader.start()
         closing.callback(leader.stop)
         status = StatusFile(connections.data_dir / FOLDER_NAME, clock=clock)
+
+        def each_step() -> None:
+            disk = leader.disk
+            sound_disks(alarms, disk.alarming_nodes, now_ms=clock.now_ms())
+            status.write(delivery, alarms=alarms, disk=disk)
+
         log.info("indexer_started", group=group_of(connections.namespace))
         run_until(
             stop,
@@ -101,7 +108,7 @@ def run(
             alarms=alarms,
             clock=clock,
             log=log,
-            each=lambda: status.write(delivery, alarms=alarms, disk=leader.disk),
+            each=each_step,
         )
     return 0
 

@@ -25,6 +25,10 @@ class DiskStatus(msgspec.Struct, frozen=True, kw_only=True):
     """0 while it is not known, or where there is none."""
     expired_indices: tuple[str, ...] = ()
     """The last ones that were deleted, the newest last."""
+    alarming_nodes: dict[str, tuple[str, str]] = {}
+    """By node whose disk is beyond the high watermark, its stage and a sentence."""
+    low_nodes: tuple[str, ...] = ()
+    """A sentence for each node that is only beyond the low one."""
 
 
 class IndexerStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tailrace.disk_stages import REMEDY, NodeDisk, Stage
 from tailrace.errors import AWAY_REMEDY
 
 MEBIBYTE = 1_024 * 1_024
@@ -78,6 +79,8 @@ class ServerFacts:
     """Topics or templates that `tailrace provision` would make."""
     disks: tuple[FolderDisk, ...] = ()
     """Where each of its machines keeps what it stores, by the machine's name."""
+    node_disks: tuple[NodeDisk, ...] = ()
+    """Likewise, with the watermarks by which Elasticsearch goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +308,7 @@ def _server(server: ServerFacts) -> Iterator[Finding]:
             what=f"{where} does not have {', '.join(server.missing)}",
             remedy="`tailrace provision` makes what is missing, and is safe to repeat",
         )
+    yield from (_node_disk(server.name, disk) for disk in server.node_disks)
     for disk in server.disks:
         yield _measured(
             server.name,
@@ -314,6 +318,16 @@ def _server(server: ServerFacts) -> Iterator[Finding]:
             remedy="free some, or give it a larger disk: without room it takes no more"
             " lines, and they wait in their files",
         )
+
+
+def _node_disk(server: str, disk: NodeDisk) -> Finding:
+    return _measured(
+        server,
+        disk.sentence(),
+        is_failure=disk.stage.is_alarming,
+        is_warning=disk.stage is Stage.LOW,
+        remedy=REMEDY,
+    )
 
 
 def _twins(facts: Facts) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ Period: TypeAlias = Literal["day", "month"]
 FloorKey: TypeAlias = tuple[str, Period]
 DAY_FORMAT = "%Y.%m.%d"
 MONTH_FORMAT = "%Y.%m"
+DEAD_LETTERS = "dead"
+"""Where a dataset is named: the indices of dead letters. No dataset has this name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, cast
@@ -19,9 +20,11 @@ import orjson
 NAMES = ("events", "rates", "dead", "alerts", "ledger", "templates")
 REVISIONS = "revisions"
 """The template of `<namespace>-<dataset>-<day>-r<N>`; no index begins with this name."""
-REVISIONS_PRIORITY = 250
-"""Above that of events, and below that of dead letters and alerts."""
+REVISIONS_PRIORITY = 295
+"""Above those of events and of any dataset's own, and below that of dead letters and alerts."""
 FINGERPRINT_CHARACTERS = 32
+DATASETS_MAX = 90
+"""As many priorities are free between the common template's and those of other indices."""
 SEQUENCE_NUMBERS = "seq_no.index_options"
 
 
@@ -62,7 +65,50 @@ def index_templates(
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetIndices:
+    """How the indices of some datasets are made; None leaves it to the common template."""
+
+    name: str
+    """A dataset, or a glob of some with `*`."""
+    shards: int | None = None
+    replicas: int | None = None
+
+
+def dataset_templates(
+    namespace: str, *, capabilities: Capabilities, datasets: Sequence[DatasetIndices]
+) -> dict[str, dict[str, Any]]:
+    """Return a template for each of these, of which the first that fits is to serve.
+
+    None is needed where all are as the common template makes them. Each is a whole
+    template, since Elasticsearch applies one and no other.
+    """
+    if all(each.shards is None and each.replicas is None for each in datasets):
+        return {}
+    templates: dict[str, dict[str, Any]] = {}
+    for position, dataset in enumerate(datasets):
+        body = _body_of("events", namespace=namespace, capabilities=capabilities)
+        body["index_patterns"] = [f"{namespace}-{dataset.name}-*"]
+        # Above the common one's, below those of dead letters and the like.
+        body["priority"] += len(datasets) - position
+        settings = body["template"]["settings"]["index"]
+        if dataset.shards is not None:
+            settings["number_of_shards"] = dataset.shards
+        if dataset.replicas is not None:
+            del settings["auto_expand_replicas"]
+            settings["number_of_replicas"] = dataset.replicas
+        name = f"{template_name(namespace, kind='events')}-{position:02d}"
+        templates[name] = _signed(body)
+    return templates
+
+
 def _fitted(kind: str, *, namespace: str, capabilities: Capabilities) -> dict[str, Any]:
+    return _signed(_body_of(kind, namespace=namespace, capabilities=capabilities))
+
+
+def _body_of(
+    kind: str, *, namespace: str, capabilities: Capabilities
+) -> dict[str, Any]:
     file = f"{'events' if kind == REVISIONS else kind}.json"
     text = resources.files("tailrace").joinpath("templates", file).read_text()
     body = cast("dict[str, Any]", orjson.loads(text.replace("{namespace}", namespace)))
@@ -78,6 +124,10 @@ def _fitted(kind: str, *, namespace: str, capabilities: Capabilities) -> dict[st
         settings[SEQUENCE_NUMBERS] = "doc_values_only"
     if capabilities.has_match_only_text:
         _use_match_only_text(body["template"]["mappings"]["properties"])
+    return body
+
+
+def _signed(body: dict[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
     fitted = copy.deepcopy(body)
     fitted["_meta"]["fingerprint"] = digest.hexdigest()[:FINGERPRINT_CHARACTERS]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tailrace.clock import SystemClock
+from tailrace.disk_stages import DISKS_PATH, NodeDisk, node_disks
 from tailrace.doctor import FolderDisk, ServerFacts
 from tailrace.errors import (
     AWAY_REMEDY,
@@ -81,6 +82,7 @@ class Found(NamedTuple):
     version: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     disks: tuple[FolderDisk, ...] = ()
+    node_disks: tuple[NodeDisk, ...] = ()
 
 
 def _ask(
@@ -113,6 +115,7 @@ def _ask(
         version=found.version,
         missing=found.missing,
         disks=found.disks,
+        node_disks=found.node_disks,
     )
 
 
@@ -153,9 +156,11 @@ def _elasticsearch(connections: Connections) -> Found:
         nodes = list(answer["nodes"].values())
         names = [template_name(connections.namespace, kind=kind) for kind in NAMES]
         missing = [name for name in names if not elastic.template_fingerprint(name)]
+        disks = node_disks(elastic.ask("GET", DISKS_PATH))
     shown = str(nodes[0]["version"]).partition("-")[0]
     version = tuple(int(part) for part in shown.split(".") if part.isdecimal())
-    return Found(version, tuple(f"the template {name}" for name in missing))
+    lacking = tuple(f"the template {name}" for name in missing)
+    return Found(version, lacking, node_disks=disks)
 
 
 def _zookeeper(connections: Connections) -> Found:

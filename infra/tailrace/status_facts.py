@@ -95,8 +95,13 @@ class _Stream(msgspec.Struct):
     alarms: list[str] = []
 
 
+class _Disk(msgspec.Struct):
+    low_nodes: tuple[str, ...] = ()
+
+
 class _Indexer(msgspec.Struct):
     pid: int = 0
+    disk: _Disk = msgspec.field(default_factory=_Disk)
     held_indices: dict[str, str] = {}
     problems: list[str] = []
 
@@ -127,7 +132,11 @@ def role_facts(
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
         lost_bytes=agent.lost_bytes,
-        warnings=[*_agent_warnings(agent), *_stream_warnings(stream)],
+        warnings=[
+            *_agent_warnings(agent),
+            *_stream_warnings(stream),
+            *indexer.disk.low_nodes,
+        ],
         held_indices=indexer.held_indices,
         problems=problems,
     )

@@ -67,9 +67,14 @@ class ImmediateSink:
 
 @dataclass(slots=True)
 class ExpiredSink(ImmediateSink):
-    """Makes no index again: all are below their floor, and gone."""
+    """Makes no index again whose name begins so: it is below its floor, and gone."""
+
+    expired: str = ""
 
     def submit_index(self, index: str) -> None:
+        if not index.startswith(self.expired):
+            ImmediateSink.submit_index(self, index)
+            return
         verdict = Verdict(Outcome.DEAD_LETTER, Reason.INDEX_EXPIRED, "taken away")
         self.answers.append(IndexAnswered(index, verdict))
 

@@ -469,6 +469,34 @@ def test_a_dead_letter_becomes_a_document() -> None:
     assert bench.kafka.commits[DEAD] == 2
 
 
+def test_e9_a_dead_letter_whose_day_is_gone_is_kept_whole_in_the_present_days_index() -> (
+    None
+):
+    """Retention took that day; what comes too late for it is no letter less."""
+    bench = Bench(sink_of=lambda memory: ExpiredSink(memory, expired="t-dead-2025"))
+    letter = wire.DeadLetter(
+        dead_id="d1",
+        stage="stream",
+        reason="r",
+        detail="d",
+        original=b"line",
+        died_at_ms=1_764_000_000_000,
+        topic="t.raw",
+        partition=1,
+        offset=7,
+    )
+    bench.kafka.write(DEAD, wire.encode(letter))
+
+    bench.run()
+
+    assert set(bench.elasticsearch.indices) == {INDEX, "t-dead-2026.11.24"}
+    ((_, held),) = bench.elasticsearch.documents("t-dead-2026.11.24").items()
+    assert b64decode(held["dead.original_base64"]) == letter.original
+    assert (held["dead.id"], held["@timestamp"]) == ("d1", letter.died_at_ms)
+    assert bench.kafka.commits[DEAD] == 1
+    assert bench.delivery.figures.refused == 0
+
+
 def test_a_dead_letter_that_is_refused_is_stored_in_a_form_that_fits() -> None:
     """And never becomes a dead letter again, which would go round for ever."""
 

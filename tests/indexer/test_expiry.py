@@ -58,12 +58,20 @@ class World:
     held_generations: set[str] = field(default_factory=set[str])
     buried: dict[bytes, str] = field(default_factory=dict[bytes, str])
     takes_floors: bool = True
+    letters: dict[str, IndexFacts] = field(default_factory=dict[str, IndexFacts])
+    server_at_ms: int | None = None
 
     def facts(self) -> list[IndexFacts]:
         return list(self.held.values())
 
+    def letter_facts(self) -> list[IndexFacts]:
+        return list(self.letters.values())
+
     def free_bytes(self) -> int:
         return 10_000
+
+    def server_now_ms(self) -> int:
+        return self.clock.at_ms if self.server_at_ms is None else self.server_at_ms
 
     def counted(self, index: str) -> list[RetentionLedger]:
         self.acts.append(f"counted {index}")
@@ -83,7 +91,8 @@ class World:
 
     def delete(self, index: str) -> None:
         self.acts.append(f"deleted {index}")
-        del self.held[index]
+        self.held.pop(index, None)
+        self.letters.pop(index, None)
 
     def read(self) -> Floors:
         return Floors(self.raised)
@@ -120,12 +129,17 @@ class World:
         return {DOCS: self.committed_to}
 
 
-@pytest.fixture
-def world() -> World:
+def two_days() -> World:
+    """Return a world with an index of one day and one of the next."""
     indices = (_facts(OLD, day=0), _facts(NEW, day=1))
     return World(
         {index.name: index for index in indices}, ManualClock(NOV_23_MS + 2 * DAY_MS)
     )
+
+
+@pytest.fixture
+def world() -> World:
+    return two_days()
 
 
 def _expiry(world: World) -> Expiry:

@@ -25,12 +25,14 @@ from tailrace_indexer.event_indices import EventIndices
 from tailrace_indexer.expiry import FLOOR_READ_MS, Expiry
 from tailrace_indexer.floor_store import KafkaFloors
 from tailrace_indexer.index_maker import IndexMaker
-from tailrace_indexer.leader import DocumentsProgress
+from tailrace_indexer.lead_work import DocumentsProgress
 from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.outcomes import Outcome, Reason
+from tailrace_indexer.retention import Keeping, RetentionPolicy
 from tests.agent.test_delivery import record as agent_record
 from tests.indexer.doubles import ManualClock
+from tests.support.fakes.lead_register import claimed_fence
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -107,8 +109,11 @@ def retention(stack: Endpoints, namespace: str) -> Iterator[Retention]:
         closing.callback(writer.close)
         reader = FloorReader(connections, client_id="test-floors")
         closing.callback(reader.close)
+        fence = claimed_fence(elastic, namespace=namespace)
         expiry = Expiry(
-            indices=EventIndices(elastic, namespace=namespace, clock=clock),
+            indices=EventIndices(
+                elastic, namespace=namespace, clock=clock, guard=fence
+            ),
             floors=KafkaFloors(reader, writer, namespace=namespace),
             ledger=KafkaLedger(writer, namespace=namespace),
             progress=DocumentsProgress(connections, group=f"{namespace}-indexer"),
@@ -172,6 +177,37 @@ def test_an_expired_index_is_counted_and_gone_and_is_not_made_again(
         is_expired=lambda _index: True,
     )
     assert below.make(new).outcome is Outcome.STORED
+
+
+def test_dead_letters_of_an_old_day_are_counted_and_gone(retention: Retention) -> None:
+    namespace = retention.connections.namespace
+    first, _ = GENERATIONS
+    old, new = f"{namespace}-dead-2026.11.22", f"{namespace}-dead-2026.11.25"
+    maker = IndexMaker(
+        retention.elastic,
+        connections=retention.connections,
+        is_expired=lambda _index: False,
+    )
+    for index in (old, new):
+        assert maker.make(index).outcome is Outcome.STORED
+        document = {
+            "@timestamp": NOV_22_MS,
+            "event.sequence": 7,
+            "dead.event_count": 2,
+            "dead.id": "a",
+            "tailrace.generation": first,
+        }
+        retention.elastic.ask("POST", f"/{index}/_doc?refresh=true", body=document)
+    retention.expiry.policy = RetentionPolicy(of_dead_letters=Keeping(size_bytes_max=1))
+
+    retention.expiry.keep(-1)
+    retention.clock.sleep_ms(FLOOR_READ_MS)
+    assert retention.expiry.keep(-1).deleted == (old,)
+
+    (told,) = retention.told()
+    assert (told.index, told.windows) == (old, {"0": (2, 7 + 8)})
+    assert not retention.elastic.request("HEAD", f"/{old}").is_success
+    assert retention.elastic.request("HEAD", f"/{new}").is_success
 
 
 def test_what_is_over_is_gone_from_the_ledger_and_its_index(

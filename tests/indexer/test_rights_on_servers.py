@@ -289,6 +289,7 @@ FORBIDDEN = {
         ("GET", "/INDEX/_doc/a", ""),
         ("PUT", "/NAMESPACE-new-2026.11.24", ""),
         ("DELETE", "/INDEX", ""),
+        ("POST", "/_aliases", '{"actions":[{"remove_index":{"index":"INDEX"}}]}'),
         ("PUT", "/INDEX/_settings", '{"index.blocks.read_only":true}'),
         ("PUT", "/_index_template/x", '{"index_patterns":["x-*"]}'),
         ("PUT", "/_cluster/settings", SETTING),
@@ -316,6 +317,13 @@ FORBIDDEN = {
 """By role, what is not its business: each must be refused, or the page gives too much."""
 
 
+EPOCH = '{"index":"NAMESPACE-leader","alias":"NAMESPACE-leader-1-1"'
+LEADS = '{"aliases":{"NAMESPACE-leader-1-1":{"is_hidden":true}}}'
+LEADS_STILL = (
+    '{"actions":[{"remove":EPOCH,"must_exist":true}},{"add":EPOCH,"is_hidden":true}}]}'
+).replace("EPOCH", EPOCH)
+LEADS_AND_REMOVES = LEADS_STILL.replace("}]}", '},{"remove_index":{"index":"INDEX"}}]}')
+TEMPLATE = '{"index_patterns":["NAMESPACE-app-*"],"priority":250}'
 ALLOWED = [
     # In this order: the leader makes what the writer fills and the reader finds.
     ("leader", "PUT", "/INDEX", "", 200),
@@ -338,9 +346,19 @@ ALLOWED = [
         '{"delete":{"_index":"NAMESPACE-ledger","_id":"l"}}\n',
         200,
     ),
+    ("leader", "PUT", "/NAMESPACE-leader", LEADS, 200),
+    ("leader", "GET", "/NAMESPACE-leader/_alias", "", 200),
+    ("leader", "POST", "/_aliases", LEADS_STILL, 200),
+    ("leader", "GET", "/_tasks?actions=indices:admin/forcemerge*", "", 200),
+    ("leader", "POST", "/INDEX/_forcemerge?max_num_segments=1", "", 200),
+    ("leader", "PUT", "/INDEX/_mapping", '{"_meta":{"tailrace_merged":true}}', 200),
+    ("leader", "PUT", "/INDEX/_settings", '{"index.number_of_replicas":0}', 200),
+    ("leader", "PUT", "/_index_template/NAMESPACE-events-00", TEMPLATE, 200),
+    ("leader", "GET", "/_index_template/NAMESPACE-events-*", "", 200),
+    ("leader", "DELETE", "/_index_template/NAMESPACE-events-00", "", 200),
     ("leader", "PUT", "/INDEX/_block/write", "", 200),
     ("writer", "POST", "/_bulk", '{"create":{"_index":"INDEX","_id":"b"}}\n{}\n', 403),
-    ("leader", "DELETE", "/INDEX", "", 200),
+    ("leader", "POST", "/_aliases", LEADS_AND_REMOVES, 200),
 ]
 
 

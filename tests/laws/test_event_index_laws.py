@@ -24,6 +24,7 @@ from tests.laws.services import (
 )
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 from tests.support.fakes.event_indices import MemoryEventIndices
+from tests.support.fakes.lead_register import claimed_fence
 
 ONE, OTHER = "1" * 32, "2" * 32
 """Two generations."""
@@ -83,7 +84,12 @@ def held(request: pytest.FixtureRequest, namespace: str) -> Iterator[Held]:
     connections = with_templates(request)
     with Elastic(connections) as elastic:
         yield Held(
-            EventIndices(elastic, namespace=namespace, clock=clock),
+            EventIndices(
+                elastic,
+                namespace=namespace,
+                clock=clock,
+                guard=claimed_fence(elastic, namespace=namespace),
+            ),
             RealElasticsearch(elastic, connections=connections),
             namespace,
             lambda: elastic.refresh(f"{namespace}-*"),
@@ -143,6 +149,48 @@ def test_what_an_index_holds_is_counted_by_generation_and_window(held: Held) -> 
     assert (other.generation, other.document_count) == (OTHER, 1)
     assert one.index == other.index == held.index("app-2026.11.24")
     assert one.updated_at_ms == ManualClock().now_ms()
+
+
+@pytest.mark.timeout(60)
+def test_dead_letters_are_told_with_their_times_and_counted_event_by_event(
+    held: Held,
+) -> None:
+    """A letter may stand for many; one whose document was delivered stands for none."""
+    index = held.index("dead-2026.11.24")
+    assert held.indices.letter_facts() == []
+    held.service.create_index(index)
+    letter: dict[str, object] = {"@timestamp": ms(NEW), "tailrace.generation": ONE}
+    held.store(
+        "dead-2026.11.24",
+        letter | {"event.sequence": 5, "dead.event_count": 1, "dead.id": "a"},
+        letter
+        | {
+            "event.sequence": WINDOW_EVENTS - 2,
+            "dead.event_count": 3,
+            "dead.id": "b",
+        },
+        letter
+        | {
+            "event.sequence": 9,
+            "dead.event_count": 1,
+            "dead.id": "c",
+            "dead.delivered_at": ms(NEW),
+        },
+        {"@timestamp": ms(NEW), "dead.event_count": 0, "dead.id": "d"},
+    )
+
+    (facts,) = held.indices.letter_facts()
+    (counted,) = held.indices.counted(index)
+
+    assert (facts.name, facts.document_count) == (index, 4)
+    assert facts.latest_ms == ms(NEW)
+    last = WINDOW_EVENTS - 1
+    assert {name: tuple(pair) for name, pair in counted.windows.items()} == {
+        "0": (3, 5 + last - 1 + last),
+        "1": (1, WINDOW_EVENTS),
+    }
+    assert counted.document_count == counted.revision == 4
+    assert held.indices.server_now_ms() > 0
 
 
 @pytest.mark.timeout(60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from tailrace.digest import DELIVERED
 from tailrace.ledger import WINDOW_EVENTS, RetentionLedger
 from tailrace_indexer.index_maker import kind_of
+from tailrace_indexer.letter_counts import LetterSpan, letter_windows
 from tailrace_indexer.retention import IndexFacts
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 
@@ -29,10 +29,21 @@ class MemoryEventIndices:
 
     def facts(self) -> list[IndexFacts]:
         """Return every event index that holds a document."""
+        return self._facts("events")
+
+    def letter_facts(self) -> list[IndexFacts]:
+        """Return every index of dead letters that holds one."""
+        return self._facts("dead")
+
+    def server_now_ms(self) -> int:
+        """Return the time of the one clock there is."""
+        return self.now_ms()
+
+    def _facts(self, kind: str) -> list[IndexFacts]:
         return [
             _facts(name, list(held.values()))
             for name, held in self.elasticsearch.indices.items()
-            if held and kind_of(name, namespace=self.namespace) == "events"
+            if held and kind_of(name, namespace=self.namespace) == kind
         ]
 
     def free_bytes(self) -> int:
@@ -41,13 +52,18 @@ class MemoryEventIndices:
 
     def counted(self, index: str) -> list[RetentionLedger]:
         """Return what an index holds of each generation, by window."""
-        windows: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-        for document in self.elasticsearch.indices.get(index, {}).values():
-            number = document["event.sequence"]
-            held = windows[document["tailrace.generation"]]
-            window = str(number // self.window_events)
-            count, total = held.get(window, (0, 0))
-            held[window] = (count + 1, total + number)
+        windows = letter_windows(
+            (
+                LetterSpan(
+                    document["tailrace.generation"],
+                    document["event.sequence"],
+                    document.get("dead.event_count", 1),
+                )
+                for document in self.elasticsearch.indices.get(index, {}).values()
+                if "event.sequence" in document and DELIVERED not in document
+            ),
+            window_events=self.window_events,
+        )
         return [
             RetentionLedger(
                 generation=generation,
@@ -105,5 +121,7 @@ def _facts(name: str, documents: list[dict[str, Any]]) -> IndexFacts:
     )
 
 
-def _ms(moment: str) -> int:
+def _ms(moment: str | int) -> int:
+    if isinstance(moment, int):
+        return moment
     return round(datetime.fromisoformat(moment).timestamp() * 1_000)
