@@ -112,7 +112,9 @@ def test_f28_a_line_that_time_ended_needs_no_newline(tmp_path: Path) -> None:
 def test_what_was_lost_or_dropped_of_its_file_is_said_in_words() -> None:
     facts = replace(
         facts_at_rest(5),
-        agent=agent_word(number=5, lost_bytes={"truncated": 7, "deleted": 2}),
+        agent=agent_word(
+            number=5, lost_bytes={"truncated": 7, "deleted": 2, "shrunk": 0}
+        ),
         stream=stream_word(number=5, dropped={"sampled": 3, "expired": 1}),
     )
 
@@ -145,6 +147,15 @@ def test_lines_are_found_by_their_words_within_the_last_bytes(tmp_path: Path) ->
     assert [each.offset for each in everywhere] == [0, 11]
     assert [each.offset for each in at_the_end] == [11]
     assert everywhere[1].line == b"same\r"
+
+
+def test_of_a_life_that_ended_with_nothing_lost_nothing_is_said_to_be_lost() -> None:
+    agent = agent_word(number=5, lost_bytes={"truncated": 0})
+    facts = replace(facts_at_rest(5), agent=agent)
+
+    verdicts = told(Witness(place=place_of(3), facts=facts, made=MADE))
+
+    assert "lost" not in verdicts["agent"][1]
 
 
 def test_a_stored_line_is_done_at_every_hop() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tailrace.commands.why_words import PLACES_SHOWN_MAX
 from tailrace.elasticsearch import Answer, Elastic
 from tailrace.errors import CommandFailed
 from tailrace.why.hops import Found, State, Witness, hops, is_stored_once
-from tailrace.why.lookup import Lookup, Match, holds
+from tailrace.why.lookup import MATCHES_MAX, Lookup, Match, holds
 from tailrace.wire import AgentLedger, MultilineRule
 from tests.infra.audit.builders import facts_at_rest
 from tests.infra.test_why import place_of
@@ -40,6 +40,23 @@ class AnsweringElastic(Elastic):
         assert (method, path.startswith("/")) == ("POST", True)
         self.asked.append(orjson.dumps(body))
         return Answer(200, self._body)
+
+
+class OffsetElastic(Elastic):
+    """Has documents at some offsets of every generation."""
+
+    def __init__(self, stored: Collection[int]) -> None:
+        self._stored = stored
+
+    def look_up(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None
+    ) -> Answer:
+        assert (method, path.startswith("/"), body is not None) == ("POST", True, True)
+        clauses = (body or {})["query"]["bool"]["filter"]
+        asked = next(each["terms"]["log.offset"] for each in clauses if "terms" in each)
+        found = [offset for offset in asked if offset in self._stored]
+        hits = [{"fields": {"log.offset": [offset]}} for offset in found]
+        return Answer(200, orjson.dumps({"hits": {"hits": hits}}))
 
 
 def file_of(folder: Path, name: str, *lines: str) -> Path:
@@ -141,6 +158,25 @@ def test_f31_such_a_line_that_is_nowhere_is_said_in_words() -> None:
 
     with pytest.raises(CommandFailed, match=r"No line 'bad utf \\\\xff x' is stored"):
         places_of(line, places=Told().places(lookup))
+
+
+def test_of_many_places_all_are_asked_about() -> None:
+    offsets = range(0, 3 * MATCHES_MAX * 10, 10)
+    stored = frozenset(offsets) - {2 * MATCHES_MAX * 10 + 70}
+
+    lookup = Lookup(OffsetElastic(stored), namespace="t")
+
+    assert lookup.stored_offsets("g", offsets=offsets) == stored
+
+
+def test_of_hosts_that_are_named_alone_documents_are_asked_for() -> None:
+    elastic = AnsweringElastic()
+    Lookup(elastic, namespace="t", host_names={"web-3"}).lines(LINE)
+    Lookup(elastic, namespace="t").lines(LINE)
+
+    named, any_host = elastic.asked
+    assert b'{"terms":{"host.name":["web-3"]}}' in named
+    assert b"host.name" not in any_host
 
 
 def test_a_line_that_is_stored_twice_is_not_done() -> None:

@@ -142,7 +142,12 @@ def _agent(witness: Witness) -> HopVerdict:
 
 def _lost_text(lost_bytes: Mapping[str, int]) -> str:
     """Return what the agent declared lost of a file, with a reason for each part."""
-    parts = [f"{count} bytes {reason}" for reason, count in sorted(lost_bytes.items())]
+    # A reason with no bytes says how a life of the file ended, and that it took nothing.
+    parts = [
+        f"{count} bytes {reason}"
+        for reason, count in sorted(lost_bytes.items())
+        if count
+    ]
     return f"; of this file it declared lost: {', '.join(parts)}" if parts else ""
 
 
