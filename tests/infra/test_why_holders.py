@@ -151,6 +151,16 @@ def test_f3_a_line_of_a_copy_that_was_passed_over_is_its_originals(path: Path) -
     assert place.copy_path == str(copy)
 
 
+def test_f3_a_copy_over_an_older_copy_is_its_originals_too(path: Path) -> None:
+    """The file has a word of what it held before, and none of what it holds now."""
+    copy = path.with_name("app.log.1")
+    copy.write_bytes(b"of last week\n")
+    older, word = word_of(copy), word_of(path)
+    copy.write_bytes(CONTENT)
+
+    assert keys_of(asked(f"{copy}:3", older, word)) == [(word.generation, 8)]
+
+
 def test_f3_a_line_behind_what_a_copy_has_in_common_is_not_its_originals(
     path: Path,
 ) -> None:

@@ -108,8 +108,6 @@ def _numbered(path: Path, line_number: int, *, places: Places) -> tuple[LinePlac
             holders = holders_of(file, told=told)
             if holders:
                 return _held(path, line_number, file=file, by=holders, places=places)
-            if is_known(file, told=told) and file.status().st_size:
-                raise rewritten(path)
             return _copied(path, line_number, file=file, places=places)
     except OSError as error:
         raise unreadable(path, error) from None
@@ -187,10 +185,13 @@ def _copied(
     absolute = path_text(str(path.absolute()))
     copies = copied_of(file, path=absolute, told=places.told.values())
     if not copies:
+        size_bytes = file.status().st_size
+        if size_bytes and is_known(file, told=places.told.values()):
+            raise rewritten(path)
         raise untold(
             path,
             line_number,
-            size_bytes=file.status().st_size,
+            size_bytes=size_bytes,
             is_archive=is_inflated(file),
             glob=places.glob_of(str(path.absolute())),
         )
