@@ -189,8 +189,8 @@ def _tell(witnesses: Iterable[Witness], *, more_count: int, as_json: bool) -> No
         _show(witness, hops(witness))
     if more_count:
         raise CommandFailed(
-            f"The line stands in {more_count} places more, of which nothing is said"
-            " here.",
+            f"The line stands in at least {more_count} places more, of which nothing is"
+            " said here.",
             remedy="name one by PATH:LINENO on the host that has the file, or a host by"
             " --host",
         )

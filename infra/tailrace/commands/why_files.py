@@ -7,19 +7,14 @@ the same, and what stands where reading ended must be what was read.
 from __future__ import annotations
 
 import io
-import os
-from collections import defaultdict
 from collections.abc import (
     Collection,
     Generator,
     Iterable,
     Iterator,
-    Mapping,
-    Sequence,
 )
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -28,9 +23,6 @@ from tailrace.wire import AgentLedger, FileIdentity
 
 if TYPE_CHECKING:
     from tailrace_agent.archives import AnyFile
-
-ENTRIES_MAX = 20_000
-"""Names of one folder that are looked at for a file that was renamed."""
 
 
 @contextmanager
@@ -108,15 +100,10 @@ def holders_of(
     return tuple(sorted(holders, key=lambda facts: facts.host_name))
 
 
-def by_inode_of(
-    told: Iterable[GenerationFacts],
-) -> Mapping[int, Sequence[GenerationFacts]]:
-    """Return what a file may hold by its inode's number alone, which is little."""
-    found: defaultdict[int, list[GenerationFacts]] = defaultdict(list)
-    for facts in told:
-        for inode in _inodes_of(facts.agent) if facts.agent else ():
-            found[inode].append(facts)
-    return found
+def inodes_of(agent: AgentLedger) -> Collection[int]:
+    """Return the inodes of the files that hold a generation, or held it."""
+    holder, own = agent.held_by, agent.identity.inode
+    return {own} if holder is None else {own, holder.inode}
 
 
 def is_known(file: AnyFile, *, told: Iterable[GenerationFacts]) -> bool:
@@ -169,32 +156,6 @@ def copied_of(
         if alike_bytes and (known is None or known.alike_bytes < alike_bytes):
             best[agent.host_id] = Copy(facts, alike_bytes)
     return tuple(best.values())
-
-
-@dataclass(slots=True)
-class Folders:
-    """Finds files that were renamed in their folder; each folder is listed once."""
-
-    _names: dict[str, dict[int, str]] = field(default_factory=dict[str, dict[int, str]])
-
-    def paths_of(self, agent: AgentLedger) -> Iterator[Path]:
-        """Yield where a generation's file may be: at its path, or renamed beside it."""
-        path = Path(agent.path)
-        yield path
-        names = self._names_in(str(path.parent))
-        for inode in _inodes_of(agent):
-            if inode in names:
-                yield path.parent / names[inode]
-
-    def _names_in(self, folder: str) -> dict[int, str]:
-        if folder not in self._names:
-            try:
-                with os.scandir(folder) as entries:
-                    found = {e.inode(): e.name for e in islice(entries, ENTRIES_MAX)}
-            except OSError:
-                found = {}
-            self._names[folder] = found
-        return self._names[folder]
 
 
 class _Content(io.RawIOBase):
@@ -250,7 +211,7 @@ def _of_this_file(
         if agent is None:
             continue
         holder = agent.held_by
-        if here.inode not in _inodes_of(agent):
+        if here.inode not in inodes_of(agent):
             continue
         filesystem = filesystem or filesystem_id(file.descriptor, device=here.device)
         if holder is not None and _is_same(holder, file, agent, filesystem=filesystem):
@@ -261,11 +222,6 @@ def _of_this_file(
         ):
             life = agent.identity.truncation_count
             yield facts, (life, False, agent.updated_at_ms)
-
-
-def _inodes_of(agent: AgentLedger) -> Collection[int]:
-    holder, own = agent.held_by, agent.identity.inode
-    return {own} if holder is None else {own, holder.inode}
 
 
 def _is_same(

@@ -46,7 +46,7 @@ class Asked:
     places: tuple[LinePlace, ...]
     """At least one, and at most `PLACES_SHOWN_MAX`."""
     more_count: int = 0
-    """Other places that the same line stands in."""
+    """Other places that the same line stands in, as far as they were counted."""
 
 
 def places_of(line: str, *, places: Places) -> Asked:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.commands.why_events import Places, event_place
 from tailrace.commands.why_files import (
-    Folders,
-    by_inode_of,
     content_of,
     holders_of,
+    inodes_of,
     is_inflated,
     opened,
 )
 from tailrace.commands.why_roles import written_of
 from tailrace.why.hops import LinePlace
 from tailrace.why.place import FileLine, lines_like
+from tailrace.wire import AgentLedger
 
 if TYPE_CHECKING:
     from tailrace_agent.archives import AnyFile
@@ -35,6 +38,9 @@ LINES_MAX = 5_000
 """Lines of one file that are asked about whether they are stored."""
 EVENTS_READ_MAX = 50
 """Lines of one file whose event must be read to know where it begins."""
+
+ENTRIES_MAX = 20_000
+"""Names of one folder that are looked at for a file that was renamed."""
 
 
 @dataclass(slots=True)
@@ -80,6 +86,32 @@ def standing_of(
     return standing
 
 
+@dataclass(slots=True)
+class _Folders:
+    """Finds files that were renamed in their folder; each folder is listed once."""
+
+    _names: dict[str, dict[int, str]] = field(default_factory=dict[str, dict[int, str]])
+
+    def paths_of(self, agent: AgentLedger) -> Iterator[Path]:
+        """Yield where a generation's file may be: at its path, or renamed beside it."""
+        path = Path(agent.path)
+        yield path
+        names = self._names_in(str(path.parent))
+        for inode in inodes_of(agent):
+            if inode in names:
+                yield path.parent / names[inode]
+
+    def _names_in(self, folder: str) -> dict[int, str]:
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    found = {e.inode(): e.name for e in islice(entries, ENTRIES_MAX)}
+            except OSError:
+                found = {}
+            self._names[folder] = found
+        return self._names[folder]
+
+
 def _without_parts(standing: Standing, wanted: bytes) -> None:
     """Leave out blank lines amid a trace where there are some of their own."""
     all_places = [*standing.missing, *standing.stored]
@@ -99,7 +131,7 @@ def _files_with(line: str, *, places: Places) -> Iterator[tuple[AnyFile, _Found]
         key=lambda facts: facts.agent.updated_at_ms if facts.agent else 0,
         reverse=True,
     )
-    folders = Folders()
+    folders = _Folders()
     seen: set[tuple[int, int]] = set()
     left_bytes = ALL_BYTES_MAX
     paths = dict.fromkeys(
@@ -108,7 +140,7 @@ def _files_with(line: str, *, places: Places) -> Iterator[tuple[AnyFile, _Found]
         if facts.agent is not None
         for path in folders.paths_of(facts.agent)
     )
-    by_inode = by_inode_of(known)
+    by_inode = _by_inode(known)
     for path in paths:
         if left_bytes <= 0 or len(seen) >= FILES_READ_MAX:
             return
@@ -180,3 +212,14 @@ def _judge(
         (present if is_stored else missing).append(place)
     into.missing += missing
     into.stored += present
+
+
+def _by_inode(
+    told: Iterable[GenerationFacts],
+) -> Mapping[int, Sequence[GenerationFacts]]:
+    """Return what a file may hold by its inode's number alone, which is little."""
+    found: defaultdict[int, list[GenerationFacts]] = defaultdict(list)
+    for facts in told:
+        for inode in inodes_of(facts.agent) if facts.agent else ():
+            found[inode].append(facts)
+    return found
