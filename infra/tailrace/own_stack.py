@@ -1,12 +1,19 @@
-"""Whether a server that is away is one that `tailrace up` ran here, and starts again."""
+"""Whether the servers meant are those that `tailrace up` runs here, and what it told roles."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tailrace.errors import ServiceUnavailable
-from tailrace.settings import Connections
+from tailrace.settings import (
+    CONFIG_FILE,
+    ENVIRONMENT_PREFIX,
+    Connections,
+    recorded_servers,
+)
 
 ADDRESSES = ("kafka_bootstrap", "zookeeper_hosts", "elasticsearch_url")
 
@@ -27,6 +34,22 @@ def names_own_stack(connections: Connections) -> Generator[None]:
                 " `tailrace up --detach` starts it, --data-dir names another"
             )
         raise
+
+
+def own_config(connections: Connections) -> Path | None:
+    """Return what `tailrace up` told the roles of the data folder, "tailrace.toml" in it.
+
+    None where none can be read, or where other servers are meant than the folder's own.
+    """
+    folder = connections.data_dir
+    recorded = recorded_servers(folder)
+    is_own = recorded and all(
+        getattr(connections, name)
+        == recorded.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
+        for name in ADDRESSES
+    )
+    path = folder / CONFIG_FILE
+    return path if is_own and os.access(path, os.R_OK) else None
 
 
 def is_stack_down(connections: Connections) -> bool:

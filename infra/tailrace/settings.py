@@ -41,6 +41,8 @@ from tailrace.setting_names import nearest, setting_names
 ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
 SERVERS_FILE = "servers.json"
+CONFIG_FILE = "tailrace.toml"
+"""In the data folder, what `tailrace up` tells the roles."""
 SECRETS_IN_FILES = (
     "kafka_password",
     "elasticsearch_password",
@@ -237,7 +239,7 @@ def read_connections(
     values = _table(document, Connections.table)
     named = data_dir or os.environ.get("TAILRACE_DATA_DIR") or values.get("data_dir")
     folder = Path(str(named)) if named else default_data_dir()
-    for name, value in _recorded_servers(folder / SERVERS_FILE).items():
+    for name, value in recorded_servers(folder).items():
         values.setdefault(name.removeprefix(ENVIRONMENT_PREFIX).lower(), value)
     strays = _stray_problems(document, Connections.table)
     connections = _build(Connections, values, strays=strays, config_file=config_file)
@@ -382,8 +384,10 @@ def _stray_problems(document: dict[str, Any], table: str) -> list[str]:
     return problems
 
 
-def _recorded_servers(path: Path) -> dict[str, str]:
+def recorded_servers(data_dir: Path) -> dict[str, str]:
+    """Return where the servers of a data folder run, by variable; none where none do."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_RecordedServers).environment
+        raw = (data_dir / SERVERS_FILE).read_bytes()
+        return msgspec.json.decode(raw, type=_RecordedServers).environment
     except (OSError, msgspec.DecodeError):
         return {}

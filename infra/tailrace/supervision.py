@@ -20,7 +20,7 @@ from tailrace.dashboard_port import DashboardPort, DashboardProcess
 from tailrace.first_line_watch import FirstLineWatch
 from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
 from tailrace.server_wait import ask_until_served
-from tailrace.settings import Connections, read_connections
+from tailrace.settings import CONFIG_FILE, Connections, read_connections
 from tailrace.supervise import Backoff, Member
 from tailrace.up_record import (
     Phase,
@@ -39,7 +39,6 @@ SEARCHABLE_WAIT_MS_MAX = 120_000
 """From the servers' readiness; a healthy start takes a tenth of it."""
 SERVERS_STOP_WAIT_S_MAX = 30
 ROLES_ON_KAFKA = ("agent", "stream")
-CONFIG_FILE = "tailrace.toml"
 LOGS_DIR = "logs"
 
 FoundT = TypeVar("FoundT")

@@ -18,8 +18,8 @@ from tailrace.clock import Clock
 from tailrace.dashboard_port import DashboardPort
 from tailrace.data_folder import writing_data
 from tailrace.errors import CommandFailed, DataDirInUse
-from tailrace.settings import read_document
-from tailrace.supervision import CONFIG_FILE, Supervision, UpPlan
+from tailrace.settings import CONFIG_FILE, read_document
+from tailrace.supervision import Supervision, UpPlan
 from tailrace.up_record import (
     SUPERVISOR_DIR,
     read_record,

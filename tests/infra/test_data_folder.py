@@ -16,7 +16,8 @@ from tailrace.cli import app
 from tailrace.clock import SystemClock
 from tailrace.data_folder import ROLE_FOLDERS, take_data_folder
 from tailrace.errors import CommandFailed
-from tailrace.supervision import CONFIG_FILE, UpPlan
+from tailrace.settings import CONFIG_FILE
+from tailrace.supervision import UpPlan
 from tailrace.up import hold_supervision, run
 from tailrace.up_record import SUPERVISOR_DIR, UP_FILE, write_record
 from tailrace_embedded.lock import LOCK_FILE

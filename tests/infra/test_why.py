@@ -11,7 +11,7 @@ import pytest
 from tailrace.audit.facts import GenerationFacts
 from tailrace.errors import CommandFailed
 from tailrace.why.hops import Found, LinePlace, Made, State, Witness, hops
-from tailrace.why.place import READ_BYTES, Written, line_at, lines_like
+from tailrace.why.place import READ_BYTES, FileLine, Written, line_at, lines_like
 from tests.infra.audit.builders import (
     GENERATION,
     LINE_BYTES,
@@ -23,6 +23,34 @@ from tests.infra.audit.builders import (
 )
 
 UTF_8 = Written()
+
+
+def found_at(
+    path: Path, number: int, *, written: Written = UTF_8, sent_to: int = 0
+) -> FileLine:
+    with path.open("rb") as content:
+        return line_at(
+            content, path=path, line_number=number, written=written, sent_to=sent_to
+        )
+
+
+def found_like(
+    path: Path, line: str, *, bytes_max: int, written: Written = UTF_8
+) -> list[FileLine]:
+    begin = max(path.stat().st_size - bytes_max, 0)
+    with path.open("rb") as content:
+        return list(
+            lines_like(
+                content,
+                path=path,
+                line=line,
+                begin=begin,
+                bytes_max=bytes_max,
+                written=written,
+            )
+        )
+
+
 MADE = Made(document_id="id", index="t-generic-1", dataset="generic", parser="auto")
 
 
@@ -44,10 +72,7 @@ def test_a_line_is_found_by_its_number_across_blocks(tmp_path: Path) -> None:
     long = b"y" * (READ_BYTES - 3)
     path.write_bytes(b"one\n" + long + b"\n\nfour\n")
 
-    found = [
-        line_at(path, line_number=number, written=UTF_8, sent_to=0)
-        for number in (1, 2, 3, 4)
-    ]
+    found = [found_at(path, number) for number in (1, 2, 3, 4)]
 
     assert [each.line for each in found] == [b"one", long, b"", b"four"]
     assert [each.offset for each in found] == [0, 4, 5 + len(long), 6 + len(long)]
@@ -61,7 +86,7 @@ def test_a_line_beyond_the_end_says_how_many_there_are(
     path.write_bytes(b"one\ntwo\n")
 
     with pytest.raises(CommandFailed, match="has 2 complete lines, and no line"):
-        line_at(path, line_number=number, written=UTF_8, sent_to=0)
+        found_at(path, number)
 
 
 def test_a_line_without_its_newline_is_not_complete(tmp_path: Path) -> None:
@@ -69,7 +94,7 @@ def test_a_line_without_its_newline_is_not_complete(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntw")
 
     with pytest.raises(CommandFailed, match=r"Line 2 of .* is not complete"):
-        line_at(path, line_number=2, written=UTF_8, sent_to=0)
+        found_at(path, 2)
 
 
 def test_f28_a_line_that_time_ended_needs_no_newline(tmp_path: Path) -> None:
@@ -77,17 +102,19 @@ def test_f28_a_line_that_time_ended_needs_no_newline(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"one\ntw")
 
-    found = line_at(path, line_number=2, written=UTF_8, sent_to=6)
+    found = found_at(path, 2, sent_to=6)
     assert (found.offset, found.line, found.end_offset) == (4, b"tw", 6)
     assert not found.is_complete
     with pytest.raises(CommandFailed, match=r"Line 2 of .* is not complete"):
-        line_at(path, line_number=2, written=UTF_8, sent_to=4)
+        found_at(path, 2, sent_to=4)
 
 
 def test_what_was_lost_or_dropped_of_its_file_is_said_in_words() -> None:
     facts = replace(
         facts_at_rest(5),
-        agent=agent_word(number=5, lost_bytes={"truncated": 7, "deleted": 2}),
+        agent=agent_word(
+            number=5, lost_bytes={"truncated": 7, "deleted": 2, "shrunk": 0}
+        ),
         stream=stream_word(number=5, dropped={"sampled": 3, "expired": 1}),
     )
 
@@ -107,24 +134,28 @@ def test_lines_count_from_one(tmp_path: Path, number: int) -> None:
     path.write_bytes(b"one\n")
 
     with pytest.raises(CommandFailed, match="cannot be asked for"):
-        line_at(path, line_number=number, written=UTF_8, sent_to=0)
-
-
-def test_a_file_that_cannot_be_read_is_said_in_words(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match="cannot be read: No such file"):
-        line_at(tmp_path / "none", line_number=1, written=UTF_8, sent_to=0)
+        found_at(path, number)
 
 
 def test_lines_are_found_by_their_words_within_the_last_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"same\nother\nsame\r\nsame, longer\nsame")
 
-    everywhere = list(lines_like(path, line="same", bytes_max=1_000, written=UTF_8))
-    at_the_end = list(lines_like(path, line="same", bytes_max=30, written=UTF_8))
+    everywhere = found_like(path, "same", bytes_max=1_000)
+    at_the_end = found_like(path, "same", bytes_max=30)
 
     assert [each.offset for each in everywhere] == [0, 11]
     assert [each.offset for each in at_the_end] == [11]
     assert everywhere[1].line == b"same\r"
+
+
+def test_of_a_life_that_ended_with_nothing_lost_nothing_is_said_to_be_lost() -> None:
+    agent = agent_word(number=5, lost_bytes={"truncated": 0})
+    facts = replace(facts_at_rest(5), agent=agent)
+
+    verdicts = told(Witness(place=place_of(3), facts=facts, made=MADE))
+
+    assert "lost" not in verdicts["agent"][1]
 
 
 def test_a_stored_line_is_done_at_every_hop() -> None:
@@ -218,13 +249,10 @@ def test_lines_of_two_bytes_a_character_end_where_both_bytes_say_so(
     written = Written(newline="\n".encode(codec), mark=mark, codec=codec)
 
     found = [
-        line_at(path, line_number=number + 1, written=written, sent_to=0)
-        for number in range(len(texts))
+        found_at(path, number + 1, written=written) for number in range(len(texts))
     ]
-    by_words = list(
-        lines_like(path, line="six", bytes_max=len(content), written=written)
-    )
-    at_the_end = list(lines_like(path, line="six", bytes_max=33, written=written))
+    by_words = found_like(path, "six", bytes_max=len(content), written=written)
+    at_the_end = found_like(path, "six", bytes_max=33, written=written)
 
     assert [each.line for each in found] == [text.encode(codec) for text in texts]
     assert [each.offset for each in found] == [
@@ -234,7 +262,7 @@ def test_lines_of_two_bytes_a_character_end_where_both_bytes_say_so(
     assert [each.offset for each in by_words] == [found[-1].offset]
     assert [each.offset for each in at_the_end] == [found[-1].offset]
     with pytest.raises(CommandFailed, match=r"Line 7 of .* is not complete"):
-        line_at(path, line_number=7, written=written, sent_to=0)
+        found_at(path, 7, written=written)
 
 
 def test_a_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
@@ -242,12 +270,12 @@ def test_a_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\n")
     written = Written(mark=b"\xef\xbb\xbf")
 
-    first = line_at(path, line_number=1, written=written, sent_to=0)
-    second = line_at(path, line_number=2, written=written, sent_to=0)
+    first = found_at(path, 1, written=written)
+    second = found_at(path, 2, written=written)
 
     assert (first.offset, first.line, first.end_offset) == (3, b"one\r", 7)
     assert (second.offset, second.line) == (8, b"two")
-    (found,) = lines_like(path, line="one", bytes_max=1_000, written=written)
+    (found,) = found_like(path, "one", bytes_max=1_000, written=written)
     assert found.offset == 3
 
 

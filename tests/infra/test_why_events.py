@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,13 +10,15 @@ from crc32c import crc32c
 from msgspec.structs import replace
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.commands.why_place import Places, place_of
+from tailrace.commands.why_events import Places
+from tailrace.commands.why_place import places_of
 from tailrace.commands.why_roles import made_of
 from tailrace.identity import document_id
 from tailrace.why.hops import LinePlace
 from tailrace.why.lookup import Lookup, Match
 from tailrace.wire import AgentLedger, Mark, MultilineRule
-from tests.infra.audit.builders import BORN_AT_MS, GENERATION, agent_word
+from tests.infra.audit.builders import GENERATION, agent_word
+from tests.infra.why_words import identity_here
 
 FIRST = b"2026-11-25 10:00:00,123 ERROR [main] a.b.C: it broke"
 TRACE = FIRST + b"\njava.lang.Error: no\n\tat a.b.C.d(C.java:1)"
@@ -40,6 +42,12 @@ class KnowingLookup(Lookup):
         assert generation == GENERATION
         return [offset for offset in self._offsets if first <= offset <= last]
 
+    def stored_offsets(
+        self, generation: str, *, offsets: Collection[int]
+    ) -> frozenset[int]:
+        assert generation == GENERATION
+        return frozenset(self._offsets) & frozenset(offsets)
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -54,7 +62,7 @@ def word(path: Path, **changes: object) -> AgentLedger:
     return agent_word(
         number=3,
         path=str(path),
-        identity=replace(agent.identity, inode=path.stat().st_ino),
+        identity=identity_here(path),
         placement=replace(agent.placement, multiline=rule, parser="log4j"),
         **changes,
     )
@@ -62,9 +70,10 @@ def word(path: Path, **changes: object) -> AgentLedger:
 
 def placed(line: str, path: Path, lookup: Lookup, **changes: object) -> LinePlace:
     facts = GenerationFacts(generation=GENERATION, agent=word(path, **changes))
-    return place_of(
+    (place,) = places_of(
         line, places=Places(told={GENERATION: facts}, lookup=lookup, encodings={})
-    )
+    ).places
+    return place
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])
@@ -112,7 +121,7 @@ def test_the_document_of_an_event_has_the_id_of_all_its_bytes(path: Path) -> Non
     assert made.is_recognised
     assert made.document_id == document_id(
         generation=GENERATION,
-        born_at_ms=BORN_AT_MS,
+        born_at_ms=identity_here(path).born_at_ns // 10**6,
         offset=SECOND,
         checksum=crc32c(TRACE),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ from crc32c import crc32c
 from msgspec.structs import replace
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.commands.why_place import Places, place_of
+from tailrace.commands.why_events import Places
+from tailrace.commands.why_place import places_of
 from tailrace.commands.why_roles import encodings_of, made_of
 from tailrace.errors import CommandFailed
 from tailrace.identity import document_id
@@ -19,7 +20,8 @@ from tailrace.why.hops import LinePlace
 from tailrace.why.lookup import Lookup, Match
 from tailrace.wire import MultilineRule
 from tailrace_agent.forms import Encoding
-from tests.infra.audit.builders import BORN_AT_MS, GENERATION, agent_word
+from tests.infra.audit.builders import GENERATION, agent_word
+from tests.infra.why_words import identity_here
 
 TEXTS = [f"line {number} of the file, with an \u0160" for number in range(5)]
 SOURCE = agent_word(number=3).source
@@ -41,6 +43,12 @@ class KnowingLookup(Lookup):
         assert generation == GENERATION
         return [offset for offset in self._offsets if first <= offset <= last]
 
+    def stored_offsets(
+        self, generation: str, *, offsets: Collection[int]
+    ) -> frozenset[int]:
+        assert generation == GENERATION
+        return frozenset(self._offsets) & frozenset(offsets)
+
 
 def facts_of(
     path: Path, *, multiline: str | None = None, sent_to: int = 0
@@ -48,7 +56,7 @@ def facts_of(
     agent = agent_word(number=3, next_offset=sent_to)
     rule = multiline and MultilineRule(rule=multiline, max_lines=500, max_bytes=1 << 18)
     placement = replace(agent.placement, multiline=rule or None)
-    identity = replace(agent.identity, inode=path.stat().st_ino)
+    identity = identity_here(path)
     word = replace(agent, path=str(path), identity=identity, placement=placement)
     return GenerationFacts(generation=GENERATION, agent=word)
 
@@ -69,16 +77,21 @@ def placed(
     return place_of(line, places=places)
 
 
+def place_of(line: str, *, places: Places) -> LinePlace:
+    (place,) = places_of(line, places=places).places
+    return place
+
+
 def id_of(place: LinePlace, path: Path) -> str:
     made = made_of(place, facts=facts_of(path), namespace="t")
     assert made is not None
     return made.document_id
 
 
-def id_at(offset: int, line: bytes) -> str:
+def id_at(path: Path, offset: int, line: bytes) -> str:
     return document_id(
         generation=GENERATION,
-        born_at_ms=BORN_AT_MS,
+        born_at_ms=identity_here(path).born_at_ns // 10**6,
         offset=offset,
         checksum=crc32c(line),
     )
@@ -111,7 +124,7 @@ def test_f32_a_line_is_at_the_place_and_has_the_id_that_its_agent_gave_it(
         assert by_number == by_words
         assert by_number.offset == offset
         assert by_number.line.decode().rstrip("\r") == TEXTS[number - 1]
-        assert id_of(by_number, path) == id_at(offset, line[:-newline])
+        assert id_of(by_number, path) == id_at(path, offset, line[:-newline])
         offset += len(line)
 
 
@@ -136,7 +149,7 @@ def test_f32_a_line_that_a_document_told_of_has_the_id_of_its_bytes_in_the_file(
     place = placed(TEXTS[4], path, KnowingLookup(matches=[match]))
 
     assert (place.offset, place.event_number) == (offset, 4)
-    assert id_of(place, path) == id_at(offset, lines[4][:-newline])
+    assert id_of(place, path) == id_at(path, offset, lines[4][:-newline])
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be"])
@@ -145,7 +158,7 @@ def test_f32_a_line_of_another_host_has_the_id_that_its_text_gives_in_some_encod
 ) -> None:
     path = tmp_path / "a.log"
     path.touch()
-    name = id_at(2, TEXTS[0].encode(codec))
+    name = id_at(path, 2, TEXTS[0].encode(codec))
     document = {
         "message": TEXTS[0],
         "log.offset": 2,
@@ -211,7 +224,7 @@ def test_f28_a_last_line_that_was_sent_without_a_newline_is_asked_about_as_it_wa
 
     offset = len("one\n".encode(codec))
     assert (place.offset, place.line) == (offset, b"half")
-    assert id_of(place, path) == id_at(offset, "half".encode(codec))
+    assert id_of(place, path) == id_at(path, offset, "half".encode(codec))
     with pytest.raises(CommandFailed, match="is not complete"):
         placed(f"{path}:2", path, sent_to=offset, encoding=encoding)
 
@@ -246,7 +259,7 @@ def test_why_nobody_has_told_of_a_file_is_said_as_far_as_it_can_be_seen(
     said = r"is watched, by the glob /srv/\*\.log, and" if glob else "is not watched:"
     with pytest.raises(CommandFailed, match=said):
         place_of(f"{new}:1", places=places)
-    with pytest.raises(CommandFailed, match="is an archive, in which lines are not"):
+    with pytest.raises(CommandFailed, match="is an archive, and no agent's word"):
         place_of(f"{archive}:1", places=places)
 
 

@@ -16,6 +16,7 @@ from tailrace.commands.common import (
     write_json,
     write_line,
 )
+from tailrace.errors import CommandFailed
 from tailrace.extras import require
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tailrace.settings import Connections
     from tailrace.why.hops import HopVerdict, LinePlace, Witness
     from tailrace.why.lookup import Lookup
+
+HOSTS_SHOWN_MAX = 20
 
 
 def why(
@@ -32,67 +35,97 @@ def why(
             metavar="LINE|PATH:LINENO", help="A whole line, or its number in a file."
         ),
     ],
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of this host alone, by its name or id; else of all."
+        ),
+    ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Tell what each hop did with one line: exit 0 only where it is stored, once."""
+    """Tell what each hop did with one line: exit 0 only where it is stored, once.
+
+    Where it stands in several places, or several hosts read its file, all of them are told
+    of, and each must be stored once. With --json each is an object on a line of its own.
+    """
     require("indexer")
     from tailrace.audit.kafka import KafkaLedger
-    from tailrace.commands.why_place import Places, place_of
+    from tailrace.commands.why_events import Places
+    from tailrace.commands.why_place import places_of
     from tailrace.commands.why_roles import encodings_of, glob_of
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
-    from tailrace.own_stack import names_own_stack
+    from tailrace.own_stack import names_own_stack, own_config
     from tailrace.settings import read_connections
-    from tailrace.text import printable
-    from tailrace.why.hops import hops
+    from tailrace.why.hops import is_stored_once
     from tailrace.why.lookup import Lookup
 
     connections = read_connections(config, data_dir=data_dir)
+    config = config or own_config(connections)
     with (
         names_own_stack(connections),
         Elastic(connections, timeout_s=INTERACTIVE_TIMEOUT_S) as elastic,
     ):
-        told = KafkaLedger(connections).read().facts
-        lookup = Lookup(elastic, namespace=connections.namespace)
+        told = of_host(KafkaLedger(connections).read().facts, host=host)
+        lookup = Lookup(
+            elastic,
+            namespace=connections.namespace,
+            host_names={facts.host_name for facts in told.values()} if host else (),
+        )
         places = Places(
             told=told,
+            is_of_one_host=host is not None,
             lookup=lookup,
             encodings=encodings_of(config),
             glob_of=lambda path: glob_of(path, config=config),
         )
-        place = place_of(line, places=places)
-        witness = _witness(
-            place, told=told, lookup=lookup, connections=connections, config=config
+        asked = places_of(line, places=places)
+        witnesses = _witnesses(
+            asked.places,
+            told=told,
+            lookup=lookup,
+            connections=connections,
+            config=config,
         )
-    verdicts = hops(witness)
-    if as_json:
-        write_json(_json(witness, verdicts))
-    else:
-        facts = witness.facts
-        write_line(
-            printable(
-                f"{facts.host_name}:{facts.path}, offset {place.offset},"
-                f" generation {place.generation}"
-            )
-        )
-        for verdict in verdicts:
-            text = f"{verdict.hop:8} {verdict.state.value:8} {verdict.text}"
-            write_line(printable(text))
-    is_stored_once = len(witness.found.documents) == 1
-    if not is_stored_once:
+    _tell(witnesses, more_count=asked.more_count, as_json=as_json)
+    if not all(map(is_stored_once, witnesses)):
         raise typer.Exit(1)
 
 
-def _witness(
-    place: LinePlace,
+def of_host(
+    told: Mapping[str, GenerationFacts], *, host: str | None
+) -> Mapping[str, GenerationFacts]:
+    """Return what is said of the files of one host, of all where none is named.
+
+    Raises:
+        CommandFailed: the ledger knows no such host.
+    """
+    if host is None:
+        return told
+    chosen = {
+        generation: facts
+        for generation, facts in told.items()
+        if host in {facts.host_name, facts.agent.host_id if facts.agent else ""}
+    }
+    if not chosen:
+        known = sorted({facts.host_name for facts in told.values()})
+        shown = ", ".join(known[:HOSTS_SHOWN_MAX]) or "none"
+        raise CommandFailed(
+            f"The ledger knows no host {host!r}.", remedy=f"it knows: {shown}"
+        )
+    return chosen
+
+
+def _witnesses(
+    places: Iterable[LinePlace],
     *,
     told: Mapping[str, GenerationFacts],
     lookup: Lookup,
     connections: Connections,
     config: Path | None,
-) -> Witness:
-    """Ask every hop about the line.
+) -> list[Witness]:
+    """Ask every hop about each place.
 
     Raises:
         ServiceUnavailable: a server cannot be asked.
@@ -104,24 +137,29 @@ def _witness(
     from tailrace.why.hops import Witness
 
     namespace = connections.namespace
-    facts = told.get(place.generation) or GenerationFacts(generation=place.generation)
-    made = made_of(place, facts=facts, namespace=namespace, config=config)
-    found = lookup.found(place, made=made)
-    place = _with_number(place, lookup=lookup, documents=found.documents)
     with KafkaAdmin(connections, client_id="tailrace-why") as admin:
         raw = admin.committed_offsets(f"{namespace}-stream")
         docs = admin.committed_offsets(f"{namespace}-indexer")
-    source = facts.agent.source if facts.agent else ""
-    return Witness(
-        place=place,
-        facts=facts,
-        glob=glob_of(facts.path, config=config, source=source),
-        made=made,
-        found=found,
-        raw_committed=raw.get((RAW.name(namespace), facts.partition)),
-        docs_committed=docs.get((DOCS.name(namespace), facts.partition)),
-        held_indices=held_indices(connections.data_dir),
-    )
+    witnesses: list[Witness] = []
+    for place in places:
+        facts = told.get(place.generation)
+        facts = facts or GenerationFacts(generation=place.generation)
+        made = made_of(place, facts=facts, namespace=namespace, config=config)
+        found = lookup.found(place, made=made)
+        source = facts.agent.source if facts.agent else ""
+        witnesses.append(
+            Witness(
+                place=_with_number(place, lookup=lookup, documents=found.documents),
+                facts=facts,
+                glob=glob_of(facts.path, config=config, source=source),
+                made=made,
+                found=found,
+                raw_committed=raw.get((RAW.name(namespace), facts.partition)),
+                docs_committed=docs.get((DOCS.name(namespace), facts.partition)),
+                held_indices=held_indices(connections.data_dir),
+            )
+        )
+    return witnesses
 
 
 def _with_number(
@@ -134,11 +172,52 @@ def _with_number(
     return replace(place, event_number=numbers.pop()) if len(numbers) == 1 else place
 
 
+def _tell(witnesses: Iterable[Witness], *, more_count: int, as_json: bool) -> None:
+    """Write each place's verdicts.
+
+    Raises:
+        CommandFailed: there are places more, of which nothing is known.
+    """
+    from tailrace.why.hops import hops
+
+    for number, witness in enumerate(witnesses):
+        if as_json:
+            write_json(_json(witness, hops(witness)))
+            continue
+        if number:
+            write_line("")
+        _show(witness, hops(witness))
+    if more_count:
+        raise CommandFailed(
+            f"The line stands in at least {more_count} places more, of which nothing is"
+            " said here.",
+            remedy="name one by PATH:LINENO on the host that has the file, or a host by"
+            " --host",
+        )
+
+
+def _show(witness: Witness, verdicts: Iterable[HopVerdict]) -> None:
+    from tailrace.text import printable
+
+    facts, place = witness.facts, witness.place
+    copy = f", the same bytes as in {place.copy_path}" if place.copy_path else ""
+    write_line(
+        printable(
+            f"{facts.host_name}:{facts.path}, offset {place.offset},"
+            f" generation {place.generation}{copy}"
+        )
+    )
+    for verdict in verdicts:
+        text = f"{verdict.hop:8} {verdict.state.value:8} {verdict.text}"
+        write_line(printable(text))
+
+
 def _json(witness: Witness, verdicts: Iterable[HopVerdict]) -> dict[str, object]:
     made, place, facts = witness.made, witness.place, witness.facts
     return {
         "host": facts.host_name,
         "path": facts.path,
+        "copy_path": place.copy_path or None,
         "generation": place.generation,
         "offset": place.offset,
         "event_number": place.event_number,

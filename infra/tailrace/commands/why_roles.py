@@ -15,6 +15,7 @@ from tailrace.why.place import FileLine, Written
 from tailrace.wire import AgentLedger, Cut, Origin
 
 if TYPE_CHECKING:
+    from tailrace_agent.archives import AnyFile
     from tailrace_agent.config import AgentSettings
     from tailrace_agent.forms import Encoding
     from tailrace_stream.own.parser import OwnParsers
@@ -47,7 +48,7 @@ def encodings_of(config: Path | None) -> Mapping[str, Encoding]:
     return {each.name: each.encoding for each in settings.sources} if settings else {}
 
 
-def written_of(path: Path, *, encoding: Encoding) -> Written:
+def written_of(file: AnyFile, *, encoding: Encoding) -> Written:
     """Return how the agent takes the lines of a file to be written.
 
     Raises:
@@ -55,8 +56,8 @@ def written_of(path: Path, *, encoding: Encoding) -> Written:
     """
     from tailrace_agent.forms import MARK_BYTES_MAX, form_of
 
-    with path.open("rb") as file:
-        head = file.read(MARK_BYTES_MAX)
+    buffer = memoryview(bytearray(MARK_BYTES_MAX))
+    head = bytes(buffer[: file.read_into((buffer,), offset=0)])
     form = form_of(head, encoding=encoding, is_archive=False)
     return Written(
         newline=form.newline,
@@ -125,6 +126,7 @@ def _own_of(config: Path | None) -> OwnParsers:
 def event_around(
     line: FileLine,
     *,
+    file: AnyFile,
     agent: AgentLedger,
     encoding: Encoding,
     starts: Sequence[int] = (),
@@ -138,8 +140,6 @@ def event_around(
         OSError: the file cannot be read.
     """
     from tailrace_agent import preview
-    from tailrace_agent.open_file import open_file
-    from tailrace_agent.rules import rules_of_user
 
     # A mark is where a chunk ended, so an event begins there: less is read again.
     begins = [*(mark.offset for mark in agent.marks), *starts]
@@ -151,19 +151,15 @@ def event_around(
         # Time ended it there; more may have been written since.
         end = agent.next_offset
     cut = None if end is None else Cut(offset=start, next_offset=end, reason="flushed")
-    file = open_file(line.path.absolute(), rules=rules_of_user())
-    try:
-        return preview.event_around(
-            file,
-            line.offset,
-            end_offset=line.end_offset,
-            placement=agent.placement,
-            encoding=encoding,
-            start=start,
-            cut=cut,
-        )
-    finally:
-        file.close()
+    return preview.event_around(
+        file,
+        line.offset,
+        end_offset=line.end_offset,
+        placement=agent.placement,
+        encoding=encoding,
+        start=start,
+        cut=cut,
+    )
 
 
 def _agent_settings(config: Path | None) -> AgentSettings | None:

@@ -18,6 +18,7 @@ class State(StrEnum):
     WAITING = "waiting"
     REFUSED = "refused"
     MISSING = "missing"
+    DOUBLED = "doubled"
     UNKNOWN = "unknown"
 
 
@@ -69,6 +70,8 @@ class LinePlace:
     event_number: int | None = None
     event: MappedEvent | None = None
     """As its file holds it; None where only a text told of it, and not in which bytes."""
+    copy_path: str = ""
+    """The file that was asked about, where it is a copy of the generation's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,11 @@ class Witness:
     docs_committed: int | None = None
     held_indices: Mapping[str, str] = field(default_factory=dict[str, str])
     """By index, why the indexers on this machine hold what goes to it."""
+
+
+def is_stored_once(witness: Witness) -> bool:
+    """Return whether a line is where it should be."""
+    return len(witness.found.documents) == 1
 
 
 def hops(witness: Witness) -> tuple[HopVerdict, ...]:
@@ -135,7 +143,12 @@ def _agent(witness: Witness) -> HopVerdict:
 
 def _lost_text(lost_bytes: Mapping[str, int]) -> str:
     """Return what the agent declared lost of a file, with a reason for each part."""
-    parts = [f"{count} bytes {reason}" for reason, count in sorted(lost_bytes.items())]
+    # A reason with no bytes says how a life of the file ended, and that it took nothing.
+    parts = [
+        f"{count} bytes {reason}"
+        for reason, count in sorted(lost_bytes.items())
+        if count
+    ]
     return f"; of this file it declared lost: {', '.join(parts)}" if parts else ""
 
 
@@ -189,8 +202,8 @@ def _indexer(witness: Witness) -> HopVerdict:
             text += f"; it was a dead letter before: {', '.join(found.delivered)}"
         if len(found.documents) > 1:
             text += ": more than once, which `tailrace audit` counts as a failure"
-        else:
-            text += _otherwise_today(found, made)
+            return HopVerdict(hop="indexer", state=State.DOUBLED, text=text)
+        text += _otherwise_today(found, made)
         return HopVerdict(hop="indexer", state=State.DONE, text=text)
     if found.dead:
         text = f"dead: {'; '.join(found.dead)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
 import http
-from collections.abc import Iterator, Sequence
+from base64 import b64decode
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -66,17 +68,34 @@ def written_line(document: Document) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _holds(written: str, line: str) -> bool:
-    if written == line:
+def holds(document: Document, line: str) -> bool:
+    """Return whether a document's event is a line, or has it as one of its own.
+
+    On a terminal of UTF-8, bytes that are none come in as surrogates; of such an event the
+    document holds the bytes beside the text.
+    """
+    encoded = field(document, "tailrace.original_base64")
+    wanted = line.encode("utf-8", "surrogateescape")
+    if isinstance(encoded, str):
+        try:
+            written = b64decode(encoded, validate=True)
+        except binascii.Error:
+            return False
+    else:
+        written = written_line(document).encode("utf-8", "surrogatepass")
+    if written == wanted:
         return True
-    return any(one.removesuffix("\r") == line for one in written.split("\n"))
+    return any(one.removesuffix(b"\r") == wanted for one in written.split(b"\n"))
 
 
 class Lookup:
-    """Asks one namespace."""
+    """Asks one namespace, for lines by words those of some hosts alone where they are named."""
 
-    def __init__(self, elastic: Elastic, *, namespace: str) -> None:
+    def __init__(
+        self, elastic: Elastic, *, namespace: str, host_names: Collection[str] = ()
+    ) -> None:
         self._elastic = elastic
+        self._host_names = sorted(host_names)
         self._events = events_alias(namespace)
         self._dead = f"{namespace}-dead-*"
 
@@ -88,17 +107,21 @@ class Lookup:
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        words = line[:WORDS_CHARACTERS_MAX]
+        # As the stream makes text of bytes that are none.
+        text = line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        words = text[:WORDS_CHARACTERS_MAX]
         body: Body = {
             "size": MATCHES_MAX,
             "sort": [{"_score": "desc"}, *SORT],
             "track_total_hits": False,
             "query": {
                 "bool": {
+                    "minimum_should_match": 1,
+                    "filter": self._of_hosts(),
                     "should": [
                         {"match_phrase": {"message": {"query": words, "boost": 10}}},
                         {"match": {"message": {"query": words}}},
-                    ]
+                    ],
                 }
             },
         }
@@ -106,7 +129,7 @@ class Lookup:
             Match(index=hit["_index"], document_id=hit["_id"], document=hit["_source"])
             for hit in self._hits(self._events, body)
         ]
-        same = [each for each in matches if _holds(written_line(each.document), line)]
+        same = [each for each in matches if holds(each.document, line)]
         return sorted(
             same,
             key=lambda each: str(field(each.document, "@timestamp")),
@@ -170,6 +193,39 @@ class Lookup:
             for hit in self._hits(self._events, body)
         ]
 
+    def stored_offsets(
+        self, generation: str, *, offsets: Collection[int]
+    ) -> frozenset[int]:
+        """Return at which of these places of a generation a document is.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        stored: set[int] = set()
+        asked = sorted(offsets)
+        for start in range(0, len(asked), MATCHES_MAX):
+            part = asked[start : start + MATCHES_MAX]
+            where: Body = {
+                "bool": {
+                    "filter": [
+                        {"term": {"tailrace.generation": {"value": generation}}},
+                        {"terms": {"log.offset": part}},
+                    ]
+                }
+            }
+            # Some may be there twice.
+            body: Body = {
+                "size": 2 * MATCHES_MAX,
+                "query": where,
+                "_source": False,
+                "fields": ["log.offset"],
+            }
+            stored.update(
+                int(hit["fields"]["log.offset"][0])
+                for hit in self._hits(self._events, body)
+            )
+        return frozenset(stored)
+
     def event_number(self, document: str) -> int | None:
         """Return the event number of a document named `<index>/<_id>`, if it has one.
 
@@ -183,6 +239,10 @@ class Lookup:
             return None
         number = field(answer.json(), "event.sequence")
         return number if isinstance(number, int) else None
+
+    def _of_hosts(self) -> list[Body]:
+        names = self._host_names
+        return [{"terms": {"host.name": names}}] if names else []
 
     def _is_there(self, made: Made) -> bool:
         if not made.document_id:

@@ -41,7 +41,6 @@ class FileLine:
     line: bytes
     """Without its newline."""
     size_bytes: int
-    inode: int
     is_complete: bool = True
     """Whether a newline ends it; one that time ended may still have none."""
 
@@ -52,7 +51,7 @@ class FileLine:
 
 
 def line_at(
-    path: Path, *, line_number: int, written: Written, sent_to: int
+    content: BinaryIO, *, path: Path, line_number: int, written: Written, sent_to: int
 ) -> FileLine:
     """Return a line by its number, which counts from 1.
 
@@ -60,8 +59,9 @@ def line_at(
     ended by time, and needs no newline.
 
     Raises:
-        CommandFailed: the file cannot be read, has fewer lines, or the line has no
-            newline yet, and was not sent without one.
+        CommandFailed: the file has fewer lines, or the line has no newline yet, and was
+            not sent without one.
+        OSError: it cannot be read.
     """
     if line_number < 1:
         raise CommandFailed(
@@ -69,28 +69,32 @@ def line_at(
         )
     complete = 0
     is_rest = False
-    try:
-        inode = path.stat().st_ino
-        with path.open("rb") as file:
-            for line in _lines(file, offset=0, written=written):
-                is_sent = line.is_complete or line.offset < sent_to
-                if complete == line_number - 1 and is_sent:
-                    return _file_line(path, line, number=line_number, inode=inode)
-                is_rest = not line.is_complete
-                complete += line.is_complete
-    except OSError as error:
-        raise unreadable(path, error) from None
+    for line in _lines(content, offset=0, written=written):
+        is_sent = line.is_complete or line.offset < sent_to
+        if complete == line_number - 1 and is_sent:
+            return _file_line(path, line, number=line_number)
+        is_rest = not line.is_complete
+        complete += line.is_complete
     if complete == line_number - 1 and is_rest:
         raise _unfinished(path, line_number)
     raise _beyond(path, line_number, lines=complete)
 
 
 def lines_like(
-    path: Path, *, line: str, bytes_max: int, written: Written
+    content: BinaryIO,
+    *,
+    path: Path,
+    line: str,
+    begin: int,
+    bytes_max: int,
+    written: Written,
 ) -> Iterator[FileLine]:
-    """Yield each complete line that is `line`, within the last `bytes_max` of the file.
+    """Yield each complete line that is `line`, in `bytes_max` from byte `begin` on.
 
-    Line numbers are not counted, and 0. A file that cannot be read has none.
+    Line numbers are not counted, and 0.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     # On a terminal of UTF-8, bytes that are none come in as surrogates.
     errors = "surrogateescape" if written.unit_bytes == 1 else "surrogatepass"
@@ -98,21 +102,20 @@ def lines_like(
         wanted = line.encode(written.codec, errors)
     except UnicodeEncodeError:
         return
-    carriage_return = "\r".encode(written.codec)
-    try:
-        with path.open("rb") as file:
-            status = path.stat()
-            start = max(status.st_size - bytes_max, 0)
-            start -= start % written.unit_bytes
-            file.seek(start)
-            for found in _lines(file, offset=start, written=written):
-                is_part = start > 0 and found.offset == start
-                if not found.is_complete or is_part:
-                    continue
-                if found.text in (wanted, wanted + carriage_return):
-                    yield _file_line(path, found, number=0, inode=status.st_ino)
-    except OSError:
+    begin -= begin % written.unit_bytes
+    content.seek(begin)
+    if not _may_hold(content, wanted, bytes_max=bytes_max):
         return
+    carriage_return = "\r".encode(written.codec)
+    content.seek(begin)
+    for found in _lines(content, offset=begin, written=written):
+        if found.offset - begin > bytes_max:
+            return
+        is_part = begin > 0 and found.offset == begin
+        if not found.is_complete or is_part:
+            continue
+        if found.text in (wanted, wanted + carriage_return):
+            yield _file_line(path, found, number=0)
 
 
 def unreadable(path: Path, error: OSError) -> CommandFailed:
@@ -156,14 +159,25 @@ def _lines(file: BinaryIO, *, offset: int, written: Written) -> Iterator[_Line]:
         yield _Line(offset, bytes(pending), size, is_complete=False)
 
 
-def _file_line(path: Path, line: _Line, *, number: int, inode: int) -> FileLine:
+def _may_hold(content: BinaryIO, wanted: bytes, *, bytes_max: int) -> bool:
+    """Return whether some bytes stand anywhere: most files are passed over by that alone."""
+    before = b""
+    left_bytes = bytes_max
+    while left_bytes > 0 and (read := content.read(READ_BYTES)):
+        if wanted in before + read:
+            return True
+        before = read[-len(wanted) :] if wanted else b""
+        left_bytes -= len(read)
+    return not wanted
+
+
+def _file_line(path: Path, line: _Line, *, number: int) -> FileLine:
     return FileLine(
         path=path,
         line_number=number,
         offset=line.offset,
         line=line.text,
         size_bytes=line.size_bytes,
-        inode=inode,
         is_complete=line.is_complete,
     )
 
