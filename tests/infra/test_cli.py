@@ -75,7 +75,8 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
 
     assert f"pip install 'tailrace[{extra}]'" in said
     # What a setting needs is told with the setting.
-    assert ("agent.sources.0.redact.0" if extra == "redaction" else barred) in said
+    settings = {"redaction": "agent.sources.0.redact.0", "enrichment": "geo"}
+    assert settings.get(extra, barred) in said
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ def test_k1_k7_who_is_not_let_in_leaves_nothing_behind(
                 connect(hanging_up)
             assert "no answer" in str(caught.value), "in words, and not by a class"
             assert "Error" not in str(caught.value)
-        assert held() == before
+        # What an earlier test began may end meanwhile.
+        assert all(now <= then for now, then in zip(held(), before, strict=True))
     finally:
         gc.enable()
