@@ -10,7 +10,8 @@ from tailrace.redaction.private_keys import NEEDLE
 _NAMES = (
     rb"(?:pass(?:word|wd|phrase|code)[0-9]?|secret|token|api[_-]?key|access[_-]?key"
     rb"|secret[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key"
-    rb"|shared[_-]?key|credentials?|client[_-]?secret|j?sessionid|phpsessid)"
+    rb"|shared[_-]?key|private[_-]?key|credentials?|client[_-]?secret|j?sessionid"
+    rb"|phpsessid)"
 )
 _SIGN = rb"[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}"
 _QUOTED = rb"(?:\\*[\"'])"
@@ -21,14 +22,25 @@ _START = rb"(?:\b|_|\\[bfnrt])"
 _LETTER = rb"(?:[^ \t\r\"'&;,)}\]<>\\]|\\[^\"'\t\r ])"
 
 
+_ESCAPE_WITHIN = rb"\\(?:[^\"'\\]|\\(?:[^\"'\\]|\\[\"'\\]))"
+"""What JSON within JSON writes for one character of a text: an escape of the outer text
+(`\\u0026`, as Go's encoder writes `&`), or one of the inner, whose backslash is doubled."""
+
+
 def _values(first: bytes, *, first_in_quotes: bytes) -> bytes:
     """Return a pattern of values, whose first letter is none of those given."""
     return (
-        rb"(?:\\+[\"']([^%(in)s\"'\\][^\"'\\]*)"
+        rb"(?:\\\"((?:[^%(in)s\"\\]|%(within)s)(?:[^\"\\]|%(within)s)*)"
+        rb"|\\+[\"']([^%(in)s\"'\\](?:[^\"'\\]|\\+[^\"'\\])*)"
         rb"|\"((?:[^%(in)s\"\\]|\\.)(?:[^\"\\]|\\.)*)"
         rb"|'((?:[^%(in)s'\\]|\\.)(?:[^'\\]|\\.)*)"
         rb"|([^%(first)s \t\r\"'&;,)}\]<>\\]%(letter)s*))"
-    ) % {b"in": first_in_quotes, b"first": first, b"letter": _LETTER}
+    ) % {
+        b"in": first_in_quotes,
+        b"first": first,
+        b"letter": _LETTER,
+        b"within": _ESCAPE_WITHIN,
+    }
 
 
 # A quote behind the sign may be the one that ends the text which names it: what follows
@@ -44,6 +56,24 @@ _AUTHORIZED = (
     rb"authorization" + _BETWEEN + rb"\[?(?:\\*[\"'])?(?:" + _SCHEME + rb"[ ]+)?"
     rb"([^ \t\r\"'\\,;)}\]]+)"
 )
+_DIGEST = (
+    rb"authorization" + _BETWEEN + rb"\[?(?:\\*[\"'])?digest[ ]+"
+    rb"((?:=\"[^\"\r\n]*\"|\\.|[^\"\r\n\\])+)"
+)
+"""All of it: who answers, to what, and how, is a secret in each of its parts."""
+_SHORT = (
+    rb"(?:"
+    + _START
+    + rb"pass=|--pass(?:word|wd|phrase)?[= ])[\"']?"
+    + (rb"([^ \t\r\"'&;,)}\]<>\\-]" + _LETTER + rb"*)")
+)
+"""As a variable (`DB_PASS=`), or an option of a command."""
+_IN_TAGS = rb"<(?:[a-z0-9]*:)?" + _NAMES + rb">([^<>\r\n]+)<"
+_USER_OPTION = (
+    rb"(?:^|[ ])(?:-u|--user)[ =][\"']?[^ \t\r\"':]*:"
+    rb"([^ \t\r\"']*[^0-9 \t\r\"'][^ \t\r\"']*)"
+)
+"""As of curl; numbers alone are a user and a group, as of docker."""
 _BEARER = _START + rb"bearer[ ]+([A-Za-z0-9._~+/-]{16,}=*)"
 _IN_URL = rb"://([^ \t\r\"'<>/:?#\\]*:[^ \t\r\"'<>/\\]+)@"
 _SHAPED = (
@@ -62,7 +92,16 @@ _SHAPED_NEEDLE = (
     rb"|sk-[0-9A-Za-z_-]{20}|eyJ[0-9A-Za-z_-]{8}"
 )
 SCREEN = (
-    rb"(?i:" + _NAMES + _BETWEEN + rb"|pwd" + _BETWEEN + rb"|authorization" + _BETWEEN
+    rb"(?i:"
+    + _NAMES
+    + _BETWEEN
+    + rb"|pwd"
+    + _BETWEEN
+    + rb"|authorization"
+    + _BETWEEN
+    + rb"|pass=|--pass|"
+    + _NAMES
+    + rb">|-u [^ ]*:|--user[ =][^ ]*:"
 ) + (rb"|bearer |://[^ /:]*:[^ /]*@|" + NEEDLE + rb")|" + _SHAPED_NEEDLE)
 """What every secret brings with it; it is asked of a chunk once, for all of them."""
 BEGUN = (
@@ -80,7 +119,8 @@ class SecretPattern:
     """Finds secrets; each kind costs a pass over a text that the screen let through."""
 
     def __init__(self) -> None:
-        loose = [_NAMED, _PWD, _AUTHORIZED, _BEARER]
+        loose = [_NAMED, _PWD, _DIGEST, _AUTHORIZED, _BEARER, _SHORT, _IN_TAGS]
+        loose.append(_USER_OPTION)
         self._patterns = [Pattern(pattern, is_exact=False) for pattern in loose]
         self._patterns += [Pattern(_IN_URL), Pattern(_SHAPED)]
 
