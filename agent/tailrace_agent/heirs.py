@@ -7,7 +7,6 @@ that what was sent and not yet noted as safe gets the same ids when it is sent a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -36,7 +35,7 @@ from tailrace_agent.known import (
 )
 from tailrace_agent.likeness import known_places
 from tailrace_agent.tracked import Stage, TrackedFile
-from tailrace_agent.whereabouts import FolderAway, in_folder
+from tailrace_agent.whereabouts import FolderAway, has_moved, in_folder
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
 """Content that one turn inflates to judge an archive, or to come to a place in it."""
@@ -177,7 +176,7 @@ class Heirs:
         life that its next turn will begin. Of one that was renamed since the last sweep,
         the next may find the original under the name that it had.
         """
-        is_early = _has_moved(tracked) or any(
+        is_early = has_moved(tracked) or any(
             may_be_copy(kin.path, original_paths=(original.shown_path,))
             and (
                 (original.unread_bytes and not self.delivery.knows(original.generation))
@@ -288,17 +287,6 @@ def _name_now(tracked: TrackedFile) -> str:
     except FolderAway:
         return tracked.shown_path
     return tracked.shown_path if found is None else path_text(found)
-
-
-def _has_moved(tracked: TrackedFile) -> bool:
-    """Return whether the name of a file does not lead to it, and no sweep has said so."""
-    if tracked.stage is Stage.LEAVING or tracked.is_outside:
-        return False
-    try:
-        status = os.stat(tracked.path)  # noqa: PTH116 - may be no UTF-8
-    except OSError:
-        return True
-    return (status.st_dev, status.st_ino) != tracked.key
 
 
 def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
-from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.tracked import Stage, TrackedFile
 
 
 class FolderAway(Exception):
@@ -111,6 +111,17 @@ def is_away(tracked: TrackedFile, *, log: FilteringBoundLogger) -> bool:
         log.warning("file_away", path=tracked.shown_path, why=str(away))
         return True
     return False
+
+
+def has_moved(tracked: TrackedFile) -> bool:
+    """Return whether the name of a file does not lead to it, and no sweep has said so."""
+    if tracked.stage is Stage.LEAVING or tracked.is_outside:
+        return False
+    try:
+        status = os.stat(tracked.path)  # noqa: PTH116 - may be no UTF-8
+    except OSError:
+        return True
+    return (status.st_dev, status.st_ino) != tracked.key
 
 
 def in_folder(tracked: TrackedFile) -> str | None:

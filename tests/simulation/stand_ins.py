@@ -28,6 +28,15 @@ from tests.simulation.leader_process import FLOOR_READ_MS
 from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
 from tests.support.fakes.producer import MemoryProducer
 
+READING_FILES = (
+    archives, discovery, door, facts, listings, open_file, outside, whereabouts,
+)  # fmt: skip
+"""The modules of the agent that look at the files of others."""
+NOT_SIMULATED = frozenset(
+    {"dry_run", "host", "registration", "rules", "state_folder", "wiring"}
+)
+"""Those that ask the system of something else, or do not run in a simulation."""
+
 
 class SimulatedOs:
     """Stands in for the module `os` where the agent names it: files from memory."""
@@ -59,9 +68,7 @@ def put_in_place(
         return RemoteThreads(cluster.world)
 
     simulated_os = SimulatedOs(files)
-    for module in (
-        archives, discovery, door, facts, listings, open_file, outside, whereabouts,
-    ):  # fmt: skip
+    for module in READING_FILES:
         patched.setattr(module, "os", simulated_os)
     patched.setattr(wiring, "Producer", ProducerClass(cluster.connect))
     patched.setattr(acked_writer, "Producer", ProducerClass(cluster.connect_at_once))

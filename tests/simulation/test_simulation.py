@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tailrace_agent import wiring
 from tests.simulation.director import STORMS
 from tests.simulation.plots import PLOTS
 from tests.simulation.process import POINTS
 from tests.simulation.run import simulate
+from tests.simulation.stand_ins import NOT_SIMULATED, READING_FILES
 from tests.simulation.trying import assert_clean
 
 MUST_FIRE = frozenset(
@@ -62,6 +67,18 @@ def test_p1_k9_s2_e8_x11_whatever_strikes_every_line_is_indexed_exactly_once(
         must_fire=MUST_FIRE if len(seeds) >= ENOUGH_SEEDS else frozenset(),
         more_seeds_max=MORE_SEEDS_MAX,
     )
+
+
+def test_no_module_of_the_agent_looks_at_the_real_disk() -> None:
+    """One that did would find no file, and behave as if each had been moved."""
+    folder = Path(wiring.__file__).parent
+    asking = {
+        path.stem
+        for path in folder.rglob("*.py")
+        if re.search(r"^import os$", path.read_text(), re.MULTILINE)
+    }
+    simulated = {module.__name__.rpartition(".")[2] for module in READING_FILES}
+    assert asking == simulated | NOT_SIMULATED
 
 
 @pytest.mark.timeout(60)
