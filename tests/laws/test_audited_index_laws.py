@@ -102,6 +102,7 @@ def letter(
     count: int | None = None,
     reason: str = "parser_raised",
     delivered_at_ms: int | None = None,
+    is_reopened: bool = False,
 ) -> Line:
     source: dict[str, object] = {
         "tailrace.generation": GENERATION,
@@ -110,6 +111,8 @@ def letter(
     }
     if count is not None:
         source["dead.event_count"] = count
+    if is_reopened:
+        source["dead.delivered_at"] = None
     if delivered_at_ms is None:
         return f"dead-{number}", orjson.dumps(source)
     source["dead.delivered_at"] = delivered_at_ms
@@ -377,3 +380,15 @@ def test_e5_a_delivered_letter_is_dead_in_neither_sums_nor_numbers(
     assert [numbers.dead.count(n) for n in (7, 8)] == [1, 0]
     assert [numbers.late.count(n) for n in (7, 8)] == [0, 0]
     assert [numbers.delivered.count(n) for n in (7, 8)] == [0, 1]
+
+
+@pytest.mark.timeout(60)
+def test_e5_a_letter_whose_mark_was_taken_away_is_dead_again(audited: Audited) -> None:
+    audited.store(DEAD, [letter(7, count=1, is_reopened=True)])
+
+    with audited.index.snapshot() as snapshot:
+        sums = snapshot.sums(None)
+        numbers = snapshot.numbers(GENERATION, spans=[range(10)])
+
+    assert sums[GENERATION].dead == {0: window_sum([7])}
+    assert (numbers.dead.count(7), numbers.delivered.count(7)) == (1, 0)

@@ -188,7 +188,7 @@ class MemorySnapshot:
         self._ask()
         stored = self._windows(self.events, generations)
         undelivered = {
-            name: {n: each for n, each in held.items() if DELIVERED not in each}
+            name: {n: d for n, d in held.items() if d.get(DELIVERED) is None}
             for name, held in self.dead.items()
         }
         dead = self._windows(undelivered, generations)
@@ -220,7 +220,7 @@ class MemorySnapshot:
                 dead_id=held.document.get("dead.id", ""),
                 number=held.number,
             )
-            if DELIVERED in held.document:
+            if held.document.get(DELIVERED) is not None:
                 numbers.delivered.add_span(held.number, count=count, within=within)
                 continue
             numbers.dead.add_span(held.number, count=count, within=within)
