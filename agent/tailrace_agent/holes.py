@@ -4,7 +4,8 @@ The audit finds event numbers of which the index holds nothing, and asks the age
 span around them. What the agent sends has the offsets and event numbers of the first time,
 so the ids are the same, and what was there already stays once. Three steps:
 
-1. The whole span is read and counted. Where it does not hold just as many events between
+1. The file is found that holds the span (`hole_files.py`), an archive is inflated for that. The
+   whole span is read and counted. Where it does not hold just as many events between
    the same two offsets, nothing is sent, and the answer says why.
 2. It is read once more and sent, beside the file's own reading, whose position is not
    touched.
@@ -17,18 +18,17 @@ A crash anywhere before the end of step 3 begins again at step 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from tailrace.clock import Clock
-from tailrace.errors import TailraceError
 from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.log import FilteringBoundLogger
 from tailrace.redaction.rules import Redactors
 from tailrace.wire import AgentLedger, Cut
+from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.building import LongEvent
 from tailrace_agent.chunking import Chunker
 from tailrace_agent.config import SourceSettings
@@ -40,14 +40,13 @@ from tailrace_agent.forms import (
     with_redactor,
     with_rule,
 )
-from tailrace_agent.heads import has_head
+from tailrace_agent.heirs import INFLATE_BYTES_MAX
+from tailrace_agent.hole_files import HeldFile, HoleFiles, HoleUnfillable
 from tailrace_agent.nuls import HOLE_BYTES_MIN
-from tailrace_agent.open_file import OpenFile
 from tailrace_agent.outbox import Sent
 from tailrace_agent.positions import NO_TAIL, Chunk, OpenEvent, Position, Reading
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
-from tailrace_agent.whereabouts import FolderAway, find_by_inode
 
 
 class Requests(Protocol):
@@ -62,16 +61,8 @@ class Requests(Protocol):
         ...
 
 
-class HoleUnfillable(TailraceError):
-    """The span cannot be read again as it was; `str()` says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            reason, remedy="these lines are lost, and the audit names them"
-        )
-
-
 class _Step(Enum):
+    FIND = "step 1: is it the file that holds them"
     COUNT = "step 1: does the span still hold these events"
     SEND = "step 2: each chunk once more"
     AWAIT = "step 3: Kafka has all of it, then the answer"
@@ -82,13 +73,21 @@ class _Filling:
     """One request that is being worked on."""
 
     request: HoleRequest
-    record: AgentLedger
-    file: OpenFile
+    held: HeldFile
+    source: SourceSettings
     form: Form
     position: Position
-    step: _Step = _Step.COUNT
+    step: _Step = _Step.FIND
     long_event: LongEvent | None = None
     sent: list[Sent] = field(default_factory=list[Sent])
+
+    @property
+    def record(self) -> AgentLedger:
+        return self.held.record
+
+    @property
+    def file(self) -> AnyFile:
+        return self.held.file
 
     @property
     def is_at_end(self) -> bool:
@@ -137,39 +136,28 @@ class Holes:
 
     def _begin(self, request: HoleRequest) -> None:
         try:
-            record, file = self._open(request)
+            held, source = self._open(request)
+            form = self._form(held, source)
         except (HoleUnfillable, OSError) as error:
             self._send_answer(request, refusal=str(error))
             return
-        start = _start(request)
-        form = self._form(record, file)
-        self._current = _Filling(request, record, file, form, start)
+        self._current = _Filling(request, held, source, form, _start(request))
 
     def _advance(self, filling: _Filling) -> None:
         if filling.step is _Step.AWAIT:
             if all(sent.is_done for sent in filling.sent):
                 self._end(filling, refusal=_refusal_of(filling.sent))
             return
+        if filling.step is _Step.FIND:
+            if self._files().is_held(filling.held, source=filling.source):
+                filling.form = self._form(filling.held, filling.source)
+                filling.step = _Step.COUNT
+            return
+        if not _is_reached(filling):
+            return
         chunk = self._read(filling)
         if chunk is not None:
-            if chunk.split_count:
-                # Where time ended an event before, a limit would end others now, and
-                # the count alone would not tell.
-                raise HoleUnfillable(
-                    f"{filling.request.path} has, from byte {chunk.first_offset} on, an"
-                    " event with more lines than one may have: where it was ended when"
-                    " it was sent is not known"
-                )
-            if filling.step is _Step.SEND:
-                outgoing = self.records.repeat(filling.record, chunk)
-                sent = self.delivery.outbox.send(
-                    outgoing,
-                    generation=filling.request.generation,
-                    size_bytes=len(chunk.value),
-                )
-                filling.sent.append(sent)
-            filling.position = chunk.after
-            filling.long_event = None
+            self._take(filling, chunk)
         if not filling.is_at_end:
             return
         if filling.step is _Step.SEND:
@@ -177,6 +165,27 @@ class Holes:
             return
         self._check_count(filling)
         filling.step, filling.position = _Step.SEND, _start(filling.request)
+
+    def _take(self, filling: _Filling, chunk: Chunk) -> None:
+        """Count a chunk, and send it where the span is known to be as it was."""
+        if chunk.split_count:
+            # Where time ended an event before, a limit would end others now, and
+            # the count alone would not tell.
+            raise HoleUnfillable(
+                f"{filling.request.path} has, from byte {chunk.first_offset} on, an"
+                " event with more lines than one may have: where it was ended when"
+                " it was sent is not known"
+            )
+        if filling.step is _Step.SEND:
+            outgoing = self.records.repeat(filling.record, chunk)
+            sent = self.delivery.outbox.send(
+                outgoing,
+                generation=filling.request.generation,
+                size_bytes=len(chunk.value),
+            )
+            filling.sent.append(sent)
+        filling.position = chunk.after
+        filling.long_event = None
 
     def _read(self, filling: _Filling) -> Chunk | None:
         """Return the next chunk of the span, None where another call is needed.
@@ -237,14 +246,14 @@ class Holes:
                 f" {request.next_offset} were read the first time"
             )
 
-    def _open(self, request: HoleRequest) -> tuple[AgentLedger, OpenFile]:
-        """Return the file of the generation, opened anew, and what is safe of it.
+    def _open(self, request: HoleRequest) -> tuple[HeldFile, SourceSettings]:
+        """Return the file that may hold the generation, opened anew.
 
         Raises:
             HoleUnfillable: it is gone, or has another life now.
             OSError: it cannot be opened or read.
         """
-        record, path = self._find(request)
+        record = self._files().record_of(request)
         size_bytes = request.next_offset - request.first_offset
         if not 0 < size_bytes <= HOLE_BYTES_MAX or request.first_offset < 0:
             raise HoleUnfillable(
@@ -256,58 +265,32 @@ class Holes:
                 f"byte {request.next_offset} of {request.path} is not sent yet:"
                 f" {record.next_offset} is"
             )
-        if not self.redactors.knows(record.source):
+        source = self._source(record)
+        if source is None or not self.redactors.knows(record.source):
             raise HoleUnfillable(
                 f"source {record.source!r} of {request.path} is not configured any more,"
                 " so nobody can tell what of its lines must not leave this host"
             )
-        file = self.table.opener.open_plain(path, source=self._source(record))
-        with ExitStack() as closing:
-            closing.callback(file.close)
-            if file.facts.inode == _inode_of(record) and has_head(file, record):
-                closing.pop_all()
-                return record, file
-        raise HoleUnfillable(f"{request.path} is another file by now")
+        return self._files().open(request, record, source=source), source
 
-    def _form(self, record: AgentLedger, file: OpenFile) -> Form:
+    def _files(self) -> HoleFiles:
+        return HoleFiles(self.table, self.delivery)
+
+    def _form(self, held: HeldFile, source: SourceSettings) -> Form:
+        record, file = held.record, held.file
         head = bytearray(MARK_BYTES_MAX)
         size = file.read_into((memoryview(head),), offset=0)
-        source = self._source(record)
-        encoding = source.encoding if source is not None else "auto"
-        form = form_of(bytes(head[:size]), encoding=encoding, is_archive=False)
+        form = form_of(
+            bytes(head[:size]),
+            encoding=source.encoding,
+            is_archive=isinstance(file, ArchiveFile),
+        )
         form = with_rule(form, record.placement.multiline)
         return with_redactor(form, self.redactors.of(record.source))
 
     def _source(self, record: AgentLedger) -> SourceSettings | None:
         sources = {source.name: source for source in self.table.settings.sources}
         return sources.get(record.source)
-
-    def _find(self, request: HoleRequest) -> tuple[AgentLedger, str]:
-        for tracked in self.table.files.values():
-            if tracked.generation == request.generation:
-                if not self.delivery.knows(request.generation):
-                    break
-                record = self.delivery.record_of(request.generation)
-                return record, self._place(tracked.path, record)
-        for record in self.table.known.records():
-            if record.generation == request.generation:
-                return record, self._place(record.path, record)
-        raise HoleUnfillable(
-            f"{request.path} of generation {request.generation} is gone: it was"
-            " deleted or truncated"
-        )
-
-    def _place(self, path: str, record: AgentLedger) -> str:
-        """Return where the file is now: it may have been renamed in its folder."""
-        folder = path.rpartition("/")[0] or "/"
-        identity = record.held_by or record.identity
-        try:
-            found = find_by_inode(
-                folder, inode=identity.inode, filesystem=identity.filesystem_id
-            )
-        except FolderAway:
-            return path
-        return found or path
 
     def _end(self, filling: _Filling, *, refusal: str) -> None:
         filling.file.close()
@@ -351,10 +334,13 @@ def _refusal_of(sent: Iterable[Sent]) -> str:
     return f"Kafka does not take these lines: {refused}; {remedy}"
 
 
+def _is_reached(filling: _Filling) -> bool:
+    """Return whether reading can go on at once; an archive is inflated a piece a call."""
+    file = filling.file
+    return not isinstance(file, ArchiveFile) or file.reach(
+        filling.position.offset, budget_bytes=INFLATE_BYTES_MAX
+    )
+
+
 def _start(request: HoleRequest) -> Position:
     return Position(request.first_offset, request.first_event_number, NO_TAIL)
-
-
-def _inode_of(record: AgentLedger) -> int:
-    """Return the inode of the file that holds the generation now; no archive is read."""
-    return (record.held_by or record.identity).inode

@@ -18,6 +18,7 @@ from tailrace.answers import field
 from tailrace.digest import DIGEST_FIELD, letter_digest
 from tailrace.errors import WireError
 from tailrace.kafka_consumer import Record
+from tailrace.letter_ids import REFUSED_PREFIX
 from tailrace.text import printable
 from tailrace.topics import DOCS, MEBIBYTE
 from tailrace_indexer.outcomes import Verdict
@@ -172,7 +173,7 @@ def last_resort_lines(piece: Piece, verdict: Verdict, *, now_ms: int) -> bytes:
     }
     return _lines(
         index_of(piece),
-        document_id=f"refused-{_dead_id('refused', piece.body)}",
+        document_id=f"{REFUSED_PREFIX}{_dead_id('refused', piece.body)}",
         document=document,
     )
 

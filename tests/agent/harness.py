@@ -264,6 +264,18 @@ class AgentHarness:
             clock=self.clock,
         )
         redactors = redactors_for(self.settings, folder=self.state)
+        self.holes = Holes(
+            requests=self.requests,
+            table=self.table,
+            delivery=self.delivery,
+            records=records,
+            chunker=Chunker(
+                Limits(self.settings.chunk_bytes, self.settings.event_bytes_max)
+            ),
+            redactors=redactors,
+            clock=self.clock,
+            log=log,
+        )
         self.loop = AgentLoop(
             self.settings,
             discovery=self.discovery,
@@ -279,18 +291,7 @@ class AgentHarness:
             delivery=self.delivery,
             heartbeats=self.heartbeats,
             hints=NoHints(),
-            holes=Holes(
-                requests=self.requests,
-                table=self.table,
-                delivery=self.delivery,
-                records=records,
-                chunker=Chunker(
-                    Limits(self.settings.chunk_bytes, self.settings.event_bytes_max)
-                ),
-                redactors=redactors,
-                clock=self.clock,
-                log=log,
-            ),
+            holes=self.holes,
             clock=self.clock,
             jitter=random.Random(1),
             log=log,

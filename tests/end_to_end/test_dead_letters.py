@@ -213,6 +213,54 @@ def test_e5_once_the_mapping_takes_it_a_letter_is_stored_as_it_was(
     assert totals["stored"] == LINES - totals["dead"]
 
 
+def test_e5_a_mended_document_that_was_deleted_by_hand_is_delivered_again(
+    installation: Installation,
+) -> None:
+    """Read again from its file the line would be refused, and its letter hide that."""
+    before = installation.totals("--deep")
+    elastic, lost = installation.elastic, (WORDS[1], WORDS[2])
+    mended = [installation.stored(number)[0] for number in lost]
+    for number in lost:
+        query = {"query": {"term": {"event.sequence": number}}}
+        (hit,) = elastic.search(installation.index, body=query)["hits"]["hits"]
+        path = f"/{installation.index}/_doc/{hit['_id']}?refresh=true"
+        elastic.ask("DELETE", path)
+    assert installation.run("audit").returncode == 1
+
+    repaired = installation.run("audit", "--repair")
+
+    assert repaired.returncode == 0, (repaired.stdout, repaired.stderr)
+    assert repaired.stdout.count("REPAIR delivered again: ") == 2
+    assert "mended by move:user.id" in repaired.stdout
+    assert "not sent again" not in repaired.stdout
+    assert [installation.stored(number) for number in lost] == [[e] for e in mended]
+    assert installation.totals("--deep") == before
+
+
+def test_a_letter_that_was_doubled_by_hand_is_seen_by_deep(
+    installation: Installation,
+) -> None:
+    elastic, every = installation.elastic, f"{installation.namespace}-dead-*"
+    elastic.refresh(every)
+    hit = elastic.search(every, body={"size": 1})["hits"]["hits"][0]
+    path = f"/{hit['_index']}/_doc/copy?refresh=true"
+
+    elastic.ask("PUT", path, body=hit["_source"])
+    try:
+        done = installation.run("audit", "--deep", "--json")
+    finally:
+        elastic.ask("DELETE", path)
+
+    assert done.returncode == 1
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem["kind"] == "doubled"
+    assert problem["documents"] == [f"{hit['_index']}/copy"]
+    assert hit["_id"] in problem["text"]
+    assert problem["path"] == str(installation.folder / "logs" / "app.log")
+    assert problem["offset"] == hit["_source"]["log.offset"]
+    installation.totals("--deep")
+
+
 def test_a_letter_whose_original_bytes_were_altered_is_seen_by_deep(
     installation: Installation,
 ) -> None:

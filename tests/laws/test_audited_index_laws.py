@@ -102,6 +102,7 @@ def letter(
     count: int | None = None,
     reason: str = "parser_raised",
     delivered_at_ms: int | None = None,
+    is_reopened: bool = False,
 ) -> Line:
     source: dict[str, object] = {
         "tailrace.generation": GENERATION,
@@ -110,6 +111,8 @@ def letter(
     }
     if count is not None:
         source["dead.event_count"] = count
+    if is_reopened:
+        source["dead.delivered_at"] = None
     if delivered_at_ms is None:
         return f"dead-{number}", orjson.dumps(source)
     source["dead.delivered_at"] = delivered_at_ms
@@ -169,6 +172,29 @@ def test_numbers_in_the_spans_are_seen_as_often_as_they_are_there(
 
 
 @pytest.mark.timeout(60)
+def test_letters_that_stand_under_another_id_than_their_own_are_noted(
+    audited: Audited,
+) -> None:
+    """One that is delivered, too; the same letter of another day stands under its own."""
+    said: dict[str, object] = {
+        "tailrace.generation": GENERATION,
+        "event.sequence": 8,
+        "dead.id": "d8",
+    }
+    done = {**said, "dead.delivered_at": 5}
+    named = [("d8", said), ("copy", said), ("other", done)]
+    audited.store(DEAD, [(name, orjson.dumps(each)) for name, each in named])
+    audited.store(EVEN, events([1]))
+
+    with audited.index.snapshot() as snapshot:
+        numbers = snapshot.numbers(GENERATION, spans=[range(10)])
+
+    found = {(each.document_id, each.dead_id, each.number) for each in numbers.misnamed}
+    assert found == {("copy", "d8", 8), ("other", "d8", 8)}
+    assert {e.index for e in numbers.misnamed} == {f"{audited.namespace}-{DEAD}"}
+
+
+@pytest.mark.timeout(60)
 def test_places_name_each_document_of_a_number_with_its_offset_and_size(
     audited: Audited,
 ) -> None:
@@ -218,6 +244,23 @@ def test_events_without_number_or_generation_are_counted_and_some_are_named(
     names = {f"{audited.namespace}-{ODD}/{document_id}" for document_id, _ in unplaced}
     assert len(found.named) == 3
     assert set(found.named) < names
+
+
+@pytest.mark.timeout(60)
+def test_a_document_of_two_generations_counts_for_both_and_its_index_is_told(
+    audited: Audited,
+) -> None:
+    both = {"tailrace.generation": [OTHER, GENERATION], "event.sequence": 5}
+    audited.store(EVEN, [*events([4]), ("both", orjson.dumps(both))])
+    audited.store(ODD, [*events([6]), ("nobody's", b'{"event.sequence":7}')])
+
+    with audited.index.snapshot() as snapshot:
+        found = snapshot.ambiguous()
+        sums = snapshot.sums(None)
+
+    assert dict(found) == {f"{audited.namespace}-{EVEN}": 1}
+    assert sums[OTHER].stored == {0: window_sum([5])}
+    assert sums[GENERATION].stored == {0: window_sum([4, 5, 6])}
 
 
 @pytest.mark.timeout(60)
@@ -337,3 +380,15 @@ def test_e5_a_delivered_letter_is_dead_in_neither_sums_nor_numbers(
     assert [numbers.dead.count(n) for n in (7, 8)] == [1, 0]
     assert [numbers.late.count(n) for n in (7, 8)] == [0, 0]
     assert [numbers.delivered.count(n) for n in (7, 8)] == [0, 1]
+
+
+@pytest.mark.timeout(60)
+def test_e5_a_letter_whose_mark_was_taken_away_is_dead_again(audited: Audited) -> None:
+    audited.store(DEAD, [letter(7, count=1, is_reopened=True)])
+
+    with audited.index.snapshot() as snapshot:
+        sums = snapshot.sums(None)
+        numbers = snapshot.numbers(GENERATION, spans=[range(10)])
+
+    assert sums[GENERATION].dead == {0: window_sum([7])}
+    assert (numbers.dead.count(7), numbers.delivered.count(7)) == (1, 0)

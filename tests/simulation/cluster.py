@@ -29,6 +29,7 @@ from tests.support.fakes.elasticsearch import (
     REFUSALS,
     MemoryElasticsearch,
     error_answer,
+    refusal_of,
 )
 from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
 from tests.support.fakes.producer import Fate, MemoryProducer
@@ -220,9 +221,11 @@ class SimulatedElastic:
         world, elasticsearch = self.cluster.world, self.cluster.elasticsearch
         if world.strikes("elasticsearch.down"):
             raise ServiceUnavailable("Elasticsearch", address="sim", reason="is down")
-        for status, (kind, text) in REFUSALS.items():
+        for status in REFUSALS:
             if world.strikes(f"elasticsearch.request_{status}"):
-                return error_answer(status, kind, text)
+                elasticsearch.requests += 1
+                said = refusal_of(status, request=elasticsearch.requests)
+                return error_answer(status, *said)
         if method == "HEAD":
             is_there = path.removeprefix("/") in elasticsearch.indices
             return Answer(200 if is_there else 404, b"")

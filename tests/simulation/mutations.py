@@ -225,6 +225,19 @@ def forbidden_is_dead(patched: Patch) -> None:
     _judged_as(patched, 403, Reason.UNAUTHORIZED)
 
 
+def blocked_is_dead(patched: Patch) -> None:
+    """An index that takes nothing for now makes dead letters of good lines."""
+    real = bulk.judge_item
+
+    def mutated(found: int, error: ItemError | None) -> Verdict:
+        kind = error.type if error is not None else ""
+        if (found, kind) == (403, "cluster_block_exception"):
+            return Verdict(Outcome.DEAD_LETTER, Reason.BLOCKED)
+        return real(found, error)
+
+    patched.setattr(bulk, "judge_item", mutated)
+
+
 def conflict_is_dead(patched: Patch) -> None:
     """What is there already is taken for a failure."""
     _judged_as(patched, 409, Reason.ALREADY_THERE)
@@ -358,10 +371,10 @@ def marker_waited_for(patched: Patch) -> None:
 
 
 MUTATIONS = (
-    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 1),
+    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 7),
     Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 27),
-    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 13),
-    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 4),
+    Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 9),
+    Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 141),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 5),
     Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 53),
     Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 14),
@@ -369,6 +382,7 @@ MUTATIONS = (
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
     Mutation("id without checksum", ("F5",), id_without_checksum, 73),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 11),
+    Mutation("403 of a block dead-lettered", ("E4",), blocked_is_dead, 56),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 2),
     Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 15),
     Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 15),

@@ -29,6 +29,7 @@ GENERATION: Final = "tailrace.generation"
 SEQUENCE: Final = "event.sequence"
 EVENT_COUNT: Final = "dead.event_count"
 DEAD_REASON: Final = "dead.reason"
+DEAD_ID: Final = "dead.id"
 
 
 class _Stats(msgspec.Struct):
@@ -66,6 +67,9 @@ class _WindowAggregations(msgspec.Struct):
 
 class _IndexBucket(msgspec.Struct):
     key: str
+    doc_count: int = 0
+    generations: _Sum = msgspec.field(default_factory=_Sum)
+    """Their values, where they were asked for."""
 
 
 class _Indices(msgspec.Struct):
@@ -85,6 +89,14 @@ class IndicesAnswer(msgspec.Struct):
     def names(self) -> frozenset[str]:
         """The indices' names."""
         return frozenset(each.key for each in self.aggregations.indices.buckets)
+
+    def surplus(self) -> dict[str, int]:
+        """Return by index how many more generations than documents were counted."""
+        return {
+            each.key: surplus
+            for each in self.aggregations.indices.buckets
+            if (surplus := int(each.generations.value) - each.doc_count) > 0
+        }
 
 
 class WindowsAnswer(msgspec.Struct):
@@ -152,6 +164,11 @@ class Hit(msgspec.Struct, rename={"index": "_index", "id": "_id", "source": "_so
         """Return why it is dead, where it is and that was asked for."""
         return self._text(DEAD_REASON)
 
+    @property
+    def dead_id(self) -> str:
+        """Return a dead letter's own id, where that was asked for."""
+        return self._text(DEAD_ID)
+
     def _text(self, name: str) -> str:
         values = self.fields.get(name)
         return str(values[0]) if values else ""
@@ -210,7 +227,7 @@ def numbers_body(
     with_source: bool = False,
 ) -> Body:
     """Build one page of numbers, in the order in which the index has them."""
-    fields = [GENERATION, SEQUENCE, EVENT_COUNT, DEAD_REASON, DELIVERED]
+    fields = [GENERATION, SEQUENCE, EVENT_COUNT, DEAD_REASON, DEAD_ID, DELIVERED]
     body: Body = {
         **_common(pit, filters=filters),
         "size": size,
@@ -252,6 +269,20 @@ def holding_body(pit: str, indices: Collection[str]) -> Body:
         "size": 0,
         "track_total_hits": False,
         "aggs": {"indices": {"terms": {"field": "_index", "size": BUCKETS_PAGE}}},
+    }
+
+
+def generations_body(pit: str) -> Body:
+    """Build the count of documents and of their generations, by index."""
+    return {
+        **_common(pit, filters=[{"exists": {"field": GENERATION}}]),
+        "size": 0,
+        "aggs": {
+            "indices": {
+                "terms": {"field": "_index", "size": BUCKETS_PAGE},
+                "aggs": {"generations": {"value_count": {"field": GENERATION}}},
+            }
+        },
     }
 
 

@@ -147,6 +147,23 @@ def unreached(snapshot: Snapshot) -> tuple[Problem, ...]:
     return tuple(named)
 
 
+def ambiguous(snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Return the indices whose documents bear more generations than they are documents.
+
+    Such a one counts as an event of each, and so hides that another's is missing.
+    """
+    return tuple(
+        Problem(
+            kind=ProblemKind.AMBIGUOUS,
+            text=f"documents of {index} bear {surplus} generations too many, and may stand"
+            " for events of other files that are missing; `tailrace audit --deep` names"
+            " them",
+            count=surplus,
+        )
+        for index, surplus in sorted(snapshot.ambiguous().items())
+    )
+
+
 def unplaced(snapshot: Snapshot) -> tuple[Problem, ...]:
     """Return the documents that no number places."""
     found = snapshot.unnumbered()

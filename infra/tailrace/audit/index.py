@@ -22,6 +22,7 @@ from tailrace.audit.bodies import (
     HitsAnswer,
     IndicesAnswer,
     WindowsAnswer,
+    generations_body,
     generations_filter,
     holding_body,
     named_body,
@@ -182,6 +183,7 @@ class ElasticSnapshot:
         wanted = [*filters, _ANY_NUMBER]
         for hit in self._hits(self._dead_pit, filters=wanted, size=NUMBERS_PAGE):
             first, count = hit.number(SEQUENCE), hit.number(EVENT_COUNT, 1)
+            numbers.note_letter(hit.index, hit.id, dead_id=hit.dead_id, number=first)
             if hit.is_delivered:
                 numbers.delivered.add_span(first, count=count, within=within)
                 continue
@@ -220,6 +222,16 @@ class ElasticSnapshot:
         answer = orjson.loads(self._answer(body))["hits"]
         named = tuple(f"{hit['_index']}/{hit['_id']}" for hit in answer["hits"])
         return Unnumbered(count=int(answer["total"]["value"]), named=named)
+
+    def ambiguous(self) -> dict[str, int]:
+        """Return by index how many generations too many its event documents bear.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        body = generations_body(self._events_pit)
+        return self._search(body, as_type=IndicesAnswer).surplus()
 
     def unreached(self) -> Unreached:
         """Return the event documents of numbers that no file ever reaches.

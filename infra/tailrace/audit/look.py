@@ -21,6 +21,7 @@ from tailrace.audit.expected import Expected, expected_of
 from tailrace.audit.facts import GenerationFacts, condemned_indices
 from tailrace.audit.findings import (
     altered,
+    ambiguous,
     more_altered,
     unknown,
     unplaced,
@@ -28,7 +29,7 @@ from tailrace.audit.findings import (
     unreadable,
 )
 from tailrace.audit.judge import judge
-from tailrace.audit.letters import altered_letters
+from tailrace.audit.letters import misnamed_letters, wrong_letters
 from tailrace.audit.locate import located
 from tailrace.audit.silent import SilentAgent
 from tailrace.audit.sources import (
@@ -88,6 +89,12 @@ class _Deep:
     altered: dict[str, list[Problem]] = field(default_factory=dict[str, list[Problem]])
     altered_counts: dict[str, int] = field(default_factory=dict[str, int])
     compared_count: int = 0
+
+    def altered_of(self, generation: str) -> tuple[Problem, ...]:
+        """Return the altered documents of one generation, the first by name."""
+        named = self.altered.get(generation, [])
+        left = self.altered_counts.get(generation, 0) - len(named)
+        return (*named, *more_altered(left))
 
 
 class Looker:
@@ -153,9 +160,13 @@ class Looker:
                     )
             problems: tuple[Problem, ...] = ()
             if only is None:
-                problems = (*unplaced(snapshot), *unreached(snapshot))
+                problems = (
+                    *unplaced(snapshot),
+                    *ambiguous(snapshot),
+                    *unreached(snapshot),
+                )
             if is_deep and only is None:
-                problems += altered_letters(snapshot.letters())
+                problems += wrong_letters(snapshot.letters())
         return Looked(
             verdicts=verdicts,
             drained=drained,
@@ -229,11 +240,13 @@ class Looker:
             ),
             snapshot=snapshot,
         )
-        if deep is not None and (named := deep.altered.get(facts.generation)):
-            counted = deep.altered_counts[facts.generation]
-            more = more_altered(counted - len(named))
-            verdict = replace(verdict, problems=(*verdict.problems, *named, *more))
-        return verdict
+        # A deep look reads each letter anyhow, and names what is wrong with it there.
+        wrong = (
+            misnamed_letters(numbers.misnamed)
+            if deep is None
+            else deep.altered_of(facts.generation)
+        )
+        return replace(verdict, problems=(*verdict.problems, *wrong))
 
     def _numbers(
         self,

@@ -1,4 +1,4 @@
-"""How holes are filled: agents are asked, and their answers are waited for in the ledger."""
+"""How holes are filled: lost letters are delivered again, and agents asked for the rest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Protocol
 from tailrace.audit.holes import neighbours_of, requests_for
 from tailrace.audit.index import ElasticIndex
 from tailrace.audit.sources import StoredPlace
-from tailrace.audit.verdict import AuditReport, GenerationVerdict
+from tailrace.audit.verdict import AuditReport, GenerationVerdict, ProblemKind
 from tailrace.clock import Clock
+from tailrace.dead.lost import Redelivered, Redelivering
 from tailrace.fleet.nodes import live_agents
 from tailrace.holes import HoleRequest, ask, waiting_requests
 from tailrace.ledger import HoleAnswer, LedgerRecord
@@ -34,6 +35,8 @@ class Asked:
     answer: HoleAnswer | None = None
     why_not: str = ""
     """Why there is no answer, in words."""
+    missing_count: int = 0
+    """Of a span that was sent again, how many events are missing all the same."""
 
     @property
     def is_filled(self) -> bool:
@@ -46,6 +49,11 @@ class Asked:
             f"{self.request.path}, {self.request.event_count} events from offset"
             f" {self.request.first_offset}"
         )
+        if self.is_filled and self.missing_count:
+            return (
+                f"sent again, and {self.missing_count} of them are missing all the same:"
+                f" {span}; `tailrace why` tells how far one of them came"
+            )
         if self.is_filled:
             return f"sent again: {span}"
         why = self.answer.refusal if self.answer is not None else self.why_not
@@ -66,6 +74,7 @@ class Repairing:
 
     index: ElasticIndex
     ledger: Ledger
+    redelivering: Redelivering
     zookeeper_hosts: str
     namespace: str
     clock: Clock
@@ -84,11 +93,14 @@ class Repairing:
         Raises:
             ServiceUnavailable: a server does not answer.
         """
+        redelivered = self.redelivering.redeliver(named_missing(report))
+        if redelivered:
+            tell(f"{len(redelivered)} dead letters were delivered before, sent again")
         zookeeper = ZooKeeper.connect(self.zookeeper_hosts)
         try:
             zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
             asked = repair(
-                report,
+                without(report, redelivered),
                 index=self.index,
                 zookeeper=zookeeper,
                 namespace=self.namespace,
@@ -109,7 +121,59 @@ class Repairing:
             tell("what was sent again is on its way, looking again")
             self.clock.sleep_ms(LOOK_AGAIN_MS)
             again = look()
-        return replace(again, repairs=tuple(each.sentence() for each in asked))
+        sent = [with_missing(each, again) for each in asked]
+        done: list[Asked | Redelivered] = [*redelivered, *sent]
+        return replace(again, repairs=tuple(each.sentence() for each in done))
+
+
+def named_missing(report: AuditReport) -> dict[str, list[int]]:
+    """Return what is missing for sure, by generation.
+
+    Where retention took some of a window, none is: which of them expired is not known.
+    """
+    named: dict[str, list[int]] = {}
+    for verdict in report.verdicts:
+        for problem in verdict.problems:
+            if problem.kind is ProblemKind.MISSING and problem.event_number is not None:
+                numbers = named.setdefault(verdict.facts.generation, [])
+                numbers.append(problem.event_number)
+    return named
+
+
+def with_missing(asked: Asked, report: AuditReport) -> Asked:
+    """Return the question with how many of its events a later report misses."""
+    first = asked.request.first_event_number
+    span = range(first, first + asked.request.event_count)
+    missing = [
+        number
+        for verdict in report.verdicts
+        if verdict.facts.generation == asked.request.generation
+        for number in verdict.missing
+        if number in span
+    ]
+    return replace(asked, missing_count=len(missing))
+
+
+def without(report: AuditReport, redelivered: Sequence[Redelivered]) -> AuditReport:
+    """Return the report without what no file need be read for.
+
+    From its file such a line would come as it was refused the first time.
+    """
+    done = {(each.letter.generation, each.number) for each in redelivered}
+    return replace(
+        report,
+        verdicts=tuple(
+            replace(
+                verdict,
+                missing=tuple(
+                    number
+                    for number in verdict.missing
+                    if (verdict.facts.generation, number) not in done
+                ),
+            )
+            for verdict in report.verdicts
+        ),
+    )
 
 
 def repair(

@@ -92,6 +92,9 @@ def problem_text(problem: Problem) -> str:
         where = f"{where} {span}".strip()
     elif problem.next_offset is not None:
         where = f"{where} before offset {problem.next_offset}".strip()
+    if problem.path:
+        file = f"{problem.host_name or '?'}:{problem.path}"
+        where = f"{where} of {file}" if where else file
     documents = f" ({', '.join(problem.documents)})" if problem.documents else ""
     label = problem.kind.value.replace("_", " ")
     return f"{label}: {where + ': ' if where else ''}{problem.text}{documents}"

@@ -158,6 +158,10 @@ class Snapshot(Protocol):
         """Return the event documents that have no number, or no generation."""
         ...
 
+    def ambiguous(self) -> Mapping[str, int]:
+        """Return by index how many generations too many its event documents bear."""
+        ...
+
     def unreached(self) -> Unreached:
         """Return the event documents of numbers from `EXACT_MAX` on.
 

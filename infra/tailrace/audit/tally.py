@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tailrace.letter_ids import is_misnamed
+
 SEEN_MAX = 255
 """More often than a byte counts is no other verdict."""
+MISNAMED_MAX = 100
+"""Copies of letters that are named of one generation."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,16 @@ class Tally:
         return bytes(counts[place : place + len(span)])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misnamed:
+    """A dead letter that stands under another `_id` than its own."""
+
+    index: str
+    document_id: str
+    dead_id: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """Every number that was seen of one generation, stored or dead."""
@@ -63,6 +77,8 @@ class Numbers:
     """Those of the dead whose index was gone when they came: maybe they had been in it."""
     delivered: Tally
     """Those of which a dead letter was retried, and its document found stored."""
+    misnamed: list[Misnamed] = field(default_factory=list[Misnamed])
+    """The copies among the dead letters that begin in the spans, the first of them."""
 
     @classmethod
     def of_windows(cls, window_events: int) -> Numbers:
@@ -73,6 +89,21 @@ class Numbers:
             Tally(window_events),
             Tally(window_events),
         )
+
+    def note_letter(
+        self, index: str, document_id: str, *, dead_id: str, number: int
+    ) -> None:
+        """Keep a letter in mind that stands under another `_id` than its own."""
+        is_room = len(self.misnamed) < MISNAMED_MAX
+        if is_room and is_misnamed(document_id, dead_id=dead_id):
+            self.misnamed.append(
+                Misnamed(
+                    index=index,
+                    document_id=document_id,
+                    dead_id=dead_id,
+                    number=number,
+                )
+            )
 
     def without_delivered(self) -> Numbers:
         """Count none of the delivered as dead, whichever letters of it there are.

@@ -28,6 +28,7 @@ class ProblemKind(StrEnum):
     UNSENT = "unsent"
     UNKNOWN_GENERATION = "unknown_generation"
     UNNUMBERED = "unnumbered"
+    AMBIGUOUS = "ambiguous"
     UNREADABLE_RECORD = "unreadable_record"
     ALTERED = "altered"
 
@@ -48,6 +49,10 @@ class Problem:
     """For what is missing: before which offset it cannot begin."""
     documents: tuple[str, ...] = ()
     """`<index>/<_id>` of each document concerned."""
+    host_name: str = ""
+    """Of what belongs to no generation: the host that it says it is of."""
+    path: str = ""
+    """Likewise, the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +296,8 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
         "after_offset": problem.after_offset,
         "next_offset": problem.next_offset,
         "documents": list(problem.documents),
+        "host": problem.host_name,
+        "path": problem.path,
     }
 
 

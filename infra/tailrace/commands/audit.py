@@ -17,7 +17,14 @@ from tailrace.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from tailrace.audit.index import ElasticIndex
+    from tailrace.audit.kafka import KafkaLedger
+    from tailrace.audit.repair import Repairing
     from tailrace.audit.verdict import AuditReport
+    from tailrace.clock import Clock
+    from tailrace.elasticsearch import Elastic
+    from tailrace.kafka_admin import KafkaAdmin
+    from tailrace.settings import Connections
 
 SEARCH_TIMEOUT_S = 300.0
 """Sums over tens of millions of documents take a while, and are asked for page by page."""
@@ -99,7 +106,6 @@ def run_audit(
     from tailrace.audit.index import ElasticIndex
     from tailrace.audit.kafka import CLIENT_ID, KafkaLedger, progress_of
     from tailrace.audit.look import Looker
-    from tailrace.audit.repair import Repairing
     from tailrace.audit.run import audit as audit_with
     from tailrace.clock import SystemClock
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
@@ -140,11 +146,51 @@ def run_audit(
         report = look()
         if not is_repairing or not any(each.missing for each in report.verdicts):
             return report
-        repairing = Repairing(
+        repairing = _repairing(
+            connections,
             index=index,
-            ledger=ledger.records,
-            zookeeper_hosts=connections.zookeeper_hosts,
-            namespace=namespace,
+            ledger=ledger,
+            admin=admin,
+            elastic=elastic,
             clock=clock,
+            tell=tell,
         )
         return repairing.until_sound(report, look=look, tell=tell)
+
+
+def _repairing(
+    connections: Connections,
+    *,
+    index: ElasticIndex,
+    ledger: KafkaLedger,
+    admin: KafkaAdmin,
+    elastic: Elastic,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> Repairing:
+    from tailrace.audit.repair import STORED_WAIT_MS_MAX, Repairing
+    from tailrace.dead.index import LetterIndex
+    from tailrace.dead.lost import Redelivering
+    from tailrace.dead.retry import Retrying
+    from tailrace.dead.topic import KafkaDocuments
+
+    namespace = connections.namespace
+    letters = LetterIndex(elastic, namespace=namespace, clock=clock)
+    return Repairing(
+        index=index,
+        ledger=ledger.records,
+        redelivering=Redelivering(
+            letters=letters,
+            retrying=Retrying(
+                stored=letters,
+                documents=KafkaDocuments(connections, admin=admin, clock=clock),
+                clock=clock,
+                namespace=namespace,
+                wait_ms_max=STORED_WAIT_MS_MAX,
+                tell=tell,
+            ),
+        ),
+        zookeeper_hosts=connections.zookeeper_hosts,
+        namespace=namespace,
+        clock=clock,
+    )

@@ -6,13 +6,17 @@ import http
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
 import orjson
 
-from tailrace.audit.bodies import undelivered_filter
+from tailrace.audit.bodies import (
+    SEQUENCE,
+    generations_filter,
+    undelivered_filter,
+)
 from tailrace.clock import Clock
 from tailrace.dead.letters import Letter, read_letter
 from tailrace.digest import DELIVERED, FIX
@@ -31,6 +35,9 @@ KEEP_ALIVE: Final = "10m"
 COPIES_MAX: Final = 10
 """Days on which one letter may have died: each has a document of it."""
 MARK_PATH: Final = "/_bulk?refresh=wait_for&filter_path=errors,items.*.error"
+
+
+_T = TypeVar("_T")
 
 
 class _Hit(
@@ -127,6 +134,55 @@ class LetterIndex:
         revised = {document_id for index, document_id in found if revision_of(index)}
         return {name for name in names if name in found or name[1] in revised}
 
+    def delivered(self, generation: str, *, numbers: Collection[int]) -> list[Letter]:
+        """Return the letters of these single events that are marked, each once.
+
+        The older of two that died on two days: it holds what was written.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        refresh(self._elastic, self._dead, clock=self._clock)
+        found: dict[str, Letter] = {}
+        for some in _some(sorted(numbers)):
+            wanted: list[Body] = [
+                generations_filter([generation]),
+                {"terms": {SEQUENCE: some}},
+                {"exists": {"field": DELIVERED}},
+            ]
+            for letter in self._letters(wanted, size=COPIES_MAX * len(some)):
+                if letter.event_count == 1:
+                    found.setdefault(letter.dead_id, letter)
+        return list(found.values())
+
+    def _letters(self, filters: Sequence[Body], *, size: int) -> Iterator[Letter]:
+        """Yield letters, the oldest first, a few at a time: one may be megabytes."""
+        path = f"/{quote(self._dead, safe=',*')}/_search{MISSING_IS_NONE}"
+        for start in range(0, min(size, 10_000), PAGE_LETTERS):
+            body: Body = {
+                "from": start,
+                "size": PAGE_LETTERS,
+                "query": {"bool": {"filter": list(filters)}},
+                "sort": [{"@timestamp": "asc"}, {"dead.id": "asc"}],
+            }
+            hits = self._page("POST", path, body=body).hits.hits
+            for hit in hits:
+                letter = read_letter(bytes(hit.source))
+                if letter is not None:
+                    yield letter
+            if len(hits) < PAGE_LETTERS:
+                return
+
+    def reopen(self, dead_ids: Collection[str]) -> None:
+        """Take the marks of the letters of these ids away, in every index that has one.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+            CommandFailed: it refused some of that.
+        """
+        marked: Body = {"exists": {"field": DELIVERED}}
+        self._change(dead_ids, {DELIVERED: None, FIX: None}, only=marked)
+
     def mark(self, dead_ids: Collection[str], *, fix: str, at_ms: int) -> None:
         """Mark the letters of these ids as delivered, in every index that has one.
 
@@ -134,17 +190,22 @@ class LetterIndex:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
             CommandFailed: it refused some of the marks.
         """
+        change: dict[str, object] = {DELIVERED: at_ms}
+        if fix:
+            change[FIX] = fix
+        self._change(dead_ids, change, only=_OPEN)
+
+    def _change(
+        self, dead_ids: Collection[str], change: dict[str, object], *, only: Body
+    ) -> None:
         for some in _some(sorted(dead_ids)):
             body: Body = {
                 "size": min(COPIES_MAX * len(some), 10_000),
-                "query": {"bool": {"filter": [_named(some), _OPEN]}},
+                "query": {"bool": {"filter": [_named(some), only]}},
                 "_source": False,
             }
             path = f"/{quote(self._dead, safe=',*')}/_search{MISSING_IS_NONE}"
             hits = self._page("POST", path, body=body).hits.hits
-            change: dict[str, object] = {DELIVERED: at_ms}
-            if fix:
-                change[FIX] = fix
             lines = [
                 line
                 for hit in hits
@@ -164,8 +225,8 @@ class LetterIndex:
         if told.get("errors"):
             refused = [item["update"]["error"] for item in told["items"] if item]
             raise CommandFailed(
-                f"Elasticsearch refused to mark {len(refused)} letters whose documents"
-                f" are stored: {refused[0].get('type')}: {refused[0].get('reason')}",
+                f"Elasticsearch refused to change the marks of {len(refused)} letters:"
+                f" {refused[0].get('type')}: {refused[0].get('reason')}",
                 remedy="give this user the right to write to the indices of dead"
                 " letters, and run the same command again; nothing is stored twice",
             )
@@ -262,7 +323,7 @@ def _named(dead_ids: Sequence[str]) -> Body:
     return {"terms": {"dead.id": list(dead_ids)}}
 
 
-def _some(names: Sequence[str]) -> Iterator[list[str]]:
+def _some(names: Sequence[_T]) -> Iterator[list[_T]]:
     rest = iter(names)
     while some := list(islice(rest, IDS_ASKED_MAX)):
         yield some

@@ -44,6 +44,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     host_name: str = msgspec.field(name="host.name", default="")
     path: str = msgspec.field(name="log.file.path", default="")
     dataset: str = msgspec.field(name="event.dataset", default="")
+    fix: str | None = msgspec.field(name="dead.fix", default=None)
+    """How its document was mended when it was delivered, where it was."""
 
     @property
     def original(self) -> bytes:

@@ -46,6 +46,7 @@ LINE_BYTES = 20
 NAMED = 2
 """Documents that no number places, and that are named."""
 ALL_PASSED = frozenset(range(PARTITIONS))
+LETTERS = "tailrace-dead-2026.11.24"
 HEARTBEAT_MS = 5_000
 BORN_AT_MS = 1_700_000_000_000
 
@@ -250,6 +251,10 @@ class HeldIndex:
     """First numbers of those dead letters whose index had expired."""
     letter_sources: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """The documents of dead letters, by `_id`."""
+    letter_ids: Collection[tuple[str, str]] = ()
+    """Under which `_id` dead letters stand, and what they say their own is."""
+    surplus: dict[str, int] = field(default_factory=dict[str, int])
+    """By index, generations beyond one of each document."""
     unnumbered_count: int = 0
     before_look: Callable[[int], None] = lambda _look: None
     """Called before each snapshot, with how many there were."""
@@ -268,6 +273,8 @@ class HeldIndex:
             self.late,
             self.unnumbered_count,
             dict(self.letter_sources),
+            self.letter_ids,
+            self.surplus,
         )
 
 
@@ -280,6 +287,8 @@ class HeldSnapshot:
     late: Collection[int]
     unnumbered_count: int
     letter_sources: Mapping[str, bytes]
+    letter_ids: Collection[tuple[str, str]]
+    surplus: Mapping[str, int]
 
     def holding(self, indices: Collection[str]) -> frozenset[str]:
         return frozenset(each.index for each in self.held if each.index in indices)
@@ -325,6 +334,8 @@ class HeldSnapshot:
             numbers.dead.add_span(first, count=count, within=within)
             if first in self.late:
                 numbers.late.add_span(first, count=count, within=within)
+        for name, dead_id in self.letter_ids:
+            numbers.note_letter(LETTERS, name, dead_id=dead_id, number=0)
         return numbers
 
     def places(
@@ -346,6 +357,9 @@ class HeldSnapshot:
 
     def unnumbered(self) -> Unnumbered:
         return Unnumbered(count=self.unnumbered_count, named=())
+
+    def ambiguous(self) -> dict[str, int]:
+        return dict(self.surplus)
 
     def unreached(self) -> Unreached:
         named = [
@@ -371,7 +385,7 @@ class HeldSnapshot:
     def letters(self) -> Iterator[StoredLetter]:
         for name, source in self.letter_sources.items():
             yield StoredLetter(
-                index="tailrace-dead-2026.11.24",
+                index=LETTERS,
                 document_id=name,
                 source=msgspec.Raw(source),
             )

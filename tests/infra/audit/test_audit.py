@@ -176,6 +176,18 @@ def test_only_a_deep_audit_sees_an_altered_document() -> None:
     assert report.compared_count == 25
 
 
+def test_an_index_whose_documents_are_of_several_generations_is_red() -> None:
+    index = held(*range(25))
+    index.surplus["t-generic-2023.11.14"] = 2
+
+    report = report_of(index, facts_at_rest(25))
+
+    (problem,) = report.problems
+    assert (problem.kind, problem.count) == (ProblemKind.AMBIGUOUS, 2)
+    assert "t-generic-2023.11.14" in problem.text
+    assert not report.is_sound
+
+
 def test_more_doubles_and_holes_with_equal_sums_are_told_apart_by_their_squares() -> (
     None
 ):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.audit.facts import facts_of
 from tailrace.audit.holes import neighbours_of, requests_for, runs_of
-from tailrace.audit.repair import Asked
+from tailrace.audit.repair import Asked, named_missing, with_missing, without
 from tailrace.audit.sources import StoredPlace
-from tailrace.audit.verdict import GenerationVerdict
+from tailrace.audit.verdict import (
+    AuditReport,
+    GenerationVerdict,
+    Problem,
+    ProblemKind,
+)
+from tailrace.dead.letters import Letter
+from tailrace.dead.lost import Redelivered
 from tailrace.holes import HoleRequest
 from tailrace.ledger import HoleAnswer
 from tests.infra.audit.builders import (
@@ -89,6 +97,52 @@ def test_a_generation_that_no_agent_has_is_not_asked_for() -> None:
     verdict = GenerationVerdict(facts=facts[GENERATION], missing=(3,))
 
     assert requests_for(verdict, places={}) == []
+
+
+def test_what_was_sent_again_and_is_missing_all_the_same_is_no_success() -> None:
+    request = HoleRequest(
+        generation=GENERATION,
+        path="/srv/app.log",
+        first_offset=0,
+        next_offset=100,
+        first_event_number=4,
+        event_count=3,
+    )
+    answer = HoleAnswer(
+        generation=GENERATION,
+        revision=1,
+        agent_id="agent-1",
+        first_offset=0,
+        next_offset=100,
+        first_event_number=4,
+        event_count=3,
+        updated_at_ms=1,
+    )
+    asked = Asked(request=request, agent_id="agent-1", answer=answer)
+    after = AuditReport(verdicts=(_verdict({3, 4, 6, 7}),))
+
+    said = with_missing(asked, after).sentence()
+    whole = with_missing(asked, AuditReport(verdicts=(_verdict({3, 7}),))).sentence()
+
+    assert said.startswith("sent again, and 2 of them are missing all the same: ")
+    assert whole.startswith("sent again: ")
+
+
+def test_what_is_missing_by_name_is_looked_for_in_letters_and_no_file_is_read_for_it() -> (
+    None
+):
+    """Where retention took some of a window, nobody knows which of them is missing."""
+    named = Problem(kind=ProblemKind.MISSING, text="", event_number=4)
+    other = Problem(kind=ProblemKind.DOUBLED, text="", event_number=5)
+    vague = Problem(kind=ProblemKind.MISSING, text="3 events", count=3)
+    report = AuditReport(
+        verdicts=(replace(_verdict({4, 6}), problems=(named, other, vague)),)
+    )
+    letter = Letter(generation=GENERATION, event_number=4)
+
+    assert named_missing(report) == {GENERATION: [4]}
+    (left,) = without(report, [Redelivered(letter=letter)]).verdicts
+    assert left.missing == (6,)
 
 
 def test_what_became_of_a_question_is_said_with_its_place() -> None:

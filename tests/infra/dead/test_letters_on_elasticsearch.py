@@ -99,6 +99,35 @@ def test_e5_a_marked_letter_is_open_on_no_day_and_written_again_on_none(
         assert list(letters) == []
 
 
+def test_e5_marked_letters_are_found_by_their_events_and_opened_again(
+    place: Place,
+) -> None:
+    """On every day on which one died; what it was mended by is told by the oldest."""
+    first, other, still_open = letter(1), letter(2), letter(3)
+    again = msgspec.structs.replace(first, died_at_ms=DIED_AT_MS + DAY_MS)
+    place.bury(first, again, other, still_open)
+    place.index.prepare()
+    place.index.mark([first.dead_id], fix="move:user.id", at_ms=DIED_AT_MS)
+    place.index.mark([other.dead_id], fix="", at_ms=DIED_AT_MS)
+
+    found = place.index.delivered(first.generation, numbers=[1, 2, 3])
+
+    assert {each.dead_id: each.fix for each in found} == {
+        first.dead_id: "move:user.id",
+        other.dead_id: None,
+    }
+    assert len(found) == 2
+    assert place.index.delivered(first.generation, numbers=[3]) == []
+    assert place.index.delivered("other", numbers=[1]) == []
+
+    place.index.reopen([first.dead_id])
+
+    assert place.open_ids() == [first.dead_id, still_open.dead_id, first.dead_id]
+    assert place.index.delivered(first.generation, numbers=[1]) == []
+    place.index.mark([first.dead_id], fix="", at_ms=DIED_AT_MS)
+    assert place.open_ids() == [still_open.dead_id]
+
+
 def test_e5_letters_of_an_index_from_before_there_were_marks_can_be_marked(
     place: Place,
 ) -> None:

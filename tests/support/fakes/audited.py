@@ -13,7 +13,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -188,7 +188,7 @@ class MemorySnapshot:
         self._ask()
         stored = self._windows(self.events, generations)
         undelivered = {
-            name: {n: each for n, each in held.items() if DELIVERED not in each}
+            name: {n: d for n, d in held.items() if d.get(DELIVERED) is None}
             for name, held in self.dead.items()
         }
         dead = self._windows(undelivered, generations)
@@ -214,7 +214,13 @@ class MemorySnapshot:
         )
         for held in self._held(self.dead, [generation]):
             count = held.document.get("dead.event_count", 1)
-            if DELIVERED in held.document:
+            numbers.note_letter(
+                held.index,
+                held.document_id,
+                dead_id=held.document.get("dead.id", ""),
+                number=held.number,
+            )
+            if held.document.get(DELIVERED) is not None:
                 numbers.delivered.add_span(held.number, count=count, within=within)
                 continue
             numbers.dead.add_span(held.number, count=count, within=within)
@@ -254,6 +260,18 @@ class MemorySnapshot:
             if document.get(SEQUENCE, -1) < 0 or GENERATION not in document
         ]
         return Unnumbered(count=len(named), named=tuple(named[:3]))
+
+    def ambiguous(self) -> dict[str, int]:
+        """Return by index how many generations too many its event documents bear.
+
+        As with `unreached`, no time passes.
+        """
+        self._look()
+        surplus = {
+            name: sum(max(0, len(_generations(d)) - 1) for d in documents.values())
+            for name, documents in self.events.items()
+        }
+        return {name: count for name, count in surplus.items() if count}
 
     def unreached(self) -> Unreached:
         """Return the event documents of numbers that no file ever reaches.
@@ -307,11 +325,12 @@ class MemorySnapshot:
     ) -> Iterator[_Held]:
         for name, documents in indices.items():
             for document_id, document in documents.items():
-                generation, number = document.get(GENERATION), document.get(SEQUENCE)
-                if generation is None or number is None or number >= EXACT_MAX:
+                number = document.get(SEQUENCE)
+                if number is None or number >= EXACT_MAX:
                     continue
-                if generations is None or generation in generations:
-                    yield _Held(name, document_id, generation, number, document)
+                for generation in _generations(document):
+                    if generations is None or generation in generations:
+                        yield _Held(name, document_id, generation, number, document)
 
     def _windows(
         self,
@@ -323,6 +342,16 @@ class MemorySnapshot:
             window = held.number // self.index.window_events
             windows[held.generation].setdefault(window, []).append(held)
         return windows
+
+
+def _generations(document: dict[str, Any]) -> list[str]:
+    """Return what a document says it is of: one, none, or in a list several."""
+    said = document.get(GENERATION)
+    if said is None:
+        return []
+    if isinstance(said, list):
+        return sorted({str(each) for each in cast("list[object]", said)})
+    return [said]
 
 
 def _sum(held: Sequence[_Held], *, is_dead: bool = False) -> WindowSum:

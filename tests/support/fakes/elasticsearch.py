@@ -102,15 +102,26 @@ class MemoryElasticsearch:
                 "cluster_block_exception", f"index [{name}] blocked by: [write (api)]"
             )
         status = self.refusal_of(name)
-        return None if status == 200 else (status, reason(*REFUSALS[status]))
+        if status == 200:
+            return None
+        return status, reason(*refusal_of(status, request=self.requests))
 
 
 REFUSALS = {
-    403: ("security_exception", "action is unauthorized for user"),
-    429: ("es_rejected_execution_exception", "queue capacity reached"),
-    503: ("unavailable_shards_exception", "primary shard is not active"),
+    403: (
+        ("security_exception", "action is unauthorized for user"),
+        ("cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/write (api)]"),
+    ),
+    429: (("es_rejected_execution_exception", "queue capacity reached"),),
+    503: (("unavailable_shards_exception", "primary shard is not active"),),
 }
 """What Elasticsearch says, by status, when it is not the document's fault."""
+
+
+def refusal_of(status: int, *, request: int) -> tuple[str, str]:
+    """Return one of the things that it says with a status, by turns over requests."""
+    said = REFUSALS[status]
+    return said[request % len(said)]
 
 
 def reason(kind: str, text: str) -> dict[str, str]:

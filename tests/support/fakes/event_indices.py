@@ -92,7 +92,7 @@ class MemoryEventIndices:
             if kind_of(name, namespace=self.namespace) in {"events", "dead"}
             for document in held.values()
             if document.get("tailrace.generation") in generations
-            and DELIVERED not in document
+            and document.get(DELIVERED) is None
         }
 
     def forget(self, keys: Collection[bytes]) -> bool:
