@@ -184,7 +184,13 @@ def documents_in_parts(
         parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
         common = enrichment.common_of(origin)
         parsed, shown, redacted = redaction.of_fields(parsed, events)
-        made = documents_of(shown, parsed, origin=origin, common=common)
+        made = documents_of(
+            shown,
+            parsed,
+            origin=origin,
+            common=common,
+            has_templates=enrichment.has_templates,
+        )
         return [Part(shown, made, redacted=redacted)]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.

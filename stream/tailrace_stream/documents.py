@@ -71,6 +71,7 @@ def documents_of(
     *,
     origin: Origin,
     common: Common | None = None,
+    has_templates: bool = True,
 ) -> Documents:
     """Return the documents of `events`, whose fields are in `parsed`."""
     common = Common.of(origin) if common is None else common
@@ -109,7 +110,7 @@ def documents_of(
         *_messages(events, parsed),
         pl.Series("log.offset", events.offsets),
         pl.Series("event.sequence", events.numbers(origin=origin)),
-        templates_of(events.text)[0].alias(TEMPLATE_ID),
+        *([templates_of(events.text)[0].alias(TEMPLATE_ID)] if has_templates else []),
         *_marks(events),
     ]
     level = "log.level"

@@ -42,6 +42,7 @@ def enrichment_of(settings: EnrichmentSettings, *, clock: Clock) -> Enrichment:
         addresses=addresses,
         user_agents=UserAgents() if settings.user_agent else None,
         severity_numbers=severity.numbers() if settings.severity else None,
+        has_templates=settings.templates,
         has_trace_ids=settings.trace_ids,
         has_origin_fields=settings.origin_fields,
     )

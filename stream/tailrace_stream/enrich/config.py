@@ -85,6 +85,9 @@ class EnrichmentSettings(BaseModel):
     """Name, version, system and device; on where the extra `enrichment` is there."""
     trace_ids: bool = True
     """Ids of traces, spans and requests that stand in a line's text."""
+    templates: bool = False
+    """The id of the template of each line. It costs 2 us a line where few texts come, and
+    several where each line has a text of its own, such as a URL."""
     severity: bool = True
     """One word for each level, and its number."""
     origin_fields: bool = True
