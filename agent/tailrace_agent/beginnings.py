@@ -87,6 +87,7 @@ def resumed(
         trimmed_bytes=record.blank_bytes,
         identity_rebuilt=record.identity_rebuilt,
         is_judged=True,
+        passed_bytes=record.passed_bytes,
         unwatched_since_ms=record.updated_at_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,
     )
@@ -237,6 +238,8 @@ def first_record(
         next_event_number=tracked.position.event_number,
         seen_size_bytes=seen_size_bytes,
         identity_rebuilt=tracked.identity_rebuilt,
+        # Amid the question whether it is still a copy, it is not.
+        passed_bytes=tracked.passed_bytes if tracked.position.offset else 0,
         is_outside=tracked.is_outside,
         updated_at_ms=at_ms,
     )

@@ -199,7 +199,9 @@ class Copies:
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif holds(file, record, size_bytes=size_bytes):
                 has_rest = size_bytes > record.next_offset
-                if has_rest and _is_too_old(suspect, file, record):
+                if has_rest and (
+                    _is_too_old(suspect, file, record) or _held_all(suspect, record)
+                ):
                     continue
                 yield _Likeness(alike_bytes, Heir(record))
             elif is_shorter_copy(file, record, size_bytes=size_bytes):
@@ -300,6 +302,15 @@ def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> boo
         return False  # The clock was set back since: times tell nothing.
     known_lines = record.next_event_number or len(record.head_line_ends)
     return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
+
+
+def _held_all(suspect: TrackedFile, record: AgentLedger) -> bool:
+    """Return whether a file was passed over with all in it that was ever seen of a life.
+
+    What came to it since is no rest of that.
+    """
+    seen_bytes = max(record.next_offset, record.seen_size_bytes)
+    return 0 < seen_bytes <= suspect.passed_bytes
 
 
 def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:

@@ -16,7 +16,12 @@ import msgspec
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
-from tailrace_agent.amendments import DELETED, TRUNCATED, amended_record
+from tailrace_agent.amendments import (
+    DELETED,
+    TRUNCATED,
+    amended_record,
+    passed_record,
+)
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
 from tailrace_agent.copies import (
     UNCLEAR_MS_MAX,
@@ -35,6 +40,7 @@ from tailrace_agent.known import (
     position_of,
 )
 from tailrace_agent.likeness import known_places
+from tailrace_agent.positions import START
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.whereabouts import FolderAway, in_folder
 
@@ -65,8 +71,7 @@ class Heirs:
         Raises:
             OSError: a file cannot be read.
         """
-        delivery = self.delivery
-        if delivery.knows(tracked.generation) or _is_judged(tracked, file):
+        if self._is_clear(tracked, file, now_ms=now_ms):
             return None
         kin = self._kin(tracked)
         size_bytes = file.status().st_size
@@ -75,7 +80,7 @@ class Heirs:
         if self._is_early(tracked, kin, now_ms=now_ms):
             return now_ms + JUDGE_MS
         if not kin.followed and not kin.orphans:
-            tracked.is_judged = True
+            self._begin_own(tracked)
             return None
         if isinstance(file, ArchiveFile):
             next_ms = self._inflate(tracked, file, kin, now_ms=now_ms)
@@ -89,11 +94,13 @@ class Heirs:
             return now_ms + JUDGE_MS
         if isinstance(verdict, Passed):
             return self._pass(tracked, verdict, now_ms=now_ms)
-        tracked.is_judged = True
         if isinstance(verdict, Heir):
+            tracked.is_judged = True
             self._inherit(
                 tracked, file, verdict.record, kin.followed, size_bytes=size_bytes
             )
+        else:
+            self._begin_own(tracked)
         return None
 
     def is_alone(self, tracked: TrackedFile) -> bool:
@@ -107,6 +114,52 @@ class Heirs:
         kin = self._kin(tracked)
         return not kin.followed and not kin.orphans
 
+    def _is_clear(self, tracked: TrackedFile, file: AnyFile, *, now_ms: int) -> bool:
+        """Return whether there is nothing to ask about what a file is.
+
+        One with a name is asked about if all of it was passed over, and it holds more.
+        """
+        if not self.delivery.knows(tracked.generation):
+            return _is_judged(tracked, file)
+        if not tracked.passed_bytes or isinstance(file, ArchiveFile):
+            return True
+        tracked.note_size(file.status().st_size, now_ms=now_ms)
+        if tracked.size_bytes > tracked.passed_bytes:
+            return tracked.is_judged
+        if not tracked.position.offset:  # It was cut off again before that was clear.
+            if tracked.size_bytes < tracked.passed_bytes:
+                self._begin_own(tracked)
+            else:
+                tracked.position = position_of(
+                    self.delivery.record_of(tracked.generation)
+                )
+        tracked.is_judged = True
+        return True
+
+    def _begin_own(self, tracked: TrackedFile) -> None:
+        """Read a file as one of its own: from its head, though it was passed over before.
+
+        Nothing of it was sent, and all that it began with may be its own, too: two files
+        may begin with the same lines, and to lose them is worse than to repeat them.
+        """
+        tracked.is_judged = True
+        if not tracked.passed_bytes:
+            return
+        if tracked.position.offset:
+            # It is as it was when it was found to be a copy; its original is not.
+            self._say_recognised(tracked)
+            return
+        self.log.info(
+            "copy_went_on_otherwise",
+            path=tracked.shown_path,
+            generation=tracked.generation,
+            offset=tracked.passed_bytes,
+        )
+        tracked.passed_bytes, tracked.position = 0, START
+        name = tracked.generation
+        if self.delivery.knows(name):
+            self.delivery.revise(passed_record(self.delivery.record_of(name), START))
+
     def _pass(self, tracked: TrackedFile, passed: Passed, *, now_ms: int) -> int | None:
         """Pass over what a copy holds; say when to ask whether it holds more.
 
@@ -115,7 +168,12 @@ class Heirs:
         """
         if passed.position.offset != tracked.position.offset:
             tracked.position = passed.position
+            tracked.passed_bytes = passed.position.offset
             tracked.grew_at_ms = now_ms
+            name = tracked.generation
+            if self.delivery.knows(name):
+                record = self.delivery.record_of(name)
+                self.delivery.revise(passed_record(record, passed.position))
         if passed.may_grow and now_ms - tracked.grew_at_ms < UNCLEAR_MS_MAX:
             return now_ms + JUDGE_MS
         tracked.is_judged = True
@@ -127,7 +185,7 @@ class Heirs:
 
         Were both unknown, a restart would give the first life's name to other content.
         """
-        if not self.delivery.is_declared(tracked.generation):
+        if not tracked.ended or not self.delivery.is_declared(tracked.generation):
             return
         delivery = self.delivery
         # One that is not known any more was handed on, and its heir read to its end.
@@ -226,7 +284,9 @@ class Heirs:
         Raises:
             OSError: the file cannot be read.
         """
-        name = record.generation
+        name, own_name = record.generation, tracked.generation
+        if 0 < record.passed_bytes < size_bytes:
+            record = passed_record(record, START)
         if size_bytes < record.head_size_bytes:
             record = _with_head_of(file, record)
         if not self.delivery.knows(name):
@@ -249,6 +309,11 @@ class Heirs:
         )
         self.delivery.revise(held)
         tracked.take_over(held, position=position_of(held))
+        if self.delivery.knows(own_name) and own_name != name:
+            # It was passed over under a name of its own, of which nothing was sent.
+            self.known.forget(own_name)
+            self.delivery.amend(own_name, is_closed=True)
+            self.delivery.retire(own_name, is_forgotten=True)
         self._say_recognised(tracked)
 
     def _say_recognised(self, tracked: TrackedFile) -> None:

@@ -191,9 +191,9 @@ class FileTable:
             return now_ms + ARCHIVE_WAIT_MS
         self._outside.note_ended(tracked)
         if self.delivery.knows(tracked.generation):
-            if tracked.ended:
-                self.heirs.settle_ended(tracked)
-            return None
+            self.heirs.settle_ended(tracked)
+            if not tracked.passed_bytes:
+                return None
         return self.heirs.judge(tracked, file, now_ms=now_ms)
 
     def let_go(self, tracked: TrackedFile) -> bool:

@@ -188,7 +188,9 @@ def test_f3_copy_that_is_met_while_it_is_made_is_not_sent_again(
     assert len(events_of(sink)) == 510
     agent.write("a.log.1", b"a line of the copy's own\n")
     agent.pass_ms(30_000)
-    assert len(events_of(sink)) == 511
+    # Beside an original that does not hold it, it is of a file of its own, as far as can
+    # be known: one that had begun with the same lines.
+    assert len(events_of(sink)) == (511 if is_truncated else 510 + 501)
 
 
 def test_f8_file_that_only_begins_alike_is_sent_whole(tmp_path: Path) -> None:
