@@ -86,7 +86,7 @@ def resumed(
         whole_size_bytes=record.seen_size_bytes - record.blank_bytes,
         trimmed_bytes=record.blank_bytes,
         identity_rebuilt=record.identity_rebuilt,
-        is_judged=True,
+        is_judged=is_done or not (record.passed_bytes and _suffix_of(file)),
         passed_bytes=record.passed_bytes,
         unwatched_since_ms=record.updated_at_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,

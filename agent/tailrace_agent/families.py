@@ -83,6 +83,10 @@ class Families(Generic[T]):
             if not things[name]:
                 del things[name]
 
+    def at(self, path: str) -> Iterator[T]:
+        """Yield what was last known at a path."""
+        yield from list(self._by_path.get(path, {}).values())
+
     def above(self, path: str) -> Iterator[T]:
         """Yield what the file at `path` may be a copy of.
 

@@ -7,14 +7,12 @@ that what was sent and not yet noted as safe gets the same ids when it is sent a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tailrace.log import FilteringBoundLogger
-from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.amendments import (
     DELETED,
@@ -34,6 +32,7 @@ from tailrace_agent.copies import (
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
 from tailrace_agent.heads import HEAD_BYTES, read_head
+from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
     is_truncated,
@@ -42,12 +41,10 @@ from tailrace_agent.known import (
 from tailrace_agent.likeness import known_places
 from tailrace_agent.positions import START
 from tailrace_agent.tracked import Stage, TrackedFile
-from tailrace_agent.whereabouts import FolderAway, in_folder
+from tailrace_agent.whereabouts import has_moved, name_now
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
 """Content that one turn inflates to judge an archive, or to come to a place in it."""
-ARCHIVE_SETTLE_MS = 10_000
-"""An archive that is not complete and did not grow for this long never will be."""
 JUDGE_MS = 200
 NOW = 0
 _ALL = 1 << 62
@@ -87,6 +84,20 @@ class Heirs:
             if next_ms is not None:
                 return next_ms
             size_bytes = file.inflated_bytes
+            if self._holds_no_more(tracked, size_bytes=size_bytes):
+                return None
+        return self._decide(tracked, file, kin, size_bytes=size_bytes, now_ms=now_ms)
+
+    def _decide(
+        self,
+        tracked: TrackedFile,
+        file: AnyFile,
+        kin: Kin,
+        *,
+        size_bytes: int,
+        now_ms: int,
+    ) -> int | None:
+        """Ask what a file is, by content, and have it go on as that; as `judge` does."""
         verdict = self.copies.judge(
             tracked, file, kin=kin, size_bytes=size_bytes, now_ms=now_ms
         )
@@ -121,8 +132,10 @@ class Heirs:
         """
         if not self.delivery.knows(tracked.generation):
             return _is_judged(tracked, file)
-        if not tracked.passed_bytes or isinstance(file, ArchiveFile):
+        if not tracked.passed_bytes:
             return True
+        if isinstance(file, ArchiveFile):
+            return tracked.is_judged
         tracked.note_size(file.status().st_size, now_ms=now_ms)
         if tracked.size_bytes > tracked.passed_bytes:
             return tracked.is_judged
@@ -135,6 +148,19 @@ class Heirs:
                 )
         tracked.is_judged = True
         return True
+
+    def _holds_no_more(self, tracked: TrackedFile, *, size_bytes: int) -> bool:
+        """Return whether an archive that changed holds no more than was passed over.
+
+        Else all of it is unread, until it is clear what it is now.
+        """
+        if not self.delivery.knows(tracked.generation):
+            return False
+        if size_bytes <= tracked.passed_bytes:
+            tracked.is_judged = True
+            return True
+        tracked.position = START
+        return False
 
     def _begin_own(self, tracked: TrackedFile) -> None:
         """Read a file as one of its own: from its head, though it was passed over before.
@@ -207,7 +233,7 @@ class Heirs:
 
     def _kin(self, tracked: TrackedFile) -> Kin:
         """Return what the file may be a copy of, by its name."""
-        path = _name_now(tracked)
+        path = name_now(tracked)
         followed = [t for t in self.followed.above(path) if t is not tracked]
         orphans = [
             record
@@ -235,18 +261,25 @@ class Heirs:
         life that its next turn will begin. Of one that was renamed since the last sweep,
         the next may find the original under the name that it had.
         """
-        is_early = _has_moved(tracked) or any(
+        is_early = has_moved(tracked) or any(
             may_be_copy(kin.path, original_paths=(original.shown_path,))
-            and (
-                (original.unread_bytes and not self.delivery.knows(original.generation))
-                or self.copies.is_anew(original)
-            )
+            and (self._is_to_be_named(original) or self.copies.is_anew(original))
             for original in kin.followed
         )
         if is_early and tracked.early_until_ms is None:
             tracked.early_until_ms = now_ms + UNCLEAR_MS_MAX
         until_ms = tracked.early_until_ms
         return is_early and until_ms is not None and now_ms < until_ms
+
+    def _is_to_be_named(self, original: TrackedFile) -> bool:
+        """Return whether a file without a name has content, or may have.
+
+        One that lost its name may have been written since it was looked at: by its name
+        no sweep has seen that.
+        """
+        is_unseen = original.stage is Stage.LEAVING and not original.is_looked_at
+        has_content = original.unread_bytes > 0 or is_unseen
+        return has_content and not self.delivery.knows(original.generation)
 
     def _inflate(
         self, tracked: TrackedFile, file: ArchiveFile, kin: Kin, *, now_ms: int
@@ -265,7 +298,8 @@ class Heirs:
             return NOW
         if file.state is not ArchiveState.SHORT:
             return None
-        if now_ms - tracked.grew_at_ms < ARCHIVE_SETTLE_MS:
+        is_settled = now_ms - tracked.grew_at_ms >= ARCHIVE_SETTLE_MS
+        if not is_settled or has_original(tracked, self.followed):
             return now_ms + JUDGE_MS
         file.give_up()
         return None
@@ -338,32 +372,6 @@ def _is_judged(tracked: TrackedFile, file: AnyFile) -> bool:
     if tracked.judged_as != written:
         tracked.is_judged, tracked.judged_as = False, written
     return tracked.is_judged
-
-
-def _name_now(tracked: TrackedFile) -> str:
-    """Return the name that a file has now, which need not be the one that it was found by.
-
-    One that was renamed out of the globs is read on, and a script may copy over it, as
-    over any last copy.
-    """
-    if tracked.stage is not Stage.LEAVING or tracked.is_outside:
-        return tracked.shown_path
-    try:
-        found = in_folder(tracked)
-    except FolderAway:
-        return tracked.shown_path
-    return tracked.shown_path if found is None else path_text(found)
-
-
-def _has_moved(tracked: TrackedFile) -> bool:
-    """Return whether the name of a file does not lead to it, and no sweep has said so."""
-    if tracked.stage is Stage.LEAVING or tracked.is_outside:
-        return False
-    try:
-        status = os.stat(tracked.path)  # noqa: PTH116 - may be no UTF-8
-    except OSError:
-        return True
-    return (status.st_dev, status.st_ino) != tracked.key
 
 
 def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:

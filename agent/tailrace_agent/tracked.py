@@ -93,6 +93,8 @@ class TrackedFile:
     """A file of this content was truncated before: NULs at its head are a hole."""
     archive_suffix: str | None = None
     """What it is compressed with: its sizes on the disk are not those of its content."""
+    short_bytes: int = 0
+    """As how large an archive it was last seen to be incomplete."""
     is_left_out: bool = False
     """It is an archive that was there before its source, which begins at the end."""
     copied_bytes: int = 0
@@ -171,6 +173,12 @@ class TrackedFile:
         if swept_at_ms and self.size_bytes == self.position.offset:
             self.rest = (swept_at_ms, self.size_bytes)
         self.changes += 1
+        if self.archive_suffix is not None and self.passed_bytes:
+            self._ask_again()  # There may be more in it than was passed over.
+
+    def _ask_again(self) -> None:
+        self.is_judged = False
+        self.clear_until_ms = self.early_until_ms = None
 
     def note_blank(self) -> None:
         """Note that all that is unread is no line as it stands."""
@@ -208,8 +216,8 @@ class TrackedFile:
             self.size_bytes = size_bytes
         if self.has_outgrown_passed:
             # Read elsewhere or not: until that is clear, all of it is unread.
-            self.position, self.is_judged = START, False
-            self.clear_until_ms = self.early_until_ms = None
+            self.position = START
+            self._ask_again()
 
     def note_whole(self) -> int:
         """Note that the content is what it was; return the bytes that were cut off."""
