@@ -34,7 +34,8 @@ class Followed:
         """Take a file in; its first turn is due at once."""
         self.files[tracked.key] = tracked
         self.due[tracked.key] = 0
-        self.families.put(tracked.key, tracked, path=tracked.shown_path)
+        tracked.first_path = tracked.first_path or tracked.shown_path
+        self._put(tracked)
         if tracked.file is not None:
             self.note_opened(tracked)
 
@@ -49,7 +50,7 @@ class Followed:
     def rename(self, tracked: TrackedFile, path: str) -> None:
         """Note where a file is now."""
         tracked.path = path
-        self.families.put(tracked.key, tracked, path=tracked.shown_path)
+        self._put(tracked)
 
     def reading(self, generation: str) -> TrackedFile | None:
         """Return the file in which a generation is being read."""
@@ -73,6 +74,10 @@ class Followed:
         for tracked in spare[: max(0, len(held) - limit + limit // 10)]:
             tracked.close()
         self._opened = {t.key: t for t in held if t.file is not None}
+
+    def _put(self, tracked: TrackedFile) -> None:
+        path, first_path = tracked.shown_path, tracked.first_path
+        self.families.put(tracked.key, tracked, path=path, first_path=first_path)
 
     def wait_ms(self, tracked: TrackedFile, file: AnyFile, *, now_ms: int) -> int:
         """Return how long a file is not to be read; 0 where it may be now.

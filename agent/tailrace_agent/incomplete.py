@@ -40,6 +40,6 @@ def has_original(tracked: TrackedFile, followed: Families[TrackedFile]) -> bool:
     path = tracked.shown_path
     original_path = path.removesuffix(suffix_of(path) or "")
     return any(
-        original.stage is Stage.FOLLOWED and original is not tracked
+        original.stage is Stage.FOLLOWED and original.shown_path == original_path
         for original in followed.at(original_path)
     )

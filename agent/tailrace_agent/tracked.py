@@ -109,6 +109,8 @@ class TrackedFile:
     since, should it be truncated, was seen by nobody. 0 once it was looked at."""
     is_outside: bool = False
     """No glob means its name; it is followed for what only it may hold."""
+    first_path: str = ""
+    """Where it was when it began to be followed, or by its record before."""
     met_as: str = ""
     """The name that its life before had: this one may have begun under it, too. Empty
     where it is not known to have had another."""
