@@ -123,3 +123,25 @@ def test_f20_archives_that_stand_still_hold_up_no_other(tmp_path: Path) -> None:
     agent.pass_ms(LONG_MS)
     expected = lines(0, 2_000) * 6 + lines(5_000, 5_010)
     assert unique_lines(agent.sink) == sorted(expected.splitlines())
+
+
+def test_f20_archive_waits_for_what_is_on_its_way_of_a_file_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    """Its descriptor was closed for the sake of others: nothing of it can be compared."""
+    agent = AgentHarness(tmp_path, glob="*", descriptors_max=8)
+    path = agent.write("a.log", lines(0, 100))
+    agent.pass_ms()
+    agent.sink.is_holding = True
+    agent.write("a.log", lines(100, 110))
+    agent.pass_ms()
+    for number in range(10):
+        agent.write(f"{number}.txt", b"more than %d\n" % number)
+        agent.pass_ms(300)
+    compressed(path.rename(path.with_name("a.log.1")))
+    agent.pass_ms(LONG_MS)
+    agent.sink.is_holding = False
+    agent.sink.release()
+    agent.pass_ms(LONG_MS)
+    stored = [line for line in unique_lines(agent.sink) if line.startswith(b"line")]
+    assert stored == sorted(lines(0, 110).splitlines())
