@@ -97,6 +97,12 @@ def at_position(
     )
 
 
+def passed_record(record: AgentLedger, position: Position) -> AgentLedger:
+    """Return the record of a copy of which so much is passed over, and nothing was sent."""
+    changed = at_position(record, position, is_marked=False)
+    return replace(changed, passed_bytes=position.offset)
+
+
 def is_first_place(record: AgentLedger, after: Position) -> bool:
     """Return whether a place is the first to be remembered, or the first behind the head.
 

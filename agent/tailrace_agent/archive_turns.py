@@ -5,7 +5,7 @@ from __future__ import annotations
 from tailrace.log import FilteringBoundLogger
 from tailrace_agent.archives import ArchiveFile, ArchiveState
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.heirs import ARCHIVE_SETTLE_MS
+from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS
 from tailrace_agent.tracked import Stage, TrackedFile
 
 ARCHIVE_LOOK_MS = 500
@@ -37,7 +37,9 @@ def end_archive(
     name, reason = tracked.generation, f"archive_{ending.name.lower()}"
     record = delivery.record_of(name)
     is_bad = ending in (ArchiveState.DAMAGED, ArchiveState.REFUSED)
-    if is_bad and reason not in record.lost_bytes:
+    # Of what was passed over the rest was read elsewhere, or lost and declared there.
+    is_passed = 0 < tracked.passed_bytes == tracked.position.offset
+    if is_bad and not is_passed and reason not in record.lost_bytes:
         # Of known content the rest is known; else the compressed bytes are counted.
         rest_bytes = record.seen_size_bytes - tracked.position.offset
         lost_bytes = max(rest_bytes, file.unread_bytes, 1)

@@ -93,7 +93,9 @@ def resumed(
         whole_size_bytes=record.seen_size_bytes - record.blank_bytes,
         trimmed_bytes=record.blank_bytes,
         identity_rebuilt=record.identity_rebuilt,
-        is_judged=True,
+        first_path=record.first_path,
+        is_judged=is_done or not (record.passed_bytes and _suffix_of(file)),
+        passed_bytes=record.passed_bytes,
         unwatched_since_ms=record.updated_at_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,
     )
@@ -137,6 +139,7 @@ def _next_life(
         first_seen_at_ms=clock.now_ms(),
         file=file,
         archive_suffix=_suffix_of(file),
+        first_path=record.first_path,
         met_as=record.first_path or record.path,
         ended=ended,
         may_begin_with_hole=True,
@@ -244,6 +247,8 @@ def first_record(
         next_event_number=tracked.position.event_number,
         seen_size_bytes=seen_size_bytes,
         identity_rebuilt=tracked.identity_rebuilt,
+        # Amid the question whether it is still a copy, it is not.
+        passed_bytes=tracked.passed_bytes if tracked.position.offset else 0,
         is_outside=tracked.is_outside,
         updated_at_ms=at_ms,
     )

@@ -36,7 +36,7 @@ from tailrace_agent.positions import (
     Tail,
     tail_at,
 )
-from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.tracked import Stage, TrackedFile
 
 UNCLEAR_MS_MAX = 10_000
 """A file that could be a copy and shows no more of it for this long is one of its own."""
@@ -199,7 +199,9 @@ class Copies:
                 yield _Likeness(size_bytes if alike_bytes else 0, Verdict.UNCLEAR)
             elif holds(file, record, size_bytes=size_bytes):
                 has_rest = size_bytes > record.next_offset
-                if has_rest and _is_too_old(suspect, file, record):
+                if has_rest and (
+                    _is_too_old(suspect, file, record) or _held_all(suspect, record)
+                ):
                     continue
                 yield _Likeness(alike_bytes, Heir(record))
             elif is_shorter_copy(file, record, size_bytes=size_bytes):
@@ -249,9 +251,12 @@ class Copies:
                 # need tell that the copy holds what was read.
                 copied = mark_at(size_bytes, own_tail)
                 self.delivery.amend(record.generation, copied=copied)
-            if alike_bytes and (is_alike or self._is_on_its_way(record)):
-                alike_bytes = size_bytes
-            waiting.append(alike_bytes)
+            is_on_its_way = alike_bytes > 0 and self._is_on_its_way(record)
+            if is_on_its_way and _is_gone(original):
+                # It cannot be asked. What is on its way will tell, and nothing is added.
+                suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
+            is_like_all = is_on_its_way or (alike_bytes > 0 and is_alike)
+            waiting.append(size_bytes if is_like_all else alike_bytes)
         until_ms = suspect.clear_until_ms
         if waiting and until_ms is not None and now_ms < until_ms:
             yield _Likeness(max(waiting), Verdict.UNCLEAR)
@@ -283,6 +288,11 @@ class Copies:
             opened.close()
 
 
+def _is_gone(original: TrackedFile) -> bool:
+    """Return whether nothing of a file can be read any more."""
+    return original.stage is Stage.LEAVING and original.file is None
+
+
 def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> bool:
     """Return whether a file was last written before a life of which a line at most is known.
 
@@ -300,6 +310,15 @@ def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> boo
         return False  # The clock was set back since: times tell nothing.
     known_lines = record.next_event_number or len(record.head_line_ends)
     return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
+
+
+def _held_all(suspect: TrackedFile, record: AgentLedger) -> bool:
+    """Return whether a file was passed over with all in it that was ever seen of a life.
+
+    What came to it since is no rest of that.
+    """
+    seen_bytes = max(record.next_offset, record.seen_size_bytes)
+    return 0 < seen_bytes <= suspect.passed_bytes
 
 
 def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:

@@ -63,33 +63,48 @@ class Families(Generic[T]):
     def __init__(self) -> None:
         self._by_family: dict[str, dict[Hashable, T]] = {}
         self._by_path: dict[str, dict[Hashable, T]] = {}
-        self._path: dict[Hashable, str] = {}
+        self._paths: dict[Hashable, tuple[str, str]] = {}
+        """Where each thing is, and where it was first."""
 
-    def put(self, key: Hashable, thing: T, *, path: str) -> None:
-        """Take a thing in, or note that its path has changed."""
-        if self._path.get(key) != path:
+    def put(self, key: Hashable, thing: T, *, path: str, first_path: str = "") -> None:
+        """Take a thing in, or note that its path has changed.
+
+        What was copied of it may bear the name that it had first.
+        """
+        paths = (path, first_path or path)
+        if self._paths.get(key) != paths:
             self.discard(key)
-        self._path[key] = path
+        self._paths[key] = paths
         self._by_family.setdefault(family_of(path), {})[key] = thing
-        self._by_path.setdefault(path, {})[key] = thing
+        for name in paths:
+            self._by_path.setdefault(name, {})[key] = thing
 
     def discard(self, key: Hashable) -> None:
         """Forget a thing, if it is here."""
-        path = self._path.pop(key, None)
-        if path is None:
+        paths = self._paths.pop(key, None)
+        if paths is None:
             return
-        for name, things in ((family_of(path), self._by_family), (path, self._by_path)):
-            del things[name][key]
-            if not things[name]:
-                del things[name]
+        _remove(key, self._by_family, name=family_of(paths[0]))
+        for name in set(paths):
+            _remove(key, self._by_path, name=name)
+
+    def at(self, path: str) -> Iterator[T]:
+        """Yield what is, or was first, at a path."""
+        yield from list(self._by_path.get(path, {}).values())
 
     def above(self, path: str) -> Iterator[T]:
         """Yield what the file at `path` may be a copy of.
 
-        Of its own family only the one whose name it bears with a number or a date in it:
+        Of its own family only those whose name it bears with a number or a date in it:
         ten thousand files that are numbered are all of one family, and no copies.
         """
         for family in families_above(path):
             yield from list(self._by_family.get(family, {}).values())
         if suffix_of(path) is None and (without_turn := family_of(path)) != path:
             yield from list(self._by_path.get(without_turn, {}).values())
+
+
+def _remove(key: Hashable, things: dict[str, dict[Hashable, T]], *, name: str) -> None:
+    del things[name][key]
+    if not things[name]:
+        del things[name]

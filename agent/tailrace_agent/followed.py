@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.families import Families
+from tailrace_agent.incomplete import is_still_made
 from tailrace_agent.tracked import Stage, TrackedFile
 
 ARCHIVES_MAX = 4
 """Archives that are inflated at a time: each keeps a window of its content."""
+ARCHIVE_WAIT_MS = 200
+MADE_WAIT_MS = 1_000
+"""How often the original of an archive that stands still is asked for."""
 
 Key = tuple[int, int]
 
@@ -30,7 +34,8 @@ class Followed:
         """Take a file in; its first turn is due at once."""
         self.files[tracked.key] = tracked
         self.due[tracked.key] = 0
-        self.families.put(tracked.key, tracked, path=tracked.shown_path)
+        tracked.first_path = tracked.first_path or tracked.shown_path
+        self._put(tracked)
         if tracked.file is not None:
             self.note_opened(tracked)
 
@@ -45,7 +50,7 @@ class Followed:
     def rename(self, tracked: TrackedFile, path: str) -> None:
         """Note where a file is now."""
         tracked.path = path
-        self.families.put(tracked.key, tracked, path=tracked.shown_path)
+        self._put(tracked)
 
     def reading(self, generation: str) -> TrackedFile | None:
         """Return the file in which a generation is being read."""
@@ -70,14 +75,25 @@ class Followed:
             tracked.close()
         self._opened = {t.key: t for t in held if t.file is not None}
 
-    def may_read(self, file: AnyFile) -> bool:
-        """Return whether a file may be read now: few archives at a time may."""
+    def _put(self, tracked: TrackedFile) -> None:
+        path, first_path = tracked.shown_path, tracked.first_path
+        self.families.put(tracked.key, tracked, path=path, first_path=first_path)
+
+    def wait_ms(self, tracked: TrackedFile, file: AnyFile, *, now_ms: int) -> int:
+        """Return how long a file is not to be read; 0 where it may be now.
+
+        Few archives at a time may. One that is still to be completed is none of them, for
+        it may never be: it is closed meanwhile.
+        """
         if not isinstance(file, ArchiveFile):
-            return True
+            return 0
+        if is_still_made(tracked, file, followed=self.families, now_ms=now_ms):
+            tracked.close()
+            return MADE_WAIT_MS
         self._archives = [a for a in self._archives if not a.is_closed]
         if any(archive is file for archive in self._archives):
-            return True
+            return 0
         if len(self._archives) >= ARCHIVES_MAX:
-            return False
+            return ARCHIVE_WAIT_MS
         self._archives.append(file)
-        return True
+        return 0

@@ -13,9 +13,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tailrace.log import FilteringBoundLogger
-from tailrace.text import path_text
 from tailrace.wire import AgentLedger
-from tailrace_agent.amendments import DELETED, TRUNCATED, amended_record
+from tailrace_agent.amendments import (
+    DELETED,
+    TRUNCATED,
+    amended_record,
+    passed_record,
+)
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
 from tailrace_agent.copies import (
     UNCLEAR_MS_MAX,
@@ -28,19 +32,19 @@ from tailrace_agent.copies import (
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
 from tailrace_agent.heads import HEAD_BYTES, read_head
+from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
     is_truncated,
     position_of,
 )
 from tailrace_agent.likeness import known_places
+from tailrace_agent.positions import START
 from tailrace_agent.tracked import Stage, TrackedFile
-from tailrace_agent.whereabouts import FolderAway, has_moved, in_folder
+from tailrace_agent.whereabouts import has_moved, name_now
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
 """Content that one turn inflates to judge an archive, or to come to a place in it."""
-ARCHIVE_SETTLE_MS = 10_000
-"""An archive that is not complete and did not grow for this long never will be."""
 JUDGE_MS = 200
 NOW = 0
 _ALL = 1 << 62
@@ -64,8 +68,7 @@ class Heirs:
         Raises:
             OSError: a file cannot be read.
         """
-        delivery = self.delivery
-        if delivery.knows(tracked.generation) or _is_judged(tracked, file):
+        if self._is_clear(tracked, file, now_ms=now_ms):
             return None
         kin = self._kin(tracked)
         size_bytes = file.status().st_size
@@ -74,13 +77,27 @@ class Heirs:
         if self._is_early(tracked, kin, now_ms=now_ms):
             return now_ms + JUDGE_MS
         if not kin.followed and not kin.orphans:
-            tracked.is_judged = True
+            self._begin_own(tracked)
             return None
         if isinstance(file, ArchiveFile):
             next_ms = self._inflate(tracked, file, kin, now_ms=now_ms)
             if next_ms is not None:
                 return next_ms
             size_bytes = file.inflated_bytes
+            if self._holds_no_more(tracked, size_bytes=size_bytes):
+                return None
+        return self._decide(tracked, file, kin, size_bytes=size_bytes, now_ms=now_ms)
+
+    def _decide(
+        self,
+        tracked: TrackedFile,
+        file: AnyFile,
+        kin: Kin,
+        *,
+        size_bytes: int,
+        now_ms: int,
+    ) -> int | None:
+        """Ask what a file is, by content, and have it go on as that; as `judge` does."""
         verdict = self.copies.judge(
             tracked, file, kin=kin, size_bytes=size_bytes, now_ms=now_ms
         )
@@ -88,11 +105,13 @@ class Heirs:
             return now_ms + JUDGE_MS
         if isinstance(verdict, Passed):
             return self._pass(tracked, verdict, now_ms=now_ms)
-        tracked.is_judged = True
         if isinstance(verdict, Heir):
+            tracked.is_judged = True
             self._inherit(
                 tracked, file, verdict.record, kin.followed, size_bytes=size_bytes
             )
+        else:
+            self._begin_own(tracked)
         return None
 
     def is_alone(self, tracked: TrackedFile) -> bool:
@@ -106,6 +125,67 @@ class Heirs:
         kin = self._kin(tracked)
         return not kin.followed and not kin.orphans
 
+    def _is_clear(self, tracked: TrackedFile, file: AnyFile, *, now_ms: int) -> bool:
+        """Return whether there is nothing to ask about what a file is.
+
+        One with a name is asked about if all of it was passed over, and it holds more.
+        """
+        if not self.delivery.knows(tracked.generation):
+            return _is_judged(tracked, file)
+        if not tracked.passed_bytes:
+            return True
+        if isinstance(file, ArchiveFile):
+            return tracked.is_judged
+        tracked.note_size(file.status().st_size, now_ms=now_ms)
+        if tracked.size_bytes > tracked.passed_bytes:
+            return tracked.is_judged
+        if not tracked.position.offset:  # It was cut off again before that was clear.
+            if tracked.size_bytes < tracked.passed_bytes:
+                self._begin_own(tracked)
+            else:
+                tracked.position = position_of(
+                    self.delivery.record_of(tracked.generation)
+                )
+        tracked.is_judged = True
+        return True
+
+    def _holds_no_more(self, tracked: TrackedFile, *, size_bytes: int) -> bool:
+        """Return whether an archive that changed holds no more than was passed over.
+
+        Else all of it is unread, until it is clear what it is now.
+        """
+        if not self.delivery.knows(tracked.generation):
+            return False
+        if size_bytes <= tracked.passed_bytes:
+            tracked.is_judged = True
+            return True
+        tracked.position = START
+        return False
+
+    def _begin_own(self, tracked: TrackedFile) -> None:
+        """Read a file as one of its own: from its head, though it was passed over before.
+
+        Nothing of it was sent, and all that it began with may be its own, too: two files
+        may begin with the same lines, and to lose them is worse than to repeat them.
+        """
+        tracked.is_judged = True
+        if not tracked.passed_bytes:
+            return
+        if tracked.position.offset:
+            # It is as it was when it was found to be a copy; its original is not.
+            self._say_recognised(tracked)
+            return
+        self.log.info(
+            "copy_went_on_otherwise",
+            path=tracked.shown_path,
+            generation=tracked.generation,
+            offset=tracked.passed_bytes,
+        )
+        tracked.passed_bytes, tracked.position = 0, START
+        name = tracked.generation
+        if self.delivery.knows(name):
+            self.delivery.revise(passed_record(self.delivery.record_of(name), START))
+
     def _pass(self, tracked: TrackedFile, passed: Passed, *, now_ms: int) -> int | None:
         """Pass over what a copy holds; say when to ask whether it holds more.
 
@@ -114,7 +194,12 @@ class Heirs:
         """
         if passed.position.offset != tracked.position.offset:
             tracked.position = passed.position
+            tracked.passed_bytes = passed.position.offset
             tracked.grew_at_ms = now_ms
+            name = tracked.generation
+            if self.delivery.knows(name):
+                record = self.delivery.record_of(name)
+                self.delivery.revise(passed_record(record, passed.position))
         if passed.may_grow and now_ms - tracked.grew_at_ms < UNCLEAR_MS_MAX:
             return now_ms + JUDGE_MS
         tracked.is_judged = True
@@ -126,7 +211,7 @@ class Heirs:
 
         Were both unknown, a restart would give the first life's name to other content.
         """
-        if not self.delivery.is_declared(tracked.generation):
+        if not tracked.ended or not self.delivery.is_declared(tracked.generation):
             return
         delivery = self.delivery
         # One that is not known any more was handed on, and its heir read to its end.
@@ -148,7 +233,7 @@ class Heirs:
 
     def _kin(self, tracked: TrackedFile) -> Kin:
         """Return what the file may be a copy of, by its name."""
-        path = _name_now(tracked)
+        path = name_now(tracked)
         followed = [t for t in self.followed.above(path) if t is not tracked]
         orphans = [
             record
@@ -178,16 +263,23 @@ class Heirs:
         """
         is_early = has_moved(tracked) or any(
             may_be_copy(kin.path, original_paths=(original.shown_path,))
-            and (
-                (original.unread_bytes and not self.delivery.knows(original.generation))
-                or self.copies.is_anew(original)
-            )
+            and (self._is_to_be_named(original) or self.copies.is_anew(original))
             for original in kin.followed
         )
         if is_early and tracked.early_until_ms is None:
             tracked.early_until_ms = now_ms + UNCLEAR_MS_MAX
         until_ms = tracked.early_until_ms
         return is_early and until_ms is not None and now_ms < until_ms
+
+    def _is_to_be_named(self, original: TrackedFile) -> bool:
+        """Return whether a file without a name has content, or may have.
+
+        One that lost its name may have been written since it was looked at: by its name
+        no sweep has seen that.
+        """
+        is_unseen = original.stage is Stage.LEAVING and not original.is_looked_at
+        has_content = original.unread_bytes > 0 or is_unseen
+        return has_content and not self.delivery.knows(original.generation)
 
     def _inflate(
         self, tracked: TrackedFile, file: ArchiveFile, kin: Kin, *, now_ms: int
@@ -206,7 +298,8 @@ class Heirs:
             return NOW
         if file.state is not ArchiveState.SHORT:
             return None
-        if now_ms - tracked.grew_at_ms < ARCHIVE_SETTLE_MS:
+        is_settled = now_ms - tracked.grew_at_ms >= ARCHIVE_SETTLE_MS
+        if not is_settled or has_original(tracked, self.followed):
             return now_ms + JUDGE_MS
         file.give_up()
         return None
@@ -225,7 +318,9 @@ class Heirs:
         Raises:
             OSError: the file cannot be read.
         """
-        name = record.generation
+        name, own_name = record.generation, tracked.generation
+        if 0 < record.passed_bytes < size_bytes:
+            record = passed_record(record, START)
         if size_bytes < record.head_size_bytes:
             record = _with_head_of(file, record)
         if not self.delivery.knows(name):
@@ -248,6 +343,11 @@ class Heirs:
         )
         self.delivery.revise(held)
         tracked.take_over(held, position=position_of(held))
+        if self.delivery.knows(own_name) and own_name != name:
+            # It was passed over under a name of its own, of which nothing was sent.
+            self.known.forget(own_name)
+            self.delivery.amend(own_name, is_closed=True)
+            self.delivery.retire(own_name, is_forgotten=True)
         self._say_recognised(tracked)
 
     def _say_recognised(self, tracked: TrackedFile) -> None:
@@ -272,21 +372,6 @@ def _is_judged(tracked: TrackedFile, file: AnyFile) -> bool:
     if tracked.judged_as != written:
         tracked.is_judged, tracked.judged_as = False, written
     return tracked.is_judged
-
-
-def _name_now(tracked: TrackedFile) -> str:
-    """Return the name that a file has now, which need not be the one that it was found by.
-
-    One that was renamed out of the globs is read on, and a script may copy over it, as
-    over any last copy.
-    """
-    if tracked.stage is not Stage.LEAVING or tracked.is_outside:
-        return tracked.shown_path
-    try:
-        found = in_folder(tracked)
-    except FolderAway:
-        return tracked.shown_path
-    return tracked.shown_path if found is None else path_text(found)
 
 
 def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:

@@ -103,10 +103,10 @@ class KnownGenerations:
         if record.held_by is not None:
             self._enter(record.held_by, Match(record, is_ended=False))
             if not is_truncated(record):
-                self._families.put(record.generation, record, path=record.path)
+                self._put(record)
                 return
         self._succeed(record)
-        self._families.put(record.generation, record, path=record.path)
+        self._put(record)
 
     def orphan(self, record: AgentLedger) -> AgentLedger:
         """Remember a generation whose file holds it no more; return it as such."""
@@ -117,7 +117,7 @@ class KnownGenerations:
             self._succeed(orphan)
         self._orphans.pop(record.generation, None)
         self._orphans[record.generation] = orphan
-        self._families.put(record.generation, orphan, path=record.path)
+        self._put(orphan)
         if len(self._orphans) > ORPHANS_MAX:
             oldest = next(iter(self._orphans))
             self.forget(oldest)
@@ -167,6 +167,11 @@ class KnownGenerations:
             if is_comparable and has_head(source, match.record):
                 return match
         return None
+
+    def _put(self, record: AgentLedger) -> None:
+        self._families.put(
+            record.generation, record, path=record.path, first_path=record.first_path
+        )
 
     def _succeed(self, record: AgentLedger) -> None:
         """Enter a life of a file; the one before it has no file from now on."""

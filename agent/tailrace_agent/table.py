@@ -33,8 +33,6 @@ from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import Unreadable
 from tailrace_agent.whereabouts import is_away
 
-ARCHIVE_WAIT_MS = 200
-
 
 @dataclass(slots=True)
 class FileTable:
@@ -187,13 +185,14 @@ class FileTable:
             OSError: the file cannot be read.
         """
         now_ms = self.clock.monotonic_ms()
-        if not self._followed.may_read(file):
-            return now_ms + ARCHIVE_WAIT_MS
+        wait_ms = self._followed.wait_ms(tracked, file, now_ms=now_ms)
+        if wait_ms:
+            return now_ms + wait_ms
         self._outside.note_ended(tracked)
         if self.delivery.knows(tracked.generation):
-            if tracked.ended:
-                self.heirs.settle_ended(tracked)
-            return None
+            self.heirs.settle_ended(tracked)
+            if not tracked.passed_bytes:
+                return None
         return self.heirs.judge(tracked, file, now_ms=now_ms)
 
     def let_go(self, tracked: TrackedFile) -> bool:

@@ -77,6 +77,8 @@ class TrackedFile:
     """Whether it is clear that it is no copy, or whose."""
     judged_as: tuple[int, int] | None = None
     """Size and mtime of what that was told of; None where it was not asked of content."""
+    passed_bytes: int = 0
+    """So much at its head is passed over, for it was read elsewhere; nothing was sent of it."""
     clear_until_ms: int | None = None
     """Until when a file that could be a copy is held back."""
     early_until_ms: int | None = None
@@ -91,6 +93,8 @@ class TrackedFile:
     """A file of this content was truncated before: NULs at its head are a hole."""
     archive_suffix: str | None = None
     """What it is compressed with: its sizes on the disk are not those of its content."""
+    short_bytes: int = 0
+    """As how large an archive it was last seen to be incomplete."""
     is_left_out: bool = False
     """It is an archive that was there before its source, which begins at the end."""
     copied_bytes: int = 0
@@ -105,6 +109,8 @@ class TrackedFile:
     since, should it be truncated, was seen by nobody. 0 once it was looked at."""
     is_outside: bool = False
     """No glob means its name; it is followed for what only it may hold."""
+    first_path: str = ""
+    """Where it was when it began to be followed, or by its record before."""
     met_as: str = ""
     """The name that its life before had: this one may have begun under it, too. Empty
     where it is not known to have had another."""
@@ -140,6 +146,14 @@ class TrackedFile:
         return max(0, self.size_bytes - self.position.offset)
 
     @property
+    def has_outgrown_passed(self) -> bool:
+        """Return whether there is more in a plain file than was passed over of it."""
+        return (
+            0 < self.passed_bytes == self.position.offset < self.size_bytes
+            and self.archive_suffix is None
+        )
+
+    @property
     def is_looked_at(self) -> bool:
         """Whether all that a sweep saw of it was looked at since."""
         return self.looked_changes >= self.changes
@@ -161,6 +175,12 @@ class TrackedFile:
         if swept_at_ms and self.size_bytes == self.position.offset:
             self.rest = (swept_at_ms, self.size_bytes)
         self.changes += 1
+        if self.archive_suffix is not None and self.passed_bytes:
+            self._ask_again()  # There may be more in it than was passed over.
+
+    def _ask_again(self) -> None:
+        self.is_judged = False
+        self.clear_until_ms = self.early_until_ms = None
 
     def note_blank(self) -> None:
         """Note that all that is unread is no line as it stands."""
@@ -196,6 +216,10 @@ class TrackedFile:
                 self.is_judged = False  # What it holds now may be a copy.
             self.grew_at_ms = now_ms
             self.size_bytes = size_bytes
+        if self.has_outgrown_passed:
+            # Read elsewhere or not: until that is clear, all of it is unread.
+            self.position = START
+            self._ask_again()
 
     def note_whole(self) -> int:
         """Note that the content is what it was; return the bytes that were cut off."""
@@ -220,6 +244,7 @@ class TrackedFile:
         self.position, self.cuts, self.long_event = START, (), None
         self.held, self.is_crowded = None, False
         self.form, self.is_judged = None, False
+        self.passed_bytes = 0
         self.clear_until_ms = self.early_until_ms = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
@@ -237,6 +262,7 @@ class TrackedFile:
         self.generation = record.generation
         self.position, self.cuts, self.long_event = position, record.cuts, None
         self.held, self.is_crowded = None, False
+        self.passed_bytes = record.passed_bytes
         self.first_seen_at_ms = record.placement.anchor_ms
         self.rest = None
         self.identity_rebuilt = record.identity_rebuilt

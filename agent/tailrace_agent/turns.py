@@ -77,6 +77,8 @@ class Turns:
             return self._take_archive(tracked, file)
         now_ms = self._clock.monotonic_ms()
         tracked.note_size(file.status().st_size, now_ms=now_ms)
+        if tracked.passed_bytes and not tracked.is_judged:
+            return NOW  # It goes on since that was asked: as what it is a copy of?
         idle_ms = now_ms - tracked.grew_at_ms
         is_over = (
             tracked.stage is Stage.LEAVING

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tailrace.log import FilteringBoundLogger
+from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.tracked import Stage, TrackedFile
@@ -113,17 +114,6 @@ def is_away(tracked: TrackedFile, *, log: FilteringBoundLogger) -> bool:
     return False
 
 
-def has_moved(tracked: TrackedFile) -> bool:
-    """Return whether the name of a file does not lead to it, and no sweep has said so."""
-    if tracked.stage is Stage.LEAVING or tracked.is_outside:
-        return False
-    try:
-        status = os.stat(tracked.path)  # noqa: PTH116 - may be no UTF-8
-    except OSError:
-        return True
-    return (status.st_dev, status.st_ino) != tracked.key
-
-
 def in_folder(tracked: TrackedFile) -> str | None:
     """Return the path that a file has now in its folder, None when it is gone.
 
@@ -135,3 +125,29 @@ def in_folder(tracked: TrackedFile) -> str | None:
         inode=tracked.facts.inode,
         filesystem=tracked.identity.filesystem_id,
     )
+
+
+def name_now(tracked: TrackedFile) -> str:
+    """Return the name that a file has now, which need not be the one that it was found by.
+
+    One that was renamed out of the globs is read on, and a script may copy over it, as
+    over any last copy.
+    """
+    if tracked.stage is not Stage.LEAVING or tracked.is_outside:
+        return tracked.shown_path
+    try:
+        found = in_folder(tracked)
+    except FolderAway:
+        return tracked.shown_path
+    return tracked.shown_path if found is None else path_text(found)
+
+
+def has_moved(tracked: TrackedFile) -> bool:
+    """Return whether the name of a file does not lead to it, and no sweep has said so."""
+    if tracked.stage is Stage.LEAVING or tracked.is_outside:
+        return False
+    try:
+        status = os.stat(tracked.path)  # noqa: PTH116 - may be no UTF-8
+    except OSError:
+        return True
+    return (status.st_dev, status.st_ino) != tracked.key

@@ -266,6 +266,10 @@ class AgentLedger(
     rests: tuple[tuple[int, int], ...] = ()
     """Moments at which a sweep found all of it read, each with the offset that was its end,
     oldest first: every line of before the moment stands before the offset."""
+    passed_bytes: int = 0
+    """So much at its head was read elsewhere, as it stood in the file that this is a copy of:
+    nothing was sent of it here. Should it go on otherwise than that, it is read from its head.
+    0 where nothing was passed over."""
     is_closed: bool = False
     """The file is gone and read to its end."""
     updated_at_ms: int
