@@ -13,6 +13,7 @@ from tailrace_agent import (
     discovery,
     door,
     facts,
+    hole_files,
     listings,
     open_file,
     outside,
@@ -29,7 +30,8 @@ from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
 from tests.support.fakes.producer import MemoryProducer
 
 READING_FILES = (
-    archives, discovery, door, facts, listings, open_file, outside, whereabouts,
+    archives, discovery, door, facts, hole_files, listings, open_file, outside,
+    whereabouts,
 )  # fmt: skip
 """The modules of the agent that look at the files of others."""
 NOT_SIMULATED = frozenset(

@@ -16,6 +16,7 @@ from tailrace.audit.sources import Drained, SnapshotLost
 from tailrace.audit.verdict import AuditReport, ProblemKind, totals_of
 from tailrace.clock import SystemClock
 from tailrace.elasticsearch import NDJSON, Elastic
+from tailrace.index_templates import events_alias
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
@@ -45,6 +46,8 @@ def elastic(stack: Endpoints, namespace: str) -> Iterator[Elastic]:
     with Elastic(connections) as elastic:
         for index in indices:
             elastic.ask("PUT", f"/{index}")
+        # As a replay does when it publishes.
+        elastic.ask("PUT", f"/{indices[1]}/_alias/{events_alias(namespace)}")
         yield elastic
         for index in indices:
             elastic.request("DELETE", f"/{index}")
