@@ -15,9 +15,11 @@ from tailrace.floors import Floors
 from tailrace.replay.made import MadeDead, MadeDocument, Remade
 from tailrace.wire import DeadLetter, Origin
 from tailrace_stream.chunk import ProcessedChunk
+from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.intake import FOREIGN_AGENT, Chunk, read_record
 from tailrace_stream.own.parser import OwnParsers
 from tailrace_stream.records import RawRecord
+from tailrace_stream.redact.redaction import Redaction
 from tailrace_stream.work import Parsed, parse_record
 
 DETAIL_CHARACTERS_MAX: Final = 2_000
@@ -49,6 +51,9 @@ class Remaking:
     namespace: str
     floors: Floors
     own: OwnParsers
+    enrichment: Enrichment
+    redaction: Redaction
+    """What workers hide is hidden again: a replay publishes nothing that they would not."""
     takes: Callable[[Origin], bool]
     """Whether a chunk is meant."""
 
@@ -70,6 +75,8 @@ class Remaking:
             now_ms=now_ms,
             floors=self.floors,
             own=self.own,
+            enrichment=self.enrichment,
+            redaction=self.redaction,
         )
         return _remade(read, parsed)
 

@@ -181,6 +181,8 @@ def test_e5_a_conflict_is_mended_previewed_and_retried_within_a_minute(
     assert totals["dead"] == dead_count - len(WORDS)
     assert totals["stored"] == LINES - totals["dead"]
 
+    delivers_again_what_was_deleted_by_hand(installation)
+
 
 def test_e5_once_the_mapping_takes_it_a_letter_is_stored_as_it_was(
     installation: Installation,
@@ -213,9 +215,7 @@ def test_e5_once_the_mapping_takes_it_a_letter_is_stored_as_it_was(
     assert totals["stored"] == LINES - totals["dead"]
 
 
-def test_e5_a_mended_document_that_was_deleted_by_hand_is_delivered_again(
-    installation: Installation,
-) -> None:
+def delivers_again_what_was_deleted_by_hand(installation: Installation) -> None:
     """Read again from its file the line would be refused, and its letter hide that."""
     before = installation.totals("--deep")
     elastic, lost = installation.elastic, (WORDS[1], WORDS[2])

@@ -170,6 +170,7 @@ def test_z6_leader_frozen_past_its_session_does_nothing_more_when_it_is_woken(
         eventually(lambda: _is_stopped(frozen), WAIT_S_MAX, what="it stops in its act")
         assert servers.written_off() == told_before
         # Patient with its floors, this one takes nothing away before the other is woken.
+        monkeypatch.setattr(expiry, "FLOOR_READ_MS", 600_000)
         with servers.leader() as leader:
             eventually(lambda: leader.disk.used_bytes, WAIT_S_MAX, what="another acts")
 

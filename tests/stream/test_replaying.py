@@ -12,8 +12,12 @@ from tailrace.ledger import FloorLedger
 from tailrace.replay.made import Remade
 from tailrace.topics import DOCS
 from tailrace.wire import Origin
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.own.parser import NO_OWN
 from tailrace_stream.records import RawRecord
+from tailrace_stream.redact.build import redaction_of
+from tailrace_stream.redact.config import RedactionSettings
+from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.replaying import Remaking
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import (
@@ -32,13 +36,24 @@ ACCESS = placement("nginx.access", dataset="nginx.access")
 
 
 def remake(
-    record: RawRecord, *, floors: Floors = NO_FLOORS, only: str = ""
+    record: RawRecord,
+    *,
+    floors: Floors = NO_FLOORS,
+    only: str = "",
+    enrichment: Enrichment = NO_ENRICHMENT,
+    redaction: Redaction = NO_REDACTION,
 ) -> Remade | None:
     def takes(one: Origin) -> bool:
         return only in one.path
 
     remaking = Remaking(
-        topic_id="t", namespace=NAMESPACE, floors=floors, own=NO_OWN, takes=takes
+        topic_id="t",
+        namespace=NAMESPACE,
+        floors=floors,
+        own=NO_OWN,
+        enrichment=enrichment,
+        redaction=redaction,
+        takes=takes,
     )
     return remaking.remake(record, now_ms=SEEN_AT_MS)
 
@@ -47,15 +62,29 @@ def made(value: bytes = VALUE, *, first_event_number: int = 0) -> Origin:
     return origin(value, placed=ACCESS, first_event_number=first_event_number)
 
 
-def test_e9_it_is_document_for_document_what_a_worker_sends() -> None:
+def test_x11_e9_it_is_document_for_document_what_a_worker_sends() -> None:
+    """With what it adds to fields, and without what it hides."""
+    enrichment = Enrichment(has_templates=False, has_trace_ids=True)
+    settings = RedactionSettings.model_validate(
+        {"rules": [{"name": "quiet", "pattern": "no access"}], "key": "k" * 32}
+    )
+    redaction = redaction_of(settings)
     record = chunk_record(VALUE, made=made(first_event_number=100))
-    parsed = parse_record(record, topic_id="t", namespace=NAMESPACE, now_ms=SEEN_AT_MS)
+    parsed = parse_record(
+        record,
+        topic_id="t",
+        namespace=NAMESPACE,
+        now_ms=SEEN_AT_MS,
+        enrichment=enrichment,
+        redaction=redaction,
+    )
     work = work_of(parsed, state=None, namespace=NAMESPACE, now_ms=SEEN_AT_MS)
     (sent,) = [o.value for o in work.outputs if o.topic == DOCS.name(NAMESPACE)]
 
-    found = remake(record)
+    found = remake(record, enrichment=enrichment, redaction=redaction)
 
     assert found is not None
+    assert b"no access" not in (sent or b"")
     assert (found.generation, found.dataset) == (GENERATION, "nginx.access")
     assert [each.number for each in found.documents] == [100, 101, 102]
     lines = sent.split(b"\n")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tailrace_agent.preview import StreamFile
     from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
+    from tailrace_stream.redact.redaction import Redaction
 
 STANDARD_INPUT = "-"
 
@@ -118,6 +119,20 @@ def enrichment_of_config(config: Path | None) -> Enrichment:
 
     settings = read_role_settings(StreamSettings, config_file=config)
     return enrichment_of(settings.enrichment, clock=SystemClock())
+
+
+def redaction_of_config(config: Path | None) -> Redaction:
+    """Return what redacts in the stream, by a configuration or the environment.
+
+    Raises:
+        ConfigError: the stream's settings are wrong; all are listed.
+    """
+    from tailrace.settings import read_role_settings
+    from tailrace_stream.config import StreamSettings
+    from tailrace_stream.redact.build import redaction_of
+
+    settings = read_role_settings(StreamSettings, config_file=config)
+    return redaction_of(settings.redaction)
 
 
 def parsed_documents(

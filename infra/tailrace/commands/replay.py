@@ -293,7 +293,11 @@ def _remade(
         CommandFailed: retention took a part of the span.
         ServiceUnavailable: Kafka does not answer.
     """
-    from tailrace.commands.parsed_file import own_of_config
+    from tailrace.commands.parsed_file import (
+        enrichment_of_config,
+        own_of_config,
+        redaction_of_config,
+    )
     from tailrace.kafka_reader import topic_reader
     from tailrace.replay.raw_topic import CLIENT_ID, RawTopic
     from tailrace.replay.span import spans_of
@@ -301,11 +305,15 @@ def _remade(
     from tailrace_stream.replaying import Remaking
 
     connections, clock = place.connections, place.clock
+    enrichment = enrichment_of_config(config)
+    closing.callback(enrichment.close)
     remaking = Remaking(
         topic_id=check_topics(connections),
         namespace=connections.namespace,
         floors=place.floors.read(),
         own=own_of_config(config),
+        enrichment=enrichment,
+        redaction=redaction_of_config(config),
         takes=choice.takes,
     )
     topic = RawTopic(
