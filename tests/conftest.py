@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Generator
 from typing import cast
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tailrace_embedded.stack import Endpoints
@@ -36,6 +38,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             map(item.get_closest_marker, ("stack", "browser"))
         ):
             item.add_marker(pytest.mark.xdist_group("shared servers"))
+
+
+@pytest.fixture(autouse=True)
+def former_logging() -> Generator[None, None, None]:
+    """Let no test's log go on to the next: a command's runner closes its stream behind it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.is_configured():
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(False)
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from tailrace.cli import app
@@ -18,13 +16,6 @@ from tests.infra.audit.builders import agent_word
 from tests.infra.multiline.journals import with_message
 
 LINE = b"2026-11-25 10:00:00,123 ERROR [main] a.b.C: it \x1b[31mbroke\n"
-
-
-@pytest.fixture(autouse=True)
-def forget_where_logs_go() -> Iterator[None]:
-    """A command sends them to the runner's own stream, which is closed behind it."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

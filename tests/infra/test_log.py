@@ -6,10 +6,8 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tailrace.log import configure, logger
 
@@ -26,17 +24,6 @@ class Terminal(io.StringIO):
 
 def fail() -> None:
     raise ValueError(HOSTILE)
-
-
-@pytest.fixture(autouse=True)
-def former_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
