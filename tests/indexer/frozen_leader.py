@@ -8,7 +8,6 @@ and is about to delete it. Woken, it goes on in the middle of that.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -42,7 +41,9 @@ class StoppingIndices(EventIndices):
     def _pass(self, place: str) -> None:
         if place == StoppingIndices.place:
             StoppingIndices.place = ""
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: sent to the process, another may take it, and this one goes
+            # on for as long as it takes to send a request.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def main() -> None:
