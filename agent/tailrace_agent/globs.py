@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -89,6 +89,13 @@ def _expand(folder: str, parts: list[str], *, listing: Listing) -> Iterator[str]
 def matches(glob: str, path: str) -> bool:
     """Return whether a glob of a whole path means `path`, whatever is on the disk."""
     return _path_pattern(glob).match(path) is not None
+
+
+def taken_by(path: str, *, globs: Sequence[str], exclude: tuple[str, ...]) -> str:
+    """Return the first of a source's globs that takes a path; "" where none does."""
+    if excluder(exclude)(path):
+        return ""
+    return next((glob for glob in globs if matches(glob, path)), "")
 
 
 def excluder(globs: tuple[str, ...]) -> Callable[[str], bool]:

@@ -9,11 +9,7 @@ for that, so much a call.
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from tailrace.errors import TailraceError
 from tailrace.holes import HoleRequest
@@ -22,16 +18,15 @@ from tailrace.wire import AgentLedger
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.families import may_be_copy
 from tailrace_agent.heads import HEAD_BYTES, has_head
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import is_truncated
 from tailrace_agent.likeness import holds, known_places
-from tailrace_agent.outside import COPIES_MAX, ENTRIES_MAX
+from tailrace_agent.outside import COPIES_MAX
 from tailrace_agent.positions import Tail, tail_at
 from tailrace_agent.table import FileTable
-from tailrace_agent.whereabouts import FolderAway, find_by_inode
+from tailrace_agent.whereabouts import FolderAway, copies_in, find_by_inode
 
 
 class HoleUnfillable(TailraceError):
@@ -176,27 +171,10 @@ class HoleFiles:
     def _copies(self, record: AgentLedger, path: str) -> list[str]:
         """Return what bears the name of a copy in the folder, the newest first."""
         names = (record.path, record.first_path, path_text(path))
-        found = sorted(_named(path.rpartition("/")[0], names), reverse=True)
+        folder = path.rpartition("/")[0]
+        copies = copies_in(folder, names=names, is_left_out=lambda _path: False)
+        found = sorted(((s.st_mtime_ns, copy) for copy, s in copies), reverse=True)
         return [path for _, path in found[:COPIES_MAX]]
-
-
-def _named(folder: str, names: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Yield the times and paths of regular files that may be copies by their names."""
-    try:
-        with os.scandir(folder or "/") as entries:
-            found = [entry.name for entry in islice(entries, ENTRIES_MAX)]
-    except OSError:
-        return
-    for name in found:
-        path = f"{folder}/{name}"
-        if not may_be_copy(path_text(path), original_paths=names):
-            continue
-        try:
-            status = os.stat(path)  # noqa: PTH116 - the name may be no UTF-8
-        except OSError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            yield status.st_mtime_ns, path
 
 
 def _may_hold(file: AnyFile, record: AgentLedger) -> bool:

@@ -9,11 +9,8 @@ life that it is a copy of, and let go.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
@@ -30,7 +27,7 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import COMPRESSED
 from tailrace_agent.facts import filesystem_id
-from tailrace_agent.families import family_of, may_be_copy
+from tailrace_agent.families import family_of
 from tailrace_agent.followed import Followed, Key
 from tailrace_agent.globs import excluder
 from tailrace_agent.heads import HEAD_BYTES, has_head
@@ -39,12 +36,11 @@ from tailrace_agent.known import KnownGenerations, is_truncated
 from tailrace_agent.likeness import begins_alike, holds
 from tailrace_agent.record_sources import source_of
 from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.whereabouts import copies_in
 
 LOOK_AGAIN_MS = (1_000, 5_000, 30_000)
 """How long after each look the next one is: a copy is whole before its original is
 emptied, but one that is compressed since may be amid that."""
-ENTRIES_MAX = 20_000
-"""Names of one folder that are looked at: more are no folder of logs."""
 COPIES_MAX = 32
 """Files of such a name that are opened at a look, the newest first: each costs two
 readings of at most a KiB, and an archive one of 64 KiB."""
@@ -219,23 +215,12 @@ class Outside:
     def _copies(self, path: str, names: tuple[str, ...]) -> Iterator[_Copy]:
         """Yield what stands in the folder under the name of a copy, and is not followed."""
         folder = path.rpartition("/")[0]
-        try:
-            with os.scandir(folder or "/") as entries:
-                found = [entry.name for entry in islice(entries, ENTRIES_MAX)]
-        except OSError:
-            return
-        for name in found:
-            path = f"{folder}/{name}"
-            is_named = may_be_copy(path_text(path), original_paths=names)
-            if not is_named or self._is_foreign(path):
-                continue
-            try:
-                status = os.stat(path)  # noqa: PTH116 - the name may be no UTF-8
-            except OSError:
-                continue
+        for copy, status in copies_in(
+            folder, names=names, is_left_out=self._is_foreign
+        ):
             key = (status.st_dev, status.st_ino)
-            if stat.S_ISREG(status.st_mode) and key not in self._followed.files:
-                yield _Copy(path, key, status.st_size, status.st_mtime_ns)
+            if key not in self._followed.files:
+                yield _Copy(copy, key, status.st_size, status.st_mtime_ns)
 
     def _alike(
         self, copy: _Copy, record: AgentLedger, source: SourceSettings

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tailrace.wire import AgentLedger
 from tailrace_agent.config import SourceSettings
-from tailrace_agent.globs import excluder, matches
+from tailrace_agent.globs import taken_by
 
 
 def source_of(
@@ -25,5 +25,4 @@ def source_of(
 
 
 def _means(source: SourceSettings, path: str) -> bool:
-    is_wanted = any(matches(glob, path) for glob in source.paths)
-    return is_wanted and not excluder(tuple(source.exclude))(path)
+    return bool(taken_by(path, globs=source.paths, exclude=source.exclude))

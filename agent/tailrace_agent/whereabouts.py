@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
+from tailrace_agent.families import may_be_copy
 from tailrace_agent.tracked import Stage, TrackedFile
+
+ENTRIES_MAX = 20_000
+"""Names of one folder that are looked at: more are no folder of logs."""
 
 
 class FolderAway(Exception):
@@ -140,6 +146,31 @@ def name_now(tracked: TrackedFile) -> str:
     except FolderAway:
         return tracked.shown_path
     return tracked.shown_path if found is None else path_text(found)
+
+
+def copies_in(
+    folder: str, *, names: tuple[str, ...], is_left_out: Callable[[str], bool]
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the regular files of a folder that bear the name of a copy of these.
+
+    What is left out is not looked at; a folder that cannot be listed has none.
+    """
+    try:
+        with os.scandir(folder or "/") as entries:
+            found = [entry.name for entry in islice(entries, ENTRIES_MAX)]
+    except OSError:
+        return
+    for name in found:
+        path = f"{folder}/{name}"
+        is_named = may_be_copy(path_text(path), original_paths=names)
+        if not is_named or is_left_out(path):
+            continue
+        try:
+            status = os.stat(path)  # noqa: PTH116 - the name may be no UTF-8
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            yield path, status
 
 
 def has_moved(tracked: TrackedFile) -> bool:

@@ -37,6 +37,8 @@ from tailrace_embedded.stack import Endpoints, Stack, read_endpoints
 TICK_MS = 100
 SEARCHABLE_WAIT_MS_MAX = 120_000
 """From the servers' readiness; a healthy start takes a tenth of it."""
+URL_LOOK_MS = 1_000
+"""How often it is looked whether the dashboard, started again, has another address."""
 SERVERS_STOP_WAIT_S_MAX = 30
 ROLES_ON_KAFKA = ("agent", "stream")
 LOGS_DIR = "logs"
@@ -116,6 +118,7 @@ class Supervision:
         self._connections: Connections | None = None
         self._dashboard_port = port
         self._written_url = ""
+        self._url_look_ms = 0
         # Never written to: that it closes with this process is what watchers see.
         self._watched_fd, self._alive_fd = os.pipe()
 
@@ -230,8 +233,16 @@ class Supervision:
         news = self._first_line.look_rarely() if self._first_line else ()
         for said in news:
             self._progress.step(said)
-        if news or self._dashboard_url() != self._written_url:
+        if news or self._has_moved_dashboard():
             self._write()
+
+    def _has_moved_dashboard(self) -> bool:
+        """Tell whether it answers elsewhere than was written; looked at now and then."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < self._url_look_ms:
+            return False
+        self._url_look_ms = now_ms + URL_LOOK_MS
+        return self._dashboard_url() != self._written_url
 
     def _served(self, service: str, ask: Callable[[], FoundT]) -> FoundT | None:
         """Return what `ask` does once the embedded server serves it; None to stop."""

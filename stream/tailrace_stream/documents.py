@@ -71,7 +71,7 @@ def documents_of(
     *,
     origin: Origin,
     common: Common | None = None,
-    has_templates: bool = True,
+    has_templates: bool = False,
 ) -> Documents:
     """Return the documents of `events`, whose fields are in `parsed`."""
     common = Common.of(origin) if common is None else common

@@ -359,6 +359,12 @@ def ledger_of(sink: RecordingSink) -> list[AgentLedger]:
     return [r for r in ledger_records_of(sink) if isinstance(r, AgentLedger)]
 
 
+def lost_in(sink: RecordingSink) -> int:
+    """Return how many bytes the newest records declare as lost."""
+    newest = {record.generation: record for record in ledger_of(sink)}
+    return sum(sum(record.lost_bytes.values()) for record in newest.values())
+
+
 def ledger_records_of(sink: RecordingSink) -> list[LedgerRecord]:
     """Return every ledger record stored, whatever it tells, in order."""
     return [

@@ -16,6 +16,7 @@ from tests.agent.harness import (
     RecordingSink,
     events_of,
     ledger_of,
+    lost_in,
     unique_lines,
 )
 
@@ -60,11 +61,6 @@ def killed_before_checkpoint(tmp_path: Path, sink: RecordingSink) -> Path:
 def assert_once(sink: RecordingSink, *, last: int) -> None:
     """Each line is there, and as one document however often it was sent."""
     assert sorted(unique_lines(sink)) == sorted(lines(0, last).splitlines())
-
-
-def lost_in(sink: RecordingSink) -> int:
-    newest = {record.generation: record for record in ledger_of(sink)}
-    return sum(sum(record.lost_bytes.values()) for record in newest.values())
 
 
 def test_f4_kill_before_the_checkpoint_and_copytruncate_while_down(

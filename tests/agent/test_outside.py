@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace_agent import outside
+from tailrace_agent import outside, whereabouts
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.opening import Opener
@@ -539,7 +539,7 @@ def test_f4_search_of_a_folder_is_bounded(
 def test_f4_search_of_a_very_large_folder_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[str]
 ) -> None:
-    monkeypatch.setattr(outside, "ENTRIES_MAX", 0)
+    monkeypatch.setattr(whereabouts, "ENTRIES_MAX", 0)
     first = first_life(tmp_path, content=lines(0, 100))
     first.crash()
     copytruncate(first.write("cpt.log", lines(100, 151)))

@@ -10,6 +10,7 @@ from tests.agent.harness import (
     RecordingSink,
     events_of,
     ledger_of,
+    lost_in,
     unique_lines,
 )
 
@@ -18,11 +19,6 @@ OTHER: dict[str, object] = {"name": "other", "tags": ("new",)}
 
 def lines(first: int, last: int) -> bytes:
     return b"".join(b"line %d\n" % n for n in range(first, last))
-
-
-def lost_in(sink: RecordingSink) -> int:
-    newest = {record.generation: record for record in ledger_of(sink)}
-    return sum(sum(record.lost_bytes.values()) for record in newest.values())
 
 
 def test_f2_file_that_was_renamed_with_its_source_is_read_to_its_end(

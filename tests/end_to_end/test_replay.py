@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,8 @@ CHANGED = LINES - len(ODD) - len(WORDS)
 WAIT_S = 240
 BEFORE = r"^(?P<when>\S+) (?P<user.id>\S+) (?P<event.action>\w+)"
 AFTER = r"^(?P<when>\S+) (?P<user.name>\S+) (?P<event.action>\w+)"
+OTHER = r"^(?P<when>\S+) (?P<user.email>\S+) (?P<event.action>\w+)"
+"""Differs from both, so that it changes what is stored whichever made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,7 @@ class Installation:
     def run(
         self, *arguments: str, config: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        command = str(Path(sys.executable).with_name("tailrace"))
-        role = self.roles[0]
-        return subprocess.run(
-            [command, *arguments, "--config", str(config or role.config_file)],
-            env={**os.environ, **role.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_S + 120,
-        )
+        return ran(self.roles[0], *arguments, config=config, **environment)
 
     def replay(self, *arguments: str) -> dict[str, Any]:
         done = self.run("replay", *arguments, "--json", config=self.changed)
@@ -95,6 +89,24 @@ class Installation:
         body = {"size": 3 * LINES, "version": True, "sort": ["_doc"]}
         held = self.elastic.search(f"{self.namespace}-*-*", body=body)
         return {"aliases": aliases, "held": sorted(map(str, held["hits"]["hits"]))}
+
+
+def ran(
+    role: KilledRole, *arguments: str, config: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Return what a command gave, run where the role stands, by its settings or others."""
+    return subprocess.run(
+        [
+            str(Path(sys.executable).with_name("tailrace")),
+            *arguments,
+            *("--config", str(config or role.config_file)),
+        ],
+        env={**os.environ, **role.environment, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S + 120,
+    )
 
 
 def settings_of(logs: Path, pattern: str, *, with_time: bool) -> str:
@@ -222,7 +234,9 @@ def test_e9_a_changed_parser_is_shown_then_published_and_each_event_is_seen_once
 def test_x5_what_is_shown_to_people_has_hostile_text_escaped(
     installation: Installation,
 ) -> None:
-    shown = installation.run("replay", "--offsets", ":", config=None)
+    other = installation.folder / "other.toml"
+    other.write_text(settings_of(installation.folder / "logs", OTHER, with_time=False))
+    shown = installation.run("replay", "--offsets", ":", config=other)
 
     assert shown.returncode == 0, shown.stderr
     assert "changed" in shown.stdout
@@ -233,30 +247,41 @@ def test_x5_what_is_shown_to_people_has_hostile_text_escaped(
 
 
 def test_a_span_that_retention_took_is_refused_and_what_is_left_is_read(
-    installation: Installation, stack: Endpoints
+    stack: Endpoints, tmp_path: Path
 ) -> None:
     import kafka
 
     library = cast("Any", kafka)
-    topic = RAW.name(installation.namespace)
-    admin = library.KafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)
-    try:
-        places = [library.TopicPartition(topic, n) for n in range(PARTITIONS)]
-        consumer = library.KafkaConsumer(bootstrap_servers=stack.kafka_bootstrap)
-        ends = consumer.end_offsets(places)
-        consumer.close()
-        (place,) = [each for each in places if ends[each]]
-        admin.delete_records({place: 1})
-    finally:
-        admin.close()
+    namespace = f"t{secrets.token_hex(3)}"
+    topic = RAW.name(namespace)
+    places = [library.TopicPartition(topic, n) for n in range(PARTITIONS)]
+    with ExitStack() as closing:
+        (agent,) = closing.enter_context(
+            started_roles(
+                stack, namespace=namespace, folder=tmp_path, plans={"agent": ()}
+            )
+        )
+        (tmp_path / "logs" / "app.log").write_text("one line\n")
+        bootstrap = {"bootstrap_servers": stack.kafka_bootstrap}
+        admin = library.KafkaAdminClient(**bootstrap)
+        closing.callback(admin.close)
+        consumer = library.KafkaConsumer(**bootstrap)
+        closing.callback(consumer.close)
 
-    number = str(place.partition)
-    gone = installation.run("replay", "--partition", number, "--offsets", "0:")
-    left = installation.run("replay", "--partition", number, "--offsets", "1:")
-    nothing = installation.run("replay")
+        def filled() -> list[int]:
+            ends = consumer.end_offsets(places)
+            return [number for number, place in enumerate(places) if ends[place]]
+
+        eventually(filled, WAIT_S, what="a record of the agent")
+        (partition,) = filled()
+        admin.delete_records({places[partition]: 1})
+
+        number = str(partition)
+        gone = ran(agent, "replay", "--partition", number, "--offsets", "0:")
+        left = ran(agent, "replay", "--partition", number, "--offsets", "1:")
+        nothing = ran(agent, "replay")
 
     assert gone.returncode == 1
-    assert f"partition {number} begins at offset 1, not at 0" in gone.stderr
+    assert f"partition {partition} begins at offset 1, not at 0" in gone.stderr
     assert left.returncode == 0, left.stderr
-    assert nothing.returncode == 1
     assert "No span of the raw topic is named" in nothing.stderr

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import orjson
 import pytest
 import structlog
 
@@ -31,6 +30,7 @@ from tailrace_indexer.ledger_sink import KafkaLedger
 from tailrace_indexer.outcomes import Outcome, Reason
 from tailrace_indexer.retention import Keeping, RetentionPolicy
 from tests.agent.test_delivery import record as agent_record
+from tests.indexer.day_index import put_day
 from tests.indexer.doubles import ManualClock
 from tests.support.fakes.lead_register import claimed_fence
 
@@ -55,28 +55,13 @@ class Retention:
 
     def put(self, day: int, *, generation: str, numbers: range) -> str:
         """Store documents of one generation in the index of a day; return its name."""
-        index = f"{self.connections.namespace}-generic-2026.11.{day}"
-        maker = IndexMaker(
-            self.elastic, connections=self.connections, is_expired=lambda _index: False
+        return put_day(
+            self.elastic,
+            self.connections,
+            day,
+            generation=generation,
+            numbers=numbers,
         )
-        assert maker.make(index).outcome is Outcome.STORED
-        lines: list[bytes] = []
-        for number in numbers:
-            action = {"create": {"_index": index, "_id": f"{generation}-{number}"}}
-            document = {
-                "@timestamp": f"2026-11-{day}T10:00:00Z",
-                "event.sequence": number,
-                "tailrace.generation": generation,
-            }
-            lines += (orjson.dumps(action), orjson.dumps(document))
-        answer = self.elastic.request(
-            "POST",
-            "/_bulk?refresh=true",
-            body=b"\n".join(lines) + b"\n",
-            content_type=NDJSON,
-        )
-        assert answer.json()["errors"] is False
-        return index
 
     def indices(self) -> set[str]:
         answer: dict[str, Any] = self.elastic.ask(

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import orjson
 import pytest
 
-from tailrace.elasticsearch import NDJSON, Elastic
+from tailrace.elasticsearch import Elastic
 from tailrace.ledger import RetentionLedger, decode_ledger
 from tailrace.ledger_topic import read_ledger_topic
 from tailrace.log import logger
@@ -33,9 +32,8 @@ from tailrace_indexer import expiry
 from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.election import Election, Lead, ZooKeeperEras, leaders_path
 from tailrace_indexer.fence import Epoch
-from tailrace_indexer.index_maker import IndexMaker
 from tailrace_indexer.leader import RetentionLeader
-from tailrace_indexer.outcomes import Outcome
+from tests.indexer.day_index import put_day
 from tests.indexer.frozen_leader import SESSION_MS
 from tests.support.waiting import eventually
 
@@ -54,28 +52,13 @@ class Servers:
 
     def put(self, day: int) -> str:
         """Store three events of one day; return the name of their index."""
-        index = f"{self.connections.namespace}-generic-2026.11.{day}"
-        maker = IndexMaker(
-            self.elastic, connections=self.connections, is_expired=lambda _index: False
+        return put_day(
+            self.elastic,
+            self.connections,
+            day,
+            generation=GENERATION,
+            numbers=range(3),
         )
-        assert maker.make(index).outcome is Outcome.STORED
-        lines: list[bytes] = []
-        for number in range(3):
-            action = {"create": {"_index": index, "_id": f"{day}-{number}"}}
-            document = {
-                "@timestamp": f"2026-11-{day}T10:00:00Z",
-                "event.sequence": number,
-                "tailrace.generation": GENERATION,
-            }
-            lines += (orjson.dumps(action), orjson.dumps(document))
-        answer = self.elastic.request(
-            "POST",
-            "/_bulk?refresh=true",
-            body=b"\n".join(lines) + b"\n",
-            content_type=NDJSON,
-        )
-        assert answer.json()["errors"] is False
-        return index
 
     def is_there(self, index: str) -> bool:
         return self.elastic.request("HEAD", f"/{index}").is_success

@@ -13,10 +13,8 @@ from tailrace_agent import (
     discovery,
     door,
     facts,
-    hole_files,
     listings,
     open_file,
-    outside,
     whereabouts,
     wiring,
 )
@@ -30,8 +28,7 @@ from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
 from tests.support.fakes.producer import MemoryProducer
 
 READING_FILES = (
-    archives, discovery, door, facts, hole_files, listings, open_file, outside,
-    whereabouts,
+    archives, discovery, door, facts, listings, open_file, whereabouts,
 )  # fmt: skip
 """The modules of the agent that look at the files of others."""
 NOT_SIMULATED = frozenset(

@@ -9,6 +9,7 @@ import msgspec
 from tailrace.digest import DIGEST_FIELD, is_unaltered
 from tailrace.wire import ORIGIN_HEADER, Origin, Placement, encode
 from tailrace_stream.chunk import ProcessedChunk, process_chunk
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.records import RawRecord
 
 GENERATION = "0123456789abcdef0123456789abcdef"
@@ -93,6 +94,7 @@ def processed(
     placed: Placement | None = None,
     first_offset: int = 0,
     first_event_number: int = 0,
+    enrichment: Enrichment = NO_ENRICHMENT,
 ) -> ProcessedChunk:
     made = origin(
         value,
@@ -100,7 +102,7 @@ def processed(
         placed=placed,
         first_event_number=first_event_number,
     )
-    return process_chunk(value, origin=made, namespace=NAMESPACE)
+    return process_chunk(value, origin=made, namespace=NAMESPACE, enrichment=enrichment)
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -64,7 +64,7 @@ def made(value: bytes = VALUE, *, first_event_number: int = 0) -> Origin:
 
 def test_x11_e9_it_is_document_for_document_what_a_worker_sends() -> None:
     """With what it adds to fields, and without what it hides."""
-    enrichment = Enrichment(has_templates=False, has_trace_ids=True)
+    enrichment = Enrichment(has_trace_ids=True)
     settings = RedactionSettings.model_validate(
         {"rules": [{"name": "quiet", "pattern": "no access"}], "key": "k" * 32}
     )

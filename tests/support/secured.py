@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import json
 import os
-import random
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,22 +16,17 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from tailrace.clock import SystemClock
 from tailrace.elasticsearch import Elastic
 from tailrace.settings import Connections
 from tailrace.whole_files import READABLE, replace_file
-from tailrace_embedded import identity
 from tailrace_embedded.elasticsearch import (
     Node,
     elasticsearch_spec,
     node_settings,
     server_arguments,
 )
-from tailrace_embedded.jvm import ServerFolders
-from tailrace_embedded.ports import choose_ports
-from tailrace_embedded.progress import SilentProgress
-from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
 from tailrace_embedded.server import Server
+from tests.support.own_server import ground_for, own_server
 from tests.support.stack import temporary_data_dir
 from tests.support.waiting import eventually
 
@@ -115,33 +109,20 @@ def password_of(user: str) -> str:
 def secured_elasticsearch(roles: Roles) -> Generator[SecuredElasticsearch]:
     """Yield a server of its own with a user for each role, and take it down."""
     with temporary_data_dir() as data_dir:
-        user = identity.run_as()
-        runtime = ensure_runtime(
-            environ=os.environ,
-            user=user,
-            fetcher=DefaultFetcher(),
-            progress=SilentProgress(),
-        )
-        names = ["elasticsearch-1", "elasticsearch-1-transport"]
-        ports = choose_ports(names, recorded={}, configured={}, rng=random.Random())
-        node = Node(number=1, http_port=ports[names[0]], transport_port=ports[names[1]])
-        folders = ServerFolders(
-            identity.servers_dir(data_dir, user=user) / "elasticsearch-1"
-        )
-        folders.root.parent.mkdir(parents=True, exist_ok=True)
+        ground = ground_for("elasticsearch-1", second="transport", data_dir=data_dir)
+        node = Node(number=1, http_port=ground.ports[0], transport_port=ground.ports[1])
+        folders, home = ground.folders, ground.runtime.elasticsearch_home
         spec = elasticsearch_spec(
             node,
             nodes=[node],
             folders=folders,
-            home=runtime.elasticsearch_home,
-            java_home=runtime.java_home,
+            home=home,
+            java_home=ground.runtime.java_home,
             heap_mb=HEAP_MB,
-            user=user,
+            user=ground.user,
         )
         settings = {
-            **node_settings(
-                node, nodes=[node], folders=folders, home=runtime.elasticsearch_home
-            ),
+            **node_settings(node, nodes=[node], folders=folders, home=home),
             "xpack.security.enabled": "true",
             "resource.reload.interval.high": "500ms",
         }
@@ -152,19 +133,13 @@ def secured_elasticsearch(roles: Roles) -> Generator[SecuredElasticsearch]:
             ),
             is_ready=_asks_for_a_name(node.http_port),
         )
-        watched, alive = os.pipe()
-        server = Server(secured, watched, user, SystemClock(), lambda: None)
-        elasticsearch = SecuredElasticsearch(server, conf=folders.conf, url=node.url)
-        elasticsearch.set_roles(roles)
-        elasticsearch.set_users({name: password_of(name) for name in roles})
-        try:
+        with own_server(secured, user=ground.user) as server:
+            made = SecuredElasticsearch(server, conf=folders.conf, url=node.url)
+            made.set_roles(roles)
+            made.set_users({name: password_of(name) for name in roles})
             server.start()
             server.wait_until_ready()
-            yield elasticsearch
-        finally:
-            server.stop()
-            os.close(alive)
-            os.close(watched)
+            yield made
 
 
 def _asks_for_a_name(port: int) -> Callable[[], bool]:

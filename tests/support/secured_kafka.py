@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,17 +13,12 @@ import kafka
 from kafka import admin as kafka_admin
 from pydantic import SecretStr
 
-from tailrace.clock import SystemClock
 from tailrace.kafka_options import kafka_options
 from tailrace.settings import Connections
-from tailrace_embedded import identity
-from tailrace_embedded.jvm import ServerFolders
 from tailrace_embedded.kafka import Broker, kafka_spec
-from tailrace_embedded.ports import choose_ports
-from tailrace_embedded.progress import SilentProgress
-from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
 from tailrace_embedded.server import Server
 from tests.support.certificates import Pair
+from tests.support.own_server import ground_for, own_server
 from tests.support.stack import temporary_data_dir
 
 HEAP_MB = 256
@@ -84,45 +77,30 @@ def secured_kafka(pair: Pair, *, trusted: bytes) -> Generator[SecuredKafka]:
     `trusted` are the authorities of all certificates that it will ever be known by.
     """
     with temporary_data_dir() as data_dir:
-        user = identity.run_as()
-        runtime = ensure_runtime(
-            environ=os.environ,
-            user=user,
-            fetcher=DefaultFetcher(),
-            progress=SilentProgress(),
-        )
-        names = ["kafka-1", "kafka-1-controller"]
-        ports = choose_ports(names, recorded={}, configured={}, rng=random.Random())
+        ground = ground_for("kafka-1", second="controller", data_dir=data_dir)
+        folders = ground.folders
         broker = Broker(
-            number=1, client_port=ports[names[0]], controller_port=ports[names[1]]
+            number=1, client_port=ground.ports[0], controller_port=ground.ports[1]
         )
-        folders = ServerFolders(identity.servers_dir(data_dir, user=user) / "kafka-1")
-        folders.root.parent.mkdir(parents=True, exist_ok=True)
         spec = kafka_spec(
             broker,
             brokers=[broker],
             folders=folders,
-            jars=runtime.kafka_jars,
-            java_home=runtime.java_home,
+            jars=ground.runtime.kafka_jars,
+            java_home=ground.runtime.java_home,
             heap_mb=HEAP_MB,
-            user=user,
+            user=ground.user,
         )
         _secure(folders.conf, broker=broker)
         spec = replace(spec, is_ready=lambda: _listens(broker.client_port))
-        watched, alive = os.pipe()
-        server = Server(spec, watched, user, SystemClock(), lambda: None)
-        secured = SecuredKafka(server, broker.address, folders.conf)
-        secured.show(pair)
-        (folders.conf / "trusted.pem").write_bytes(trusted)
-        (folders.conf / "trusted.pem").chmod(0o644)
-        try:
+        with own_server(spec, user=ground.user) as server:
+            secured = SecuredKafka(server, broker.address, folders.conf)
+            secured.show(pair)
+            (folders.conf / "trusted.pem").write_bytes(trusted)
+            (folders.conf / "trusted.pem").chmod(0o644)
             server.start()
             server.wait_until_ready()
             yield secured
-        finally:
-            server.stop()
-            os.close(alive)
-            os.close(watched)
 
 
 def _secure(conf: Path, *, broker: Broker) -> None:

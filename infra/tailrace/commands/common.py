@@ -47,6 +47,13 @@ ConfigFile = Annotated[
         show_default="none",
     ),
 ]
+FileFormat = Annotated[
+    str, typer.Option("--format", help="What wrote it: docker, cri, lines; or auto.")
+]
+Multiline = Annotated[
+    str | None,
+    typer.Option(help="Which lines make one event: java, python, ..., time; or auto."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.commands.common import console
+from tailrace.commands.common import FileFormat, Multiline, console
 from tailrace.commands.parse_explained import explain_file
 from tailrace.commands.parsed_file import (
     enrichment_of_config,
@@ -38,16 +38,8 @@ def parse(
     timezone: Annotated[
         str, typer.Option(help="The IANA zone of times that name none.")
     ] = "UTC",
-    file_format: Annotated[
-        str,
-        typer.Option("--format", help="What wrote it: docker, cri, lines; or auto."),
-    ] = AUTO,
-    multiline: Annotated[
-        str | None,
-        typer.Option(
-            help="Which lines make one event: java, python, ..., time; or auto."
-        ),
-    ] = None,
+    file_format: FileFormat = AUTO,
+    multiline: Multiline = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Read FILE as agent and stream do with these settings."),

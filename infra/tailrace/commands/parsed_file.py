@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tailrace_agent.config import SourceSettings
     from tailrace_agent.open_file import OpenFile
     from tailrace_agent.preview import StreamFile
+    from tailrace_stream.config import StreamSettings
     from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
-    from tailrace_stream.redact.redaction import Redaction
 
 STANDARD_INPUT = "-"
 
@@ -77,14 +77,12 @@ def source_of_config(path: Path, *, config: Path) -> SourceSettings:
     """
     from tailrace.settings import read_role_settings
     from tailrace_agent.config import AgentSettings
-    from tailrace_agent.globs import excluder, matches
+    from tailrace_agent.globs import taken_by
 
     settings = read_role_settings(AgentSettings, config_file=config)
     name = str(path.absolute())
     for source in settings.sources:
-        if excluder(source.exclude)(name):
-            continue
-        if any(matches(glob, name) for glob in source.paths):
+        if taken_by(name, globs=source.paths, exclude=source.exclude):
             return source
     raise CommandFailed(
         f"No source of {config} takes {path_text(name)}.",
@@ -93,46 +91,38 @@ def source_of_config(path: Path, *, config: Path) -> SourceSettings:
     )
 
 
+def stream_settings_of(config: Path | None) -> StreamSettings:
+    """Return the stream's settings, of a configuration or the environment.
+
+    Raises:
+        ConfigError: they are wrong; all problems are listed.
+    """
+    from tailrace.settings import read_role_settings
+    from tailrace_stream.config import StreamSettings
+
+    return read_role_settings(StreamSettings, config_file=config)
+
+
 def own_of_config(config: Path | None) -> OwnParsers:
-    """Return the stream's parsers of the user's own, of a configuration or environment.
+    """Return the stream's parsers of the user's own.
 
     Raises:
         ConfigError: the stream's settings are wrong; all are listed.
     """
-    from tailrace.settings import read_role_settings
-    from tailrace_stream.config import StreamSettings
     from tailrace_stream.own.build import own_parsers
 
-    settings = read_role_settings(StreamSettings, config_file=config)
-    return own_parsers(settings.parsers)
+    return own_parsers(stream_settings_of(config).parsers)
 
 
 def enrichment_of_config(config: Path | None) -> Enrichment:
-    """Return what enriches in the stream, by a configuration or the environment.
+    """Return what enriches in the stream.
 
     Raises:
         ConfigError: the stream's settings are wrong; all are listed.
     """
-    from tailrace.settings import read_role_settings
-    from tailrace_stream.config import StreamSettings
     from tailrace_stream.enrich.build import enrichment_of
 
-    settings = read_role_settings(StreamSettings, config_file=config)
-    return enrichment_of(settings.enrichment, clock=SystemClock())
-
-
-def redaction_of_config(config: Path | None) -> Redaction:
-    """Return what redacts in the stream, by a configuration or the environment.
-
-    Raises:
-        ConfigError: the stream's settings are wrong; all are listed.
-    """
-    from tailrace.settings import read_role_settings
-    from tailrace_stream.config import StreamSettings
-    from tailrace_stream.redact.build import redaction_of
-
-    settings = read_role_settings(StreamSettings, config_file=config)
-    return redaction_of(settings.redaction)
+    return enrichment_of(stream_settings_of(config).enrichment, clock=SystemClock())
 
 
 def parsed_documents(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from tailrace.commands.common import AsJson
+from tailrace.commands.common import AsJson, FileFormat, Multiline
 from tailrace.commands.parsed_file import chunks_of, source_of_options
 from tailrace.detect import AUTO
 from tailrace.errors import CommandFailed
@@ -28,16 +28,8 @@ BATCH_LINES = 1_000
 
 def patterns(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input.")],
-    file_format: Annotated[
-        str,
-        typer.Option("--format", help="What wrote it: docker, cri, lines; or auto."),
-    ] = AUTO,
-    multiline: Annotated[
-        str | None,
-        typer.Option(
-            help="Which lines make one event: java, python, ..., time; or auto."
-        ),
-    ] = None,
+    file_format: FileFormat = AUTO,
+    multiline: Multiline = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the templates of FILE: what its lines say, with <*> for what varies.

@@ -293,27 +293,27 @@ def _remade(
         CommandFailed: retention took a part of the span.
         ServiceUnavailable: Kafka does not answer.
     """
-    from tailrace.commands.parsed_file import (
-        enrichment_of_config,
-        own_of_config,
-        redaction_of_config,
-    )
+    from tailrace.commands.parsed_file import stream_settings_of
     from tailrace.kafka_reader import topic_reader
     from tailrace.replay.raw_topic import CLIENT_ID, RawTopic
     from tailrace.replay.span import spans_of
+    from tailrace_stream.enrich.build import enrichment_of
     from tailrace_stream.main import check_topics
+    from tailrace_stream.own.build import own_parsers
+    from tailrace_stream.redact.build import redaction_of
     from tailrace_stream.replaying import Remaking
 
     connections, clock = place.connections, place.clock
-    enrichment = enrichment_of_config(config)
+    settings = stream_settings_of(config)
+    enrichment = enrichment_of(settings.enrichment, clock=clock)
     closing.callback(enrichment.close)
     remaking = Remaking(
         topic_id=check_topics(connections),
         namespace=connections.namespace,
         floors=place.floors.read(),
-        own=own_of_config(config),
+        own=own_parsers(settings.parsers),
         enrichment=enrichment,
-        redaction=redaction_of_config(config),
+        redaction=redaction_of(settings.redaction),
         takes=choice.takes,
     )
     topic = RawTopic(

@@ -28,17 +28,14 @@ def glob_of(path: str, *, config: Path | None, source: str = "") -> str:
 
     `source` names the source to look in; without it, all are looked at.
     """
-    from tailrace_agent.globs import excluder, matches
+    from tailrace_agent.globs import taken_by
 
     settings = _agent_settings(config)
     for each in settings.sources if settings else ():
         if source and each.name != source:
             continue
-        if excluder(each.exclude)(path):
-            continue
-        for glob in each.paths:
-            if matches(glob, path):
-                return glob
+        if glob := taken_by(path, globs=each.paths, exclude=each.exclude):
+            return glob
     return ""
 
 

@@ -166,10 +166,7 @@ class LetterIndex:
                 "sort": [{"@timestamp": "asc"}, {"dead.id": "asc"}],
             }
             hits = self._page("POST", path, body=body).hits.hits
-            for hit in hits:
-                letter = read_letter(bytes(hit.source))
-                if letter is not None:
-                    yield letter
+            yield from _letters_of(hits)
             if len(hits) < PAGE_LETTERS:
                 return
 
@@ -266,10 +263,7 @@ class OpenLetters:
         after: Sequence[Any] = ()
         while True:
             hits = self._page(self._body(after)).hits
-            for hit in hits:
-                letter = read_letter(bytes(hit.source))
-                if letter is not None:
-                    yield letter
+            yield from _letters_of(hits)
             if len(hits) < PAGE_LETTERS:
                 return
             after = hits[-1].sort
@@ -327,3 +321,11 @@ def _some(names: Sequence[_T]) -> Iterator[list[_T]]:
     rest = iter(names)
     while some := list(islice(rest, IDS_ASKED_MAX)):
         yield some
+
+
+def _letters_of(hits: Sequence[_Hit]) -> Iterator[Letter]:
+    """Yield the letters; documents that are none of ours are passed over."""
+    for hit in hits:
+        letter = read_letter(bytes(hit.source))
+        if letter is not None:
+            yield letter

@@ -34,7 +34,7 @@ class Enrichment:
     user_agents: UserAgents | None = None
     severity_numbers: Fragments | None = None
     """Where levels are normalised."""
-    has_templates: bool = True
+    has_templates: bool = False
     """Whether a document bears the id of its line's template."""
     has_trace_ids: bool = False
     has_origin_fields: bool = False

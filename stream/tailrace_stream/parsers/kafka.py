@@ -15,8 +15,6 @@ from tailrace_stream.parsers.columns import (
     MATCHED,
     MESSAGE,
     TIME_NS,
-    by_shape,
-    has,
 )
 from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.parsers.shared import type_by_level, whole
@@ -61,11 +59,7 @@ _COMPONENT = r"^\[([^\]\n]*)\][,:.]? +((?s:.*))$"
 
 def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     """Return the fields of each line; those of a stack trace alone have none, and match."""
-    is_continued = lines.str.contains(log4j.CONTINUED).alias("_continued")
-    frame = has(by_shape(lines, (*_SHAPES, *log4j.SHAPES)), *_NAMES)
-    frame = frame.with_columns(
-        is_continued, pl.col("level").str.to_lowercase().alias("log.level")
-    )
+    frame = log4j.frame_of(lines, (*_SHAPES, *log4j.SHAPES), _NAMES)
     level, text, trace = pl.col("log.level"), pl.col("text"), pl.col("trace")
     said = pl.coalesce(text.str.extract(_COMPONENT, 2), text)
     return frame.select(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from tailrace_stream.parsers.columns import (
@@ -91,17 +93,28 @@ CONTINUED = (
 )
 
 
+def frame_of(
+    lines: pl.Series, shapes: Sequence[tuple[str, Sequence[str]]], names: Sequence[str]
+) -> pl.DataFrame:
+    """Return what the first of `shapes` that fits finds in each line, by `names`.
+
+    Beside it `_continued`, whether a line is one of a stack trace, and `log.level`.
+    """
+    return has(by_shape(lines, shapes), *names).with_columns(
+        lines.str.contains(CONTINUED).alias("_continued"),
+        pl.col("level").str.to_lowercase().alias("log.level"),
+    )
+
+
 def parse(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line; the lines of a stack trace have none, and match."""
-    frame = by_shape(lines, SHAPES)
-    is_continued = lines.str.contains(CONTINUED)
     names = (*WHEN, "level", "logger", "thread", "node", "pid", "text")
-    frame = has(frame, *names).with_columns(is_continued.alias("_continued"))
+    frame = frame_of(lines, SHAPES, names)
     return frame.select(
         (pl.col(MATCHED) | pl.col("_continued")).alias(MATCHED),
         iso_columns_ns(time_zone).alias(TIME_NS),
         pl.col("zone").is_null().alias(GUESSED),
-        pl.col("level").str.to_lowercase().alias("log.level"),
+        pl.col("log.level"),
         pl.col("logger").alias("log.logger"),
         pl.col("thread").alias("process.thread.name"),
         pl.col("pid").cast(pl.Int64, strict=False).alias("process.pid"),

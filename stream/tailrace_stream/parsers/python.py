@@ -15,8 +15,6 @@ from tailrace_stream.parsers.columns import (
     MATCHED,
     MESSAGE,
     TIME_NS,
-    by_shape,
-    has,
 )
 from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.parsers.shared import type_by_level, whole
@@ -102,11 +100,7 @@ _RAISED = rf"\n({TRACEBACK}(?s:.*))$"
 
 def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     """Return the fields of each line; those of a traceback alone have none, and match."""
-    is_continued = lines.str.contains(log4j.CONTINUED).alias("_continued")
-    frame = has(by_shape(lines, (*_SHAPES, *log4j.SHAPES)), *_NAMES)
-    frame = frame.with_columns(
-        is_continued, pl.col("level").str.to_lowercase().alias("log.level")
-    )
+    frame = log4j.frame_of(lines, (*_SHAPES, *log4j.SHAPES), _NAMES)
     raised = pl.col("text").str.extract(_RAISED, 1)
     level = pl.col("log.level")
     is_dated = pl.col("moment").is_not_null()

@@ -228,6 +228,6 @@ def test_what_is_off_changes_no_byte() -> None:
     made = origin(value, placed=placement("access", dataset="nginx.access"))
     with_none, with_all_off = (
         process_chunk(value, origin=made, namespace=NAMESPACE, enrichment=by)
-        for by in (Enrichment(has_templates=False), only())
+        for by in (NO_ENRICHMENT, only())
     )
     assert with_none.pieces == with_all_off.pieces

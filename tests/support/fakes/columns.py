@@ -26,12 +26,11 @@ from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.chunk import BulkPiece, ProcessedChunk
-from tailrace_stream.documents import ECS_VERSION, TEMPLATE_ID
+from tailrace_stream.documents import ECS_VERSION
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.placing import document_ids
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
-from tailrace_stream.templates.naming import templates_of
 from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
 
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
@@ -68,11 +67,8 @@ def process_chunk_plainly(
     levels: list[str | None] = []
     lines: list[bytes] = []
     expired: list[bool] = []
-    texts = pl.Series([_line(event) for event in events], dtype=pl.String)
-    templates = templates_of(texts)[0].to_list()
     for number, (event, document_id) in enumerate(zip(events, ids, strict=True)):
         document, at_ns = _document(event, origin=origin)
-        document[TEMPLATE_ID] = templates[number]
         document["event.sequence"] = origin.first_event_number + number
         times.append(at_ns)
         levels.append(document.get("log.level"))
