@@ -33,7 +33,7 @@ from tests.laws.workers import Manner, Sending, SimulatedWorkers, Workers
 from tests.stream.harness import stream_on_kafka
 from tests.stream.test_worker import rates_in
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 NEVER_COMMITTED = PARTITIONS - 1
 """A partition that one law alone may write to."""
