@@ -106,7 +106,12 @@ class Cluster:
             self.kafka, {STREAMS: self.streams, INDEXERS: self.indexers}
         )
         self.elasticsearch = MemoryElasticsearch(
-            conflicts=lambda line: CONFLICT in line and b'"dead.id"' not in line,
+            # The mapping that takes no such line is that of events.
+            conflicts=lambda line: (
+                CONFLICT in line
+                and b'"dead.id"' not in line
+                and b'"template.id"' not in line
+            ),
             refusal_of=self._item_refusal,
         )
 

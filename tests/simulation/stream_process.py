@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
 from tailrace.topics import LEDGER, RAW, STATE, TEMPLATES
+from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.protocol import (
     CommitProtocol,
     PublishFailed,
@@ -83,6 +84,7 @@ class StreamLife:
             topic_id="t",
             in_flight_bytes_max=60_000,
             floors=lambda: self._floors.floors,
+            enrichment=Enrichment(has_templates=True),
         )
         self._is_stuck = False
         self._commit_s = commit_s

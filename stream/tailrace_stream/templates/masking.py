@@ -53,7 +53,9 @@ _ACCESS = r"[^ ]+ [^ ]+ [^\"\[\]]{1,64} \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]
 _HEAD = rf"^(?:{_SYSLOG}|{_SYSLOG_ISO}|{_ACCESS})"
 _WORD = r"(?:\.?[A-Za-z0-9_$@#%+~-])*"
 # A run of characters with a digit in it; a time or an address is one with its colons.
-_NUMBER = rf"{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
+# An address of a network card, or of IPv6, is one though some of its groups have no digit.
+_GROUPS = r"(?-u:\b)(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}(?-u:\b)"
+_NUMBER = rf"{_GROUPS}|{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
 
 _MESSAGE_OF_JSON = (
     r'^\s*\{.*?"(?:message|msg|MESSAGE|log|event|text)"\s*:\s*"((?:[^"\\]|\\.)*)"'
