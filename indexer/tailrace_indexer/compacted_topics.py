@@ -1,4 +1,4 @@
-"""Ledger, floors and state as the leader's mender reads and writes them in Kafka."""
+"""Ledger, floors, state and templates as the leader's mender reads and writes them in Kafka."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.settings import Connections
-from tailrace.topics import FLOORS, LEDGER, STATE
+from tailrace.topics import FLOORS, LEDGER, STATE, TEMPLATES
 from tailrace_indexer.acked_writer import Writer, Writing
 from tailrace_indexer.mending import Place
 
@@ -20,7 +20,7 @@ CLIENT_ID = "tailrace-indexer-mender"
 POLL_MS = 500
 STALLED_POLLS_MAX = 60
 """Half a minute without a record and without an end: the brokers are not well."""
-MENDED = (LEDGER, FLOORS, STATE)
+MENDED = (LEDGER, FLOORS, STATE, TEMPLATES)
 
 # The stubs that type checkers bundle describe an older release.
 _kafka = cast("Any", kafka)

@@ -16,7 +16,7 @@ from tailrace.kafka_consumer import Consumer
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
-from tailrace.topics import ALERTS, DEAD, DOCS, FLOORS, LEDGER, RATES
+from tailrace.topics import ALERTS, DEAD, DOCS, FLOORS, LEDGER, RATES, TEMPLATES
 from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.config import IndexerSettings
@@ -35,7 +35,7 @@ from tailrace_indexer.sink import ElasticsearchSink
 from tailrace_indexer.status import StatusFile
 
 FOLDER_NAME = "indexer"
-TOPICS = (DOCS, RATES, ALERTS, DEAD, LEDGER)
+TOPICS = (DOCS, RATES, ALERTS, DEAD, LEDGER, TEMPLATES)
 START_RETRY_S = 1.0
 CLOSE_MS_MAX = 5_000
 

@@ -17,8 +17,8 @@ TOMBSTONE_MS = 30 * DAY_MS
 back, is told by it from one of which the beginning is missing."""
 
 PARTITIONS = 8
-"""Of raw, docs, ledger and state alike: a key's records meet in one partition number.
-Never changed by `tailrace provision`, since keys and their state would be stranded."""
+"""Of raw, docs, ledger, state and templates alike: a key's records meet in one partition
+number. Never changed by `tailrace provision`, since keys and their state would be stranded."""
 
 CHUNK_BYTES_MAX = 1 * MEBIBYTE
 """What the agent puts into one chunk when it is busy."""
@@ -58,6 +58,9 @@ class Topic:
         if self.cleanup == "delete":
             settings["retention.ms"] = str(self.retention_ms)
         else:
+            if self.retention_ms > 0:
+                settings["cleanup.policy"] = "compact,delete"
+                settings["retention.ms"] = str(self.retention_ms)
             settings["min.cleanable.dirty.ratio"] = "0.2"
             settings["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
             settings["delete.retention.ms"] = str(TOMBSTONE_MS)
@@ -131,10 +134,12 @@ STATE = Topic(
 )
 TEMPLATES = Topic(
     suffix="templates",
-    key="template id",
-    partitions=1,
+    key="template id|raw topic|its partition|part, in that partition",
+    partitions=PARTITIONS,
     message_bytes_max=1 * MEBIBYTE,
     cleanup="compact",
+    # Nobody buries a template: what was not seen for so long, workers may forget.
+    retention_ms=90 * DAY_MS,
     segment_bytes=16 * MEBIBYTE,
 )
 

@@ -65,7 +65,7 @@ async def run_app(
             app, retry=Retry(), wait=wait, random=random, on_failure=failed
         ),
         offsets=app,
-        states=KafkaStateReader(connections),
+        states=KafkaStateReader(connections, has_templates=enrichment.has_templates),
         clock=clock,
         log=log,
         namespace=connections.namespace,

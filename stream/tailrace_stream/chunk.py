@@ -26,6 +26,7 @@ from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
 from tailrace_stream.redact.hiding import Counts
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
+from tailrace_stream.templates import sightings
 
 _NO_TIME = pl.Series([None], dtype=pl.Int64)
 _NO_LEVEL = pl.Series([None], dtype=pl.String)
@@ -85,6 +86,7 @@ class ProcessedChunk:
     """Documents of containers' lines whose own text no parser could read."""
     redacted: Counts = ()
     """How often each rule took something out."""
+    templates: sightings.ChunkTemplates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,9 @@ def process_chunk(
         levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
         inner_unread_count=sum(p.made.inner_unread_count for p in parts if p.made),
         redacted=redacted + tuple(one for p in parts for one in p.redacted),
+        templates=sightings.joined(
+            [(p.made.templates if p.made else None, len(p.events)) for p in parts]
+        ),
     )
 
 

@@ -28,6 +28,7 @@ from tailrace_stream.parsers.columns import (
 )
 from tailrace_stream.placing import within_bounds
 from tailrace_stream.templates.naming import templates_of
+from tailrace_stream.templates.sightings import Named
 from tailrace_stream.times import iso_text
 
 ECS_VERSION = "8.17.0"
@@ -63,6 +64,8 @@ class Documents:
     """Lower case; null where the line has none."""
     inner_unread_count: int = 0
     """Lines of containers whose own text is none of the parser that was named for it."""
+    templates: Named | None = None
+    """Where they are asked for."""
 
 
 def documents_of(
@@ -104,13 +107,14 @@ def documents_of(
         ).get_columns()
         if column.null_count() < len(column)
     ]
+    templates = templates_of(events.text) if has_templates else None
     columns = [
         *head.get_columns(),
         *fields,
         *_messages(events, parsed),
         pl.Series("log.offset", events.offsets),
         pl.Series("event.sequence", events.numbers(origin=origin)),
-        *([templates_of(events.text)[0].alias(TEMPLATE_ID)] if has_templates else []),
+        *([] if templates is None else [templates[0].alias(TEMPLATE_ID)]),
         *_marks(events),
     ]
     level = "log.level"
@@ -131,6 +135,7 @@ def documents_of(
             if level in parsed.columns
             else pl.Series([None], dtype=pl.String).new_from_index(0, len(events))
         ),
+        templates=templates,
     )
 
 

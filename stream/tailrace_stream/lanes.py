@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tailrace_stream.ledger_turns import LedgerTurns
+from tailrace_stream.templates.table import TemplateTable
 
 HOLE_ASKS_MAX = 3
 """A hole that is really there costs so many seeks, and is rare; a record that is passed
@@ -35,6 +36,8 @@ class Lane:
     last: asyncio.Task[None] | None = None
     """The completion of the record taken last, which the next one waits for."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    templates: TemplateTable | None = None
+    """None where templates are off."""
     ledger_turns: LedgerTurns = field(default_factory=LedgerTurns)
     is_open: bool = True
     hole_end: int | None = None

@@ -12,7 +12,16 @@ from tailrace import log as tailrace_log
 from tailrace.clock import SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable, TopicMissing
 from tailrace.settings import Connections
-from tailrace.topics import DEAD, DOCS, FLOORS, LEDGER, RATES, RAW, STATE
+from tailrace.topics import (
+    DEAD,
+    DOCS,
+    FLOORS,
+    LEDGER,
+    RATES,
+    RAW,
+    STATE,
+    TEMPLATES,
+)
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.start import when_ready
 
@@ -93,7 +102,7 @@ def check_topics(connections: Connections) -> str:
     from tailrace.kafka_probe import require_listener
 
     brokers = connections.kafka_bootstrap
-    topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE)
+    topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
     names = [topic.name(connections.namespace) for topic in topics]
     require_listener(brokers)
     try:

@@ -7,7 +7,7 @@ acknowledges to are protocols.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -129,6 +129,10 @@ class CommitProtocol:
         # 3. The acknowledgement.
         reach("S3")
         acknowledge(work)
+
+    async def tell(self, outputs: Iterable[Outgoing]) -> None:
+        """Deliver what belongs to no raw record, and waits for none."""
+        await asyncio.gather(*map(self._deliver, outputs))
 
     async def _deliver(self, record: Outgoing) -> None:
         attempt = 0

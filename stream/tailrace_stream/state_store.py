@@ -13,8 +13,8 @@ generation in the partition that is being read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
 
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
@@ -25,15 +25,27 @@ from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
-from tailrace.topics import LEDGER, STATE
+from tailrace.topics import LEDGER, STATE, TEMPLATES
 from tailrace_stream.seeding import BURIED
 
 POLL_MS = 500
 WORD_PREFIX = b"stream|"
 """Of the keys of what the stream says on the ledger (`tailrace.ledger.ledger_key`)."""
 
-ReadBack: TypeAlias = tuple[dict[str, bytes], dict[str, bytes]]
-"""By generation the newest state, and the stream's newest word on the ledger."""
+TEMPLATES_MAX = 20_000
+"""Of one partition: those told last, and more than a worker keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What was remembered of one partition."""
+
+    states: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """By generation the newest state."""
+    words: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """By generation the stream's newest word on the ledger."""
+    templates: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    """By key the newest record, in the order in which they were told."""
 
 
 class StateReader(Protocol):
@@ -55,6 +67,8 @@ class KafkaStateReader:
     """Reads `<namespace>.state`, and the stream's words on `<namespace>.ledger`."""
 
     connections: Connections
+    has_templates: bool = False
+    """Whether those are read, too."""
 
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         """Return the newest state of each generation in a partition, and its word.
@@ -71,20 +85,23 @@ class KafkaStateReader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
-        states: dict[str, bytes] = {}
-        words: dict[str, bytes] = {}
+        found = ReadBack()
         try:
             where = TopicPartition(STATE.name(namespace), partition)
             for key, value in _records(consumer, where, is_wanted):
                 # However old: a file that rested for a year may grow again, and its
                 # figures go on. Retention's leader buries what is over.
-                keep_newest(states, generation=_text(key), value=value)
+                keep_newest(found.states, generation=_text(key), value=value)
             where = TopicPartition(LEDGER.name(namespace), partition)
             for key, value in _records(consumer, where, is_wanted):
-                keep_word(words, key=key, value=value)
+                keep_word(found.words, key=key, value=value)
+            if self.has_templates:
+                where = TopicPartition(TEMPLATES.name(namespace), partition)
+                for key, value in _records(consumer, where, is_wanted):
+                    keep_template(found.templates, key=key, value=value)
         finally:
             consumer.close()
-        return states, words
+        return found
 
 
 def _records(
@@ -138,11 +155,29 @@ def keep_newest(
         states[generation] = value
 
 
+def keep_template(
+    templates: dict[bytes, bytes], *, key: bytes, value: bytes | None
+) -> None:
+    """Take one record of the topic of templates into account.
+
+    Only so many are held, the ones told longest ago go first.
+    """
+    before = templates.pop(key, None)
+    if value is None:
+        return
+    if before is not None and revision_of(before) > revision_of(value):
+        value = before
+    templates[key] = value
+    if len(templates) > TEMPLATES_MAX:
+        del templates[next(iter(templates))]
+
+
 __all__ = [
     "KafkaError",
     "KafkaStateReader",
     "ReadBack",
     "StateReader",
     "keep_newest",
+    "keep_template",
     "keep_word",
 ]

@@ -6,6 +6,7 @@ read again after a crash sends what it sent before.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 from tailrace.errors import WireError
 from tailrace.floors import NO_FLOORS, Floors
 from tailrace.ledger import EXPIRED, ledger_key, ledger_partition
-from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE
+from tailrace.template_records import TemplateRecord, template_key
+from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE, TEMPLATES
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
@@ -24,7 +26,9 @@ from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
-from tailrace_stream.windows import GenerationState
+from tailrace_stream.templates.sightings import sightings_of
+from tailrace_stream.templates.table import TemplateTable
+from tailrace_stream.windows import GenerationState, within_intervals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,7 @@ def work_of(
     *,
     state: bytes | None,
     word: bytes | None = None,
+    templates: TemplateTable | None = None,
     namespace: str,
     now_ms: int,
 ) -> Work:
@@ -90,7 +95,8 @@ def work_of(
 
     `state` is the generation's newest state record, `word` what the ledger says of it,
     which stands in for a state that is lost (`seeding.py`). Windows are then parts of
-    other names, so what is counted anew adds to what was.
+    other names, so what is counted anew adds to what was. `templates` are those of the
+    partition, which the record is counted to.
     """
     record = parsed.record
     if parsed.chunk is None:
@@ -103,6 +109,18 @@ def work_of(
         outputs, after, counts = _of_events(
             parsed.processed, before, origin=origin, out=out, now_ms=now_ms
         )
+        if templates is not None and parsed.processed.templates is not None:
+            told, passed_over_count = _of_templates(
+                parsed.processed,
+                before,
+                templates,
+                origin=origin,
+                out=out,
+                now_ms=now_ms,
+            )
+            outputs += told
+            if passed_over_count:
+                counts["templates_passed_over"] = passed_over_count
     else:
         outputs, after, counts = _of_dead(parsed.dead, before, origin=origin, out=out)
     if beginning.is_state_unreadable:
@@ -171,6 +189,47 @@ def _of_events(
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1
     return outputs, after, counts
+
+
+def _of_templates(
+    processed: ProcessedChunk,
+    before: GenerationState,
+    templates: TemplateTable,
+    *,
+    origin: Origin,
+    out: _Out,
+    now_ms: int,
+) -> tuple[list[Outgoing], int]:
+    """Return the templates that are to be told now, and how many there is no room for."""
+    assert processed.templates is not None, "nobody asked for templates"
+    sightings = sightings_of(
+        processed.templates,
+        times_ns=processed.times_ns,
+        is_new=~within_intervals(processed.offsets, intervals=before.counted),
+        origin=origin,
+    )
+    due, passed_over_count = templates.see(
+        sightings,
+        offset=out.record.offset,
+        dataset=origin.placement.dataset,
+        now_ms=now_ms,
+    )
+    return template_outputs(due, namespace=out.namespace), passed_over_count
+
+
+def template_outputs(
+    records: Iterable[TemplateRecord], *, namespace: str
+) -> list[Outgoing]:
+    """Return what is sent of templates, each to the partition it was read from."""
+    return [
+        Outgoing(
+            topic=TEMPLATES.name(namespace),
+            partition=record.partition,
+            key=template_key(record),
+            value=encode(record),
+        )
+        for record in records
+    ]
 
 
 def _of_dead(

@@ -22,7 +22,8 @@ from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import KafkaError, StateReader
-from tailrace_stream.work import parse_record, work_of
+from tailrace_stream.templates.table import TemplateTable
+from tailrace_stream.work import parse_record, template_outputs, work_of
 
 LOAD_RETRY_S = 1.0
 
@@ -185,6 +186,7 @@ class StreamWorker:
             parsed,
             state=lane.states.get(generation),
             word=lane.words.get(generation),
+            templates=lane.templates,
             namespace=self._namespace,
             now_ms=now_ms,
         )
@@ -251,11 +253,32 @@ class StreamWorker:
     async def drain(
         self, *, wait_ms_max: int, partitions: Iterable[int] | None = None
     ) -> None:
-        """Wait until what is in flight is acknowledged, at most so long."""
+        """Wait until what is in flight is acknowledged, at most so long.
+
+        What is known of templates beyond what was told goes out meanwhile.
+        """
         chosen = self.lanes if partitions is None else partitions
-        tasks = {t for p in chosen if p in self.lanes for t in self.lanes[p].tasks}
+        lanes = [self.lanes[p] for p in chosen if p in self.lanes]
+        tasks = {task for lane in lanes for task in lane.tasks}
+        telling = self._tell_templates(lanes)
+        if telling is not None:
+            tasks.add(telling)
         if tasks:
             await asyncio.wait(tasks, timeout=wait_ms_max / 1_000)
+        if telling is not None:
+            telling.cancel()
+
+    def _tell_templates(self, lanes: Iterable[Lane]) -> asyncio.Task[None] | None:
+        records = [
+            record
+            for lane in lanes
+            if lane.templates is not None
+            for record in lane.templates.untold()
+        ]
+        if not records:
+            return None
+        outputs = template_outputs(records, namespace=self._namespace)
+        return asyncio.create_task(self._protocol.tell(outputs))
 
     async def stop(self, *, wait_ms_max: int) -> None:
         """Take nothing more, complete and commit what can be, and close all lanes."""
@@ -311,9 +334,16 @@ class StreamWorker:
         while lane.is_open:
             try:
                 start = await self._offsets.start_of(lane.partition)
-                lane.states, lane.words = await asyncio.to_thread(
+                found = await asyncio.to_thread(
                     self._states.read, lane.partition, is_wanted=lambda: lane.is_open
                 )
+                lane.states, lane.words = found.states, found.words
+                if self._enrichment.has_templates:
+                    lane.templates = TemplateTable(
+                        found.templates.values(),
+                        raw_topic_id=self._topic_id,
+                        partition=lane.partition,
+                    )
             except (KafkaError, OffsetsUnknown) as error:
                 self.count("failures.load")
                 self._log.warning(

@@ -18,12 +18,18 @@ from tailrace.ledger import FloorLedger
 from tailrace.wire import Origin
 from tailrace_stream import windows
 from tailrace_stream.chunk import ProcessedChunk, process_chunk
+from tailrace_stream.enrich.enrichment import Enrichment
+from tailrace_stream.templates.sightings import sightings_of
 from tailrace_stream.windows import EventColumns
 from tests.simulation.application import BANNER, Applications, LogFile
 from tests.simulation.filesystem import Files, Life, Node
 from tests.simulation.world import World
 from tests.stream.builders import NAMESPACE, SEEN_AT_MS, origin, placement
-from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
+from tests.support.fakes.columns import (
+    grouped_plainly,
+    process_chunk_plainly,
+    sightings_plainly,
+)
 
 
 def lines_as_simulated(seed: int) -> bytes:
@@ -129,3 +135,27 @@ def test_windows_are_counted_the_same_both_ways(seed: int) -> None:
     is_new = np.array([random.random() < 0.7 for _ in range(count)])
     real = windows.grouped(events, is_new, observed_at_ms=SEEN_AT_MS)
     assert grouped_plainly(events, is_new, observed_at_ms=SEEN_AT_MS) == real
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_plain_way_sees_of_templates_what_the_columns_see(seed: int) -> None:
+    """Its masks are simpler, so of one and the same ids."""
+    value = lines_as_simulated(seed)
+    made = made_of(value)
+    plain = process_chunk_plainly(
+        value,
+        origin=made,
+        namespace=NAMESPACE,
+        enrichment=Enrichment(has_templates=True),
+    )
+    assert plain.templates is not None
+    is_new = np.array([n % 3 > 0 for n in range(plain.event_count)])
+    seen, plainly = (
+        see(plain.templates, times_ns=plain.times_ns, is_new=is_new, origin=made)
+        for see in (sightings_of, sightings_plainly)
+    )
+    assert seen == plainly
+    assert len(seen) > 3
+    assert [
+        document["tailrace.template.id"] for _, document in said(plain)
+    ] == plain.templates.ids.to_list()

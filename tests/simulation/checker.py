@@ -23,7 +23,12 @@ from tests.simulation.expired import Expired
 from tests.simulation.filesystem import Files, Life
 from tests.simulation.floors_seen import read_floors
 from tests.simulation.hops import Hops, hops_of
-from tests.simulation.indexed import indexed_events, indexed_rates
+from tests.simulation.indexed import (
+    indexed_events,
+    indexed_rates,
+    indexed_templates,
+)
+from tests.simulation.templates_told import template_problems
 
 SHOWN_MAX = 5
 
@@ -74,6 +79,9 @@ def check(
         claims, findings.witnesses, limit=cluster.docs_bytes_max, expired=expired
     )
     problems += _rates(claims, indexed_rates(indices), present=present, expired=expired)
+    problems += template_problems(
+        events, indexed_templates(indices), has_expired=bool(expired.floors)
+    )
     problems += hops.disagreements(
         claims,
         present=present,

@@ -20,6 +20,7 @@ from tailrace.topics import (
     RATES,
     RAW,
     STATE,
+    TEMPLATES,
     Topic,
 )
 from tests.simulation.application import CONFLICT
@@ -45,7 +46,7 @@ that was stopped."""
 MEND_LOOK_MS = 350
 COMPACTION_LAG_MS = 4 * MEND_LOOK_MS
 """As many looks of the mender as in a real hour, or a few less."""
-COMPACTED = (LEDGER, FLOORS, STATE)
+COMPACTED = (LEDGER, FLOORS, STATE, TEMPLATES)
 MAY_BE_LATE = frozenset(topic.name(NAMESPACE) for topic in COMPACTED)
 """Chunks and documents are not among them: what comes of a copy that is late, or of an
 order that is turned round, the audit takes for a fault (ARCHITECTURE.md, limits)."""
@@ -92,20 +93,25 @@ class Cluster:
 
     def __post_init__(self) -> None:
         self.kafka = MemoryKafka(
-            partitions_of(RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE),
+            partitions_of(RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE, TEMPLATES),
             now_ms=lambda: EPOCH_MS + self.world.now_ms,
             bytes_max={DOCS.name(NAMESPACE): self.docs_bytes_max},
             is_marked=self._is_marked,
         )
         self.streams = MemoryGroup(self.kafka, partitions_of(RAW))
         self.indexers = MemoryGroup(
-            self.kafka, partitions_of(DOCS, RATES, ALERTS, DEAD, LEDGER)
+            self.kafka, partitions_of(DOCS, RATES, ALERTS, DEAD, LEDGER, TEMPLATES)
         )
         self.admin = MemoryAdmin(
             self.kafka, {STREAMS: self.streams, INDEXERS: self.indexers}
         )
         self.elasticsearch = MemoryElasticsearch(
-            conflicts=lambda line: CONFLICT in line and b'"dead.id"' not in line,
+            # The mapping that takes no such line is that of events.
+            conflicts=lambda line: (
+                CONFLICT in line
+                and b'"dead.id"' not in line
+                and b'"template.id"' not in line
+            ),
             refusal_of=self._item_refusal,
         )
 

@@ -6,6 +6,7 @@ from base64 import b64decode, urlsafe_b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 import orjson
@@ -34,6 +35,9 @@ class Indexed:
     minute: str = ""
     """Of the time in the line; empty where it has none."""
     level: str = ""
+    template: str = ""
+    at_ms: int = 0
+    """Of its document, whether the line has a time or not."""
 
     def __str__(self) -> str:
         dead = f", dead of {self.dead_reason}" if self.dead_reason else ""
@@ -73,6 +77,8 @@ def _event(document_id: str, document: dict[str, Any], *, dead: str = "") -> Ind
         dead_reason=dead,
         minute=document["@timestamp"][:16] if is_timed else "",
         level=document.get("log.level", ""),
+        template=document.get("tailrace.template.id", ""),
+        at_ms=int(datetime.fromisoformat(document["@timestamp"]).timestamp() * 1_000),
     )
 
 
@@ -116,4 +122,30 @@ def indexed_rates(indices: Mapping[str, Mapping[str, dict[str, Any]]]) -> Rates:
         window = (document["@timestamp"][:16], document.get("log.level", ""))
         count = document["tailrace.rate.count"]
         found[document["tailrace.generation"]][window] += count
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedTemplate:
+    """What the index tells of one template, its partitions and parts put together."""
+
+    count: int
+    first_ms: int
+    texts: frozenset[str]
+
+
+def indexed_templates(
+    indices: Mapping[str, Mapping[str, dict[str, Any]]],
+) -> dict[str, IndexedTemplate]:
+    """Return what is told of each template, by its id."""
+    found: dict[str, IndexedTemplate] = {}
+    for document in indices.get(f"{NAMESPACE}-templates", {}).values():
+        name = document["template.id"]
+        first_ms = document["template.first_seen"]
+        before = found.get(name) or IndexedTemplate(0, first_ms, frozenset())
+        found[name] = IndexedTemplate(
+            before.count + document["template.count"],
+            min(before.first_ms, first_ms),
+            before.texts | {document["template.text"]},
+        )
     return found

@@ -24,7 +24,11 @@ from tests.simulation.cluster import MEND_LOOK_MS, Cluster, RemoteThreads
 from tests.simulation.filesystem import Files
 from tests.simulation.indexer_process import QueueModule, StoppedTime
 from tests.simulation.leader_process import FLOOR_READ_MS
-from tests.support.fakes.columns import grouped_plainly, process_chunk_plainly
+from tests.support.fakes.columns import (
+    grouped_plainly,
+    process_chunk_plainly,
+    sightings_plainly,
+)
 from tests.support.fakes.producer import MemoryProducer
 
 READING_FILES = (
@@ -82,3 +86,4 @@ def work_plainly(patched: pytest.MonkeyPatch) -> None:
     """Let chunks be worked line by line: laws hold that the outcome is the same."""
     patched.setattr(work, "process_chunk", process_chunk_plainly)
     patched.setattr(windows, "grouped", grouped_plainly)
+    patched.setattr(work, "sightings_of", sightings_plainly)

@@ -11,7 +11,8 @@ from kafka.errors import KafkaError
 
 from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
-from tailrace.topics import LEDGER, RAW, STATE
+from tailrace.topics import LEDGER, RAW, STATE, TEMPLATES
+from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.protocol import (
     CommitProtocol,
     PublishFailed,
@@ -19,7 +20,12 @@ from tailrace_stream.protocol import (
     Retry,
 )
 from tailrace_stream.records import Outgoing, RawRecord
-from tailrace_stream.state_store import ReadBack, keep_newest, keep_word
+from tailrace_stream.state_store import (
+    ReadBack,
+    keep_newest,
+    keep_template,
+    keep_word,
+)
 from tailrace_stream.worker import OffsetsUnknown, StreamWorker
 from tests.simulation.cluster import NAMESPACE, WAY_MS, Cluster
 from tests.simulation.event_loop import SimulatedLoop
@@ -78,6 +84,7 @@ class StreamLife:
             topic_id="t",
             in_flight_bytes_max=60_000,
             floors=lambda: self._floors.floors,
+            enrichment=Enrichment(has_templates=True),
         )
         self._is_stuck = False
         self._commit_s = commit_s
@@ -208,19 +215,22 @@ class StreamLife:
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         if self._cluster.is_down():
             raise KafkaError("the brokers are down")
-        states: dict[str, bytes] = {}
+        found = ReadBack()
         place = Partition(STATE.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
             if not is_wanted():
                 break
             reach("S6")
             generation = (kept.record.key or b"").decode()
-            keep_newest(states, generation=generation, value=kept.record.value)
-        words: dict[str, bytes] = {}
+            keep_newest(found.states, generation=generation, value=kept.record.value)
         place = Partition(LEDGER.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
-            keep_word(words, key=kept.record.key or b"", value=kept.record.value)
-        return states, words
+            keep_word(found.words, key=kept.record.key or b"", value=kept.record.value)
+        place = Partition(TEMPLATES.name(NAMESPACE), partition)
+        for kept in self._cluster.kafka.read(place, offset=0):
+            key, value = kept.record.key or b"", kept.record.value
+            keep_template(found.templates, key=key, value=value)
+        return found
 
     async def publish(self, record: Outgoing) -> None:
         """Send a record; it may arrive after this life is over."""

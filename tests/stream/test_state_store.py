@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tailrace.wire import encode
+from tailrace_stream import state_store
 from tailrace_stream.seeding import BURIED, Remembered, beginning_of
-from tailrace_stream.state_store import keep_newest
+from tailrace_stream.state_store import keep_newest, keep_template
 from tailrace_stream.windows import GenerationState
 from tests.stream.builders import GENERATION, origin
 
@@ -44,3 +47,22 @@ def test_a_state_of_a_newer_tailrace_counts_as_none() -> None:
     newer = b'{"wire_version":99,"generation":"g","revision":7}'
     begun = beginning_of(Remembered(newer), origin=origin(b"a\n"))
     assert begun.state.revision == 0
+
+
+def test_of_a_template_the_greatest_revision_is_the_truth() -> None:
+    held: dict[bytes, bytes] = {}
+    for revision in (1, 5, 3):
+        keep_template(held, key=b"a", value=b'{"revision":%d}' % revision)
+    assert held == {b"a": b'{"revision":5}'}
+    keep_template(held, key=b"a", value=None)
+    assert held == {}
+
+
+def test_of_templates_so_many_are_held_and_those_told_last_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_store, "TEMPLATES_MAX", 2)
+    held: dict[bytes, bytes] = {}
+    for revision, key in enumerate((b"a", b"b", b"a", b"c")):
+        keep_template(held, key=key, value=b'{"revision":%d}' % revision)
+    assert list(held) == [b"a", b"c"]

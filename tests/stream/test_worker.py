@@ -16,7 +16,8 @@ from tailrace import log
 from tailrace.clock import Clock, SystemClock
 from tailrace.floors import NO_FLOORS
 from tailrace.ledger import StreamLedger, decode_ledger
-from tailrace.topics import DOCS, LEDGER, RATES, STATE
+from tailrace.topics import DOCS, LEDGER, RATES, STATE, TEMPLATES
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.lanes import HOLE_ASKS_MAX
 from tailrace_stream.protocol import Publisher
 from tailrace_stream.records import Outgoing, RawRecord
@@ -25,6 +26,7 @@ from tailrace_stream.state_store import (
     KafkaError,
     ReadBack,
     keep_newest,
+    keep_template,
     keep_word,
 )
 from tailrace_stream.worker import OffsetsUnknown, StreamWorker
@@ -85,14 +87,16 @@ class MemoryPartition:
         if self.state_failures:
             self.state_failures -= 1
             raise KafkaError("not now")
-        states: dict[str, bytes] = {}
-        words: dict[str, bytes] = {}
+        found = ReadBack()
         for record in self.sent:
+            key, value = record.key, record.value
             if record.topic == STATE.name(NAMESPACE):
-                keep_newest(states, generation=record.key.decode(), value=record.value)
+                keep_newest(found.states, generation=key.decode(), value=value)
             if record.topic == LEDGER.name(NAMESPACE):
-                keep_word(words, key=record.key, value=record.value)
-        return states, words
+                keep_word(found.words, key=key, value=value)
+            if record.topic == TEMPLATES.name(NAMESPACE):
+                keep_template(found.templates, key=key, value=value)
+        return found
 
 
 def worker_on(
@@ -102,6 +106,7 @@ def worker_on(
     clock: Clock | None = None,
     in_flight_bytes_max: int = 10_000_000,
     redaction: Redaction = NO_REDACTION,
+    enrichment: Enrichment = NO_ENRICHMENT,
 ) -> StreamWorker:
     return StreamWorker(
         protocol=protocol(publisher),
@@ -114,6 +119,7 @@ def worker_on(
         floors=lambda: NO_FLOORS,
         in_flight_bytes_max=in_flight_bytes_max,
         redaction=redaction,
+        enrichment=enrichment,
     )
 
 

@@ -41,8 +41,8 @@ _ANNOUNCING = frozenset({"user", "username", "host", "hostname"})
 _WORD_VARIETY = 10
 _CAPITALS_VARIETY = 7
 """Of a word in capitals, which is more often a state than a name."""
-_VALUE_VARIETY = 30
-"""Of a value in the place: what stands there instead is one, too."""
+_VALUE_VARIETY = 33
+"""Of a value in the place: what stands there instead is one, too, such as `LOCAL`."""
 
 _PARTS = re.compile(rf"""{MASK}|"[^"{MASK}]{{1,64}}"|[^\W_]+(?:[-'_.,][^\W_]+)*|\S""")
 _CONSTANTS = frozenset(

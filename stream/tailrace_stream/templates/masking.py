@@ -2,8 +2,10 @@
 
 A pure function of each line alone, so that a line has the same masked text in whatever
 order, chunk or worker it comes, and its hash can name it for ever. All of it is done a
-column at a time, by linear regexes: numbers on every line, the rest only on the distinct
-texts that this leaves, of which ordinary logs have a hundredth as many.
+column at a time, by linear regexes, in three steps, so that each is done once a distinct
+text that the step before leaves: numbers on every line, of which ordinary logs leave a
+hundredth; then user agents and paths, without which an access log is down to a few texts;
+then the rest.
 
 That variables are masked by their form before lines are compared is an old step of log
 parsing (Drain: He et al., ICWS 2017; its masks are written for each system). Ours are one
@@ -51,7 +53,9 @@ _ACCESS = r"[^ ]+ [^ ]+ [^\"\[\]]{1,64} \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]
 _HEAD = rf"^(?:{_SYSLOG}|{_SYSLOG_ISO}|{_ACCESS})"
 _WORD = r"(?:\.?[A-Za-z0-9_$@#%+~-])*"
 # A run of characters with a digit in it; a time or an address is one with its colons.
-_NUMBER = rf"{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
+# An address of a network card, or of IPv6, is one though some of its groups have no digit.
+_GROUPS = r"(?-u:\b)(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}(?-u:\b)"
+_NUMBER = rf"{_GROUPS}|{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
 
 _MESSAGE_OF_JSON = (
     r'^\s*\{.*?"(?:message|msg|MESSAGE|log|event|text)"\s*:\s*"((?:[^"\\]|\\.)*)"'
@@ -70,8 +74,9 @@ _LAST_NAME = (
     r"|csv|bak|tmp|pid|sock|service|socket|timer|slice|scope|mount|target|java|class|cpp)"
 )
 _BEFORE = r"""(^|[\s"'=(\[{:,<>|])"""
-# In this order: each pass finds what the one before has left.
-_PASSES: tuple[tuple[str, str], ...] = (
+# In this order: each pass finds what the one before has left. Those of `_WIDE` take off
+# what differs most from line to line.
+_WIDE: tuple[tuple[str, str], ...] = (
     # A level is a header wherever it stands under its name.
     (r"\"?\b(?:level|lvl|severity)\"?[=:]\s*\"?[A-Za-z]+\b\"?", MASK),
     # A program and its version in quotes is a user agent, whatever follows.
@@ -85,6 +90,8 @@ _PASSES: tuple[tuple[str, str], ...] = (
         rf"{_BEFORE}(?:[A-Za-z]:\\|\\|~?/|\.\.?/)(?:[^{_STOP}]*[^{_STOP}:.])?",
         f"${{1}}{MASK}",
     ),
+)
+_FINE: tuple[tuple[str, str], ...] = (
     (r"[\w.+$-]+@[\w.-]+", MASK),
     (rf"\b[\w.{MASK}-]+(?:[/\\][\w.{MASK}$~-]+){{2,}}/?", MASK),
     (r"[A-Za-z_$][\w$-]*(?:\.[A-Za-z_$][\w$-]*){2,}", MASK),
@@ -99,6 +106,8 @@ _PASSES: tuple[tuple[str, str], ...] = (
 )
 _RUN = rf"{MASK}(?:[\s,:;/|.x+*@&-]*{MASK})+"
 _EMPTY_BRACKETS = rf"\s*(?:\(\s*{MASK}?\s*\)|\[\s*{MASK}?\s*\]|\{{\s*{MASK}?\s*\}})"
+# All but a single blank, which would only be put in its own place.
+_SPACES = r"[^\S ]\s*|\s{2,}"
 _BRACKETS = r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]"
 _LEVEL_AND_LOGGER = (
     # As `RAS KERNEL INFO`, as `module - INFO - ` or as `INFO:module:`.
@@ -113,7 +122,7 @@ _HEADER = (
 
 def masked(lines: pl.Series) -> pl.Series:
     """Return the masked text of each line, with `MASK` for each value."""
-    return contents(with_numbers_masked(lines))
+    return contents(with_paths_masked(with_numbers_masked(lines)))
 
 
 def with_numbers_masked(lines: pl.Series) -> pl.Series:
@@ -126,28 +135,45 @@ def with_numbers_masked(lines: pl.Series) -> pl.Series:
     return frame.select(line.str.replace_all(_NUMBER, MASK)).to_series()
 
 
-def contents(texts: pl.Series) -> pl.Series:
-    """Return the masked text of lines whose numbers are masked already."""
+def with_paths_masked(texts: pl.Series) -> pl.Series:
+    """Return what a line says, of lines whose numbers are masked already.
+
+    That is the message of a line of JSON or of pairs, or else the line; its user agents,
+    addresses of the web and paths are masked.
+    """
     line = pl.col("line")
     text = pl.coalesce(
         line.str.extract(_MESSAGE_OF_JSON, 1),
         line.str.extract(_MESSAGE_OF_LOGFMT, 1),
         line,
     )
-    for pattern, mask in _PASSES:
-        text = text.str.replace_all(pattern, mask)
+    return _selected(texts, _masked(text, _WIDE))
+
+
+def contents(texts: pl.Series) -> pl.Series:
+    """Return the masked text of lines whose numbers and paths are masked already."""
+    text = _masked(pl.col("line"), _FINE)
     for _ in range(2):
         text = text.str.replace_all(_RUN, MASK).str.replace_all(_EMPTY_BRACKETS, "")
     text = text.str.replace(_HEADER, "")
-    text = text.str.replace_all(_RUN, MASK).str.replace_all(r"\s+", " ")
+    text = text.str.replace_all(_RUN, MASK).str.replace_all(_SPACES, " ")
     text = text.str.strip_chars()
-    text = pl.when(text == "").then(pl.lit(MASK)).otherwise(text)
-    return pl.DataFrame({"line": texts}).select(text).to_series()
+    return _selected(texts, pl.when(text == "").then(pl.lit(MASK)).otherwise(text))
 
 
 def shown(text: str) -> str:
     """Return a masked text as people read it."""
     return text.replace(MASK, SHOWN_MASK)
+
+
+def _masked(text: pl.Expr, passes: tuple[tuple[str, str], ...]) -> pl.Expr:
+    for pattern, mask in passes:
+        text = text.str.replace_all(pattern, mask)
+    return text
+
+
+def _selected(texts: pl.Series, text: pl.Expr) -> pl.Series:
+    return pl.DataFrame({"line": texts}).select(text).to_series()
 
 
 def _first_lines(lines: pl.Series) -> pl.Series:

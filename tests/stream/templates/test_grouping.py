@@ -39,6 +39,11 @@ def test_a_word_where_others_have_a_value_is_one_too() -> None:
     assert groups(texts) == {"invalid user <*> from <*>"}
 
 
+def test_a_word_in_capitals_where_others_have_a_value_is_one_too() -> None:
+    texts = ["synchronized to <*>, stratum <*>", "synchronized to LOCAL, stratum <*>"]
+    assert groups(texts) == {"synchronized to <*>, stratum <*>"}
+
+
 def test_two_variable_places_are_found_one_after_the_other() -> None:
     texts = [
         f"user {name} joined channel {channel} again"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace_stream.templates.masking import masked
+from tailrace_stream.templates import naming
+from tailrace_stream.templates.masking import masked, with_paths_masked
 from tailrace_stream.templates.naming import Memory, template_id, templates_of
 from tests.stream.templates.corpora import corpus_of, systems
 
@@ -86,7 +88,51 @@ def test_what_is_remembered_is_bounded() -> None:
     memory = Memory(texts_max=10)
     for n in range(20):
         ids_of([f"{'x' * n} word{chr(97 + m)}" for m in range(8)], memory=memory)
-        assert len(memory) <= 10
+        assert len(memory.numberless) <= 10
+        assert len(memory.pathless) <= 10
+
+
+def test_long_texts_take_no_more_than_short_ones() -> None:
+    memory = Memory(characters_max=500)
+    for n in range(20):
+        ids_of([f"{'x' * 90} {chr(97 + n)} word", "y" * 400], memory=memory)
+        assert 0 < memory.numberless.characters <= 500
+        assert 0 < memory.pathless.characters <= 500
+
+
+@pytest.fixture
+def masked_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is masked beyond its numbers from now on, in its order."""
+    texts: list[str] = []
+
+    def noting(column: pl.Series) -> pl.Series:
+        texts.extend(column.to_list())
+        return with_paths_masked(column)
+
+    monkeypatch.setattr(naming, "with_paths_masked", noting)
+    return texts
+
+
+def test_each_text_is_masked_once_while_it_is_remembered(
+    masked_texts: list[str],
+) -> None:
+    """What it costs to mask grows with the texts that are new, and not with the lines."""
+    memory = Memory()
+    for n in range(5):
+        lines = [f"GET /{path} took {n} ms" for path in ("a", "b", "c")]
+        ids_of(lines * 20, memory=memory)
+    assert len(masked_texts) == 3
+
+
+def test_what_comes_again_and_again_stays_however_much_comes_between(
+    masked_texts: list[str],
+) -> None:
+    memory = Memory(texts_max=8)
+    for n in range(30):
+        ids_of(["a usual line", f"word {'x' * n}"], memory=memory)
+    assert masked_texts.count("a usual line") == 1
+    ids_of(["word "], memory=memory)
+    assert masked_texts.count("word ") == 2
 
 
 def test_nothing_is_named_in_a_chunk_without_events() -> None:

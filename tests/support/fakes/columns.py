@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,9 +32,13 @@ from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.placing import document_ids
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
+from tailrace_stream.templates.masking import MASK, shown
+from tailrace_stream.templates.naming import template_id
+from tailrace_stream.templates.sightings import ChunkTemplates, Sighting
 from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
 
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
+_VALUE = re.compile(r"[0-9a-z]*[0-9][0-9a-z]*")
 _LEVELLED = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARN|ERROR)(?: (.*)|$)", re.DOTALL
 )
@@ -53,7 +58,8 @@ def process_chunk_plainly(
     """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
     assert not own, "nobody has a parser of their own in the simulation"
-    assert enrichment is NO_ENRICHMENT, "nothing is added in the simulation"
+    only = replace(NO_ENRICHMENT, has_templates=enrichment.has_templates)
+    assert enrichment == only, "nothing but templates is added in the simulation"
     assert redaction is NO_REDACTION, "the agents redact in the simulation"
     events = _events(value, origin=origin)
     offsets = np.array([event.offset for event in events], np.int64)
@@ -67,9 +73,12 @@ def process_chunk_plainly(
     levels: list[str | None] = []
     lines: list[bytes] = []
     expired: list[bool] = []
+    templates = [_template(event) for event in events]
     for number, (event, document_id) in enumerate(zip(events, ids, strict=True)):
         document, at_ns = _document(event, origin=origin)
         document["event.sequence"] = origin.first_event_number + number
+        if enrichment.has_templates:
+            document["tailrace.template.id"] = templates[number][0]
         times.append(at_ns)
         levels.append(document.get("log.level"))
         index = index_name(
@@ -100,6 +109,11 @@ def process_chunk_plainly(
         expired_positions=np.flatnonzero(np.array(expired, np.bool_)),
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
+        templates=ChunkTemplates(
+            pl.Series([one for one, _ in templates], dtype=pl.String), dict(templates)
+        )
+        if enrichment.has_templates and events
+        else None,
     )
 
 
@@ -116,6 +130,36 @@ def grouped_plainly(
             known = name if not name or name in KNOWN_LEVELS else OTHER
             counts[at_ms // WINDOW_MS * WINDOW_MS, known] += 1
     return [(start, level, n) for (start, level), n in sorted(counts.items())]
+
+
+def sightings_plainly(
+    templates: ChunkTemplates,
+    *,
+    times_ns: pl.Series,
+    is_new: npt.NDArray[np.bool_],
+    origin: Origin,
+) -> list[Sighting]:
+    """Return what a chunk has of each template, of lines whose times are all believed."""
+    found: dict[str, Sighting] = {}
+    columns = (templates.ids.to_list(), times_ns.to_list(), is_new.tolist())
+    for name, at_ns, is_counted in zip(*columns, strict=True):
+        at_ms = origin.observed_at_ms if at_ns is None else at_ns // 1_000_000
+        one = found.get(name) or Sighting(
+            name, shown(templates.texts[name]), 0, at_ms, at_ms
+        )
+        found[name] = replace(
+            one,
+            new_count=one.new_count + is_counted,
+            first_ms=min(one.first_ms, at_ms),
+            last_ms=max(one.last_ms, at_ms),
+        )
+    return list(found.values())
+
+
+def _template(event: MappedEvent) -> tuple[str, str]:
+    """Return id and masked text of a line's template, by masks of the simplest kind."""
+    text = _VALUE.sub(MASK, _DATED.sub("", _line(event)))
+    return template_id(text), text
 
 
 def _events(value: bytes, *, origin: Origin) -> list[MappedEvent]:
