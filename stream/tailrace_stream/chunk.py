@@ -21,6 +21,7 @@ from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
 from tailrace_stream.documents import Documents, documents_of
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
+from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
@@ -85,6 +86,8 @@ class ProcessedChunk:
     """Documents of containers' lines whose own text no parser could read."""
     redacted: Counts = ()
     """How often each rule took something out."""
+    conflicts: Counts = ()
+    """How many documents say of each field that its value did not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def process_chunk(
     own: OwnParsers = NO_OWN,
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
+    guard: Guard = UNCOUNTED,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
     """Return what to send for a chunk.
@@ -119,7 +123,12 @@ def process_chunk(
     is_open = origin.framing == "newline" and not value.endswith(b"\n")
     events, redacted = redaction.of_events(events, origin=origin, is_open=is_open)
     parts = documents_in_parts(
-        events, origin=origin, own=own, enrichment=enrichment, redaction=redaction
+        events,
+        origin=origin,
+        own=own,
+        enrichment=enrichment,
+        redaction=redaction,
+        guard=guard,
     )
     # As they are without what is to be hidden.
     stored = [line for part in parts for line in part.events.stored]
@@ -151,6 +160,7 @@ def process_chunk(
         levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
         inner_unread_count=sum(p.made.inner_unread_count for p in parts if p.made),
         redacted=redacted + tuple(one for p in parts for one in p.redacted),
+        conflicts=tuple(one for p in parts if p.made for one in p.made.conflicts),
     )
 
 
@@ -175,6 +185,7 @@ def documents_in_parts(
     own: OwnParsers = NO_OWN,
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
+    guard: Guard = UNCOUNTED,
 ) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
@@ -184,6 +195,7 @@ def documents_in_parts(
         parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
         common = enrichment.common_of(origin)
         parsed, shown, redacted = redaction.of_fields(parsed, events)
+        parsed = guard.of_fields(parsed, source=origin.source)
         made = documents_of(
             shown,
             parsed,
@@ -206,6 +218,7 @@ def documents_in_parts(
                     own=own,
                     enrichment=enrichment,
                     redaction=redaction,
+                    guard=guard,
                 )
             ]
         return [_without_document(events, error, redaction=redaction)]
