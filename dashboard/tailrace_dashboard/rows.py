@@ -61,8 +61,14 @@ def row_view(
 
 
 def field_views(row: Row) -> list[View]:
-    """Return every field, by name; a value that can be filtered by comes along raw."""
+    """Return every field, by name; a value that can be filtered by comes along raw.
+
+    `_ignored` names those of which Elasticsearch did not index a value.
+    """
     fields = sorted(flatten(row.document))
+    meta: list[tuple[str, object]] = [("_id", row.document_id), ("_index", row.index)]
+    if row.ignored:
+        meta.append(("_ignored", list(row.ignored)))
     return [
         {
             "name": name,
@@ -70,7 +76,7 @@ def field_views(row: Row) -> list[View]:
             "shown": _lines_shown(value_text(value)[:VALUE_CHARACTERS_MAX]),
             "value": _filter_value(name, value),
         }
-        for name, value in [*fields, ("_id", row.document_id), ("_index", row.index)]
+        for name, value in [*fields, *meta]
     ]
 
 
@@ -162,6 +168,8 @@ def _has_place(document: Document) -> bool:
 
 def _json_shown(row: Row) -> str:
     whole = {"_index": row.index, "_id": row.document_id, **row.document}
+    if row.ignored:
+        whole["_ignored"] = row.ignored
     text = json.dumps(whole, ensure_ascii=False, indent=2, sort_keys=True)
     return _lines_shown(text[: 4 * VALUE_CHARACTERS_MAX])
 

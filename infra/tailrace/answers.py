@@ -29,6 +29,8 @@ class Row:
     index: str
     document: Document
     cursor: tuple[Any, ...]
+    ignored: tuple[str, ...] = ()
+    """Fields of which Elasticsearch stored a value, and did not index it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,19 @@ class _Total(msgspec.Struct):
 
 
 class _Hit(
-    msgspec.Struct, rename={"index": "_index", "id": "_id", "source": "_source"}
+    msgspec.Struct,
+    rename={
+        "index": "_index",
+        "id": "_id",
+        "source": "_source",
+        "ignored": "_ignored",
+    },
 ):
     index: str
     id: str
     source: dict[str, Any] = {}
     sort: list[Any] = []
+    ignored: list[str] = []
 
 
 class _Hits(msgspec.Struct):
@@ -84,6 +93,7 @@ def read_page(answer: Mapping[str, Any], *, size_max: int) -> SearchPage:
             index=hit.index,
             document=hit.source,
             cursor=(*hit.sort,),
+            ignored=(*hit.ignored,),
         )
         for hit in parsed.hits.hits
     )

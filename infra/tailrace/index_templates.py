@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
+from types import MappingProxyType
 from typing import Any, cast
 
 import orjson
@@ -100,6 +102,26 @@ def dataset_templates(
         name = f"{template_name(namespace, kind='events')}-{position:02d}"
         templates[name] = _signed(body)
     return templates
+
+
+@lru_cache(maxsize=1)
+def event_types() -> Mapping[str, str]:
+    """Return the fields of the index of events by their dotted names, each with its type.
+
+    Whoever makes documents asks here what fits into them: there is no other list of types.
+    """
+    body = _body_of("events", namespace="any", capabilities=Capabilities())
+    found: dict[str, str] = {}
+    _collect(body["template"]["mappings"]["properties"], "", found)
+    return MappingProxyType(found)
+
+
+def _collect(properties: dict[str, Any], path: str, found: dict[str, str]) -> None:
+    for name, said in properties.items():
+        if "properties" in said:
+            _collect(said["properties"], f"{path}{name}.", found)
+        else:
+            found[f"{path}{name}"] = str(said["type"])
 
 
 def _fitted(kind: str, *, namespace: str, capabilities: Capabilities) -> dict[str, Any]:

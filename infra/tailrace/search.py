@@ -135,6 +135,7 @@ class Searcher:
                     index=hit["_index"],
                     document=hit["_source"],
                     cursor=tuple(hit["sort"]),
+                    ignored=tuple(hit.get("_ignored", ())),
                 )
             if is_partial(answer):
                 return

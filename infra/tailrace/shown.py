@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -28,13 +28,20 @@ def document_line(document: Document) -> str:
     return "  ".join(parts)
 
 
-def document_json(document: Document, *, document_id: str, index: str) -> str:
+def document_json(
+    document: Document, *, document_id: str, index: str, ignored: Sequence[str] = ()
+) -> str:
     """Return the document as one JSON object, with `_id` and `_index`.
+
+    `_ignored` names the fields of which a value was not indexed, if there are any.
 
     What could steer a terminal is written as JSON's own escapes, so that a program reads
     the same text.
     """
-    named: Mapping[str, Any] = {"_id": document_id, "_index": index, **document}
+    named: dict[str, Any] = {"_id": document_id, "_index": index}
+    if ignored:
+        named["_ignored"] = ignored
+    named |= document
     return harmless_json(orjson.dumps(named).decode())
 
 

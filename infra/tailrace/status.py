@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tailrace.misfits import Misfits, misfit_notes
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.up_record import Phase, UpRecord
 
@@ -20,6 +21,7 @@ class RoleFacts(msgspec.Struct, frozen=True, kw_only=True):
     held_indices: dict[str, str] = {}
     """By index, why its documents are held back."""
     dead_letters: int = 0
+    misfits: Misfits = Misfits()
     problems: list[str] = []
     warnings: list[str] = []
 
@@ -73,6 +75,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     documents: int | None
     lost_bytes: int
     dead_letters: int
+    misfits: Misfits
+    """Values that did not fit their fields, of the last day."""
     held_indices: dict[str, str]
 
 
@@ -96,6 +100,7 @@ def judge(facts: StatusFacts) -> Status:
         documents=facts.documents,
         lost_bytes=facts.roles.lost_bytes,
         dead_letters=facts.roles.dead_letters,
+        misfits=facts.roles.misfits,
         held_indices=facts.roles.held_indices,
     )
 
@@ -132,6 +137,7 @@ def _warnings(facts: StatusFacts) -> Iterator[str]:
         yield f"{facts.roles.lost_bytes} bytes were gone before they could be read"
     if facts.roles.dead_letters:
         yield f"{facts.roles.dead_letters} events are among the dead letters"
+    yield from misfit_notes(facts.roles.misfits)
 
 
 def _state_text(member: MemberRecord) -> str:

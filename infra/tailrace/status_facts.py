@@ -14,6 +14,7 @@ import msgspec
 from tailrace.clock import SystemClock
 from tailrace.errors import TailraceError
 from tailrace.extras import require
+from tailrace.misfits import Misfits, misfits_body, read_misfits
 from tailrace.role_status import FILE_NAME, silent_roles
 from tailrace.settings import Connections
 from tailrace.status import RoleFacts, StatusFacts
@@ -47,6 +48,7 @@ def gather(connections: Connections) -> StatusFacts:
     lags: dict[str, int] = {}
     documents: int | None = None
     dead_letters = 0
+    misfits = Misfits()
     unreachable: list[str] = []
     away = ""
     if up is not None and up.has_roles:
@@ -60,13 +62,16 @@ def gather(connections: Connections) -> StatusFacts:
             unreachable.append(str(error))
         try:
             documents, dead_letters = _documents(connections)
+            misfits = _misfits(connections)
         except TailraceError as error:
             unreachable.append(str(error))
         unreachable += _zookeeper_trouble(connections)
     roles = RoleFacts()
     if up is not None:
         found = role_facts(data_dir, up.members, now_ms=now_ms, away=away)
-        roles = msgspec.structs.replace(found, dead_letters=dead_letters)
+        roles = msgspec.structs.replace(
+            found, dead_letters=dead_letters, misfits=misfits
+        )
     return StatusFacts(
         data_dir=str(data_dir),
         now_ms=now_ms,
@@ -219,6 +224,17 @@ def _documents(connections: Connections) -> tuple[int, int]:
                 f"{connections.namespace}-dead-*", query=undelivered_filter()
             ),
         )
+
+
+def _misfits(connections: Connections) -> Misfits:
+    """Return which values of late were moved by the stream, or ignored by the index."""
+    from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
+    from tailrace.query import events_alias
+
+    path = f"/{events_alias(connections.namespace)}/_search{MISSING_IS_NONE}"
+    with Elastic(connections, timeout_s=ANSWER_WAIT_S_MAX) as elastic:
+        answer = elastic.look_up("POST", path, body=misfits_body())
+        return read_misfits(elastic.decoded(answer))
 
 
 def _read(data_dir: Path, role: str, *, as_type: type[ReadT]) -> ReadT:

@@ -16,6 +16,7 @@ from tailrace_stream.config import StreamSettings
 from tailrace_stream.enrich.build import enrichment_of
 from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.faust_app import StreamApp
+from tailrace_stream.guard.guard import guard_of
 from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
 from tailrace_stream.records import Outgoing
@@ -75,6 +76,7 @@ async def run_app(
         own=own_parsers(settings.parsers),
         enrichment=enrichment,
         redaction=redaction_of(settings.redaction),
+        guard=guard_of(settings.attribute_keys_max),
     )
 
     async def revoked(partitions: list[int]) -> None:

@@ -21,6 +21,7 @@ from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
 from tailrace_stream.documents import Documents, documents_of
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
+from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
@@ -87,6 +88,8 @@ class ProcessedChunk:
     redacted: Counts = ()
     """How often each rule took something out."""
     templates: sightings.ChunkTemplates | None = None
+    conflicts: Counts = ()
+    """How many documents say of each field that its value did not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def process_chunk(
     own: OwnParsers = NO_OWN,
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
+    guard: Guard = UNCOUNTED,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
     """Return what to send for a chunk.
@@ -121,7 +125,12 @@ def process_chunk(
     is_open = origin.framing == "newline" and not value.endswith(b"\n")
     events, redacted = redaction.of_events(events, origin=origin, is_open=is_open)
     parts = documents_in_parts(
-        events, origin=origin, own=own, enrichment=enrichment, redaction=redaction
+        events,
+        origin=origin,
+        own=own,
+        enrichment=enrichment,
+        redaction=redaction,
+        guard=guard,
     )
     # As they are without what is to be hidden.
     stored = [line for part in parts for line in part.events.stored]
@@ -156,6 +165,7 @@ def process_chunk(
         templates=sightings.joined(
             [(p.made.templates if p.made else None, len(p.events)) for p in parts]
         ),
+        conflicts=tuple(one for p in parts if p.made for one in p.made.conflicts),
     )
 
 
@@ -180,6 +190,7 @@ def documents_in_parts(
     own: OwnParsers = NO_OWN,
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
+    guard: Guard = UNCOUNTED,
 ) -> list[Part]:
     """Return the documents of `events`, in several parts only where a parser raised."""
     try:
@@ -189,6 +200,7 @@ def documents_in_parts(
         parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
         common = enrichment.common_of(origin)
         parsed, shown, redacted = redaction.of_fields(parsed, events)
+        parsed = guard.of_fields(parsed, source=origin.source)
         made = documents_of(
             shown,
             parsed,
@@ -211,6 +223,7 @@ def documents_in_parts(
                     own=own,
                     enrichment=enrichment,
                     redaction=redaction,
+                    guard=guard,
                 )
             ]
         return [_without_document(events, error, redaction=redaction)]

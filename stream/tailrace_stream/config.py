@@ -43,6 +43,9 @@ class StreamSettings(RoleSettings):
     ends with an error for its supervisor to start it again."""
     parsers: Annotated[tuple[ParserSettings, ...], Field(max_length=PARSERS_MAX)] = ()
     """Of one's own, for datasets that sources of the agent name."""
+    attribute_keys_max: int = Field(default=1_000, ge=10, le=100_000)
+    """So many keys of its own a source may bring to `attributes`; what comes later stands
+    together under `attributes._rest`."""
     enrichment: EnrichmentSettings = Field(default_factory=EnrichmentSettings)
     """What is added to the fields of lines."""
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)

@@ -6,9 +6,11 @@ columns that differ are encoded by polars, and nulls are then cut out of that te
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 import msgspec
 import polars as pl
@@ -19,6 +21,7 @@ from tailrace_stream.container_paths import container_fields
 from tailrace_stream.events import Events
 from tailrace_stream.parsers.columns import (
     ATTRIBUTES,
+    CONFLICTS,
     ENRICHED,
     GUESSED,
     INNER_UNREAD,
@@ -66,6 +69,8 @@ class Documents:
     """Lines of containers whose own text is none of the parser that was named for it."""
     templates: Named | None = None
     """Where they are asked for."""
+    conflicts: tuple[tuple[str, int], ...] = ()
+    """How many name each field as one whose value did not fit."""
 
 
 def documents_of(
@@ -130,6 +135,7 @@ def documents_of(
         inner_unread_count=int(parsed.get_column(INNER_UNREAD).sum())
         if INNER_UNREAD in parsed.columns
         else 0,
+        conflicts=_conflicts(parsed),
         levels=(
             parsed.get_column(level)
             if level in parsed.columns
@@ -144,6 +150,13 @@ def _filled(column: pl.Series, facts: Mapping[str, str]) -> pl.Series:
     if column.name not in facts or column.dtype != pl.String:
         return column
     return column.fill_null(facts[column.name])
+
+
+def _conflicts(parsed: pl.DataFrame) -> tuple[tuple[str, int], ...]:
+    if CONFLICTS not in parsed.columns:
+        return ()
+    named = parsed.get_column(CONFLICTS).drop_nulls().explode()
+    return tuple(sorted(Counter(cast("list[str]", named.to_list())).items()))
 
 
 def _messages(events: Events, parsed: pl.DataFrame) -> list[pl.Series]:

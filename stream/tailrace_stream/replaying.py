@@ -16,6 +16,7 @@ from tailrace.replay.made import MadeDead, MadeDocument, Remade
 from tailrace.wire import DeadLetter, Origin
 from tailrace_stream.chunk import ProcessedChunk
 from tailrace_stream.enrich.enrichment import Enrichment
+from tailrace_stream.guard.guard import Guard
 from tailrace_stream.intake import FOREIGN_AGENT, Chunk, read_record
 from tailrace_stream.own.parser import OwnParsers
 from tailrace_stream.records import RawRecord
@@ -54,6 +55,7 @@ class Remaking:
     enrichment: Enrichment
     redaction: Redaction
     """What workers hide is hidden again: a replay publishes nothing that they would not."""
+    guard: Guard
     takes: Callable[[Origin], bool]
     """Whether a chunk is meant."""
 
@@ -77,6 +79,7 @@ class Remaking:
             own=self.own,
             enrichment=self.enrichment,
             redaction=self.redaction,
+            guard=self.guard,
         )
         return _remade(read, parsed)
 

@@ -20,6 +20,7 @@ from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
+from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.rates import rates_body
@@ -52,6 +53,7 @@ def parse_record(
     own: OwnParsers = NO_OWN,
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
+    guard: Guard = UNCOUNTED,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
@@ -69,6 +71,7 @@ def parse_record(
             own=own,
             enrichment=enrichment,
             redaction=redaction,
+            guard=guard,
         )
     except WireError as error:
         dead = dead_chunk(
@@ -185,6 +188,8 @@ def _of_events(
     for rule, count in processed.redacted:
         name = f"redacted.{rule}"
         counts[name] = counts.get(name, 0) + count
+    for name, count in processed.conflicts:
+        counts[f"conflicts.{name}"] = counts.get(f"conflicts.{name}", 0) + count
     if processed.event_count != origin.event_count:
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1

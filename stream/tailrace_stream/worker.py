@@ -16,6 +16,7 @@ from tailrace.floors import Floors
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
+from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.lanes import Lane, arrival, positions
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.protocol import CommitProtocol
@@ -82,6 +83,7 @@ class StreamWorker:
         own: OwnParsers = NO_OWN,
         enrichment: Enrichment = NO_ENRICHMENT,
         redaction: Redaction = NO_REDACTION,
+        guard: Guard = UNCOUNTED,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
@@ -98,6 +100,7 @@ class StreamWorker:
         self._own = own
         self._enrichment = enrichment
         self._redaction = redaction
+        self._guard = guard
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -177,6 +180,7 @@ class StreamWorker:
             own=self._own,
             enrichment=self._enrichment,
             redaction=self._redaction,
+            guard=self._guard,
         )
         await self._room.wait()
         if not lane.is_open:

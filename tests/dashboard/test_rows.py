@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -96,6 +97,15 @@ def test_an_opened_row_has_every_field_and_raw_values_to_filter_by() -> None:
     assert (fields["tags"]["shown"], fields["tags"]["value"]) == ("a, b", None)
     assert fields["message"]["value"] is None
     assert {"_id", "_index"} <= set(fields)
+    assert "_ignored" not in fields
+
+
+def test_e5_an_opened_row_names_what_the_index_ignored() -> None:
+    found = replace(row({"message": "hello"}), ignored=("user.name", "url\x1b.path"))
+    view = row_view(found, zone=UTC, has_date=False)
+    (ignored,) = [one for one in view["fields"] if one["name"] == "_ignored"]
+    assert ignored["shown"] == "user.name, url\\x1b.path"
+    assert "_ignored" in view["json"]
 
 
 def test_the_line_as_written_stands_in_for_a_missing_message() -> None:

@@ -31,6 +31,17 @@ def test_json_is_harmless_and_reads_back_as_it_was(message: str) -> None:
     assert json.loads(shown) == {"_id": "i", "_index": "x", "message": message}
 
 
+def test_e5_what_the_index_ignored_is_named_beside_the_document() -> None:
+    shown = document_json({"a": 1}, document_id="i", index="x", ignored=("a", "b"))
+
+    assert json.loads(shown) == {
+        "_id": "i",
+        "_index": "x",
+        "_ignored": ["a", "b"],
+        "a": 1,
+    }
+
+
 def test_time_level_dataset_host_and_message_are_shown() -> None:
     document = {
         "@timestamp": "2026-11-24T01:02:03.4Z",

@@ -10,6 +10,7 @@ import pytest
 
 from tailrace import role_status, status_facts
 from tailrace.errors import ServiceUnavailable
+from tailrace.misfits import Misfits
 from tailrace.role_status import AGE_MS_MAX, WRITERS
 from tailrace.settings import Connections
 from tailrace.status import RoleFacts, StatusFacts, judge
@@ -99,6 +100,21 @@ def test_loss_and_dead_letters_are_told() -> None:
 
     assert judged.ok
     assert len(judged.warnings) == 2
+
+
+def test_e5_values_that_did_not_fit_are_told_with_the_search_for_them() -> None:
+    found = Misfits(moved={"source.ip": 3, "user.id": 1}, moved_events=4)
+    judged = judge(change(WELL, roles=RoleFacts(misfits=found)))
+
+    assert judged.ok
+    (told,) = judged.warnings
+    assert "4 events of the last day" in told
+    assert "source.ip (3), user.id (1)" in told
+    assert "`tailrace search '_exists_:tailrace.conflicts'`" in told
+    ignored = judge(change(WELL, roles=RoleFacts(misfits=Misfits(ignored_events=1))))
+    (told,) = ignored.warnings
+    assert "one event" in told
+    assert "'_exists_:_ignored'" in told
 
 
 def test_servers_alone_need_no_searchable_line() -> None:
@@ -204,7 +220,12 @@ def test_where_kafka_is_away_no_one_is_sent_to_look_for_a_full_disk(
         del connections
         return 0, 0
 
+    def none_moved(connections: Connections) -> Misfits:
+        del connections
+        return Misfits()
+
     monkeypatch.setattr(status_facts, "_documents", all_well)
+    monkeypatch.setattr(status_facts, "_misfits", none_moved)
     connections = Connections().model_copy(
         update={"data_dir": tmp_path, "zookeeper_hosts": "127.0.0.1:1"}
     )

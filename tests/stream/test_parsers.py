@@ -305,6 +305,7 @@ def test_json_goes_to_fields_by_name_and_type_and_the_rest_to_attributes() -> No
             "took_ms": 1.5,
             "process": {"pid": "many"},
         },
+        "tailrace.conflicts": ["process.pid"],
     }
 
 
@@ -329,7 +330,8 @@ def test_a_number_of_any_unit_is_a_time(time: str, expected: str) -> None:
 def test_two_keys_for_one_field_lose_neither() -> None:
     document = only('{"time":"x","msg":"a","message":"b"}', parser="json")
     assert document["message"] == "b"
-    assert document["attributes"] == {"msg": "a"}
+    assert document["attributes"] == {"@timestamp": "x", "msg": "a"}
+    assert document["tailrace.conflicts"] == ["@timestamp"]
 
 
 def test_keys_that_no_index_takes_are_renamed() -> None:

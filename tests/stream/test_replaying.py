@@ -13,6 +13,7 @@ from tailrace.replay.made import Remade
 from tailrace.topics import DOCS
 from tailrace.wire import Origin
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
+from tailrace_stream.guard.guard import UNCOUNTED
 from tailrace_stream.own.parser import NO_OWN
 from tailrace_stream.records import RawRecord
 from tailrace_stream.redact.build import redaction_of
@@ -53,6 +54,7 @@ def remake(
         own=NO_OWN,
         enrichment=enrichment,
         redaction=redaction,
+        guard=UNCOUNTED,
         takes=takes,
     )
     return remaking.remake(record, now_ms=SEEN_AT_MS)

@@ -298,6 +298,7 @@ def _remade(
     from tailrace.replay.raw_topic import CLIENT_ID, RawTopic
     from tailrace.replay.span import spans_of
     from tailrace_stream.enrich.build import enrichment_of
+    from tailrace_stream.guard.guard import guard_of
     from tailrace_stream.main import check_topics
     from tailrace_stream.own.build import own_parsers
     from tailrace_stream.redact.build import redaction_of
@@ -314,6 +315,7 @@ def _remade(
         own=own_parsers(settings.parsers),
         enrichment=enrichment,
         redaction=redaction_of(settings.redaction),
+        guard=guard_of(settings.attribute_keys_max),
         takes=choice.takes,
     )
     topic = RawTopic(

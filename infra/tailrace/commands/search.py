@@ -160,5 +160,10 @@ def _shown(row: Row, *, as_json: bool) -> str:
 
     if as_json:
         document: Mapping[str, Any] = row.document
-        return document_json(document, document_id=row.document_id, index=row.index)
+        return document_json(
+            document,
+            document_id=row.document_id,
+            index=row.index,
+            ignored=row.ignored,
+        )
     return document_line(row.document)

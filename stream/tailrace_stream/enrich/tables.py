@@ -7,6 +7,7 @@ encoded when the file is read, so a line costs one look into a dictionary.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -190,15 +191,11 @@ def _texts(row: Row, shape: Shape, *, number: int) -> Texts:
 def _fitted(text: str, target: Target, *, place: str) -> object:
     """Return a value as what the index has the field as."""
     kind = target.kind
-    try:
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text)
-    except ValueError:
-        raise NotUsable(
-            f"has no number in {place}, which {target.name} wants"
-        ) from None
+    if kind in {"int", "float"}:
+        number = _number(text, target)
+        if number is None:
+            raise NotUsable(f"has no number in {place}, which {target.name} takes")
+        return number
     if kind == "bool":
         if text not in {"true", "false"}:
             raise NotUsable(f"has neither true nor false in {place}")
@@ -206,3 +203,14 @@ def _fitted(text: str, target: Target, *, place: str) -> object:
     if kind == "ip" and not is_address(pl.Series([text]))[0]:
         raise NotUsable(f"has no address in {place}, which {target.name} wants")
     return text
+
+
+def _number(text: str, target: Target) -> float | None:
+    """Return a number that is in the range of its field, None where there is none."""
+    try:
+        number = int(text) if target.kind == "int" else float(text)
+    except ValueError:
+        return None
+    top = 2 ** (target.bits - 1)
+    is_in = -top <= number < top if target.kind == "int" else math.isfinite(number)
+    return number if is_in else None

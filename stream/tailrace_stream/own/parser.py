@@ -25,7 +25,8 @@ from tailrace_stream.parsers.columns import (
     in_order,
     with_rows,
 )
-from tailrace_stream.parsers.fields import kept
+from tailrace_stream.parsers.conflicts import rows_of, with_marks
+from tailrace_stream.parsers.fields import TIME, kept
 from tailrace_stream.times import known_zone
 
 OwnParsers = Mapping[str, "OwnParser"]
@@ -87,10 +88,14 @@ class OwnParser:
                 name=self.time_name, kind="text", is_field=False
             )
         fields, attributes = values_of(named, targets=targets, pairs=pairs)
-        return pl.DataFrame(
+        frame = pl.DataFrame(
             [hit, times.alias(TIME_NS), guessed.alias(GUESSED), *fields]
             + ([] if attributes is None else [attributes.alias(ATTRIBUTES)])
         )
+        if unread is None or time is None or unread.null_count() == len(unread):
+            return frame
+        is_unread = time.is_not_null() & times.is_null()
+        return with_marks(frame, rows_of({TIME: is_unread}))
 
     def hits(self, lines: pl.Series) -> list[int | None]:
         """Return which pattern takes each line, by its position; None where none does."""

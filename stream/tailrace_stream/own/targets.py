@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-import orjson
+from tailrace.index_templates import event_types
 
 Kind = Literal["text", "int", "float", "bool", "ip", "level", "message"]
 KINDS = ("text", "int", "float", "bool", "ip")
@@ -92,7 +90,7 @@ def target_of(
 
 
 def _field(name: str) -> Target | str | None:
-    kind = ecs_types().get(name)
+    kind = event_types().get(name)
     if kind is None:
         return None
     if name == "log.level":
@@ -115,21 +113,3 @@ def _field(name: str) -> Target | str | None:
 
 def _said(kind: str) -> str:
     return "text" if kind in {"level", "message"} else kind
-
-
-@lru_cache(maxsize=1)
-def ecs_types() -> dict[str, str]:
-    """Return the fields of the index of events, each with its type there."""
-    text = resources.files("tailrace").joinpath("templates", "events.json").read_text()
-    body = cast("dict[str, Any]", orjson.loads(text))
-    found: dict[str, str] = {}
-    _collect(body["template"]["mappings"]["properties"], "", found)
-    return found
-
-
-def _collect(properties: dict[str, Any], path: str, found: dict[str, str]) -> None:
-    for name, said in properties.items():
-        if "properties" in said:
-            _collect(said["properties"], f"{path}{name}.", found)
-        else:
-            found[f"{path}{name}"] = str(said["type"])

@@ -15,6 +15,7 @@ import polars as pl
 from tailrace_stream.own.targets import Target
 from tailrace_stream.parsers.access import is_address
 from tailrace_stream.parsers.columns import MESSAGE
+from tailrace_stream.parsers.conflicts import marks, rows_of
 
 _TRUE = ("true", "yes", "on", "1", "t", "y")
 _FALSE = ("false", "no", "off", "0", "f", "n")
@@ -30,11 +31,14 @@ def values_of(
 ) -> tuple[list[pl.Series], pl.Series | None]:
     """Return the columns of fields, and the attributes, None where there are none.
 
+    One of the columns names the fields whose value is no such, where there are any.
+
     `pairs` are JSON objects of what lines name themselves; what a pattern names wins.
     """
     fields: dict[str, pl.Series] = {}
     typed: dict[str, pl.Series] = {}
     written: dict[str, pl.Series] = {}
+    conflicts: dict[str, pl.Series] = {}
     for name, text in texts.items():
         target = targets[name]
         value = _value(text, target)
@@ -50,7 +54,12 @@ def values_of(
             frame = pl.DataFrame([text.alias("text"), is_other.alias("other")])
             left = frame.select(pl.when("other").then("text")).to_series()
             written[target.name] = _first(written.get(target.name), left)
+            if target.is_field:
+                conflicts[target.name] = is_other
     named = [series.alias(name) for name, series in fields.items()]
+    if conflicts:
+        row_count = len(next(iter(conflicts.values())))
+        named.append(marks(rows_of(conflicts), row_count=row_count))
     return named, _attributes(typed, written, pairs=pairs)
 
 

@@ -81,6 +81,9 @@ class Fields:
         default_factory=dict[str, str | int | float]
     )
     attributes: dict[str, object] = field(default_factory=dict[str, object])
+    conflicts: tuple[str, ...] = ()
+    """Fields of which the line names a value that is not of their type; it stands in the
+    attributes."""
 
 
 def fields_of(record: Mapping[str, object]) -> Fields:
@@ -97,10 +100,12 @@ def fields_of(record: Mapping[str, object]) -> Fields:
         if value is None:
             continue
         if isinstance(value, dict) and key in ROOTS:
-            rest = _nested(cast("dict[str, object]", value), key, known)
+            rest = _nested(cast("dict[str, object]", value), key, found)
             if rest:
                 attributes[_key(key)] = rest
             continue
+        if target is not None and value != "":
+            found.conflicts += (target,)
         attributes[_key(key)] = kept(cast("object", value), depth=1)
     return found
 
@@ -139,20 +144,23 @@ def _target(key: str) -> tuple[str | None, int]:
     return (key, 0) if key in FIELDS else (None, 0)
 
 
-def _nested(
-    value: dict[str, object], path: str, known: dict[str, str | int | float]
-) -> dict[str, object]:
+def _nested(value: dict[str, object], path: str, found: Fields) -> dict[str, object]:
     """Take the fields out of a nested object; return what is left of it."""
     left: dict[str, object] = {}
     for name, inner in value.items():
         inner_path = f"{path}.{name}"
-        if inner_path in FIELDS and (read := _READERS[inner_path](inner)) is not None:
-            known.setdefault(inner_path, read)
+        is_field = inner_path in FIELDS
+        if is_field and (read := _READERS[inner_path](inner)) is not None:
+            found.known.setdefault(inner_path, read)
         elif isinstance(inner, dict) and inner_path.count(".") < 3:
-            rest = _nested(cast("dict[str, object]", inner), inner_path, known)
+            if is_field:
+                found.conflicts += (inner_path,)
+            rest = _nested(cast("dict[str, object]", inner), inner_path, found)
             if rest:
                 left[_key(name)] = rest
         elif inner is not None:
+            if is_field and inner != "":
+                found.conflicts += (inner_path,)
             left[_key(name)] = kept(cast("object", inner), depth=2 + path.count("."))
     return left
 

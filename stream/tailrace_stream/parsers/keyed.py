@@ -64,9 +64,11 @@ def _sorted(
         if value is not None:
             found.known[field] = value
             del flat[key]
+        elif not _is_nothing(flat[key]):
+            found.conflicts += (field,)
     for key, value in flat.items():
         # What the server writes for nothing is no value of a field of its own.
-        is_nothing = value is None or (key in names and value in ("", "-"))
+        is_nothing = value is None or (key in names and _is_nothing(value))
         if not is_nothing:
             found.attributes[key.replace("\0", "\\0").strip() or "_"] = kept(value)
     return found
@@ -82,6 +84,10 @@ def _flat(
             yield from _flat(cast("dict[str, object]", value), entered, f"{path}.")
         else:
             yield path, value
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value in ("", "-")
 
 
 def _text(value: object) -> str | None:

@@ -20,7 +20,8 @@ from tailrace_stream.parsers.columns import (
     MESSAGE,
     TIME_NS,
 )
-from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of
+from tailrace_stream.parsers.conflicts import with_marks
+from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of, kept
 from tailrace_stream.times import (
     ISO,
     LAST_NS,
@@ -59,6 +60,7 @@ def frame_of(
     """
     columns: dict[str, list[str | int | float | None]] = {}
     attributes: list[str | None] = [None] * len(found)
+    conflicts: dict[int, tuple[str, ...]] = {}
     for row, fields in enumerate(found):
         if fields is None:
             continue
@@ -69,7 +71,12 @@ def frame_of(
             column[row] = value
         if fields.attributes:
             attributes[row] = _encode(fields.attributes).decode()
+        if fields.conflicts:
+            conflicts[row] = fields.conflicts
     times = columns.pop(TIME, None)
+    times_ns, guessed = _times_of(times, row_count=len(found), time_zone=time_zone)
+    if times is not None:
+        _keep_unread(times, times_ns, found, attributes, conflicts)
     series = [
         pl.Series(
             name,
@@ -84,12 +91,37 @@ def frame_of(
             pl.Series(MATCHED, [fields is not None for fields in found], pl.Boolean),
             pl.Series(ATTRIBUTES, attributes, pl.String),
             *series,
+            times_ns.alias(TIME_NS),
+            guessed.alias(GUESSED),
         ]
     )
+    if conflicts:
+        frame = with_marks(frame, conflicts)
     if MESSAGE in frame.columns:
         # Docker's own JSON keeps the newline of the line that it wraps.
         frame = frame.with_columns(pl.col(MESSAGE).str.strip_suffix("\n"))
-    return _with_times(frame, times, time_zone=time_zone)
+    return frame
+
+
+def _keep_unread(
+    times: list[str | int | float | None],
+    times_ns: pl.Series,
+    found: list[Fields | None],
+    attributes: list[str | None],
+    conflicts: dict[int, tuple[str, ...]],
+) -> None:
+    """Put each time that nobody can read among the attributes of its line."""
+    given = pl.Series([time is not None for time in times])
+    rows: list[int] = (given & times_ns.is_null()).arg_true().to_list()
+    for row in rows:
+        time, fields = times[row], found[row]
+        assert fields is not None
+        if time == "":
+            continue
+        conflicts[row] = (*conflicts.get(row, ()), TIME)
+        # Some parsers keep it under its own name.
+        if time not in fields.attributes.values():
+            attributes[row] = _encode({**fields.attributes, TIME: kept(time)}).decode()
 
 
 def _read(
@@ -119,25 +151,20 @@ def _unescaped(found: re.Match[str]) -> str:
     return _UNESCAPED.get(found[1], found[1])
 
 
-def _with_times(
-    frame: pl.DataFrame,
-    times: list[str | int | float | None] | None,
-    *,
-    time_zone: str,
-) -> pl.DataFrame:
+def _times_of(
+    times: list[str | int | float | None] | None, *, row_count: int, time_zone: str
+) -> tuple[pl.Series, pl.Series]:
+    """Return the moments, and whether each was guessed in part."""
     if times is None:
-        return frame.with_columns(
-            pl.lit(None, pl.Int64).alias(TIME_NS), pl.lit(value=False).alias(GUESSED)
-        )
+        nothing = pl.Series([None], dtype=pl.Int64).new_from_index(0, row_count)
+        return nothing, pl.repeat(False, row_count, eager=True)  # noqa: FBT003
     texts = pl.Series([time if isinstance(time, str) else None for time in times])
     groups = texts.cast(pl.String).str.extract_groups(rf"^{ISO}$")
     parts = groups.struct.rename_fields(["moment", "fraction", "zone"]).struct.unnest()
     written = parts.select(iso_columns_ns(time_zone)).to_series()
     counted = pl.Series(list(map(_epoch_ns, times)), dtype=pl.Int64)
     is_guessed = parts["moment"].is_not_null() & parts["zone"].is_null()
-    return frame.with_columns(
-        pl.coalesce(written, counted).alias(TIME_NS), is_guessed.alias(GUESSED)
-    )
+    return pl.select(pl.coalesce(written, counted)).to_series(), is_guessed
 
 
 def _epoch_ns(time: str | float | None) -> int | None:

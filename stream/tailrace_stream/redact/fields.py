@@ -17,9 +17,9 @@ from urllib.parse import quote, quote_plus
 import msgspec
 import polars as pl
 
+from tailrace.index_templates import event_types
 from tailrace.redaction.tokens import Tokens, is_token
 from tailrace_stream.events import Events
-from tailrace_stream.own.targets import ecs_types
 from tailrace_stream.parsers.columns import ATTRIBUTES, ENRICHED, LABELS
 from tailrace_stream.redact.hiding import Counts, with_stored
 
@@ -229,7 +229,7 @@ def _without_typed(
         if name not in before.columns:
             continue
         column = before.get_column(name)
-        if ecs_types().get(name) != "ip" and column.dtype == pl.String:
+        if event_types().get(name) != "ip" and column.dtype == pl.String:
             continue
         nothing = pl.Series(name, [None] * len(column), dtype=column.dtype)
         made = made.with_columns(nothing)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.index_templates import event_types
 from tailrace_stream.enrich.origins import NAMES
-from tailrace_stream.own.targets import ecs_types
 from tests.stream.builders import ACCESS_LINE
 from tests.stream.enrich.builders import enriched, only, write_database
 from tests.stream.enrich.test_addresses import CITY, NETWORK
@@ -59,16 +59,16 @@ def test_every_field_that_is_added_is_published_and_known_to_the_index(
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_index_has_it_by_its_published_type(name: str) -> None:
-    assert ecs_types()[name] == PUBLISHED[name]
+    assert event_types()[name] == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("side", ["client", "destination", "server"])
 def test_every_side_has_the_same_fields(side: str) -> None:
     for name, kind in PUBLISHED.items():
         if name.startswith("source."):
-            assert ecs_types()[name.replace("source.", f"{side}.")] == kind
+            assert event_types()[name.replace("source.", f"{side}.")] == kind
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_field_of_an_origin_is_a_keyword_of_the_index(name: str) -> None:
-    assert ecs_types()[name] == "keyword"
+    assert event_types()[name] == "keyword"

@@ -161,6 +161,26 @@ def test_table_on_which_its_reader_fails_costs_no_line(tmp_path: Path) -> None:
     assert len(by.alarms()) == 1
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("http.response.status_code", "32768"),
+        ("process.pid", "9223372036854775808"),
+        ("process.pid", "many"),
+        ("elasticsearch.slowlog.duration", "inf"),
+    ],
+)
+def test_e5_table_whose_number_its_field_does_not_take_is_not_used(
+    tmp_path: Path, field: str, said: str
+) -> None:
+    file = tmp_path / "t.csv"
+    given = table(file, f"k,n\nfrank,{said}\n", fields={"n": field})
+    by = only(StepClock(), tables=[given])
+    (made,) = enriched(ACCESS_LINE, by=by, parser="access")
+    assert made.get(field, 200) == 200
+    assert by.alarms() == (f"{file} has no number in row 1, n, which {field} takes",)
+
+
 class TickingClock(StepClock):
     """A clock whose wall time is that of the files' stamps, so that all look new."""
 

@@ -28,7 +28,8 @@ def read(
     parser = of(formats, zone)
     said = only(parser, text, time_zone=source_zone)
     if "time" not in said:
-        assert said == {"attributes": {"t": text}}
+        conflicts = ["@timestamp"]
+        assert said == {"attributes": {"t": text}, "tailrace.conflicts": conflicts}
         return None
     moment = datetime.fromtimestamp(said["time"] // 10**9, tz=UTC)
     fraction = said["time"] % 10**9

@@ -89,6 +89,7 @@ def test_e5_a_value_that_is_not_of_its_type_is_kept_as_it_is_written() -> None:
         "-,-,-,-,-,-,-",
         "1.2.3.4%eth0,-40000,1e300,0,nan,99999999999999999999, Info ",
     ]
+    conflicts = ["source.ip", "http.response.status_code", "event.duration"]
     assert found(parser, *lines) == [
         {
             "source.ip": "::1",
@@ -98,6 +99,7 @@ def test_e5_a_value_that_is_not_of_its_type_is_kept_as_it_is_written() -> None:
             "attributes": {"ok": True, "ratio": 0.5, "count": -3},
         },
         {
+            "tailrace.conflicts": conflicts,
             "attributes": {
                 "source.ip": "localhost",
                 "http.response.status_code": "70000",
@@ -110,6 +112,7 @@ def test_e5_a_value_that_is_not_of_its_type_is_kept_as_it_is_written() -> None:
         {},
         {
             "log.level": "info",
+            "tailrace.conflicts": conflicts,
             "attributes": {
                 "source.ip": "1.2.3.4%eth0",
                 "http.response.status_code": "-40000",
