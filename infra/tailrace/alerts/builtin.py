@@ -23,6 +23,8 @@ class FactRule:
     every_ms: int = 30_000
     held_ms: int = 0
     """For so long it must be so before it is an alert."""
+    is_event: bool = False
+    """Whether it happened, and so is never over."""
     channels: tuple[str, ...] | None = None
 
 
@@ -38,6 +40,7 @@ FACT_RULES: Final = (
     FactRule(
         name="bytes-lost",
         kind="bytes_lost",
+        is_event=True,
         severity="critical",
         group_by=("host.name", "log.file.path", "tailrace.generation"),
     ),

@@ -139,6 +139,8 @@ def channel_problems(channel: ChannelSettings) -> list[str]:
         r"https?://[^\s/@?#]+(?:[/?#]|\Z)", url
     ):
         problems.append("url must be http:// or https:// and a host, without a user")
+    elif channel.kind == "apprise" and re.match(r"(?i)(json|xml|form)s?://", url):
+        problems.append("a plain webhook is of kind webhook, which is guarded")
     if channel.smtp_host or channel.sender or channel.recipients:
         problems.append("smtp_host, sender and recipients are for an e-mail alone")
     return problems

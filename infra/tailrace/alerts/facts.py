@@ -2,7 +2,8 @@
 
 A fact is so now, as the ledger's index or Kafka tells it, and is no question of windows. Its
 `key` comes from what it is about (the last heartbeat, the bytes lost, the offset of a gap),
-so that whoever finds the same fact again names the same alert.
+so that whoever finds the same fact again names the same alert. Without one it is its group
+that is the fact, and its beginning names the alert.
 """
 
 from __future__ import annotations
@@ -44,16 +45,19 @@ class TopicLag:
     retention_ms: int
 
 
-def silent_agents(documents: Iterable[Document], *, now_ms: int) -> list[Fact]:
+def silent_agents(
+    documents: Iterable[Document], *, now_ms: int, is_ledger_read: bool
+) -> list[Fact] | None:
     """Return the agents that ceased to say that they live.
 
-    None where nothing at all comes into the ledger's index any more: whether it is the
-    agents that are silent cannot be told then. One that was silent for a day is not
+    It cannot be told, None, where nothing at all comes into the ledger's index any more, unless the indexers
+    have read all that there is of it: else it may be them that stand still. One that was silent for a day is not
     waited for, and one in whose place another is there on its host is not missed.
     """
     documents = tuple(documents)
-    if standstill_of(documents, indexed_at_ms=0, now_ms=now_ms) is not None:
-        return []
+    found = standstill_of(documents, indexed_at_ms=0, now_ms=now_ms)
+    if found is not None and not is_ledger_read:
+        return None
     newest_ms = newest_by_host(
         (field_of(each, "figures.host_id"), said_ms)
         for each in documents

@@ -30,19 +30,16 @@ def new_templates(
     sightings: Mapping[str, Sighting],
     *,
     known: Collection[str],
-    datasets_since_ms: Mapping[str, int],
-    learnt_before_ms: int,
+    learnt: Collection[str],
 ) -> list[Sighting]:
     """Return what was never there before, in the order in which it came.
 
-    `known` are templates of which there are older events. A dataset whose oldest event,
-    in `datasets_since_ms`, is not older than `learnt_before_ms` is being learnt: all of it
-    is new, and nothing is told of it.
+    `known` are templates of which there are older events. `learnt` are the datasets that
+    have been there for long enough: of another all is new, and nothing is told.
     """
     found = [
         sighting
         for template_id, sighting in sightings.items()
-        if template_id not in known
-        and datasets_since_ms.get(sighting.dataset, learnt_before_ms) < learnt_before_ms
+        if template_id not in known and sighting.dataset in learnt
     ]
     return sorted(found, key=lambda one: (one.first_seen_ms, one.template_id))

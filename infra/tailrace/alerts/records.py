@@ -24,6 +24,7 @@ ID_BYTES: Final = 16
 VALUE_CHARACTERS_MAX: Final = 300
 MESSAGE_CHARACTERS_MAX: Final = 1_000
 RECORD_FIELD: Final = "tailrace.alert.record"
+ID_FIELD: Final = "tailrace.alert.id"
 STATUS_FIELD: Final = "tailrace.alert.status"
 DUE_FIELD: Final = "tailrace.alert.due"
 OVER_FIELD: Final = "tailrace.alert.over_at"
@@ -61,7 +62,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         began and ended in silence.
         """
         waiting = {one.partition("/")[2] for one in self.due if _what(one) == "raised"}
-        heard = set(self.told) | (set() if is_silenced else waiting)
+        heard = set(self.told)
+        if not is_silenced:
+            heard |= waiting
         return msgspec.structs.replace(
             self,
             status="over",
@@ -140,6 +143,7 @@ def alert_document(alert: Alert) -> dict[str, Any]:
         "log.level": alert.severity,
         "message": alert.message,
         "labels": alert.fields,
+        ID_FIELD: alert.alert_id,
         STATUS_FIELD: alert.status,
         DUE_FIELD: list(alert.due),
         RECORD_FIELD: msgspec.to_builtins(alert),

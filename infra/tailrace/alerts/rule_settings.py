@@ -7,7 +7,7 @@ would only say in the night, when the rule is needed, comes too late.
 from __future__ import annotations
 
 import re
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,6 +22,7 @@ RATES_FIELDS = frozenset(
 """What a count of the rates index can be asked by."""
 CHANNELS_MAX = 50
 GROUP_FIELDS_MAX = 3
+NEWS_MS = 2_000
 POINTS_MAX = 10_080
 """Steps of a rule in its window: a week of minutes."""
 
@@ -56,13 +57,16 @@ class RuleSettings(Table):
     """More or less than this is a breach: a count, a factor of a change, a share."""
     clear: float | None = None
     """It is over on the other side of this; between both it stays what it is."""
-    window_ms: int = Field(default=5 * MINUTE_MS, ge=5_000, le=7 * DAY_MS)
+    window_ms: int = Field(default=5 * MINUTE_MS, ge=1_000, le=7 * DAY_MS)
     """How much time one value is about; of an absence, how long nothing came."""
-    every_ms: int = Field(default=MINUTE_MS, ge=5_000, le=DAY_MS)
-    """How far apart the moments are that it is asked for; the window is a multiple."""
+    every_ms: int = Field(default=MINUTE_MS, ge=1_000, le=DAY_MS)
+    """How far apart the moments are that it is asked for; the window is a multiple. A new
+    template is looked for every two seconds where nothing else is said."""
     before_ms: int = Field(default=DAY_MS, ge=MINUTE_MS, le=35 * DAY_MS)
-    """Of a change: how long before the time is that it is compared with. Of an absence and
-    of a new template: how far back what was there counts."""
+    """Of a change: how long before the time is that it is compared with. Of an absence: for
+    how long who was there is missed."""
+    learn_ms: int = Field(default=HOUR_MS, ge=0, le=35 * DAY_MS)
+    """Of a new template: how old a dataset must be, of which something may be new."""
     count_min: int = Field(default=1, ge=1)
     """With fewer events, in the whole or before, share and change mean nothing."""
     rounds: int = Field(default=1, ge=1, le=100)
@@ -72,6 +76,16 @@ class RuleSettings(Table):
     severity: Severity = "warning"
     channels: tuple[str, ...] | None = Field(default=None, max_length=CHANNELS_MAX)
     """Whom to tell; all where it is left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _news_come_soon(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        table = cast("dict[str, object]", given)
+        if table.get("kind") == "new_template" and "every_ms" not in table:
+            return {**table, "every_ms": NEWS_MS}
+        return table
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:

@@ -32,7 +32,9 @@ def heartbeat(agent: str, *, ago_ms: int, host: str = "") -> dict[str, Any]:
 
 def test_an_agent_that_ceased_is_silent_while_another_speaks() -> None:
     said = [heartbeat("a", ago_ms=45_000), heartbeat("b", ago_ms=5_000)]
-    (fact,) = silent_agents(said, now_ms=NOW_MS)
+    facts = silent_agents(said, now_ms=NOW_MS, is_ledger_read=False)
+    assert facts is not None
+    (fact,) = facts
     assert fact.group == ("host-a", "a")
     assert fact.key == str(NOW_MS - 45_000)
     assert fact.value == 45
@@ -41,17 +43,31 @@ def test_an_agent_that_ceased_is_silent_while_another_speaks() -> None:
 @pytest.mark.parametrize(
     "documents",
     [
-        [heartbeat("a", ago_ms=45_000), heartbeat("b", ago_ms=50_000)],
         [heartbeat("a", ago_ms=86_500_000), heartbeat("b", ago_ms=0)],
         [heartbeat("a", ago_ms=45_000, host="h"), heartbeat("b", ago_ms=0, host="h")],
         [heartbeat("a", ago_ms=25_000), heartbeat("b", ago_ms=0)],
     ],
-    ids=["nothing is indexed", "gone for a day", "succeeded on its host", "only late"],
+    ids=["gone for a day", "succeeded on its host", "only late"],
 )
 def test_nobody_is_called_silent_who_may_not_be(
     documents: list[dict[str, Any]],
 ) -> None:
-    assert silent_agents(documents, now_ms=NOW_MS) == []
+    assert silent_agents(documents, now_ms=NOW_MS, is_ledger_read=False) == []
+
+
+def test_where_nothing_comes_into_the_index_it_cannot_be_told_who_is_silent() -> None:
+    said = [heartbeat("a", ago_ms=45_000), heartbeat("b", ago_ms=50_000)]
+    assert silent_agents(said, now_ms=NOW_MS, is_ledger_read=False) is None
+
+
+def test_the_only_agent_is_silent_where_the_indexers_have_read_all_that_was_said() -> (
+    None
+):
+    said = [heartbeat("a", ago_ms=45_000)]
+    facts = silent_agents(said, now_ms=NOW_MS, is_ledger_read=True)
+    assert facts is not None
+    (fact,) = facts
+    assert fact.group == ("host-a", "a")
 
 
 def file_word(**figures: object) -> dict[str, Any]:

@@ -90,19 +90,11 @@ def test_only_what_was_never_there_is_new_in_the_order_it_came() -> None:
         "b": sighting("b", at_ms=2),
         "a": sighting("a", at_ms=3),
     }
-    new = new_templates(
-        found, known={"old"}, datasets_since_ms={"app": 5}, learnt_before_ms=10
-    )
+    new = new_templates(found, known={"old"}, learnt={"app"})
     assert [one.template_id for one in new] == ["b", "a"]
 
 
 def test_of_a_dataset_that_is_being_learnt_nothing_is_new() -> None:
     found = {"a": sighting("a"), "b": sighting("b", dataset="young")}
-    found["c"] = sighting("c", dataset="unknown")
-    new = new_templates(
-        found,
-        known=(),
-        datasets_since_ms={"app": 5, "young": 10},
-        learnt_before_ms=10,
-    )
+    new = new_templates(found, known=(), learnt={"app"})
     assert [one.template_id for one in new] == ["a"]
