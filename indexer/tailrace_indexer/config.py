@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import SettingsConfigDict
 
+from tailrace.alerts.config import AlertSettings
 from tailrace.index_templates import DATASETS_MAX, DatasetIndices
 from tailrace.settings import RoleSettings
 from tailrace.topics import MEBIBYTE
@@ -65,6 +66,8 @@ class IndexerSettings(RoleSettings):
     """Whether indices of days that are over are merged, each once, one at a time."""
     retention_check_ms: int = Field(default=30_000, ge=1_000, le=3_600_000)
     """How often the elected leader looks at the quota."""
+    alerts: AlertSettings = AlertSettings()
+    """What the elected leader watches for, and whom it tells."""
 
     def of_dataset(self, dataset: str) -> DatasetSettings:
         """Return the settings of one dataset."""

@@ -1,7 +1,7 @@
 """What a leader does, wired to the servers for as long as one lead lasts.
 
 1. It claims the lead where all leaders look (`fence.py`), and from then on answers orders
-   for indices.
+   for indices, and judges the rules of alerts (`alert_clerk.py`).
 2. It mends compacted topics, which only ZooKeeper's word guards: two that mend write the
    same, and it must go on while Elasticsearch is away.
 3. It looks how full the nodes' disks are, for alarms before they take nothing more.
@@ -30,6 +30,7 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS
 from tailrace.zookeeper import ZooKeeper
 from tailrace_indexer.acked_writer import AckedWriter, GuardedWriter
+from tailrace_indexer.alert_clerk import alert_clerk
 from tailrace_indexer.alias_register import AliasRegister
 from tailrace_indexer.compacted_topics import KafkaCompactedTopics
 from tailrace_indexer.config import IndexerSettings
@@ -69,6 +70,7 @@ class LeadWork:
         closing: ExitStack,
     ) -> None:
         self._connections = connections
+        self._group = group
         self._zookeeper = zookeeper
         self._settings = settings
         self._is_stopping = is_stopping
@@ -160,7 +162,23 @@ class LeadWork:
             return False
         self._log.info("lead_claimed", epoch=self._fence.epoch)
         self._answer_orders()
+        if self._settings.alerts.is_on:
+            self._judge_alerts()
         return True
+
+    def _judge_alerts(self) -> None:
+        """Judge the rules of alerts, which the settings hold."""
+        clerk = alert_clerk(
+            self._connections,
+            self._settings.alerts,
+            elastic=self._elastic,
+            guard=self._fence,
+            group=self._group,
+            clock=SystemClock(),
+            log=self._log,
+        )
+        self._closing.callback(clerk.close)
+        clerk.start()
 
     def _answer_orders(self) -> None:
         """Make indices for those that may not."""

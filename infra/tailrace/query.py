@@ -38,6 +38,7 @@ __all__ = [
     "flatten",
     "histogram_body",
     "interval_ms_for",
+    "matching",
     "newest_body",
     "next_request",
     "overview_body",
@@ -240,6 +241,11 @@ def surroundings_body(
         "track_total_hits": False,
         "timeout": "5s",
     }
+
+
+def matching(request: SearchRequest) -> Body:
+    """Build what a document must be like to be found by a request, without its size."""
+    return _query(request)
 
 
 def _query(request: SearchRequest) -> Body:

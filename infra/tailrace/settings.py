@@ -354,7 +354,9 @@ def problems_of(
         # A password may stand where none belongs: before the @ of an address.
         shown = re.sub(r"[^\s/'\"]*@", "***@", repr(item["input"]))[:80]
         is_secret = re.search(
-            r"password|secret|api_key|token|redact_key$|redaction\.key$", key
+            r"password|secret|api_key|token|redact_key$|redaction\.key$"
+            r"|alerts\.channels\.\d+\.",
+            key,
         )
         # A relation names its values itself, and its input is a whole table, or none:
         # in which a key may stand that is right by itself.

@@ -1,0 +1,178 @@
+"""Judges the rules of alerts in a thread of its own, for as long as this process leads.
+
+Beside the leader's other work, which may take minutes, and beside the indexing, which it
+never holds up. An idle system writes no line of it: only what changes is said.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from tailrace.alerts.config import AlertSettings
+from tailrace.alerts.fact_watch import Lags
+from tailrace.alerts.facts import NEAR_HALF, TopicLag
+from tailrace.alerts.questions import ElasticQuestions
+from tailrace.alerts.store import ElasticAlerts
+from tailrace.alerts.telling.teller import ChannelTeller
+from tailrace.alerts.watch import Watch
+from tailrace.clock import Clock
+from tailrace.elasticsearch import Elastic
+from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.log import FilteringBoundLogger
+from tailrace.settings import Connections
+from tailrace.topics import DOCS, LEDGER, RAW
+from tailrace_indexer.fence import Guard, LeadLost
+
+LOOK_S = 1.0
+RETRY_S_MAX = 30.0
+CLOSE_S_MAX = 5.0
+
+
+class AlertClerk:
+    """The thread; `close` ends it."""
+
+    def __init__(self, look: Callable[[], None], *, log: FilteringBoundLogger) -> None:
+        self._look = look
+        self._log = log
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    def start(self) -> None:
+        """Begin to judge."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Judge no more."""
+        self._stop.set()
+        self._thread.join(CLOSE_S_MAX)
+
+    def _run(self) -> None:
+        failing = ""
+        wait_s = LOOK_S
+        while not self._stop.wait(wait_s):
+            try:
+                self._look()
+            except LeadLost:
+                return  # Whoever leads now judges.
+            except ServiceUnavailable as error:
+                # Said when it begins, and not at each turn.
+                if failing != type(error).__name__:
+                    self._log.warning("alerts_wait", reason=str(error)[:500])
+                failing = type(error).__name__
+                wait_s = min(wait_s * 2, RETRY_S_MAX)
+            except Exception as error:  # noqa: BLE001 - alerts never end the leader's other work
+                if failing != repr(error):
+                    self._log.error("alerts_failed", reason=repr(error)[:500])
+                failing = repr(error)
+                wait_s = min(wait_s * 2, RETRY_S_MAX)
+            else:
+                if failing:
+                    self._log.info("alerts_go_on")
+                failing, wait_s = "", LOOK_S
+
+
+def alert_clerk(
+    connections: Connections,
+    settings: AlertSettings,
+    *,
+    elastic: Elastic,
+    guard: Guard,
+    group: str,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> AlertClerk:
+    """Return a clerk for one lead, wired to the servers."""
+    namespace = connections.namespace
+    watch = Watch(
+        settings,
+        questions=ElasticQuestions(elastic, namespace=namespace),
+        store=ElasticAlerts(elastic, namespace=namespace),
+        lags=KafkaLags(connections, group=group, clock=clock).look,
+        teller=ChannelTeller(
+            settings.channels,
+            silences=settings.silences,
+            require=guard.require,
+            clock=clock,
+            log=log,
+        ),
+        require=guard.require,
+        clock=clock,
+        log=log,
+    )
+    return AlertClerk(watch.look, log=log)
+
+
+class KafkaLags:
+    """How far the roles have read, asked of Kafka at most every few seconds."""
+
+    LOOK_MS = 20_000
+
+    def __init__(self, connections: Connections, *, group: str, clock: Clock) -> None:
+        self._connections = connections
+        self._group = group
+        self._clock = clock
+        self._lags: Lags | None = None
+        self._at_ms = 0
+
+    def look(self) -> Lags:
+        """Return what Kafka says.
+
+        Raises:
+            ServiceUnavailable: it does not answer.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if self._lags is None or now_ms - self._at_ms >= self.LOOK_MS:
+            self._lags, self._at_ms = self._asked(), now_ms
+        return self._lags
+
+    def _asked(self) -> Lags:
+        namespace = self._connections.namespace
+        groups = {RAW: f"{namespace}-stream", DOCS: self._group}
+        with KafkaAdmin(
+            self._connections, client_id="tailrace-indexer-alerts"
+        ) as kafka:
+            settings = kafka.topic_settings(topic.name(namespace) for topic in groups)
+            ledger = kafka.group_lag(self._group, topics=[LEDGER.name(namespace)])
+            lags = [
+                topic_lag(
+                    kafka,
+                    topic=topic.name(namespace),
+                    group=group,
+                    retention_ms=int(
+                        settings[topic.name(namespace)].get("retention.ms", "-1")
+                    ),
+                    now_ms=self._clock.now_ms(),
+                )
+                for topic, group in groups.items()
+            ]
+        return Lags(
+            topics=tuple(lags),
+            is_ledger_read=all(one.lag_records == 0 for one in ledger),
+        )
+
+
+def topic_lag(
+    kafka: KafkaAdmin, *, topic: str, group: str, retention_ms: int, now_ms: int
+) -> TopicLag:
+    """Return in how many partitions something unread is near half of its retention.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer.
+    """
+    late_partitions = 0
+    if retention_ms > 0:
+        since_ms = max(now_ms - round(retention_ms * NEAR_HALF), 0)
+        recent = kafka.offsets_at([topic], at_ms=since_ms)
+        for lag in kafka.group_lag(group, topics=[topic]):
+            # Without a record since then all that is unread is older.
+            first = recent.get((lag.topic, lag.partition), -1)
+            late_before = lag.end_offset if first < 0 else first
+            late_partitions += lag.next_offset < min(late_before, lag.end_offset)
+    return TopicLag(
+        topic=topic,
+        group=group,
+        late_partitions=late_partitions,
+        retention_ms=retention_ms,
+    )

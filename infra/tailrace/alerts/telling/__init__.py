@@ -1,0 +1,1 @@
+"""How people are told of alerts: what is said, to whom, and by which way."""
