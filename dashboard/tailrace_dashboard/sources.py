@@ -1,4 +1,4 @@
-"""Where the pages get what they show: three servers, each of which may be absent."""
+"""Where the pages get what they show: three servers and a shop, each of which may be absent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tailrace_dashboard.config import DashboardSettings
 from tailrace_dashboard.fleet import FleetGateway, LagGateway
 from tailrace_dashboard.fleet_gateway import KafkaLags, ZooKeeperFleet
 from tailrace_dashboard.gateway import ElasticsearchGateway, SearchGateway
+from tailrace_dashboard.shop_gateway import RunningShop, ShopGateway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Sources:
     search: SearchGateway
     fleet: FleetGateway
     lags: LagGateway
+    shop: ShopGateway
     clock: Clock
 
 
@@ -40,5 +42,6 @@ def from_environment() -> Sources:
         search=ElasticsearchGateway(connections),
         fleet=ZooKeeperFleet(connections),
         lags=KafkaLags(connections),
+        shop=RunningShop(connections.data_dir),
         clock=SystemClock(),
     )

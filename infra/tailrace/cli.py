@@ -28,6 +28,7 @@ from tailrace.commands import (
     replay,
     roles,
     search,
+    shop,
     status,
     why,
 )
@@ -64,6 +65,11 @@ dead_letters = typer.Typer(
     no_args_is_help=True,
     help="What could not be stored: grouped, mended in a preview, and sent again.",
     epilog="Example: tailrace dead list",
+)
+shop_app = typer.Typer(
+    no_args_is_help=True,
+    help="The demonstration: a small shop on the same Kafka, and what happens to it.",
+    epilog="Example: tailrace shop incident bad-deploy",
 )
 
 
@@ -165,6 +171,11 @@ _add(
     example="tailrace dead retry 1f2e3d4c --fix proposed",
 )
 app.add_typer(dead_letters, name="dead")
+_add(shop_app, "run", shop.run, example="tailrace shop run")
+_add(shop_app, "incident", shop.incident, example="tailrace shop incident slow-gateway")
+_add(shop_app, "load", shop.load, example="tailrace shop load sale --stock 500")
+_add(shop_app, "status", shop.status, example="tailrace shop status --json")
+app.add_typer(shop_app, name="shop")
 _add(app, "bench", bench.bench, example="tailrace bench pipeline --json")
 _add(app, "chaos", chaos.chaos, example="tailrace chaos --seed 7 --minutes 10")
 

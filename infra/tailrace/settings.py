@@ -51,7 +51,7 @@ SECRETS_IN_FILES = (
     "elasticsearch_leader_api_key",
 )
 """Each may stand in a file instead, which its name with `_file` names."""
-TABLES = ("agent", "connections", "dashboard", "indexer", "stream")
+TABLES = ("agent", "connections", "dashboard", "indexer", "shop", "stream")
 PLAIN_WORDS = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",

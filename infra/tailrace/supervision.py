@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from tailrace.first_line_watch import FirstLineWatch
 from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
 from tailrace.server_wait import ask_until_served
 from tailrace.settings import CONFIG_FILE, Connections, read_connections
+from tailrace.shop_link import SHOP_DIR
 from tailrace.supervise import Backoff, Member
 from tailrace.up_record import (
     Phase,
@@ -54,6 +55,8 @@ class UpPlan:
     watch: tuple[str, ...] = ()
     config_file: Path | None = None
     has_roles: bool = True
+    has_shop: bool = False
+    """Whether the demonstration runs, too."""
 
 
 class _DashboardStatus(msgspec.Struct):
@@ -215,6 +218,14 @@ class Supervision:
         else:
             self._progress.step(first_line.searchable_text())
         self._write()
+        if self._plan.has_shop and not self._stop.is_set():
+            # Last: what a person waits for does not wait for it.
+            self._start_role(
+                SHOP_DIR,
+                endpoints=self._stack.endpoints,
+                arguments=[SHOP_DIR, "run"],
+            )
+            self._progress.step("the shop is open: the demonstration, on page Shop")
 
     def _first_line_watch(self, connections: Connections) -> FirstLineWatch:
         from tailrace.first_line import is_searchable
@@ -273,7 +284,9 @@ class Supervision:
         os.environ.update(endpoints.as_environment())
         return read_connections(self._plan.config_file, data_dir=self._plan.data_dir)
 
-    def _start_role(self, name: str, *, endpoints: Endpoints) -> None:
+    def _start_role(
+        self, name: str, *, endpoints: Endpoints, arguments: Sequence[str] = ()
+    ) -> None:
         data_dir = self._plan.data_dir
         environment = {
             **os.environ,
@@ -285,7 +298,7 @@ class Supervision:
             make = partial(DashboardProcess, port=self._dashboard_port)
         role = make(
             name,
-            arguments=[name, "--config", str(data_dir / CONFIG_FILE)],
+            arguments=[*(arguments or [name]), "--config", str(data_dir / CONFIG_FILE)],
             environment=environment,
             log_path=data_dir / LOGS_DIR / f"{name}.log",
             watched_fd=self._watched_fd,

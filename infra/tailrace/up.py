@@ -46,7 +46,9 @@ def run(
         ConfigError: a setting is wrong; nothing was started.
     """
     given = read_document(plan.config_file)
-    configured = watched.configuration(given, watch=plan.watch, data_dir=plan.data_dir)
+    configured = watched.configuration(
+        given, watch=plan.watch, data_dir=plan.data_dir, has_shop=plan.has_shop
+    )
     former = read_record(plan.data_dir)
     held = hold_supervision(plan.data_dir, clock=clock)
     try:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from tailrace.data_folder import require_text
 from tailrace.errors import ConfigError
+from tailrace.shop_link import SHOP_DIR
 
 MACHINE_LOGS = (
     "/var/log/**/*.log",
@@ -33,13 +34,19 @@ _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def configuration(
-    given: Mapping[str, Any], *, watch: Sequence[str], data_dir: Path
+    given: Mapping[str, Any],
+    *,
+    watch: Sequence[str],
+    data_dir: Path,
+    has_shop: bool = False,
 ) -> dict[str, Any]:
     """Return the roles' configuration: the user's, with what is watched added.
 
     The globs of `--watch` win over the sources of the user's file, and those over this
     machine's own logs. The servers' logs are always watched, the roles' never: a line
-    that a role writes about a line would make another.
+    that a role writes about a line would make another. The logs of the demonstration's
+    shop are watched while it runs, and once it has run: their last lines may not have
+    been read.
 
     Raises:
         ConfigError: a glob of `--watch` is empty, or a table is none.
@@ -60,7 +67,17 @@ def configuration(
         excluded = cast("list[str]", source.get("exclude", []))
         chosen[number] = {**source, "exclude": [*excluded, *own]}
     agent["sources"] = [*chosen, *_server_sources(data_dir)]
+    shop_logs = data_dir / SHOP_DIR / "logs"
+    if has_shop or shop_logs.is_dir():
+        agent["sources"].append(_shop_source(shop_logs))
     return {**given, "agent": agent}
+
+
+def names_files(given: Mapping[str, Any], *, watch: Sequence[str]) -> bool:
+    """Tell whether a user says which files are to be watched."""
+    agent = given.get("agent")
+    named = cast("dict[str, Any]", agent) if isinstance(agent, dict) else {}
+    return bool(watch or named.get("sources"))
 
 
 def watched_globs(configured: Mapping[str, Any]) -> list[str]:
@@ -109,6 +126,18 @@ def _server_sources(data_dir: Path) -> list[dict[str, Any]]:
         }
         for server, dataset in SERVER_DATASETS.items()
     ]
+
+
+def _shop_source(logs: Path) -> dict[str, Any]:
+    """Return the source of the shop: what each file holds is seen by itself."""
+    folder = glob.escape(str(logs))
+    return {
+        "name": "tailrace.shop",
+        "paths": [f"{folder}/*.log", f"{folder}/*.log.1"],
+        "multiline": "auto",
+        "time_zone": SERVER_LOG_TIME_ZONE,
+        "tags": [SHOP_DIR],
+    }
 
 
 def _own_folders(data_dir: Path) -> list[str]:

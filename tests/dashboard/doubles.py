@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
 from tailrace.clock import SystemClock
-from tailrace.errors import ServiceUnavailable, TailraceError
+from tailrace.errors import CommandFailed, ServiceUnavailable, TailraceError
 from tailrace.query import Body
+from tailrace.shop_link import RoomState, ShopState
 from tailrace_dashboard.fleet import Agent, FleetGateway, LagGateway, PartitionLag
 from tailrace_dashboard.gateway import NoIndexYet, SearchGateway
+from tailrace_dashboard.shop_gateway import ShopGateway
 from tailrace_dashboard.sources import Sources
 
 T = TypeVar("T")
@@ -21,6 +23,7 @@ ELASTICSEARCH_AWAY = ServiceUnavailable(
     "Elasticsearch", address="http://127.0.0.1:9", reason="nothing listens there"
 )
 KAFKA_AWAY = ServiceUnavailable("Kafka", address="127.0.0.1:9", reason="no broker")
+NO_SHOP = CommandFailed("No shop runs.", remedy="start one")
 ZOOKEEPER_AWAY = ServiceUnavailable("ZooKeeper", address="127.0.0.1:9", reason="gone")
 
 
@@ -148,11 +151,60 @@ class AbsentLags:
         return failed(KAFKA_AWAY)
 
 
+class KnownShop:
+    """Is in the state that it was given, and remembers what it was told."""
+
+    def __init__(self, state: ShopState, room: RoomState) -> None:
+        self.known = state
+        self.heard = room
+        self.told: list[str] = []
+        self.spoken: list[tuple[str, str, str]] = []
+
+    def is_there(self) -> bool:
+        return True
+
+    def state(self) -> Future[ShopState]:
+        return done(self.known)
+
+    def tell(self, order: str) -> Future[ShopState]:
+        self.told.append(order)
+        return done(self.known)
+
+    def room(self) -> Future[RoomState]:
+        return done(self.heard)
+
+    def speak(self, member: str, *, text: str, kind: str) -> Future[RoomState]:
+        self.spoken.append((member, text, kind))
+        return done(self.heard)
+
+
+class AbsentShop:
+    """Does not run."""
+
+    def is_there(self) -> bool:
+        return False
+
+    def state(self) -> Future[ShopState]:
+        return failed(NO_SHOP)
+
+    def tell(self, order: str) -> Future[ShopState]:
+        del order
+        return failed(NO_SHOP)
+
+    def room(self) -> Future[RoomState]:
+        return failed(NO_SHOP)
+
+    def speak(self, member: str, *, text: str, kind: str) -> Future[RoomState]:
+        del member, text, kind
+        return failed(NO_SHOP)
+
+
 def sources(
     *,
     search: SearchGateway | None = None,
     fleet: FleetGateway | None = None,
     lags: LagGateway | None = None,
+    shop: ShopGateway | None = None,
 ) -> Sources:
     """Return sources that all answer, but for those that are given."""
     return Sources(
@@ -162,6 +214,7 @@ def sources(
         search=search or ScriptedSearch([]),
         fleet=fleet or KnownFleet(),
         lags=lags or KnownLags(),
+        shop=shop or AbsentShop(),
         clock=SystemClock(),
     )
 

@@ -64,6 +64,7 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
     source += "[stream.enrichment]\ngeo = true\n"
     (tmp_path / "c.toml").write_text(source)
     commands = {
+        "shop": ["shop", "run"],
         "embedded": ["servers", "env"],
         "redaction": ["agent", "--config", str(tmp_path / "c.toml")],
         "enrichment": ["stream", "--config", str(tmp_path / "c.toml")],

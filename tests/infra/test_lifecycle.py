@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tailrace.cli import app
+from tailrace.commands import lifecycle
 from tailrace.commands.lifecycle import folder_of, say_ready
 from tailrace.supervision import UpPlan
 from tailrace.up_record import created_at_s, write_record
@@ -63,3 +64,41 @@ def test_up_tells_all_globs_that_its_agent_would_refuse(
 def test_data_folder_is_named_without_a_climb(tmp_path: Path) -> None:
     """The globs of the servers' logs are below it, and the agent does not climb."""
     assert folder_of(tmp_path / "a" / ".." / "b") == tmp_path / "b"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "has_shop"),
+    [
+        ([], True),
+        (["--no-demo"], False),
+        (["--watch", "/a/*.log"], False),
+        (["--watch", "/a/*.log", "--demo"], True),
+    ],
+    ids=["alone", "without", "own files", "both"],
+)
+def test_the_shop_runs_unless_it_is_not_wanted_or_own_files_are_named(
+    arguments: list[str],
+    has_shop: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both where it stays in the foreground and where it is started detached."""
+    monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
+    plans: list[UpPlan] = []
+    commands: list[list[str]] = []
+
+    def note_plan(plan: UpPlan) -> None:
+        plans.append(plan)
+
+    def note_command(command: list[str], *, plan: UpPlan) -> None:
+        plans.append(plan)
+        commands.append(command)
+
+    monkeypatch.setattr(lifecycle, "_run_here", note_plan)
+    monkeypatch.setattr(lifecycle, "_run_detached", note_command)
+    for detach in ([], ["--detach"]):
+        result = CliRunner().invoke(app, ["up", *detach, *arguments])
+        assert result.exit_code == 0, result.stderr
+
+    assert [plan.has_shop for plan in plans] == [has_shop] * 2
+    assert commands[0][:2] == ["up", "--demo" if has_shop else "--no-demo"]

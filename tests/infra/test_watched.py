@@ -15,6 +15,7 @@ from tailrace.errors import EXIT_USAGE, ConfigError
 from tailrace.watched import (
     MACHINE_LOGS,
     configuration,
+    names_files,
     toml_text,
     watched_globs,
 )
@@ -95,3 +96,36 @@ def test_servers_logs_are_watched_and_roles_logs_are_not(watch: tuple[str]) -> N
         if source not in servers:
             assert f"{DATA_DIR}/**" in source["exclude"]
     assert not any("/logs/agent" in glob for glob in watched_globs(configured))
+
+
+def test_the_shops_logs_are_watched_while_it_runs_and_once_it_has_run(
+    tmp_path: Path,
+) -> None:
+    """Its last lines may not have been read when it is left out."""
+
+    def shop_globs(*, has_shop: bool) -> list[str]:
+        configured = configuration({}, watch=(), data_dir=tmp_path, has_shop=has_shop)
+        return [one for one in watched_globs(configured) if "/shop/" in one]
+
+    globs = [f"{tmp_path}/shop/logs/{name}" for name in ("*.log", "*.log.1")]
+    assert shop_globs(has_shop=False) == []
+    assert shop_globs(has_shop=True) == globs
+    (tmp_path / "shop" / "logs").mkdir(parents=True)
+    assert shop_globs(has_shop=False) == globs
+
+
+@pytest.mark.parametrize(
+    ("given_", "watch", "named"),
+    [
+        ({}, (), False),
+        ({"agent": {"sweep_ms": 500}}, (), False),
+        ({"agent": 3}, (), False),
+        (NAMED, (), True),
+        ({}, ("/a/*",), True),
+    ],
+    ids=["nothing", "no sources", "no table", "sources", "watch"],
+)
+def test_who_names_files_is_told_from_who_names_none(
+    given_: dict[str, Any], watch: tuple[str, ...], named: bool
+) -> None:
+    assert names_files(given_, watch=watch) is named

@@ -18,7 +18,7 @@ from tailrace.commands.common import (
     write_json,
     write_line,
 )
-from tailrace.commands.roles import ROLES, check_settings
+from tailrace.commands.roles import ROLES, SHOP, check_settings
 from tailrace.errors import CommandFailed
 from tailrace.extras import require
 
@@ -33,9 +33,14 @@ Detach = Annotated[
 
 def up(
     detach: Detach = False,
-    no_demo: Annotated[
-        bool, typer.Option("--no-demo", help="Start without the demonstration.")
-    ] = False,
+    demo: Annotated[
+        bool | None,
+        typer.Option(
+            "--demo/--no-demo",
+            help="With or without the demonstration, a small shop that logs.",
+            show_default="with it, unless --watch or the configuration names files",
+        ),
+    ] = None,
     watch: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,13 +52,25 @@ def up(
     data_dir: DataDir = None,
 ) -> None:
     """Run everything on this machine, and print the dashboard's URL."""
-    del no_demo  # There is no demonstration yet; scripts may already say so.
+    from tailrace.settings import read_document
+    from tailrace.watched import names_files
+
+    globs = tuple(watch or ())
+    # Who names files of their own wants to see those, and no made-up ones among them.
+    has_shop = (
+        not names_files(read_document(config), watch=globs) if demo is None else demo
+    )
     _run(
-        ["up", *(f"--watch={glob}" for glob in watch or ())],
-        watch=tuple(watch or ()),
+        [
+            "up",
+            "--demo" if has_shop else "--no-demo",
+            *(f"--watch={glob}" for glob in globs),
+        ],
+        watch=globs,
         config=config,
         data_dir=data_dir,
         has_roles=True,
+        has_shop=has_shop,
         is_detached=detach,
     )
 
@@ -147,8 +164,13 @@ def _run(
     data_dir: Path | None,
     has_roles: bool,
     is_detached: bool,
+    has_shop: bool = False,
 ) -> None:
-    require("embedded", *(ROLES if has_roles else ()))
+    require(
+        "embedded",
+        *(ROLES if has_roles else ()),
+        *((SHOP,) if has_shop else ()),
+    )
     if has_roles:
         check_settings(config)
     from tailrace.data_folder import take_data_folder
@@ -162,6 +184,7 @@ def _run(
         watch=globs,
         config_file=config,
         has_roles=has_roles,
+        has_shop=has_shop,
     )
     if is_detached:
         arguments += ["--data-dir", str(folder)]

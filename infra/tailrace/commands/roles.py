@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tailrace_agent.config import AgentSettings
 
 ROLES = ("agent", "stream", "indexer", "dashboard")
+SHOP = "shop"
+"""The demonstration, which is started and set up as a role is."""
 
 
 class RoleMain(Protocol):
@@ -147,7 +149,7 @@ def check_settings(config: Path | None) -> None:
     from tailrace.settings import Connections, read_role_settings
 
     problems: list[str] = []
-    models = [Connections, *(_settings_model(role) for role in ROLES)]
+    models = [Connections, *(_settings_model(name) for name in (*ROLES, SHOP))]
     for model in models:
         try:
             read_role_settings(model, config_file=config)

@@ -1,0 +1,319 @@
+"""What the shop's logs say: questions to Elasticsearch, and their answers as values.
+
+Nothing here asks the shop itself: what the page claims of its speed, its answers and its
+troubles stands in the log files that the agent collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+
+from tailrace.moments import TimeRange
+from tailrace.query import Body
+from tailrace.shop_link import SHOP_DIR
+
+MODES = ("serial", "parallel", "queued")
+EXPECTED_RATIOS = {"serial": 1.0, "parallel": 1.5, "queued": 3.0}
+"""Of 150, 100 and 50 ms."""
+ADMITTED, WAITING, SOLD_OUT = 202, 303, 410
+"""What someone who asks for a ticket is answered."""
+FILES_MAX = 20
+DEPLOYS_MAX = 50
+REPORT_SILENCE_MS = 150_000
+"""The report comes every minute: more than two that are missing are no accident."""
+TIMEOUT = "20s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeFigures:
+    """How fast one way of registration was."""
+
+    mode: str
+    count: int
+    median_ms: float
+
+    @property
+    def per_s(self) -> float:
+        """Return how many one worker does in a second."""
+        return 1_000 / self.median_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the requests of one flash sale were answered, by status."""
+
+    counts: Mapping[int, int]
+    points: tuple[tuple[int, int, int], ...] = ()
+    """When (a second, in ms since 1970), which status, how often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """A flash sale, as the load generator counted its answers."""
+
+    sale: str
+    requests: int
+    counts: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """A version that was put in place."""
+
+    at_ms: int
+    service: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """Errors and warnings by service over time, what was deployed, when was a report."""
+
+    points: tuple[tuple[int, str, int], ...]
+    deploys: tuple[Deploy, ...]
+    report_at_ms: int | None
+
+
+def measured_body(time_range: TimeRange) -> Body:
+    """Build the question how long registrations took, in each way."""
+    return _counting(
+        time_range,
+        {"term": {"service.name": "registration"}},
+        {"term": {"event.action": "registered"}},
+        aggs={
+            "modes": {
+                "terms": {"field": "attributes.mode", "size": len(MODES)},
+                "aggs": {
+                    "took": {
+                        "percentiles": {"field": "event.duration", "percents": [50]}
+                    }
+                },
+            }
+        },
+    )
+
+
+def read_measured(answer: Mapping[str, Any]) -> tuple[ModeFigures, ...]:
+    """Read the answer; a way that nobody took is left out."""
+    buckets = answer["aggregations"]["modes"]["buckets"]
+    found = {
+        bucket["key"]: ModeFigures(
+            mode=bucket["key"],
+            count=int(bucket["doc_count"]),
+            # The median: one request that this machine held up says nothing of the way.
+            median_ms=float(bucket["took"]["values"]["50.0"]) / 1e6,
+        )
+        for bucket in buckets
+    }
+    return tuple(found[mode] for mode in MODES if mode in found)
+
+
+def ratios(figures: tuple[ModeFigures, ...]) -> dict[str, float]:
+    """Return how many times as fast as the serial way each one is."""
+    serial = next((one.per_s for one in figures if one.mode == MODES[0]), None)
+    return {} if serial is None else {one.mode: one.per_s / serial for one in figures}
+
+
+def storms_body(time_range: TimeRange) -> Body:
+    """Build the question for the newest flash sale's count by the client."""
+    return {
+        "size": 1,
+        "sort": [{"@timestamp": "desc"}],
+        "query": _filtered(
+            time_range,
+            {"term": {"service.name": "load"}},
+            {"term": {"event.action": "sale"}},
+        ),
+        "_source": ["attributes"],
+        "timeout": TIMEOUT,
+    }
+
+
+class _Stormed(msgspec.Struct):
+    name: str
+    requests: int
+    answers: dict[str, int]
+
+
+def read_storm(answer: Mapping[str, Any]) -> Storm | None:
+    """Read the answer; None where there was no flash sale."""
+    hits = answer["hits"]["hits"]
+    if not hits:
+        return None
+    said = msgspec.convert(hits[0]["_source"]["attributes"], _Stormed, strict=False)
+    return Storm(
+        sale=said.name,
+        requests=said.requests,
+        counts={
+            int(name.removeprefix("status_")): count
+            for name, count in said.answers.items()
+        },
+    )
+
+
+def answers_body(sale: str) -> Body:
+    """Build the question what the access log says of one flash sale's requests."""
+    statuses = {"terms": {"field": "http.response.status_code", "size": 20}}
+    return {
+        "size": 0,
+        "query": {
+            "bool": {
+                "filter": [
+                    {"term": {"tags": SHOP_DIR}},
+                    {"term": {"url.path": f"/sales/{sale}/tickets"}},
+                ]
+            }
+        },
+        "track_total_hits": False,
+        "timeout": TIMEOUT,
+        "aggs": {
+            "statuses": statuses,
+            "seconds": {
+                "date_histogram": {
+                    "field": "@timestamp",
+                    "fixed_interval": "1s",
+                    "min_doc_count": 1,
+                },
+                "aggs": {"statuses": statuses},
+            },
+        },
+    }
+
+
+def read_answers(answer: Mapping[str, Any]) -> Answers:
+    """Read the answer."""
+    found = answer["aggregations"]
+    return Answers(
+        counts={
+            int(one["key"]): int(one["doc_count"])
+            for one in found["statuses"]["buckets"]
+        },
+        points=tuple(
+            (int(second["key"]), int(one["key"]), int(one["doc_count"]))
+            for second in found["seconds"]["buckets"]
+            for one in second["statuses"]["buckets"]
+        ),
+    )
+
+
+def troubles_body(time_range: TimeRange, *, interval_ms: int) -> Body:
+    """Build the question which service logged errors when, and what was deployed."""
+    newest = {"sort": [{"@timestamp": "desc"}], "_source": _DEPLOY_FIELDS}
+    return _counting(
+        time_range,
+        aggs={
+            "bad": {
+                "filter": {
+                    "bool": {
+                        "should": [
+                            {"terms": {"log.level": ["error", "warn", "warning"]}},
+                            {"range": {"http.response.status_code": {"gte": 500}}},
+                        ]
+                    }
+                },
+                "aggs": {
+                    "files": {
+                        "terms": {"field": "log.file.path", "size": FILES_MAX},
+                        "aggs": {
+                            "times": {
+                                "date_histogram": {
+                                    "field": "@timestamp",
+                                    "fixed_interval": f"{interval_ms}ms",
+                                    "min_doc_count": 1,
+                                }
+                            }
+                        },
+                    }
+                },
+            },
+            "deploys": {
+                "filter": {"term": {"event.action": "deployed"}},
+                "aggs": {"newest": {"top_hits": {"size": DEPLOYS_MAX, **newest}}},
+            },
+            "reports": {
+                "filter": {"term": {"service.name": "report"}},
+                "aggs": {"last": {"max": {"field": "@timestamp"}}},
+            },
+        },
+    )
+
+
+_DEPLOY_FIELDS = ["@timestamp", "service.name", "service.version"]
+
+
+def read_troubles(answer: Mapping[str, Any]) -> Troubles:
+    """Read the answer."""
+    found = answer["aggregations"]
+    points: dict[tuple[int, str], int] = {}
+    for file in found["bad"]["files"]["buckets"]:
+        for bucket in file["times"]["buckets"]:
+            # A file that was turned over is the same service's.
+            name = PurePosixPath(file["key"]).name.partition(".")[0]
+            key = (int(bucket["key"]), name)
+            points[key] = points.get(key, 0) + int(bucket["doc_count"])
+    last = found["reports"]["last"].get("value")
+    return Troubles(
+        points=tuple((at_ms, name, n) for (at_ms, name), n in sorted(points.items())),
+        deploys=tuple(
+            _deploy(hit) for hit in found["deploys"]["newest"]["hits"]["hits"]
+        ),
+        report_at_ms=None if last is None else int(last),
+    )
+
+
+def findings(troubles: Troubles, *, now_ms: int) -> list[str]:
+    """Say in sentences what is wrong, from what the logs hold."""
+    said: list[str] = []
+    totals: dict[str, int] = {}
+    for _at_ms, name, count in troubles.points:
+        totals[name] = totals.get(name, 0) + count
+    for name, count in sorted(totals.items(), key=lambda item: -item[1]):
+        events = "1 event" if count == 1 else f"{count:,} events"
+        said.append(f"{name}: {events} of errors and warnings")
+    newest = max(troubles.deploys, key=lambda one: one.at_ms, default=None)
+    if newest is not None and any(at >= newest.at_ms for at, _, _ in troubles.points):
+        said.append(
+            f"{newest.service} {newest.version} was deployed before the last of them"
+        )
+    if troubles.report_at_ms is not None:
+        silent_ms = now_ms - troubles.report_at_ms
+        if silent_ms > REPORT_SILENCE_MS:
+            said.append(
+                f"no report for {silent_ms // 1_000} s, which comes every minute"
+            )
+    return said
+
+
+def _deploy(hit: Mapping[str, Any]) -> Deploy:
+    source = hit["_source"]
+    return Deploy(
+        at_ms=int(hit["sort"][0]) // _sort_unit(int(hit["sort"][0])),
+        service=str(source.get("service.name", "")),
+        version=str(source.get("service.version", "")),
+    )
+
+
+def _sort_unit(value: int) -> int:
+    # Nanoseconds of a `date_nanos`, milliseconds of a `date`.
+    return 1_000_000 if value > 10**15 else 1
+
+
+def _counting(time_range: TimeRange, *clauses: Body, aggs: Body) -> Body:
+    return {
+        "size": 0,
+        "query": _filtered(time_range, *clauses),
+        "track_total_hits": False,
+        "timeout": TIMEOUT,
+        "aggs": aggs,
+    }
+
+
+def _filtered(time_range: TimeRange, *clauses: Body) -> Body:
+    bounds = {"gte": time_range.since_ms, "lt": time_range.until_ms}
+    time = {"range": {"@timestamp": {**bounds, "format": "epoch_millis"}}}
+    return {"bool": {"filter": [time, {"term": {"tags": SHOP_DIR}}, *clauses]}}

@@ -1,0 +1,117 @@
+"""How the shop's figures become charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import altair as alt
+
+from tailrace.moments import TimeRange
+from tailrace_dashboard.charts import (
+    SERIES_COLOURS,
+    Breakdown,
+    Point,
+    series_chart,
+)
+from tailrace_dashboard.shop import (
+    ADMITTED,
+    SOLD_OUT,
+    WAITING,
+    Answers,
+    ModeFigures,
+    Troubles,
+)
+
+ANSWER_NAMES = {ADMITTED: "admitted", WAITING: "waiting page", SOLD_OUT: "sold out"}
+ANSWER_COLOURS = {
+    "admitted": "#3da17a",
+    "waiting page": "#e0a526",
+    "sold out": "#93a3b3",
+}
+SECOND_MS = 1_000
+
+
+def modes_chart(figures: Sequence[ModeFigures]) -> alt.Chart:
+    """Draw a bar for each way of registration: how many one worker does in a second."""
+    bars = [{"mode": one.mode, "per_s": round(one.per_s, 2)} for one in figures]
+    names = [one.mode for one in figures]
+    return (
+        alt.Chart(alt.InlineData(values=bars))
+        .mark_bar(size=38)
+        .encode(
+            y=alt.Y("mode:N", title=None, sort=names, axis=alt.Axis(ticks=False)),
+            x=alt.X("per_s:Q", title="registrations a second, of one worker"),
+            color=alt.Color(
+                "mode:N",
+                scale=alt.Scale(domain=names, range=list(SERIES_COLOURS[: len(names)])),
+                legend=None,
+            ),
+            tooltip=["mode:N", alt.Tooltip("per_s:Q", title="a second", format=".1f")],
+        )
+        .properties(height=190)
+    )
+
+
+def queue_chart(samples: Iterable[tuple[int, int]]) -> alt.Chart:
+    """Draw how many messages waited, when (ms since 1970)."""
+    points = [{"at_ms": at_ms, "waiting": waiting} for at_ms, waiting in samples]
+    return (
+        alt.Chart(alt.InlineData(values=points))
+        .mark_area(line=True, opacity=0.35, interpolate="step-after")
+        .encode(
+            x=alt.X("at_ms:T", title=None, axis=alt.Axis(format="%H:%M:%S")),
+            y=alt.Y("waiting:Q", title="orders that wait", scale=alt.Scale(zero=True)),
+        )
+        .properties(height=190)
+    )
+
+
+def answers_chart(answers: Answers) -> alt.Chart:
+    """Draw what was answered, second by second."""
+    points = [
+        Point(at_ms, ANSWER_NAMES.get(status, str(status)), count)
+        for at_ms, status, count in answers.points
+    ]
+    times = [at_ms for at_ms, _, _ in answers.points]
+    return series_chart(
+        breakdown_of(points),
+        time_range=TimeRange(min(times), max(times) + SECOND_MS),
+        interval_ms=SECOND_MS,
+        colours=ANSWER_COLOURS,
+    )
+
+
+def troubles_chart(
+    troubles: Troubles, *, time_range: TimeRange, interval_ms: int
+) -> alt.LayerChart:
+    """Draw errors and warnings by service, and a line for each version deployed."""
+    points = [Point(at_ms, name, count) for at_ms, name, count in troubles.points]
+    bars = series_chart(
+        breakdown_of(points), time_range=time_range, interval_ms=interval_ms
+    )
+    marks = [
+        {"at_ms": one.at_ms, "version": f"{one.service} {one.version}"}
+        for one in troubles.deploys
+    ]
+    lines = (
+        alt.Chart(alt.InlineData(values=marks))
+        .mark_rule(color="#d3302f", strokeDash=[4, 3], strokeWidth=2)
+        .encode(x="at_ms:T", tooltip=["version:N", "at_ms:T"])
+    )
+    texts = (
+        alt.Chart(alt.InlineData(values=marks))
+        .mark_text(align="left", dx=4, baseline="top", color="#d3302f")
+        .encode(x="at_ms:T", y=alt.value(0), text="version:N")
+    )
+    chart = cast("alt.LayerChart", alt.layer(bars, lines, texts))
+    return chart.properties(height=210)
+
+
+def breakdown_of(points: Sequence[Point]) -> Breakdown:
+    """Return points as a breakdown, its largest series first."""
+    totals: dict[str, int] = {}
+    for point in points:
+        totals[point.series] = totals.get(point.series, 0) + point.count
+    ordered = sorted(totals.items(), key=lambda one: (-one[1], one[0]))
+    return Breakdown(points=tuple(points), totals=tuple(ordered))

@@ -1,0 +1,230 @@
+"""The Shop page: what message queues are good for, measured from the shop's own logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import TypeVar
+
+import streamlit as st
+
+from tailrace.errors import TailraceError
+from tailrace.moments import MINUTE_MS, TimeRange
+from tailrace.query import Body, events_alias
+from tailrace.shop_link import ShopState
+from tailrace_dashboard.rows import markdown
+from tailrace_dashboard.shop import (
+    EXPECTED_RATIOS,
+    ModeFigures,
+    Storm,
+    answers_body,
+    findings,
+    measured_body,
+    ratios,
+    read_answers,
+    read_measured,
+    read_storm,
+    read_troubles,
+    storms_body,
+    troubles_body,
+)
+from tailrace_dashboard.shop_charts import (
+    ANSWER_NAMES,
+    answers_chart,
+    modes_chart,
+    troubles_chart,
+)
+from tailrace_dashboard.sources import Sources
+from tailrace_dashboard.views.parts import draw_problem, draw_table, wait_for
+from tailrace_dashboard.views.shop_live import draw_chat, draw_orders
+
+MEASURED_MS = 15 * MINUTE_MS
+TROUBLES_INTERVAL_MS = 10_000
+INCIDENT_TEXTS = {
+    "slow-gateway": "Slow SMS gateway",
+    "bad-deploy": "Bad deploy",
+    "cron-stops": "Cron job stops",
+}
+NO_SHOP = (
+    "No shop runs. `tailrace up --demo` starts one beside everything else, and"
+    " `tailrace shop run` one alone."
+)
+FutureT = TypeVar("FutureT")
+
+
+def show(sources: Sources) -> None:
+    """Draw a tab for each of the scenarios."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("#### The shop")
+        st.button("Refresh", key="shop_refresh", icon=":material/refresh:")
+    if not sources.shop.is_there():
+        st.info(NO_SHOP, icon=":material/storefront:")
+    registration, orders, sale, chat, incidents = st.tabs(
+        ["Registration", "Orders", "Flash sale", "Chat", "Incidents"]
+    )
+    with registration:
+        _draw_registration(sources)
+    with orders:
+        draw_orders(sources)
+    with sale:
+        _draw_sale(sources)
+    with chat:
+        draw_chat(sources)
+    with incidents:
+        _draw_incidents(sources)
+
+
+def _draw_registration(sources: Sources) -> None:
+    st.caption(
+        "Writing a user, an e-mail and an SMS take 50 ms each: one after another, the"
+        " messages at once, or left to a queue. Medians of the service's log, of the"
+        " last 15 minutes."
+    )
+    _draw_load(sources, "registration", "Register 20 users in each way")
+    answer = _found(sources, measured_body(_range(sources)), key="shop_measured")
+    if answer is None:
+        return
+    figures = read_measured(answer)
+    if not figures:
+        st.info("Nobody has registered yet.", icon=":material/info:")
+        return
+    table, chart = st.columns((1, 1), gap="medium")
+    with table:
+        draw_table(_mode_rows(figures))
+    with chart:
+        st.altair_chart(modes_chart(figures), width="stretch")
+
+
+def _mode_rows(figures: tuple[ModeFigures, ...]) -> list[dict[str, object]]:
+    measured = ratios(figures)
+    return [
+        {
+            "Way": one.mode,
+            "Users": one.count,
+            "Median (ms)": round(one.median_ms, 1),
+            "A second": round(one.per_s, 1),
+            "Times as fast": round(measured[one.mode], 2) if measured else None,
+            "To be expected": EXPECTED_RATIOS[one.mode],
+        }
+        for one in figures
+    ]
+
+
+def _draw_sale(sources: Sources) -> None:
+    st.caption(
+        "500 pieces, and 25,000 requests at 5,000 a second: the gate admits the first"
+        " 500 into the queue and tells the others at once, and the seller behind it"
+        " never meets the storm."
+    )
+    _draw_load(sources, "sale", "Hold a flash sale")
+    answer = _found(sources, storms_body(_range(sources)), key="shop_storm")
+    storm = None if answer is None else read_storm(answer)
+    if storm is None:
+        if answer is not None:
+            st.info("There was no flash sale yet.", icon=":material/info:")
+        return
+    answer = _found(sources, answers_body(storm.sale), key="shop_answers")
+    if answer is None:
+        return
+    answers = read_answers(answer)
+    logged = sum(answers.counts.values())
+    if dict(answers.counts) == dict(storm.counts):
+        st.success(
+            f"All {storm.requests:,} answers that the client counted stand in the"
+            " access log, each once.",
+            icon=":material/check:",
+        )
+    else:
+        st.warning(
+            f"The client counted {storm.requests:,} answers; {logged:,} lines of the"
+            " access log have arrived so far.",
+            icon=":material/hourglass_top:",
+        )
+    table, chart = st.columns((1, 2), gap="medium")
+    with table:
+        draw_table(_answer_rows(storm, answers.counts))
+        _draw_sold(sources, storm)
+    if answers.points:
+        with chart:
+            st.altair_chart(answers_chart(answers), width="stretch")
+
+
+def _answer_rows(storm: Storm, logged: Mapping[int, int]) -> list[dict[str, object]]:
+    return [
+        {
+            "Answer": ANSWER_NAMES.get(status, str(status)),
+            "By the client": storm.counts.get(status, 0),
+            "By the log": logged.get(status, 0),
+        }
+        for status in sorted({*storm.counts, *logged})
+    ]
+
+
+def _draw_sold(sources: Sources, storm: Storm) -> None:
+    state = _asked(sources.shop.state(), sources=sources, key="shop_sold")
+    for sale in state.sales if state is not None else ():
+        if sale.name == storm.sale:
+            st.caption(
+                f"{sale.sold:,} of {sale.stock:,} sold, {sale.admitted:,} admitted."
+            )
+
+
+def _draw_incidents(sources: Sources) -> None:
+    st.caption(
+        "An incident is over after a minute. Find it: here in the errors by service,"
+        " and on the page Search by `tags:shop AND log.level:error`."
+    )
+    with st.container(horizontal=True, gap="small"):
+        for name, text in INCIDENT_TEXTS.items():
+            if st.button(text, key=f"incident_{name}", icon=":material/bolt:"):
+                order = sources.shop.tell(f"incidents/{name}")
+                _asked(order, sources=sources, key=f"shop_{name}")
+    time_range = _range(sources)
+    body = troubles_body(time_range, interval_ms=TROUBLES_INTERVAL_MS)
+    answer = _found(sources, body, key="shop_troubles")
+    if answer is None:
+        return
+    troubles = read_troubles(answer)
+    for said in findings(troubles, now_ms=sources.clock.now_ms()):
+        st.warning(markdown(said), icon=":material/troubleshoot:")
+    if troubles.points:
+        chart = troubles_chart(
+            troubles, time_range=time_range, interval_ms=TROUBLES_INTERVAL_MS
+        )
+        st.altair_chart(chart, width="stretch")
+    else:
+        st.info(
+            "No errors and no warnings in the last 15 minutes.", icon=":material/check:"
+        )
+
+
+def _draw_load(sources: Sources, name: str, text: str) -> None:
+    if st.button(text, key=f"load_{name}", type="primary", icon=":material/speed:"):
+        state: ShopState | None = _asked(
+            sources.shop.tell(f"loads/{name}"), sources=sources, key=f"shop_load_{name}"
+        )
+        if state is not None:
+            st.info(
+                "It runs; refresh in a few seconds, when its lines have arrived.",
+                icon=":material/hourglass_top:",
+            )
+
+
+def _found(sources: Sources, body: Body, *, key: str) -> Body | None:
+    index = events_alias(sources.namespace)
+    question = sources.search.ask(index=index, body=body)
+    return _asked(question, sources=sources, key=key)
+
+
+def _asked(future: Future[FutureT], *, sources: Sources, key: str) -> FutureT | None:
+    """Return the answer; where there is none, say why."""
+    try:
+        return wait_for(future, what="Asking", key=key, clock=sources.clock)
+    except TailraceError as problem:
+        draw_problem(problem, key=key)
+        return None
+
+
+def _range(sources: Sources) -> TimeRange:
+    now_ms = sources.clock.now_ms()
+    return TimeRange(now_ms - MEASURED_MS, now_ms)

@@ -1,0 +1,159 @@
+"""How the shop is steered: services stopped and started, incidents, sales, loads."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.settings import Connections
+from tailrace.shop_link import KEY_HEADER, SaleState, ShopState
+from tailrace_shop.front import Front
+from tailrace_shop.http import Request, Response
+from tailrace_shop.incidents import Incident, Incidents
+from tailrace_shop.load import Load
+from tailrace_shop.messages import Topic, group_name
+from tailrace_shop.queue import Worker
+from tailrace_shop.services import FULFILMENT, INVENTORY, NOTIFIER, SELLER, Services
+
+READS = {
+    NOTIFIER: Topic.USERS,
+    INVENTORY: Topic.ORDERS,
+    FULFILMENT: Topic.ORDERS,
+    SELLER: Topic.TICKETS,
+}
+"""The services that a person may stop, and what then waits for each."""
+STOCK_MAX = 100_000
+SALES_SHOWN_MAX = 5
+
+
+class Control:
+    """Answers below `/control`, to whoever has the key."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        key: str,
+        front: Front,
+        services: Services,
+        incidents: Incidents,
+        cause: Callable[[Incident], None],
+    ) -> None:
+        self._connections = connections
+        self._key = key
+        self._front = front
+        self._services = services
+        self._incidents = incidents
+        self._cause = cause
+        self._lock = threading.Lock()
+        self._admin: KafkaAdmin | None = None
+        self._loads: dict[Load, subprocess.Popen[bytes]] = {}
+
+    async def answer(self, request: Request) -> Response:
+        """Do what is asked, and answer with what is then."""
+        key = request.headers.get(KEY_HEADER, "")
+        if not hmac.compare_digest(key.encode(), self._key.encode()):
+            return _refused("this is for who has the key", status=403)
+        match (request.method, *request.path.strip("/").split("/")[1:]):
+            case ("GET",):
+                pass
+            case ("POST", "sales", sale):
+                stock = int(request.query.get("stock", "0"))
+                if not 1 <= stock <= STOCK_MAX:
+                    raise ValueError(f"stock must be 1 to {STOCK_MAX}, got {stock}")
+                self._front.open_sale(sale, stock=stock)
+            case ("POST", "incidents", name):
+                if name not in list(Incident):
+                    known = ", ".join(Incident)
+                    return _refused(f"no incident {name!r}; there are {known}")
+                self._cause(Incident(name))
+            case ("POST", "services", name, "stop" | "start" as what) if name in READS:
+                worker = self._services.workers[name]
+                await asyncio.to_thread(
+                    _started if what == "start" else _stopped, worker
+                )
+            case ("POST", "loads", name) if name in list(Load):
+                self._start_load(Load(name))
+            case _:
+                return _refused(f"nothing is at {request.path}")
+        state = await asyncio.to_thread(self._state)
+        return Response(body=msgspec.json.encode(state))
+
+    def close(self) -> None:
+        """End the load generators, and let go of Kafka."""
+        for running in self._loads.values():
+            running.terminate()
+            running.wait()
+        if self._admin is not None:
+            self._admin.close()
+
+    def _start_load(self, load: Load) -> None:
+        if load in self._running():
+            return
+        # A process of its own: what storms must not share a thread with who is stormed.
+        folder = self._connections.data_dir
+        self._loads[load] = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "tailrace", "shop", "load", load),
+                *("--data-dir", str(folder)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def _running(self) -> list[Load]:
+        return [load for load, one in self._loads.items() if one.poll() is None]
+
+    def _state(self) -> ShopState:
+        workers, sales = self._services.workers, self._services.sales
+        return ShopState(
+            services={name: workers[name].is_running for name in READS},
+            waiting=self._waiting(),
+            incidents=self._incidents.under_way(),
+            known_incidents=list(Incident),
+            sales=[
+                SaleState(
+                    name=name,
+                    stock=gate.stock,
+                    admitted=gate.admitted_count,
+                    sold=sales.taken(name),
+                )
+                for name, gate in list(self._front.gates.items())[-SALES_SHOWN_MAX:]
+            ],
+            loads=list(self._running()),
+        )
+
+    def _waiting(self) -> dict[str, int]:
+        namespace = self._connections.namespace
+        # The admin client is not made for several threads.
+        with self._lock:
+            if self._admin is None:
+                self._admin = KafkaAdmin(self._connections, client_id="tailrace-shop")
+            return {
+                name: sum(
+                    lag.lag_records
+                    for lag in self._admin.group_lag(
+                        group_name(namespace, name), topics=[topic.name_in(namespace)]
+                    )
+                )
+                for name, topic in READS.items()
+            }
+
+
+def _started(worker: Worker) -> None:
+    worker.start()
+
+
+def _stopped(worker: Worker) -> None:
+    worker.stop()
+
+
+def _refused(why: str, *, status: int = 404) -> Response:
+    return Response(status=status, body=msgspec.json.encode({"error": why}))

@@ -1,0 +1,309 @@
+"""The shop's web front: which request does what, and a line in the access log for each."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace.errors import ServiceUnavailable
+from tailrace_shop.chat import Speaker
+from tailrace_shop.gate import Gate, Verdict
+from tailrace_shop.gateways import GatewayTimeout
+from tailrace_shop.http import Request, Response
+from tailrace_shop.incidents import Incident, Incidents
+from tailrace_shop.logs import AccessLog, JavaLog, JsonLog
+from tailrace_shop.messages import Order, Registered, Said, SaidKind, Topic
+from tailrace_shop.queue import Queue
+from tailrace_shop.registration import Mode, Registration
+from tailrace_shop.services import ITEMS, Outside, Services
+
+THREADS = 32
+"""Registrations and orders at once; more wait their turn."""
+NAME_CHARACTERS_MAX = 64
+TEXT_CHARACTERS_MAX = 500
+BROKEN_SHARE = 1 / 3
+"""Of the orders, that a bad version fails at."""
+BROKEN_FRAMES = (
+    "orders.PriceService.discount(PriceService.java:87)",
+    "orders.OrderService.accept(OrderService.java:142)",
+    "orders.OrderController.post(OrderController.java:58)",
+)
+_TRACE_ID = re.compile(r"[0-9a-f]{8,64}")
+_ADDRESS = re.compile(r"[0-9a-fA-F.:]{2,45}")
+
+ResultT = TypeVar("ResultT")
+Control = Callable[[Request], Awaitable[Response]]
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Ordered(msgspec.Struct):
+    item: str
+    quantity: int = 1
+    order_id: str = ""
+    """Given by who may have to order again what is not known to be accepted."""
+
+
+class _Spoken(msgspec.Struct):
+    member: str
+    text: str = ""
+    kind: SaidKind = SaidKind.SAID
+
+
+class Front:
+    """Answers every request; it belongs to the server's thread."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        services: Services,
+        outside: Outside,
+        incidents: Incidents,
+        logs: Path,
+        clock: Clock,
+        random: Random,
+        waiting_max: int,
+    ) -> None:
+        self._queue = queue
+        self._services = services
+        self._speaker: Speaker = services.speaker
+        self._incidents = incidents
+        self._clock = clock
+        self._random = random
+        self._waiting_max = waiting_max
+        self.control: Control | None = None
+        self.gates: dict[str, Gate] = {}
+        self._threads = ThreadPoolExecutor(THREADS, "front")
+        self._senders = ThreadPoolExecutor(THREADS, "send")
+        self._access = AccessLog(logs / "access.log", clock=clock)
+        self._registrations = JsonLog(
+            logs / "registration.log", service="registration", clock=clock
+        )
+        self._orders = JavaLog(
+            logs / "orders.log", logger="orders.OrderService", clock=clock
+        )
+        self._registration = Registration(
+            write=outside.database,
+            send_email=outside.mail,
+            send_sms=outside.sms,
+            enqueue=self._enqueue,
+            senders=self._senders,
+        )
+
+    async def answer(self, request: Request) -> Response:
+        """Answer, and write it down before anybody is told."""
+        began_ns = time.perf_counter_ns()
+        headers = request.headers
+        trace_id = headers.get("x-trace-id", "")
+        if not _TRACE_ID.fullmatch(trace_id):
+            trace_id = secrets.token_hex(16)
+        try:
+            response = await self._routed(request, trace_id)
+        except (msgspec.DecodeError, ValueError) as error:
+            response = _json({"error": str(error)}, status=400)
+        except ServiceUnavailable as error:
+            response = _json({"error": str(error)}, status=503)
+        address = headers.get("x-forwarded-for", "")
+        self._access.answered(
+            f"{request.method} {request.target} HTTP/1.1",
+            address=address if _ADDRESS.fullmatch(address) else "127.0.0.1",
+            status=response.status,
+            size_bytes=len(response.body),
+            referrer=headers.get("referer", "-"),
+            agent=headers.get("user-agent", "-"),
+            took_ms=(time.perf_counter_ns() - began_ns) / 1e6,
+            trace_id=trace_id,
+        )
+        return response
+
+    def open_sale(self, sale: str, *, stock: int) -> None:
+        """Put so many on the shelf of a flash sale, and open its gate."""
+        self._services.sales.put(sale, stock)
+        self.gates.setdefault(sale, Gate(stock=stock, waiting_max=self._waiting_max))
+
+    def close(self) -> None:
+        """Finish what is under way, and close the logs."""
+        self._threads.shutdown()
+        self._senders.shutdown()
+        for log in (self._access, self._registrations, self._orders):
+            log.close()
+
+    async def _routed(self, request: Request, trace_id: str) -> Response:
+        match (request.method, *request.path.strip("/").split("/")):
+            case ("POST", "sales", sale, "tickets"):
+                return await self._ticket(sale, trace_id)
+            case ("GET", ""):
+                return _json({"items": ITEMS})
+            case ("GET", "items", item) if item in ITEMS:
+                return _json(
+                    {"item": item, "left": self._services.inventory.left(item)}
+                )
+            case ("GET", "sales", "waiting"):
+                return Response(
+                    body=b"Many are being served. Come again in a second.\n",
+                    content_type="text/plain",
+                    headers={"retry-after": "1"},
+                )
+            case ("POST", "users"):
+                return await self._in_thread(self._register, request, trace_id)
+            case ("POST", "orders"):
+                return await self._in_thread(self._order, request, trace_id)
+            case ("GET", "chat"):
+                return self._room()
+            case ("POST", "chat"):
+                return await self._in_thread(self._speak, request, trace_id)
+            case (_, "control", *_) if self.control is not None:
+                return await self.control(request)
+            case _:
+                return _json({"error": "there is no such page"}, status=404)
+
+    async def _in_thread(
+        self, work: Callable[[Request, str], ResultT], request: Request, trace_id: str
+    ) -> ResultT:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, request, trace_id)
+
+    async def _ticket(self, sale: str, trace_id: str) -> Response:
+        """Let one into a flash sale, who is admitted once the ticket is durable."""
+        gate = self.gates.get(sale)
+        if gate is None:
+            return _json({"error": "there is no such sale"}, status=404)
+        verdict = gate.ask()
+        if verdict is Verdict.ADMITTED:
+            ticket = Order(
+                order_id=f"{sale}-{secrets.token_hex(8)}",
+                item=sale,
+                quantity=1,
+                trace_id=trace_id,
+            )
+            is_durable = await self._written(ticket)
+            gate.settle(is_durable=is_durable)
+            if not is_durable:
+                return _json({"error": "the queue does not take it"}, status=503)
+            return _json({"ticket": ticket.order_id}, status=202)
+        if verdict is Verdict.WAITING:
+            return Response(status=303, headers={"location": "/sales/waiting"})
+        return _json({"error": "sold out"}, status=410)
+
+    async def _written(self, ticket: Order) -> bool:
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[bool] = loop.create_future()
+        self._queue.publish_soon(
+            Topic.TICKETS,
+            ticket,
+            key=ticket.order_id,
+            done=lambda durable: _tell(loop, written, durable),
+        )
+        return await written
+
+    def _enqueue(self, user: str, /, *, trace_id: str) -> None:
+        self._queue.publish(
+            Topic.USERS, Registered(user=user, trace_id=trace_id), key=user
+        )
+
+    def _register(self, request: Request, trace_id: str) -> Response:
+        user = _name(msgspec.json.decode(request.body, type=_Named).name)
+        mode = Mode(request.query.get("mode", Mode.QUEUED))
+        began_ns = time.perf_counter_ns()
+        try:
+            self._registration.register(user, mode=mode, trace_id=trace_id)
+        except GatewayTimeout as error:
+            self._registrations.write(
+                f"registration of {user} failed",
+                level="error",
+                action="failed",
+                trace_id=trace_id,
+                took_ns=time.perf_counter_ns() - began_ns,
+                mode=mode,
+                error=str(error),
+            )
+            return _json({"error": str(error)}, status=503)
+        self._registrations.write(
+            f"user {user} registered",
+            action="registered",
+            trace_id=trace_id,
+            took_ns=time.perf_counter_ns() - began_ns,
+            mode=mode,
+        )
+        return _json({"user": user}, status=201)
+
+    def _order(self, request: Request, trace_id: str) -> Response:
+        ordered = msgspec.json.decode(request.body, type=_Ordered)
+        if ordered.item not in ITEMS or not 1 <= ordered.quantity <= 100:
+            raise ValueError("an order is 1 to 100 of an item that there is")
+        order = Order(
+            order_id=_name(ordered.order_id or secrets.token_hex(8)),
+            item=ordered.item,
+            quantity=ordered.quantity,
+            trace_id=trace_id,
+        )
+        is_broken = self._incidents.is_on(Incident.BAD_DEPLOY)
+        if is_broken and self._random.random() < BROKEN_SHARE:
+            self._orders.error(
+                f"order {order.order_id} failed trace_id={trace_id}",
+                fault=(
+                    "java.lang.NullPointerException: Cannot invoke"
+                    ' "Discount.rate()" because "discount" is null'
+                ),
+                frames=BROKEN_FRAMES,
+            )
+            return _json({"error": "something went wrong"}, status=500)
+        self._queue.publish(Topic.ORDERS, order, key=order.order_id)
+        self._orders.info(
+            f"order {order.order_id} accepted: {order.quantity} {order.item}"
+            f" trace_id={trace_id}"
+        )
+        return _json({"order_id": order.order_id}, status=202)
+
+    def _speak(self, request: Request, trace_id: str) -> Response:
+        del trace_id
+        spoken = msgspec.json.decode(request.body, type=_Spoken)
+        member = _name(spoken.member)
+        if spoken.kind is SaidKind.SAID:
+            self._speaker.say(member, spoken.text[:TEXT_CHARACTERS_MAX])
+        else:
+            self._speaker.tell(member, spoken.kind)
+        return self._room()
+
+    def _room(self) -> Response:
+        room = self._services.room
+        said: list[Said] = room.said()
+        present = room.present(now_ms=self._clock.now_ms())
+        return _json({"said": said, "present": present})
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop,
+    written: asyncio.Future[bool],
+    is_durable: bool,  # noqa: FBT001 - as the queue says it
+) -> None:
+    def tell() -> None:
+        if not written.done():
+            written.set_result(is_durable)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(tell)
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not 0 < len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
+        raise ValueError(f"a name has 1 to {NAME_CHARACTERS_MAX} characters that print")
+    return name
+
+
+def _json(value: Any, *, status: int = 200) -> Response:  # noqa: ANN401 - whatever JSON can say
+    return Response(status=status, body=msgspec.json.encode(value))

@@ -1,0 +1,202 @@
+"""How a service speaks through Kafka: a message that is durable, a worker that goes on.
+
+A message is published when all brokers in step have it. A worker handles each message and
+only then commits its position: after a crash it sees the last ones again, so what it does
+must be safe to do twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+import kafka
+import msgspec
+from kafka.errors import KafkaError
+
+from tailrace.clock import Clock
+from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_consumer import Consumer, Partition
+from tailrace.kafka_opening import open_client
+from tailrace.kafka_options import kafka_unavailable, record_client_options
+from tailrace.kafka_probe import require_listener
+from tailrace.settings import Connections
+from tailrace_shop.messages import Topic, group_name
+
+# The stubs that type checkers bundle describe an older release.
+_kafka: Any = kafka
+
+PUBLISH_S_MAX = 10.0
+POLL_MS = 500
+RETRY_MS = 1_000
+STOP_S_MAX = 15.0
+
+MessageT = TypeVar("MessageT", bound=msgspec.Struct)
+
+
+class Queue:
+    """Publishes messages; any thread may."""
+
+    def __init__(self, connections: Connections) -> None:
+        """Connect.
+
+        Raises:
+            ServiceUnavailable: no broker answers.
+        """
+        self._connections = connections
+        require_listener(connections.kafka_bootstrap)
+        try:
+            self._producer = open_client(
+                _kafka.KafkaProducer,
+                **record_client_options(connections, client_id="tailrace-shop"),
+                acks="all",
+                # What it sends twice is counted once by whoever reads it; and so no failed
+                # message stands in the way of those after it.
+                enable_idempotence=False,
+                # Somebody waits for each message: none waits for company.
+                linger_ms=0,
+            )
+        except (KafkaError, OSError) as error:
+            raise kafka_unavailable(connections.kafka_bootstrap, error) from error
+
+    def publish(self, topic: Topic, message: msgspec.Struct, *, key: str) -> None:
+        """Return when the message is durable; messages of one key keep their order.
+
+        Raises:
+            ServiceUnavailable: it is not known to be; publish it again.
+        """
+        try:
+            self._send(topic, message, key=key).get(timeout=PUBLISH_S_MAX)
+        except KafkaError as error:
+            raise kafka_unavailable(self._connections.kafka_bootstrap, error) from error
+
+    def publish_soon(
+        self,
+        topic: Topic,
+        message: msgspec.Struct,
+        *,
+        key: str,
+        done: Callable[[bool], None],
+    ) -> None:
+        """Call `done` later, in another thread, with whether the message is durable."""
+        try:
+            future = self._send(topic, message, key=key)
+        except KafkaError:
+            done(False)  # noqa: FBT003 - the one thing that it is told
+            return
+
+        def settled(_outcome: object) -> None:
+            done(future.succeeded())
+
+        future.add_both(settled)
+
+    def close(self) -> None:
+        """Send what is under way, and let go of the brokers."""
+        self._producer.close(timeout=PUBLISH_S_MAX)
+
+    def _send(self, topic: Topic, message: msgspec.Struct, *, key: str) -> Any:  # noqa: ANN401 - the library's future
+        return self._producer.send(
+            topic.name_in(self._connections.namespace),
+            value=msgspec.json.encode(message),
+            key=key.encode(),
+        )
+
+
+class Problem(Protocol):
+    """Where a worker tells of what hinders it."""
+
+    def __call__(self, message: str, /, *, error: Exception) -> None:
+        """Tell it."""
+        ...
+
+
+class Worker:
+    """A thread that handles one topic's messages, one after another.
+
+    Workers of one group share the topic: each message goes to one of them (point to
+    point). Workers of different groups each get every message (publish and subscribe).
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        topic: Topic,
+        group: str,
+        message_type: type[MessageT],
+        handle: Callable[[MessageT], None],
+        problem: Problem,
+        clock: Clock,
+    ) -> None:
+        self._connections = connections
+        self._topic = topic
+        self._group = group_name(connections.namespace, group)
+        self._decoder = msgspec.json.Decoder(message_type)
+        self._handle = cast("Callable[[msgspec.Struct], None]", handle)
+        self._problem = problem
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it takes messages."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start it, or start it again where it was stopped."""
+        if not self.is_running:
+            self._stop.clear()
+            self._thread = threading.Thread(
+                target=self._run, name=self._group, daemon=True
+            )
+            self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Let it end, and do not wait for it."""
+        self._stop.set()
+
+    def stop(self) -> None:
+        """Finish the message at hand and leave the group; the others wait in Kafka."""
+        self.ask_to_stop()
+        if self._thread is not None:
+            self._thread.join(STOP_S_MAX)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._consume()
+            except ServiceUnavailable as error:
+                self._problem("Kafka cannot be reached", error=error)
+                self._stop.wait(RETRY_MS / 1_000)
+
+    def _consume(self) -> None:
+        """Handle messages until stopped: 1 the work, 2 the position."""
+        consumer = Consumer.connect(
+            self._connections,
+            group=self._group,
+            client_id="tailrace-shop",
+            topics=[self._topic.name_in(self._connections.namespace)],
+        )
+        try:
+            while not self._stop.is_set():
+                next_offsets: dict[Partition, int] = {}
+                for record in consumer.poll(wait_ms_max=POLL_MS).records:
+                    if self._stop.is_set():
+                        break
+                    self._take(record.value or b"")
+                    next_offsets[record.partition] = record.offset + 1
+                if next_offsets:
+                    consumer.commit(next_offsets)
+        finally:
+            consumer.close(wait_ms_max=POLL_MS)
+
+    def _take(self, value: bytes) -> None:
+        try:
+            message = self._decoder.decode(value)
+        except msgspec.DecodeError as error:
+            # It will never be readable: held on to, it would hold up all others.
+            self._problem("A message cannot be read and is passed over", error=error)
+            return
+        self._handle(message)

@@ -1,0 +1,290 @@
+"""What the shop's figures say, and what its page shows of them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tailrace.errors import CommandFailed
+from tailrace.query import Body
+from tailrace.shop_link import (
+    LINK_FILE,
+    RoomState,
+    SaleState,
+    ShopLink,
+    ShopState,
+    Word,
+)
+from tailrace_dashboard.gateway import SearchGateway
+from tailrace_dashboard.shop import (
+    REPORT_SILENCE_MS,
+    Deploy,
+    Troubles,
+    findings,
+    ratios,
+    read_answers,
+    read_measured,
+    read_storm,
+    read_troubles,
+)
+from tailrace_dashboard.shop_gateway import RunningShop
+from tests.dashboard.doubles import EmptySearch, KnownShop, done, sources
+from tests.dashboard.test_pages import buttons, said, shown
+
+MODES = {"queued": 50e6, "serial": 150e6, "parallel": 100e6}
+MEASURED: Body = {
+    "aggregations": {
+        "modes": {
+            "buckets": [
+                {"key": mode, "doc_count": 20, "took": {"values": {"50.0": took_ns}}}
+                for mode, took_ns in MODES.items()
+            ]
+        }
+    }
+}
+COUNTS = {202: 5, 303: 1, 410: 94}
+STORM: Body = {
+    "hits": {
+        "hits": [
+            {
+                "_source": {
+                    "attributes": {
+                        "name": "s1",
+                        "requests": 100,
+                        "answers": {f"status_{s}": n for s, n in COUNTS.items()},
+                    }
+                }
+            }
+        ]
+    }
+}
+NO_STORM: Body = {"hits": {"hits": []}}
+TROUBLES: Body = {
+    "aggregations": {
+        "bad": {
+            "files": {
+                "buckets": [
+                    {
+                        "key": f"/d/shop/logs/orders.log{end}",
+                        "times": {"buckets": [{"key": 10_000, "doc_count": 2}]},
+                    }
+                    for end in ("", ".1")
+                ]
+            }
+        },
+        "deploys": {
+            "newest": {
+                "hits": {
+                    "hits": [
+                        {
+                            "sort": [at],
+                            "_source": {
+                                "service.name": "orders",
+                                "service.version": version,
+                            },
+                        }
+                        for at, version in (
+                            (1_795_738_900_000_000_000, "1.4.0"),
+                            (1_795_738_800_000, "1.3.9"),
+                        )
+                    ]
+                }
+            }
+        },
+        "reports": {"last": {"value": 1_795_738_900_000.0}},
+    }
+}
+NOTHING: Body = {
+    "aggregations": {
+        "bad": {"files": {"buckets": []}},
+        "deploys": {"newest": {"hits": {"hits": []}}},
+        "reports": {"last": {"value": None}},
+    }
+}
+STATE = ShopState(
+    services={"inventory": False, "notifier": True},
+    waiting={"inventory": 60, "notifier": 0},
+    incidents=[],
+    known_incidents=["bad-deploy"],
+    sales=[SaleState(name="s1", stock=5, admitted=5, sold=4)],
+    loads=[],
+)
+ROOM = RoomState(
+    said=[Word(member="eva", text="**hello** <b>", at_ms=1)], present=["eva", "gr*ce"]
+)
+
+
+def answers(counts: dict[int, int]) -> Body:
+    statuses = {"buckets": [{"key": s, "doc_count": n} for s, n in counts.items()]}
+    second = {"key": 1_000, "statuses": statuses}
+    return {"aggregations": {"statuses": statuses, "seconds": {"buckets": [second]}}}
+
+
+class ShopsLogs:
+    """Answers each of the page's questions as it was given."""
+
+    def __init__(
+        self,
+        *,
+        storm: Body = STORM,
+        logged: dict[int, int] = COUNTS,
+        bad: Body = TROUBLES,
+    ) -> None:
+        self._storm, self._logged, self._bad = storm, logged, bad
+
+    def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
+        del query
+        assert index == "ns-events"
+        match body.get("aggs"):
+            case {"modes": _}:
+                return done(MEASURED)
+            case {"statuses": _}:
+                return done(answers(self._logged))
+            case {"bad": _}:
+                return done(self._bad)
+            case _:
+                return done(self._storm)
+
+
+def shop_page(given: object) -> None:
+    from tailrace_dashboard.sources import Sources
+    from tailrace_dashboard.views import shop
+
+    assert isinstance(given, Sources)
+    shop.show(given)
+
+
+def page(logs: SearchGateway, shop: KnownShop | None = None) -> AppTest:
+    shop = shop or KnownShop(STATE, ROOM)
+    return shown(shop_page, sources(search=logs, shop=shop))
+
+
+def test_the_ways_stand_in_their_order_with_what_one_worker_does() -> None:
+    figures = read_measured(MEASURED)
+    assert [(one.mode, one.count, one.median_ms) for one in figures] == [
+        ("serial", 20, 150),
+        ("parallel", 20, 100),
+        ("queued", 20, 50),
+    ]
+    assert ratios(figures) == pytest.approx({"serial": 1, "parallel": 1.5, "queued": 3})
+    assert ratios(figures[1:]) == {}
+
+
+def test_a_sales_answers_are_read_from_client_and_log() -> None:
+    storm = read_storm(STORM)
+    assert storm is not None
+    assert (storm.sale, storm.requests, storm.counts) == ("s1", 100, COUNTS)
+    assert read_storm(NO_STORM) is None
+    found = read_answers(answers(COUNTS))
+    assert found.counts == COUNTS
+    assert found.points == ((1_000, 202, 5), (1_000, 303, 1), (1_000, 410, 94))
+
+
+def test_a_file_that_was_turned_over_is_the_same_service() -> None:
+    troubles = read_troubles(TROUBLES)
+    assert troubles.points == ((10_000, "orders", 4),)
+    assert [(one.at_ms, one.version) for one in troubles.deploys] == [
+        (1_795_738_900_000, "1.4.0"),
+        (1_795_738_800_000, "1.3.9"),
+    ]
+    assert troubles.report_at_ms == 1_795_738_900_000
+
+
+def test_findings_name_the_version_only_where_errors_came_after_it() -> None:
+    deploy = Deploy(at_ms=500, service="orders", version="1.4.1")
+
+    def of(at_ms: int) -> list[str]:
+        troubles = Troubles(
+            points=((at_ms, "orders", 3),), deploys=(deploy,), report_at_ms=None
+        )
+        return findings(troubles, now_ms=1_000)
+
+    assert any("1.4.1" in one for one in of(500))
+    assert not any("1.4.1" in one for one in of(499))
+
+
+def test_findings_miss_a_report_that_comes_no_more() -> None:
+    troubles = Troubles(points=(), deploys=(), report_at_ms=0)
+    assert findings(troubles, now_ms=REPORT_SILENCE_MS) == []
+    (late,) = findings(troubles, now_ms=REPORT_SILENCE_MS + 1_000)
+    assert "no report for 151 s" in late
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    test = page(ShopsLogs())
+    # Whose type pandas has no stubs for.
+    table = cast("Any", test.dataframe[0].value)
+    assert list(table["Way"]) == ["serial", "parallel", "queued"]
+    assert list(table["Times as fast"]) == [1, 1.5, 3]
+    assert list(table["A second"]) == [6.7, 10, 20]
+
+
+def test_equal_counts_are_told_from_those_that_are_not() -> None:
+    equal = page(ShopsLogs())
+    assert "All 100 answers" in equal.success[0].value
+    fewer = page(ShopsLogs(logged={**COUNTS, 410: 90}))
+    assert not fewer.success
+    assert "96 lines of the access log have arrived" in said(fewer)
+
+
+def test_the_queue_is_shown_and_the_inventory_is_told() -> None:
+    shop = KnownShop(STATE, ROOM)
+    test = page(ShopsLogs(), shop)
+    metric = next(one for one in test.metric if one.label == "Inventory")
+    assert (metric.value, metric.delta) == ("60 waiting", "is stopped")
+    for key, order in (
+        ("shop_services/inventory/start", "services/inventory/start"),
+        ("load_sale", "loads/sale"),
+        ("incident_bad-deploy", "incidents/bad-deploy"),
+    ):
+        test.button(key=key).click().run()
+        assert shop.told[-1] == order
+    assert not test.exception
+
+
+def test_x6_what_is_said_in_the_room_is_text() -> None:
+    test = page(ShopsLogs())
+    assert [one.value for one in test.text] == ["eva: **hello** <b>"]
+    assert any("gr\\*ce" in one.value for one in test.caption)
+
+
+def test_who_looks_at_the_room_is_there() -> None:
+    shop = KnownShop(STATE, ROOM)
+    page(ShopsLogs(), shop)
+    assert ("guest", "", "here") in shop.spoken
+
+
+def test_before_anything_happened_the_page_says_so() -> None:
+    test = page(ShopsLogs(storm=NO_STORM, bad=NOTHING))
+    assert "no flash sale yet" in said(test)
+    assert "No errors and no warnings" in said(test)
+    assert not test.error
+
+
+def test_without_a_shop_its_logs_are_shown_and_how_to_start_one() -> None:
+    test = shown(shop_page, sources(search=ShopsLogs()))
+    assert "tailrace up --demo" in said(test)
+    assert test.dataframe
+    assert "Hold a flash sale" in buttons(test)
+
+
+def test_no_index_yet_is_a_sentence() -> None:
+    test = page(EmptySearch())
+    assert "no index behind" in said(test)
+
+
+def test_a_shop_that_never_ran_is_told_apart_from_one_that_does(
+    tmp_path: Path,
+) -> None:
+    gateway = RunningShop(tmp_path)
+    assert not gateway.is_there()
+    with pytest.raises(CommandFailed, match="No shop runs"):
+        gateway.state().result(10)
+    ShopLink(url="http://127.0.0.1:9", pid=1, key="k").write(tmp_path)
+    assert gateway.is_there()
+    assert (tmp_path / LINK_FILE).stat().st_mode & 0o077 == 0
+    gateway.close()
