@@ -135,7 +135,7 @@ def load_role(role: str) -> tuple[RoleMain, type[RoleSettings]]:
     """
     require(role)
     main = importlib.import_module(f"tailrace_{role}.main")
-    return cast("RoleMain", main.run), _settings_model(role)
+    return cast("RoleMain", main.run), settings_model(role)
 
 
 def check_settings(config: Path | None) -> None:
@@ -147,7 +147,7 @@ def check_settings(config: Path | None) -> None:
     from tailrace.settings import Connections, read_role_settings
 
     problems: list[str] = []
-    models = [Connections, *(_settings_model(role) for role in ROLES)]
+    models = [Connections, *(settings_model(role) for role in ROLES)]
     for model in models:
         try:
             read_role_settings(model, config_file=config)
@@ -158,6 +158,7 @@ def check_settings(config: Path | None) -> None:
         raise ConfigError(problems, source=source)
 
 
-def _settings_model(role: str) -> type[RoleSettings]:
+def settings_model(role: str) -> type[RoleSettings]:
+    """Return the model of a role's settings, without the role itself."""
     config = importlib.import_module(f"tailrace_{role}.config")
     return cast("type[RoleSettings]", getattr(config, f"{role.capitalize()}Settings"))
