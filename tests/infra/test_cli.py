@@ -62,9 +62,13 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
     """In a process of its own, in which a module of the extra cannot be imported."""
     source = "[[agent.sources]]\nname = 'a'\npaths = ['/a.log']\nredact = ['email']\n"
     source += "[stream.enrichment]\ngeo = true\n"
+    source += (
+        "[[indexer.alerts.channels]]\nname = 'a'\nkind = 'apprise'\nurl = 'x://y'\n"
+    )
     (tmp_path / "c.toml").write_text(source)
     commands = {
         "shop": ["shop", "run"],
+        "alerts": ["indexer", "--config", str(tmp_path / "c.toml")],
         "embedded": ["servers", "env"],
         "redaction": ["agent", "--config", str(tmp_path / "c.toml")],
         "enrichment": ["stream", "--config", str(tmp_path / "c.toml")],
@@ -76,7 +80,11 @@ def test_a_missing_extra_exits_2_and_says_how_to_install_it(
 
     assert f"pip install 'tailrace[{extra}]'" in said
     # What a setting needs is told with the setting.
-    settings = {"redaction": "agent.sources.0.redact.0", "enrichment": "geo"}
+    settings = {
+        "alerts": "indexer.alerts.channels.0",
+        "redaction": "agent.sources.0.redact.0",
+        "enrichment": "geo",
+    }
     assert settings.get(extra, barred) in said
 
 

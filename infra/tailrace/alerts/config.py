@@ -21,6 +21,7 @@ from tailrace.alerts.rule_settings import (
     RuleSettings,
     Table,
 )
+from tailrace.extras import missing_modules
 
 RULES_MAX = 200
 SILENCES_MAX = 200
@@ -139,6 +140,8 @@ def channel_problems(channel: ChannelSettings) -> list[str]:
         r"https?://[^\s/@?#]+(?:[/?#]|\Z)", url
     ):
         problems.append("url must be http:// or https:// and a host, without a user")
+    elif channel.kind == "apprise" and missing_modules("alerts"):
+        problems.append("apprise needs more: `pip install 'tailrace[alerts]'`")
     elif channel.kind == "apprise" and re.match(r"(?i)(json|xml|form)s?://", url):
         problems.append("a plain webhook is of kind webhook, which is guarded")
     if channel.smtp_host or channel.sender or channel.recipients:

@@ -26,6 +26,7 @@ from tailrace.alerts.records import (
 )
 from tailrace.elasticsearch import MISSING_IS_NONE, WHOLE_SEARCH, Elastic
 from tailrace.errors import ServiceUnavailable
+from tailrace.index_templates import Capabilities, index_templates, template_name
 from tailrace.query import Body
 
 PAGE_MAX = 1_000
@@ -114,6 +115,7 @@ class ElasticAlerts:
 
     def __init__(self, elastic: Elastic, *, namespace: str) -> None:
         self._elastic = elastic
+        self._namespace = namespace
         self._index = alerts_index(namespace)
         self._versions: dict[str, tuple[int, int]] = {}
         """By `_id`, sequence number and term as they were read or written last."""
@@ -125,6 +127,7 @@ class ElasticAlerts:
             ServiceUnavailable: Elasticsearch does not answer, or more are open than fit.
         """
         self._versions.clear()
+        self._make_index()
         # What was written a moment ago, by whoever led before, is found too.
         self._elastic.refresh(self._index)
         is_open: Body = {
@@ -144,6 +147,17 @@ class ElasticAlerts:
                 alerts.append(alert)
         return AlertState(tuple(alerts), self._cursors())
 
+    def _make_index(self) -> None:
+        """Make the index where it is not there, also where no template of ours is yet."""
+        path = f"/{self._index}"
+        if self._elastic.request("HEAD", path).is_success:
+            return
+        templates = index_templates(self._namespace, capabilities=Capabilities())
+        body = templates[template_name(self._namespace, kind="alerts")]["template"]
+        answer = self._elastic.request("PUT", path, body=orjson.dumps(body))
+        if b"resource_already_exists_exception" not in answer.body:
+            self._elastic.decoded(answer)
+
     def create(self, alert: Alert) -> bool:
         """Record an alert; False where it is recorded already, and stays as it is."""
         path = f"/{self._index}/_create/{alert.alert_id}?refresh=true"
@@ -154,15 +168,6 @@ class ElasticAlerts:
             return False
         self._know(alert.alert_id, self._elastic.decoded(answer))
         return True
-
-    def read(self, alert_id: str) -> Alert | None:
-        """Return a record by its id, None where there is none.
-
-        Raises:
-            ServiceUnavailable: Elasticsearch does not answer.
-        """
-        found = self._get(alert_id)
-        return None if found is None else read_alert(found)
 
     def replace(self, alert: Alert) -> None:
         """Write a record that this store has read or made."""
@@ -204,6 +209,31 @@ class ElasticAlerts:
         )
         self._elastic.decoded(answer)
         return len(hits)
+
+    def judged_to_ms(self) -> dict[str, int]:
+        """Return up to when each rule was judged.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer.
+        """
+        return self._cursors()
+
+    def newest(self, *, size_max: int, is_on: bool) -> list[Alert]:
+        """Return the newest alerts, of those that are on or of all.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer.
+        """
+        wanted: Body = {"exists": {"field": STATUS_FIELD}}
+        if is_on:
+            wanted = {"term": {STATUS_FIELD: "on"}}
+        body: Body = {
+            "size": size_max,
+            "query": {"bool": {"filter": [wanted]}},
+            "sort": [{"@timestamp": "desc"}, {ID_FIELD: "asc"}],
+        }
+        found = [read_alert(hit["_source"]) for hit in self._search(body)]
+        return [alert for alert in found if alert is not None]
 
     def _put(self, document_id: str, document: Mapping[str, Any]) -> None:
         known = self._versions.get(document_id)

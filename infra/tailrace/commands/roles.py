@@ -137,7 +137,7 @@ def load_role(role: str) -> tuple[RoleMain, type[RoleSettings]]:
     """
     require(role)
     main = importlib.import_module(f"tailrace_{role}.main")
-    return cast("RoleMain", main.run), _settings_model(role)
+    return cast("RoleMain", main.run), settings_model(role)
 
 
 def check_settings(config: Path | None) -> None:
@@ -149,7 +149,7 @@ def check_settings(config: Path | None) -> None:
     from tailrace.settings import Connections, read_role_settings
 
     problems: list[str] = []
-    models = [Connections, *(_settings_model(name) for name in (*ROLES, SHOP))]
+    models = [Connections, *(settings_model(name) for name in (*ROLES, SHOP))]
     for model in models:
         try:
             read_role_settings(model, config_file=config)
@@ -160,6 +160,7 @@ def check_settings(config: Path | None) -> None:
         raise ConfigError(problems, source=source)
 
 
-def _settings_model(role: str) -> type[RoleSettings]:
+def settings_model(role: str) -> type[RoleSettings]:
+    """Return the model of a role's settings, without the role itself."""
     config = importlib.import_module(f"tailrace_{role}.config")
     return cast("type[RoleSettings]", getattr(config, f"{role.capitalize()}Settings"))

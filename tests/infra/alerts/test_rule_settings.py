@@ -153,6 +153,7 @@ def test_the_settings_of_the_indexer_name_each_problem_and_no_secret(
         kind = "slack"
         url = 5
         token = "{SECRET}"
+        hosts_allowed = "{SECRET}"
         """
     )
     with pytest.raises(ConfigError) as caught:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tailrace.alerts.aside import RETRY_MS_MAX, Aside
+from tailrace.alerts.book import Book
 from tailrace.alerts.config import AlertSettings
 from tailrace.alerts.fact_watch import Lags
 from tailrace.alerts.facts import TopicLag
@@ -18,9 +19,10 @@ from tailrace.alerts.store import AlertChanged
 from tailrace.alerts.watch import Watch
 from tailrace.alerts.watermark import LESS_WAIT_MS_MAX, MORE_WAIT_MS_MAX, SETTLE_MS
 from tailrace.errors import ServiceUnavailable
-from tests.infra.alerts.doubles import Killed, LeadGone, Scene
+from tests.infra.alerts.doubles import Killed, LeadGone, MemoryStore, Scene
 from tests.infra.alerts.rules import MINUTE_MS, NOON_MS, minutes
 from tests.infra.alerts.test_facts import NOW_MS, file_word, heartbeat
+from tests.infra.alerts.test_records import alert
 from tests.support.standing_clock import StandingClock
 
 MANY: dict[str, Any] = {
@@ -146,6 +148,25 @@ def test_who_leads_no_more_records_nothing_and_tells_nobody() -> None:
         one.watch(leads=False).look()
     assert one.index.alerts() == []
     assert one.mailbox.sent == []
+
+
+def test_each_change_asks_first_who_leads() -> None:
+    one = scene(MANY)
+
+    def gone() -> None:
+        raise LeadGone
+
+    asked = Book(MemoryStore(one.index), require=gone)
+    asked.judged("many", to_ms=1)
+    for change in (
+        lambda: asked.begin(alert()),
+        lambda: asked.change(alert()),
+        lambda: asked.save(rules=["many"]),
+        lambda: asked.remove_old(before_ms=0),
+    ):
+        with pytest.raises(LeadGone):
+            change()
+    assert (one.index.records, one.index.judged_to_ms) == ({}, {})
 
 
 def test_who_slept_while_another_led_changes_nothing() -> None:
