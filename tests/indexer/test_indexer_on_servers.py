@@ -22,9 +22,11 @@ from tailrace.kafka_producer import Producer, SendFailure
 from tailrace.kill_points import POINT_VARIABLE, WITNESS_VARIABLE
 from tailrace.provision import provision
 from tailrace.settings import Connections
-from tailrace.topics import DOCS
+from tailrace.topics import DOCS, TEMPLATES, Topic
+from tailrace.wire import encode
 from tailrace_embedded.stack import Endpoints
 from tests.indexer.builders import document, documents
+from tests.indexer.test_template_documents import record as template_record
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -49,8 +51,8 @@ class Place:
     def log(self) -> str:
         return "\n".join(path.read_text() for path in self.folder.glob("*.out"))
 
-    def write(self, *values: bytes) -> None:
-        """Write records to the topic of documents, all acknowledged."""
+    def write(self, *values: bytes, topic: Topic = DOCS) -> None:
+        """Write records to a topic, that of documents or another, all acknowledged."""
         producer = Producer.connect(
             self.connections,
             client_id="test",
@@ -59,7 +61,7 @@ class Place:
         told: list[SendFailure | None] = []
         for number, value in enumerate(values):
             producer.send(
-                DOCS.name(self.connections.namespace),
+                topic.name(self.connections.namespace),
                 value=value,
                 key=b"%d" % (number % 5),
                 on_done=told.append,
@@ -238,3 +240,27 @@ def test_the_quota_expires_the_oldest_index_and_writes_it_down(place: Place) -> 
     assert place.messages() == ["d2"]
     # What it counts into the ledger is held by `test_expiry_on_servers.py`.
     assert place.log.count("index_expired") == len(days[:2])
+
+
+@pytest.mark.timeout(120)
+def test_of_a_template_the_index_has_what_was_known_last(place: Place) -> None:
+    """In whatever order its records come: the time first seen never moves later."""
+    revisions = [3, 7, 5, 1]
+    values = [encode(template_record(revision=n, count=n)) for n in revisions]
+    place.write(*values, encode(template_record(partition=2)), topic=TEMPLATES)
+    index = f"{place.connections.namespace}-templates"
+    with place.indexer():
+        eventually(
+            lambda: (
+                sorted(one["template.count"] for one in place.found(index)) == [7, 9]
+            ),
+            WAIT_S_MAX,
+            what="a document for each partition",
+        )
+        body = {"query": {"term": {"template.id": "08e779e64b56fede"}}, "size": 5}
+        answer = place.elastic.search(index, body=body)
+        sources = [hit["_source"] for hit in answer["hits"]["hits"]]
+        assert {one["template.first_seen"] for one in sources} == {1_000 - 7}
+        text = {"query": {"match": {"template.text": "opened"}}, "size": 5}
+        assert len(place.elastic.search(index, body=text)["hits"]["hits"]) == 2
+    place.elastic.request("DELETE", f"/{index}")

@@ -12,9 +12,21 @@ import pytest
 from kafka import KafkaProducer
 
 from tailrace.kafka_admin import KafkaAdmin
-from tailrace.topics import DEAD, DOCS, LEDGER, RATES, RAW, STATE, Topic
+from tailrace.template_records import TemplateRecord
+from tailrace.topics import (
+    DEAD,
+    DOCS,
+    LEDGER,
+    RATES,
+    RAW,
+    STATE,
+    TEMPLATES,
+    Topic,
+    partition_of,
+)
 from tailrace.wire import DeadLetter, DocumentsOrigin, decode
 from tailrace_embedded.stack import Endpoints
+from tailrace_stream.state_store import keep_template
 from tests.stream.builders import ACCESS_LINE, origin, placement, stored_of
 from tests.stream.harness import StreamOnKafka, stream_on_kafka
 from tests.stream.test_worker import (
@@ -28,6 +40,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
+FIRST_MS = 1_795_482_003_000  # 2026-11-24T01:00:03Z
 GENERATIONS = [f"{n:032x}" for n in (0xA1 << 120, 0xB2 << 120, 0xC3 << 120)]
 
 
@@ -104,6 +117,49 @@ def test_s9_workers_that_come_go_and_die_lose_nothing(stream: StreamOnKafka) -> 
     stream.wait_until_all_is_committed()
     assert stream.stop_all() == [0, 0]
     assert_exactly_once(stream)
+
+
+def test_s2_templates_keep_their_ids_and_go_on_after_a_kill(
+    stream: StreamOnKafka,
+) -> None:
+    """Two workers, one of them killed, say the same of the same lines."""
+    ship_all(stream, count=300)
+    armed = stream.start(kill="S3:3")
+    stream.wait_for_death(armed, point="S3")
+    stream.start()
+    stream.wait_until_all_is_committed()
+    assert stream.stop_all() == [0]
+    before = templates_told(stream)
+    ship_all(stream, count=200, seed=8)
+    stream.start()
+    stream.start()
+    stream.wait_until_all_is_committed()
+    assert stream.stop_all() == [0, 0]
+    after = templates_told(stream)
+    # Under the same keys: each goes on where the last one ended.
+    assert set(after) == set(before)
+    ids = {
+        document.document["tailrace.template.id"]
+        for record in stream.read(DOCS)
+        for document in stored_of(record.value)
+    }
+    assert {one.template_id for one in after.values()} == ids
+    assert len(ids) == 1
+    assert {one.partition for one in after.values()} == {
+        partition_of(generation.encode()) for generation in GENERATIONS
+    }
+    for key, one in after.items():
+        assert one.first_seen_ms == before[key].first_seen_ms == FIRST_MS
+        assert one.count >= before[key].count + 200
+    assert sum(one.count for one in after.values()) <= 3 * 500
+
+
+def templates_told(stream: StreamOnKafka) -> dict[bytes, TemplateRecord]:
+    """Return the newest record of each key."""
+    newest: dict[bytes, bytes] = {}
+    for record in stream.read(TEMPLATES):
+        keep_template(newest, key=record.key, value=record.value)
+    return {key: decode(value, as_type=TemplateRecord) for key, value in newest.items()}
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class EnrichmentSettings(BaseModel):
     """Name, version, system and device; on where the extra `enrichment` is there."""
     trace_ids: bool = True
     """Ids of traces, spans and requests that stand in a line's text."""
-    templates: bool = False
+    templates: bool = True
     """The id of the template of each line: 1 to 2 us a line, and 4 where each line has words
     of its own."""
     severity: bool = True

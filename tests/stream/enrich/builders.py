@@ -21,6 +21,7 @@ from tests.stream.builders import NAMESPACE, origin, placement, stored
 NOTHING = {
     "geo": False,
     "user_agent": False,
+    "templates": False,
     "trace_ids": False,
     "severity": False,
     "origin_fields": False,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tailrace.clock import SystemClock
 from tailrace_stream.chunk import ProcessedChunk
+from tailrace_stream.enrich.build import enrichment_of
+from tailrace_stream.enrich.config import EnrichmentSettings
 from tailrace_stream.enrich.enrichment import Enrichment
 from tests.stream.builders import placement, processed, stored
 from tests.stream.templates.corpora import corpus_of
@@ -58,3 +61,12 @@ def test_s2_a_document_is_the_same_to_the_byte_in_another_chunk() -> None:
         offset += len(value)
         number += len(lines)
     assert b"".join(bodies) == b"".join(piece.body for piece in whole.pieces)
+
+
+def test_every_document_names_its_template_unless_it_is_switched_off() -> None:
+    for settings, is_there in ({}, True), ({"templates": False}, False):
+        by = enrichment_of(
+            EnrichmentSettings.model_validate(settings), clock=SystemClock()
+        )
+        (one,) = stored(processed(b"opened 5\n", enrichment=by))
+        assert ("tailrace.template.id" in one.document) == is_there
