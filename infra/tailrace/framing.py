@@ -25,6 +25,8 @@ FLAG_SPLIT = 4
 """A limit ended an event of several lines: the next one may go on with its lines."""
 FLAG_REDACTED = 8
 """Something was taken out of the stored bytes before they left their host."""
+FLAG_CONVERTED = 16
+"""The stored bytes say in text what the original bytes say in another form."""
 
 
 class MappedEvent(msgspec.Struct, frozen=True):

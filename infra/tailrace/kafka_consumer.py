@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import kafka
 import kafka.consumer.subscription_state
@@ -81,6 +81,8 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int = -1
+    """Its producer's, or the broker's, as the topic has it; -1 where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Consumer:
         self._to_begin: frozenset[Partition] = frozenset()
         self._records_max = RECORDS_FIRST
         self._told: dict[Partition, Gap] = {}
+        self._notes: dict[Partition, str] = {}
 
     @classmethod
     def connect(
@@ -122,8 +125,11 @@ class Consumer:
         group: str,
         client_id: str,
         topics: Iterable[str],
+        isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted",
     ) -> Consumer:
         """Join `group` and subscribe to `topics`.
+
+        `isolation` says whether records of transactions that were given up come, too.
 
         Raises:
             ServiceUnavailable: no broker answered within
@@ -138,6 +144,7 @@ class Consumer:
                 enable_auto_commit=False,
                 # Neither end is right where records are gone: the gap is told first.
                 auto_offset_reset="none",
+                isolation_level=isolation,
                 max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
                 fetch_max_bytes=FETCH_BYTES,
                 max_poll_records=RECORDS_MAX,
@@ -197,6 +204,7 @@ class Consumer:
                 raw.key,
                 raw.value,
                 raw.headers or (),
+                -1 if raw.timestamp is None else raw.timestamp,
             )
             for place, raws in fetched.items()
             if Partition(place.topic, place.partition) not in unbegun
@@ -206,14 +214,23 @@ class Consumer:
             self._records_max = records_max_of(records)
         return Polled(records, lost, begun, self._untold(gaps))
 
-    def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
+    def commit(
+        self,
+        next_offsets: Mapping[Partition, int],
+        *,
+        notes: Mapping[Partition, str] | None = None,
+    ) -> bool:
         """Store what is to be read next; return False where it is no longer ours to say.
+
+        `notes` are kept beside the offsets, for whoever begins there.
 
         Raises:
             ServiceUnavailable: Kafka does not answer; asking again is safe.
         """
         offsets = {
-            _TopicPartition(*place): cast("Any", OffsetAndMetadata)(offset, "", -1)
+            _TopicPartition(*place): cast("Any", OffsetAndMetadata)(
+                offset, (notes or {}).get(place, ""), -1
+            )
             for place, offset in next_offsets.items()
         }
         try:
@@ -223,6 +240,18 @@ class Consumer:
         except (KafkaError, OSError) as error:
             raise self._unavailable(error) from error
         return True
+
+    def note_of(self, partition: Partition) -> str | None:
+        """Return what stood beside the commit that a partition began at; None of none."""
+        return self._notes.get(partition)
+
+    def begin_at_oldest(self, partition: Partition) -> None:
+        """Read a partition from its oldest record on, whatever was committed.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer; asking again is safe.
+        """
+        self._begin({_TopicPartition(*partition): 0})
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Fetch nothing from `partitions`; polling goes on and keeps the membership."""
@@ -287,9 +316,15 @@ class Consumer:
         for partition in partitions:
             place = _TopicPartition(*partition)
             try:
-                offset = self._client.committed(place, timeout_ms=COMMIT_MS_MAX)
-                if offset is None:
+                committed = self._client.committed(
+                    place, metadata=True, timeout_ms=COMMIT_MS_MAX
+                )
+                if committed is None:
                     offset = self._client.beginning_offsets([place])[place]
+                    self._notes.pop(partition, None)
+                else:
+                    offset = committed.offset
+                    self._notes[partition] = committed.metadata or ""
                 self._client.seek(place, offset)
                 # It may be paused from before; whoever gains it knows nothing of that.
                 self._client.resume(place)

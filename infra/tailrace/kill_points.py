@@ -6,7 +6,8 @@ the fault really struck there. Where neither is set, a pass costs one comparison
 are those of the fault list: agent A1 to A7, stream S1 to S6, indexer I1 to I5. I4 stands
 before the ledger's word, and I6, which is ours, between that word and the commit. D2 and D4
 are those of `tailrace dead retry` (`tailrace.dead.retry`), after the steps of these numbers, and
-R2 to R5 those of `tailrace replay` (`tailrace.replay.publish`). A
+R2 to R5 those of `tailrace replay` (`tailrace.replay.publish`). B1 and B2 stand before and
+after step 2 of the stream's bridge from foreign topics (`tailrace_stream.foreign.bridge`). A
 simulation, where all roles live in one process, puts an `Armed` of its own in the
 environment's place.
 """

@@ -16,6 +16,7 @@ from tailrace_stream.config import StreamSettings
 from tailrace_stream.enrich.build import enrichment_of
 from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.faust_app import StreamApp
+from tailrace_stream.foreign.running import ForeignReading, TopicIds
 from tailrace_stream.guard.guard import guard_of
 from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
@@ -41,6 +42,7 @@ async def run_app(
     random: Random,
     log: FilteringBoundLogger,
     topic_id: str,
+    topic_ids: TopicIds,
     floors: Callable[[], Floors],
 ) -> int:
     """Run until `stop` is set, or until the worker can only help by ending.
@@ -51,11 +53,12 @@ async def run_app(
         PublishFailed: the brokers cannot be reached at the start.
     """
     enrichment = enrichment_of(settings.enrichment, clock=clock)
-    alarms = Alarms(enrichment.alarms, log=log)
+    redaction = redaction_of(settings.redaction)
+    foreign = ForeignReading(
+        connections, settings.foreign, topic_ids, redaction, clock=clock, log=log
+    )
+    alarms = Alarms(lambda: (*enrichment.alarms(), *foreign.alarms()), log=log)
     app = StreamApp(connections, settings=settings, log=log)
-
-    async def wait(wait_ms: int) -> None:
-        await asyncio.sleep(wait_ms / 1_000)
 
     def failed(record: Outgoing, error: Exception) -> None:
         worker.count(f"failures.{type(error).__name__}")
@@ -63,7 +66,7 @@ async def run_app(
 
     worker = StreamWorker(
         protocol=CommitProtocol(
-            app, retry=Retry(), wait=wait, random=random, on_failure=failed
+            app, retry=Retry(), wait=_wait, random=random, on_failure=failed
         ),
         offsets=app,
         states=KafkaStateReader(connections, has_templates=enrichment.has_templates),
@@ -75,7 +78,7 @@ async def run_app(
         in_flight_bytes_max=settings.in_flight_bytes_max,
         own=own_parsers(settings.parsers),
         enrichment=enrichment,
-        redaction=redaction_of(settings.redaction),
+        redaction=redaction,
         guard=guard_of(settings.attribute_keys_max),
     )
 
@@ -85,18 +88,24 @@ async def run_app(
     app.connect(on_record=worker.take, on_assigned=worker.assign, on_revoked=revoked)
     await app.start()
     log.info("worker_started", namespace=connections.namespace)
+    foreign.start()
     status = StatusFile(connections.data_dir, started_at_ms=clock.now_ms())
     try:
         return await _tend(
-            app, worker, settings, stop, clock, log, status, alarms, enrichment
+            app, worker, settings, stop, clock, log, status, alarms, enrichment, foreign
         )
     finally:
+        await asyncio.to_thread(foreign.stop, wait_ms_max=settings.drain_ms_max)
         await worker.stop(wait_ms_max=settings.drain_ms_max)
         enrichment.close()
-        worker.counts.update(enrichment.counts())
+        worker.counts.update(enrichment.counts() | foreign.counts())
         _write_status(status, worker, alarms=alarms.told, now_ms=clock.now_ms())
         await app.stop()
         log.info("worker_stopped", **worker.counts)
+
+
+async def _wait(wait_ms: int) -> None:
+    await asyncio.sleep(wait_ms / 1_000)
 
 
 async def _tend(
@@ -109,6 +118,7 @@ async def _tend(
     status: StatusFile,
     alarms: Alarms,
     enrichment: Enrichment,
+    foreign: ForeignReading,
 ) -> int:
     """Commit and look after the worker until it is to end; return the exit code."""
     committed_at_ms = status_at_ms = clock.monotonic_ms()
@@ -118,13 +128,16 @@ async def _tend(
         if (reason := app.crash_reason) is not None:
             log.error("faust_crashed", error=repr(reason))
             return EXIT_FAILURE
+        if (reason := foreign.crash_reason) is not None:
+            log.error("foreign_crashed", error=repr(reason))
+            return EXIT_FAILURE
         if now_ms - committed_at_ms >= settings.commit_interval_ms:
             committed_at_ms = now_ms
             await worker.commit()
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
             told = alarms.tell()
-            worker.counts.update(enrichment.counts())
+            worker.counts.update(enrichment.counts() | foreign.counts())
             _write_status(status, worker, alarms=told, now_ms=clock.now_ms())
             if await worker.stands_still(stuck_ms_max=settings.stuck_ms_max):
                 log.error("worker_stuck", stuck_ms_max=settings.stuck_ms_max)

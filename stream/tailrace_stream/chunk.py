@@ -23,6 +23,7 @@ from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
+from tailrace_stream.parsers.columns import UNREADABLE
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
 from tailrace_stream.redact.hiding import Counts
@@ -100,6 +101,8 @@ class Part:
     made: Documents | None
     error: str = ""
     redacted: Counts = ()
+    unreadable: pl.Series | None = None
+    """Why an event is none of its collector's; null where it is, None where all are."""
 
 
 def process_chunk(
@@ -144,6 +147,9 @@ def process_chunk(
     )
     lines = joined([_lines(p, origin=origin, namespace=namespace) for p in parts])
     lines = lines.without(np.flatnonzero(expired).tolist())
+    unreadable = _unreadable(parts, events, expired=expired, stored=stored)
+    dead += unreadable
+    lines = lines.without([event.position for event in unreadable])
     too_large: list[int] = np.flatnonzero(lines.sizes > piece_bytes_max).tolist()
     for row in too_large:
         detail = (
@@ -197,6 +203,11 @@ def documents_in_parts(
         parsed = parse(
             events.text, stored=events.stored, placement=origin.placement, own=own
         )
+        unreadable = None
+        if UNREADABLE in parsed.columns:
+            parsed, events, unreadable = _without_unreadable(
+                parsed, events, redaction=redaction
+            )
         parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
         common = enrichment.common_of(origin)
         parsed, shown, redacted = redaction.of_fields(parsed, events)
@@ -208,7 +219,7 @@ def documents_in_parts(
             common=common,
             has_templates=enrichment.has_templates,
         )
-        return [Part(shown, made, redacted=redacted)]
+        return [Part(shown, made, redacted=redacted, unreadable=unreadable)]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.
     except (Exception, PanicException) as error:  # noqa: BLE001
@@ -227,6 +238,46 @@ def documents_in_parts(
                 )
             ]
         return [_without_document(events, error, redaction=redaction)]
+
+
+def _without_unreadable(
+    parsed: pl.DataFrame, events: Events, *, redaction: Redaction
+) -> tuple[pl.DataFrame, Events, pl.Series | None]:
+    """Take out of the fields why records are none of their collector's.
+
+    One that was cut could not be read, and is a document all the same.
+    """
+    why = parsed.get_column(UNREADABLE)
+    parsed = parsed.drop(UNREADABLE)
+    if events.are_cut is not None:
+        why = why.set(events.are_cut, None)
+    if not why.is_not_null().any():
+        return parsed, events, None
+    if redaction.is_by_field:
+        # Which of its bytes are the fields' to be hidden, nobody knows.
+        stored = [
+            line if reason is None else redaction.withheld(line)
+            for line, reason in zip(events.stored, why, strict=True)
+        ]
+        events = replace(events, stored=stored)
+    return parsed, events, why
+
+
+def _unreadable(
+    parts: list[Part],
+    events: Events,
+    *,
+    expired: npt.NDArray[np.bool_],
+    stored: list[bytes],
+) -> list[DeadEvent]:
+    """Return the dead letters of records that are none of their collector's."""
+    return [
+        _dead(events, position, "record_unreadable", reason, stored=stored)
+        for part in parts
+        if part.unreadable is not None
+        for position, reason in enumerate(part.unreadable, part.events.first_position)
+        if reason is not None and not expired[position]
+    ]
 
 
 def _without_document(

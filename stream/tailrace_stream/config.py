@@ -9,6 +9,8 @@ from pydantic_settings import SettingsConfigDict
 
 from tailrace.settings import RoleSettings
 from tailrace_stream.enrich.config import EnrichmentSettings
+from tailrace_stream.foreign.config import TOPICS_MAX, ForeignSettings
+from tailrace_stream.foreign.config import twice_named as topics_twice_named
 from tailrace_stream.own.config import PARSERS_MAX, ParserSettings, twice_named
 from tailrace_stream.redact.config import RedactionSettings
 
@@ -50,6 +52,17 @@ class StreamSettings(RoleSettings):
     """What is added to the fields of lines."""
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     """What is taken out of events, for those whose agent does not."""
+    foreign: Annotated[tuple[ForeignSettings, ...], Field(max_length=TOPICS_MAX)] = ()
+    """Topics of the user's own that other collectors write to."""
+
+    @field_validator("foreign")
+    @classmethod
+    def _a_topic_is_named_once(
+        cls, value: tuple[ForeignSettings, ...]
+    ) -> tuple[ForeignSettings, ...]:
+        if twice := topics_twice_named(value):
+            raise ValueError(f"more than one table is for {', '.join(twice)}")
+        return value
 
     @field_validator("parsers")
     @classmethod

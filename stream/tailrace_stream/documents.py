@@ -7,7 +7,7 @@ columns that differ are encoded by polars, and nulls are then cut out of that te
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -38,6 +38,12 @@ ECS_VERSION = "8.17.0"
 CUT_TAG = "cut"
 TEMPLATE_ID = "tailrace.template.id"
 _NS_PER_MS = 1_000_000
+_ORIGIN_FIELDS: Mapping[str, Callable[[Origin], str]] = {
+    "host.name": lambda origin: origin.host_name,
+    "agent.id": lambda origin: origin.agent_id,
+    "log.file.path": lambda origin: origin.path,
+}
+"""What every document has: from its origin, unless its line says it itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +105,13 @@ def documents_of(
         .when(pl.col(GUESSED))
         .then(pl.lit("guessed"))
     )
+    facts = _facts(parsed, origin=origin, common=common)
     head = parsed.select(
         iso_text(pl.coalesce(time, observed_ns)).alias("@timestamp"),
         source.alias("tailrace.time_source"),
     )
     fields = [
-        _filled(column, common.facts)
+        _filled(column, facts)
         for column in parsed.drop(
             *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
             "message",
@@ -143,6 +150,19 @@ def documents_of(
         ),
         templates=templates,
     )
+
+
+def _facts(
+    parsed: pl.DataFrame, *, origin: Origin, common: Common
+) -> Mapping[str, str]:
+    """Return what stands in a field of lines where a line says nothing.
+
+    Records of another collector say themselves where they come from, or some of them do.
+    """
+    said = [name for name in _ORIGIN_FIELDS if name in parsed.columns]
+    if not said:
+        return common.facts
+    return {**common.facts, **{name: _ORIGIN_FIELDS[name](origin) for name in said}}
 
 
 def _filled(column: pl.Series, facts: Mapping[str, str]) -> pl.Series:
@@ -221,7 +241,9 @@ def _open_bodies(
         parts.append(_labels(labels))
         extra.append(parsed.get_column(LABELS))
         labels.clear()
-    shared, tags = _common(origin, facts=facts, labels=labels)
+    shared, tags = _common(
+        origin, facts=facts, labels=labels, said=frozenset(frame.columns)
+    )
     parts.append(pl.lit(shared))
     if events.are_cut is not None:
         extra.append(events.are_cut.alias("_cut"))
@@ -252,9 +274,16 @@ def _labels(common: Mapping[str, str]) -> pl.Expr:
 
 
 def _common(
-    origin: Origin, *, facts: Mapping[str, str], labels: Mapping[str, str]
+    origin: Origin,
+    *,
+    facts: Mapping[str, str],
+    labels: Mapping[str, str],
+    said: Collection[str],
 ) -> tuple[str, str]:
-    """Return the fields all documents of a chunk share, and their tags, as JSON text."""
+    """Return the fields all documents of a chunk share, and their tags, as JSON text.
+
+    `said` are the names that each document has for itself.
+    """
     created = datetime.fromtimestamp(origin.observed_at_ms / 1_000, tz=UTC)
     common: dict[str, object] = {
         **facts,
@@ -262,15 +291,13 @@ def _common(
         "event.created": created.isoformat(timespec="milliseconds").replace(
             "+00:00", "Z"
         ),
-        "host.name": origin.host_name,
-        "agent.id": origin.agent_id,
-        "log.file.path": origin.path,
+        **{name: of(origin) for name, of in _ORIGIN_FIELDS.items() if name not in said},
         "tailrace.generation": origin.generation,
         "ecs.version": ECS_VERSION,
     }
     # A file that is only looked at has no agent and no life of its own.
     for name in ("agent.id", "tailrace.generation"):
-        if not common[name]:
+        if not common.get(name, True):
             del common[name]
     if origin.placement.parser in DATASET_OF_CONTAINER:
         common |= dict(container_fields(origin.path))

@@ -11,7 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tailrace.framing import COUNT, FLAG_CUT, FLAG_REDACTED, ROW, check_end, table_end
+from tailrace.framing import (
+    COUNT,
+    FLAG_CONVERTED,
+    FLAG_CUT,
+    FLAG_REDACTED,
+    ROW,
+    check_end,
+    table_end,
+)
 from tailrace.wire import Origin
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -26,6 +34,7 @@ _ROWS = np.dtype(
     }
 )
 """A row of a mapped chunk's table, as `tailrace.framing` packs it."""
+_NOT_AS_IT_WAS = FLAG_CUT | FLAG_REDACTED | FLAG_CONVERTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +55,8 @@ class Events:
     are_cut: pl.Series | None = None
     """Which of them were cut; None where none was."""
     original_sizes: pl.Series | None = None
-    """True lengths in bytes of events that do not stand here as they were, cut or redacted;
-    None where all do."""
+    """True lengths in bytes of events that do not stand here as they were: cut, redacted, or
+    written in another form. None where all do."""
     has_mark: bool = False
     """The first event's line begins with the byte order mark of its file."""
     first_position: int = 0
@@ -141,7 +150,7 @@ def _mapped(value: bytes) -> Events:
     stored = [value[start:end] for start, end in pairwise([begin, *ends])]
     text, base64 = _text_of_many(value[begin:], stored)
     is_cut = rows["flags"] & FLAG_CUT != 0
-    is_other = rows["flags"] & (FLAG_CUT | FLAG_REDACTED) != 0
+    is_other = rows["flags"] & _NOT_AS_IT_WAS != 0
     sizes = rows["original_size"].astype(np.int64)
     return Events(
         text=text,

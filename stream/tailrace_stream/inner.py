@@ -37,7 +37,7 @@ def with_inner(
     asked = rows.filter(is_asked)
     if not len(asked):
         return frame
-    found = _found(text.filter(is_asked), read=read)
+    found = read_or_unmatched(text.filter(is_asked), read=read)
     is_read = found.get_column(MATCHED)
     own = found.drop(MATCHED, TIME_NS, GUESSED, strict=False).with_columns(asked)
     if MESSAGE in own.columns:
@@ -63,7 +63,11 @@ def with_inner(
     return joined.drop(_ROW, _OWN, strict=False)
 
 
-def _found(texts: pl.Series, *, read: Read) -> pl.DataFrame:
+def read_or_unmatched(texts: pl.Series, *, read: Read) -> pl.DataFrame:
+    """Return what `read` makes of texts; one that it raises for is none of its lines.
+
+    Of several it raises, as the caller asks again for each by itself.
+    """
     try:
         return read(texts)
     except (Exception, PanicException):

@@ -18,6 +18,7 @@ from tailrace.errors import WireError
 from tailrace.framing import MappedEvent, encode_mapped
 from tailrace.identity import DAY_MS, GENERATION_BYTES
 from tailrace.wire import DeadLetter, Origin, Placement, decode, header_of
+from tailrace_stream.foreign.reading import PREFIX
 from tailrace_stream.records import RawRecord
 
 FOREIGN_AGENT = "foreign"
@@ -164,7 +165,7 @@ def _foreign(record: RawRecord, value: bytes, *, topic_id: str) -> Chunk:
         source=FOREIGN_AGENT,
         placement=Placement(
             dataset=GENERIC,
-            parser=AUTO,
+            parser=f"{PREFIX}{AUTO}",
             time_rule=time_rule,
             time_zone="UTC",
             anchor_ms=born_at_ms,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import warnings
+from collections.abc import Sequence
 from random import SystemRandom
 
 from tailrace import log as tailrace_log
@@ -23,6 +24,7 @@ from tailrace.topics import (
     TEMPLATES,
 )
 from tailrace_stream.config import StreamSettings
+from tailrace_stream.foreign.config import check_topics_are_foreign
 from tailrace_stream.start import when_ready
 
 CONNECT_MS_MAX = 10_000
@@ -41,6 +43,7 @@ def run(
 
     Raises:
         ServiceUnavailable: Kafka went away again as the worker joined its group.
+        ConfigError: a topic of ours is to be read as another collector's.
     """
     # Faust's imports warn about what it will change one day; none of it is ours to act on.
     with warnings.catch_warnings():
@@ -50,6 +53,7 @@ def run(
         from tailrace_stream.protocol import PublishFailed
 
     logger = tailrace_log.logger("stream")
+    check_topics_are_foreign(settings.foreign, namespace=connections.namespace)
     clock = SystemClock()
     floors = FloorWatch(
         FloorReader(connections, client_id="tailrace-stream-floors"),
@@ -76,6 +80,7 @@ def run(
                 random=SystemRandom(),
                 log=logger,
                 topic_id=topic_id,
+                topic_ids=lambda names: topic_ids(connections, names),
                 floors=lambda: floors.floors,
             )
         )
@@ -94,6 +99,21 @@ def check_topics(connections: Connections) -> str:
         ServiceUnavailable: Kafka does not answer.
         TopicMissing: a topic of ours is not there.
     """
+    topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
+    names = [topic.name(connections.namespace) for topic in topics]
+    ids = topic_ids(connections, names)
+    for name in names:
+        if name not in ids:
+            raise TopicMissing(name, brokers=connections.kafka_bootstrap)
+    return ids[RAW.name(connections.namespace)]
+
+
+def topic_ids(connections: Connections, names: Sequence[str]) -> dict[str, str]:
+    """Return the ids of those topics that are there.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer.
+    """
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError, KafkaTimeoutError
 
@@ -102,15 +122,13 @@ def check_topics(connections: Connections) -> str:
     from tailrace.kafka_probe import require_listener
 
     brokers = connections.kafka_bootstrap
-    topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
-    names = [topic.name(connections.namespace) for topic in topics]
     require_listener(brokers)
     try:
         options = kafka_options(connections, client_id="tailrace-stream")
         options["bootstrap_timeout_ms"] = CONNECT_MS_MAX
         admin = open_client(KafkaAdminClient, **options)
         try:
-            described = admin.describe_topics(names)
+            described = admin.describe_topics(list(names))
         finally:
             admin.close()
     except KafkaTimeoutError:
@@ -118,12 +136,8 @@ def check_topics(connections: Connections) -> str:
         raise NoAnswer("Kafka", address=brokers, wait_s=wait_s) from None
     except (KafkaError, OSError) as error:
         raise kafka_unavailable(brokers, error) from None
-    ids = {
+    return {
         str(topic["name"]): str(topic["topic_id"])
         for topic in described
         if not topic["error_code"]
     }
-    for name in names:
-        if name not in ids:
-            raise TopicMissing(name, brokers=brokers)
-    return ids[RAW.name(connections.namespace)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 
@@ -10,6 +10,7 @@ from tailrace.datasets import HEADS
 from tailrace.detect import AUTO, DATASET_OF_CONTAINER
 from tailrace.multiline.journald import JOURNALD
 from tailrace.wire import Placement
+from tailrace_stream.foreign import reading as foreign
 from tailrace_stream.inner import with_inner
 from tailrace_stream.own.parser import NO_OWN, OwnParser, OwnParsers
 from tailrace_stream.parsers import (
@@ -75,6 +76,8 @@ def parse(
         frame = _read_own(reader, lines, placement=placement)
     elif placement.parser == JOURNALD:
         frame = journald.parse(stored)
+    elif placement.parser.startswith(foreign.PREFIX):
+        return _read_foreign(lines, placement=placement, reader=reader)
     else:
         frame = parse_as(placement.parser, lines, placement=placement)
     is_asked = bool(placement.inner) or reader is not None
@@ -120,17 +123,40 @@ def _read_own(
 def _with_inner(
     frame: pl.DataFrame, *, placement: Placement, reader: OwnParser | None
 ) -> pl.DataFrame:
-    def read(texts: pl.Series) -> pl.DataFrame:
-        if reader is not None and not placement.inner:
-            return _read_own(reader, texts, placement=placement)
-        if placement.inner == AUTO:
-            return _each_by_its_own_shape(texts, placement=placement)
-        return parse_as(placement.inner, texts, placement=placement)
-
     return with_inner(
         frame,
         parser=placement.inner or placement.dataset,
-        read=read,
+        read=_reader_of_inner(placement, reader=reader),
+        error_kind=PIPELINE_ERROR,
+    )
+
+
+def _reader_of_inner(
+    placement: Placement, *, reader: OwnParser | None
+) -> Callable[[pl.Series], pl.DataFrame]:
+    """Return what reads the text that another program's line is around."""
+
+    def read(texts: pl.Series) -> pl.DataFrame:
+        if reader is not None and not placement.inner:
+            return _read_own(reader, texts, placement=placement)
+        if placement.inner in {AUTO, ""}:
+            return _each_by_its_own_shape(texts, placement=placement)
+        return parse_as(placement.inner, texts, placement=placement)
+
+    return read
+
+
+def _read_foreign(
+    lines: pl.Series, *, placement: Placement, reader: OwnParser | None
+) -> pl.DataFrame:
+    """Read records of another collector, whose messages are lines of the dataset."""
+    is_named = placement.inner not in {AUTO, ""} or reader is not None
+    return foreign.parse(
+        lines,
+        shape=placement.parser.removeprefix(foreign.PREFIX),
+        time_zone=known_zone(placement.time_zone),
+        read_message=_reader_of_inner(placement, reader=reader),
+        message_parser=placement.dataset if is_named else "",
         error_kind=PIPELINE_ERROR,
     )
 

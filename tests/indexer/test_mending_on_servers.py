@@ -154,7 +154,7 @@ def test_s3_a_partitions_states_words_and_tombstones_are_read_back(
     gone = Writing(STATE.name(connections.namespace), None, b"gone", partition=PLACE)
     assert writer.write([gone]) == []
 
-    states, words = KafkaStateReader(connections).read(PLACE, is_wanted=lambda: True)
+    read = KafkaStateReader(connections).read(PLACE, is_wanted=lambda: True)
 
-    assert states == {"g": _state(10), "gone": BURIED}
-    assert words == {"h": word}
+    assert read.states == {"g": _state(10), "gone": BURIED}
+    assert read.words == {"h": word}

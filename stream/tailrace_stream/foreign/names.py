@@ -1,0 +1,166 @@
+"""Which fields of ECS a collector's record may fill, and how a value is read for each.
+
+All of them are in the index template. What fits none, by name or by type, stands in
+`attributes`, and the whole record in `event.original`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeGuard, cast
+
+from tailrace_stream.parsers.fields import (
+    NUMBER_FIELDS,
+    TEXT_FIELDS,
+    TIME,
+    Fields,
+    fields_of,
+    kept,
+)
+from tailrace_stream.parsers.syslog import LEVELS
+
+FACILITY, SEVERITY = "log.syslog.facility.code", "log.syslog.severity.code"
+NUMBERS = NUMBER_FIELDS | {
+    FACILITY,
+    SEVERITY,
+    "log.origin.file.line",
+    "log.syslog.priority",
+    "process.thread.id",
+}
+TEXTS = TEXT_FIELDS | {
+    "agent.id", "agent.type", "agent.version",
+    "cloud.account.id", "cloud.account.name", "cloud.availability_zone",
+    "cloud.instance.id", "cloud.instance.name", "cloud.machine.type",
+    "cloud.project.id", "cloud.project.name", "cloud.provider", "cloud.region",
+    "cloud.service.name",
+    "container.id", "container.image.name", "container.name", "container.runtime",
+    "event.code", "event.id", "event.provider", "event.reason",
+    "host.architecture", "host.id", "host.name", "host.os.family", "host.os.kernel",
+    "host.os.name", "host.os.platform", "host.os.type", "host.os.version",
+    "kubernetes.cluster.name", "kubernetes.container.image",
+    "kubernetes.container.name", "kubernetes.deployment.name",
+    "kubernetes.namespace", "kubernetes.node.name", "kubernetes.pod.name",
+    "kubernetes.pod.uid",
+    "log.file.path", "log.origin.file.name", "log.origin.function",
+    "log.syslog.appname", "log.syslog.facility.name", "log.syslog.hostname",
+    "log.syslog.msgid", "log.syslog.procid", "log.syslog.severity.name",
+    "orchestrator.cluster.name", "service.type", "stream", "systemd.unit",
+    "url.scheme",
+}  # fmt: skip
+_IDENTIFIERS = frozenset({"trace.id", "span.id", "user.id", "error.code", "event.code"})
+LONG_MAX = 2**63
+DEPTH_MAX = 4
+"""No field of ECS that is filled here has more names in one another."""
+
+Json = Mapping[str, object]
+
+
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
+    """Tell whether a value of JSON is an object, whose keys are text."""
+    return isinstance(value, dict)
+
+
+def put(found: Fields, name: str, value: object) -> bool:
+    """Fill a field, unless it is filled; return whether it holds the value now."""
+    read = _READERS[name](value)
+    return read is not None and found.known.setdefault(name, read) == read
+
+
+def keep(found: Fields, name: str, value: object) -> None:
+    """Put a value among the attributes, unless it says nothing."""
+    if value is not None and value != {} and value != []:
+        found.attributes.setdefault(_attribute(name), kept(value))
+
+
+def take(found: Fields, record: Json, names: Mapping[str, str]) -> set[str]:
+    """Fill the fields that keys of a record stand for; return which keys were used."""
+    return {
+        key
+        for key, field in names.items()
+        if key in record and put(found, field, record[key])
+    }
+
+
+def take_rest(found: Fields, record: Json, *, without: set[str]) -> None:
+    """Sort all other keys as those of any JSON line: by names that are in common use."""
+    rest = fields_of({k: v for k, v in record.items() if k not in without})
+    for name, value in rest.known.items():
+        if found.known.setdefault(name, value) != value:
+            found.attributes.setdefault(name, value)
+    for name, value in rest.attributes.items():
+        found.attributes.setdefault(name, value)
+
+
+def walk(found: Fields, value: Json, *, path: str = "") -> dict[str, object]:
+    """Fill the fields that stand under their own names of ECS; return all others.
+
+    A name may be nested, dotted, or some of both, as Beats write them.
+    """
+    left: dict[str, object] = {}
+    for key, inner in value.items():
+        name = f"{path}.{key}" if path else key
+        if name in _READERS and put(found, name, inner):
+            continue
+        if is_object(inner) and name.count(".") < DEPTH_MAX:
+            rest = walk(found, inner, path=name)
+            if rest:
+                left[key] = rest
+        elif inner is not None:
+            left[key] = inner
+    return left
+
+
+def text_of(value: object) -> str | None:
+    """Return a text that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def level_of(value: object) -> str | None:
+    """Return a level by its name, or by its number in syslog."""
+    if isinstance(value, str):
+        value = value.strip()
+        if not value.isdigit():
+            return value.lower() or None
+    number = number_of(value)
+    return None if number is None else LEVELS.get(number)
+
+
+def number_of(value: object) -> int | None:
+    """Return a whole number, also one that is written as text."""
+    if isinstance(value, str):
+        is_number = value.isascii() and value.isdigit() and len(value) < 19
+        return int(value) if is_number else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if -LONG_MAX <= value < LONG_MAX else None
+
+
+def _identifier(value: object) -> str | None:
+    number = number_of(value)
+    return text_of(value) or (None if number is None else str(number))
+
+
+def _message(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _time(value: object) -> str | int | float | None:
+    is_time = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return cast("str | int | float", value) if is_time and value != "" else None
+
+
+def _attribute(name: str) -> str:
+    # An index takes neither an empty name nor one with a NUL or without a letter.
+    cleaned = name.replace("\0", "\\0")
+    return cleaned if cleaned.strip(". \t\r\n") else f"_{cleaned.strip()}"
+
+
+_READERS: dict[str, Callable[[object], str | int | float | None]] = {
+    **dict.fromkeys(TEXTS, text_of),
+    **dict.fromkeys(_IDENTIFIERS, _identifier),
+    **dict.fromkeys(NUMBERS, number_of),
+    "log.level": level_of,
+    "message": _message,
+    TIME: _time,
+}
+FIELDS = frozenset(_READERS)

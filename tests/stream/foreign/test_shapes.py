@@ -1,0 +1,144 @@
+"""What each collector's records become: named as in ECS, with the message read as a line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tailrace.index_templates import Capabilities, index_templates
+from tailrace_stream.foreign.collectors import shape_of
+from tailrace_stream.foreign.config import ForeignSettings, Shape
+from tailrace_stream.foreign.names import FIELDS
+from tailrace_stream.foreign.otlp_fields import NAMES
+from tests.stream.builders import Stored
+from tests.stream.foreign.builders import TOPIC, batch, foreign_record, made_of
+
+RECORDS: list[dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parent / "records.toml").read_text("utf-8")
+)["record"]
+NAMED = [record["name"] for record in RECORDS]
+
+
+def document_of(
+    text: str, *, shape: Shape, dataset: str = "generic", time_zone: str = "UTC"
+) -> Stored:
+    source = ForeignSettings(
+        topic=TOPIC, shape=shape, dataset=dataset, time_zone=time_zone
+    )
+    made = made_of(batch([foreign_record(text.encode())], source=source))
+    assert not made.dead
+    (stored,) = made.stored
+    return stored
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=NAMED)
+@pytest.mark.parametrize("is_told", [True, False], ids=["told", "auto"])
+def test_a_record_becomes_what_its_collector_says(
+    record: dict[str, Any], *, is_told: bool
+) -> None:
+    shape = record["shape"] if is_told else "auto"
+    document = document_of(record["text"], shape=shape).document
+    wanted = record["becomes"]
+    assert {name: document.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=NAMED)
+def test_the_record_stands_as_it_came_in_its_document(record: dict[str, Any]) -> None:
+    document = document_of(record["text"], shape="auto").document
+    if record["shape"] == "otlp":
+        parts = orjson.loads(document["event.original"])
+        assert parts["logRecord"]["body"] == {"stringValue": "Example log record"}
+        assert document["tailrace.original_size_bytes"] > 0
+        return
+    assert document["event.original"] == record["text"]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=NAMED)
+def test_whose_a_record_is_tells_its_shape(record: dict[str, Any]) -> None:
+    if record["shape"] == "otlp" or not record["text"].startswith("{"):
+        return
+    assert shape_of(orjson.loads(record["text"])) == record["shape"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"level":"info","msg":"hello"}',
+        '{"message":"hello","timestamp":"2026-11-24T05:59:58Z"}',
+        '{"log":"hello"}',
+        '{"agent":{"id":"x"}}',
+        "{}",
+    ],
+)
+def test_json_of_nobody_is_read_as_any_json_line(text: str) -> None:
+    assert shape_of(orjson.loads(text)) == ""
+    document = document_of(text, shape="auto").document
+    assert document.get("event.kind") is None
+
+
+def test_every_field_that_a_record_can_fill_is_in_the_index_template() -> None:
+    body = index_templates("tailrace", capabilities=Capabilities())["tailrace-events"]
+    properties = body["template"]["mappings"]["properties"]
+    assert not FIELDS - properties.keys()
+    assert not set(NAMES.values()) - FIELDS
+
+
+def test_the_messages_of_a_dataset_are_read_by_its_parser() -> None:
+    text = orjson.dumps(
+        {"@metadata": {"beat": "filebeat"}, "message": "no line of nginx"}
+    ).decode()
+    stored = document_of(text, shape="filebeat", dataset="nginx.access")
+    assert stored.index == "tailrace-nginx.access-2026.11.24"
+    assert stored.document["event.kind"] == "pipeline_error"
+    assert stored.document["error.message"] == "not a line of nginx.access"
+    assert stored.document["message"] == "no line of nginx"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_lines"),
+    [
+        # Whole: the line's own.
+        ("2026-11-24T05:00:00.5Z INFO x", True),
+        # Without a zone it may be hours off: the collector's.
+        ("2026-11-24 05:00:00,500 INFO x", False),
+        ("x", False),
+    ],
+)
+def test_a_time_that_stands_whole_in_the_message_is_the_events(
+    line: str, *, is_lines: bool
+) -> None:
+    record = {
+        "source_type": "file",
+        "message": line,
+        "timestamp": "2026-11-24T06:00:00Z",
+    }
+    document = document_of(orjson.dumps(record).decode(), shape="vector").document
+    wanted = "2026-11-24T05:00:00.5" if is_lines else "2026-11-24T06:00:00.0"
+    assert document["@timestamp"].startswith(wanted)
+    assert "tailrace.time_source" not in document
+
+
+def test_without_any_other_time_the_guessed_one_is_taken_and_marked() -> None:
+    record = {"source_type": "file", "message": "2026-11-24 07:00:00,500 INFO x"}
+    document = document_of(
+        orjson.dumps(record).decode(), shape="vector", time_zone="Europe/Vienna"
+    ).document
+    assert document["@timestamp"].startswith("2026-11-24T06:00:00.5")
+    assert document["tailrace.time_source"] == "guessed"
+
+
+def test_what_the_collector_says_wins_over_what_is_read_out_of_the_message() -> None:
+    record = {
+        "@metadata": {"beat": "filebeat"},
+        "log": {"level": "warn"},
+        "message": '{"level":"info","msg":"x","colour":"red"}',
+        "fields": {"colour": "blue"},
+    }
+    document = document_of(orjson.dumps(record).decode(), shape="filebeat").document
+    assert document["log.level"] == "warn"
+    assert document["message"] == "x"
+    assert document["attributes"] == {"colour": "red", "fields": {"colour": "blue"}}
