@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -64,8 +64,10 @@ class RolelessSupervision(Supervision):
         self._bring_up_indexing()
         ready(self._dashboard_url())
 
-    def _start_role(self, name: str, *, endpoints: Endpoints) -> None:
-        del endpoints
+    def _start_role(
+        self, name: str, *, endpoints: Endpoints, arguments: Sequence[str] = ()
+    ) -> None:
+        del endpoints, arguments
         self.started.append(name)
 
     def _kafka_answers(self, endpoints: Endpoints) -> bool:
