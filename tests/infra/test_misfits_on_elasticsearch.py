@@ -20,10 +20,10 @@ from tailrace.status_facts import (
 )
 from tailrace_embedded.stack import Endpoints
 
-LONG_NAME = "n" * 2_000
+LONG: dict[str, Any] = {"user.name": "n" * 2_000}
 
 
-def event(*, hours_ago: int = 0, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def event(hours_ago: int = 0, /, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     at = datetime.now(tz=UTC) - timedelta(hours=hours_ago)
     told = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"@timestamp": told, "event.created": told, "message": "m", **fields}
@@ -39,14 +39,14 @@ def test_e5_what_was_moved_or_ignored_of_late_is_counted_and_named(
     )
     assert _misfits(connections) == Misfits()
     provision_templates(connections)
-    moved = {"tailrace.conflicts": ["source.ip", "user.id"]}
+    moved: dict[str, Any] = {"tailrace.conflicts": ["source.ip", "user.id"]}
     documents = [
         event(),
-        event(**moved),
-        event(**{"tailrace.conflicts": ["source.ip"]}),
-        event(**{"user.name": LONG_NAME}),
-        event(hours_ago=25, **moved),
-        event(hours_ago=25, **{"user.name": LONG_NAME}),
+        event(0, **moved),
+        event(0, **(moved | {"tailrace.conflicts": ["source.ip"]})),
+        event(0, **LONG),
+        event(25, **moved),
+        event(25, **LONG),
     ]
     with Elastic(connections) as elastic:
         index = f"{namespace}-app.log-2026.11.24"

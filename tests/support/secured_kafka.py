@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,18 @@ _JAAS = (
     f' username="{ADMIN}" password="{ADMIN_PASSWORD}" user_{ADMIN}="{ADMIN_PASSWORD}";'
 )
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One thing that one user may do."""
+
+    user: str
+    kind: str
+    """`TOPIC`, `GROUP` or `CLUSTER`."""
+    name: str
+    operation: str
+    """As Kafka has it, such as `READ`."""
 
 
 @dataclass
@@ -58,23 +70,48 @@ class SecuredKafka:
 
     def set_password(self, user: str, password: str, *, ca_file: Path) -> None:
         """Let a user in by this password, and by no other from now on."""
-        library = cast("Any", kafka_admin)
-        options = kafka_options(self.admin(ca_file), client_id="tests")
-        client = cast("Any", kafka).KafkaAdminClient(**options)
-        try:
-            change = library._users.UserScramCredentialUpsertion(
+        with self._client(ca_file) as client:
+            change = cast("Any", kafka_admin)._users.UserScramCredentialUpsertion(
                 user, "SCRAM-SHA-512", password
             )
             assert client.alter_user_scram_credentials([change]) == {user: None}
+
+    def allow(self, rights: Iterable[Right], *, ca_file: Path) -> None:
+        """Let users do these things, of a broker with an authorizer nothing else."""
+        library = cast("Any", kafka_admin)
+        entries = [
+            library.ACL(
+                principal=f"User:{right.user}",
+                host="*",
+                operation=library.ACLOperation[right.operation],
+                permission_type=library.ACLPermissionType.ALLOW,
+                resource_pattern=library.ResourcePattern(
+                    library.ResourceType[right.kind], right.name
+                ),
+            )
+            for right in rights
+        ]
+        with self._client(ca_file) as client:
+            assert client.create_acls(entries)["failed"] == []
+
+    @contextmanager
+    def _client(self, ca_file: Path) -> Generator[Any]:
+        options = kafka_options(self.admin(ca_file), client_id="tests")
+        client = cast("Any", kafka).KafkaAdminClient(**options)
+        try:
+            yield client
         finally:
             client.close()
 
 
 @contextmanager
-def secured_kafka(pair: Pair, *, trusted: bytes) -> Generator[SecuredKafka]:
+def secured_kafka(
+    pair: Pair, *, trusted: bytes, has_authorizer: bool = False
+) -> Generator[SecuredKafka]:
     """Yield a broker of its own, known by a certificate, and take it down.
 
-    `trusted` are the authorities of all certificates that it will ever be known by.
+    `trusted` are the authorities of all certificates that it will ever be known by. One
+    with an authorizer lets users do what they are allowed, the administrator all.
     """
     with temporary_data_dir() as data_dir:
         ground = ground_for("kafka-1", second="controller", data_dir=data_dir)
@@ -92,6 +129,8 @@ def secured_kafka(pair: Pair, *, trusted: bytes) -> Generator[SecuredKafka]:
             user=ground.user,
         )
         _secure(folders.conf, broker=broker)
+        if has_authorizer:
+            _authorize(folders.conf)
         spec = replace(spec, is_ready=lambda: _listens(broker.client_port))
         with own_server(spec, user=ground.user) as server:
             secured = SecuredKafka(server, broker.address, folders.conf)
@@ -121,6 +160,18 @@ def _secure(conf: Path, *, broker: Broker) -> None:
         "ssl.truststore.location": str(conf / "trusted.pem"),
         "ssl.client.auth": "none",
         "ssl.endpoint.identification.algorithm": "",
+    }
+    with (conf / "server.properties").open("a", encoding="utf-8") as file:
+        file.writelines(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _authorize(conf: Path) -> None:
+    settings = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        # Without a name only the broker itself comes, on the controller's own listener.
+        "super.users": f"User:{ADMIN};User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "false",
+        "auto.create.topics.enable": "false",
     }
     with (conf / "server.properties").open("a", encoding="utf-8") as file:
         file.writelines(f"{key}={value}\n" for key, value in settings.items())

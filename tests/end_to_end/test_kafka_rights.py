@@ -1,0 +1,315 @@
+"""With the documented rights in Kafka every role works, and nothing more is allowed to it.
+
+On a real broker with an authorizer, with the rights that `docs/rights.md` has.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import kafka
+import pytest
+from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from pydantic import SecretStr
+
+from tailrace.elasticsearch import Elastic
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_options import kafka_options
+from tailrace.kafka_producer import Producer, SendFailure
+from tailrace.provision import provision_templates, provision_topics
+from tailrace.query import events_alias
+from tailrace.settings import Connections
+from tailrace.topics import DOCS, LEDGER, RAW, TOPICS
+from tailrace_embedded.stack import Endpoints
+from tests.support.certificates import Authority
+from tests.support.roles import KilledRole
+from tests.support.secured_kafka import Right, SecuredKafka, secured_kafka
+from tests.support.waiting import eventually
+
+pytestmark = [
+    pytest.mark.stack,
+    # kafka-python 3 closes no socket of a connection that was refused; the collector does.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
+PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
+TRIED = "tried"
+"""The namespace in which each right is tried: what is written there is nobody's line."""
+ROLES = ("agent", "stream", "indexer", "dashboard", "auditor")
+# What each may read and write at most: topics by their last word.
+BUSINESS = {
+    "agent": ("ledger", "raw ledger dead"),
+    "stream": ("raw state ledger floors", "docs rates dead state ledger"),
+    "indexer": (
+        "docs rates alerts dead ledger floors state",
+        "dead ledger floors state",
+    ),
+    "dashboard": ("", ""),
+    "auditor": ("docs dead ledger", ""),
+}
+GROUPS = ("stream", "indexer")
+WAIT_S_MAX = 120
+LINES = 500
+_ROW = r"^\| `(\w+)` \| (topic|group) `([^`]+)` \| ([A-Za-z, ]+) \|$"
+_IMPLIED = {"READ": "DESCRIBE", "WRITE": "DESCRIBE"}
+
+
+def documented(namespace: str) -> list[Right]:
+    """Return each right of the page, with a namespace in the place of ours."""
+    text = PAGE.read_text("utf-8")
+    text = re.sub(r"`tailrace([.-]\w+`)", rf"`{namespace}\1", text)
+    return [
+        Right(user, kind.upper(), name, operation.strip().upper())
+        for user, kind, name, operations in re.findall(_ROW, text, re.MULTILINE)
+        for operation in operations.split(",")
+    ]
+
+
+def password_of(user: str) -> str:
+    return f"password-of-{user}"
+
+
+@dataclass
+class Guarded:
+    """A broker that lets each role do what the page says."""
+
+    broker: SecuredKafka
+    trusted: Path
+
+    def known_as(self, user: str, *, namespace: str = TRIED) -> Connections:
+        return Connections(
+            namespace=namespace,
+            kafka_bootstrap=self.broker.address,
+            kafka_security_protocol="SASL_SSL",
+            kafka_username=user,
+            kafka_password=SecretStr(password_of(user)),
+            kafka_ca_file=self.trusted,
+        )
+
+    def make(self, namespace: str) -> None:
+        """Make the topics of a namespace, and give each role its rights there."""
+        admin = self.broker.admin(self.trusted)
+        provision_topics(admin.model_copy(update={"namespace": namespace}))
+        self.broker.allow(documented(namespace), ca_file=self.trusted)
+
+    def environment(self, user: str) -> dict[str, str]:
+        return {
+            "TAILRACE_KAFKA_BOOTSTRAP": self.broker.address,
+            "TAILRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "TAILRACE_KAFKA_USERNAME": user,
+            "TAILRACE_KAFKA_PASSWORD": password_of(user),
+            "TAILRACE_KAFKA_CA_FILE": str(self.trusted),
+        }
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    authority = Authority("of-brokers")
+    trusted = tmp_path_factory.mktemp("trusted") / "ca.pem"
+    trusted.write_bytes(authority.certificate)
+    with secured_kafka(
+        authority.signs("kafka"), trusted=authority.certificate, has_authorizer=True
+    ) as broker:
+        found = Guarded(broker, trusted)
+        for role in ROLES:
+            broker.set_password(role, password_of(role), ca_file=trusted)
+        found.make(TRIED)
+        yield found
+    gc.collect()  # While the mark above is in force.
+
+
+def lags(connections: Connections) -> list[int]:
+    name = connections.namespace
+    with KafkaAdmin(connections) as admin:
+        return [
+            sum(one.lag_records for one in admin.group_lag(group, topics=[topic]))
+            for group, topic in (
+                (f"{name}-stream", RAW.name(name)),
+                (f"{name}-indexer", DOCS.name(name)),
+            )
+        ]
+
+
+@pytest.mark.timeout(600)
+def test_x13_with_the_documented_rights_lines_come_from_the_file_to_the_index(
+    guarded: Guarded, stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    """The index is the shared one's: its own rights are tested elsewhere."""
+    connections = Connections(
+        elasticsearch_url=stack.elasticsearch_url, namespace=namespace
+    )
+    provision_templates(connections)
+    guarded.make(namespace)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    config = tmp_path / "tailrace.toml"
+    config.write_text(f'[[agent.sources]]\nname = "app"\npaths = ["{logs}/*.log"]\n')
+    (logs / "app.log").write_text("".join(f"line {n}\n" for n in range(LINES)))
+    with ExitStack() as running, Elastic(connections) as elastic:
+        roles: list[KilledRole] = []
+        for name in ("agent", "stream", "indexer"):
+            environment = {
+                **stack.as_environment(),
+                **guarded.environment(name),
+                "TAILRACE_DATA_DIR": str(tmp_path / "data"),
+                "TAILRACE_NAMESPACE": namespace,
+            }
+            role = KilledRole(name, config, environment, tmp_path)
+            role.start()
+            running.callback(role.stop)
+            roles.append(role)
+
+        def is_all_there() -> bool:
+            for role in roles:
+                role.tend()
+            elastic.refresh(events_alias(namespace))
+            return elastic.count(events_alias(namespace)) == LINES
+
+        eventually(is_all_there, WAIT_S_MAX)
+        # Who only looks sees how far they are.
+        who = guarded.known_as("dashboard", namespace=namespace)
+        eventually(lambda: lags(who) == [0, 0], WAIT_S_MAX)
+        command = [str(Path(sys.executable).with_name("tailrace")), "audit", "--json"]
+        environment = {
+            **os.environ,
+            **stack.as_environment(),
+            **guarded.environment("auditor"),
+            "TAILRACE_NAMESPACE": namespace,
+            "TAILRACE_DATA_DIR": str(tmp_path / "auditor"),
+        }
+        audited = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
+        assert audited.returncode == 0, audited.stdout + audited.stderr
+        refusals = {
+            role.name: [
+                line
+                for line in role.log_path.read_text().splitlines()
+                if "uthoriz" in line
+            ]
+            for role in roles
+        }
+        assert refusals == {"agent": [], "stream": [], "indexer": []}
+        elastic.request("DELETE", f"/{namespace}-*")
+
+
+def expected(user: str, kind: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for right in documented(TRIED):
+        if (right.user, right.kind) == (user, kind):
+            found[right.name] |= {right.operation}
+            found[right.name] |= {_IMPLIED.get(right.operation, right.operation)}
+    return dict(found)
+
+
+def test_x13_the_page_gives_nobody_more_than_its_business() -> None:
+    """Nobody deletes or alters, and nobody has the group of another."""
+    assert {right.user for right in documented(TRIED)} == set(ROLES)
+    assert {right.operation for right in documented(TRIED)} == {
+        *("READ", "WRITE", "DESCRIBE")
+    }
+    for user, (reads, writes) in BUSINESS.items():
+        topics = expected(user, "TOPIC")
+        for operation, said in (("READ", reads), ("WRITE", writes)):
+            may = {name for name, allowed in topics.items() if operation in allowed}
+            assert may == {f"{TRIED}.{suffix}" for suffix in said.split()}, user
+        for group, allowed in expected(user, "GROUP").items():
+            assert "READ" not in allowed or group == f"{TRIED}-{user}"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("user", ROLES)
+def test_x13_the_broker_allows_a_role_what_the_page_says_and_nothing_else(
+    guarded: Guarded, user: str
+) -> None:
+    """Of every topic and group, by the broker's own word."""
+    options = kafka_options(guarded.known_as(user), client_id="test")
+    admin = cast("Any", kafka).KafkaAdminClient(**options)
+    try:
+        names = [topic.name(TRIED) for topic in TOPICS]
+        topics = {
+            one["name"]: set(one.get("authorized_operations") or ())
+            for one in admin.describe_topics(names)
+            if not one["error_code"]
+        }
+        cluster = admin.describe_cluster()
+        assert not set(cluster.get("authorized_operations") or ())
+    finally:
+        admin.close()
+    assert topics == expected(user, "TOPIC")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("user", ROLES)
+def test_x13_what_is_not_a_roles_business_is_refused_when_it_is_tried(
+    guarded: Guarded, user: str
+) -> None:
+    """Each topic is written and read, and each group joined; what it may, it can."""
+    connections = guarded.known_as(user)
+    rights = expected(user, "TOPIC")
+    names = [topic.name(TRIED) for topic in TOPICS]
+    written = {name for name in names if _is_written(connections, name)}
+    assert written == {name for name in names if "WRITE" in rights.get(name, ())}
+    admin = guarded.broker.admin(guarded.trusted)
+    for name in names:
+        assert _is_written(admin, name)
+        may = "READ" in rights.get(name, ())
+        assert _is_read(connections, name, wait_s=60 if may else 3) is may, name
+    groups = expected(user, "GROUP")
+    # One that it may see, so that the group alone is in the way.
+    topic = RAW.name(TRIED) if user == "dashboard" else LEDGER.name(TRIED)
+    for group in (f"{TRIED}-{name}" for name in GROUPS):
+        may = "READ" in groups.get(group, ())
+        assert _is_joined(connections, group, topic=topic) is may, group
+
+
+def _is_written(connections: Connections, topic: str) -> bool:
+    producer = Producer.connect(connections, client_id="test")
+    told: list[SendFailure | None] = []
+    try:
+        producer.send(topic, value=b"x", key=b"key", on_done=told.append)
+        eventually(lambda: bool(told), 60)
+    finally:
+        producer.close(wait_ms_max=0)
+    return told == [None]
+
+
+def _is_read(connections: Connections, topic: str, *, wait_s: int) -> bool:
+    options = kafka_options(connections, client_id="test")
+    library = cast("Any", kafka)
+    consumer = library.KafkaConsumer(
+        **options, group_id=None, auto_offset_reset="earliest"
+    )
+    count = next(one.partitions for one in TOPICS if one.name(TRIED) == topic)
+    try:
+        consumer.assign([library.TopicPartition(topic, one) for one in range(count)])
+        return any(consumer.poll(timeout_ms=1_000) for _ in range(wait_s))
+    except TopicAuthorizationFailedError:
+        return False
+    finally:
+        consumer.close()
+
+
+def _is_joined(connections: Connections, group: str, *, topic: str) -> bool:
+    """Tell whether a member got partitions; any other failure is none of the rights."""
+    options = kafka_options(connections, client_id="test")
+    consumer = cast("Any", kafka).KafkaConsumer(topic, **options, group_id=group)
+    try:
+        for _ in range(60):
+            consumer.poll(timeout_ms=1_000)
+            if consumer.assignment():
+                return True
+    except GroupAuthorizationFailedError:
+        return False
+    finally:
+        consumer.close()
+    raise AssertionError(f"{group} gave neither partitions nor an answer")
