@@ -7,7 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from tailrace.shop_link import LINK_FILE, RoomState, ShopLink, ShopState
+import psutil
+
+from tailrace.errors import CommandFailed
+from tailrace.shop_link import RoomState, ShopLink, ShopState
 
 AnswerT = TypeVar("AnswerT")
 
@@ -45,7 +48,10 @@ class RunningShop:
 
     def is_there(self) -> bool:
         """Tell whether a shop runs on this data folder, without asking it."""
-        return (self._data_dir / LINK_FILE).exists()
+        try:
+            return psutil.pid_exists(ShopLink.read(self._data_dir).pid)
+        except CommandFailed:
+            return False
 
     def state(self) -> Future[ShopState]:
         """Start asking what it says of itself."""

@@ -15,7 +15,6 @@ import kafka
 import msgspec
 from kafka.errors import KafkaError
 
-from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_consumer import Consumer, Partition
 from tailrace.kafka_opening import open_client
@@ -127,7 +126,6 @@ class Worker:
         message_type: type[MessageT],
         handle: Callable[[MessageT], None],
         problem: Problem,
-        clock: Clock,
     ) -> None:
         self._connections = connections
         self._topic = topic
@@ -135,7 +133,6 @@ class Worker:
         self._decoder = msgspec.json.Decoder(message_type)
         self._handle = cast("Callable[[msgspec.Struct], None]", handle)
         self._problem = problem
-        self._clock = clock
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 

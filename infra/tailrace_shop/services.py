@@ -192,7 +192,6 @@ class Services:
             message_type=message_type,
             handle=handle,
             problem=self._problem,
-            clock=self._clock,
         )
 
     def _problem(self, message: str, /, *, error: Exception) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
@@ -284,7 +287,12 @@ def test_a_shop_that_never_ran_is_told_apart_from_one_that_does(
     assert not gateway.is_there()
     with pytest.raises(CommandFailed, match="No shop runs"):
         gateway.state().result(10)
-    ShopLink(url="http://127.0.0.1:9", pid=1, key="k").write(tmp_path)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    # A killed one leaves its word behind.
+    ShopLink(url="http://127.0.0.1:9", pid=ended.pid, key="k").write(tmp_path)
+    assert not gateway.is_there()
+    ShopLink(url="http://127.0.0.1:9", pid=os.getpid(), key="k").write(tmp_path)
     assert gateway.is_there()
     assert (tmp_path / LINK_FILE).stat().st_mode & 0o077 == 0
     gateway.close()

@@ -49,7 +49,7 @@ from tailrace_shop.client import Visitor
 from tailrace_shop.config import ShopSettings
 from tailrace_shop.messages import Order, Said, Topic
 from tailrace_shop.queue import Worker
-from tailrace_shop.services import HELPERS, ITEMS
+from tailrace_shop.services import HELPERS, ITEMS, SHELF_COUNT
 from tailrace_shop.shop import Shop
 from tests.support.roles import started_roles
 from tests.support.waiting import eventually
@@ -85,7 +85,11 @@ class Opened:
         return self.link.state().waiting[service]
 
     def taken(self) -> int:
-        return sum(map(self.shop.services.inventory.taken, ITEMS))
+        """Return what is missing on the shelves; the orders' own sum must agree."""
+        inventory = self.shop.services.inventory
+        missing = sum(SHELF_COUNT - (inventory.left(item) or 0) for item in ITEMS)
+        assert missing == sum(map(inventory.taken, ITEMS))
+        return missing
 
     def other_worker(
         self,
@@ -102,7 +106,6 @@ class Opened:
             message_type=message_type,
             handle=handle,
             problem=self._problem,
-            clock=SystemClock(),
         )
 
     def _problem(self, message: str, /, *, error: Exception) -> None:

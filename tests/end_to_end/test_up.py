@@ -181,3 +181,35 @@ def test_an_idle_system_stays_idle_and_a_killed_one_leaves_nothing(
     psutil.Process(machine.status()["pid"]).kill()
     eventually(lambda: not list(filter(is_living, processes)), 30)
     assert not machine.status()["ok"]
+
+
+def test_the_shop_runs_beside_everything_and_its_traces_cross_services(
+    machine: Machine,
+) -> None:
+    """Asked for, as own files are named; and an incident in it is found."""
+    up = machine.tailrace(
+        "up", "--detach", "--demo", "--watch", f"{machine.watched}/*.log"
+    )
+    assert up.returncode == 0, up.stderr
+    eventually(lambda: machine.member("shop")["state"] == "running", FOUND_S_MAX)
+
+    def loaded() -> bool:
+        return machine.tailrace("shop", "load", "orders", "--count=1").returncode == 0
+
+    eventually(loaded, FOUND_S_MAX)
+
+    def services_of_an_order() -> set[str]:
+        orders = machine.found("tags:shop AND service.name:fulfilment")
+        if not orders:
+            return set()
+        found = machine.found(f"trace.id:{orders[-1]['trace.id']}")
+        return {Path(one["log.file.path"]).stem for one in found}
+
+    crossed = {"access", "orders", "inventory", "fulfilment"}
+    eventually(lambda: services_of_an_order() == crossed, FOUND_S_MAX)
+
+    assert machine.tailrace("shop", "incident", "bad-deploy").returncode == 0
+    eventually(lambda: machine.found("tags:shop AND service.version:1.4.1"), 60)
+    psutil.Process(machine.member("shop")["pid"]).kill()
+    eventually(lambda: machine.member("shop")["restarts"] == 1, 30)
+    eventually(lambda: machine.tailrace("shop", "status").returncode == 0, 60)
