@@ -130,7 +130,7 @@ def test_a_silence_must_say_when() -> None:
         SilenceSettings(rules=("many",))
 
 
-def test_the_settings_of_the_indexer_name_each_problem_and_no_secret(
+def test_x14_the_settings_of_the_indexer_name_each_problem_and_no_secret(
     tmp_path: Path,
 ) -> None:
     from tailrace.errors import ConfigError
