@@ -67,12 +67,15 @@ class Table:
     def texts(self, parsed: pl.DataFrame, *, origin: Origin) -> list[Texts] | None:
         """Return what each line gets, None where none gets anything."""
         rows = self.file.current()
-        if self.key in OF_ORIGIN:
+        if self.key in OF_ORIGIN and self.key not in parsed.columns:
             found = rows.get(OF_ORIGIN[self.key](origin), NOTHING)
             return None if found == NOTHING else [found] * parsed.height
         if self.key not in parsed.columns or not rows:
             return None
         values = parsed.get_column(self.key).cast(pl.String)
+        if self.key in OF_ORIGIN:
+            # Records of another collector say it themselves, or some of them do.
+            values = values.fill_null(OF_ORIGIN[self.key](origin))
         if values.null_count() == len(values):
             return None
         return [rows.get(value, NOTHING) for value in values.to_list()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tailrace.wire import Origin, decode, header_of
 from tailrace_stream.chunk import DeadEvent, process_chunk
+from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.foreign.chunks import Batch, batch_of
 from tailrace_stream.foreign.config import ForeignSettings
 from tailrace_stream.records import Outgoing, RawRecord
@@ -64,10 +65,15 @@ class Made:
         return {one.document_id: one.index for one in self.stored}
 
 
-def made_of(found: Batch, *, redaction: Redaction = NO_REDACTION) -> Made:
+def made_of(
+    found: Batch,
+    *,
+    redaction: Redaction = NO_REDACTION,
+    enrichment: Enrichment = NO_ENRICHMENT,
+) -> Made:
     made = Made()
     for chunk in found.chunks:
-        _add(made, chunk.value, chunk.origin, redaction)
+        _add(made, chunk.value, chunk.origin, redaction, enrichment)
     return made
 
 
@@ -76,13 +82,23 @@ def made_of_sent(sent: Sequence[Outgoing]) -> Made:
     for one in sent:
         header = header_of(one.headers)
         if header is not None and one.value:
-            _add(made, one.value, decode(header, as_type=Origin), NO_REDACTION)
+            _add(made, one.value, decode(header, as_type=Origin))
     return made
 
 
-def _add(made: Made, value: bytes, origin: Origin, redaction: Redaction) -> None:
+def _add(
+    made: Made,
+    value: bytes,
+    origin: Origin,
+    redaction: Redaction = NO_REDACTION,
+    enrichment: Enrichment = NO_ENRICHMENT,
+) -> None:
     processed = process_chunk(
-        value, origin=origin, namespace=NAMESPACE, redaction=redaction
+        value,
+        origin=origin,
+        namespace=NAMESPACE,
+        redaction=redaction,
+        enrichment=enrichment,
     )
     assert processed.event_count == origin.event_count
     for piece in processed.pieces:

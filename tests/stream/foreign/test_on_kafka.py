@@ -93,7 +93,7 @@ def test_records_of_every_collector_become_documents(stream: StreamOnKafka) -> N
     stream.start(**settings_of(topic, f"{topic}-nobody-made"))
     wait_until_all_is_read(stream, topic)
     alarm = f"foreign topics: Kafka has no topic '{topic}-nobody-made'"
-    eventually(lambda: alarm in stream.status()["alarms"], 30, what="the alarm")
+    eventually(lambda: alarm in stream.status().get("alarms", ()), 30, what="the alarm")
     assert stream.stop_all() == [0]
     found = documents(stream)
     assert len({one.document_id for one in found}) == len(found) == len(texts) + 4
@@ -111,7 +111,7 @@ def test_records_of_every_collector_become_documents(stream: StreamOnKafka) -> N
 
 
 @pytest.mark.parametrize("point", ["B1:2", "B2:1", "B2:3"])
-def test_s2_p1_k9_a_worker_killed_while_it_reads_foreign_topics_loses_and_doubles_nothing(
+def test_s2_p1_a_worker_killed_while_it_reads_foreign_topics_loses_and_doubles_nothing(
     stream: StreamOnKafka, point: str
 ) -> None:
     """Killed before or after its chunks are delivered; another one reads on."""
@@ -122,9 +122,8 @@ def test_s2_p1_k9_a_worker_killed_while_it_reads_foreign_topics_loses_and_double
     armed = stream.start(kill=point, **settings)
     stream.wait_for_death(armed, point=point[:2])
     stream.start(**settings)
-    stream.start(**settings)
     wait_until_all_is_read(stream, topic)
-    assert stream.stop_all() == [0, 0]
+    assert stream.stop_all() == [0]
     by_id = {one.document_id: one.document["message"] for one in documents(stream)}
     assert sorted(by_id.values()) == sorted(wanted)
     told = told_in(stream.read(LEDGER)).values()

@@ -15,6 +15,7 @@ from tailrace_stream.foreign.config import ForeignSettings, Shape
 from tailrace_stream.foreign.names import FIELDS
 from tailrace_stream.foreign.otlp_fields import NAMES
 from tests.stream.builders import Stored
+from tests.stream.enrich.builders import only
 from tests.stream.foreign.builders import TOPIC, batch, foreign_record, made_of
 
 RECORDS: list[dict[str, Any]] = tomllib.loads(
@@ -142,3 +143,16 @@ def test_what_the_collector_says_wins_over_what_is_read_out_of_the_message() -> 
     assert document["log.level"] == "warn"
     assert document["message"] == "x"
     assert document["attributes"] == {"colour": "red", "fields": {"colour": "blue"}}
+
+
+def test_a_table_by_host_is_asked_for_the_host_that_the_record_names(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "owners.csv"
+    file.write_text("host,team\nweb1,shop\nforeign,nobody\n", "utf-8")
+    by = only(tables=[{"file": file, "key": "host.name"}])
+    values = [b'{"source_type":"x","host":"web1","message":"a"}', b"b"]
+    records = [foreign_record(value, offset=n) for n, value in enumerate(values)]
+    made = made_of(batch(records), enrichment=by)
+    teams = [one.document.get("labels") for one in made.stored]
+    assert teams == [{"team": "shop"}, {"team": "nobody"}]
