@@ -73,7 +73,8 @@ class GenerationVerdict:
     lagging_count: int = 0
     """Those of them that stand in dead letters which are not indexed yet."""
     missing: tuple[int, ...] = ()
-    """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
+    """The first `NAMED_MAX` of the numbers that are neither stored nor dead, as far as is
+    known, and those that are stranded, which may be."""
     doubled: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
     beyond: int | None = None
