@@ -186,6 +186,7 @@ def _report(
         lagging_unplaced_count=last.drained.lagging.unplaced_count,
         lagging_unread_count=last.drained.lagging.unread_count,
         silent=last.silent,
+        is_unspoken=not verdicts and not last.heartbeats,
     )
 
 

@@ -112,6 +112,8 @@ class AuditReport:
     """How long was waited, at most, for what is in flight; 0 where nobody wished to."""
     silent: tuple[SilentAgent, ...] = ()
     """Agents whose heartbeats have ceased: what was written since, nobody has seen."""
+    is_unspoken: bool = False
+    """No agent and no hop has ever said a word: nothing is there to be judged."""
     repairs: tuple[str, ...] = ()
     """What became of each span that an agent was asked to send again, in words."""
 
