@@ -177,7 +177,10 @@ class Holes:
                 " it was sent is not known"
             )
         if filling.step is _Step.SEND:
-            outgoing = self.records.repeat(filling.record, chunk)
+            # Of what no hop has told, the indexer is to tell as of a first sending.
+            is_untold = filling.request.is_untold
+            record_of = self.records.chunk if is_untold else self.records.repeat
+            outgoing = record_of(filling.record, chunk)
             sent = self.delivery.outbox.send(
                 outgoing,
                 generation=filling.request.generation,

@@ -19,6 +19,8 @@ def left_to_read(
 ) -> dict[int, range]:
     """Return by partition the offsets left to read, up to `ends` where it has them.
 
+    What retention took before the group read it is not left: nobody will ever read it.
+
     Raises:
         ServiceUnavailable: the brokers do not answer.
     """

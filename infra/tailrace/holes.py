@@ -33,6 +33,8 @@ class HoleRequest(msgspec.Struct, frozen=True, kw_only=True):
     next_offset: int
     first_event_number: int
     event_count: int
+    is_untold: bool = False
+    """It ends beyond what every hop has told of, and so is told of like a first sending."""
 
     @property
     def name(self) -> str:

@@ -61,10 +61,12 @@ class PartitionLag:
     topic: str
     partition: int
     next_offset: int
-    """What the group reads next; the beginning where it has never committed."""
+    """What the group reads next: nothing before the oldest record that is there."""
     end_offset: int
     """The offset that the next record written will get."""
     has_committed: bool
+    missed_records: int = 0
+    """Offsets that it had not committed when retention had taken them already."""
 
     @property
     def lag_records(self) -> int:
@@ -312,16 +314,18 @@ class KafkaAdmin:
             ServiceUnavailable: the brokers do not answer.
         """
         wanted = tuple(topics)
-        committed = self.committed_offsets(group)
+        # The beginnings first: what is missed was gone by then, and is not committed even
+        # now. Asked for later, they would call missed, and no lag any more, what the group
+        # had read and retention took in between; so it counts as lag until the next look.
         beginnings = self.beginning_offsets(wanted)
+        committed = self.committed_offsets(group)
         ends = self.end_offsets(wanted)
         return tuple(
-            PartitionLag(
-                topic=place[0],
-                partition=place[1],
-                next_offset=committed.get(place, beginnings.get(place, 0)),
-                end_offset=end,
-                has_committed=place in committed,
+            lag_of(
+                place,
+                begin=beginnings.get(place, 0),
+                committed=committed.get(place),
+                end=end,
             )
             for place, end in sorted(ends.items())
         )
@@ -348,6 +352,23 @@ class KafkaAdmin:
         text = reason if isinstance(reason, str) else reason_of(reason)
         text = text.split("\n", maxsplit=1)[0][:300]
         return ServiceUnavailable("Kafka", address=self._bootstrap, reason=text)
+
+
+def lag_of(
+    place: tuple[str, int], *, begin: int, committed: int | None, end: int
+) -> PartitionLag:
+    """Return a group's lag; what lies before `begin` is nowhere, and no lag.
+
+    The group goes on at the beginning, but commits nothing before another record comes.
+    """
+    return PartitionLag(
+        topic=place[0],
+        partition=place[1],
+        next_offset=begin if committed is None else max(committed, begin),
+        end_offset=end,
+        has_committed=committed is not None,
+        missed_records=0 if committed is None else max(begin - committed, 0),
+    )
 
 
 def _topic_resource(name: str, *, settings: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - kafka-python's own kind of value

@@ -35,6 +35,8 @@ class StatusFacts(msgspec.Struct, frozen=True, kw_only=True):
     """None when no supervisor lives."""
     lag_records: dict[str, int] = {}
     """By role, the records of Kafka that it has still to read."""
+    missed_records: dict[str, int] = {}
+    """By role, the records that Kafka's retention took before it read them."""
     documents: int | None = None
     roles: RoleFacts = RoleFacts()
     unreachable: list[str] = []
@@ -133,6 +135,12 @@ def _warnings(facts: StatusFacts) -> Iterator[str]:
                 times = "once" if member.restarts == 1 else f"{member.restarts} times"
                 yield f"{member.name} was started again {times}{_exit_text(member)}"
     yield from facts.roles.warnings
+    for role, count in facts.missed_records.items():
+        if count:
+            yield (
+                f"Kafka's retention took {count} records before the {role} read them;"
+                " `tailrace audit --repair` has sent again what their files still hold"
+            )
     if facts.roles.lost_bytes:
         yield f"{facts.roles.lost_bytes} bytes were gone before they could be read"
     if facts.roles.dead_letters:

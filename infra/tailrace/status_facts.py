@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -24,6 +24,9 @@ from tailrace.topics import DOCS, RAW
 from tailrace.up_record import read_running
 from tailrace.watched import MACHINE_LOGS
 from tailrace.zookeeper_probe import require_zookeeper
+
+if TYPE_CHECKING:
+    from tailrace.kafka_admin import PartitionLag
 
 ReadT = TypeVar("ReadT")
 
@@ -45,7 +48,7 @@ def gather(connections: Connections) -> StatusFacts:
     data_dir = connections.data_dir
     up = read_running(data_dir)
     now_ms = SystemClock().now_ms()
-    lags: dict[str, int] = {}
+    lags: dict[str, tuple[PartitionLag, ...]] = {}
     documents: int | None = None
     dead_letters = 0
     misfits = Misfits()
@@ -76,7 +79,10 @@ def gather(connections: Connections) -> StatusFacts:
         data_dir=str(data_dir),
         now_ms=now_ms,
         up=up,
-        lag_records=lags,
+        lag_records={r: sum(p.lag_records for p in each) for r, each in lags.items()},
+        missed_records={
+            role: sum(lag.missed_records for lag in each) for role, each in lags.items()
+        },
         documents=documents,
         roles=roles,
         unreachable=unreachable,
@@ -181,17 +187,14 @@ def _stream_warnings(stream: _Stream) -> Iterator[str]:
         yield f"the stream goes on with what it knew: {alarm}"
 
 
-def _lags(connections: Connections) -> dict[str, int]:
+def _lags(connections: Connections) -> dict[str, tuple[PartitionLag, ...]]:
     from tailrace.kafka_admin import KafkaAdmin
 
     with KafkaAdmin(connections, connect_ms_max=CONNECT_MS_MAX) as admin:
         return {
-            role: sum(
-                partition.lag_records
-                for partition in admin.group_lag(
-                    f"{connections.namespace}-{role}",
-                    topics=[topic.name(connections.namespace)],
-                )
+            role: admin.group_lag(
+                f"{connections.namespace}-{role}",
+                topics=[topic.name(connections.namespace)],
             )
             for role, topic in GROUPS.items()
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -80,6 +81,23 @@ def test_a_hole_is_sent_again_with_the_places_of_the_first_time(
     assert [a.event_count for a in _answers(agent.sink)] == [last - first]
     assert len(agent.requests.done) == 1
     assert agent.delivery.record_of(sent[0].generation).next_offset == position
+    agent.crash()
+
+
+def test_k10_of_what_no_hop_told_the_indexer_is_to_tell(tmp_path: Path) -> None:
+    """A repeat says nothing of how far a generation is: it would be stranded for ever."""
+    content = b"".join(b"line %d\n" % n for n in range(9))
+    agent, sent, count = _agent_with(tmp_path, content)
+
+    request = _request(sent, 3, count, end_offset=len(content))
+    agent.requests.asked.append(msgspec.structs.replace(request, is_untold=True))
+    agent.pass_ms()
+
+    assert events_of(agent.sink)[count:] == sent[3:]
+    (raw,) = [r for r in agent.sink.stored if r.topic.endswith(".raw")][1:]
+    origin = decode(dict(raw.headers)[ORIGIN_HEADER], as_type=Origin)
+    assert not origin.is_repeat
+    assert len(agent.requests.done) == 1
     agent.crash()
 
 

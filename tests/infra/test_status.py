@@ -267,3 +267,11 @@ def test_the_end_of_a_log_is_shown_escaped(tmp_path: Path) -> None:
     assert len(lines) == LAST_LINES
     assert lines[-1] == "\\x1b[2J\\xff"
     assert last_lines(tmp_path / "missing") == []
+
+
+def test_k10_records_that_retention_took_unread_are_told() -> None:
+    judged = judge(change(WELL, missed_records={"stream": 0, "indexer": 28}))
+
+    assert judged.ok
+    (warning,) = judged.warnings
+    assert "took 28 records before the indexer read them" in warning

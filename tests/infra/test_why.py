@@ -329,3 +329,18 @@ def test_e9_a_line_that_a_replay_put_where_it_belongs_is_not_elsewhere(
     )
 
     assert ("today's code" in verdicts["indexer"][1]) is is_said
+
+
+def test_k10_a_line_that_retention_took_unread_waits_for_nobody() -> None:
+    """Unless something is left to be read, in which it may stand."""
+    sent = replace(facts_at_rest(5), agent=agent_word(number=9))
+    made = replace(sent, stream=stream_word(number=9))
+
+    before = told(Witness(place=place_of(7), facts=sent, made=MADE, raw_missed=2))
+    behind = told(Witness(place=place_of(7), facts=made, made=MADE, docs_missed=2))
+    unsent = told(Witness(place=place_of(9), facts=sent, made=MADE, raw_missed=2))
+    waiting = told(Witness(place=place_of(7), facts=made, made=MADE))
+
+    assert before["kafka"][0] is behind["indexer"][0] is State.MISSING
+    assert "took 2 records" in before["kafka"][1]
+    assert unsent["kafka"][0] is waiting["indexer"][0] is State.WAITING

@@ -240,6 +240,29 @@ def test_a_group_is_as_far_as_it_committed_or_at_the_oldest_record(
 
 
 @pytest.mark.timeout(60)
+def test_k10_what_retention_took_unread_is_missed_and_no_lag(
+    audited: Audited,
+) -> None:
+    docs = audited.name(DOCS)
+    for number in (0, 0, 0, 1, 1, 1, 2):
+        audited.append(docs, number, b"k", b"v")
+    for number in (0, 1, 2):
+        audited.commit(docs, number, 1)
+    audited.delete_before(docs, 0, 3)
+    audited.delete_before(docs, 1, 2)
+    audited.delete_before(docs, 2, 1)
+
+    lags = audited.admin.group_lag(audited.group, topics=[docs])
+
+    seen = {
+        lag.partition: (lag.next_offset, lag.lag_records, lag.missed_records)
+        for lag in lags
+        if lag.partition < 3
+    }
+    assert seen == {0: (3, 0, 2), 1: (2, 1, 1), 2: (1, 0, 0)}
+
+
+@pytest.mark.timeout(60)
 def test_letters_that_lag_excuse_what_they_name_and_the_rest_is_counted(
     audited: Audited,
 ) -> None:

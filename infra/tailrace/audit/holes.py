@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.sources import StoredPlace
 from tailrace.audit.verdict import GenerationVerdict
 from tailrace.holes import HoleRequest
@@ -40,10 +41,10 @@ def requests_for(
 
     `places` tells of the neighbours that are stored. Where the one before is not, the
     span begins at the head of the file; where the one after is not, it ends where the
-    indexer stands. Spans that meet are one.
+    first hop stands that has passed the missing ones. Spans that meet are one.
     """
     facts = verdict.facts
-    if facts.agent is None or facts.indexer is None or facts.is_foreign:
+    if facts.agent is None or facts.is_foreign:
         return []
     spans: list[tuple[int, int, int, int]] = []
     for run in runs_of(verdict.missing):
@@ -54,8 +55,10 @@ def requests_for(
         if after is not None:
             next_number, next_offset = after.number, after.offset
         else:
-            next_number = facts.indexer.next_event_number
-            next_offset = facts.indexer.next_offset
+            end = _passed(facts, run.stop)
+            if end is None:
+                continue
+            next_number, next_offset = end
         if spans and first_number <= spans[-1][2]:
             first_number, first_offset = spans[-1][0], spans[-1][1]
             next_number = max(next_number, spans[-1][2])
@@ -70,6 +73,15 @@ def requests_for(
             next_offset=next_offset,
             first_event_number=first_number,
             event_count=next_number - first_number,
+            is_untold=next_number > facts.cut,
         )
         for first_number, first_offset, next_number, next_offset in spans
     ]
+
+
+def _passed(facts: GenerationFacts, number: int) -> tuple[int, int] | None:
+    """Return where the first hop stands that has passed the events below a number."""
+    for word in (facts.indexer, facts.stream, facts.agent):
+        if word is not None and word.next_event_number >= number:
+            return word.next_event_number, word.next_offset
+    return None

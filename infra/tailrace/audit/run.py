@@ -15,6 +15,7 @@ from tailrace.audit.look import Looked, Looker
 from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
 from tailrace.audit.verdict import (
+    NAMED_MAX,
     AuditReport,
     GenerationVerdict,
     Problem,
@@ -185,6 +186,7 @@ def _report(
         lagging_unplaced_count=last.drained.lagging.unplaced_count,
         lagging_unread_count=last.drained.lagging.unread_count,
         silent=last.silent,
+        is_unspoken=not verdicts and not last.heartbeats,
     )
 
 
@@ -271,7 +273,15 @@ def _with_stranded(
     if facts.cut < owed.get("indexer", 0):
         known = "the stream sent"
         problems.append(_stranded(known, owed["indexer"], "indexer", facts.cut))
-    return replace(verdict, problems=(*verdict.problems, *problems))
+    if not problems:
+        return verdict
+    # Most of them, if not all, are neither stored nor dead; what is, a repair sends in vain.
+    first = min(problem.event_number or 0 for problem in problems)
+    lacking = range(first, max(owed.values()))[:NAMED_MAX]
+    missing = sorted({*verdict.missing, *lacking})[:NAMED_MAX]
+    return replace(
+        verdict, problems=(*verdict.problems, *problems), missing=tuple(missing)
+    )
 
 
 def _sent_by_agent(facts: GenerationFacts) -> int:
@@ -285,8 +295,8 @@ def _heard_by_indexer(facts: GenerationFacts) -> int:
 def _stranded(known: str, sent: int, receiver: str, heard: int) -> Problem:
     return Problem(
         kind=ProblemKind.STRANDED,
-        text=f"{known} {sent} events, and the {receiver}, which has read everything,"
-        f" knows of {heard}",
+        text=f"{known} {sent} events, and the {receiver}, for which Kafka has nothing"
+        f" more to read, knows of {heard}",
         count=sent - heard,
         event_number=heard,
     )

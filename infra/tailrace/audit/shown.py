@@ -226,6 +226,11 @@ def _verdict(report: AuditReport) -> str:
             f"{compared}. Whether that is all nobody can say: {_unheard_text(report)},"
             f" and what was written since {_moment(since_ms)} is unseen."
         )
+    if report.is_unspoken:
+        return (
+            "There is nothing to add up: no agent has ever said a word here. See that"
+            " one runs, and that it is of this namespace."
+        )
     gone = f"; {_gone_text(report)}" if report.silent else ""
     return (
         f"Everything adds up: {totals.read:,} events, each exactly once{moving}"

@@ -73,7 +73,8 @@ class GenerationVerdict:
     lagging_count: int = 0
     """Those of them that stand in dead letters which are not indexed yet."""
     missing: tuple[int, ...] = ()
-    """The first `NAMED_MAX` of the numbers that are neither stored nor dead."""
+    """The first `NAMED_MAX` of the numbers that are neither stored nor dead, as far as is
+    known, and those that are stranded, which may be."""
     doubled: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
     beyond: int | None = None
@@ -111,6 +112,8 @@ class AuditReport:
     """How long was waited, at most, for what is in flight; 0 where nobody wished to."""
     silent: tuple[SilentAgent, ...] = ()
     """Agents whose heartbeats have ceased: what was written since, nobody has seen."""
+    is_unspoken: bool = False
+    """No agent and no hop has ever said a word: nothing is there to be judged."""
     repairs: tuple[str, ...] = ()
     """What became of each span that an agent was asked to send again, in words."""
 

@@ -21,6 +21,7 @@ from tailrace.extras import require
 
 if TYPE_CHECKING:
     from tailrace.audit.facts import GenerationFacts
+    from tailrace.kafka_admin import KafkaAdmin, PartitionLag
     from tailrace.settings import Connections
     from tailrace.why.hops import HopVerdict, LinePlace, Witness
     from tailrace.why.lookup import Lookup
@@ -138,8 +139,8 @@ def _witnesses(
 
     namespace = connections.namespace
     with KafkaAdmin(connections, client_id="tailrace-why") as admin:
-        raw = admin.committed_offsets(f"{namespace}-stream")
-        docs = admin.committed_offsets(f"{namespace}-indexer")
+        raw = _lags(admin, f"{namespace}-stream", topic=RAW.name(namespace))
+        docs = _lags(admin, f"{namespace}-indexer", topic=DOCS.name(namespace))
     witnesses: list[Witness] = []
     for place in places:
         facts = told.get(place.generation)
@@ -154,12 +155,27 @@ def _witnesses(
                 glob=glob_of(facts.path, config=config, source=source),
                 made=made,
                 found=found,
-                raw_committed=raw.get((RAW.name(namespace), facts.partition)),
-                docs_committed=docs.get((DOCS.name(namespace), facts.partition)),
+                raw_committed=_committed(raw.get(facts.partition)),
+                docs_committed=_committed(docs.get(facts.partition)),
+                raw_missed=_missed(raw.get(facts.partition)),
+                docs_missed=_missed(docs.get(facts.partition)),
                 held_indices=held_indices(connections.data_dir),
             )
         )
     return witnesses
+
+
+def _lags(admin: KafkaAdmin, group: str, *, topic: str) -> dict[int, PartitionLag]:
+    return {lag.partition: lag for lag in admin.group_lag(group, topics=[topic])}
+
+
+def _committed(lag: PartitionLag | None) -> int | None:
+    return lag.next_offset if lag is not None and lag.has_committed else None
+
+
+def _missed(lag: PartitionLag | None) -> int:
+    """Return how many records are gone unread, once there is nothing left to read."""
+    return lag.missed_records if lag is not None and not lag.lag_records else 0
 
 
 def _with_number(

@@ -38,6 +38,9 @@ class Fate(StrEnum):
     STILL_DEAD = "still_dead"
     NOT_STORED = "not_stored"
     """Neither stored nor dead: it is on its way, or missing, which the audit tells."""
+    LOST = "lost"
+    """Stored, and hidden by a revised document that is gone: what is sent again meets the
+    hidden one, so that another replay alone brings it back."""
     EXPIRED = "expired"
     """Its index was taken away by retention."""
 
@@ -67,16 +70,23 @@ def changes_between(before: Fields, after: Fields) -> tuple[Change, ...]:
 
 
 def fate_of(
-    source: bytes, versions: Sequence[Version], *, letters: Sequence[Letter]
+    source: bytes,
+    versions: Sequence[Version],
+    *,
+    letters: Sequence[Letter],
+    is_hidden: bool = False,
 ) -> tuple[Fate, tuple[Change, ...]]:
     """Return what becomes of an event of which this document is made, and what changes.
 
     `versions` are what a search finds of it, mostly one; `letters` the dead letters that
-    name it and were not delivered.
+    name it and were not delivered. Where there is neither, a former version of it may be
+    hidden all the same.
     """
     after = read_fields(source) or {}
     if not versions:
-        return _fate_of_dead(after, letters), ()
+        fate = _fate_of_dead(after, letters)
+        is_lost = is_hidden and fate is Fate.NOT_STORED
+        return (Fate.LOST if is_lost else fate), ()
     if any(FIX_FIELD in version.fields for version in versions):
         return Fate.MENDED, ()
     for version in versions:

@@ -38,6 +38,10 @@ class Stored(Protocol):
         """Return by `_id` every document behind the alias."""
         ...
 
+    def hidden(self, document_ids: Collection[str]) -> Collection[str]:
+        """Return those of which a version is there that was marked as replaced."""
+        ...
+
     def letters(self, places: Collection[Place]) -> Mapping[Place, Sequence[Letter]]:
         """Return the letters that name events, those that are not delivered."""
         ...

@@ -147,13 +147,19 @@ class Replaying:
             if not versions.get(made.document_id)
         ]
         letters = self.stored.letters(lacking)
+        hidden = self.stored.hidden(
+            [m.document_id for _, m in batch if not versions.get(m.document_id)]
+        )
         revised: list[Revised] = []
         undead: list[tuple[Remade, MadeDocument, Sequence[Letter]]] = []
         for remade, made in batch:
             formers = versions.get(made.document_id, ())
             names = letters.get((remade.generation, made.number), ())
-            fate = self._judge(remade, made, formers, letters=names)
-            if fate is Fate.CHANGED:
+            is_hidden = made.document_id in hidden
+            fate = self._judge(
+                remade, made, formers, letters=names, is_hidden=is_hidden
+            )
+            if fate in {Fate.CHANGED, Fate.LOST}:
                 revised.append(Revised(made=made, formers=tuple(formers)))
             elif fate is Fate.NO_LONGER_DEAD:
                 undead.append((remade, made, names))
@@ -174,13 +180,16 @@ class Replaying:
         formers: Sequence[Version],
         *,
         letters: Sequence[Letter],
+        is_hidden: bool,
     ) -> Fate:
         """Return an event's fate, having counted it."""
         tally, dataset = self.tally, remade.dataset
-        fate, changes = fate_of(made.source, formers, letters=letters)
+        fate, changes = fate_of(
+            made.source, formers, letters=letters, is_hidden=is_hidden
+        )
         tally.count(dataset, fate)
         tally.count_fields(dataset, changes)
-        is_shown = fate in {Fate.CHANGED, Fate.NO_LONGER_DEAD}
+        is_shown = fate in {Fate.CHANGED, Fate.NO_LONGER_DEAD, Fate.LOST}
         if is_shown and tally.wants(dataset, fate):
             fields = read_fields(made.source) or {}
             line = text_of(fields, "event.original") or text_of(fields, "message")

@@ -26,6 +26,7 @@ SAID: Final = {
     Fate.NO_LONGER_DEAD: "no longer dead",
     Fate.STILL_DEAD: "still dead",
     Fate.MENDED: "mended by a retry, left alone",
+    Fate.LOST: "lost, their revised document is gone",
     Fate.NOT_STORED: "not stored, on their way or missing",
     Fate.EXPIRED: "expired",
 }

@@ -19,6 +19,7 @@ from tailrace.point_in_time import refresh
 from tailrace.query import Body
 from tailrace.replay.compare import Version
 from tailrace.replay.contracts import Place
+from tailrace.revised_indices import REVISED_BY
 
 RESULTS_MAX: Final = 10_000
 """Elasticsearch's own `index.max_result_window`."""
@@ -63,6 +64,7 @@ class StoredEvents:
         self._letters = letters
         self._events = events_alias(namespace)
         self._dead = f"{namespace}-dead-*"
+        self._indices = f"{namespace}-*-*"
         self._clock = clock
 
     def refresh(self) -> None:
@@ -108,6 +110,37 @@ class StoredEvents:
         for each in found.values():
             each.sort(key=lambda version: version.index)
         return found
+
+    def hidden(self, document_ids: Collection[str]) -> Collection[str]:
+        """Return those of which a version is there that was marked as replaced.
+
+        Past the alias; of what a search does not find, the mark is in force.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        names = sorted(set(document_ids))
+        if not names:
+            return ()
+        filters: list[Body] = [
+            {"terms": {"_id": names}},
+            {"exists": {"field": REVISED_BY}},
+        ]
+        body: Body = {
+            "size": min(COPIES_MAX * len(names), RESULTS_MAX),
+            "query": {"bool": {"filter": filters}},
+            "seq_no_primary_term": True,
+            "_source": False,
+            "track_total_hits": False,
+        }
+        path = f"/{quote(self._indices)}/{WHOLE}"
+        answer = self._elastic.look_up("POST", path, body=body)
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return ()
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        hits = msgspec.json.decode(answer.body, type=_Page).hits.hits
+        return {hit.id for hit in hits}
 
     def letters(self, places: Collection[Place]) -> Mapping[Place, Sequence[Letter]]:
         """Return the letters that name events, those that are not delivered.

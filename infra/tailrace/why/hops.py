@@ -86,6 +86,11 @@ class Witness:
     raw_committed: int | None = None
     """What the stream reads next of the partition of raw; None where it is not known."""
     docs_committed: int | None = None
+    raw_missed: int = 0
+    """Records of the partition that retention took from the stream, which has nothing more
+    to read; 0 where there is something left."""
+    docs_missed: int = 0
+    """Likewise, from the indexer."""
     held_indices: Mapping[str, str] = field(default_factory=dict[str, str])
     """By index, why the indexers on this machine hold what goes to it."""
 
@@ -162,7 +167,19 @@ def _kafka(witness: Witness) -> HopVerdict:
         text += f", the indexer up to {witness.docs_committed}"
     if _is_past_stream(witness):
         return HopVerdict(hop="kafka", state=State.DONE, text=text)
+    agent = facts.agent
+    is_sent = agent is None or witness.place.offset < agent.next_offset
+    if witness.raw_missed and is_sent:
+        text = f"MISSING: {_missed_text(witness.raw_missed, reader='stream')}; {text}"
+        return HopVerdict(hop="kafka", state=State.MISSING, text=text)
     return HopVerdict(hop="kafka", state=State.WAITING, text=text)
+
+
+def _missed_text(count: int, *, reader: str) -> str:
+    return (
+        f"Kafka's retention took {count} records that the {reader} had not read, and"
+        " nothing is left to be read; `tailrace audit --repair` has its file sent again"
+    )
 
 
 def _stream(witness: Witness) -> HopVerdict:
@@ -214,6 +231,9 @@ def _indexer(witness: Witness) -> HopVerdict:
         return HopVerdict(hop="indexer", state=State.WAITING, text=text)
     if indexer is None or witness.place.offset >= indexer.next_offset:
         reached = 0 if indexer is None else indexer.next_offset
+        if witness.docs_missed and _is_past_stream(witness):
+            text = f"MISSING: {_missed_text(witness.docs_missed, reader='indexer')}"
+            return HopVerdict(hop="indexer", state=State.MISSING, text=text)
         text = f"not stored yet: it has stored up to offset {reached}"
         return HopVerdict(hop="indexer", state=State.WAITING, text=text)
     text = (

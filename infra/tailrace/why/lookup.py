@@ -17,7 +17,7 @@ from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.framing import MappedEvent
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
-from tailrace.revised_indices import base_of, revision_of
+from tailrace.revised_indices import REVISED_BY, base_of, revision_of, standing_of
 from tailrace.why.hops import Found, LinePlace, Made
 
 MATCHES_MAX: Final = 500
@@ -155,8 +155,9 @@ class Lookup:
             f"{hit['_index']}/{hit['_id']}" for hit in self._hits(self._events, body)
         ]
         computed = f"{made.index}/{made.document_id}" if made else ""
-        is_there = made is not None and self._is_there(made)
-        if is_there and not _is_among(documents, made):
+        there = self._there(made) if made else None
+        is_there = there is not None
+        if there and not _is_among(documents, made) and not self._is_hidden(*there):
             # Stored, and not yet found by searches.
             documents.append(computed)
         letters = list(self._dead_letters(place))
@@ -244,16 +245,29 @@ class Lookup:
         names = self._host_names
         return [{"terms": {"host.name": names}}] if names else []
 
-    def _is_there(self, made: Made) -> bool:
+    def _there(self, made: Made) -> tuple[str, Document] | None:
+        """Return what is under the index and `_id` of a line, as far as replays go."""
         if not made.document_id:
-            return False
-        path = f"/{quote(made.index)}/_doc/{quote(made.document_id)}?_source=false"
-        answer = self._elastic.request("GET", path)
+            return None
+        path = f"/{quote(made.index)}/_doc/{quote(made.document_id)}"
+        answer = self._elastic.request("GET", f"{path}?_source_includes={REVISED_BY}")
         if answer.status == http.HTTPStatus.NOT_FOUND:
-            return False
+            return None
         if not answer.is_success:
             raise self._elastic.refusal(answer)
-        return True
+        return made.index, self._elastic.decoded(answer).get("_source") or {}
+
+    def _is_hidden(self, index: str, document: Document) -> bool:
+        """Tell whether a replay has put another in its place, so that no search finds it.
+
+        That other one was searchable before this one was hidden: it is not there any more.
+        """
+        revision = field(document, REVISED_BY)
+        if revision is None:
+            return False
+        told = self._elastic.ask("GET", f"/{quote(index)}/_alias")
+        hiding = standing_of(told, alias=self._events).hiding
+        return revision in hiding.get(index, frozenset())
 
     def _dead_letters(self, place: LinePlace) -> Iterator[dict[str, Any]]:
         filters: list[Body] = [

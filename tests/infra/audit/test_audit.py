@@ -1082,6 +1082,19 @@ def test_what_a_hop_has_read_and_not_said_is_stranded() -> None:
     assert said.is_sound
 
 
+def test_k10_what_is_stranded_is_named_for_the_repair() -> None:
+    """By a hundred numbers: it is one span, which ends where the hop before stands."""
+    facts = replace(facts_at_rest(200), indexer=indexer_word(number=15))
+    unread = replace(facts_at_rest(15), agent=agent_word(number=18))
+    lag = Drained(docs_lag={3: 0}, raw_lag={3: 0})
+
+    stranded = report_of(held(*range(15)), facts, drained=lag)
+    both = report_of(held(*range(15)), unread, drained=lag)
+
+    assert stranded.unsound[0].missing == tuple(range(15, 115))
+    assert both.unsound[0].missing == (15, 16, 17)
+
+
 def test_what_the_stream_swallowed_is_stranded_too() -> None:
     facts = replace(facts_at_rest(20), agent=agent_word(number=25))
     lag = Drained(docs_lag={3: 0}, raw_lag={3: 0})

@@ -175,3 +175,44 @@ def test_what_became_of_a_question_is_said_with_its_place() -> None:
     unfilled = Asked(request=request, agent_id="a", answer=refused)
     assert not unfilled.is_filled
     assert unfilled.sentence().endswith("from offset 40: the file is gone")
+
+
+def test_k10_a_tail_that_no_hop_has_is_asked_for_up_to_what_was_sent() -> None:
+    """And is to be told of: by a repeat the indexer would never come to know of it."""
+    words = (
+        agent_word(number=COUNT + 9),
+        stream_word(number=COUNT + 5),
+        indexer_word(number=COUNT),
+    )
+    facts = facts_of(words)[GENERATION]
+    lost = GenerationVerdict(facts=facts, missing=(COUNT, COUNT + 1))
+    unread = replace(lost, missing=(*range(COUNT, COUNT + 8),))
+    within = replace(lost, missing=(COUNT - 3,))
+    before = StoredPlace(
+        number=COUNT - 1,
+        document="i/x",
+        offset=(COUNT - 1) * LINE_BYTES,
+        size_bytes=LINE_BYTES - 1,
+    )
+
+    spans = [
+        (request.first_event_number, request.next_offset, request.is_untold)
+        for verdict in (lost, unread, within)
+        for request in requests_for(verdict, places={COUNT - 1: before})
+    ]
+
+    assert spans == [
+        (COUNT - 1, (COUNT + 5) * LINE_BYTES, True),
+        (COUNT - 1, (COUNT + 9) * LINE_BYTES, True),
+        (0, COUNT * LINE_BYTES, False),
+    ]
+
+
+def test_k10_of_a_file_of_which_the_indexer_has_nothing_all_is_asked_for() -> None:
+    facts = facts_of([agent_word(number=COUNT), stream_word(number=COUNT)])[GENERATION]
+    verdict = GenerationVerdict(facts=facts, missing=(0, 1))
+
+    (request,) = requests_for(verdict, places={})
+
+    assert (request.first_offset, request.event_count) == (0, COUNT)
+    assert request.is_untold

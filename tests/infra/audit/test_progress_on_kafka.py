@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import kafka
 import pytest
 
 from tailrace import kafka_spans
@@ -12,6 +14,7 @@ from tailrace.audit.sources import Drained
 from tailrace.clock import SystemClock
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer, Partition
+from tailrace.kafka_options import kafka_options
 from tailrace.provision import provision
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, PARTITIONS, RAW, Topic
@@ -138,3 +141,35 @@ def test_a_partition_is_passed_once_its_records_and_its_documents_are_committed(
 
     assert passed.documents == {*range(PARTITIONS)} - {1}
     assert passed.all == {*range(PARTITIONS)} - {1, 3}
+
+
+def test_k10_what_retention_took_unread_is_not_waited_for(
+    connections: Connections, writer: AckedWriter
+) -> None:
+    """Nobody commits past it before another record comes, and none may ever come."""
+    topics = {each: each.name(connections.namespace) for each in (RAW, DOCS, DEAD)}
+    for topic, name in topics.items():
+        assert writer.write([Writing(name, b"x", None, n) for n in (0, 0, 1, 1)]) == []
+        commit(connections, {0: 1, 1: 1}, of=topic)
+    _delete_before(connections, {(name, 0): 2 for name in topics.values()})
+    clock = SystemClock()
+
+    with KafkaAdmin(connections) as admin:
+        progress = progress_of(admin, connections=connections, clock=clock)
+        found = progress.drained(wait_ms_max=0)
+        passed = progress.passed(wait_ms_max=0)
+
+    for lag in (found.raw_lag, found.docs_lag, found.dead_lag):
+        assert (lag[0], lag[1]) == (0, 1)
+    assert passed.documents == passed.all == {*range(PARTITIONS)} - {1}
+
+
+def _delete_before(
+    connections: Connections, begins: dict[tuple[str, int], int]
+) -> None:
+    """Do as retention does."""
+    untyped: Any = kafka
+    admin = untyped.KafkaAdminClient(**kafka_options(connections, client_id="test"))
+    places = {untyped.TopicPartition(*place): to for place, to in begins.items()}
+    admin.delete_records(places)
+    admin.close()

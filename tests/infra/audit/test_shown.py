@@ -32,6 +32,12 @@ def test_what_adds_up_is_said_in_one_sentence() -> None:
     assert lines == ["Everything adds up: 5 events, each exactly once."]
 
 
+def test_where_no_agent_ever_spoke_nothing_is_called_whole() -> None:
+    (line,) = report_lines(report_of(held(), {}))
+
+    assert line.startswith("There is nothing to add up: no agent has ever said a word")
+
+
 def test_what_is_missing_is_shown_with_file_number_and_offset() -> None:
     report = report_of(held(0, 1, 3, 4), facts_at_rest(5))
     text = "\n".join(report_lines(report))

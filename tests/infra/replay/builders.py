@@ -158,6 +158,14 @@ class MemoryRevisions:
                 found.setdefault(document_id, []).append(version)
         return found
 
+    def hidden(self, document_ids: Collection[str]) -> Collection[str]:
+        return {
+            document_id
+            for held in self.indices.values()
+            for document_id, each in held.items()
+            if document_id in document_ids and REVISED_BY in orjson.loads(each.source)
+        }
+
     def letters(self, places: Collection[Place]) -> Mapping[Place, Sequence[Letter]]:
         found: dict[Place, list[Letter]] = {}
         for letter in self.letter_list:

@@ -26,6 +26,7 @@ from tailrace.replay.revised_elastic import RevisedElastic
 from tailrace.replay.run import Done, Replaying
 from tailrace.replay.stored_index import StoredEvents
 from tailrace.replay.tally import Tally
+from tailrace.revised_indices import REVISED_BY
 from tailrace.why.hops import LinePlace, Made
 from tailrace.why.lookup import Lookup
 from tailrace_indexer.dead_letters import dead_index, dead_lines
@@ -347,3 +348,60 @@ def test_what_is_stored_of_a_number_is_counted_once_behind_the_alias(
     (version,) = place.stored().versions([name])[name]
     assert version.index == f"{place.index(FIRST)}-r1"
     assert orjson.loads(bytes(version.fields["event.action"])) == "new"
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_e9_what_is_lost_of_a_replay_is_missing_for_all_until_the_next_replay(
+    place: Place, is_whole: bool
+) -> None:
+    """One document, or the whole index: `why` and audit see what searches see."""
+    place.store(*olds(place))
+    news = [place.make(n, user="new") for n in (1, 2)]
+    rest = [place.make(n, user="old") for n in (0, 3)]
+    place.publish(remade(*news, *rest))
+    index = f"{place.index(FIRST)}-r1"
+    lost = "" if is_whole else f"/_doc/{news[0].document_id}?refresh=true"
+    place.elastic.ask("DELETE", f"/{index}{lost}")
+    left = {2: ["new"]} if not is_whole else {}
+    assert place.users() == {0: ["old"], **left, 3: ["old"]}
+    assert found_of_first(place, news[0]) == ()
+
+    done = place.publish(remade(*news, *rest))
+
+    assert (done.revision, done.published_count) == (2, 2 if is_whole else 1)
+    assert place.users() == {0: ["old"], 1: ["new"], 2: ["new"], 3: ["old"]}
+    assert place.audited() == (4, [True] * 4)
+    assert found_of_first(place, news[0]) == (
+        f"{place.index(FIRST)}-r2/{news[0].document_id}",
+    )
+    assert place.store(*olds(place)) == [409] * 4
+    assert place.publish(remade(*news, *rest)).published_count == 0
+
+
+def found_of_first(place: Place, document: MadeDocument) -> tuple[str, ...]:
+    found = Lookup(place.elastic, namespace=place.namespace).found(
+        LinePlace(generation=GENERATION, offset=10, line=b"line 1", event_number=1),
+        made=Made(index=place.index(FIRST), document_id=document.document_id),
+    )
+    return tuple(found.documents)
+
+
+def test_e9_a_mark_of_a_replay_that_was_killed_hides_nothing_from_why(
+    place: Place,
+) -> None:
+    """Not even before a search finds the document."""
+    place.store(*olds(place))
+    with armed(KillsAt("R4")), pytest.raises(Killed):
+        place.publish(remade(place.make(1, user="lost")))
+    index, name = place.index(FIRST), olds(place)[1].document_id
+    source = place.elastic.request("GET", f"/{index}/_source/{name}").body
+    assert REVISED_BY.encode() in source
+    still = {"index": {"refresh_interval": "-1"}}
+    place.elastic.ask("PUT", f"/{index}/_settings", body=still)
+    place.elastic.ask("DELETE", f"/{index}/_doc/{name}?refresh=true")
+    place.elastic.request("PUT", f"/{index}/_doc/{name}", body=source)
+    assert 1 not in place.users()
+
+    (found,) = found_of_first(place, olds(place)[1])
+
+    assert found.startswith(f"{place.index(FIRST)}/")

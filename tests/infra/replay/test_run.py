@@ -228,3 +228,27 @@ def test_newly_dead_events_are_shown_with_why_and_stay_stored() -> None:
     assert "why   parser_raised: Boom" in "\n".join(tally_lines(tally))
     assert done.published_count == 0
     assert len(memory.seen()) == 2
+
+
+def test_e9_a_revised_document_that_is_lost_is_published_anew() -> None:
+    """What is sent again would meet the hidden one; what never came is left alone."""
+    memory = memory_with(*range(4))
+    news = [made(n, user="new") for n in range(3)]
+    publish(memory, remade(*news, made(3, user="old")))
+    del memory.indices[f"{news[1].index}-r1"][news[1].document_id]
+
+    tally, done = publish(
+        memory, remade(*news, made(3, user="old"), made(4, user="old"))
+    )
+
+    assert dict(tally.of("app").fates) == {
+        Fate.SAME: 3,
+        Fate.LOST: 1,
+        Fate.NOT_STORED: 1,
+    }
+    assert (done.revision, done.published_count) == (2, 1)
+    assert set(memory.seen().values()) == {1}
+    assert list(memory.messages().values()).count("new") == 3
+    assert "1 lost, their revised document is gone" in "".join(tally_lines(tally))
+    _, again = publish(memory, remade(*news, made(3, user="old")))
+    assert again.published_count == 0

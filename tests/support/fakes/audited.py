@@ -33,7 +33,7 @@ from tailrace.audit.sources import (
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.digest import DELIVERED
-from tailrace.kafka_admin import PartitionLag
+from tailrace.kafka_admin import PartitionLag, lag_of
 from tailrace.kafka_consumer import Partition
 from tailrace.ledger import INDEX_EXPIRED
 from tailrace.ledger_topic import LedgerEntry, newest_of
@@ -119,14 +119,11 @@ class MemoryAdmin:
         """Return how far a group is in each partition."""
         commits, oldest = self.committed_offsets(group), self.kafka.oldest
         return [
-            PartitionLag(
-                topic=topic,
-                partition=number,
-                next_offset=commits.get(
-                    (topic, number), oldest.get(Partition(topic, number), 0)
-                ),
-                end_offset=end,
-                has_committed=(topic, number) in commits,
+            lag_of(
+                (topic, number),
+                begin=oldest.get(Partition(topic, number), 0),
+                committed=commits.get((topic, number)),
+                end=end,
             )
             for (topic, number), end in self.end_offsets(topics).items()
         ]

@@ -1,0 +1,155 @@
+"""Records that Kafka's retention takes unread, of partitions in which nothing follows."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kafka
+import pytest
+
+from tailrace.elasticsearch import Elastic
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_options import kafka_options
+from tailrace.settings import Connections
+from tailrace.topics import DOCS, RAW, Topic
+from tailrace_embedded.stack import Endpoints
+from tests.support.roles import KilledRole, started_roles
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+STORED, PURGED = 40, 25
+WAIT_S = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Roles that run, and the commands of a person who looks at what they did."""
+
+    folder: Path
+    roles: dict[str, KilledRole]
+    connections: Connections
+    elastic: Elastic
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = str(Path(sys.executable).with_name("tailrace"))
+        role = self.roles["agent"]
+        return subprocess.run(
+            [command, *arguments, "--config", str(role.config_file)],
+            env={**os.environ, **role.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_S + 120,
+        )
+
+    def audit(self, *options: str) -> tuple[int, dict[str, Any]]:
+        done = self.run("audit", "--json", *options)
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    def ends(self, topic: Topic) -> dict[int, int]:
+        with KafkaAdmin(self.connections) as admin:
+            ends = admin.end_offsets([topic.name(self.connections.namespace)])
+        return {partition: end for (_, partition), end in ends.items()}
+
+    def purge(self, topic: Topic) -> None:
+        """Do as retention does where all that there is has become too old."""
+        untyped: Any = kafka
+        options = kafka_options(self.connections, client_id="test")
+        admin = untyped.KafkaAdminClient(**options)
+        name = topic.name(self.connections.namespace)
+        places = {
+            untyped.TopicPartition(name, partition): end
+            for partition, end in self.ends(topic).items()
+        }
+        admin.delete_records(places)
+        admin.close()
+
+
+@pytest.fixture
+def installation(
+    stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    namespace = f"t{secrets.token_hex(3)}"
+    folder = tmp_path_factory.mktemp("purged")
+    connections = Connections(
+        kafka_bootstrap=stack.kafka_bootstrap,
+        elasticsearch_url=stack.elasticsearch_url,
+        namespace=namespace,
+    )
+    with (
+        started_roles(
+            stack,
+            namespace=namespace,
+            folder=folder,
+            plans={"agent": (), "stream": (), "indexer": ()},
+        ) as roles,
+        Elastic(connections) as elastic,
+    ):
+        named = {role.name: role for role in roles}
+        yield Installation(folder, named, connections, elastic)
+
+
+@pytest.mark.parametrize(("reader", "topic"), [("stream", RAW), ("indexer", DOCS)])
+def test_k10_what_retention_took_unread_is_a_loss_and_is_sent_again(
+    installation: Installation, reader: str, topic: Topic
+) -> None:
+    path = installation.folder / "logs" / "app.log"
+    path.write_text("".join(f"line {n}\n" for n in range(STORED)))
+    eventually(lambda: installation.audit()[1]["totals"]["stored"] == STORED, WAIT_S)
+    code, report = installation.audit("--wait", str(WAIT_S))
+    assert code == 0, report
+    installation.roles[reader].stop()
+    before = installation.ends(topic)
+    with path.open("a") as log:
+        log.writelines(f"line {n}\n" for n in range(STORED, STORED + PURGED))
+    eventually(lambda: installation.ends(topic) != before, WAIT_S)
+    eventually(lambda: _sent(installation) == STORED + PURGED, WAIT_S)
+    installation.purge(topic)
+    installation.roles[reader].start()
+
+    code, report = installation.audit("--wait", "2")
+
+    assert code == 1, report
+    (generation,) = report["generations"]
+    assert [one["kind"] for one in generation["problems"]] == ["stranded"]
+    assert generation["problems"][0]["count"] == PURGED
+    asked = installation.run("why", f"{path}:{STORED + 1}")
+    assert asked.returncode == 1
+    assert f"that the {reader} had not read" in asked.stdout
+    # Nor does anything else pass for in flight there.
+    document = _document(installation, number=3)
+    installation.elastic.ask("DELETE", document)
+    _, report = installation.audit()
+    (generation,) = report["generations"]
+    kinds = sorted(one["kind"] for one in generation["problems"])
+    assert kinds == ["missing", "stranded"]
+
+    code, report = installation.audit("--repair")
+
+    assert code == 0, report
+    code, report = installation.audit("--deep", "--wait", str(WAIT_S))
+    assert code == 0, report
+    assert report["settled"]
+    assert report["totals"]["stored"] == STORED + PURGED
+
+
+def _sent(installation: Installation) -> int:
+    """Return how many events the hop before has told of, whatever became of them."""
+    totals = installation.audit()[1]["totals"]
+    return totals["read"] + totals["in_flight"]
+
+
+def _document(installation: Installation, *, number: int) -> str:
+    alias = f"{installation.connections.namespace}-events"
+    body = {"query": {"term": {"event.sequence": number}}}
+    (hit,) = installation.elastic.search(alias, body=body)["hits"]["hits"]
+    return f"/{hit['_index']}/_doc/{hit['_id']}"
