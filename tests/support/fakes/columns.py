@@ -29,6 +29,7 @@ from tailrace.wire import Origin
 from tailrace_stream.chunk import BulkPiece, ProcessedChunk
 from tailrace_stream.documents import ECS_VERSION
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
+from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.placing import document_ids
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
@@ -54,9 +55,11 @@ def process_chunk_plainly(
     own: OwnParsers = NO_OWN,
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
+    guard: Guard = UNCOUNTED,
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece."""
     del piece_bytes_max
+    assert guard is UNCOUNTED, "lines of the simulation bring no keys of their own"
     assert not own, "nobody has a parser of their own in the simulation"
     only = replace(NO_ENRICHMENT, has_templates=enrichment.has_templates)
     assert enrichment == only, "nothing but templates is added in the simulation"
