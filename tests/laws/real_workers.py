@@ -25,7 +25,7 @@ from tests.laws.workers import FILLED, Manner, Sending
 from tests.stream.harness import StreamOnKafka
 from tests.support.waiting import eventually, within
 
-WAIT_S_MAX = 40.0
+WAIT_S_MAX = 120.0
 SETTLED_S_MAX = 5.0
 REQUEST_TIMEOUT_MS = 1_000
 """After which a worker gives up a send that the brokers do not take, and tries again."""

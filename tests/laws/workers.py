@@ -219,7 +219,8 @@ class SimulatedWorkers:
         return set(life.worker.lanes) if isinstance(life, StreamLife) else set()
 
     def counts_of(self, name: str) -> Mapping[str, int]:
-        life = self._running[name].life
+        running = self._running.get(name)
+        life = running.life if running else None
         return dict(life.worker.counts) if isinstance(life, StreamLife) else {}
 
     def hold(self, topic: Topic) -> None:

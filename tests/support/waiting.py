@@ -10,7 +10,7 @@ POLL_S = 0.02
 
 
 def eventually(
-    predicate: Callable[[], object], wait_s_max: float = 10.0, *, what: str = ""
+    predicate: Callable[[], object], wait_s_max: float = 30.0, *, what: str = ""
 ) -> None:
     """Return as soon as `predicate` is true; fail the test when it stays false.
 
