@@ -275,10 +275,10 @@ def findings(troubles: Troubles, *, now_ms: int) -> list[str]:
     for name, count in sorted(totals.items(), key=lambda item: -item[1]):
         events = "1 event" if count == 1 else f"{count:,} events"
         said.append(f"{name}: {events} of errors and warnings")
-    newest = max(troubles.deploys, key=lambda one: one.at_ms, default=None)
-    if newest is not None and any(at >= newest.at_ms for at, _, _ in troubles.points):
+    worst = _worst_deploy(troubles)
+    if worst is not None:
         said.append(
-            f"{newest.service} {newest.version} was deployed before the last of them"
+            f"most came while {worst.service} {worst.version} was in place: look at it"
         )
     if troubles.report_at_ms is not None:
         silent_ms = now_ms - troubles.report_at_ms
@@ -287,6 +287,18 @@ def findings(troubles: Troubles, *, now_ms: int) -> list[str]:
                 f"no report for {silent_ms // 1_000} s, which comes every minute"
             )
     return said
+
+
+def _worst_deploy(troubles: Troubles) -> Deploy | None:
+    """Return the version in whose time most errors fell, if any did."""
+    deploys = sorted(troubles.deploys, key=lambda one: one.at_ms)
+    counts = [0] * len(deploys)
+    for at_ms, _name, count in troubles.points:
+        before = sum(one.at_ms <= at_ms for one in deploys)
+        if before:
+            counts[before - 1] += count
+    most = max(counts, default=0)
+    return deploys[counts.index(most)] if most else None
 
 
 def _deploy(hit: Mapping[str, Any]) -> Deploy:

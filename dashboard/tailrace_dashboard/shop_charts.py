@@ -91,17 +91,21 @@ def troubles_chart(
         breakdown_of(points), time_range=time_range, interval_ms=interval_ms
     )
     marks = [
-        {"at_ms": one.at_ms, "version": f"{one.service} {one.version}"}
+        {
+            "at_ms": one.at_ms,
+            "version": one.version,
+            "deployed": f"{one.service} {one.version}",
+        }
         for one in troubles.deploys
     ]
     lines = (
         alt.Chart(alt.InlineData(values=marks))
         .mark_rule(color="#d3302f", strokeDash=[4, 3], strokeWidth=2)
-        .encode(x="at_ms:T", tooltip=["version:N", "at_ms:T"])
+        .encode(x="at_ms:T", tooltip=["deployed:N", "at_ms:T"])
     )
     texts = (
         alt.Chart(alt.InlineData(values=marks))
-        .mark_text(align="left", dx=4, baseline="top", color="#d3302f")
+        .mark_text(align="left", dx=2, fontSize=9, baseline="top", color="#d3302f")
         .encode(x="at_ms:T", y=alt.value(0), text="version:N")
     )
     chart = cast("alt.LayerChart", alt.layer(bars, lines, texts))

@@ -6,6 +6,7 @@ A server that does not answer is a fact, and hinders no other look.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +18,7 @@ from tailrace.extras import require
 from tailrace.misfits import Misfits, misfits_body, read_misfits
 from tailrace.role_status import FILE_NAME, silent_roles
 from tailrace.settings import Connections
+from tailrace.shop_link import SHOP_DIR
 from tailrace.status import RoleFacts, StatusFacts
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.text import printable
@@ -144,7 +146,7 @@ def role_facts(
     return RoleFacts(
         lost_bytes=agent.lost_bytes,
         warnings=[
-            *_agent_warnings(agent),
+            *_agent_warnings(agent, data_dir=data_dir),
             *_stream_warnings(stream),
             *indexer.disk.low_nodes,
         ],
@@ -161,7 +163,7 @@ def role_notes(data_dir: Path) -> list[str]:
     return role_facts(data_dir, up.members, now_ms=SystemClock().now_ms()).warnings
 
 
-def _agent_warnings(agent: _Agent) -> Iterator[str]:
+def _agent_warnings(agent: _Agent, *, data_dir: Path) -> Iterator[str]:
     if agent.unreadable:
         path, why = next(iter(agent.unreadable.items()))
         count = agent.unreadable_count
@@ -177,8 +179,10 @@ def _agent_warnings(agent: _Agent) -> Iterator[str]:
             " or `files_max` of their source, or remove what is old"
         )
     for glob in agent.unmatched_globs:
-        # Of the machine's usual logs no machine has all.
-        if glob not in MACHINE_LOGS:
+        # Of the machine's usual logs no machine has all, and the shop's own come by
+        # themselves.
+        is_own = glob.startswith(f"{escape(str(data_dir / SHOP_DIR))}/")
+        if glob not in MACHINE_LOGS and not is_own:
             yield f"no file matches {glob}; correct it, or leave it: it is looked for"
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ URL_LOOK_MS = 1_000
 """How often it is looked whether the dashboard, started again, has another address."""
 SERVERS_STOP_WAIT_S_MAX = 30
 ROLES_ON_KAFKA = ("agent", "stream")
+COMMANDS = {SHOP_DIR: (SHOP_DIR, "run")}
+"""How one is run whose name alone is not the command."""
 LOGS_DIR = "logs"
 
 FoundT = TypeVar("FoundT")
@@ -220,11 +222,7 @@ class Supervision:
         self._write()
         if self._plan.has_shop and not self._stop.is_set():
             # Last: what a person waits for does not wait for it.
-            self._start_role(
-                SHOP_DIR,
-                endpoints=self._stack.endpoints,
-                arguments=[SHOP_DIR, "run"],
-            )
+            self._start_role(SHOP_DIR, endpoints=self._stack.endpoints)
             self._progress.step("the shop is open: the demonstration, on page Shop")
 
     def _first_line_watch(self, connections: Connections) -> FirstLineWatch:
@@ -284,9 +282,7 @@ class Supervision:
         os.environ.update(endpoints.as_environment())
         return read_connections(self._plan.config_file, data_dir=self._plan.data_dir)
 
-    def _start_role(
-        self, name: str, *, endpoints: Endpoints, arguments: Sequence[str] = ()
-    ) -> None:
+    def _start_role(self, name: str, *, endpoints: Endpoints) -> None:
         data_dir = self._plan.data_dir
         environment = {
             **os.environ,
@@ -298,7 +294,10 @@ class Supervision:
             make = partial(DashboardProcess, port=self._dashboard_port)
         role = make(
             name,
-            arguments=[*(arguments or [name]), "--config", str(data_dir / CONFIG_FILE)],
+            arguments=[
+                *COMMANDS.get(name, (name,)),
+                *("--config", str(data_dir / CONFIG_FILE)),
+            ],
             environment=environment,
             log_path=data_dir / LOGS_DIR / f"{name}.log",
             watched_fd=self._watched_fd,

@@ -197,12 +197,17 @@ def test_a_file_that_was_turned_over_is_the_same_service() -> None:
     assert troubles.report_at_ms == 1_795_738_900_000
 
 
-def test_findings_name_the_version_only_where_errors_came_after_it() -> None:
-    deploy = Deploy(at_ms=500, service="orders", version="1.4.1")
+def test_findings_name_the_version_in_whose_time_most_errors_came() -> None:
+    good, bad = (
+        Deploy(at_ms=at_ms, service="orders", version=version)
+        for at_ms, version in ((800, "1.4.0"), (500, "1.4.1"))
+    )
 
     def of(at_ms: int) -> list[str]:
         troubles = Troubles(
-            points=((at_ms, "orders", 3),), deploys=(deploy,), report_at_ms=None
+            points=((at_ms, "orders", 3), (900, "front", 1)),
+            deploys=(good, bad),
+            report_at_ms=None,
         )
         return findings(troubles, now_ms=1_000)
 
