@@ -154,7 +154,8 @@ def test_s3_a_partitions_states_words_and_tombstones_are_read_back(
     gone = Writing(STATE.name(connections.namespace), None, b"gone", partition=PLACE)
     assert writer.write([gone]) == []
 
-    read = KafkaStateReader(connections).read(PLACE, is_wanted=lambda: True)
+    found = KafkaStateReader(connections).read(PLACE, is_wanted=lambda: True)
 
-    assert read.states == {"g": _state(10), "gone": BURIED}
-    assert read.words == {"h": word}
+    assert found.states == {"g": _state(10), "gone": BURIED}
+    assert found.words == {"h": word}
+    assert found.templates == {}, "nobody asked for them"
