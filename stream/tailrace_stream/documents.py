@@ -90,26 +90,7 @@ def documents_of(
     """Return the documents of `events`, whose fields are in `parsed`."""
     common = Common.of(origin) if common is None else common
     times_ns = parsed.get_column(TIME_NS)
-    observed_ns = pl.lit(origin.observed_at_ms * _NS_PER_MS, pl.Int64)
-    time = pl.col(TIME_NS)
-    is_doubted = pl.lit(value=False)
-    if origin.placement.time_rule == "event":
-        event_ms = time.floordiv(_NS_PER_MS)
-        is_doubted = ~within_bounds(event_ms, placement=origin.placement)
-    source = (
-        pl.when(time.is_null())
-        .then(pl.lit("observed"))
-        # It stays as it is written, and the document lies by the file's birth.
-        .when(is_doubted)
-        .then(pl.lit("out_of_bounds"))
-        .when(pl.col(GUESSED))
-        .then(pl.lit("guessed"))
-    )
     facts = _facts(parsed, origin=origin, common=common)
-    head = parsed.select(
-        iso_text(pl.coalesce(time, observed_ns)).alias("@timestamp"),
-        source.alias("tailrace.time_source"),
-    )
     fields = [
         _filled(column, facts)
         for column in parsed.drop(
@@ -121,7 +102,7 @@ def documents_of(
     ]
     templates = templates_of(events.text) if has_templates else None
     columns = [
-        *head.get_columns(),
+        *_times(parsed, origin=origin),
         *fields,
         *_messages(events, parsed),
         pl.Series("log.offset", events.offsets),
@@ -150,6 +131,29 @@ def documents_of(
         ),
         templates=templates,
     )
+
+
+def _times(parsed: pl.DataFrame, *, origin: Origin) -> list[pl.Series]:
+    """Return the time of each line, and where it is from if not from the line alone."""
+    observed_ns = pl.lit(origin.observed_at_ms * _NS_PER_MS, pl.Int64)
+    time = pl.col(TIME_NS)
+    is_doubted = pl.lit(value=False)
+    if origin.placement.time_rule == "event":
+        event_ms = time.floordiv(_NS_PER_MS)
+        is_doubted = ~within_bounds(event_ms, placement=origin.placement)
+    source = (
+        pl.when(time.is_null())
+        .then(pl.lit("observed"))
+        # It stays as it is written, and the document lies by the file's birth.
+        .when(is_doubted)
+        .then(pl.lit("out_of_bounds"))
+        .when(pl.col(GUESSED))
+        .then(pl.lit("guessed"))
+    )
+    return parsed.select(
+        iso_text(pl.coalesce(time, observed_ns)).alias("@timestamp"),
+        source.alias("tailrace.time_source"),
+    ).get_columns()
 
 
 def _facts(
