@@ -159,6 +159,59 @@ def test_f20_compressed_rotation_is_not_sent_again(tmp_path: Path, suffix: str) 
     assert lost_in(agent.sink) == 0
 
 
+@pytest.mark.parametrize("days", [8, 40, 390])
+@pytest.mark.parametrize("is_down", [False, True])
+@pytest.mark.parametrize("glob", ["a.log*", "*g*"])
+def test_f20_archives_of_weekly_rotation_are_known_at_any_later_start(
+    tmp_path: Path, days: int, is_down: bool, glob: str
+) -> None:
+    """Nothing of them is written in all that time, and they stand in the glob."""
+    agent = AgentHarness(tmp_path, glob=glob)
+    path = agent.write("a.log", lines(0, 20))
+    agent.pass_ms()
+    rotated = path.rename(path.with_name("a.log.1"))
+    agent.write("a.log", lines(20, 25))
+    agent.pass_ms()
+    if not is_down:
+        compress(rotated, name="a.log.1.gz")
+        agent.pass_ms(60_000)
+        assert agent.said("copy_recognised")
+    agent.stop()
+    agent.clock.wall_ms += days * 86_400_000
+    if is_down:
+        compress(rotated, name="a.log.1.gz")
+    again = AgentHarness(tmp_path, glob=glob, sink=agent.sink, clock=agent.clock)
+    again.pass_ms(60_000)
+    again.stop()
+    again.clock.wall_ms += days * 86_400_000
+    third = AgentHarness(tmp_path, glob=glob, sink=agent.sink, clock=agent.clock)
+    third.pass_ms(60_000)
+    assert [e.stored for e in events_of(agent.sink)] == lines(0, 25).splitlines()
+    assert lost_in(agent.sink) == 0
+
+
+def test_f20_start_at_end_leaves_an_archive_out_at_any_later_start(
+    tmp_path: Path,
+) -> None:
+    source: dict[str, object] = {"start_at": "end"}
+    (tmp_path / "logs").mkdir()
+    whole = tmp_path / "logs" / "a.log.1"
+    whole.write_bytes(lines(0, 20))
+    compress(whole, name="a.log.1.gz")
+    agent = AgentHarness(tmp_path, glob="a.log*", source=source)
+    agent.pass_ms()
+    agent.write("a.log", lines(20, 22))
+    agent.pass_ms()
+    for _ in range(2):
+        agent.stop()
+        agent.clock.wall_ms += 40 * 86_400_000
+        agent = AgentHarness(
+            tmp_path, glob="a.log*", sink=agent.sink, clock=agent.clock, source=source
+        )
+        agent.pass_ms(60_000)
+    assert [e.stored for e in events_of(agent.sink)] == lines(20, 22).splitlines()
+
+
 @pytest.mark.parametrize("suffix", ["gz", "zst"])
 def test_f20_unknown_archive_is_read_once_as_its_own(
     tmp_path: Path, suffix: str
