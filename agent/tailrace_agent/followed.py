@@ -69,9 +69,20 @@ class Followed:
         if len(self._opened) <= limit:
             return
         held = [t for t in self._opened.values() if t.file is not None]
-        spare = [t for t in held if t is not opened and t.stage is Stage.FOLLOWED]
+        self._close(held, count=len(held) - limit + limit // 10, but=opened)
+
+    def make_room(self) -> None:
+        """Close a tenth of the files, where the kernel gives no more descriptors."""
+        held = [t for t in self._opened.values() if t.file is not None]
+        self._close(held, count=len(held) // 10 + 1)
+
+    def _close(
+        self, held: list[TrackedFile], *, count: int, but: TrackedFile | None = None
+    ) -> None:
+        """Close so many of those that are held open, the longest idle first."""
+        spare = [t for t in held if t is not but and t.stage is Stage.FOLLOWED]
         spare.sort(key=lambda t: (t.unread_bytes > 0, t.grew_at_ms))
-        for tracked in spare[: max(0, len(held) - limit + limit // 10)]:
+        for tracked in spare[: max(0, count)]:
             tracked.close()
         self._opened = {t.key: t for t in held if t.file is not None}
 

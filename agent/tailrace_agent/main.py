@@ -12,6 +12,7 @@ from tailrace.log import FilteringBoundLogger, logger
 from tailrace.metrics import MetricsServer
 from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
+from tailrace_agent import descriptors
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.hole_requests import HoleRequests
@@ -73,7 +74,7 @@ def run(
                 # Other sources are another life: it goes on where this one is safe.
                 _follow(
                     connections,
-                    fleet.begin(),
+                    _within_limits(fleet.begin(), log=log),
                     agent=agent,
                     folder=folder,
                     hole_requests=registration.holes,
@@ -201,6 +202,20 @@ def _ledger(
         stop.wait(wait_s)
         wait_s = min(LEDGER_RETRY_S_MAX, wait_s * 2)
     return {}
+
+
+def _within_limits(
+    settings: AgentSettings, *, log: FilteringBoundLogger
+) -> AgentSettings:
+    """Return settings that ask for no more open files than the kernel gives."""
+    wanted = settings.descriptors_max
+    given = descriptors.files_open_max(wanted)
+    if given == wanted:
+        return settings
+    log.warning(
+        "descriptors_limited", files=given, wanted=wanted, remedy=descriptors.REMEDY
+    )
+    return settings.model_copy(update={"descriptors_max": given})
 
 
 def _say_restored(restored: Restored, log: FilteringBoundLogger) -> None:

@@ -68,7 +68,7 @@ class FileTable:
         families = Families[TrackedFile]()
         limit = self.settings.descriptors_max
         self._followed = Followed(limit, families, self.files, self.due)
-        self.unreadable = Unreadable(clock=self.clock, log=self.log)
+        self.unreadable = Unreadable(self.clock, self.log, self._followed.make_room)
         self.opener = self.copies.opener
         self.heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
         self._outside = Outside(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
+from tailrace_agent import descriptors
 from tailrace_agent.discovery import Found
 from tailrace_agent.door import PathRefused
 from tailrace_agent.followed import Key
@@ -32,9 +33,13 @@ class _Trouble:
 class Unreadable:
     """What stands at names that match and is not followed, as of the last sweep."""
 
-    def __init__(self, *, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, clock: Clock, log: FilteringBoundLogger, make_room: Callable[[], None]
+    ) -> None:
+        """Know nothing yet; `make_room` gives descriptors back where there are none."""
         self._clock = clock
         self._log = log
+        self._make_room = make_room
         self._troubles: dict[str, _Trouble] = {}
         self.size_bytes = 0
         """Of files that cannot be opened."""
@@ -92,6 +97,8 @@ class Unreadable:
     def note_trouble(self, tracked: TrackedFile, error: OSError) -> int:
         """Say once that a followed file cannot be read; return when to try again."""
         tracked.close()
+        if descriptors.is_short(error):
+            self._make_room()
         trouble = str(error.strerror or error)
         if tracked.trouble != trouble:
             tracked.trouble = trouble
@@ -103,6 +110,8 @@ class Unreadable:
 
     def note_unopened(self, path: str, error: OSError, *, size_bytes: int) -> None:
         """Note that a file cannot be opened, and try again later, and later still."""
+        if descriptors.is_short(error):
+            self._make_room()
         trouble = self._troubles.get(path)
         if trouble is None or trouble.why != _why(error):
             self.say(path, error)
@@ -139,6 +148,8 @@ class Unreadable:
 def _remedy(error: OSError) -> str:
     if isinstance(error, PathRefused):
         return error.remedy
+    if descriptors.is_short(error):
+        return descriptors.REMEDY
     return "give this user the right to read it"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.framing import FLAG_CUT
+from tailrace_agent import descriptors
 from tests.agent.harness import AgentHarness, events_of, ledger_of, unique_lines
 
 MEBIBYTE = 1 << 20
@@ -119,6 +120,52 @@ def test_f22_descriptors_that_the_kernel_refuses_are_waited_for(tmp_path: Path) 
     assert {said["why"] for said in refused} == {os.strerror(24)}
     agent.pass_ms(200_000, step_ms=1_000)
     assert len(unique_lines(agent.sink)) == 30
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_f22_f35_every_file_is_read_where_few_descriptors_are_given(
+    tmp_path: Path, *, is_known: bool
+) -> None:
+    """Idle files are closed for others, whether the limit was known or is met."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = len(list(Path("/proc/self/fd").iterdir()))
+    limit = taken + 24
+    agent = AgentHarness(
+        tmp_path, descriptors_max=descriptors.FILES_MIN if is_known else 512
+    )
+    for number in range(100):
+        agent.write(f"{number}.log", b"line of %d\n" % number)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        agent.pass_ms(120_000, step_ms=500)
+        for number in range(100):
+            agent.write(f"{number}.log", b"next of %d\n" % number)
+        agent.pass_ms(120_000, step_ms=500)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(unique_lines(agent.sink)) == len(events_of(agent.sink)) == 200
+    refused = agent.said("file_unreadable")
+    assert is_known == (not refused)
+    assert all("open files" in str(said["remedy"]) for said in refused)
+
+
+def test_f22_the_soft_limit_is_raised_and_the_hard_one_is_kept_to() -> None:
+    """In a process of its own, whose limits nobody needs afterwards."""
+    asked = (
+        "import resource; from tailrace_agent.descriptors import files_open_max;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, {hard}));"
+        "print(files_open_max(512), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", asked.format(hard=hard)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for hard in (1_024, 256, 50)
+    ]
+    assert told == [["512", "560"], ["208", "256"], ["8", "50"]]
 
 
 def test_f26_devices_sockets_and_folders_hold_nothing_up(tmp_path: Path) -> None:
