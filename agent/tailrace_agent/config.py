@@ -30,7 +30,7 @@ from tailrace.tables import COLUMNS_MAX, is_header
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 from tailrace_agent.forms import Encoding
-from tailrace_agent.globs import bracket_problem, climb_problem
+from tailrace_agent.globs import climb_problem, glob_problem
 from tailrace_agent.setting_problems import with_problems
 from tailrace_agent.users import number_of
 
@@ -106,7 +106,7 @@ class SourceSettings(BaseModel):
     @classmethod
     def _globs_are_sound(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for glob in value:
-            if problem := bracket_problem(glob) or climb_problem(glob):
+            if problem := glob_problem(glob):
                 raise ValueError(problem)
         return value
 

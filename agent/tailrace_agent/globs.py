@@ -21,6 +21,10 @@ class Entry:
     is_link: bool
 
 
+class _Unsound(Exception):
+    """What a glob has that means nothing, as the rest of a sentence about it."""
+
+
 Listing = Callable[[str], tuple[Entry, ...]]
 """Return what is in a folder; nothing when it is gone or closed to us."""
 
@@ -30,14 +34,22 @@ def has_magic(text: str) -> bool:
     return _MAGIC.search(text) is not None
 
 
-def bracket_problem(glob: str) -> str | None:
-    """Return what is wrong with the brackets of `glob`, None where nothing is."""
+def glob_problem(glob: str) -> str | None:
+    """Return what is wrong with a glob, None where it can be listed and matched."""
+    if "\0" in glob:
+        return f"{glob!r} has a NUL, which no path has"
+    if not any(glob.split("/")):
+        return f"{glob!r} names no file; write what is to be read, such as '/srv/*.log'"
     for part in glob.split("/"):
         if "[" in _CLASS.sub("", part):
             return (
                 f"{glob!r} has a [ that no ] closes; write [[] for the character itself"
             )
-    return None
+        try:
+            _name_pattern(part)
+        except _Unsound as unsound:
+            return f"{glob!r} {unsound}"
+    return climb_problem(glob)
 
 
 def climb_problem(glob: str) -> str | None:
@@ -132,7 +144,11 @@ def _path_pattern(glob: str) -> re.Pattern[str]:
 
 
 def _translated(glob: str) -> str:
-    """Return the regular expression of one name's glob; no wildcard means a slash."""
+    """Return the regular expression of one name's glob; no wildcard means a slash.
+
+    Raises:
+        _Unsound: a range ends before it begins.
+    """
     pattern, rest = "", glob
     while rest:
         character, rest = rest[0], rest[1:]
@@ -143,12 +159,34 @@ def _translated(glob: str) -> str:
         elif character == "?":
             pattern += "[^/]"
         elif character == "[" and end > 0:
-            members = rest[:end].replace("\\", "\\\\").replace("[", "\\[")
-            is_negated = members.startswith("!")
-            members = members.removeprefix("!").replace("^", "\\^")
-            members = members.replace("]", "\\]")
+            is_negated = rest.startswith("!")
+            members = _members(rest[is_negated:end])
             pattern += f"[{'^/' if is_negated else ''}{members}]"
             rest = rest[end + 1 :]
         else:
             pattern += re.escape(character)
     return pattern
+
+
+def _members(text: str) -> str:
+    """Return what stands between the brackets of a regular expression.
+
+    Raises:
+        _Unsound: a range ends before it begins.
+    """
+    members, index = "", 0
+    while index < len(text):
+        first, last = text[index], text[index + 2 : index + 3]
+        if last and text[index + 1] == "-":
+            if last < first:
+                # A shell takes it for nothing, or, by its locale, for something else.
+                raise _Unsound(
+                    f"has the range {first}-{last}, which ends before it begins; write"
+                    " [a-zA-Z] for all letters, and a - that is meant itself last"
+                )
+            members += f"{re.escape(first)}-{re.escape(last)}"
+            index += 3
+        else:
+            members += re.escape(first)
+            index += 1
+    return members

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from structlog.testing import LogCapture
 
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.globs import base_of, excluder
+from tailrace_agent.globs import Entry, base_of, excluder, expand, glob_problem, matches
 from tailrace_agent.hints import watched_bases
 from tailrace_agent.listings import FRESH_NS
 from tests.agent.harness import SteppedClock
@@ -94,3 +98,31 @@ def test_folders_are_watched_once_and_never_the_whole_machine() -> None:
         ["/var/log/**/*.log", "/var/log/nginx/*.log", "/srv/a.log", "/**/*.log"]
     )
     assert bases == {"/var/log": True, "/srv": False}
+
+
+@pytest.mark.parametrize(
+    "glob", ["/x/[a-Z]*.log", "/x/[z-a]", "/[a--z]/b", "/x/[9-0]", "/", "//", "/a\0/x"]
+)
+def test_what_no_sweep_could_use_is_refused_at_each_door(glob: str) -> None:
+    """In a group's configuration it would end each of its agents, again at each start."""
+    problem = glob_problem(glob)
+    assert problem is not None
+    assert repr(glob) in problem
+    for place in ({"paths": (glob,)}, {"paths": ("/a",), "exclude": (glob,)}):
+        with pytest.raises(
+            ValidationError, match=r"before it begins|names no file|NUL"
+        ):
+            SourceSettings.model_validate({"name": "a", **place})
+
+
+@settings(max_examples=500)
+@given(st.lists(st.text("ab[]!-^\\*?.~&|Zz09", min_size=1, max_size=8), max_size=4))
+def test_what_is_let_in_can_be_listed_and_matched(parts: list[str]) -> None:
+    glob = "/".join(["", *parts])
+    if glob_problem(glob) is not None:
+        return
+    entries = (Entry("ab", is_folder=True, is_link=False), Entry("z", False, False))
+    found = expand(glob, listing=lambda folder: entries if len(folder) < 9 else ())
+    for path in itertools.islice(found, 100):
+        assert matches(glob, path)
+    excluder((glob, glob.rpartition("/")[2] or "*"))("/ab/z")
