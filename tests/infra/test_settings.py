@@ -124,7 +124,7 @@ def test_what_is_wrong_in_any_table_is_told_with_the_rest(tmp_path: Path) -> Non
             "[conections]",
             (
                 "conections is not a table; there are agent, connections, dashboard, indexer,"
-                " stream; did you mean connections?"
+                " shop, stream; did you mean connections?"
             ),
         ),
         ("[agent]\ncolour = 1", "agent.colour is not a setting"),
