@@ -11,7 +11,7 @@ import pytest
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Partition
 from tailrace.settings import Connections
-from tailrace.topics import FLOORS, LEDGER, STATE
+from tailrace.topics import FLOORS, LEDGER, STATE, TEMPLATES
 from tailrace_indexer.acked_writer import AckedWriter, Writing
 from tailrace_indexer.compacted_topics import KafkaCompactedTopics
 from tailrace_indexer.mending import CompactedTopics, Place
@@ -52,7 +52,7 @@ def in_memory(namespace: str) -> Topics:
     kafka = MemoryKafka(
         [
             Partition(topic.name(namespace), number)
-            for topic in (LEDGER, FLOORS, STATE)
+            for topic in (LEDGER, FLOORS, STATE, TEMPLATES)
             for number in range(topic.partitions)
         ]
     )
@@ -121,7 +121,7 @@ def test_every_partition_of_every_topic_with_revisions_has_its_end(
     assert set(ends.values()) == {0}
     assert {*ends, topics.state} == {
         (topic.name(topics.namespace), number)
-        for topic in (LEDGER, FLOORS, STATE)
+        for topic in (LEDGER, FLOORS, STATE, TEMPLATES)
         for number in range(topic.partitions)
     }
 
