@@ -48,10 +48,13 @@ ROLES = ("agent", "stream", "indexer", "dashboard", "auditor")
 # What each may read and write at most: topics by their last word.
 BUSINESS = {
     "agent": ("ledger", "raw ledger dead"),
-    "stream": ("raw state ledger floors", "docs rates dead state ledger"),
+    "stream": (
+        "raw state templates ledger floors",
+        "docs rates dead state templates ledger",
+    ),
     "indexer": (
-        "docs rates alerts dead ledger floors state",
-        "dead ledger floors state",
+        "docs rates alerts dead ledger floors state templates",
+        "dead ledger floors state templates",
     ),
     "dashboard": ("", ""),
     "auditor": ("docs dead ledger", ""),
