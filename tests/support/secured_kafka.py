@@ -77,7 +77,7 @@ def secured_kafka(pair: Pair, *, trusted: bytes) -> Generator[SecuredKafka]:
     `trusted` are the authorities of all certificates that it will ever be known by.
     """
     with temporary_data_dir() as data_dir:
-        ground = ground_for("kafka-1", second="controller", data_dir=data_dir)
+        ground = ground_for("kafka-1", "controller", data_dir=data_dir)
         folders = ground.folders
         broker = Broker(
             number=1, client_port=ground.ports[0], controller_port=ground.ports[1]
