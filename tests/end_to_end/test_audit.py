@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
-import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -53,16 +51,7 @@ class Installation:
         return sum(len(self.line(n).encode()) + 1 for n in range(number))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = str(Path(sys.executable).with_name("tailrace"))
-        role = self.roles[0]
-        return subprocess.run(
-            [command, *arguments, "--config", str(role.config_file)],
-            env={**os.environ, **role.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_S + 120,
-        )
+        return self.roles[0].run(*arguments, wait_s_max=WAIT_S + 120)
 
     def audit(self, *options: str) -> tuple[int, dict[str, Any]]:
         done = self.run("audit", "--json", *options)

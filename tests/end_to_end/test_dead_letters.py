@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -49,15 +47,8 @@ class Installation:
     def run(
         self, *arguments: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        command = str(Path(sys.executable).with_name("tailrace"))
-        role = self.roles[0]
-        return subprocess.run(
-            [command, *arguments, "--config", str(role.config_file)],
-            env={**os.environ, **role.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_S + 120,
+        return self.roles[0].run(
+            *arguments, wait_s_max=WAIT_S + 120, environment=environment
         )
 
     def told(self, *arguments: str) -> dict[str, Any]:

@@ -6,10 +6,7 @@ On a real broker with an authorizer, with the rights that `docs/rights.md` has.
 from __future__ import annotations
 
 import gc
-import os
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -181,16 +178,14 @@ def test_x13_with_the_documented_rights_lines_come_from_the_file_to_the_index(
         # Who only looks sees how far they are.
         who = guarded.known_as("dashboard", namespace=namespace)
         eventually(lambda: lags(who) == [0, 0], WAIT_S_MAX)
-        command = [str(Path(sys.executable).with_name("tailrace")), "audit", "--json"]
-        environment = {
-            **os.environ,
-            **stack.as_environment(),
-            **guarded.environment("auditor"),
-            "TAILRACE_NAMESPACE": namespace,
-            "TAILRACE_DATA_DIR": str(tmp_path / "auditor"),
-        }
-        audited = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False
+        audited = roles[0].run(
+            "audit",
+            "--json",
+            wait_s_max=WAIT_S_MAX,
+            environment={
+                **guarded.environment("auditor"),
+                "TAILRACE_DATA_DIR": str(tmp_path / "auditor"),
+            },
         )
         assert audited.returncode == 0, audited.stdout + audited.stderr
         refusals = {

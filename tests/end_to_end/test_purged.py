@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +37,7 @@ class Installation:
     elastic: Elastic
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = str(Path(sys.executable).with_name("tailrace"))
-        role = self.roles["agent"]
-        return subprocess.run(
-            [command, *arguments, "--config", str(role.config_file)],
-            env={**os.environ, **role.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_S + 120,
-        )
+        return self.roles["agent"].run(*arguments, wait_s_max=WAIT_S + 120)
 
     def audit(self, *options: str) -> tuple[int, dict[str, Any]]:
         done = self.run("audit", "--json", *options)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +34,7 @@ WORDS = range(5, LINES, 50)
 """Lines whose `user.id` is a word, which the index refuses."""
 CHANGED = LINES - len(ODD) - len(WORDS)
 WAIT_S = 240
+COMMAND_S_MAX = WAIT_S + 120
 BEFORE = r"^(?P<when>\S+) (?P<user.id>\S+) (?P<event.action>\w+)"
 AFTER = r"^(?P<when>\S+) (?P<user.name>\S+) (?P<event.action>\w+)"
 OTHER = r"^(?P<when>\S+) (?P<user.email>\S+) (?P<event.action>\w+)"
@@ -58,7 +58,9 @@ class Installation:
     def run(
         self, *arguments: str, config: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return ran(self.roles[0], *arguments, config=config, **environment)
+        return self.roles[0].run(
+            *arguments, wait_s_max=COMMAND_S_MAX, config=config, environment=environment
+        )
 
     def replay(self, *arguments: str) -> dict[str, Any]:
         done = self.run("replay", *arguments, "--json", config=self.changed)
@@ -89,24 +91,6 @@ class Installation:
         body = {"size": 3 * LINES, "version": True, "sort": ["_doc"]}
         held = self.elastic.search(f"{self.namespace}-*-*", body=body)
         return {"aliases": aliases, "held": sorted(map(str, held["hits"]["hits"]))}
-
-
-def ran(
-    role: KilledRole, *arguments: str, config: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Return what a command gave, run where the role stands, by its settings or others."""
-    return subprocess.run(
-        [
-            str(Path(sys.executable).with_name("tailrace")),
-            *arguments,
-            *("--config", str(config or role.config_file)),
-        ],
-        env={**os.environ, **role.environment, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WAIT_S + 120,
-    )
 
 
 def settings_of(logs: Path, pattern: str, *, with_time: bool) -> str:
@@ -276,10 +260,11 @@ def test_a_span_that_retention_took_is_refused_and_what_is_left_is_read(
         (partition,) = filled()
         admin.delete_records({places[partition]: 1})
 
+        shown = partial(agent.run, wait_s_max=COMMAND_S_MAX)
         number = str(partition)
-        gone = ran(agent, "replay", "--partition", number, "--offsets", "0:")
-        left = ran(agent, "replay", "--partition", number, "--offsets", "1:")
-        nothing = ran(agent, "replay")
+        gone = shown("replay", "--partition", number, "--offsets", "0:")
+        left = shown("replay", "--partition", number, "--offsets", "1:")
+        nothing = shown("replay")
 
     assert gone.returncode == 1
     assert f"partition {partition} begins at offset 1, not at 0" in gone.stderr

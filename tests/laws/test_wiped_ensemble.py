@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from tailrace.clock import SystemClock
 from tailrace.zookeeper import ZooKeeper
-from tailrace_embedded import identity
 from tailrace_embedded.config import Place
 from tailrace_embedded.jvm import ServerFolders
-from tailrace_embedded.ports import LOOPBACK, choose_ports
-from tailrace_embedded.progress import SilentProgress
-from tailrace_embedded.runtime import DefaultFetcher, ensure_runtime
+from tailrace_embedded.ports import LOOPBACK
 from tailrace_embedded.server import Server
 from tailrace_embedded.zookeeper import NAME, zookeeper_spec
+from tests.support.own_server import ground_for, own_server
 from tests.support.stack import temporary_data_dir
 from tests.support.waiting import eventually
 
@@ -46,38 +41,22 @@ class Ensemble:
 
 @pytest.fixture
 def ensemble() -> Iterator[Ensemble]:
-    user = identity.run_as()
-    runtime = ensure_runtime(
-        environ=os.environ,
-        user=user,
-        fetcher=DefaultFetcher(),
-        progress=SilentProgress(),
-    )
-    watched_fd, alive_fd = os.pipe()
     with temporary_data_dir() as data_dir:
-        ports = choose_ports([NAME], recorded={}, configured={}, rng=random.Random())
-        folders = ServerFolders(identity.servers_dir(data_dir, user=user) / NAME)
-        server = Server(
-            spec=zookeeper_spec(
-                port=ports[NAME],
-                folders=folders,
-                jars=runtime.zookeeper_jars,
-                java_home=runtime.java_home,
-                heap_mb=64,
-                user=user,
-                place=Place(),
-            ),
-            watched_fd=watched_fd,
-            user=user,
-            clock=SystemClock(),
-            on_start=lambda: None,
+        ground = ground_for(NAME, data_dir=data_dir)
+        (port,) = ground.ports
+        spec = zookeeper_spec(
+            port=port,
+            folders=ground.folders,
+            jars=ground.runtime.zookeeper_jars,
+            java_home=ground.runtime.java_home,
+            heap_mb=64,
+            user=ground.user,
+            place=Place(),
         )
-        server.start()
-        server.wait_until_ready()
-        yield Ensemble(server, folders, f"{LOOPBACK}:{ports[NAME]}")
-        server.stop(wait_ms_max=5_000)
-    os.close(alive_fd)
-    os.close(watched_fd)
+        with own_server(spec, user=ground.user) as server:
+            server.start()
+            server.wait_until_ready()
+            yield Ensemble(server, ground.folders, f"{LOOPBACK}:{port}")
 
 
 @pytest.mark.stack

@@ -25,12 +25,12 @@ class Ground:
 
     user: RunAs | None
     runtime: Runtime
-    ports: tuple[int, int]
+    ports: tuple[int, ...]
     folders: ServerFolders
 
 
-def ground_for(name: str, *, second: str, data_dir: Path) -> Ground:
-    """Return a place for the server `name`, whose second port is for `second`."""
+def ground_for(name: str, *more: str, data_dir: Path) -> Ground:
+    """Return a place for the server `name`, with one port, and one each for `more`."""
     user = identity.run_as()
     runtime = ensure_runtime(
         environ=os.environ,
@@ -38,11 +38,11 @@ def ground_for(name: str, *, second: str, data_dir: Path) -> Ground:
         fetcher=DefaultFetcher(),
         progress=SilentProgress(),
     )
-    names = [name, f"{name}-{second}"]
+    names = [name, *(f"{name}-{each}" for each in more)]
     ports = choose_ports(names, recorded={}, configured={}, rng=random.Random())
     folders = ServerFolders(identity.servers_dir(data_dir, user=user) / name)
     folders.root.parent.mkdir(parents=True, exist_ok=True)
-    return Ground(user, runtime, (ports[names[0]], ports[names[1]]), folders)
+    return Ground(user, runtime, tuple(ports[each] for each in names), folders)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tailrace_embedded.stack import Endpoints
 __all__ = ["KilledRole", "PlannedKill", "started_roles"]
 
 STOP_WAIT_S_MAX = 30
+TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 
 
 @dataclass(slots=True)
@@ -39,14 +40,13 @@ class KilledRole:
 
     def start(self) -> None:
         """Start the role, armed with the next planned kill, if one is left."""
-        command = [str(Path(sys.executable).with_name("tailrace")), self.name]
         environment = {**os.environ, **self.environment}
         if self.armed is not None:
             environment[POINT_VARIABLE] = f"{self.armed.point}:{self.armed.count}"
             environment[WITNESS_VARIABLE] = str(self._witness_path)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--config", str(self.config_file)],
+                [TAILRACE, self.name, "--config", str(self.config_file)],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -98,6 +98,26 @@ class KilledRole:
         self._process.kill()
         return self._process.wait()
 
+    def run(
+        self,
+        *arguments: str,
+        wait_s_max: float,
+        config: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Return what a command gave that a person types beside the role.
+
+        It has the role's environment and more, and its settings unless others are given.
+        """
+        return subprocess.run(
+            [TAILRACE, *arguments, "--config", str(config or self.config_file)],
+            env={**os.environ, **self.environment, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=wait_s_max,
+        )
+
     def last_lines(self) -> str:
         """Return the end of its log, for a failure's message."""
         return "\n".join(
@@ -133,9 +153,11 @@ def started_roles(
         "TAILRACE_NAMESPACE": namespace,
         "TAILRACE_DATA_DIR": str(folder / "data"),
     }
-    command = [str(Path(sys.executable).with_name("tailrace")), "provision"]
     subprocess.run(
-        command, env={**os.environ, **environment}, check=True, capture_output=True
+        [TAILRACE, "provision"],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
     )
     with ExitStack() as running:
         started: list[KilledRole] = []

@@ -109,7 +109,7 @@ def password_of(user: str) -> str:
 def secured_elasticsearch(roles: Roles) -> Generator[SecuredElasticsearch]:
     """Yield a server of its own with a user for each role, and take it down."""
     with temporary_data_dir() as data_dir:
-        ground = ground_for("elasticsearch-1", second="transport", data_dir=data_dir)
+        ground = ground_for("elasticsearch-1", "transport", data_dir=data_dir)
         node = Node(number=1, http_port=ground.ports[0], transport_port=ground.ports[1])
         folders, home = ground.folders, ground.runtime.elasticsearch_home
         spec = elasticsearch_spec(

@@ -114,7 +114,7 @@ def secured_kafka(
     with an authorizer lets users do what they are allowed, the administrator all.
     """
     with temporary_data_dir() as data_dir:
-        ground = ground_for("kafka-1", second="controller", data_dir=data_dir)
+        ground = ground_for("kafka-1", "controller", data_dir=data_dir)
         folders = ground.folders
         broker = Broker(
             number=1, client_port=ground.ports[0], controller_port=ground.ports[1]

@@ -4,10 +4,8 @@ nothing is there twice that no agent declared."""
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,15 +108,7 @@ class Stage:
         return judge(self.storm.files, self.agent, connections=self.connections)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = str(Path(sys.executable).with_name("tailrace"))
-        return subprocess.run(
-            [command, *arguments, "--config", str(self.roles[0].config_file)],
-            env={**os.environ, **self.roles[0].environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DRAIN_S_MAX + 120,
-        )
+        return self.roles[0].run(*arguments, wait_s_max=DRAIN_S_MAX + 120)
 
     def _claimed_ms(self) -> int:
         """Return up to when the newest heartbeat claims that all was looked at."""
