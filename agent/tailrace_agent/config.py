@@ -30,7 +30,7 @@ from tailrace.tables import COLUMNS_MAX, is_header
 from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 from tailrace_agent.forms import Encoding
-from tailrace_agent.globs import bracket_problem, climb_problem
+from tailrace_agent.globs import climb_problem, glob_problem
 from tailrace_agent.setting_problems import with_problems
 from tailrace_agent.users import number_of
 
@@ -93,10 +93,15 @@ class SourceSettings(BaseModel):
     @field_validator("paths")
     @classmethod
     def _paths_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        expanded = tuple(
-            str(Path(path).expanduser()) if path.startswith("~") else path
-            for path in value
-        )
+        try:
+            expanded = tuple(
+                str(Path(path).expanduser()) if path.startswith("~") else path
+                for path in value
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"the home folder of a user is not known: {error}"
+            ) from None
         for path in expanded:
             if not path.startswith("/"):
                 raise ValueError(f"{path!r} must be an absolute path")
@@ -106,7 +111,7 @@ class SourceSettings(BaseModel):
     @classmethod
     def _globs_are_sound(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for glob in value:
-            if problem := bracket_problem(glob) or climb_problem(glob):
+            if problem := glob_problem(glob):
                 raise ValueError(problem)
         return value
 
@@ -291,8 +296,10 @@ class AgentSettings(RoleSettings):
     @classmethod
     def _folders_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for folder in value:
-            if not folder.startswith("/") or climb_problem(folder):
-                raise ValueError(f"{folder!r} must be an absolute path without `..`")
+            if not folder.startswith("/") or climb_problem(folder) or "\0" in folder:
+                raise ValueError(
+                    f"{folder!r} must be an absolute path without `..` and NUL"
+                )
         return value
 
     @field_validator("host_id", "host_name")

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _MAGIC = re.compile(r"[*?\[]")
-_CLASS = re.compile(r"\[(?:!.|[^!])[^\]]*\]")
-"""Members of a name's character: a bracket may stand first among them."""
+_FOLDERS = "**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +20,10 @@ class Entry:
     is_link: bool
 
 
+class _Unsound(Exception):
+    """What a glob has that means nothing, as the rest of a sentence about it."""
+
+
 Listing = Callable[[str], tuple[Entry, ...]]
 """Return what is in a folder; nothing when it is gone or closed to us."""
 
@@ -28,16 +31,6 @@ Listing = Callable[[str], tuple[Entry, ...]]
 def has_magic(text: str) -> bool:
     """Return whether `text` means more than itself."""
     return _MAGIC.search(text) is not None
-
-
-def bracket_problem(glob: str) -> str | None:
-    """Return what is wrong with the brackets of `glob`, None where nothing is."""
-    for part in glob.split("/"):
-        if "[" in _CLASS.sub("", part):
-            return (
-                f"{glob!r} has a [ that no ] closes; write [[] for the character itself"
-            )
-    return None
 
 
 def climb_problem(glob: str) -> str | None:
@@ -50,6 +43,30 @@ def climb_problem(glob: str) -> str | None:
     return None
 
 
+def glob_problem(glob: str) -> str | None:
+    """Return what is wrong with a glob, wherever it comes from; None where nothing is.
+
+    One that passes is compiled here as it will be, and can be listed and matched.
+    """
+    if "\0" in glob:
+        return f"{glob!r} has a NUL, which no path has"
+    try:
+        glob.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return f"{glob!r} has half of a surrogate pair, which no path has"
+    if not any(glob.split("/")):
+        return f"{glob!r} names no file; write what is to be read, such as '/srv/*.log'"
+    try:
+        _path_pattern(glob)
+        for part in glob.split("/"):
+            _name_pattern(part)
+    except _Unsound as unsound:
+        return f"{glob!r} {unsound}"
+    except re.error as error:
+        return f"{glob!r} cannot be used: {error}"
+    return climb_problem(glob)
+
+
 def base_of(glob: str) -> tuple[str, bool]:
     """Return the folder that every match is below, and whether it may be far below."""
     parts = glob.split("/")
@@ -60,30 +77,35 @@ def base_of(glob: str) -> tuple[str, bool]:
 def expand(glob: str, *, listing: Listing) -> Iterator[str]:
     """Yield each path that `glob` means and that is no folder, as `listing` shows it.
 
-    `**` does not follow symbolic links to folders, which may lead round in a circle.
+    `**` does not follow symbolic links to folders, which may lead round in a circle. The
+    order is none; a path may come several times.
     """
-    yield from _expand("", [p for p in glob.split("/") if p], listing=listing)
-
-
-def _expand(folder: str, parts: list[str], *, listing: Listing) -> Iterator[str]:
-    head, rest = parts[0], parts[1:]
-    if head == "**":
-        yield from _expand(folder, rest or ["*"], listing=listing)
-        for entry in listing(folder or "/"):
-            if entry.is_folder and not entry.is_link:
-                yield from _expand(f"{folder}/{entry.name}", parts, listing=listing)
-        return
-    if rest and not has_magic(head):
-        yield from _expand(f"{folder}/{head}", rest, listing=listing)
-        return
-    matches = _name_pattern(head).match
-    for entry in listing(folder or "/"):
-        if entry.is_folder == bool(rest) and matches(entry.name):
-            path = f"{folder}/{entry.name}"
-            if rest:
-                yield from _expand(path, rest, listing=listing)
-            else:
-                yield path
+    parts = tuple(part for part in glob.split("/") if part)
+    # No recursion: whoever may make folders could make more of them than it may be deep.
+    todo = [("", parts)]
+    while todo:
+        folder, (head, *rest) = todo.pop()
+        if head == _FOLDERS:
+            while rest[:1] == [_FOLDERS]:
+                del rest[0]
+            todo.append((folder, tuple(rest) or ("*",)))
+            below = (_FOLDERS, *rest)
+            todo += (
+                (f"{folder}/{entry.name}", below)
+                for entry in listing(folder or "/")
+                if entry.is_folder and not entry.is_link
+            )
+        elif rest and not has_magic(head):
+            todo.append((f"{folder}/{head}", tuple(rest)))
+        else:
+            is_match = _name_pattern(head).match
+            for entry in listing(folder or "/"):
+                if entry.is_folder != bool(rest) or not is_match(entry.name):
+                    continue
+                if rest:
+                    todo.append((f"{folder}/{entry.name}", tuple(rest)))
+                else:
+                    yield f"{folder}/{entry.name}"
 
 
 def matches(glob: str, path: str) -> bool:
@@ -124,31 +146,64 @@ def _path_pattern(glob: str) -> re.Pattern[str]:
     last = len(parts) - 1
     pattern = ""
     for index, part in enumerate(parts):
-        if part == "**":
-            pattern += ".+" if index == last else "(?:[^/]+/)*"
+        if part == _FOLDERS:
+            if index == last:
+                pattern += ".+"
+            elif parts[index + 1] != _FOLDERS or index + 1 == last:
+                pattern += "(?:[^/]+/)*"
         else:
             pattern += _translated(part) + ("" if index == last else "/")
     return re.compile(f"(?s:{pattern})\\Z")
 
 
 def _translated(glob: str) -> str:
-    """Return the regular expression of one name's glob; no wildcard means a slash."""
+    """Return the regular expression of one name's glob; no wildcard means a slash.
+
+    Raises:
+        _Unsound: a bracket is not closed, or a range ends before it begins.
+    """
     pattern, rest = "", glob
     while rest:
         character, rest = rest[0], rest[1:]
-        # A bracket may stand first in its own class.
-        end = rest.find("]", 2 if rest.startswith("!") else 1)
         if character == "*":
+            # Several mean no more than one, and would be tried in all their ways.
+            rest = rest.lstrip("*")
             pattern += "[^/]*"
         elif character == "?":
             pattern += "[^/]"
-        elif character == "[" and end > 0:
-            members = rest[:end].replace("\\", "\\\\").replace("[", "\\[")
-            is_negated = members.startswith("!")
-            members = members.removeprefix("!").replace("^", "\\^")
-            members = members.replace("]", "\\]")
-            pattern += f"[{'^/' if is_negated else ''}{members}]"
+        elif character == "[":
+            # A bracket may stand first in its own class.
+            end = rest.find("]", 2 if rest.startswith("!") else 1)
+            if end < 0:
+                raise _Unsound("has a [ that no ] closes; write [[] for the character")
+            is_negated = rest.startswith("!")
+            members = _members(rest[is_negated:end])
+            pattern += f"[^/{members}]" if is_negated else f"(?!/)[{members}]"
             rest = rest[end + 1 :]
         else:
             pattern += re.escape(character)
     return pattern
+
+
+def _members(text: str) -> str:
+    """Return what stands between the brackets of a regular expression.
+
+    Raises:
+        _Unsound: a range ends before it begins.
+    """
+    members, index = "", 0
+    while index < len(text):
+        first, last = text[index], text[index + 2 : index + 3]
+        if last and text[index + 1] == "-":
+            if last < first:
+                # A shell takes it for nothing, or, by its locale, for something else.
+                raise _Unsound(
+                    f"has the range {first}-{last}, which ends before it begins; write"
+                    " [a-zA-Z] for all letters, and a - that is meant itself last"
+                )
+            members += f"{re.escape(first)}-{re.escape(last)}"
+            index += 3
+        else:
+            members += re.escape(first)
+            index += 1
+    return members

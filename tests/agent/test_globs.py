@@ -6,13 +6,24 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import LogCapture
 
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.globs import base_of, excluder
+from tailrace_agent.globs import (
+    Entry,
+    base_of,
+    excluder,
+    expand,
+    glob_problem,
+    matches,
+    taken_by,
+)
 from tailrace_agent.hints import watched_bases
 from tailrace_agent.listings import FRESH_NS
+from tailrace_agent.rehearsal import list_once
 from tests.agent.harness import SteppedClock
 
 FILES = ("a.log", "b.txt", "x/c.log", "x/y/d.log", "x/y/[e].log", ".hidden.log")
@@ -94,3 +105,65 @@ def test_folders_are_watched_once_and_never_the_whole_machine() -> None:
         ["/var/log/**/*.log", "/var/log/nginx/*.log", "/srv/a.log", "/**/*.log"]
     )
     assert bases == {"/var/log": True, "/srv": False}
+
+
+SIGNS = "aZz09/*?[]!^-.\\\0\n&|~# \ud800\udc80é"
+texts = st.text(SIGNS, max_size=16) | st.text(max_size=8)
+
+
+@given(glob=texts, name=texts)
+def test_z7_whatever_passes_the_check_is_matched_and_listed(
+    glob: str, name: str
+) -> None:
+    """A glob that comes through every door must not end the agent behind it."""
+    path = f"/{glob}"
+    if glob_problem(path) is None:
+        matches(path, f"/{name}")
+        excluder((path,))(f"/{name}")
+        taken_by(f"/{name}", globs=(path,), exclude=(path,))
+        entries = (Entry(name or "x", False, False), Entry("a", True, False))
+        shown = {"/": entries, "/a": entries}
+        assert all(
+            found.startswith("/")
+            for found in expand(path, listing=lambda folder: shown.get(folder, ()))
+        )
+        # The folders of this machine, as the agent lists them.
+        source = SourceSettings(name="n", paths=(f"/nothing-here{path}",))
+        list_once([source], clock=SteppedClock())
+    if glob_problem(glob) is None:
+        excluder((glob,))(f"/{name}")
+
+
+@given(
+    glob=st.text("ab-]![/^&|~\\", max_size=6), name=st.text("ab-]![^&|~\\", min_size=1)
+)
+def test_a_class_means_the_characters_in_it(glob: str, name: str) -> None:
+    """Every member is itself, whatever it means to a regular expression."""
+    members = glob.replace("/", "").replace("-", "").lstrip("!]")
+    if members:
+        wanted = len(name) == 1 and name in members
+        assert matches(f"/[{members}]", f"/{name}") == wanted
+        assert matches(f"/[!{members}]", f"/{name}") == (
+            len(name) == 1 and name not in members
+        )
+
+
+def test_a_range_may_begin_or_end_at_any_sign_and_never_means_a_slash() -> None:
+    assert matches("/x[+-9]y", "/x.y")
+    assert not matches("/x[+-9]y", "/x/y")
+    assert matches("/[a-]", "/-")
+    assert matches("/[-a]", "/-")
+    assert not matches("/[a-c]", "/-")
+
+
+def test_folders_are_followed_however_deep_and_stars_tried_once() -> None:
+    """Who may make folders in a watched tree must not end the agent by them."""
+    deep = 3_000
+    folder = (Entry("a", True, False), Entry("b.log", False, False))
+    found = expand(
+        "/**/**/*.log",
+        listing=lambda path: folder if path.count("/a") < deep else folder[1:],
+    )
+    assert len(set(found)) == deep + 1
+    assert not matches(f"/{'*' * 60}b", f"/{'a' * 60}")
+    assert not matches(f"{'/**' * 30}/b", f"{'/a' * 60}")

@@ -175,11 +175,11 @@ def _run(
 def _globs_of(watch: tuple[str, ...]) -> tuple[str, ...]:
     from tailrace.errors import ConfigError
     from tailrace.watched import absolute
-    from tailrace_agent.globs import bracket_problem
+    from tailrace_agent.globs import glob_problem
 
     globs = tuple(map(absolute, watch))
     problems = [
-        f"--watch {problem}" for each in globs if (problem := bracket_problem(each))
+        f"--watch {problem}" for each in globs if (problem := glob_problem(each))
     ]
     if problems:
         raise ConfigError(problems, source="the command line")
