@@ -16,7 +16,7 @@ def list_once(sources: Sequence[SourceSettings], *, clock: Clock) -> int:
     Whatever a sweep would raise is raised here. That folders are closed is no news yet.
     """
     listings = Listings(
-        clock=clock, followed=frozenset(), note_closed=lambda _folder, _error: None
+        clock=clock, followed=frozenset[str](), note_closed=lambda _folder, _error: None
     )
     count = 0
     for source in sources:

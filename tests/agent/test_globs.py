@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import LogCapture
 
@@ -112,6 +113,9 @@ texts = st.text(SIGNS, max_size=16) | st.text(max_size=8)
 
 
 @given(glob=texts, name=texts)
+@example(glob="a\0/b", name="b")
+@example(glob="[z-a]", name="b")
+@example(glob="/", name="")
 def test_z7_whatever_passes_the_check_is_matched_and_listed(
     glob: str, name: str
 ) -> None:
@@ -139,7 +143,8 @@ def test_z7_whatever_passes_the_check_is_matched_and_listed(
 )
 def test_a_class_means_the_characters_in_it(glob: str, name: str) -> None:
     """Every member is itself, whatever it means to a regular expression."""
-    members = glob.replace("/", "").replace("-", "").lstrip("!]")
+    members = "]" * ("]" in glob) + re.sub(r"[]/-]|^!+", "", glob)
+    members = members.lstrip("!")
     if members:
         wanted = len(name) == 1 and name in members
         assert matches(f"/[{members}]", f"/{name}") == wanted
@@ -167,3 +172,20 @@ def test_folders_are_followed_however_deep_and_stars_tried_once() -> None:
     assert len(set(found)) == deep + 1
     assert not matches(f"/{'*' * 60}b", f"/{'a' * 60}")
     assert not matches(f"{'/**' * 30}/b", f"{'/a' * 60}")
+
+
+def test_z7_what_a_sweep_would_raise_is_raised_before_a_life_begins() -> None:
+    """As of sources that came past the check of their globs."""
+    for unchecked in ("/tmp\0/x.log", "/[z-a]"):
+        source = SourceSettings.model_construct(
+            name="n", paths=(unchecked,), exclude=()
+        )
+        with pytest.raises(Exception, match=r"null byte|ends before it begins"):
+            list_once([source], clock=SteppedClock())
+
+
+def test_sources_are_listed_once_as_they_are_swept(tmp_path: Path) -> None:
+    for name in ("a.log", "b.log", "c.txt"):
+        (tmp_path / name).touch()
+    source = SourceSettings(name="n", paths=(f"{tmp_path}/*",), exclude=("b.*",))
+    assert list_once([source], clock=SteppedClock()) == 2

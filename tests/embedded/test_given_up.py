@@ -5,9 +5,12 @@ A few lines of Python stand in for the servers; which ones are real is for `test
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -71,36 +74,64 @@ def spec_of(
 class Start:
     """A start of servers in a thread, and how it ended."""
 
-    def __init__(
-        self,
-        folder: Path,
-        specs: list[ServerSpec],
-        monkeypatch: pytest.MonkeyPatch,
-        *,
-        given_up: threading.Event,
-    ) -> None:
-        def planned(*_given: object, **_named: object) -> object:
-            return ENDPOINTS, specs
-
-        monkeypatch.setattr(stack, "ensure_runtime", lambda **_given: None)  # pyright: ignore[reportUnknownLambdaType]
-        monkeypatch.setattr(stack, "plan", planned)
-        # Started by root, they need no rights of another here, nor files that it reads.
-        monkeypatch.setattr(stack.identity, "run_as", lambda: None)
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.heard = Heard()
-        self._given_up = given_up
-        self.ended: list[str] = []
+        self.given_up = threading.Event()
         self._folder = folder
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
+        self._monkeypatch = monkeypatch
+        self._ended: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def begin(self, *specs: ServerSpec) -> None:
+        def planned(*_given: object, **_named: object) -> object:
+            return ENDPOINTS, list(specs)
+
+        def nothing(**_named: object) -> None:
+            return None
+
+        self._monkeypatch.setattr(stack, "ensure_runtime", nothing)
+        self._monkeypatch.setattr(stack, "plan", planned)
+        # Started by root, they need no rights of another here, nor files that it reads.
+        self._monkeypatch.setattr(stack.identity, "run_as", nothing)
+        self._thread.start()
+
+    def outcome(self) -> str:
+        """Return how it ended, once it has."""
+        eventually(lambda: self._ended)
+        self._thread.join()
+        return self._ended[0]
+
+    def end(self) -> None:
+        """Leave nothing behind, also where a test found that something would be."""
+        self.given_up.set()
+
+        def is_over() -> bool:
+            for witness in (
+                *self._folder.glob("*.preparing"),
+                *self._folder.glob("*.started"),
+            ):
+                with suppress(ProcessLookupError, ValueError):
+                    os.kill(int(witness.read_text()), signal.SIGKILL)
+            return not self._thread.is_alive()
+
+        eventually(is_over)
 
     def _run(self) -> None:
         try:
-            Stack.start(
-                self._folder, progress=self.heard, given_up=self._given_up
-            ).stop()
-            self.ended.append("up")
+            started = Stack.start(
+                self._folder, progress=self.heard, given_up=self.given_up
+            )
+            started.stop()
+            self._ended.append("up")
         except CommandFailed as error:
-            self.ended.append(str(error))
+            self._ended.append(str(error))
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    made = Start(tmp_path, monkeypatch)
+    yield made
+    made.end()
 
 
 def has_written(path: Path) -> bool:
@@ -113,16 +144,13 @@ def is_gone(witness: Path) -> bool:
 
 @pytest.mark.timeout(120)
 def test_p2_one_that_is_being_prepared_is_ended_and_not_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start: Start
 ) -> None:
-    specs = [spec_of("kafka-1", tmp_path, prepares=True), spec_of("other", tmp_path)]
-    given_up = threading.Event()
-    start = Start(tmp_path, specs, monkeypatch, given_up=given_up)
     preparing, started = tmp_path / "kafka-1.preparing", tmp_path / "other.started"
+    start.begin(spec_of("kafka-1", tmp_path, prepares=True), spec_of("other", tmp_path))
     eventually(lambda: has_written(preparing) and has_written(started))
-    given_up.set()
-    start.thread.join()
-    assert "was given up" in start.ended[0]
+    start.given_up.set()
+    assert "was given up" in start.outcome()
     assert is_gone(preparing)
     assert is_gone(started)
     assert not (tmp_path / "kafka-1.started").exists()
@@ -131,43 +159,48 @@ def test_p2_one_that_is_being_prepared_is_ended_and_not_started(
 
 @pytest.mark.timeout(120)
 def test_p2_one_that_is_awaited_is_ended_and_not_said_to_be_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start: Start
 ) -> None:
     """The request may come while it is asked whether it is ready."""
-    given_up, started = threading.Event(), tmp_path / "kafka-1.started"
+    started = tmp_path / "kafka-1.started"
 
     def is_ready() -> bool:
         if not has_written(started):
             return False
-        given_up.set()
+        start.given_up.set()
         return True
 
-    specs = [spec_of("kafka-1", tmp_path, is_ready=is_ready)]
-    start = Start(tmp_path, specs, monkeypatch, given_up=given_up)
-    start.thread.join()
+    start.begin(spec_of("kafka-1", tmp_path, is_ready=is_ready))
+    assert "was given up" in start.outcome()
     assert is_gone(started)
-    assert "was given up" in start.ended[0]
     assert start.heard.steps == []
 
 
 @pytest.mark.timeout(120)
 def test_p2_where_one_does_not_come_up_no_other_is_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start: Start
 ) -> None:
-    def fails() -> bool:
-        raise CommandFailed("It cannot come up.", remedy="look")
-
     preparing = tmp_path / "kafka-1.preparing"
-    specs = [
+
+    def fails_once_both_are_there() -> bool:
+        if has_written(preparing):
+            raise CommandFailed("It cannot come up.", remedy="look")
+        return False
+
+    start.begin(
         spec_of("kafka-1", tmp_path, prepares=True),
-        spec_of(
-            "other",
-            tmp_path,
-            is_ready=lambda: has_written(preparing) and fails(),
-        ),
-    ]
-    start = Start(tmp_path, specs, monkeypatch, given_up=threading.Event())
-    start.thread.join()
-    assert start.ended == ["It cannot come up."]
+        spec_of("other", tmp_path, is_ready=fails_once_both_are_there),
+    )
+    assert start.outcome() == "It cannot come up."
     assert is_gone(preparing)
     assert not (tmp_path / "kafka-1.started").exists()
+
+
+@pytest.mark.timeout(120)
+def test_p2_one_that_was_not_begun_is_not_begun(tmp_path: Path, start: Start) -> None:
+    """As after a download that ends when nobody waits for it any more."""
+    spec = spec_of("zookeeper", tmp_path)
+    start.given_up.set()
+    start.begin(spec)
+    assert "was given up" in start.outcome()
+    assert not spec.output_path.exists(), "nothing was begun that prints"
