@@ -93,10 +93,15 @@ class SourceSettings(BaseModel):
     @field_validator("paths")
     @classmethod
     def _paths_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        expanded = tuple(
-            str(Path(path).expanduser()) if path.startswith("~") else path
-            for path in value
-        )
+        try:
+            expanded = tuple(
+                str(Path(path).expanduser()) if path.startswith("~") else path
+                for path in value
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"the home folder of a user is not known: {error}"
+            ) from None
         for path in expanded:
             if not path.startswith("/"):
                 raise ValueError(f"{path!r} must be an absolute path")
@@ -291,8 +296,10 @@ class AgentSettings(RoleSettings):
     @classmethod
     def _folders_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for folder in value:
-            if not folder.startswith("/") or climb_problem(folder):
-                raise ValueError(f"{folder!r} must be an absolute path without `..`")
+            if not folder.startswith("/") or climb_problem(folder) or "\0" in folder:
+                raise ValueError(
+                    f"{folder!r} must be an absolute path without `..` and NUL"
+                )
         return value
 
     @field_validator("host_id", "host_name")

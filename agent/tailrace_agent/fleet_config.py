@@ -38,6 +38,8 @@ class Kept(msgspec.Struct, frozen=True):
     """What the file holds: by scope, the last configuration that was good."""
 
     desired: dict[str, Desired]
+    before: dict[str, Desired] = {}
+    """By scope, what was good before that: it is used where that turns out not to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ class FleetConfig:
         jitter: random.Random,
         log: FilteringBoundLogger,
     ) -> None:
-        """Take in what is kept; `check` raises what would hinder a life by settings."""
+        """Take in what is kept; `check` raises what would hinder a life by settings.
+
+        Whatever it raises refuses them: nothing that others set may end this agent.
+        """
         self._zookeeper = zookeeper
         self._local = self._newest = self._in_use = local
         self._scopes = scopes
@@ -80,6 +85,7 @@ class FleetConfig:
         self._lock = threading.Lock()
         """Held while what is newest changes, and while it is put to use."""
         self._good: dict[str, Desired] = {}
+        self._before: dict[str, Desired] = {}
         self._versions: dict[str, int] = {}
         """Of what is in use."""
         self._looked: dict[str, bytes] = {}
@@ -145,8 +151,10 @@ class FleetConfig:
             raise ConfigError([problem], source=scope)
         good = {**self._good, scope: desired}
         settings = self._settings_of(good)
+        if known is not None:
+            self._before = {**self._before, scope: known}
         try:
-            content = msgspec.json.encode(Kept(good))
+            content = msgspec.json.encode(Kept(good, self._before))
             replace_file(self._path, content, mode=PRIVATE, is_durable=True)
         except OSError as error:
             remedy = "make room; until then a start needs ZooKeeper"
@@ -164,8 +172,15 @@ class FleetConfig:
 
     def _settings_of(self, good: Mapping[str, Desired]) -> AgentSettings:
         texts = {scope: good[scope].text for scope in self._scopes if scope in good}
-        settings = narrowed(self._local, texts)
-        self._check(settings)
+        try:
+            settings = narrowed(self._local, texts)
+            self._check(settings)
+        except TailraceError:
+            raise
+        except Exception as error:
+            # What no check foresaw would end each life that begins with it.
+            problem = f"cannot be used: {type(error).__name__}: {error}"
+            raise ConfigError([problem], source="the fleet's configuration") from error
         return settings
 
     def _load(self) -> None:
@@ -179,18 +194,24 @@ class FleetConfig:
             self._log.warning("fleet_config_unreadable", why=str(error), remedy=remedy)
             return
         # A scope of another group is none of ours any more.
-        good = {
-            scope: one for scope, one in kept.desired.items() if scope in self._scopes
-        }
+        mine = set(self._scopes)
+        self._before = {k: one for k, one in kept.before.items() if k in mine}
         for scope in self._scopes:
-            if scope not in good:
-                continue
-            try:
-                with_scope = {**self._good, scope: good[scope]}
-                self._newest = self._settings_of(with_scope)
-                self._good = with_scope
-            except TailraceError as error:
-                self._refuse(scope, error)
+            if scope in kept.desired and not self._load_one(scope, kept.desired[scope]):
+                self._load_one(scope, self._before.get(scope))
+
+    def _load_one(self, scope: str, desired: Desired | None) -> bool:
+        """Take up what was kept of a scope; tell whether that can be used."""
+        if desired is None:
+            return False
+        try:
+            with_scope = {**self._good, scope: desired}
+            self._newest = self._settings_of(with_scope)
+        except TailraceError as error:
+            self._refuse(scope, error)
+            return False
+        self._good = with_scope
+        return True
 
     def _refuse(self, scope: str, error: TailraceError) -> None:
         self._refusals[scope] = str(error)[:REFUSAL_CHARACTERS_MAX]

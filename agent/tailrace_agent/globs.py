@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _MAGIC = re.compile(r"[*?\[]")
-_CLASS = re.compile(r"\[(?:!.|[^!])[^\]]*\]")
-"""Members of a name's character: a bracket may stand first among them."""
+_FOLDERS = "**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +33,6 @@ def has_magic(text: str) -> bool:
     return _MAGIC.search(text) is not None
 
 
-def glob_problem(glob: str) -> str | None:
-    """Return what is wrong with a glob, None where it can be listed and matched."""
-    if "\0" in glob:
-        return f"{glob!r} has a NUL, which no path has"
-    if not any(glob.split("/")):
-        return f"{glob!r} names no file; write what is to be read, such as '/srv/*.log'"
-    for part in glob.split("/"):
-        if "[" in _CLASS.sub("", part):
-            return (
-                f"{glob!r} has a [ that no ] closes; write [[] for the character itself"
-            )
-        try:
-            _name_pattern(part)
-        except _Unsound as unsound:
-            return f"{glob!r} {unsound}"
-    return climb_problem(glob)
-
-
 def climb_problem(glob: str) -> str | None:
     """Return what is wrong with a glob that climbs, None where it does not.
 
@@ -60,6 +41,30 @@ def climb_problem(glob: str) -> str | None:
     if ".." in glob.split("/"):
         return f"{glob!r} climbs by `..`; write the path that it means"
     return None
+
+
+def glob_problem(glob: str) -> str | None:
+    """Return what is wrong with a glob, wherever it comes from; None where nothing is.
+
+    One that passes is compiled here as it will be, and can be listed and matched.
+    """
+    if "\0" in glob:
+        return f"{glob!r} has a NUL, which no path has"
+    try:
+        glob.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return f"{glob!r} has half of a surrogate pair, which no path has"
+    if not any(glob.split("/")):
+        return f"{glob!r} names no file; write what is to be read, such as '/srv/*.log'"
+    try:
+        _path_pattern(glob)
+        for part in glob.split("/"):
+            _name_pattern(part)
+    except _Unsound as unsound:
+        return f"{glob!r} {unsound}"
+    except re.error as error:
+        return f"{glob!r} cannot be used: {error}"
+    return climb_problem(glob)
 
 
 def base_of(glob: str) -> tuple[str, bool]:
@@ -72,30 +77,35 @@ def base_of(glob: str) -> tuple[str, bool]:
 def expand(glob: str, *, listing: Listing) -> Iterator[str]:
     """Yield each path that `glob` means and that is no folder, as `listing` shows it.
 
-    `**` does not follow symbolic links to folders, which may lead round in a circle.
+    `**` does not follow symbolic links to folders, which may lead round in a circle. The
+    order is none; a path may come several times.
     """
-    yield from _expand("", [p for p in glob.split("/") if p], listing=listing)
-
-
-def _expand(folder: str, parts: list[str], *, listing: Listing) -> Iterator[str]:
-    head, rest = parts[0], parts[1:]
-    if head == "**":
-        yield from _expand(folder, rest or ["*"], listing=listing)
-        for entry in listing(folder or "/"):
-            if entry.is_folder and not entry.is_link:
-                yield from _expand(f"{folder}/{entry.name}", parts, listing=listing)
-        return
-    if rest and not has_magic(head):
-        yield from _expand(f"{folder}/{head}", rest, listing=listing)
-        return
-    matches = _name_pattern(head).match
-    for entry in listing(folder or "/"):
-        if entry.is_folder == bool(rest) and matches(entry.name):
-            path = f"{folder}/{entry.name}"
-            if rest:
-                yield from _expand(path, rest, listing=listing)
-            else:
-                yield path
+    parts = tuple(part for part in glob.split("/") if part)
+    # No recursion: whoever may make folders could make more of them than it may be deep.
+    todo = [("", parts)]
+    while todo:
+        folder, (head, *rest) = todo.pop()
+        if head == _FOLDERS:
+            while rest[:1] == [_FOLDERS]:
+                del rest[0]
+            todo.append((folder, tuple(rest) or ("*",)))
+            below = (_FOLDERS, *rest)
+            todo += (
+                (f"{folder}/{entry.name}", below)
+                for entry in listing(folder or "/")
+                if entry.is_folder and not entry.is_link
+            )
+        elif rest and not has_magic(head):
+            todo.append((f"{folder}/{head}", tuple(rest)))
+        else:
+            is_match = _name_pattern(head).match
+            for entry in listing(folder or "/"):
+                if entry.is_folder != bool(rest) or not is_match(entry.name):
+                    continue
+                if rest:
+                    todo.append((f"{folder}/{entry.name}", tuple(rest)))
+                else:
+                    yield f"{folder}/{entry.name}"
 
 
 def matches(glob: str, path: str) -> bool:
@@ -136,8 +146,11 @@ def _path_pattern(glob: str) -> re.Pattern[str]:
     last = len(parts) - 1
     pattern = ""
     for index, part in enumerate(parts):
-        if part == "**":
-            pattern += ".+" if index == last else "(?:[^/]+/)*"
+        if part == _FOLDERS:
+            if index == last:
+                pattern += ".+"
+            elif parts[index + 1] != _FOLDERS or index + 1 == last:
+                pattern += "(?:[^/]+/)*"
         else:
             pattern += _translated(part) + ("" if index == last else "/")
     return re.compile(f"(?s:{pattern})\\Z")
@@ -147,21 +160,25 @@ def _translated(glob: str) -> str:
     """Return the regular expression of one name's glob; no wildcard means a slash.
 
     Raises:
-        _Unsound: a range ends before it begins.
+        _Unsound: a bracket is not closed, or a range ends before it begins.
     """
     pattern, rest = "", glob
     while rest:
         character, rest = rest[0], rest[1:]
-        # A bracket may stand first in its own class.
-        end = rest.find("]", 2 if rest.startswith("!") else 1)
         if character == "*":
+            # Several mean no more than one, and would be tried in all their ways.
+            rest = rest.lstrip("*")
             pattern += "[^/]*"
         elif character == "?":
             pattern += "[^/]"
-        elif character == "[" and end > 0:
+        elif character == "[":
+            # A bracket may stand first in its own class.
+            end = rest.find("]", 2 if rest.startswith("!") else 1)
+            if end < 0:
+                raise _Unsound("has a [ that no ] closes; write [[] for the character")
             is_negated = rest.startswith("!")
             members = _members(rest[is_negated:end])
-            pattern += f"[{'^/' if is_negated else ''}{members}]"
+            pattern += f"[^/{members}]" if is_negated else f"(?!/)[{members}]"
             rest = rest[end + 1 :]
         else:
             pattern += re.escape(character)

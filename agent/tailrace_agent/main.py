@@ -24,6 +24,7 @@ from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.redactors import redactors_for
 from tailrace_agent.registration import register
+from tailrace_agent.rehearsal import list_once
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.state_folder import StateFolder, take_folder
 from tailrace_agent.wiring import assemble
@@ -67,7 +68,10 @@ def run(
                 settings,
                 folder=folder.path,
                 # What could hinder a life is found out before there is one.
-                check=lambda given: redactors_for(given, folder=folder.path),
+                check=lambda given: (
+                    redactors_for(given, folder=folder.path),
+                    list_once(given.sources, clock=clock),
+                ),
                 log=log,
             )
             while not stop.is_set():

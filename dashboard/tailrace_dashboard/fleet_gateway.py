@@ -41,6 +41,7 @@ class KafkaLags:
                 self._connections,
                 client_id="tailrace-dashboard",
                 connect_ms_max=CONNECT_MS_MAX,
+                answer_ms_max=CONNECT_MS_MAX,
             )
         namespace = self._connections.namespace
         try:
@@ -92,7 +93,7 @@ class ZooKeeperFleet:
             # server that stands still waits for it when it is closed.
             require_zookeeper(hosts, clock=SystemClock())
         if self._zookeeper is None:
-            self._zookeeper = ZooKeeper.connect(hosts)
+            self._zookeeper = ZooKeeper.connect(hosts, command_ms_max=CONNECT_MS_MAX)
         # The session returns by itself; only so long does a person wait for it.
         if not self._zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
             raise NoAnswer("ZooKeeper", address=hosts, wait_s=CONNECT_MS_MAX / 1_000)

@@ -1,5 +1,5 @@
 """`python -m tailrace` is `tailrace`: how a supervisor starts a role."""
 
-from tailrace.cli import main
+from tailrace.entry import main
 
 main()

@@ -18,6 +18,7 @@ from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     NotCoordinatorError,
+    RequestTimedOutError,
     TopicAlreadyExistsError,
 )
 
@@ -34,6 +35,8 @@ _admin: Any = kafka.admin
 
 CONNECT_MS_MAX = 10_000
 """How long a first answer may take; a person waits for most of these questions."""
+ANSWER_MS_MAX = 30_000
+"""How long each later one may take, where nobody looks at a page."""
 COORDINATOR_WAIT_MS_MAX = 10_000
 """A fresh cluster makes its topic of offsets when a group is first asked for."""
 COORDINATOR_POLL_MS = 200
@@ -103,6 +106,7 @@ class KafkaAdmin:
         *,
         client_id: str = "tailrace-admin",
         connect_ms_max: int = CONNECT_MS_MAX,
+        answer_ms_max: int = ANSWER_MS_MAX,
         clock: Clock | None = None,
     ) -> None:
         """Connect.
@@ -112,6 +116,7 @@ class KafkaAdmin:
             ServiceUnavailable: none listens, or it refuses the credentials.
         """
         self._bootstrap = connections.kafka_bootstrap
+        self._answer_ms_max = answer_ms_max
         require_listener(self._bootstrap)
         self._clock = clock or SystemClock()
         try:
@@ -119,6 +124,7 @@ class KafkaAdmin:
                 _kafka.KafkaAdminClient,
                 **kafka_options(connections, client_id=client_id),
                 bootstrap_timeout_ms=connect_ms_max,
+                request_timeout_ms=answer_ms_max,
             )
         except KafkaTimeoutError as error:
             raise NoAnswer(
@@ -349,6 +355,10 @@ class KafkaAdmin:
             raise self._unavailable(error) from error
 
     def _unavailable(self, reason: Exception | str) -> ServiceUnavailable:
+        if isinstance(reason, KafkaTimeoutError | RequestTimedOutError):
+            # A broker that stands still runs: nobody is told to start it.
+            wait_s = self._answer_ms_max / 1_000
+            return NoAnswer("Kafka", address=self._bootstrap, wait_s=wait_s)
         text = reason if isinstance(reason, str) else reason_of(reason)
         text = text.split("\n", maxsplit=1)[0][:300]
         return ServiceUnavailable("Kafka", address=self._bootstrap, reason=text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,6 +112,7 @@ class Supervision:
         self._clock = clock
         self._stack: Stack | None = None
         self._stack_error: BaseException | None = None
+        self._given_up = threading.Event()
         self._stack_start = threading.Thread(target=self._start_stack, daemon=True)
         self._roles: dict[str, RoleProcess] = {}
         self._members: list[Member] = []
@@ -155,6 +155,9 @@ class Supervision:
         """Stop the roles, which drain, then the servers; nothing is left."""
         self._phase = Phase.STOPPING
         self._write()
+        if not self._roles.keys() & set(ROLES_ON_KAFKA):
+            # Nobody drains to a server: what is not started yet need not be.
+            self._given_up.set()
         deadline_ms = self._clock.monotonic_ms() + STOP_WAIT_MS_MAX
         for role in self._roles.values():
             role.ask_to_stop()
@@ -175,7 +178,10 @@ class Supervision:
     def _start_stack(self) -> None:
         try:
             self._stack = Stack.start(
-                self._plan.data_dir, progress=self._progress, clock=self._clock
+                self._plan.data_dir,
+                progress=self._progress,
+                clock=self._clock,
+                given_up=self._given_up,
             )
         except BaseException as error:  # noqa: BLE001 - raised again by the waiting one
             self._stack_error = error
@@ -358,12 +364,8 @@ class Supervision:
         self._stop.wait(TICK_MS / 1_000)
 
     def _give_up_start(self) -> None:
-        """End servers that are still starting; their start then fails, and ends."""
-        starting = record.read_servers(self._plan.data_dir)
-        if starting is not None and starting.supervisor_pid == os.getpid():
-            for server in starting.servers:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(server.pid, signal.SIGTERM)
+        """Let no server be started any more; the start stops those that were, and ends."""
+        self._given_up.set()
         # A download is simply left; the cache takes only what is complete.
         self._stack_start.join(SERVERS_STOP_WAIT_S_MAX)
 

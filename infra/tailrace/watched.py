@@ -97,8 +97,13 @@ def absolute(pattern: str) -> str:
     if not pattern.strip():
         problem = f"--watch must name files, such as '/srv/shop/*.log', got {pattern!r}"
         raise ConfigError([problem], source="the command line")
+    try:
+        path = Path(pattern).expanduser().absolute()
+    except RuntimeError as error:
+        problem = f"--watch {pattern!r}: {error}"
+        raise ConfigError([problem], source="the command line") from None
     # Without `..`, which the agent does not climb by.
-    return os.path.normpath(Path(pattern).expanduser().absolute())
+    return os.path.normpath(path)
 
 
 def toml_text(document: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ from kazoo.protocol.states import KazooState  # pyright: ignore[reportMissingTyp
 from kazoo.retry import KazooRetry  # pyright: ignore[reportMissingTypeStubs]
 
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NoAnswer, ServiceUnavailable
 
 _kazoo: Any = kazoo_client
 _retry: Any = KazooRetry
@@ -49,9 +49,16 @@ class ZooKeeper:
     """One session; every call either answers or says that ZooKeeper is not there."""
 
     def __init__(
-        self, hosts: str, *, session_ms: int, jitter: random.Random, clock: Clock
+        self,
+        hosts: str,
+        *,
+        session_ms: int,
+        jitter: random.Random,
+        clock: Clock,
+        command_ms_max: int = COMMAND_MS_MAX,
     ) -> None:
         self._hosts = hosts
+        self._command_ms_max = command_ms_max
         self._session_ms = session_ms
         self._jitter = jitter
         self._clock = clock
@@ -91,6 +98,7 @@ class ZooKeeper:
         *,
         session_ms: int = SESSION_MS,
         jitter: random.Random | None = None,
+        command_ms_max: int = COMMAND_MS_MAX,
     ) -> ZooKeeper:
         """Return at once; the session is made now, or when a server is there.
 
@@ -103,6 +111,7 @@ class ZooKeeper:
             session_ms=session_ms,
             jitter=jitter or random.Random(),  # noqa: S311 - spreads load, no secret
             clock=SystemClock(),
+            command_ms_max=command_ms_max,
         )
         zookeeper._start()
         return zookeeper
@@ -273,10 +282,13 @@ class ZooKeeper:
         if not self.is_connected:
             raise self._unavailable(self._refusal or "there is no session now")
         try:
-            return start().get(timeout=COMMAND_MS_MAX / 1_000)
+            return start().get(timeout=self._command_ms_max / 1_000)
         except (NoNodeError, NodeExistsError):
             raise
-        except (KazooException, KazooTimeoutError, OSError) as error:
+        except KazooTimeoutError as error:
+            wait_s = self._command_ms_max / 1_000
+            raise NoAnswer("ZooKeeper", address=self._hosts, wait_s=wait_s) from error
+        except (KazooException, OSError) as error:
             raise self._unavailable(_reason(error)) from error
 
     def _unavailable(self, reason: str) -> ServiceUnavailable:
@@ -309,8 +321,6 @@ def _told(on_change: Callable[[], None]) -> Callable[[object], None]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, KazooTimeoutError):
-        return f"no answer within {COMMAND_MS_MAX / 1_000:g} s"
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 

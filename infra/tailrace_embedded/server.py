@@ -66,6 +66,8 @@ class Server:
     clock: Clock
     on_start: Callable[[], None]
     """Called after every start, to record the new process id."""
+    given_up: threading.Event = field(default_factory=threading.Event)
+    """Once set, by who starts it, it is started no more."""
     _process: subprocess.Popen[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,12 +108,14 @@ class Server:
         """Start the process; it is not ready yet.
 
         Raises:
-            CommandFailed: its first preparation failed, or it cannot be executed.
+            CommandFailed: its first preparation failed, it cannot be executed, or its
+                start was given up.
         """
         with self._lock:
             if self.is_alive():
                 return
             self._prepare()
+            self._require_wanted()
             self._process = self._spawn()
         self.on_start()
 
@@ -152,10 +156,12 @@ class Server:
         """Return when the server answers, or after that time when it does in part.
 
         Raises:
-            CommandFailed: it died, or did not answer in time; its log's end is shown.
+            CommandFailed: it died, or did not answer in time; its log's end is shown. Or
+                its start was given up.
         """
         deadline_ms = self.clock.monotonic_ms() + wait_ms_max
         while not self.is_ready():
+            self._require_wanted()
             if not self.is_alive():
                 code = self._process.returncode if self._process else None
                 raise self._failed(f"ended with exit code {code} while it started")
@@ -164,6 +170,7 @@ class Server:
                     return
                 raise self._failed(f"did not answer within {wait_ms_max // 1_000} s")
             self.clock.sleep_ms(_PROBE_WAIT_MS)
+        self._require_wanted()
 
     def created_at_s(self) -> float:
         """Return when the process began, which with its id names it for ever."""
@@ -205,22 +212,41 @@ class Server:
         mark = self.spec.prepared_mark
         if mark is None or mark.exists():
             return
-        done = subprocess.run(
+        self._require_wanted()
+        with subprocess.Popen(
             self._launched(self.spec.prepare),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             cwd=self.spec.working_dir,
             env=dict(self.spec.environment),
             pass_fds=(self.watched_fd,),
             start_new_session=True,
-        )
-        if done.returncode != 0:
-            output = (done.stdout + done.stderr).decode("utf-8", "replace")
+        ) as process:
+            printed = self._output_of(process)
+        if process.returncode != 0:
+            self._require_wanted()
+            output = printed.decode("utf-8", "replace")
             raise CommandFailed(
-                f"{self.name} could not be prepared (exit code {done.returncode}):\n"
+                f"{self.name} could not be prepared (exit code {process.returncode}):\n"
                 + "\n".join(map(printable, output.splitlines()[-_LOG_TAIL_LINES:])),
                 remedy=f"see whether {self.spec.working_dir} can be written",
+            )
+
+    def _output_of(self, process: subprocess.Popen[bytes]) -> bytes:
+        """Return what a process prints until it ends, or is ended as it is given up."""
+        while True:
+            try:
+                return process.communicate(timeout=_PROBE_WAIT_MS / 1_000)[0]
+            except subprocess.TimeoutExpired:
+                if self.given_up.is_set():
+                    # Without its mark it is done anew with the next start.
+                    process.kill()
+
+    def _require_wanted(self) -> None:
+        if self.given_up.is_set():
+            raise CommandFailed(
+                f"The start of {self.name} was given up.", remedy="start again"
             )
 
     def _failed(self, what: str) -> CommandFailed:

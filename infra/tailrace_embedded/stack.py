@@ -63,7 +63,9 @@ class Stack:
         clock: Clock,
         held: lock.FolderLock,
         ready_ms_max: int,
+        given_up: threading.Event,
     ) -> None:
+        self._given_up = given_up
         self._data_dir = data_dir
         self._ready_ms_max = ready_ms_max
         self._held = held
@@ -79,6 +81,7 @@ class Stack:
                 user=user,
                 clock=clock,
                 on_start=self._record,
+                given_up=given_up,
             )
             for spec in specs
         ]
@@ -94,16 +97,18 @@ class Stack:
         clock: Clock | None = None,
         rng: random.Random | None = None,
         fetcher: Fetcher | None = None,
+        given_up: threading.Event | None = None,
     ) -> Self:
         """Start every server on `data_dir` and return when all of them answer.
 
         1. hold the folder; 2. wait for servers of a killed owner to be gone; 3. fetch and
-        check the runtime; 4. choose ports; 5. start all at once; 6. wait for each.
+        check the runtime; 4. choose ports; 5. start all at once; 6. wait for each. Once
+        `given_up` is set no server is started any more, and those that were are stopped.
 
         Raises:
             DataDirInUse: another process holds the folder.
-            CommandFailed: a download failed, a configured port is taken, or a server did
-                not come up; then none is left running.
+            CommandFailed: a download failed, a configured port is taken, a server did not
+                come up, or the start was given up; then none is left running.
             ConfigError: a setting is out of its range.
         """
         clock = clock or SystemClock()
@@ -141,6 +146,7 @@ class Stack:
                 clock=clock,
                 held=held,
                 ready_ms_max=config.ready_ms_max,
+                given_up=given_up or threading.Event(),
             )
         except BaseException as error:
             held.release()
@@ -201,7 +207,8 @@ class Stack:
                     for future in as_completed(waiting):
                         future.result()
                 except BaseException:
-                    # The others need not come up first to be stopped.
+                    # The others need not come up first to be stopped, nor begin.
+                    self._given_up.set()
                     for server in self.servers:
                         server.ask_to_stop()
                     raise

@@ -158,6 +158,42 @@ def test_a_bracket_that_is_not_closed_is_refused(
         read(tmp_path, f"[[agent.sources]]\nname = 'n'\n{paths}{key} = ['{glob}']\n")
 
 
+@pytest.mark.parametrize("key", ["paths", "exclude"])
+@pytest.mark.parametrize(
+    ("glob", "problem"),
+    [
+        ("/x/[a-Z]*.log", "has the range a-Z, which ends before it begins"),
+        ("/x/[z-a]", "has the range z-a, which ends before it begins"),
+        ("/x/[a--z]", "has the range a--, which ends before it begins"),
+        ("/x/[!9-0]", "has the range 9-0, which ends before it begins"),
+        ("/", "names no file"),
+        ("//", "names no file"),
+        ("/a\\u0000b/*.log", "has a NUL, which no path has"),
+    ],
+)
+def test_a_glob_that_could_not_be_used_is_refused(
+    tmp_path: Path, key: str, glob: str, problem: str
+) -> None:
+    paths = "" if key == "paths" else "paths = ['/a']\n"
+    with pytest.raises(ConfigError, match=problem) as raised:
+        read(tmp_path, f'[[agent.sources]]\nname = "n"\n{paths}{key} = ["{glob}"]\n')
+    shown = glob.replace("\\u0000", "\\x00")
+    assert any(f"'{shown}' {problem}" in one for one in raised.value.problems)
+
+
+def test_a_home_folder_that_nobody_has_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="home folder of a user is not known"):
+        read(
+            tmp_path,
+            "[[agent.sources]]\nname = 'n'\npaths = ['~nobody-of-this-name/x']\n",
+        )
+
+
+def test_an_allowed_folder_has_no_nul(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"without `\.\.` and NUL"):
+        read(tmp_path, '[agent]\nallowed_folders = ["/a\\u0000"]\n')
+
+
 @pytest.mark.parametrize("glob", ["[]]", "[!]]", "[[]", "x[a-z]*[!0-9]"])
 def test_a_bracket_that_is_closed_is_taken(tmp_path: Path, glob: str) -> None:
     (source,) = read(

@@ -186,6 +186,53 @@ def test_z7_settings_that_would_hinder_a_life_are_refused_before_it(
     assert "The extra is missing" in setup.refusal
 
 
+def unforeseen(settings: AgentSettings) -> None:
+    """Fail as no check foresees where there is a source `bad`."""
+    if "bad" in names(settings):
+        raise IndexError("list index out of range")
+
+
+def test_z7_what_no_check_foresaw_refuses_a_configuration_and_ends_nothing(
+    tmp_path: Path,
+) -> None:
+    setup = Setup(tmp_path, check=unforeseen)
+    config = setup.config()
+    setup.nodes.set(GROUP, text("a"))
+    config.look()
+    config.begin()
+    setup.nodes.set(GROUP, text("bad"), version=2)
+    config.look()
+    assert not config.is_waiting
+    assert "cannot be used: IndexError: list index out of range" in setup.refusal
+    assert setup.reports[-1].versions == {GROUP: 1}
+
+
+def test_z7_a_kept_configuration_that_cannot_be_used_is_named_and_the_one_before_used(
+    tmp_path: Path,
+) -> None:
+    """As after a start with a newer release, or one that was killed while it was taken."""
+    setup = Setup(tmp_path)
+    config = setup.config()
+    for version, name in enumerate(("a", "b", "bad"), start=1):
+        setup.nodes.set(GROUP, text(name), version=version)
+        config.look()
+    setup.nodes.is_away = True
+    setup.check = unforeseen
+    later = setup.config()
+    later.start()
+    later.close()
+    assert names(later.begin()) == ["own", "b"]
+    assert "cannot be used: IndexError" in setup.refusal
+    assert setup.reports[-1].versions == {GROUP: 2}
+    setup.nodes.is_away = False
+    later.look()
+    assert not later.is_waiting
+    setup.nodes.set(GROUP, text("c"), version=4)
+    later.look()
+    assert names(later.begin()) == ["own", "c"]
+    assert setup.refusal == ""
+
+
 def test_start_without_a_server_goes_on_with_what_was_good(tmp_path: Path) -> None:
     setup = Setup(tmp_path)
     config = setup.config()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
+import re
 from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from structlog.testing import LogCapture
 
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.discovery import Discovery
-from tailrace_agent.globs import Entry, base_of, excluder, expand, glob_problem, matches
+from tailrace_agent.globs import (
+    Entry,
+    base_of,
+    excluder,
+    expand,
+    glob_problem,
+    matches,
+    taken_by,
+)
 from tailrace_agent.hints import watched_bases
 from tailrace_agent.listings import FRESH_NS
+from tailrace_agent.rehearsal import list_once
 from tests.agent.harness import SteppedClock
 
 FILES = ("a.log", "b.txt", "x/c.log", "x/y/d.log", "x/y/[e].log", ".hidden.log")
@@ -100,29 +108,84 @@ def test_folders_are_watched_once_and_never_the_whole_machine() -> None:
     assert bases == {"/var/log": True, "/srv": False}
 
 
-@pytest.mark.parametrize(
-    "glob", ["/x/[a-Z]*.log", "/x/[z-a]", "/[a--z]/b", "/x/[9-0]", "/", "//", "/a\0/x"]
+SIGNS = "aZz09/*?[]!^-.\\\0\n&|~# \ud800\udc80é"
+texts = st.text(SIGNS, max_size=16) | st.text(max_size=8)
+
+
+@given(glob=texts, name=texts)
+@example(glob="a\0/b", name="b")
+@example(glob="[z-a]", name="b")
+@example(glob="/", name="")
+def test_z7_whatever_passes_the_check_is_matched_and_listed(
+    glob: str, name: str
+) -> None:
+    """A glob that comes through every door must not end the agent behind it."""
+    path = f"/{glob}"
+    if glob_problem(path) is None:
+        matches(path, f"/{name}")
+        excluder((path,))(f"/{name}")
+        taken_by(f"/{name}", globs=(path,), exclude=(path,))
+        entries = (Entry(name or "x", False, False), Entry("a", True, False))
+        shown = {"/": entries, "/a": entries}
+        assert all(
+            found.startswith("/")
+            for found in expand(path, listing=lambda folder: shown.get(folder, ()))
+        )
+        # The folders of this machine, as the agent lists them.
+        source = SourceSettings(name="n", paths=(f"/nothing-here{path}",))
+        list_once([source], clock=SteppedClock())
+    if glob_problem(glob) is None:
+        excluder((glob,))(f"/{name}")
+
+
+@given(
+    glob=st.text("ab-]![/^&|~\\", max_size=6), name=st.text("ab-]![^&|~\\", min_size=1)
 )
-def test_what_no_sweep_could_use_is_refused_at_each_door(glob: str) -> None:
-    """In a group's configuration it would end each of its agents, again at each start."""
-    problem = glob_problem(glob)
-    assert problem is not None
-    assert repr(glob) in problem
-    for place in ({"paths": (glob,)}, {"paths": ("/a",), "exclude": (glob,)}):
-        with pytest.raises(
-            ValidationError, match=r"before it begins|names no file|NUL"
-        ):
-            SourceSettings.model_validate({"name": "a", **place})
+def test_a_class_means_the_characters_in_it(glob: str, name: str) -> None:
+    """Every member is itself, whatever it means to a regular expression."""
+    members = "]" * ("]" in glob) + re.sub(r"[]/-]|^!+", "", glob)
+    members = members.lstrip("!")
+    if members:
+        wanted = len(name) == 1 and name in members
+        assert matches(f"/[{members}]", f"/{name}") == wanted
+        assert matches(f"/[!{members}]", f"/{name}") == (
+            len(name) == 1 and name not in members
+        )
 
 
-@settings(max_examples=500)
-@given(st.lists(st.text("ab[]!-^\\*?.~&|Zz09", min_size=1, max_size=8), max_size=4))
-def test_what_is_let_in_can_be_listed_and_matched(parts: list[str]) -> None:
-    glob = "/".join(["", *parts])
-    if glob_problem(glob) is not None:
-        return
-    entries = (Entry("ab", is_folder=True, is_link=False), Entry("z", False, False))
-    found = expand(glob, listing=lambda folder: entries if len(folder) < 9 else ())
-    for path in itertools.islice(found, 100):
-        assert matches(glob, path)
-    excluder((glob, glob.rpartition("/")[2] or "*"))("/ab/z")
+def test_a_range_may_begin_or_end_at_any_sign_and_never_means_a_slash() -> None:
+    assert matches("/x[+-9]y", "/x.y")
+    assert not matches("/x[+-9]y", "/x/y")
+    assert matches("/[a-]", "/-")
+    assert matches("/[-a]", "/-")
+    assert not matches("/[a-c]", "/-")
+
+
+def test_folders_are_followed_however_deep_and_stars_tried_once() -> None:
+    """Who may make folders in a watched tree must not end the agent by them."""
+    deep = 3_000
+    folder = (Entry("a", True, False), Entry("b.log", False, False))
+    found = expand(
+        "/**/**/*.log",
+        listing=lambda path: folder if path.count("/a") < deep else folder[1:],
+    )
+    assert len(set(found)) == deep + 1
+    assert not matches(f"/{'*' * 60}b", f"/{'a' * 60}")
+    assert not matches(f"{'/**' * 30}/b", f"{'/a' * 60}")
+
+
+def test_z7_what_a_sweep_would_raise_is_raised_before_a_life_begins() -> None:
+    """As of sources that came past the check of their globs."""
+    for unchecked in ("/tmp\0/x.log", "/[z-a]"):
+        source = SourceSettings.model_construct(
+            name="n", paths=(unchecked,), exclude=()
+        )
+        with pytest.raises(Exception, match=r"null byte|ends before it begins"):
+            list_once([source], clock=SteppedClock())
+
+
+def test_sources_are_listed_once_as_they_are_swept(tmp_path: Path) -> None:
+    for name in ("a.log", "b.log", "c.txt"):
+        (tmp_path / name).touch()
+    source = SourceSettings(name="n", paths=(f"{tmp_path}/*",), exclude=("b.*",))
+    assert list_once([source], clock=SteppedClock()) == 2

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import struct
+import threading
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -36,6 +39,55 @@ def test_one_that_stands_still_is_not_to_be_started() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as frozen,
         fleet_at(f"127.0.0.1:{frozen.getsockname()[1]}") as fleet,
+        pytest.raises(NoAnswer, match="no answer within 3 s") as still,
+    ):
+        fleet.agents().result(WAIT_S)
+    assert "busy or stand still" in still.value.remedy
+
+
+SESSION = struct.pack(">iiqi16sb", 0, 30_000, 7, 16, bytes(16), 0)
+CLOSE_BYTES = 12
+
+
+@pytest.fixture
+def sessions_only() -> Iterator[str]:
+    """Give the address of a server that gives sessions, and then stands still."""
+    held: list[socket.socket] = []
+
+    def serve(connection: socket.socket) -> None:
+        (size,) = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))
+        connection.recv(size, socket.MSG_WAITALL)
+        connection.sendall(struct.pack(">i", len(SESSION)) + SESSION)
+        asked = connection.recv(CLOSE_BYTES, socket.MSG_PEEK | socket.MSG_WAITALL)
+        if asked[4:8] == struct.pack(">i", 1) and asked[8:] == struct.pack(">i", -11):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            held.append(connection)
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for connection in held:
+        connection.close()
+
+
+@pytest.mark.timeout(60)
+def test_one_that_stands_still_amid_a_session_is_not_to_be_started(
+    sessions_only: str,
+) -> None:
+    """As one that is frozen while the page is open."""
+    with (
+        fleet_at(sessions_only) as fleet,
         pytest.raises(NoAnswer, match="no answer within 3 s") as still,
     ):
         fleet.agents().result(WAIT_S)

@@ -50,14 +50,29 @@ def test_up_refuses_to_watch_nothing(
     assert not (tmp_path / "data").exists()
 
 
+def test_up_tells_of_a_home_folder_that_nobody_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
+
+    result = CliRunner().invoke(app, ["up", "--watch", "~nobody-of-this-name/x"])
+
+    assert result.exit_code == 2
+    assert "--watch '~nobody-of-this-name/x'" in result.stderr
+
+
 def test_up_tells_all_globs_that_its_agent_would_refuse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAILRACE_DATA_DIR", str(tmp_path / "data"))
 
-    result = CliRunner().invoke(app, ["up", "--watch", "/x/[a", "--watch", "/y/[b/*"])
+    globs = ("/x/[a", "/y/[b/*", "/x/[a-Z]*.log", "/")
+    arguments = [part for each in globs for part in ("--watch", each)]
+    result = CliRunner().invoke(app, ["up", *arguments])
 
     assert result.exit_code == 2
+    assert "--watch '/x/[a-Z]*.log' has the range a-Z" in result.stderr
+    assert "--watch '/' names no file" in result.stderr
     assert "--watch '/x/[a' has a [ that no ] closes" in result.stderr
     assert "--watch '/y/[b/*' has a [ that no ] closes" in result.stderr
     assert not (tmp_path / "data").exists()

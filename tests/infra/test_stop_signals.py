@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,50 @@ def test_p2_a_second_request_to_stop_ends_what_does_not_drain(
     assert stuck.stdout.readline() == "asked\n"
     stuck.send_signal(second)
     assert stuck.wait(10) == code
+
+
+SLOW_LIBRARY = """
+import threading
+print("importing", flush=True)
+try:
+    threading.Event().wait()
+except BaseException as error:
+    raise ImportError("a library that is interrupted says what it likes") from error
+"""
+
+
+def test_p2_ctrl_c_amid_the_imports_ends_in_a_word(tmp_path: Path) -> None:
+    """As in the first half of a second of every command, on a slow disk for longer."""
+    (tmp_path / "typer.py").write_text(SLOW_LIBRARY)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "tailrace", "status"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "Interrupted.\n")
+
+
+IGNORED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.argv = ["tailrace", "--version"]
+from tailrace.entry import main
+try:
+    main()
+finally:
+    print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+"""
+
+
+def test_p2_ctrl_c_is_left_ignored_where_a_shell_has_it_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IGNORED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("True\n")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tailrace import first_line, provision, supervision
+from tailrace.clock import SystemClock
 from tailrace.dashboard_port import DashboardPort
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.settings import Connections
 from tailrace.status import StatusFacts, judge
 from tailrace.supervision import SEARCHABLE_WAIT_MS_MAX, Supervision, UpPlan
@@ -207,3 +208,42 @@ def test_a_dashboard_that_comes_late_is_not_told_as_a_missing_line(
 
     assert heard.steps[-1] == "the dashboard answers: http://127.0.0.1:5"
     assert reasons_now(tmp_path, clock) == []
+
+
+class SlowStart:
+    """Stands in for the start of the servers: it ends when it is given up."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.is_ended = False
+
+    def start(self, _data_dir: Path, *, given_up: threading.Event, **_: object) -> None:
+        self.begun.set()
+        given_up.wait()
+        self.is_ended = True
+        raise CommandFailed("The start was given up.", remedy="start again")
+
+
+@pytest.mark.timeout(60)
+def test_p2_a_start_that_is_interrupted_is_given_up_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only then it may be said that everything is stopped again."""
+    slow = SlowStart()
+    monkeypatch.setattr(supervision.Stack, "start", slow.start)
+    stop = threading.Event()
+    made = Supervision(
+        UpPlan(data_dir=tmp_path, has_roles=False),
+        port=None,
+        watched_globs=[],
+        progress=SilentProgress(),
+        stop=stop,
+        clock=SystemClock(),
+    )
+    asker = threading.Thread(target=lambda: slow.begun.wait() and stop.set())
+    asker.start()
+    made.bring_up(lambda _url: None)
+    asker.join()
+    assert not slow.is_ended
+    made.take_down()
+    assert slow.is_ended

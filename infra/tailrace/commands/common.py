@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
+from tailrace.entry import EXIT_INTERRUPTED
 from tailrace.errors import RoleNotInstalled, TailraceError
 from tailrace.extras import extra_of
 from tailrace.text import printable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 ParamsT = ParamSpec("ParamsT")
 
-EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 EXIT_READER_GONE = 141
 """128 + SIGPIPE: what a shell shows for any filter whose reader went away."""

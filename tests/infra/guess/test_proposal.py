@@ -202,7 +202,9 @@ def test_what_is_no_text_is_told_and_why(head: bytes) -> None:
     text=st.one_of(
         st.binary(max_size=300), st.text(max_size=200).map(lambda one: one.encode())
     ),
-    path=st.text(min_size=1, max_size=40).map(lambda one: "/" + one),
+    path=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+    .filter(lambda one: one.strip("/"))
+    .map(lambda one: "/" + one),
 )
 def test_x5_any_file_gives_settings_that_are_accepted_and_steer_no_terminal(
     text: bytes, path: str
@@ -211,7 +213,7 @@ def test_x5_any_file_gives_settings_that_are_accepted_and_steer_no_terminal(
     assert shown.replace("\n", "").isprintable()
     source = source_of(shown)
     assert source.name == source_name(path)
-    if "\0" not in path and not path.endswith("/"):
+    if not path.endswith("/"):
         assert matches(source.paths[0], path)
 
 
