@@ -34,12 +34,21 @@ STOP_MS_MAX = 2_000
 REFUSAL_CHARACTERS_MAX = 1_000
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """What passed every check and ended a life all the same; it is not tried again."""
+
+    desired: Desired
+    why: str
+
+
 class Kept(msgspec.Struct, frozen=True):
     """What the file holds: by scope, the last configuration that was good."""
 
     desired: dict[str, Desired]
-    before: dict[str, Desired] = {}
-    """By scope, what was good before that: it is used where that turns out not to be."""
+    lived: dict[str, Desired] = {}
+    """By scope, the last that a life went through a whole sweep by: it is used where what
+    is newer turns out not to be good."""
+    failed: dict[str, Failed] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,12 @@ class FleetConfig:
         self._lock = threading.Lock()
         """Held while what is newest changes, and while it is put to use."""
         self._good: dict[str, Desired] = {}
-        self._before: dict[str, Desired] = {}
+        self._used = self._good
+        """Of what is good, that which the life of now began with."""
+        self._has_lived = True
+        """Whether all of that went through a whole sweep."""
+        self._lived: dict[str, Desired] = {}
+        self._failed: dict[str, Failed] = {}
         self._versions: dict[str, int] = {}
         """Of what is in use."""
         self._looked: dict[str, bytes] = {}
@@ -103,9 +117,43 @@ class FleetConfig:
         """Return the newest good settings, which are in use from now on."""
         with self._lock:
             self._in_use = self._newest
+            self._used = self._good
+            self._has_lived = not self._suspects()
             self._note_versions()
         self._report()
         return self._in_use
+
+    def note_lived(self) -> None:
+        """Take what is in use for proven: by it a life went through a whole sweep.
+
+        Called at each turn of that life, which waits for nothing here.
+        """
+        if self._has_lived or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._has_lived = True
+            self._lived = {**self._lived, **self._used}
+            self._keep()
+        finally:
+            self._lock.release()
+
+    def blame(self, error: Exception) -> bool:
+        """Refuse what is not proven of the settings that a life failed by.
+
+        What was proven before is used instead, from the next `begin` on. Nothing is
+        refused, and False returned, where all was proven: the fault is another's.
+        """
+        with self._lock:
+            suspects = self._suspects()
+            what = f"{type(error).__name__}: {error}"
+            for scope, desired in suspects.items():
+                why = f"a life by version {desired.version} ended in {what}"
+                self._failed = {**self._failed, scope: Failed(desired, why)}
+                self._refuse(scope, ConfigError([why], source=scope))
+            if suspects:
+                self._take_up(self._good)
+                self._keep()
+        return bool(suspects)
 
     def start(self) -> None:
         """Take up what was kept, and follow what is set from now on."""
@@ -140,6 +188,9 @@ class FleetConfig:
             self._report()
 
     def _take(self, scope: str, desired: Desired) -> None:
+        failed = self._failed.get(scope)
+        if failed is not None and failed.desired == desired:
+            raise ConfigError([failed.why], source=scope)
         known = self._good.get(scope)
         if known == desired:
             return
@@ -149,23 +200,34 @@ class FleetConfig:
                 " which is in use"
             )
             raise ConfigError([problem], source=scope)
-        good = {**self._good, scope: desired}
-        settings = self._settings_of(good)
-        if known is not None:
-            self._before = {**self._before, scope: known}
+        while True:
+            base = self._good
+            good = {**base, scope: desired}
+            # The lock is not held: to list folders may take long.
+            settings = self._settings_of(good)
+            with self._lock:
+                if self._good is not base:
+                    continue  # A life failed meanwhile by what was good.
+                self._good = good
+                self._keep()
+                if hash_of(settings) != hash_of(self._newest):
+                    self._newest = settings
+                if not self.is_waiting:
+                    self._note_versions()
+                break
+        self._log.info("fleet_config_taken", scope=scope, version=desired.version)
+
+    def _suspects(self) -> dict[str, Desired]:
+        """Return what is in use and no life has gone through a whole sweep by."""
+        return {k: one for k, one in self._used.items() if self._lived.get(k) != one}
+
+    def _keep(self) -> None:
         try:
-            content = msgspec.json.encode(Kept(good, self._before))
+            content = msgspec.json.encode(Kept(self._good, self._lived, self._failed))
             replace_file(self._path, content, mode=PRIVATE, is_durable=True)
         except OSError as error:
             remedy = "make room; until then a start needs ZooKeeper"
             self._log.warning("fleet_config_not_kept", why=str(error), remedy=remedy)
-        with self._lock:
-            self._good = good
-            if hash_of(settings) != hash_of(self._newest):
-                self._newest = settings
-            if not self.is_waiting:
-                self._note_versions()
-        self._log.info("fleet_config_taken", scope=scope, version=desired.version)
 
     def _note_versions(self) -> None:
         self._versions = {scope: one.version for scope, one in self._good.items()}
@@ -195,15 +257,23 @@ class FleetConfig:
             return
         # A scope of another group is none of ours any more.
         mine = set(self._scopes)
-        self._before = {k: one for k, one in kept.before.items() if k in mine}
-        for scope in self._scopes:
-            if scope in kept.desired and not self._load_one(scope, kept.desired[scope]):
-                self._load_one(scope, self._before.get(scope))
+        self._lived = {k: one for k, one in kept.lived.items() if k in mine}
+        self._failed = {k: one for k, one in kept.failed.items() if k in mine}
+        self._take_up(kept.desired)
 
-    def _load_one(self, scope: str, desired: Desired | None) -> bool:
+    def _take_up(self, desired: Mapping[str, Desired]) -> None:
+        """Make of each scope the first good that can be used, the proven one last."""
+        self._good, self._newest = {}, self._local
+        for scope in self._scopes:
+            failed = self._failed.get(scope)
+            for one in (desired.get(scope), self._lived.get(scope)):
+                if one is None or (failed is not None and one == failed.desired):
+                    continue
+                if self._load_one(scope, one):
+                    break
+
+    def _load_one(self, scope: str, desired: Desired) -> bool:
         """Take up what was kept of a scope; tell whether that can be used."""
-        if desired is None:
-            return False
         try:
             with_scope = {**self._good, scope: desired}
             self._newest = self._settings_of(with_scope)

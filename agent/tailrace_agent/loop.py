@@ -101,18 +101,24 @@ class AgentLoop:
         """How many paths cannot be read, globs match nothing, and files wait."""
 
     def run(
-        self, stop: threading.Event, *, is_replaced: Callable[[], bool] = lambda: False
+        self,
+        stop: threading.Event,
+        *,
+        is_replaced: Callable[[], bool] = lambda: False,
+        note_turn: Callable[[], None] = lambda: None,
     ) -> None:
         """Follow the files until `stop` is set, then drain to a deadline.
 
         Likewise where other settings are to have their turn, but for them no file is
         left that the next life might not find: what has lost its name is read first.
+        `note_turn` is called after each turn; the first of them has a whole sweep.
         """
         while not stop.is_set():
             is_last = is_replaced()
             if is_last:
                 self._sweep_ms = self._clock.monotonic_ms()
             wait_ms = self.step()
+            note_turn()
             if is_last and self._may_be_left():
                 break
             if wait_ms > 0:

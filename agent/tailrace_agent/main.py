@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from tailrace.clock import Clock, SystemClock
@@ -15,6 +15,7 @@ from tailrace.wire import AgentLedger
 from tailrace_agent import descriptors
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings
+from tailrace_agent.fleet_config import FleetConfig
 from tailrace_agent.hole_requests import HoleRequests
 from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
 from tailrace_agent.known import KnownGenerations
@@ -76,18 +77,23 @@ def run(
             )
             while not stop.is_set():
                 # Other sources are another life: it goes on where this one is safe.
-                _follow(
-                    connections,
-                    _within_limits(fleet.begin(), log=log),
-                    agent=agent,
-                    folder=folder,
-                    hole_requests=registration.holes,
-                    observed=observed,
-                    metrics_url="" if metrics is None else metrics.url,
-                    clock=clock,
-                    stop=stop,
-                    is_replaced=lambda: fleet.is_waiting,
-                )
+                given = _within_limits(fleet.begin(), log=log)
+                try:
+                    _follow(
+                        connections,
+                        given,
+                        agent=agent,
+                        folder=folder,
+                        hole_requests=registration.holes,
+                        observed=observed,
+                        metrics_url="" if metrics is None else metrics.url,
+                        clock=clock,
+                        stop=stop,
+                        fleet=fleet,
+                    )
+                except Exception as error:
+                    if not fleet.blame(error):
+                        raise
     finally:
         folder.release()
     return 0
@@ -104,7 +110,7 @@ def _follow(
     metrics_url: str,
     clock: Clock,
     stop: threading.Event,
-    is_replaced: Callable[[], bool],
+    fleet: FleetConfig,
 ) -> None:
     log = logger("agent")
     # First of all: without its rules nothing of a source may be read.
@@ -156,7 +162,7 @@ def _follow(
     log.info("agent_started", sources=sources, host_id=agent.host_id)
     try:
         loop = parts.loop(settings, metrics_url=metrics_url, clock=clock, log=log)
-        loop.run(stop, is_replaced=is_replaced)
+        loop.run(stop, is_replaced=lambda: fleet.is_waiting, note_turn=fleet.note_lived)
         parts.write_status(clock=clock, metrics_url="")
     finally:
         parts.hints.close()

@@ -207,15 +207,18 @@ def test_z7_what_no_check_foresaw_refuses_a_configuration_and_ends_nothing(
     assert setup.reports[-1].versions == {GROUP: 1}
 
 
-def test_z7_a_kept_configuration_that_cannot_be_used_is_named_and_the_one_before_used(
+def test_z7_a_kept_configuration_that_cannot_be_used_is_named_and_the_proven_one_used(
     tmp_path: Path,
 ) -> None:
-    """As after a start with a newer release, or one that was killed while it was taken."""
+    """As after a start with a newer release; what no life began with is none to go back to."""
     setup = Setup(tmp_path)
     config = setup.config()
-    for version, name in enumerate(("a", "b", "bad"), start=1):
+    for version, name in enumerate(("a", "b", "c", "bad"), start=1):
         setup.nodes.set(GROUP, text(name), version=version)
         config.look()
+        if name == "b":
+            config.begin()
+            config.note_lived()
     setup.nodes.is_away = True
     setup.check = unforeseen
     later = setup.config()
@@ -227,10 +230,66 @@ def test_z7_a_kept_configuration_that_cannot_be_used_is_named_and_the_one_before
     setup.nodes.is_away = False
     later.look()
     assert not later.is_waiting
-    setup.nodes.set(GROUP, text("c"), version=4)
+    setup.nodes.set(GROUP, text("d"), version=5)
     later.look()
-    assert names(later.begin()) == ["own", "c"]
+    assert names(later.begin()) == ["own", "d"]
     assert setup.refusal == ""
+
+
+def test_z7_what_ended_a_life_is_refused_from_the_servers_too_until_set_anew(
+    tmp_path: Path,
+) -> None:
+    setup = Setup(tmp_path)
+    config = setup.config()
+    setup.nodes.set(AGENT, text("mine"))
+    config.look()
+    config.begin()
+    config.note_lived()
+    setup.nodes.set(GROUP, text("bad"), version=3)
+    config.look()
+    assert names(config.begin()) == ["own", "bad", "mine"]
+    assert config.blame(IndexError("list index out of range"))
+    assert names(config.begin()) == ["own", "mine"]
+    assert setup.reports[-1].versions == {AGENT: 1}
+    assert not config.blame(IndexError("what is proven is not to blame"))
+    later = setup.config()
+    later.start()
+    eventually(lambda: bool(setup.reports[-1].refusals))
+    later.close()
+    assert names(later.begin()) == ["own", "mine"]
+    assert "a life by version 3 ended in IndexError: list index" in setup.refusal
+    setup.nodes.set(GROUP, text("bad"), version=4)
+    later.look()
+    assert names(later.begin()) == ["own", "bad", "mine"]
+    assert setup.refusal == ""
+
+
+def test_z7_a_life_that_fails_while_newer_settings_wait_goes_on_by_those(
+    tmp_path: Path,
+) -> None:
+    setup = Setup(tmp_path)
+    config = setup.config()
+    for version, name in enumerate(("bad", "mended"), start=1):
+        setup.nodes.set(GROUP, text(name), version=version)
+        config.look()
+        if name == "bad":
+            config.begin()
+    assert config.blame(IndexError("list index out of range"))
+    assert names(config.begin()) == ["own", "mended"]
+
+
+def test_what_was_begun_with_and_killed_is_tried_again(tmp_path: Path) -> None:
+    """A host that went down is no fault of the settings."""
+    setup = Setup(tmp_path)
+    config = setup.config()
+    setup.nodes.set(GROUP, text("a"))
+    config.look()
+    config.begin()
+    setup.nodes.is_away = True
+    later = setup.config()
+    later.start()
+    later.close()
+    assert names(later.begin()) == ["own", "a"]
 
 
 def test_start_without_a_server_goes_on_with_what_was_good(tmp_path: Path) -> None:
