@@ -150,6 +150,7 @@ class Delivery:
         is_declared = is_restored and record.next_event_number > 0
         ledger = _Ledger(record, is_declared, is_saved=is_restored)
         self._ledgers[record.generation] = ledger
+        self._gone.pop(record.generation, None)  # It is back before that was written.
         self._dirty[record.generation] = None
 
     def declare(self, generation: str) -> None:
@@ -216,6 +217,10 @@ class Delivery:
         ledger = self._ledgers[generation]
         if ledger.reported != ledger.record:
             self._report(ledger)
+
+    def report_anew(self, generation: str) -> None:
+        """Send the ledger record though it may be as it was: its age counts from now."""
+        self._report(self._ledgers[generation])
 
     def tell_again(self, record: AgentLedger) -> None:
         """Send the word of an earlier life, as it is: the ledger may not have heard it."""

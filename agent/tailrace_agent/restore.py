@@ -10,16 +10,11 @@ import msgspec
 from tailrace.wire import AgentLedger
 from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
+from tailrace_agent.forgetting import kept_ms
 from tailrace_agent.known import KnownGenerations, is_truncated
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
-CLOSED_KEPT_MS = 7 * 86_400_000
-"""How long a file that left its glob is still known, should it come back."""
-ENDED_KEPT_MS = 400 * 86_400_000
-"""How long a life that a truncation ended is: it counts the lives of a file that may be
-empty for long, and the next one must not get the name of the first."""
-
 LATE_WORDS_MS = 600_000
 LATE_WORDS_MAX = 1_000
 """Records that changed so shortly before the last life ended, and so many of them, are
@@ -142,6 +137,10 @@ def _rebuilt_at_ms(records: Iterable[AgentLedger]) -> int:
 
 
 def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:
+    """Return the records for a new life, without those of what has long had no file.
+
+    Of the others none is too old: whether its file is there only a sweep can tell.
+    """
     return tuple(
         msgspec.structs.replace(
             record,
@@ -150,7 +149,7 @@ def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger
             is_closed=record.is_closed and not _is_owed(record),
         )
         for record in records
-        if not record.is_closed or now_ms - record.updated_at_ms <= _kept_ms(record)
+        if not record.is_orphaned or now_ms - record.updated_at_ms <= kept_ms(record)
     )
 
 
@@ -175,7 +174,3 @@ def _lost_with_the_last_life(record: AgentLedger) -> dict[str, int]:
     unsafe_bytes = record.seen_size_bytes - record.next_offset
     lost_bytes = max(record.lost_bytes[TRUNCATED], unsafe_bytes)
     return {**record.lost_bytes, TRUNCATED: lost_bytes}
-
-
-def _kept_ms(record: AgentLedger) -> int:
-    return ENDED_KEPT_MS if is_truncated(record) else CLOSED_KEPT_MS
