@@ -218,10 +218,6 @@ class Delivery:
         if ledger.reported != ledger.record:
             self._report(ledger)
 
-    def report_anew(self, generation: str) -> None:
-        """Send the ledger record though it may be as it was: its age counts from now."""
-        self._report(self._ledgers[generation])
-
     def tell_again(self, record: AgentLedger) -> None:
         """Send the word of an earlier life, as it is: the ledger may not have heard it."""
         self.outbox.send(self._records.ledger(record), generation=record.generation)

@@ -256,8 +256,6 @@ class FileTable:
         if is_gone:
             self.heirs.orphan(name)
             return
-        # An archive was closed long ago; how long it is known counts from now.
-        delivery.report_anew(name)
         record = delivery.record_of(name)
         delivery.retire(name, is_forgotten=False)
         self.known.add(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import shutil
 from collections.abc import Callable
@@ -11,8 +12,11 @@ import pytest
 import zstandard
 
 from tailrace_agent import forgetting
+from tailrace_agent.archives import AnyFile
 from tailrace_agent.checkpoint import Checkpoint
 from tailrace_agent.forgetting import CLOSED_KEPT_MS, FIRST_MS
+from tailrace_agent.opening import Opener
+from tailrace_agent.records import Outgoing
 from tailrace_agent.whereabouts import FolderAway
 from tests.agent.harness import AgentHarness, unique_lines
 
@@ -62,6 +66,11 @@ def life(
 def forget_checkpoint(agent: AgentHarness) -> None:
     """Leave the next life the ledger alone."""
     shutil.rmtree(agent.state)
+
+
+def chunks_of(agent: AgentHarness) -> list[Outgoing]:
+    """Return what was sent of files, repeats included."""
+    return [record for record in agent.sink.stored if record.topic.endswith(".raw")]
 
 
 def known_count(agent: AgentHarness) -> int:
@@ -118,15 +127,14 @@ def test_f20_archive_that_was_there_at_the_first_start_is_shipped_no_more_after_
     path = agent.write("a.log.1", lines(0, 20))
     compressed(path)
     agent.pass_ms(LONG_MS)
-    sent_count = len(agent.sink.stored)
+    sent_count = len(chunks_of(agent))
     expected = sorted(lines(0, 20).splitlines()) if start_at == "beginning" else []
     assert unique_lines(agent.sink) == expected
     agent.stop()
     agent.clock.wall_ms += WEEKS_MS
     agent = life(tmp_path, agent, start_at=start_at)
     agent.pass_ms(LONG_MS)
-    later = agent.sink.stored[sent_count:]
-    assert not [record for record in later if record.topic.endswith(".raw")]
+    assert len(chunks_of(agent)) == sent_count
 
 
 def test_f20_weekly_rotation_with_delayed_compression_is_sent_once(
@@ -270,31 +278,32 @@ def test_f20_file_on_a_volume_that_is_away_is_not_forgotten(
     assert not agent.said("file_forgotten")
 
 
-def test_f20_how_long_an_archive_that_left_is_known_counts_from_when_it_was_seen(
-    tmp_path: Path,
+def test_f20_archive_that_a_sweep_finds_elsewhere_and_cannot_open_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was closed weeks before; it comes back from another folder two days later."""
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    agent = life(tmp_path)
-    path = agent.write("a.log.1", lines(0, 20))
-    archive = compressed(path)
-    agent.pass_ms(LONG_MS)
-    agent.clock.wall_ms += WEEKS_MS
-    agent.pass_ms()
-    away = archive.rename(elsewhere / archive.name)
-    agent.pass_ms(LONG_MS)
-    agent.clock.wall_ms += 2 * DAY_MS
-    agent.clock.at_ms += FIRST_MS
+    globs = ("**/*",)
+    agent = life(tmp_path, globs=globs)
+    archive = compressed(agent.write("a.log.1", lines(0, 20)))
     agent.pass_ms(LONG_MS)
     agent.stop()
-    sent = [r for r in agent.sink.stored if r.topic.endswith(".raw")]
-    agent = life(tmp_path, agent)
-    agent.clock.at_ms += FIRST_MS
-    agent.pass_ms(LONG_MS)
-    away.rename(archive)
-    agent.pass_ms(LONG_MS)
-    assert [r for r in agent.sink.stored if r.topic.endswith(".raw")] == sent
+    sent_count = len(chunks_of(agent))
+    agent.clock.wall_ms += WEEKS_MS
+    (agent.logs / "old").mkdir()
+    archive.rename(agent.logs / "old" / archive.name)
+
+    def refuse(*_: object, **__: object) -> AnyFile:
+        raise PermissionError(errno.EACCES, "not yours")
+
+    with monkeypatch.context() as refused:
+        refused.setattr(Opener, "open", refuse)
+        agent = life(tmp_path, agent, globs=globs)
+        agent.pass_ms()
+        agent.clock.at_ms += FIRST_MS
+        agent.pass_ms()
+    assert not agent.said("file_forgotten")
+    agent.pass_ms(2 * LONG_MS, step_ms=1_000)
+    assert agent.said("file_resumed")
+    assert len(chunks_of(agent)) == sent_count
 
 
 def test_f20_many_files_are_forgotten_some_after_each_sweep(
