@@ -21,7 +21,7 @@ from tailrace.redaction.private_keys import (
     KEY_BYTES_MAX,
     KeyPattern,
 )
-from tailrace.redaction.tokens import Tokens
+from tailrace.redaction.tokens import Tokens, is_token
 
 LOOK_BACK_BYTES = KEY_BYTES_MAX + HEAD_BYTES_MAX
 """How much of the text before an event may tell what is secret in it."""
@@ -174,6 +174,8 @@ class Redactor:
         for found_start, found_end, rule in found:
             secret_start, end = fitted(text, found_start, found_end)
             if end <= last_end or end <= secret_start:
+                continue
+            if is_token(text[secret_start:end]):
                 continue
             start = with_backslash(text, found_start)
             if made and start < last_end:

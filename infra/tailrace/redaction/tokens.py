@@ -20,6 +20,8 @@ KEY_NAME = "redaction-key"
 KEY_BYTES = 32
 DIGITS = 12
 """48 bits: of 100,000 different secrets hardly two share a token."""
+# Without its last letter, too: a value that nothing quotes ends before a bracket.
+_TOKEN = re.compile(rb"\[[a-z][a-z0-9._-]{0,127}:[0-9a-f]{%d}\]?" % DIGITS)
 _KEPT = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}\n?")
 
 
@@ -37,6 +39,14 @@ class Tokens:
         """Return `[label:digits]`; the same digits for a secret whatever found it."""
         digits = hmac.digest(self._key, secret, "sha256").hex()[:DIGITS]
         return f"[{label}:{digits}]".encode()
+
+
+def is_token(piece: bytes) -> bool:
+    """Tell whether a piece is a token, which whoever redacts next leaves as it is.
+
+    Made of a token another one would be no token of the secret any more.
+    """
+    return _TOKEN.fullmatch(piece) is not None
 
 
 def kept_key(folder: Path) -> bytes:

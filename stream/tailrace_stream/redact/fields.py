@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import msgspec
 import polars as pl
 
-from tailrace.redaction.tokens import Tokens
+from tailrace.redaction.tokens import Tokens, is_token
 from tailrace_stream.events import Events
 from tailrace_stream.own.targets import ecs_types
 from tailrace_stream.parsers.columns import ATTRIBUTES, ENRICHED, LABELS
@@ -97,7 +97,11 @@ def without_fields(
     pairs: dict[int, tuple[tuple[str, str], ...]] = {}
     made: dict[tuple[str, str], str] = {}
     for name in names:
-        values = _values(parsed, name)
+        values = [
+            (row, value)
+            for row, value in _values(parsed, name)
+            if not is_token(value.encode())
+        ]
         for row, value in values:
             pair = (value, name)
             if pair not in made:

@@ -266,6 +266,27 @@ def test_x11_token_is_the_agents_for_the_same_key(tmp_path: Path) -> None:
     assert replaced(line, agents.find(line), offset=0) in document
 
 
+@pytest.mark.parametrize("shape", LINES)
+@pytest.mark.parametrize("key", [KEY, KEY[::-1]])
+def test_x11_what_the_agent_has_hidden_stays_as_it_is(
+    shape: str, key: str, tmp_path: Path
+) -> None:
+    """A token of a token would be another one than the same secret has elsewhere."""
+    from tailrace.redaction.redactor import replaced
+    from tailrace.redaction.rules import redactor_of
+    from tailrace.redaction.tokens import Tokens
+
+    rules = RedactionSettings.model_validate({"rules": RULES, "key": key}).rules
+    line = LINES[shape]
+    found = redactor_of(rules, tokens=Tokens(key.encode())).find(line)
+    assert len(found) >= 4
+    hidden = replaced(line, found, offset=0)
+    by = redaction(fields=["user.name", "attributes.customer", "attributes.password"])
+    assert made_with(by, tmp_path / "by", hidden) == made_with(
+        Redaction(), tmp_path / "as it is", hidden
+    )
+
+
 def test_what_has_no_secret_is_byte_for_byte_what_it_was(tmp_path: Path) -> None:
     line = b"nothing of note at all"
     assert made_with(redaction(), tmp_path, line) == made_with(

@@ -169,6 +169,16 @@ def test_x11_value_is_not_looked_for_in_tokens_of_others() -> None:
     }
 
 
+def test_x11_token_of_an_agent_in_a_field_stays_as_it_is() -> None:
+    hidden = token("hunter2", "secret")
+    line = json.dumps({"message": "m", "a": hidden, "b": "hunter3"})
+    document = documents(line, "attributes.a", "attributes.b", parser="json")[0]
+    assert document["attributes"] == {
+        "a": hidden,
+        "b": token("hunter3", "attributes.b"),
+    }
+
+
 json_values = st.recursive(
     st.text('abc"\\/é\n\t \x00{}[],:', min_size=1, max_size=12)
     | st.integers(10, 10**6),
