@@ -150,6 +150,7 @@ class Delivery:
         is_declared = is_restored and record.next_event_number > 0
         ledger = _Ledger(record, is_declared, is_saved=is_restored)
         self._ledgers[record.generation] = ledger
+        self._gone.pop(record.generation, None)  # It is back before that was written.
         self._dirty[record.generation] = None
 
     def declare(self, generation: str) -> None:

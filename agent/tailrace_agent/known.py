@@ -139,6 +139,17 @@ class KnownGenerations:
         if not found:
             self._by_inode.pop(identity.inode, None)
 
+    def remove(self, record: AgentLedger) -> None:
+        """Expect the file of one record no more; its other lives are left as they are."""
+        for own in (record.identity, record.held_by):
+            found = [] if own is None else self._by_inode.get(own.inode, [])
+            found[:] = [
+                (o, m) for o, m in found if m.record.generation != record.generation
+            ]
+            if own is not None and not found:
+                self._by_inode.pop(own.inode, None)
+        self.forget(record.generation)
+
     def above(self, path: str) -> Iterator[AgentLedger]:
         """Yield the generations that a file at `path` may be a copy of."""
         return self._families.above(path)

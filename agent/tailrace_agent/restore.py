@@ -10,20 +10,11 @@ import msgspec
 from tailrace.wire import AgentLedger
 from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
+from tailrace_agent.forgetting import kept_ms
 from tailrace_agent.known import KnownGenerations, is_truncated
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
-ORPHAN_KEPT_MS = 7 * 86_400_000
-"""How long a life whose file is gone is still known, should a copy of it come."""
-CLOSED_KEPT_MS = 400 * 86_400_000
-"""How long others are of which nothing is to be read: an archive that was recognised
-stands in its glob for as long as rotation keeps it, and a file that left its glob may come
-back as one. A life that a truncation ended counts the lives of a file that may be empty for
-long, and the next one must not get the name of the first."""
-LONG_CLOSED_MAX = 20_000
-"""Of those closed longer than orphans are kept so many, the newest: 20 MB of a checkpoint."""
-
 LATE_WORDS_MS = 600_000
 LATE_WORDS_MAX = 1_000
 """Records that changed so shortly before the last life ended, and so many of them, are
@@ -146,7 +137,10 @@ def _rebuilt_at_ms(records: Iterable[AgentLedger]) -> int:
 
 
 def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:
-    """Return what may still be met, as a life that begins takes it up."""
+    """Return the records for a new life, without those of what has long had no file.
+
+    Of the others none is too old: whether its file is there only a sweep can tell.
+    """
     return tuple(
         msgspec.structs.replace(
             record,
@@ -154,22 +148,9 @@ def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger
             lost_bytes=_lost_with_the_last_life(record),
             is_closed=record.is_closed and not _is_owed(record),
         )
-        for record in _kept(records, now_ms=now_ms)
+        for record in records
+        if not record.is_orphaned or now_ms - record.updated_at_ms <= kept_ms(record)
     )
-
-
-def _kept(records: Iterable[AgentLedger], *, now_ms: int) -> list[AgentLedger]:
-    """Return all but the closed ones that are too old, or too many."""
-    kept: list[AgentLedger] = []
-    long_closed: list[AgentLedger] = []
-    for record in records:
-        age_ms = now_ms - record.updated_at_ms
-        if not record.is_closed or age_ms <= ORPHAN_KEPT_MS:
-            kept.append(record)
-        elif age_ms <= CLOSED_KEPT_MS and _may_be_met(record):
-            long_closed.append(record)
-    long_closed.sort(key=lambda record: record.updated_at_ms, reverse=True)
-    return kept + long_closed[:LONG_CLOSED_MAX]
 
 
 def _is_owed(record: AgentLedger) -> bool:
@@ -193,8 +174,3 @@ def _lost_with_the_last_life(record: AgentLedger) -> dict[str, int]:
     unsafe_bytes = record.seen_size_bytes - record.next_offset
     lost_bytes = max(record.lost_bytes[TRUNCATED], unsafe_bytes)
     return {**record.lost_bytes, TRUNCATED: lost_bytes}
-
-
-def _may_be_met(record: AgentLedger) -> bool:
-    """Return whether a file may hold the life still, or count its lives by it."""
-    return not record.is_orphaned or is_truncated(record)

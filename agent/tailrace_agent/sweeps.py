@@ -37,6 +37,14 @@ def unlike_before(
         yield one
 
 
+def is_too_old(found: Found, *, now_ms: int) -> bool:
+    """Return whether a file was last written before what its source asks for."""
+    limit_ms = found.source.ignore_older_ms
+    if limit_ms is None:
+        return False
+    return now_ms - found.status.st_mtime_ns // 1_000_000 > limit_ms
+
+
 def is_filled(
     tracked: TrackedFile, open_file: Callable[[TrackedFile], AnyFile | None]
 ) -> bool:

@@ -22,13 +22,14 @@ from tailrace_agent.door import NotARegularFile
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import Families
 from tailrace_agent.followed import Followed, Key
+from tailrace_agent.forgetting import Forgetting
 from tailrace_agent.heirs import Heirs
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import KnownGenerations, Match
 from tailrace_agent.opening import Opener
 from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
-from tailrace_agent.sweeps import is_filled, unlike_before
+from tailrace_agent.sweeps import is_filled, is_too_old, unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unreadable import Unreadable
 from tailrace_agent.whereabouts import is_away
@@ -62,6 +63,7 @@ class FileTable:
     heirs: Heirs = field(init=False)
     opener: Opener = field(init=False)
     _outside: Outside = field(init=False)
+    _forgetting: Forgetting = field(init=False)
 
     def __post_init__(self) -> None:
         """Let the parts share what is followed."""
@@ -71,6 +73,7 @@ class FileTable:
         self.unreadable = Unreadable(self.clock, self.log, self._followed.make_room)
         self.opener = self.copies.opener
         self.heirs = Heirs(self.known, self.delivery, self.copies, self.log, families)
+        self._forgetting = Forgetting(self.known, self.delivery, self.clock, self.log)
         self._outside = Outside(
             self._followed,
             self.known,
@@ -111,6 +114,7 @@ class FileTable:
             self._find_the_renamed()
             self._outside.begin(self.settings.sources)
         self._outside.look()
+        self._forgetting.look(found)
 
     def look_at(self, found: Found) -> None:
         """Bring the table up to date with one name."""
@@ -298,7 +302,7 @@ class FileTable:
             return
         filesystem = filesystem_id(file.descriptor, device=facts.device)
         match = self.known.match(facts, filesystem_id=filesystem, source=file)
-        if match is None and self._is_too_old(found):
+        if match is None and is_too_old(found, now_ms=self.clock.now_ms()):
             self._passed_over[facts.key] = found.status.st_mtime_ns
             file.close()
             return
@@ -391,9 +395,3 @@ class FileTable:
             self.unreadable.say,
             self.away,
         ).find(self.settings.sources)
-
-    def _is_too_old(self, found: Found) -> bool:
-        limit_ms = found.source.ignore_older_ms
-        if limit_ms is None:
-            return False
-        return self.clock.now_ms() - found.status.st_mtime_ns // 1_000_000 > limit_ms

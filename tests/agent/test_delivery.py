@@ -394,6 +394,17 @@ def test_p5_generation_of_which_nothing_was_sent_is_declared_by_the_next_life_to
     assert [told.generation for told in ledger_of(sink)] == ["g2"]
 
 
+def test_f20_generation_that_is_back_before_it_was_forgotten_stays_in_the_checkpoint() -> (
+    None
+):
+    store = RememberingStore()
+    delivery = delivery_to(RecordingSink(), store)
+    delivery.retire("g1", is_forgotten=True)
+    delivery.adopt(record(), is_restored=True)
+    assert delivery.commit()
+    assert "g1" in store.records
+
+
 def test_report_is_sent_only_with_news_and_each_has_a_higher_revision() -> None:
     sink, store = RecordingSink(), RememberingStore()
     delivery = delivery_to(sink, store)

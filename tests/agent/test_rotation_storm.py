@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from tailrace_agent import forgetting
 from tests.agent.harness import (
     AgentHarness,
     RecordingSink,
@@ -29,6 +30,8 @@ from tests.agent.harness import (
 SEEDS = 200
 # A copy and its archive waited for one generation, and the archive was asked first.
 ONCE_FAILED = (276,)
+AGED_SEEDS = 60
+AGED_FIRST_MS = 20_000
 ACTIONS = 30
 LOGS = ("a.log", "b.log")
 KEEP = 4
@@ -276,6 +279,28 @@ def test_storm_loses_nothing_undeclared_and_repeats_nothing(tmp_path: Path) -> N
         shutil.rmtree(folder)
     # A storm that does nothing proves nothing.
     assert all(totals[name] for name in ("killed", "copytruncate", "compress"))
+
+
+@pytest.mark.timeout(900)
+def test_storm_in_which_every_closed_file_is_old_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if each action came weeks after the one before: what is there is known still."""
+    monkeypatch.setattr(forgetting, "CLOSED_KEPT_MS", -1)
+    monkeypatch.setattr(forgetting, "FIRST_MS", AGED_FIRST_MS)
+    monkeypatch.setattr(forgetting, "EVERY_MS", AGED_FIRST_MS)
+    totals: Counter[str] = Counter()
+    for seed in range(20_000, 20_000 + AGED_SEEDS):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        storm = Storm(folder, seed)
+        storm.play(ACTIONS)
+        check(storm)
+        totals += storm.counts
+        shutil.rmtree(folder)
+    # A storm that does nothing proves nothing.
+    assert totals["killed"]
+    assert totals["compress"]
 
 
 @pytest.mark.timeout(900)
