@@ -18,6 +18,7 @@ from tailrace.clock import Clock
 from tailrace.dashboard_port import DashboardPort, DashboardProcess
 from tailrace.first_line_watch import FirstLineWatch
 from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
+from tailrace.server_life import ServerLife
 from tailrace.server_wait import ask_until_served
 from tailrace.settings import CONFIG_FILE, Connections, read_connections
 from tailrace.shop_link import SHOP_DIR
@@ -31,7 +32,6 @@ from tailrace.up_record import (
 from tailrace_embedded import record
 from tailrace_embedded.probes import kafka_answers
 from tailrace_embedded.progress import Progress
-from tailrace_embedded.server import Server
 from tailrace_embedded.stack import Endpoints, Stack, read_endpoints
 
 TICK_MS = 100
@@ -62,34 +62,6 @@ class UpPlan:
 
 class _DashboardStatus(msgspec.Struct):
     url: str
-
-
-class ServerLife:
-    """One embedded server, as a member that is started again when it dies."""
-
-    kind = "server"
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self.name = server.name
-        self.log_path = str(server.log_path)
-
-    @property
-    def pid(self) -> int | None:
-        """Return its process."""
-        return self._server.pid
-
-    def start(self) -> None:
-        """Start it with the same ports and data."""
-        self._server.restart()
-
-    def is_alive(self) -> bool:
-        """Tell whether its process is there."""
-        return self._server.is_alive()
-
-    def exit_code(self) -> int | None:
-        """Return how its last life ended, or None while it lives."""
-        return self._server.exit_code()
 
 
 class Supervision:
