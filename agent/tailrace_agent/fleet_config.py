@@ -101,7 +101,7 @@ class FleetConfig:
         self._lived: dict[str, Desired] = {}
         self._failed: dict[str, Failed] = {}
         self._versions: dict[str, int] = {}
-        """Of what is in use."""
+        """Of what is in use and proven."""
         self._looked: dict[str, bytes] = {}
         self._refusals: dict[str, str] = {}
         self._stop = threading.Event()
@@ -134,8 +134,10 @@ class FleetConfig:
             self._has_lived = True
             self._lived = {**self._lived, **self._used}
             self._keep()
+            self._note_versions()
         finally:
             self._lock.release()
+        self._report()
 
     def blame(self, error: Exception) -> bool:
         """Refuse what is not proven of the settings that a life failed by.
@@ -212,8 +214,7 @@ class FleetConfig:
                 self._keep()
                 if hash_of(settings) != hash_of(self._newest):
                     self._newest = settings
-                if not self.is_waiting:
-                    self._note_versions()
+                self._note_versions()
                 break
         self._log.info("fleet_config_taken", scope=scope, version=desired.version)
 
@@ -230,6 +231,9 @@ class FleetConfig:
             self._log.warning("fleet_config_not_kept", why=str(error), remedy=remedy)
 
     def _note_versions(self) -> None:
+        """Tell the fleet of what is good, where a life has gone through a sweep by it."""
+        if self.is_waiting or not self._has_lived:
+            return
         self._versions = {scope: one.version for scope, one in self._good.items()}
 
     def _settings_of(self, good: Mapping[str, Desired]) -> AgentSettings:

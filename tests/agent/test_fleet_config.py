@@ -105,7 +105,7 @@ def names(settings: AgentSettings) -> list[str]:
     return [source.name for source in settings.sources]
 
 
-def test_what_is_set_waits_until_it_is_put_to_use_and_is_reported_then(
+def test_z7_what_is_set_waits_until_it_is_put_to_use_and_is_reported_once_proven(
     tmp_path: Path,
 ) -> None:
     setup = Setup(tmp_path)
@@ -118,8 +118,11 @@ def test_what_is_set_waits_until_it_is_put_to_use_and_is_reported_then(
     before = setup.reports[-1].config_hash
     assert names(config.begin()) == ["own", "a"]
     assert not config.is_waiting
-    assert setup.reports[-1].versions == {GROUP: 5}
     assert setup.reports[-1].config_hash != before
+    # Nor does a rollout go on to others before it is proven here.
+    assert setup.reports[-1].versions == {}
+    config.note_lived()
+    assert setup.reports[-1].versions == {GROUP: 5}
 
 
 def test_what_changes_nothing_begins_no_new_life(tmp_path: Path) -> None:
@@ -128,6 +131,7 @@ def test_what_changes_nothing_begins_no_new_life(tmp_path: Path) -> None:
     setup.nodes.set(AGENT, text("a"))
     config.look()
     config.begin()
+    config.note_lived()
     setup.nodes.set(GROUP, text("a"), version=2)
     setup.nodes.set(AGENT, "", version=3)
     config.look()
@@ -200,6 +204,7 @@ def test_z7_what_no_check_foresaw_refuses_a_configuration_and_ends_nothing(
     setup.nodes.set(GROUP, text("a"))
     config.look()
     config.begin()
+    config.note_lived()
     setup.nodes.set(GROUP, text("bad"), version=2)
     config.look()
     assert not config.is_waiting
@@ -302,6 +307,7 @@ def test_start_without_a_server_goes_on_with_what_was_good(tmp_path: Path) -> No
     later.start()
     later.close()
     assert names(later.begin()) == ["own", "a"]
+    later.note_lived()
     assert setup.reports[-1].versions == {GROUP: 4}
 
 
