@@ -1,7 +1,8 @@
 """One partition while it is ours: its states, its records in flight, its position.
 
-A lane is made when a partition is assigned and thrown away when it is revoked, with all
-that has not been acknowledged by then: whoever has the partition next reads that again.
+A lane is made when a partition is assigned and thrown away when it is revoked. While it
+waits for that it begins nothing more, so that what it still has is finished and committed:
+what is not, whoever has the partition next does again.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ class Lane:
     """None where templates are off."""
     ledger_turns: LedgerTurns = field(default_factory=LedgerTurns)
     is_open: bool = True
+    is_taking: bool = True
+    """False from when it is being given up, while what has begun is still completed."""
+    begun_count: int = 0
+    """How many records it has begun to send."""
+    acked_count: int = 0
+    committed_count: int = 0
+    """How many of them were acknowledged, and how many of these are committed."""
     hole_end: int | None = None
     """The record that came too early, while those before it are asked for again."""
     hole_asks: int = 0
@@ -49,9 +57,14 @@ class Lane:
         """Say where the partition is read from."""
         self.next_offset = self.acked_offset = self.committed_offset = offset
 
+    @property
+    def uncommitted_count(self) -> int:
+        """Return how many records would be done again were the lane closed now."""
+        return self.begun_count - self.committed_count
+
     def close(self) -> None:
         """Give the partition up: nothing more of it is sent or acknowledged."""
-        self.is_open = False
+        self.is_open = self.is_taking = False
         if self.loading is not None:
             self.loading.cancel()
         for task in tuple(self.tasks):

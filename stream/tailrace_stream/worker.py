@@ -114,38 +114,56 @@ class StreamWorker:
     def assign(self, partitions: Iterable[int]) -> None:
         """Open a lane for each partition that is ours now, and begin to load its states."""
         for partition in partitions:
-            former = self.lanes.pop(partition, None)
-            if former is not None:
-                former.close()
+            self._close(partition)
             lane = self.lanes[partition] = Lane(partition)
             lane.loading = asyncio.create_task(self._load(lane))
 
     async def revoke(self, partitions: Iterable[int], *, wait_ms_max: int) -> None:
         """Close the lanes of partitions that are no longer ours.
 
-        What can be completed within the wait is completed and committed, so that the
-        next owner has less to do again; the rest is left to it.
+        What has begun and can be completed within the wait is completed and committed, so
+        that the next owner does not do it again; the rest is left to it, and counted. And
+        nothing begins meanwhile: it would be sent, and come too late for the commit.
         """
         leaving = [p for p in partitions if p in self.lanes]
         if leaving:
             reach("S5")
-            await self.drain(wait_ms_max=wait_ms_max, partitions=leaving)
-            await self.commit()
-        for partition in leaving:
-            self.lanes.pop(partition).close()
+            await self._give_up(leaving, wait_ms_max=wait_ms_max)
+
+    async def _give_up(self, partitions: Iterable[int], *, wait_ms_max: int) -> None:
+        for partition in partitions:
+            self.lanes[partition].is_taking = False
+        await self.drain(wait_ms_max=wait_ms_max, partitions=partitions)
+        await self.commit()
+        for partition in partitions:
+            self._close(partition)
+
+    def _close(self, partition: int) -> None:
+        lane = self.lanes.pop(partition, None)
+        if lane is None:
+            return
+        if count := lane.uncommitted_count:
+            self.count("records_given_up", count)
+            self._log.info(
+                "records_given_up",
+                partition=partition,
+                next_offset=lane.committed_offset,
+                count=count,
+            )
+        lane.close()
 
     async def take(self, record: RawRecord) -> None:
         """Begin one record; returns when it is parsed and its deliveries have begun.
 
         Records of a partition must come in their order. A record of a partition that is
-        not ours, or that comes while draining, is left for a later reading.
+        not ours, or is being given up, is left for a later reading.
         """
         lane = self.lanes.get(record.partition)
         if lane is None or self._is_draining:
             return
         if lane.loading is not None:
             await asyncio.wait({lane.loading})
-        if not lane.is_open:
+        if not lane.is_taking:
             return
         decided = arrival(lane, record.offset)
         if decided.seek_offset is not None:
@@ -183,7 +201,7 @@ class StreamWorker:
             guard=self._guard,
         )
         await self._room.wait()
-        if not lane.is_open:
+        if not lane.is_taking:
             return
         generation = parsed.chunk.origin.generation if parsed.chunk else ""
         work = work_of(
@@ -201,6 +219,7 @@ class StreamWorker:
 
     def _start(self, work: Work, lane: Lane) -> None:
         self._hold(work.size_bytes)
+        lane.begun_count += 1
         lane.ledger_turns.begin(work)
         completion = self._protocol.complete(
             work,
@@ -217,6 +236,7 @@ class StreamWorker:
 
     def _acknowledge(self, work: Work, lane: Lane) -> None:
         lane.acked_offset = work.offset + 1
+        lane.acked_count += 1
         self._moved_at_ms = self._clock.monotonic_ms()
         for name, count in work.counts.items():
             self.count(name, count)
@@ -247,12 +267,13 @@ class StreamWorker:
             due = positions(self.lanes)
             if not due:
                 return
+            moved = [(lane := self.lanes[p], lane.acked_count) for p in due]
             reach("S4")
             if await self._offsets.commit(due):
-                for partition, offset in due.items():
-                    lane = self.lanes.get(partition)
-                    if lane is not None:
-                        lane.committed_offset = max(lane.committed_offset, offset)
+                for lane, count in moved:
+                    offset = due[lane.partition]
+                    lane.committed_offset = max(lane.committed_offset, offset)
+                    lane.committed_count = count
 
     async def drain(
         self, *, wait_ms_max: int, partitions: Iterable[int] | None = None
@@ -287,10 +308,7 @@ class StreamWorker:
     async def stop(self, *, wait_ms_max: int) -> None:
         """Take nothing more, complete and commit what can be, and close all lanes."""
         self._is_draining = True
-        await self.drain(wait_ms_max=wait_ms_max)
-        await self.commit()
-        for partition in tuple(self.lanes):
-            self.lanes.pop(partition).close()
+        await self._give_up(tuple(self.lanes), wait_ms_max=wait_ms_max)
 
     def is_stuck(self, *, stuck_ms_max: int, has_waiting: bool) -> bool:
         """Tell whether there has been work for so long, and none of it got done.
