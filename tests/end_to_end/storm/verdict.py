@@ -1,8 +1,9 @@
 """Whether a storm on the real stack ended as promised, by the simulation's own oracle.
 
 What is in Elasticsearch claims its bytes of the lives that were written. What is left out
-where no file holds it any more must have been declared lost, in bytes, if the agent had
-claimed to have looked at it before it went, and lived to claim a look after that.
+where no file holds it any more must have been declared lost, in bytes, if it existed for at
+least one scan after it was written, as the promise says, and the agent lived to claim a look
+after it went.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tailrace.chaos.stored import stored_hits
@@ -89,7 +91,12 @@ def _claims_ms(entries: list[LedgerEntry]) -> list[int]:
 def _note_what_was_seen(
     files: DiskFiles, agent: StruckAgent, *, claims_ms: list[int]
 ) -> int:
-    """Tell each life how much of it the agent is bound to; return it of those gone."""
+    """Tell each life how much of it the agent is bound to; return it of those gone.
+
+    A claim tells the moment at which its sweep began. When that came to a file is in no
+    claim, but the next one is begun only once all files have been looked at: what stood
+    there at the one and had not gone at the other existed for a scan.
+    """
     demanded_bytes = 0
     for life in files.lives:
         left_at_ms = files.left_at_ms.get(life.number)
@@ -97,9 +104,9 @@ def _note_what_was_seen(
             continue
         for began_ms, ended_ms in agent.lives_ms:
             own = [at for at in claims_ms if began_ms <= at <= ended_ms]
-            before = [at for at in own if at <= left_at_ms]
-            if before and own[-1] > left_at_ms:
-                life.seen_bytes = files.size_at(life, before[-1])
+            scanned = [at for at, next_at in pairwise(own) if next_at <= left_at_ms]
+            if scanned and own[-1] > left_at_ms:
+                life.seen_bytes = files.size_at(life, scanned[-1])
         demanded_bytes += life.seen_bytes
     return demanded_bytes
 
