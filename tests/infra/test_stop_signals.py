@@ -65,13 +65,20 @@ except BaseException as error:
     raise ImportError("a library that is interrupted says what it likes") from error
 """
 
+AS_IN_THE_FOREGROUND = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("tailrace", run_name="__main__", alter_sys=True)
+"""
+"""These tests may run in the background of a shell, which has Ctrl-C ignored there."""
+
 
 def test_p2_ctrl_c_amid_the_imports_ends_in_a_word(tmp_path: Path) -> None:
     """As in the first half of a second of every command, on a slow disk for longer."""
     (tmp_path / "typer.py").write_text(SLOW_LIBRARY)
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "tailrace", "status"],
+        [sys.executable, "-P", "-c", AS_IN_THE_FOREGROUND, "status"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
