@@ -47,7 +47,7 @@ class SecuredElasticsearch:
         self.url = url
         self.server = server
         self._conf = conf
-        self._set_count = 0
+        self._set_count = self._users_count = 0
 
     def set_roles(self, roles: Roles) -> None:
         """Give each role its rights, of which the server learns within a second."""
@@ -68,14 +68,21 @@ class SecuredElasticsearch:
 
     def set_users(self, passwords: Mapping[str, str]) -> None:
         """Let these users in, each in the role of its name, and nobody else."""
-        every = {name: password_of(name) for name in (ADMIN, PROBE)} | {**passwords}
+        self._users_count += 1
+        own = {ADMIN: password_of(ADMIN), PROBE: self._probes_password}
+        every = own | {**passwords}
         hashed = {name: _hashed(password) for name, password in every.items()}
         self._write("users", [f"{name}:{text}\n" for name, text in hashed.items()])
         self._write("users_roles", [f"{name}:{name}\n" for name in every])
 
     def await_roles(self) -> None:
-        """Return once the server goes by the roles that were set last; users are known."""
+        """Return once the server goes by the roles and the users that were set last."""
         eventually(self._has_roles, EFFECT_S_MAX, what="the roles that were set")
+
+    @property
+    def _probes_password(self) -> str:
+        """Another one each time, so that who comes in with it is of the newest users."""
+        return f"{password_of(PROBE)}-{self._users_count}"
 
     @property
     def _probed(self) -> str:
@@ -85,7 +92,7 @@ class SecuredElasticsearch:
         connections = Connections(
             elasticsearch_url=self.url,
             elasticsearch_username=PROBE,
-            elasticsearch_password=SecretStr(password_of(PROBE)),
+            elasticsearch_password=SecretStr(self._probes_password),
         )
         asked = {"index": [{"names": [self._probed], "privileges": ["read"]}]}
         with Elastic(connections) as probe:
