@@ -14,10 +14,10 @@ import msgspec
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
 from tailrace.shop_link import KEY_HEADER, SaleState, ShopState
+from tailrace.shop_loads import Load
 from tailrace_shop.front import Front
 from tailrace_shop.http import Request, Response
 from tailrace_shop.incidents import Incident, Incidents
-from tailrace_shop.load import Load
 from tailrace_shop.messages import Topic, group_name
 from tailrace_shop.queue import Worker
 from tailrace_shop.services import FULFILMENT, INVENTORY, NOTIFIER, SELLER, Services

@@ -10,12 +10,12 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.shop_loads import Load
 from tailrace_shop.client import Visitor
 from tailrace_shop.logs import JsonLog
 from tailrace_shop.registration import Mode
@@ -24,14 +24,6 @@ from tailrace_shop.services import ITEMS
 AGENT = "tailrace-shop-load/1"
 ADDRESS = "192.0.2.1"
 CONNECTIONS = 64
-
-
-class Load(StrEnum):
-    """What can be asked for."""
-
-    REGISTRATION = "registration"
-    ORDERS = "orders"
-    SALE = "sale"
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):

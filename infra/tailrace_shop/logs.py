@@ -154,10 +154,9 @@ class JavaLog:
         self._file.close()
 
     def _write(self, level: str, message: str) -> None:
-        time = _iso(self._clock.now_ms()).replace("T", " ").replace(".", ",")
+        time = _plain(self._clock.now_ms())
         self._file.write(
-            f"{time.removesuffix('Z')} {level:<5} [http-nio-8080-exec-1]"
-            f" {self._logger} - {message}"
+            f"{time} {level:<5} [http-nio-8080-exec-1] {self._logger} - {message}"
         )
 
 
@@ -183,10 +182,13 @@ class PythonLog:
         self._file.close()
 
     def _write(self, level: str, message: str) -> None:
-        time = _iso(self._clock.now_ms()).replace("T", " ").replace(".", ",")
-        self._file.write(
-            f"{time.removesuffix('Z')} - {self._logger} - {level} - {message}"
-        )
+        time = _plain(self._clock.now_ms())
+        self._file.write(f"{time} - {self._logger} - {level} - {message}")
+
+
+def _plain(at_ms: int) -> str:
+    """Return a time as Java's and Python's loggers write it."""
+    return _iso(at_ms).removesuffix("Z").replace("T", " ").replace(".", ",")
 
 
 def _iso(at_ms: int) -> str:

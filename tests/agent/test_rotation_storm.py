@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -264,19 +265,25 @@ def check(storm: Storm) -> None:
     storm.counts["declared bytes"] += storm.declared_bytes()
 
 
-@pytest.mark.timeout(900)
-def test_storm_loses_nothing_undeclared_and_repeats_nothing(tmp_path: Path) -> None:
-    seeds = int(os.environ.get("TAILRACE_STORM_SEEDS", SEEDS))
-    first = int(os.environ.get("TAILRACE_STORM_FIRST", "0"))
+def played(root: Path, seeds: Iterable[int]) -> Counter[str]:
+    """Play and check a storm for each seed; return what happened in all of them."""
     totals: Counter[str] = Counter()
-    for seed in (*range(first, first + seeds), *ONCE_FAILED):
-        folder = tmp_path / str(seed)
+    for seed in seeds:
+        folder = root / str(seed)
         folder.mkdir()
         storm = Storm(folder, seed)
         storm.play(ACTIONS)
         check(storm)
         totals += storm.counts
         shutil.rmtree(folder)
+    return totals
+
+
+@pytest.mark.timeout(900)
+def test_storm_loses_nothing_undeclared_and_repeats_nothing(tmp_path: Path) -> None:
+    seeds = int(os.environ.get("TAILRACE_STORM_SEEDS", SEEDS))
+    first = int(os.environ.get("TAILRACE_STORM_FIRST", "0"))
+    totals = played(tmp_path, (*range(first, first + seeds), *ONCE_FAILED))
     # A storm that does nothing proves nothing.
     assert all(totals[name] for name in ("killed", "copytruncate", "compress"))
 
@@ -289,15 +296,7 @@ def test_storm_in_which_every_closed_file_is_old_repeats_nothing(
     monkeypatch.setattr(forgetting, "CLOSED_KEPT_MS", -1)
     monkeypatch.setattr(forgetting, "FIRST_MS", AGED_FIRST_MS)
     monkeypatch.setattr(forgetting, "EVERY_MS", AGED_FIRST_MS)
-    totals: Counter[str] = Counter()
-    for seed in range(20_000, 20_000 + AGED_SEEDS):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        storm = Storm(folder, seed)
-        storm.play(ACTIONS)
-        check(storm)
-        totals += storm.counts
-        shutil.rmtree(folder)
+    totals = played(tmp_path, range(20_000, 20_000 + AGED_SEEDS))
     # A storm that does nothing proves nothing.
     assert totals["killed"]
     assert totals["compress"]

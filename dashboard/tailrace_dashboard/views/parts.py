@@ -65,6 +65,15 @@ def wait_for(future: Future[T], *, what: str, key: str, clock: Clock) -> T | Non
         future.cancel()
 
 
+def answer_of(future: Future[T], *, what: str, key: str, clock: Clock) -> T | None:
+    """Return the answer as `wait_for` does; where there is none, say why."""
+    try:
+        return wait_for(future, what=what, key=key, clock=clock)
+    except TailraceError as problem:
+        draw_problem(problem, key=key)
+        return None
+
+
 def draw_problem(
     problem: TailraceError, *, key: str, on_retry: Callable[[], None] | None = None
 ) -> None:

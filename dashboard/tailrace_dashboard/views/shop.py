@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
-from typing import TypeVar
 
 import streamlit as st
 
-from tailrace.errors import TailraceError
 from tailrace.moments import MINUTE_MS, TimeRange
 from tailrace.query import Body, events_alias
 from tailrace.shop_link import ShopState
@@ -35,7 +32,7 @@ from tailrace_dashboard.shop_charts import (
     troubles_chart,
 )
 from tailrace_dashboard.sources import Sources
-from tailrace_dashboard.views.parts import draw_problem, draw_table, wait_for
+from tailrace_dashboard.views.parts import answer_of, draw_table
 from tailrace_dashboard.views.shop_live import draw_chat, draw_orders
 
 MEASURED_MS = 15 * MINUTE_MS
@@ -49,7 +46,6 @@ NO_SHOP = (
     "No shop runs. `tailrace up --demo` starts one beside everything else, and"
     " `tailrace shop run` one alone."
 )
-FutureT = TypeVar("FutureT")
 
 
 def show(sources: Sources) -> None:
@@ -161,7 +157,9 @@ def _answer_rows(storm: Storm, logged: Mapping[int, int]) -> list[dict[str, obje
 
 
 def _draw_sold(sources: Sources, storm: Storm) -> None:
-    state = _asked(sources.shop.state(), sources=sources, key="shop_sold")
+    state = answer_of(
+        sources.shop.state(), what="Asking", clock=sources.clock, key="shop_sold"
+    )
     for sale in state.sales if state is not None else ():
         if sale.name == storm.sale:
             st.caption(
@@ -178,7 +176,7 @@ def _draw_incidents(sources: Sources) -> None:
         for name, text in INCIDENT_TEXTS.items():
             if st.button(text, key=f"incident_{name}", icon=":material/bolt:"):
                 order = sources.shop.tell(f"incidents/{name}")
-                _asked(order, sources=sources, key=f"shop_{name}")
+                answer_of(order, what="Asking", clock=sources.clock, key=f"shop_{name}")
     time_range = _range(sources)
     body = troubles_body(time_range, interval_ms=TROUBLES_INTERVAL_MS)
     answer = _found(sources, body, key="shop_troubles")
@@ -200,8 +198,11 @@ def _draw_incidents(sources: Sources) -> None:
 
 def _draw_load(sources: Sources, name: str, text: str) -> None:
     if st.button(text, key=f"load_{name}", type="primary", icon=":material/speed:"):
-        state: ShopState | None = _asked(
-            sources.shop.tell(f"loads/{name}"), sources=sources, key=f"shop_load_{name}"
+        state: ShopState | None = answer_of(
+            sources.shop.tell(f"loads/{name}"),
+            what="Asking",
+            clock=sources.clock,
+            key=f"shop_load_{name}",
         )
         if state is not None:
             st.info(
@@ -213,16 +214,7 @@ def _draw_load(sources: Sources, name: str, text: str) -> None:
 def _found(sources: Sources, body: Body, *, key: str) -> Body | None:
     index = events_alias(sources.namespace)
     question = sources.search.ask(index=index, body=body)
-    return _asked(question, sources=sources, key=key)
-
-
-def _asked(future: Future[FutureT], *, sources: Sources, key: str) -> FutureT | None:
-    """Return the answer; where there is none, say why."""
-    try:
-        return wait_for(future, what="Asking", key=key, clock=sources.clock)
-    except TailraceError as problem:
-        draw_problem(problem, key=key)
-        return None
+    return answer_of(question, what="Asking", clock=sources.clock, key=key)
 
 
 def _range(sources: Sources) -> TimeRange:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future
-from typing import TypeVar, cast
+from typing import cast
 
 import streamlit as st
 
-from tailrace.errors import TailraceError
 from tailrace.shop_link import RoomState, ShopState
 from tailrace.text import printable
 from tailrace_dashboard.rows import markdown
 from tailrace_dashboard.shop_charts import queue_chart
 from tailrace_dashboard.sources import Sources
-from tailrace_dashboard.views.parts import draw_problem, wait_for
+from tailrace_dashboard.views.parts import answer_of
 
 LOOK_S = 2
 SAMPLES_MAX = 150
 WORDS_SHOWN_MAX = 30
 NAME_CHARACTERS_MAX = 40
-
-AnswerT = TypeVar("AnswerT")
 
 
 def draw_orders(sources: Sources) -> None:
@@ -54,7 +50,7 @@ def draw_chat(sources: Sources) -> None:
     text = st.chat_input("Say something, or ask the @helpdesk", max_chars=500)
     if text and member:
         spoken = sources.shop.speak(member, text=str(text), kind="said")
-        _asked(spoken, sources=sources, key="chat_say")
+        answer_of(spoken, what="Asking the shop", clock=sources.clock, key="chat_say")
 
     @st.fragment(run_every=LOOK_S)
     def live() -> None:
@@ -78,7 +74,9 @@ def _draw_queue(sources: Sources) -> None:
             None,
         )
     asked = sources.shop.tell(order) if order else sources.shop.state()
-    state: ShopState | None = _asked(asked, sources=sources, key="shop_queue")
+    state: ShopState | None = answer_of(
+        asked, what="Asking the shop", clock=sources.clock, key="shop_queue"
+    )
     if state is None:
         return
     samples = cast(
@@ -105,18 +103,12 @@ def _draw_room(sources: Sources, *, member: str) -> None:
         if member
         else sources.shop.room()
     )
-    room: RoomState | None = _asked(looked, sources=sources, key="chat_room")
+    room: RoomState | None = answer_of(
+        looked, what="Asking the shop", clock=sources.clock, key="chat_room"
+    )
     if room is None:
         return
     st.caption(f"Present: {markdown(', '.join(room.present)) or 'nobody'}")
     for word in room.said[-WORDS_SHOWN_MAX:]:
         # As text, never as Markdown: anyone may say anything here.
         st.text(f"{printable(word.member)}: {printable(word.text)}")
-
-
-def _asked(future: Future[AnswerT], *, sources: Sources, key: str) -> AnswerT | None:
-    try:
-        return wait_for(future, what="Asking the shop", key=key, clock=sources.clock)
-    except TailraceError as problem:
-        draw_problem(problem, key=key)
-        return None

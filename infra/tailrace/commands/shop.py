@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Coroutine
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,21 +20,14 @@ from tailrace.commands.common import (
 from tailrace.commands.roles import SHOP, run_role
 from tailrace.errors import ServiceUnavailable
 from tailrace.extras import require
+from tailrace.shop_loads import Load
 
 if TYPE_CHECKING:
     from tailrace.shop_link import ShopLink
     from tailrace_shop.load import Counted
 
 
-class LoadName(StrEnum):
-    """What the load generator can do."""
-
-    REGISTRATION = "registration"
-    ORDERS = "orders"
-    SALE = "sale"
-
-
-COUNTS = {LoadName.REGISTRATION: 20, LoadName.ORDERS: 200, LoadName.SALE: 25_000}
+COUNTS = {Load.REGISTRATION: 20, Load.ORDERS: 200, Load.SALE: 25_000}
 """Enough that each takes a few seconds."""
 
 
@@ -56,7 +48,7 @@ def incident(
 
 
 def load(
-    name: Annotated[LoadName, typer.Argument(help="What to ask the shop for.")],
+    name: Annotated[Load, typer.Argument(help="What to ask the shop for.")],
     count: Annotated[
         int | None,
         typer.Option(
@@ -84,11 +76,11 @@ def load(
     link = _link(data_dir)
     wanted = count or COUNTS[name]
     match name:
-        case LoadName.REGISTRATION:
+        case Load.REGISTRATION:
             asked = load_.register(link.url, count=wanted)
-        case LoadName.ORDERS:
+        case Load.ORDERS:
             asked = load_.order(link.url, count=wanted)
-        case LoadName.SALE:
+        case Load.SALE:
             sale = secrets.token_hex(4)
             link.tell(f"sales/{sale}?stock={stock}")
             asked = load_.storm(link.url, sale=sale, requests=wanted, per_s=per_s)

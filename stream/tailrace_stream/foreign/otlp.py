@@ -117,29 +117,30 @@ def _of_protobuf(value: bytes) -> Iterator[LogRecord]:
 
 
 def _resource_logs(message: bytes) -> Iterator[LogRecord]:
-    resource, scopes = b"{}", list[bytes]()
-    for number, kind, field in fields_in(message):
-        if number == 1:
-            resource = _encode(_named(bytes_of(kind, field), attributes=1))
-        elif number == 2:
-            scopes.append(bytes_of(kind, field))
+    resource, scopes = _owner_and_parts(message, attributes=1)
     for scope_logs in scopes:
         yield from _scope_logs(scope_logs, resource=resource)
 
 
 def _scope_logs(message: bytes, *, resource: bytes) -> Iterator[LogRecord]:
-    scope, records = b"{}", list[bytes]()
-    for number, kind, field in fields_in(message):
-        if number == 1:
-            scope = _encode(_named(bytes_of(kind, field), attributes=3))
-        elif number == 2:
-            records.append(bytes_of(kind, field))
+    scope, records = _owner_and_parts(message, attributes=3)
     for record in records:
         yield LogRecord(
             _joined(resource, scope, _encode(_log_record(record))),
             crc32c.crc32c(record),
             len(record),
         )
+
+
+def _owner_and_parts(message: bytes, *, attributes: int) -> tuple[bytes, list[bytes]]:
+    """Return whose the parts are, as JSON, and the parts: they may stand before it."""
+    owner, parts = b"{}", list[bytes]()
+    for number, kind, field in fields_in(message):
+        if number == 1:
+            owner = _encode(_named(bytes_of(kind, field), attributes=attributes))
+        elif number == 2:
+            parts.append(bytes_of(kind, field))
+    return owner, parts
 
 
 def _joined(resource: bytes, scope: bytes, record: bytes) -> bytes:
