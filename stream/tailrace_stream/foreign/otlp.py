@@ -78,7 +78,12 @@ def log_records_of(value: bytes) -> list[LogRecord]:
     """
     try:
         if value.lstrip()[:1] == b"{":
-            return list(_of_json(value))
+            try:
+                return list(_of_json(value))
+            except msgspec.MsgspecError:
+                # Resource logs of 123 bytes begin with a line end and a brace, too.
+                if value[0] != _FIRST_BYTE:
+                    raise
         return list(_of_protobuf(value))
     except (msgspec.MsgspecError, ProtobufError, UnicodeError, RecursionError) as error:
         raise OtlpError(f"no ExportLogsServiceRequest: {error}") from error

@@ -146,6 +146,22 @@ def plain(value: object) -> object:
     return value
 
 
+def test_x9_a_request_of_which_the_size_looks_like_json_is_what_it_is() -> None:
+    """Its first bytes are a line end and a brace: the field, and 123 bytes of it."""
+    request = ExportLogsServiceRequest()
+    resource_logs = request.resource_logs.add()
+    resource_logs.scope_logs.add().log_records.add().body.string_value = "a line"
+    resource_logs.schema_url = "s" * (123 - len(resource_logs.SerializeToString()) - 2)
+    value = request.SerializeToString()
+    assert value.startswith(b"\n{")
+
+    (record,) = log_records_of(value)
+    assert orjson.loads(record.stored)["logRecord"]["body"] == {"stringValue": "a line"}
+    with pytest.raises(OtlpError):
+        log_records_of(b'\n{"resourceLogs":[1]}')
+    assert log_records_of(b'\n {"resourceLogs":[]}') == []
+
+
 @given(requests())
 def test_every_log_record_of_a_protobuf_request_is_one_event(
     request: ExportLogsServiceRequest,
