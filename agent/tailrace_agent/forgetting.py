@@ -16,7 +16,7 @@ from tailrace.wire import AgentLedger
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Found
 from tailrace_agent.known import KnownGenerations, is_truncated
-from tailrace_agent.whereabouts import FolderAway, find_by_inode
+from tailrace_agent.whereabouts import FolderAway, path_of_record
 
 CLOSED_KEPT_MS = 7 * 86_400_000
 """How long a file that is gone from its folder is still known, should it come back."""
@@ -87,10 +87,7 @@ class Forgetting:
 
 def _is_gone(record: AgentLedger) -> bool:
     """Return whether a file certainly stands no more in the folder where it was."""
-    own = record.held_by or record.identity
-    folder = record.path.rpartition("/")[0] or "/"
     try:
-        found = find_by_inode(folder, inode=own.inode, filesystem=own.filesystem_id)
+        return path_of_record(record) is None
     except FolderAway:
         return False
-    return found is None

@@ -84,13 +84,8 @@ def whereabouts(
     folders: dict[str, str] = {}
     for record in records:
         folder, _, name = record.path.rpartition("/")
-        identity = record.held_by or record.identity
         try:
-            path = find_by_inode(
-                folder or "/",
-                inode=identity.inode,
-                filesystem=identity.filesystem_id,
-            )
+            path = path_of_record(record)
         except FolderAway as why:
             folders[folder] = str(why)
             found.away.append(record)
@@ -130,6 +125,20 @@ def in_folder(tracked: TrackedFile) -> str | None:
         tracked.path.rpartition("/")[0] or "/",
         inode=tracked.facts.inode,
         filesystem=tracked.identity.filesystem_id,
+    )
+
+
+def path_of_record(record: AgentLedger) -> str | None:
+    """Return the path that a record's file has now in its folder, None when it is gone.
+
+    Raises:
+        FolderAway: nobody can tell now.
+    """
+    identity = record.held_by or record.identity
+    return find_by_inode(
+        record.path.rpartition("/")[0] or "/",
+        inode=identity.inode,
+        filesystem=identity.filesystem_id,
     )
 
 

@@ -172,9 +172,9 @@ def read_overview(answer: Mapping[str, Any]) -> Overview:
             levels.append(Point(int(bucket.key), NO_LEVEL, rest))
     return Overview(
         total=round(parsed.events.value),
-        datasets=_breakdown(_points(parsed.datasets)),
-        hosts=_breakdown(_points(parsed.hosts)),
-        levels=_breakdown(levels),
+        datasets=breakdown_of(_points(parsed.datasets)),
+        hosts=breakdown_of(_points(parsed.hosts)),
+        levels=breakdown_of(levels),
     )
 
 
@@ -190,7 +190,7 @@ def _points(terms: _SeriesTerms) -> list[Point]:
     ]
 
 
-def _breakdown(points: Iterable[Point]) -> Breakdown:
+def breakdown_of(points: Iterable[Point]) -> Breakdown:
     """Add up the points of one bucket and series; the largest series comes first."""
     counts: dict[tuple[int, str], int] = {}
     totals: dict[str, int] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tailrace.moments import TimeRange
-from tailrace.query import Body
+from tailrace.query import TIMEOUT_S, Body, range_clause
 from tailrace.shop_link import SHOP_DIR
 
 MODES = ("serial", "parallel", "queued")
@@ -26,7 +26,6 @@ FILES_MAX = 20
 DEPLOYS_MAX = 50
 REPORT_SILENCE_MS = 150_000
 """The report comes every minute: more than two that are missing are no accident."""
-TIMEOUT = "20s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +129,7 @@ def storms_body(time_range: TimeRange) -> Body:
             {"term": {"event.action": "sale"}},
         ),
         "_source": ["attributes"],
-        "timeout": TIMEOUT,
+        "timeout": f"{TIMEOUT_S}s",
     }
 
 
@@ -170,7 +169,7 @@ def answers_body(sale: str) -> Body:
             }
         },
         "track_total_hits": False,
-        "timeout": TIMEOUT,
+        "timeout": f"{TIMEOUT_S}s",
         "aggs": {
             "statuses": statuses,
             "seconds": {
@@ -320,12 +319,11 @@ def _counting(time_range: TimeRange, *clauses: Body, aggs: Body) -> Body:
         "size": 0,
         "query": _filtered(time_range, *clauses),
         "track_total_hits": False,
-        "timeout": TIMEOUT,
+        "timeout": f"{TIMEOUT_S}s",
         "aggs": aggs,
     }
 
 
 def _filtered(time_range: TimeRange, *clauses: Body) -> Body:
-    bounds = {"gte": time_range.since_ms, "lt": time_range.until_ms}
-    time = {"range": {"@timestamp": {**bounds, "format": "epoch_millis"}}}
-    return {"bool": {"filter": [time, {"term": {"tags": SHOP_DIR}}, *clauses]}}
+    shops = {"term": {"tags": SHOP_DIR}}
+    return {"bool": {"filter": [range_clause(time_range), shops, *clauses]}}

@@ -10,8 +10,8 @@ import altair as alt
 from tailrace.moments import TimeRange
 from tailrace_dashboard.charts import (
     SERIES_COLOURS,
-    Breakdown,
     Point,
+    breakdown_of,
     series_chart,
 )
 from tailrace_dashboard.shop import (
@@ -110,12 +110,3 @@ def troubles_chart(
     )
     chart = cast("alt.LayerChart", alt.layer(bars, lines, texts))
     return chart.properties(height=210)
-
-
-def breakdown_of(points: Sequence[Point]) -> Breakdown:
-    """Return points as a breakdown, its largest series first."""
-    totals: dict[str, int] = {}
-    for point in points:
-        totals[point.series] = totals.get(point.series, 0) + point.count
-    ordered = sorted(totals.items(), key=lambda one: (-one[1], one[0]))
-    return Breakdown(points=tuple(points), totals=tuple(ordered))

@@ -128,7 +128,7 @@ def search_body(request: SearchRequest) -> Body:
     body: Body = {
         "size": request.size_max,
         "sort": list(SORT),
-        "query": _query(request),
+        "query": matching(request),
         # Later pages do not count again.
         "track_total_hits": False if request.after else TOTAL_COUNTED_MAX,
         "timeout": f"{TIMEOUT_S}s",
@@ -147,7 +147,7 @@ def reading_body(query: str, *, asked: Body, answer: Mapping[str, Any]) -> Body 
     only those of a later page, and where the query says nothing.
     """
     is_first_page = bool(asked.get("size")) and "search_after" not in asked
-    clause = _words_clause(query) if is_first_page else None
+    clause = words_clause(query) if is_first_page else None
     if clause is None or answer["hits"]["hits"]:
         return None
     return {
@@ -169,7 +169,7 @@ def histogram_body(request: SearchRequest, *, buckets_max: int = 120) -> Body:
     timeline = _timeline(request.time_range, buckets_max=buckets_max)
     return {
         "size": 0,
-        "query": _query(request),
+        "query": matching(request),
         "track_total_hits": True,
         "timeout": f"{TIMEOUT_S}s",
         "aggs": {"timeline": {**timeline, "aggs": {"levels": levels}}},
@@ -203,7 +203,7 @@ def overview_body(
         }
     return {
         "size": 0,
-        "query": {"bool": {"filter": [_range_clause(time_range)]}},
+        "query": {"bool": {"filter": [range_clause(time_range)]}},
         "track_total_hits": False,
         "timeout": f"{TIMEOUT_S}s",
         "aggs": aggregations,
@@ -245,12 +245,8 @@ def surroundings_body(
 
 def matching(request: SearchRequest) -> Body:
     """Build what a document must be like to be found by a request, without its size."""
-    return _query(request)
-
-
-def _query(request: SearchRequest) -> Body:
-    query: Body = {"filter": [_range_clause(request.time_range)]}
-    clause = _words_clause(request.query)
+    query: Body = {"filter": [range_clause(request.time_range)]}
+    clause = words_clause(request.query)
     if clause is not None:
         query["filter"].append(clause)
     for one in request.filters:
@@ -259,7 +255,8 @@ def _query(request: SearchRequest) -> Body:
     return {"bool": query}
 
 
-def _words_clause(query: str) -> Body | None:
+def words_clause(query: str) -> Body | None:
+    """Build what the words of a person ask for; None where they ask for everything."""
     words = query.strip()
     if words in {"", "*", "*:*"}:
         return None
@@ -282,7 +279,8 @@ def _filter_clause(one: Filter) -> Body:
     return {"term": {one.field: {"value": one.value}}}
 
 
-def _range_clause(time_range: TimeRange) -> Body:
+def range_clause(time_range: TimeRange) -> Body:
+    """Build that an event is of a time, as it says itself."""
     bounds = {"gte": time_range.since_ms, "lt": time_range.until_ms}
     return {"range": {"@timestamp": {**bounds, "format": "epoch_millis"}}}
 

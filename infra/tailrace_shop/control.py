@@ -19,7 +19,6 @@ from tailrace_shop.front import Front
 from tailrace_shop.http import Request, Response
 from tailrace_shop.incidents import Incident, Incidents
 from tailrace_shop.messages import Topic, group_name
-from tailrace_shop.queue import Worker
 from tailrace_shop.services import FULFILMENT, INVENTORY, NOTIFIER, SELLER, Services
 
 READS = {
@@ -77,7 +76,7 @@ class Control:
             case ("POST", "services", name, "stop" | "start" as what) if name in READS:
                 worker = self._services.workers[name]
                 await asyncio.to_thread(
-                    _started if what == "start" else _stopped, worker
+                    worker.start if what == "start" else worker.stop
                 )
             case ("POST", "loads", name) if name in list(Load):
                 self._start_load(Load(name))
@@ -145,14 +144,6 @@ class Control:
                 )
                 for name, topic in READS.items()
             }
-
-
-def _started(worker: Worker) -> None:
-    worker.start()
-
-
-def _stopped(worker: Worker) -> None:
-    worker.stop()
 
 
 def _refused(why: str, *, status: int = 404) -> Response:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tailrace.clock import Clock
+from tailrace.moments import moment_text
 
 FILE_BYTES_MAX = 32 * 1_024 * 1_024
 """Then the file is renamed to `.1`, as logrotate would; one such is kept."""
@@ -188,9 +189,8 @@ class PythonLog:
 
 def _plain(at_ms: int) -> str:
     """Return a time as Java's and Python's loggers write it."""
-    return _iso(at_ms).removesuffix("Z").replace("T", " ").replace(".", ",")
+    return moment_text(at_ms).replace(".", ",")
 
 
 def _iso(at_ms: int) -> str:
-    moment = datetime.fromtimestamp(at_ms / 1_000, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03d}Z"
+    return f"{moment_text(at_ms).replace(' ', 'T')}Z"

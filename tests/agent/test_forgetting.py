@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from tailrace.wire import AgentLedger
 from tailrace_agent import forgetting
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.checkpoint import Checkpoint
@@ -270,10 +271,10 @@ def test_f20_file_on_a_volume_that_is_away_is_not_forgotten(
     agent, rotated = left_behind(tmp_path)
     rotated.unlink()
 
-    def away(_folder: str, *, inode: int, filesystem: str) -> str | None:
-        raise FolderAway(f"{inode} was on {filesystem}")
+    def away(record: AgentLedger) -> str | None:
+        raise FolderAway(f"{record.path} was on another volume")
 
-    monkeypatch.setattr(forgetting, "find_by_inode", away)
+    monkeypatch.setattr(forgetting, "path_of_record", away)
     agent = lived_on(tmp_path, agent, wait_ms=FIRST_MS)
     assert not agent.said("file_forgotten")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tailrace.supervise import Backoff
+
 RETRY_MS_MIN = 30_000
 RETRY_MS_MAX = 3_600_000
+BACKOFF = Backoff(wait_ms_min=RETRY_MS_MIN, wait_ms_max=RETRY_MS_MAX)
 TOLD_FAILURES = 3
 """A rule that failed so often in a row is told of: once may be chance."""
 REASON_CHARACTERS_MAX = 300
@@ -33,8 +36,7 @@ class Aside:
         """Note a failure; True where it is the one from which on it is told of."""
         before = self._failures.get(rule)
         count = 1 if before is None else before.count + 1
-        # The exponent is bounded too: a number is not to grow for as long as a rule fails.
-        wait_ms = min(RETRY_MS_MIN << min(count - 1, 20), RETRY_MS_MAX)
+        wait_ms = BACKOFF.wait_ms(count)
         reason = reason[:REASON_CHARACTERS_MAX]
         self._failures[rule] = _Failure(count, now_ms + wait_ms, reason)
         return count == TOLD_FAILURES

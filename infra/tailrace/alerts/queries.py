@@ -11,7 +11,14 @@ from tailrace.alerts.records import harmless
 from tailrace.alerts.rule_settings import RuleSettings
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
-from tailrace.query import Body, SearchRequest, events_alias, matching, rates_index
+from tailrace.query import (
+    Body,
+    SearchRequest,
+    events_alias,
+    matching,
+    rates_index,
+    words_clause,
+)
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -229,14 +236,12 @@ def _created(rule: RuleSettings, *, since_ms: int, until_ms: int | None) -> Body
     bounds: Body = {"gte": since_ms, "format": "epoch_millis"}
     if until_ms is not None:
         bounds["lt"] = until_ms
-    request = SearchRequest(query=rule.query, since_ms=0, until_ms=_LATEST_MS)
-    query = matching(request)
     # Their own times may be any; when they arrived is what is asked.
-    words = query["bool"]["filter"][1:]
-    return {"bool": {"filter": [{"range": {"event.created": bounds}}, *words]}}
-
-
-_LATEST_MS: Final = 9_000_000_000_000
+    clauses: list[Body] = [{"range": {"event.created": bounds}}]
+    words = words_clause(rule.query)
+    if words is not None:
+        clauses.append(words)
+    return {"bool": {"filter": clauses}}
 
 
 def _before(before_ms: int) -> Body:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,6 +67,8 @@ def load(
 ) -> None:
     """Ask the shop that runs for much, and count its answers."""
     require(SHOP)
+    import secrets
+
     from tailrace.clock import SystemClock
     from tailrace.shop_link import SHOP_DIR
     from tailrace_shop import load as load_
@@ -125,6 +125,8 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 def _answered(asked: Coroutine[object, object, Counted], *, url: str) -> Counted:
+    import asyncio
+
     try:
         return asyncio.run(asked)
     except (OSError, EOFError) as error:

@@ -72,7 +72,7 @@ def filebeat(record: Json) -> Fields:
     # What the topic and the index were chosen by says nothing of the event.
     left.pop("@metadata", None)
     for key, value in left.items():
-        keep(found, key, value)
+        keep(found.attributes, key, value)
     take_rest(found, own, without=used)
     return found
 
@@ -248,5 +248,5 @@ def _with_object(
     if not is_object(value):
         return set()
     used = take(found, value, names)
-    keep(found, key, {k: v for k, v in value.items() if k not in used})
+    keep(found.attributes, key, {k: v for k, v in value.items() if k not in used})
     return {key}

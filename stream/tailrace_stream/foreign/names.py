@@ -14,8 +14,10 @@ from tailrace_stream.parsers.fields import (
     TEXT_FIELDS,
     TIME,
     Fields,
+    attribute_key,
     fields_of,
     kept,
+    number_of,
 )
 from tailrace_stream.parsers.syslog import LEVELS
 
@@ -48,7 +50,6 @@ TEXTS = TEXT_FIELDS | {
     "url.scheme",
 }  # fmt: skip
 _IDENTIFIERS = frozenset({"trace.id", "span.id", "user.id", "error.code", "event.code"})
-LONG_MAX = 2**63
 DEPTH_MAX = 4
 """No field of ECS that is filled here has more names in one another."""
 
@@ -66,10 +67,10 @@ def put(found: Fields, name: str, value: object) -> bool:
     return read is not None and found.known.setdefault(name, read) == read
 
 
-def keep(found: Fields, name: str, value: object) -> None:
-    """Put a value among the attributes, unless it says nothing."""
+def keep(attributes: dict[str, object], name: str, value: object) -> None:
+    """Put a value among attributes, unless it says nothing."""
     if value is not None and value != {} and value != []:
-        found.attributes.setdefault(_attribute(name), kept(value))
+        attributes.setdefault(attribute_key(name), kept(value))
 
 
 def take(found: Fields, record: Json, names: Mapping[str, str]) -> set[str]:
@@ -125,16 +126,6 @@ def level_of(value: object) -> str | None:
     return None if number is None else LEVELS.get(number)
 
 
-def number_of(value: object) -> int | None:
-    """Return a whole number, also one that is written as text."""
-    if isinstance(value, str):
-        is_number = value.isascii() and value.isdigit() and len(value) < 19
-        return int(value) if is_number else None
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if -LONG_MAX <= value < LONG_MAX else None
-
-
 def _identifier(value: object) -> str | None:
     number = number_of(value)
     return text_of(value) or (None if number is None else str(number))
@@ -147,12 +138,6 @@ def _message(value: object) -> str | None:
 def _time(value: object) -> str | int | float | None:
     is_time = isinstance(value, str | int | float) and not isinstance(value, bool)
     return cast("str | int | float", value) if is_time and value != "" else None
-
-
-def _attribute(name: str) -> str:
-    # An index takes neither an empty name nor one with a NUL or without a letter.
-    cleaned = name.replace("\0", "\\0")
-    return cleaned if cleaned.strip(". \t\r\n") else f"_{cleaned.strip()}"
 
 
 _READERS: dict[str, Callable[[object], str | int | float | None]] = {

@@ -95,7 +95,7 @@ def otlp(record: Json) -> Fields:
         rest: dict[str, object] = {}
         for name, value in _attributes(holder).items():
             _take(found, name, value, rest=rest)
-        keep(found, owner, rest)
+        keep(found.attributes, owner, rest)
     return found
 
 
@@ -103,9 +103,7 @@ def _take(found: Fields, name: str, value: object, *, rest: dict[str, object]) -
     field = NAMES.get(name)
     if field is not None and field not in found.known and put(found, field, value):
         return
-    holder = Fields()
-    keep(holder, name, value)
-    rest.update({k: v for k, v in holder.attributes.items() if k not in rest})
+    keep(rest, name, value)
 
 
 def _put_level(found: Fields, log_record: Json) -> None:
@@ -124,7 +122,7 @@ def _put_body(found: Fields, body: object) -> None:
         inner = fields_of(body)
         for name, value in inner.known.items():
             found.known.setdefault(name, value)
-        keep(found, "body", inner.attributes)
+        keep(found.attributes, "body", inner.attributes)
     elif body is not None:
         put(found, "message", msgspec.json.encode(body).decode())
 

@@ -7,6 +7,7 @@ is read again, by another worker or from the beginning, so the event keeps id an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from tailrace.identity import DAY_MS, GENERATION_BYTES
@@ -49,6 +50,7 @@ def day_of(timestamp_ms: int, *, today_ms: int) -> Day:
     return Day(born_at_ms=today_ms, is_believed=False)
 
 
+@lru_cache(maxsize=1_024)
 def generation_of(
     *, topic_id: str, partition: int, born_at_ms: int, dataset: str, slice_: str = ""
 ) -> Generation:

@@ -102,11 +102,11 @@ def fields_of(record: Mapping[str, object]) -> Fields:
         if isinstance(value, dict) and key in ROOTS:
             rest = _nested(cast("dict[str, object]", value), key, found)
             if rest:
-                attributes[_key(key)] = rest
+                attributes[attribute_key(key)] = rest
             continue
         if target is not None and value != "":
             found.conflicts += (target,)
-        attributes[_key(key)] = kept(cast("object", value), depth=1)
+        attributes[attribute_key(key)] = kept(cast("object", value), depth=1)
     return found
 
 
@@ -121,7 +121,7 @@ def kept(value: object, *, depth: int = 1) -> object:
     if isinstance(value, list):
         return [kept(item, depth=depth + 1) for item in cast("list[object]", value)]
     return {
-        _key(name): kept(inner, depth=depth + 1)
+        attribute_key(name): kept(inner, depth=depth + 1)
         for name, inner in cast("dict[str, object]", value).items()
     }
 
@@ -157,15 +157,18 @@ def _nested(value: dict[str, object], path: str, found: Fields) -> dict[str, obj
                 found.conflicts += (inner_path,)
             rest = _nested(cast("dict[str, object]", inner), inner_path, found)
             if rest:
-                left[_key(name)] = rest
+                left[attribute_key(name)] = rest
         elif inner is not None:
             if is_field and inner != "":
                 found.conflicts += (inner_path,)
-            left[_key(name)] = kept(cast("object", inner), depth=2 + path.count("."))
+            left[attribute_key(name)] = kept(
+                cast("object", inner), depth=2 + path.count(".")
+            )
     return left
 
 
-def _key(key: str) -> str:
+def attribute_key(key: str) -> str:
+    """Return a name under which an index takes what stands in `attributes`."""
     # An index takes neither an empty name nor one with a NUL or without a letter.
     cleaned = key.replace("\0", "\\0")
     return cleaned if cleaned.strip(". \t\r\n") else f"_{cleaned.strip()}"
@@ -181,7 +184,8 @@ def _identifier(value: object) -> str | None:
     return _text(value)
 
 
-def _number(value: object) -> int | None:
+def number_of(value: object) -> int | None:
+    """Return a whole number, also one that is written as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value) if len(value) < 19 else None
     if not isinstance(value, int) or isinstance(value, bool):
@@ -203,7 +207,7 @@ def _time(value: object) -> str | int | float | None:
 
 _READERS: dict[str, Callable[[object], str | int | float | None]] = {
     **dict.fromkeys(TEXT_FIELDS, _text),
-    **dict.fromkeys(NUMBER_FIELDS, _number),
+    **dict.fromkeys(NUMBER_FIELDS, number_of),
     "user.id": _identifier,
     "trace.id": _identifier,
     "span.id": _identifier,

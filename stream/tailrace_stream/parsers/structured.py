@@ -111,13 +111,12 @@ def _keep_unread(
     conflicts: dict[int, tuple[str, ...]],
 ) -> None:
     """Put each time that nobody can read among the attributes of its line."""
-    given = pl.Series([time is not None for time in times])
-    rows: list[int] = (given & times_ns.is_null()).arg_true().to_list()
+    rows: list[int] = times_ns.is_null().arg_true().to_list()
     for row in rows:
         time, fields = times[row], found[row]
-        assert fields is not None
-        if time == "":
+        if time is None or time == "":
             continue
+        assert fields is not None
         conflicts[row] = (*conflicts.get(row, ()), TIME)
         # Some parsers keep it under its own name.
         if time not in fields.attributes.values():
