@@ -51,6 +51,15 @@ _SYSLOG_ISO = (
 # Address, identity, user and time of an access log.
 _ACCESS = r"[^ ]+ [^ ]+ [^\"\[\]]{1,64} \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]+ [+-][0-9]{4}\] "
 _HEAD = rf"^(?:{_SYSLOG}|{_SYSLOG_ISO}|{_ACCESS})"
+# What follows the method of a request in an access log, up to who asked: each of it a value
+# however it is written. Here, because it is all that differs from line to line: masked word
+# by word it would leave thousands of texts in a chunk for the steps behind.
+_REQUESTED = (
+    r' [^ "\\]+ HTTP/[0-9.]+" [0-9]{3} (?:[0-9]+|-)(?: "[^"\\]*" "[^"\\]*")?'
+)
+_REQUESTED_MASKED = f' /{MASK} HTTP/{MASK}" {MASK}'
+"""As the shortest request stands there with its numbers masked."""
+_ACCESS_WHOLE = rf'^{_ACCESS}"[A-Z]+{_REQUESTED}$'
 _WORD = r"(?:\.?[A-Za-z0-9_$@#%+~-])*"
 # A run of characters with a digit in it; a time or an address is one with its colons.
 # An address of a network card, or of IPv6, is one though some of its groups have no digit.
@@ -128,10 +137,36 @@ def masked(lines: pl.Series) -> pl.Series:
 def with_numbers_masked(lines: pl.Series) -> pl.Series:
     """Return the beginning of each line, without a syslog head and with its numbers masked.
 
-    The only step that every line takes.
+    What an access log's request asked for is a number here. The only step that every line
+    takes.
     """
-    frame = pl.DataFrame({"line": _first_lines(lines)})
+    lines = _first_lines(lines)
+    # Lines of an access log are the most, and the same but for their method: that is cut
+    # out of them, at half of what it costs to put masks into all of them.
+    is_whole = lines.str.contains(_ACCESS_WHOLE)
+    if not is_whole.any():
+        return _words_masked(lines)
+    requests = _requests_masked(lines.filter(is_whole))
+    if len(requests) == len(lines):
+        return requests
+    others = _words_masked(lines.filter(~is_whole))
+    order = is_whole.arg_true().append((~is_whole).arg_true()).arg_sort()
+    return requests.append(others).gather(order)
+
+
+def _requests_masked(lines: pl.Series) -> pl.Series:
+    """Return what `_words_masked` does, of lines that are `_ACCESS_WHOLE`."""
+    request = lines.str.splitn('"', 3).struct.field("field_1")
+    method = request.str.splitn(" ", 2).struct.field("field_0")
+    frame = pl.DataFrame({"method": method})
+    text = pl.concat_str(pl.lit('"'), pl.col("method"), pl.lit(_REQUESTED_MASKED))
+    return frame.select(text).to_series()
+
+
+def _words_masked(lines: pl.Series) -> pl.Series:
+    frame = pl.DataFrame({"line": lines})
     line = pl.col("line").str.replace(_HEAD, "")
+    line = line.str.replace(_REQUESTED, _REQUESTED_MASKED)
     return frame.select(line.str.replace_all(_NUMBER, MASK)).to_series()
 
 

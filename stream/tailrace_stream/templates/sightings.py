@@ -14,6 +14,7 @@ from tailrace_stream.placing import within_bounds
 from tailrace_stream.templates.masking import shown
 
 _NS_PER_MS = 1_000_000
+_INT64 = np.iinfo(np.int64)
 
 Named = tuple[pl.Series, dict[str, str]]
 """The template's id of each event, and the masked text of each of these ids."""
@@ -75,22 +76,30 @@ def sightings_of(
     """
     at_ms = pl.col("time").floordiv(_NS_PER_MS)
     seen = pl.when(within_bounds(at_ms, placement=origin.placement)).then(at_ms)
-    frame = pl.DataFrame(
-        {"id": templates.ids, "time": times_ns, "new": pl.Series(is_new)}
+    seen_ms = (
+        pl.DataFrame({"time": times_ns})
+        .select(seen.otherwise(origin.observed_at_ms))
+        .to_series()
+        .to_numpy()
     )
-    rows = (
-        frame.with_columns(seen.otherwise(origin.observed_at_ms).alias("at"))
-        .filter(pl.col("id").is_not_null())
-        .group_by("id", maintain_order=True)
-        .agg(
-            pl.col("new").sum(),
-            pl.col("at").min().alias("first"),
-            pl.col("at").max().alias("last"),
-        )
-        .select("id", "new", "first", "last")
-        .rows()
-    )
+    names = list(templates.texts)
+    # Numbers in place of ids: there are a few templates in thousands of events, and what
+    # is known of each is three additions an event.
+    numbered = templates.ids.cast(pl.Enum(names)).to_physical()
+    numbers = numbered.fill_null(len(names)).to_numpy()
+    room = len(names) + 1
+    new_counts = np.bincount(numbers, weights=is_new, minlength=room)
+    firsts_ms = np.full(room, _INT64.max)
+    lasts_ms = np.full(room, _INT64.min)
+    np.minimum.at(firsts_ms, numbers, seen_ms)
+    np.maximum.at(lasts_ms, numbers, seen_ms)
     return [
-        Sighting(one, shown(templates.texts[one]), int(new), int(first), int(last))
-        for one, new, first, last in rows
+        Sighting(
+            names[number],
+            shown(templates.texts[names[number]]),
+            int(new_counts[number]),
+            int(firsts_ms[number]),
+            int(lasts_ms[number]),
+        )
+        for number in numbered.unique(maintain_order=True).drop_nulls()
     ]
