@@ -32,12 +32,19 @@ from tailrace_stream.parsers.columns import (
 from tailrace_stream.placing import within_bounds
 from tailrace_stream.templates.naming import templates_of
 from tailrace_stream.templates.sightings import Named
-from tailrace_stream.times import iso_text
+from tailrace_stream.times import iso_texts
 
 ECS_VERSION = "8.17.0"
 CUT_TAG = "cut"
 TEMPLATE_ID = "tailrace.template.id"
 _NS_PER_MS = 1_000_000
+_NO_FIELDS = frozenset(
+    {
+        *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
+        "message",
+    }
+)
+"""Columns of a parser that are no field as they stand."""
 _ORIGIN_FIELDS: Mapping[str, Callable[[Origin], str]] = {
     "host.name": lambda origin: origin.host_name,
     "agent.id": lambda origin: origin.agent_id,
@@ -93,12 +100,8 @@ def documents_of(
     facts = _facts(parsed, origin=origin, common=common)
     fields = [
         _filled(column, facts)
-        for column in parsed.drop(
-            *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
-            "message",
-            strict=False,
-        ).get_columns()
-        if column.null_count() < len(column)
+        for column in parsed.get_columns()
+        if column.name not in _NO_FIELDS and column.null_count() < len(column)
     ]
     templates = templates_of(events.text) if has_templates else None
     columns = [
@@ -113,7 +116,7 @@ def documents_of(
     level = "log.level"
     return Documents(
         open_bodies=_open_bodies(
-            pl.DataFrame(columns),
+            pl.DataFrame([c for c in columns if c.null_count() < len(c)]),
             parsed,
             events=events,
             origin=origin,
@@ -150,10 +153,14 @@ def _times(parsed: pl.DataFrame, *, origin: Origin) -> list[pl.Series]:
         .when(pl.col(GUESSED))
         .then(pl.lit("guessed"))
     )
-    return parsed.select(
-        iso_text(pl.coalesce(time, observed_ns)).alias("@timestamp"),
+    times = parsed.select(
+        pl.coalesce(time, observed_ns).alias("time"),
         source.alias("tailrace.time_source"),
-    ).get_columns()
+    )
+    return [
+        iso_texts(times.get_column("time")).alias("@timestamp"),
+        times.get_column("tailrace.time_source"),
+    ]
 
 
 def _facts(

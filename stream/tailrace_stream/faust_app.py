@@ -34,6 +34,7 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, RAW
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.kafka_security import broker_credentials
+from tailrace_stream.packing import pack_lightly
 from tailrace_stream.protocol import PublishFailed, RecordTooLarge
 from tailrace_stream.raw_topic import RawTopicUnread, has_raw_record
 from tailrace_stream.records import Outgoing, RawRecord
@@ -65,6 +66,7 @@ class StreamApp:
         log: FilteringBoundLogger,
     ) -> None:
         cap_aiokafka()
+        pack_lightly()
         self._connections = connections
         self._log = log
         self._topic = RAW.name(connections.namespace)

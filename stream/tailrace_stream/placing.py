@@ -6,6 +6,7 @@ Held equal to `identity.document_id` and `identity.index_name` by a test.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ from tailrace.identity import (
 from tailrace.wire import Placement
 
 NS_PER_MS = 1_000_000
+_NO_TIME = -(2**63)
+"""In place of null: no log is of the year 1677."""
 
 
 def document_ids(
@@ -50,32 +53,42 @@ def index_names(
     times_ns: pl.Series, *, namespace: str, placement: Placement, born_at_ms: int
 ) -> pl.Series:
     """Return the index of each event; a null time, or one past belief, is the birth's."""
-    prefix = f"{namespace}-{placement.dataset}-"
-    born = pl.lit(born_at_ms, pl.Int64)
+    born = _clamped(born_at_ms)
+    ns = times_ns.fill_null(_NO_TIME).to_numpy()
     if placement.time_rule == "generation":
-        at_ms = pl.when(pl.col("ns").is_null()).then(born).otherwise(born)
+        at_ms = np.full(len(ns), born)
     else:
-        event_ms = pl.col("ns").floordiv(NS_PER_MS)
-        is_believed = within_bounds(event_ms, placement=placement)
-        at_ms = pl.when(is_believed).then(event_ms).otherwise(born)
-    days = pl.DataFrame({"ns": times_ns}).select(
-        at_ms.floordiv(DAY_MS).alias("day"),
-        (at_ms < born_at_ms - OLD_EVENT_MS).alias("old"),
-    )
-    moment = (pl.col("day") * DAY_MS).cast(pl.Datetime("ms"))
-    names = (
-        pl.when("old")
-        .then(moment.dt.to_string("%Y.%m"))
-        .otherwise(moment.dt.to_string("%Y.%m.%d"))
-    )
-    return days.select(pl.concat_str(pl.lit(prefix), names)).to_series()
+        low, high = _bounds(placement)
+        event_ms = ns // NS_PER_MS
+        is_believed = (ns != _NO_TIME) & (event_ms >= low) & (event_ms < high)
+        at_ms = np.where(is_believed, event_ms, born)
+    is_old = at_ms < born - OLD_EVENT_MS
+    # A chunk has a few names, each of which is written once.
+    distinct, rows = np.unique(at_ms // DAY_MS * 2 + is_old, return_inverse=True)
+    prefix = f"{namespace}-{placement.dataset}-"
+    names = pl.Series([_name(int(one), prefix) for one in distinct], dtype=pl.String)
+    if len(names) == 1:
+        return names.new_from_index(0, len(ns))
+    return names.gather(rows)
+
+
+@lru_cache(maxsize=4_096)
+def _name(number: int, prefix: str) -> str:
+    """Return the name of an index: twice a day's number, and one more for old events."""
+    day, is_old = divmod(number, 2)
+    moment = pl.Series([day * DAY_MS]).cast(pl.Datetime("ms"))
+    return prefix + str(moment.dt.to_string("%Y.%m" if is_old else "%Y.%m.%d")[0])
 
 
 def within_bounds(event_ms: pl.Expr, *, placement: Placement) -> pl.Expr:
     """Tell of each time whether it decides the index, or is past belief."""
-    # Bounds come from another process; what no column can hold means no bound.
-    low, high = _clamped(placement.earliest_ms), _clamped(placement.latest_ms)
+    low, high = _bounds(placement)
     return (event_ms >= low) & (event_ms < high)
+
+
+def _bounds(placement: Placement) -> tuple[int, int]:
+    # They come from another process; what no column can hold means no bound.
+    return _clamped(placement.earliest_ms), _clamped(placement.latest_ms)
 
 
 def _clamped(at_ms: int) -> int:

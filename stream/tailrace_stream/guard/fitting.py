@@ -170,6 +170,8 @@ def _are_addresses(texts: pl.Series) -> pl.Series:
     # A client comes back, so there are fewer addresses than lines.
     distinct = texts.unique().drop_nulls()
     others = distinct.filter(~is_address(distinct))
+    if not len(others):
+        return texts.is_not_null()
     return ~texts.is_in(others.implode())
 
 

@@ -17,13 +17,16 @@ from tailrace_stream.parsers.columns import (
 from tailrace_stream.times import access_ns
 
 _NAMES = ("address", "user", "time", "request", "status", "size", "referrer", "agent")
+_REQUEST_NAMES = ("method", "url", "path", "query", "version")
 # Every byte decides alone where the pattern goes on, so that one pass finds all groups:
 # four times as fast as a pattern in which a space may be two things. A quote after the
 # size must begin both texts whole: one with an escape in it is left to the other pattern.
-_PLAIN = (
-    r'^([^ ]+) [^ ]+ ([^ "\[]+) \[([^\]]+)\] "([^"\\]*)" ([0-9]{3}) ([0-9]+|-)'
-    r'(?: (?:"([^"\\]*)" "([^"\\]*)"|[^"])|$)'
-)
+_BEGINNING = r'^([^ ]+) [^ ]+ ([^ "\[]+) \[([^\]]+)\] '
+_ENDING = r' ([0-9]{3}) ([0-9]+|-)(?: (?:"([^"\\]*)" "([^"\\]*)"|[^"])|$)'
+_PLAIN = rf'{_BEGINNING}"([^"\\]*)"{_ENDING}'
+# The usual request's parts cost no pass of their own.
+_REQUESTED = rf'{_BEGINNING}"([A-Z]+) (([^ "\\?]+)(?:\?([^ "\\]*))?)(?: HTTP/([0-9.]+))?"{_ENDING}'
+_REQUESTED_NAMES = (*_NAMES[:3], *_REQUEST_NAMES, *_NAMES[4:])
 _ANY = (
     r'^([^ ]+) [^ ]+ ([^"\[]{1,256}?) \[([^\]]+)\] "((?:[^"\\]|\\.)*)"'
     r' ([0-9]{3}) ([0-9]+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?'
@@ -47,18 +50,20 @@ _IPV4 = (
 
 def parse(lines: pl.Series) -> pl.DataFrame:
     """Return the fields of each access line."""
-    shapes = ((_PLAIN, _NAMES), (_HOSTED, _HOSTED_NAMES), (_ANY, _NAMES))
-    frame = has(by_shape(lines, shapes), *_NAMES)
+    shapes = (
+        (_REQUESTED, _REQUESTED_NAMES),
+        (_PLAIN, _NAMES),
+        (_HOSTED, _HOSTED_NAMES),
+        (_ANY, _NAMES),
+    )
+    frame = has(by_shape(lines, shapes), *_REQUESTED_NAMES)
     hosted: list[pl.Expr] = []
     if "addresses" in frame.columns:
         frame, hosted = _with_hosts(frame)
-    request = frame.get_column("request").str.extract_groups(_REQUEST)
-    request = request.struct.rename_fields(["method", "url", "version"]).struct.unnest()
-    frame = frame.with_columns(
-        *request.get_columns(), is_address(frame.get_column("address")).alias("_is_ip")
-    )
-    address, url = pl.col("address"), pl.col("url")
-    query_parts = url.str.splitn("?", 2).struct
+    if "request" in frame.columns:
+        frame = _with_requests(frame)
+    frame = frame.with_columns(is_address(frame.get_column("address")).alias("_is_ip"))
+    address = pl.col("address")
     return frame.select(
         MATCHED,
         access_ns(pl.col("time")).alias(TIME_NS),
@@ -67,15 +72,27 @@ def parse(lines: pl.Series) -> pl.DataFrame:
         pl.when(~pl.col("_is_ip")).then(address).alias("source.address"),
         filled("user").alias("user.name"),
         pl.col("method").alias("http.request.method"),
-        url.alias("url.original"),
-        query_parts.field("field_0").alias("url.path"),
-        query_parts.field("field_1").alias("url.query"),
+        pl.col("url").alias("url.original"),
+        pl.col("path").alias("url.path"),
+        pl.col("query").alias("url.query"),
         pl.col("version").alias("http.version"),
         pl.col("status").cast(pl.Int64).alias("http.response.status_code"),
         pl.col("size").cast(pl.Int64, strict=False).alias("http.response.body.bytes"),
         filled("referrer").alias("http.request.referrer"),
         filled("agent").alias("user_agent.original"),
         *hosted,
+    )
+
+
+def _with_requests(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with the parts of the requests that are read as a whole so far."""
+    request = pl.col("request").str.extract_groups(_REQUEST).struct
+    method, url, version = (request.field(str(number)) for number in (1, 2, 3))
+    parts = url.str.splitn("?", 2).struct
+    found = (method, url, parts.field("field_0"), parts.field("field_1"), version)
+    return frame.with_columns(
+        pl.coalesce(name, one).alias(name)
+        for name, one in zip(_REQUEST_NAMES, found, strict=True)
     )
 
 

@@ -57,14 +57,23 @@ def by_shape(
 
     The order is fixed, so what a line becomes depends on no other line of the chunk.
     """
-    rows = pl.int_range(len(lines), eager=True).alias(_ROW)
+    rows: pl.Series | None = None
+    """Which lines are left; None while all are."""
     found: list[pl.DataFrame] = []
     for pattern, names in shapes:
-        if not len(rows):
+        left = lines if rows is None else lines.gather(rows)
+        if not len(left):
             break
-        frame = extract(lines.gather(rows), pattern, names).with_columns(rows)
+        frame = extract(left, pattern, names)
+        if rows is None:
+            if frame.get_column(MATCHED).all():
+                return frame  # As of a whole log in one shape, so at no more cost.
+            rows = pl.int_range(len(lines), eager=True).alias(_ROW)
+        frame = frame.with_columns(rows)
         found.append(frame.filter(pl.col(MATCHED)))
         rows = frame.filter(~pl.col(MATCHED)).get_column(_ROW)
+    if rows is None:
+        return unmatched(len(lines))
     found.append(unmatched(len(rows)).with_columns(rows))
     return in_order(found)
 

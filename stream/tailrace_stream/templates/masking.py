@@ -54,9 +54,7 @@ _HEAD = rf"^(?:{_SYSLOG}|{_SYSLOG_ISO}|{_ACCESS})"
 # What follows the method of a request in an access log, up to who asked: each of it a value
 # however it is written. Here, because it is all that differs from line to line: masked word
 # by word it would leave thousands of texts in a chunk for the steps behind.
-_REQUESTED = (
-    r' [^ "\\]+ HTTP/[0-9.]+" [0-9]{3} (?:[0-9]+|-)(?: "[^"\\]*" "[^"\\]*")?'
-)
+_REQUESTED = r' [^ "\\]+ HTTP/[0-9.]+" [0-9]{3} (?:[0-9]+|-)(?: "[^"\\]*" "[^"\\]*")?'
 _REQUESTED_MASKED = f' /{MASK} HTTP/{MASK}" {MASK}'
 """As the shortest request stands there with its numbers masked."""
 _ACCESS_WHOLE = rf'^{_ACCESS}"[A-Z]+{_REQUESTED}$'

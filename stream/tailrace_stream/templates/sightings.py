@@ -75,10 +75,10 @@ def sightings_of(
     read: a clock that is wrong once must not date a template for ever.
     """
     at_ms = pl.col("time").floordiv(_NS_PER_MS)
-    seen = pl.when(within_bounds(at_ms, placement=origin.placement)).then(at_ms)
+    believed = pl.when(within_bounds(at_ms, placement=origin.placement)).then(at_ms)
     seen_ms = (
         pl.DataFrame({"time": times_ns})
-        .select(seen.otherwise(origin.observed_at_ms))
+        .select(believed.otherwise(origin.observed_at_ms))
         .to_series()
         .to_numpy()
     )
@@ -93,6 +93,7 @@ def sightings_of(
     lasts_ms = np.full(room, _INT64.min)
     np.minimum.at(firsts_ms, numbers, seen_ms)
     np.maximum.at(lasts_ms, numbers, seen_ms)
+    seen: list[int] = numbered.unique(maintain_order=True).drop_nulls().to_list()
     return [
         Sighting(
             names[number],
@@ -101,5 +102,5 @@ def sightings_of(
             int(firsts_ms[number]),
             int(lasts_ms[number]),
         )
-        for number in numbered.unique(maintain_order=True).drop_nulls()
+        for number in seen
     ]

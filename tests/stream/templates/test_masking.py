@@ -108,7 +108,7 @@ def test_an_access_log_is_told_by_its_method_alone() -> None:
 
 
 _PLAIN = st.text("ab/?=&%:.-7", min_size=1, max_size=12)
-_ODD = st.text("ab/?=&%:.- 7\"\\é", max_size=12)
+_ODD = st.text('ab/?=&%:.- 7"\\é', max_size=12)
 _PARTS = st.one_of(_PLAIN, _PLAIN, _PLAIN, _ODD)
 
 
