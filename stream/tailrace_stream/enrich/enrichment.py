@@ -48,6 +48,12 @@ class Enrichment:
         if self.has_trace_ids:
             parsed = trace_ids.with_ids(parsed, text)
         added: list[Added] = []
+        # First: a document's own fields end with the user agent that they follow from.
+        if self.user_agents is not None:
+            column = self.user_agents.column(parsed)
+            if column is not None:
+                names = ("name", "version", "os.", "device.")
+                added.append((column, tuple(f"user_agent.{name}" for name in names)))
         if self.severity_numbers is not None and severity.LEVEL in parsed.columns:
             words = severity.normalised(parsed.get_column(severity.LEVEL))
             parsed = parsed.with_columns(words)
@@ -59,11 +65,6 @@ class Enrichment:
         if self.names is not None:
             for column, field in self.names.columns(parsed):
                 added.append((column, (field,)))
-        if self.user_agents is not None:
-            column = self.user_agents.column(parsed)
-            if column is not None:
-                names = ("name", "version", "os.", "device.")
-                added.append((column, tuple(f"user_agent.{name}" for name in names)))
         if self.tables:
             parsed = self._with_tables(parsed, added, origin=origin)
         return _with_added(parsed, added) if added else parsed
