@@ -90,7 +90,7 @@ def fields_of(record: Mapping[str, object]) -> Fields:
     """Sort the keys of one structured line into fields and attributes."""
     found = Fields()
     known, attributes = found.known, found.attributes
-    for key, target in _plan(tuple(record)):
+    for key, target in plan_of(tuple(record)):
         value = record[key]
         if target is not None:
             read = _READERS[target](value)
@@ -127,7 +127,7 @@ def kept(value: object, *, depth: int = 1) -> object:
 
 
 @lru_cache(maxsize=4_096)
-def _plan(keys: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+def plan_of(keys: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
     """Return each key with its field; of two keys for one field the better one wins."""
     best: dict[str, tuple[int, str]] = {}
     for key in keys:
@@ -178,6 +178,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def is_identifier(target: str) -> bool:
+    """Tell whether a field takes a number for a name."""
+    return _READERS[target] is _identifier
+
+
 def _identifier(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -193,7 +198,8 @@ def number_of(value: object) -> int | None:
     return value if -LONG_MAX <= value < LONG_MAX else None
 
 
-def _level(value: object) -> str | None:
+def level_of(value: object) -> str | None:
+    """Return a level as it is compared, of its name or its number."""
     if isinstance(value, str):
         return value.strip().lower() or None
     return _NUMBERED_LEVELS.get(value) if isinstance(value, int) else None
@@ -213,6 +219,6 @@ _READERS: dict[str, Callable[[object], str | int | float | None]] = {
     "span.id": _identifier,
     "error.code": _identifier,
     "message": _text,
-    "log.level": _level,
+    "log.level": level_of,
     TIME: _time,
 }

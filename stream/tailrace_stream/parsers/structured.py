@@ -22,6 +22,7 @@ from tailrace_stream.parsers.columns import (
 )
 from tailrace_stream.parsers.conflicts import with_marks
 from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of, kept
+from tailrace_stream.parsers.records import Cells, cells_of
 from tailrace_stream.times import (
     ISO,
     LAST_NS,
@@ -40,12 +41,16 @@ _UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (1e20, 1))
 
 def parse_json(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line that is one JSON object."""
-    return frame_of(_read(lines, _json_fields), time_zone=time_zone)
+    records = list(map(_json_record, lines.to_list()))
+    is_plain = not lines.str.contains(r"\u0000", literal=True).any()
+    return _frame_of_records(records, is_plain=is_plain, time_zone=time_zone)
 
 
 def parse_logfmt(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line of `key=value` pairs, in logfmt's quoting."""
-    return frame_of(_read(lines, _logfmt_fields), time_zone=time_zone)
+    records = list(map(_logfmt_record, lines.to_list()))
+    is_plain = not lines.str.contains("\0", literal=True).any()
+    return _frame_of_records(records, is_plain=is_plain, time_zone=time_zone)
 
 
 def frame_of(
@@ -58,25 +63,52 @@ def frame_of(
 
     `numbers` names those that hold numbers.
     """
-    columns: dict[str, list[str | int | float | None]] = {}
-    attributes: list[str | None] = [None] * len(found)
-    conflicts: dict[int, tuple[str, ...]] = {}
+    cells = Cells(len(found))
     for row, fields in enumerate(found):
-        if fields is None:
-            continue
-        for name, value in fields.known.items():
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = [None] * len(found)
-            column[row] = value
-        if fields.attributes:
-            attributes[row] = _encode(fields.attributes).decode()
-        if fields.conflicts:
-            conflicts[row] = fields.conflicts
-    times = columns.pop(TIME, None)
-    times_ns, guessed = _times_of(times, row_count=len(found), time_zone=time_zone)
+        if fields is not None:
+            cells.put(row, fields)
+
+    def fields_at(row: int) -> Fields:
+        fields = found[row]
+        assert fields is not None
+        return fields
+
+    return _frame(
+        cells,
+        matched=[fields is not None for fields in found],
+        fields_at=fields_at,
+        time_zone=time_zone,
+        numbers=numbers,
+    )
+
+
+def _frame_of_records(
+    records: list[dict[str, object] | None], *, is_plain: bool, time_zone: str
+) -> pl.DataFrame:
+    def fields_at(row: int) -> Fields:
+        return fields_of(records[row] or {})
+
+    return _frame(
+        cells_of(records, is_plain=is_plain),
+        matched=[record is not None for record in records],
+        fields_at=fields_at,
+        time_zone=time_zone,
+        numbers=NUMBER_FIELDS,
+    )
+
+
+def _frame(
+    cells: Cells,
+    *,
+    matched: list[bool],
+    fields_at: Callable[[int], Fields],
+    time_zone: str,
+    numbers: Collection[str],
+) -> pl.DataFrame:
+    times = cells.columns.pop(TIME, None)
+    times_ns, guessed = _times_of(times, row_count=cells.row_count, time_zone=time_zone)
     if times is not None:
-        _keep_unread(times, times_ns, found, attributes, conflicts)
+        _keep_unread(times, times_ns, cells, fields_at)
     series = [
         pl.Series(
             name,
@@ -84,19 +116,19 @@ def frame_of(
             dtype=pl.Int64 if name in numbers else pl.String,
             strict=True,
         )
-        for name, values in columns.items()
+        for name, values in cells.columns.items()
     ]
     frame = pl.DataFrame(
         [
-            pl.Series(MATCHED, [fields is not None for fields in found], pl.Boolean),
-            pl.Series(ATTRIBUTES, attributes, pl.String),
+            pl.Series(MATCHED, matched, pl.Boolean),
+            pl.Series(ATTRIBUTES, cells.attributes, pl.String),
             *series,
             times_ns.alias(TIME_NS),
             guessed.alias(GUESSED),
         ]
     )
-    if conflicts:
-        frame = with_marks(frame, conflicts)
+    if cells.conflicts:
+        frame = with_marks(frame, cells.conflicts)
     if MESSAGE in frame.columns:
         # Docker's own JSON keeps the newline of the line that it wraps.
         frame = frame.with_columns(pl.col(MESSAGE).str.strip_suffix("\n"))
@@ -106,44 +138,37 @@ def frame_of(
 def _keep_unread(
     times: list[str | int | float | None],
     times_ns: pl.Series,
-    found: list[Fields | None],
-    attributes: list[str | None],
-    conflicts: dict[int, tuple[str, ...]],
+    cells: Cells,
+    fields_at: Callable[[int], Fields],
 ) -> None:
     """Put each time that nobody can read among the attributes of its line."""
     rows: list[int] = times_ns.is_null().arg_true().to_list()
     for row in rows:
-        time, fields = times[row], found[row]
+        time = times[row]
         if time is None or time == "":
             continue
-        assert fields is not None
-        conflicts[row] = (*conflicts.get(row, ()), TIME)
+        cells.conflicts[row] = (*cells.conflicts.get(row, ()), TIME)
+        attributes = fields_at(row).attributes
         # Some parsers keep it under its own name.
-        if time not in fields.attributes.values():
-            attributes[row] = _encode({**fields.attributes, TIME: kept(time)}).decode()
+        if time not in attributes.values():
+            text = _encode({**attributes, TIME: kept(time)}).decode()
+            cells.attributes[row] = text
 
 
-def _read(
-    lines: pl.Series, fields: Callable[[str], Fields | None]
-) -> list[Fields | None]:
-    return [fields(line) for line in lines]
-
-
-def _json_fields(line: str) -> Fields | None:
+def _json_record(line: str) -> dict[str, object] | None:
     if "{" not in line[:64]:
         return None
     try:
-        record = _json_object.decode(line)
+        return _json_object.decode(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    return fields_of(record)
 
 
-def _logfmt_fields(line: str) -> Fields | None:
+def _logfmt_record(line: str) -> dict[str, object] | None:
     record: dict[str, object] = {}
     for name, quoted, bare in _PAIR.findall(line):
         record[name] = _ESCAPE.sub(_unescaped, quoted) if quoted else bare
-    return fields_of(record) if record else None
+    return record or None
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -161,9 +186,13 @@ def _times_of(
     groups = texts.cast(pl.String).str.extract_groups(rf"^{ISO}$")
     parts = groups.struct.rename_fields(["moment", "fraction", "zone"]).struct.unnest()
     written = parts.select(iso_columns_ns(time_zone)).to_series()
-    counted = pl.Series(list(map(_epoch_ns, times)), dtype=pl.Int64)
     is_guessed = parts["moment"].is_not_null() & parts["zone"].is_null()
-    return pl.select(pl.coalesce(written, counted)).to_series(), is_guessed
+    rows: list[int] = written.is_null().arg_true().to_list()
+    if not rows:
+        return written, is_guessed
+    # A date that is none is no number either, so only these are asked.
+    counted = pl.Series([_epoch_ns(times[row]) for row in rows], dtype=pl.Int64)
+    return written.scatter(rows, counted), is_guessed
 
 
 def _epoch_ns(time: str | float | None) -> int | None:
