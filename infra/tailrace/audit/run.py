@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.left import with_left
 from tailrace.audit.look import Looked, Looker
 from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
@@ -59,10 +60,10 @@ class _Look:
                 )
             except SnapshotLost:
                 continue
-            silent = self.hearing.silent(
+            silent, dead = self.hearing.silent(
                 looked.heartbeats, now_ms=begun_at_ms, read_at_ms=looked.read_at_ms
             )
-            return replace(looked, silent=silent)
+            return replace(looked, silent=silent, dead=dead)
         raise CommandFailed(
             f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",
             remedy="audit again once retention has done its work",
@@ -89,7 +90,11 @@ def audit(
     deadline_ms = clock.monotonic_ms() + wait_ms_max
     look = _Look(looker, clock)
     report = _audit_once(look, is_deep=is_deep and not wait_ms_max, tell=tell)
-    while not report.is_settled and clock.monotonic_ms() < deadline_ms:
+    while (
+        not report.is_settled
+        and not report.is_stuck
+        and clock.monotonic_ms() < deadline_ms
+    ):
         left_ms = deadline_ms - clock.monotonic_ms()
         awaited = sum(not each.is_gone for each in report.silent)
         tell(
@@ -168,10 +173,11 @@ def _report(
     is_deep: bool,
 ) -> AuditReport:
     """Return what the first look and the last one say of everything together."""
+    dead = {each.agent_id: each for each in last.dead}
     return AuditReport(
         verdicts=tuple(
             sorted(
-                verdicts,
+                (with_left(each, dead=dead) for each in verdicts),
                 key=lambda each: (
                     each.facts.host_name,
                     each.facts.path,
