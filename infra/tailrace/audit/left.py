@@ -2,12 +2,13 @@
 
 Of a file of such an agent its own word may lack what it had sent last, and the other hops
 have it: that is nothing under way. What it had seen and not sent, nobody reads before an
-agent takes the file up again; to wait for that is in vain, and so it is said at once. Pure.
+agent takes the file up again; to wait for that is in vain. One that does goes on with the
+file's record, which names the first that told of it for ever: the words' ages tell. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tailrace.audit.facts import GenerationFacts
@@ -18,20 +19,18 @@ from tailrace.wire import AgentLedger
 
 
 def with_left(
-    verdict: GenerationVerdict, *, dead: Mapping[str, DeadAgent]
+    verdict: GenerationVerdict, *, dead: Sequence[DeadAgent]
 ) -> GenerationVerdict:
     """Return the verdict, settled where all that a dead agent left is accounted for.
 
-    `dead` are such agents by id. Where something is left unread, `left_by` says by whom;
-    of one that is gone for good that is settled, too: nobody waits for it any more.
+    Where something is left unread, `left_by` says by whom; of one that is gone for good
+    that is settled, too: nobody waits for it any more.
     """
     agent = verdict.facts.agent
     if verdict.is_settled or agent is None:
         return verdict
-    left_by = dead.get(agent.agent_id)
-    if left_by is None or not _is_left(agent, left_by=left_by):
-        return verdict
-    if not _is_through(verdict):
+    left_by = _left_by(agent, dead=dead)
+    if left_by is None or not _is_through(verdict):
         return verdict
     unread_bytes = _unread_bytes(verdict.facts, agent=agent)
     return replace(
@@ -42,12 +41,24 @@ def with_left(
     )
 
 
-def _is_left(agent: AgentLedger, *, left_by: DeadAgent) -> bool:
-    """Return whether no agent that lives has taken the file up, as far as is known.
+def _left_by(agent: AgentLedger, *, dead: Sequence[DeadAgent]) -> DeadAgent | None:
+    """Return which dead agent may have said the last word of a file; None if none has.
 
-    One that has tells of it before its heartbeat claims a later moment.
+    An agent that lives and has taken the file up tells of it before its heartbeat claims a
+    later moment.
     """
-    return left_by.is_gone or left_by.succeeded_to_ms > agent.updated_at_ms
+    if all(each.agent_id != agent.agent_id for each in dead):
+        return None
+    return next(
+        (
+            each
+            for each in sorted(dead, key=lambda one: one.agent_id != agent.agent_id)
+            if each.host_id == agent.host_id
+            and agent.updated_at_ms <= each.spoke_until_ms
+            and (each.is_gone or each.succeeded_to_ms > agent.updated_at_ms)
+        ),
+        None,
+    )
 
 
 def _is_through(verdict: GenerationVerdict) -> bool:

@@ -155,7 +155,7 @@ def _left_behind(report: AuditReport) -> Iterator[str]:
         yield (
             f"LEFT   {_place(verdict)}: {verdict.left_bytes:,} bytes that agent"
             f" {agent.agent_id} had seen, and not sent before it fell silent at"
-            f" {_moment(agent.silent_since_ms)}: no agent reads them{waited}"
+            f" {_moment(agent.silent_since_ms)}: no agent has taken them up{waited}"
         )
     yield from _more(len(left), "with bytes left unread")
     if report.is_stuck:

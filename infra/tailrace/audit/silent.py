@@ -10,7 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tailrace.ledger import AgentHeartbeat, LedgerRecord
-from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
+from tailrace.silence import (
+    ahead_ms,
+    is_gone,
+    is_silent,
+    newest_by_host,
+    silent_from_ms,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +40,10 @@ class DeadAgent:
     """An agent that is silent, and for which nobody waits: what did it leave?"""
 
     agent_id: str
+    host_id: str
     silent_since_ms: int
+    spoke_until_ms: int
+    """No word that is younger can be its own: another has taken up what that is about."""
     is_gone: bool
     """It has been silent for so long that nobody waits for what it left, either."""
     succeeded_to_ms: int = 0
@@ -93,23 +102,11 @@ class Hearing:
                 by_ms
                 and not is_silent(other_ms, interval_ms=each.interval_ms, now_ms=now_ms)
             ):
-                dead.append(
-                    DeadAgent(
-                        agent_id=each.agent_id,
-                        silent_since_ms=said_at_ms,
-                        is_gone=is_gone_for_good,
-                        succeeded_to_ms=_swept_at_ms(heartbeats, each, now_ms=now_ms),
-                    )
-                )
+                swept_at_ms = _swept_at_ms(heartbeats, each, now_ms=now_ms)
+                dead.append(_dead(each, now_ms=now_ms, succeeded_to_ms=swept_at_ms))
                 continue
             if is_gone_for_good:
-                dead.append(
-                    DeadAgent(
-                        agent_id=each.agent_id,
-                        silent_since_ms=said_at_ms,
-                        is_gone=True,
-                    )
-                )
+                dead.append(_dead(each, now_ms=now_ms, succeeded_to_ms=0))
             found.append(
                 SilentAgent(
                     agent_id=each.agent_id,
@@ -130,6 +127,18 @@ class Hearing:
             self._heard_at_ms[agent_id] = now_ms
         self._said_at_ms[agent_id] = said_at_ms
         return self._heard_at_ms.get(agent_id, 0)
+
+
+def _dead(heartbeat: AgentHeartbeat, *, now_ms: int, succeeded_to_ms: int) -> DeadAgent:
+    said_at_ms = heartbeat.updated_at_ms
+    return DeadAgent(
+        agent_id=heartbeat.agent_id,
+        host_id=heartbeat.host_id,
+        silent_since_ms=said_at_ms,
+        spoke_until_ms=silent_from_ms(said_at_ms, interval_ms=heartbeat.interval_ms),
+        is_gone=is_gone(said_at_ms, now_ms=now_ms),
+        succeeded_to_ms=succeeded_to_ms,
+    )
 
 
 def _swept_at_ms(

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.run import STUCK_MS
 from tailrace.audit.shown import overdue, report_lines
 from tailrace.audit.verdict import AuditReport, report_json
 from tailrace.ledger import AgentHeartbeat
@@ -28,6 +29,11 @@ DIED_AT_MS = NOW_MS - 10 * HEARTBEAT_MS
 WAIT_MS = 60_000
 
 
+def of_host(beat: AgentHeartbeat) -> AgentHeartbeat:
+    """Return the heartbeat as of the host whose file it is."""
+    return msgspec.structs.replace(beat, host_id=agent_word(number=0).host_id)
+
+
 def left(*, sent: int, seen_bytes: int, at_ms: int = DIED_AT_MS) -> GenerationFacts:
     """Return five events that came through, of which the agent's last word says `sent`."""
     word = agent_word(number=sent, seen_size_bytes=seen_bytes, updated_at_ms=at_ms)
@@ -38,10 +44,10 @@ def audited(
     facts: GenerationFacts, *, died_at_ms: int = DIED_AT_MS, is_succeeded: bool = True
 ) -> tuple[AuditReport, SteppingClock]:
     clock = SteppingClock(NOW_MS)
-    dead = heartbeat("agent-1", said_at_ms=died_at_ms)
+    dead = of_host(heartbeat("agent-1", said_at_ms=died_at_ms))
 
     def beats() -> tuple[AgentHeartbeat, ...]:
-        living = heartbeat("agent-2", said_at_ms=clock.now_ms() - 1_000)
+        living = of_host(heartbeat("agent-2", said_at_ms=clock.now_ms() - 1_000))
         return (dead, living) if is_succeeded else (dead,)
 
     report = report_of(
@@ -63,10 +69,10 @@ def test_what_a_dead_agent_had_sent_beyond_its_own_word_is_accounted_for() -> No
     assert list(report_lines(report))[-1].startswith("Everything adds up: 5 events")
 
 
-def test_what_a_dead_agent_left_unread_is_told_at_once_with_the_way_out() -> None:
+def test_what_a_dead_agent_left_unread_is_told_soon_with_the_way_out() -> None:
     report, clock = audited(left(sent=5, seen_bytes=5 * LINE_BYTES + 7))
 
-    assert clock.now_ms() == NOW_MS
+    assert NOW_MS + STUCK_MS <= clock.now_ms() < NOW_MS + STUCK_MS + 2_000
     assert report.is_stuck
     assert report.is_overdue
     said = overdue(report)
@@ -104,6 +110,41 @@ def test_a_file_that_the_other_agent_may_have_taken_up_is_waited_for() -> None:
 
     assert not report.is_stuck
     assert clock.now_ms() >= NOW_MS + WAIT_MS
+
+
+def test_a_file_that_another_agent_reads_on_is_not_left() -> None:
+    """Its record bears the name of the first for ever, and a word of after its death."""
+    told_at_ms = DIED_AT_MS + 4 * HEARTBEAT_MS
+    facts = left(sent=5, seen_bytes=5 * LINE_BYTES + 7, at_ms=told_at_ms)
+
+    report, _clock = audited(facts)
+
+    assert not report.left
+    assert not report.is_stuck
+
+
+def test_an_agent_that_reads_on_what_was_left_is_waited_for() -> None:
+    """Between its start and its first word the file seems left: it is looked at again."""
+    words = [
+        left(sent=5, seen_bytes=5 * LINE_BYTES + unread) for unread in range(20, 0, -1)
+    ]
+    clock = SteppingClock(NOW_MS)
+    dead = of_host(heartbeat("agent-1", said_at_ms=DIED_AT_MS))
+
+    report = report_of(
+        held(*range(5)),
+        *words,
+        facts_at_rest(5),
+        heartbeats=lambda: (
+            dead,
+            of_host(heartbeat("agent-2", said_at_ms=clock.now_ms() - 1_000)),
+        ),
+        clock=clock,
+        wait_ms_max=WAIT_MS,
+    )
+
+    assert report.is_settled
+    assert clock.now_ms() >= NOW_MS + 20_000 > NOW_MS + STUCK_MS
 
 
 def test_what_a_dead_agent_sent_and_no_hop_has_read_is_waited_for() -> None:
