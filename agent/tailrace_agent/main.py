@@ -55,12 +55,12 @@ def run(
             time_zone=time_zone_of(),
         )
         clock = SystemClock()
-        observed = Observed(clock)
         with ExitStack() as cleanup:
             registration = register(
                 connections, settings=settings, agent=agent, log=log
             )
             cleanup.callback(registration.close)
+            observed = Observed(clock, on_held_up=registration.hold_up)
             metrics = _metrics(settings, observed=observed, log=log)
             if metrics is not None:
                 cleanup.callback(metrics.close)
@@ -71,7 +71,8 @@ def run(
                 # What could hinder a life is found out before there is one.
                 check=lambda given: (
                     redactors_for(given, folder=folder.path),
-                    list_once(given.sources, clock=clock),
+                    # What the host itself names it lists all the time.
+                    list_once(given.sources[len(settings.sources) :], clock=clock),
                 ),
                 log=log,
             )
@@ -200,15 +201,18 @@ def _ledger(
     wait_s, tries = LEDGER_RETRY_S_MIN, 0
     while not stop.is_set():
         try:
-            return read_ledger(
+            records = read_ledger(
                 connections, host_id=agent.host_id, is_stopping=stop.is_set
             )
         except ServiceUnavailable as error:
-            observed.held_up = str(error)
+            observed.hold_up(str(error))
             if tries % LEDGER_ALARM_TRIES == 0:
                 why, remedy = str(error), f"{error.remedy}; the files wait until then"
                 log.warning("ledger_unavailable", why=why, remedy=remedy)
             tries += 1
+        else:
+            observed.hold_up("")
+            return records
         stop.wait(wait_s)
         wait_s = min(LEDGER_RETRY_S_MAX, wait_s * 2)
     return {}

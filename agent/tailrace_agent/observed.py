@@ -5,7 +5,7 @@ The names and what they mean are an interface: they are in docs/metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -22,12 +22,19 @@ PREFIX = "tailrace_agent"
 class Observed:
     """The newest status, which the loop's thread puts here and others read."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, *, on_held_up: Callable[[str], None] = lambda _why: None
+    ) -> None:
         self._clock = clock
+        self._on_held_up = on_held_up
         self._turned_at_ms: int | None = None
         self._status: AgentStatus | None = None
-        self.held_up = ""
-        """Why the loop has not begun yet, where something holds it up."""
+        self._held_up = ""
+
+    def hold_up(self, why: str) -> None:
+        """Note, and tell, why the loop has not begun yet; "" once nothing holds it up."""
+        self._held_up = why
+        self._on_held_up(why)
 
     def turn(self) -> None:
         """Note that the loop goes round."""
@@ -40,7 +47,7 @@ class Observed:
     def health(self) -> Health:
         """Return whether anything hinders the agent now."""
         if self._turned_at_ms is None:
-            why = f": {self.held_up}" if self.held_up else ""
+            why = f": {self._held_up}" if self._held_up else ""
             return Health((f"the agent is starting{why}",))
         still_ms = self._clock.monotonic_ms() - self._turned_at_ms
         return health_of(self._status, still_ms=still_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -58,7 +59,13 @@ class AgentRegistration:
         self._registration = registration
         self._node = node
         self._fleet: FleetConfig | None = None
+        # The thread that follows the fleet tells what was taken, the agent's own the rest.
+        self._telling = threading.Lock()
         self.holes = holes
+
+    def hold_up(self, why: str) -> None:
+        """Say what is waited for before any file is read, or "" once nothing is."""
+        self._change(held_up=why)
 
     def follow_fleet(
         self,
@@ -102,15 +109,20 @@ class AgentRegistration:
         self._zookeeper.close()
 
     def _tell(self, settings: AgentSettings, report: Report) -> None:
-        node = msgspec.structs.replace(
-            self._node,
+        self._change(
             labels=settings.labels,
             sources=tuple(source.name for source in settings.sources),
             config_versions=dict(report.versions),
             config_hash=report.config_hash,
             config_refusals=dict(report.refusals),
         )
-        self._registration.update(msgspec.json.encode(node))
+
+    def _change(self, **changes: object) -> None:
+        with self._telling:
+            node = msgspec.structs.replace(self._node, **changes)
+            if node != self._node:
+                self._node = node
+                self._registration.update(msgspec.json.encode(node))
 
 
 def register(

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
+from tailrace.purged import ReadToEnd
 from tailrace.topics import DOCS, RAW
 
 STREAM_GROUP = "stream"
@@ -59,6 +60,10 @@ class LagGateway(Protocol):
 
     def lags(self) -> Future[tuple[PartitionLag, ...]]:
         """Return it by partition, or `ServiceUnavailable`."""
+        ...
+
+    def read_to_end(self) -> Future[ReadToEnd]:
+        """Return of which partitions all was read, or `ServiceUnavailable`."""
         ...
 
 

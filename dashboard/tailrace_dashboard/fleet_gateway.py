@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from tailrace.clock import SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.fleet.nodes import agents_folder
 from tailrace.kafka_admin import KafkaAdmin
+from tailrace.purged import ReadToEnd, read_to_end
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
 from tailrace.zookeeper_probe import require_zookeeper
@@ -30,21 +33,18 @@ class KafkaLags:
         """Start asking how far the stream and the indexer are."""
         return self._thread.submit(self._lags)
 
+    def read_to_end(self) -> Future[ReadToEnd]:
+        """Start asking of which partitions both have read all."""
+        return self._thread.submit(self._read_to_end)
+
     def close(self) -> None:
         """Let go of the connection; no question may follow."""
         self._thread.submit(self._forget).result()
         self._thread.shutdown()
 
     def _lags(self) -> tuple[PartitionLag, ...]:
-        if self._admin is None:
-            self._admin = KafkaAdmin(
-                self._connections,
-                client_id="tailrace-dashboard",
-                connect_ms_max=CONNECT_MS_MAX,
-                answer_ms_max=CONNECT_MS_MAX,
-            )
         namespace = self._connections.namespace
-        try:
+        with self._connected() as admin:
             return tuple(
                 PartitionLag(
                     group=f"{namespace}-{group}",
@@ -54,10 +54,27 @@ class KafkaLags:
                     end_offset=lag.end_offset,
                 )
                 for group, topic in GROUPS
-                for lag in self._admin.group_lag(
+                for lag in admin.group_lag(
                     f"{namespace}-{group}", topics=[topic.name(namespace)]
                 )
             )
+
+    def _read_to_end(self) -> ReadToEnd:
+        namespace = self._connections.namespace
+        with self._connected() as admin:
+            return read_to_end(admin, namespace=namespace, clock=SystemClock())
+
+    @contextmanager
+    def _connected(self) -> Generator[KafkaAdmin]:
+        if self._admin is None:
+            self._admin = KafkaAdmin(
+                self._connections,
+                client_id="tailrace-dashboard",
+                connect_ms_max=CONNECT_MS_MAX,
+                answer_ms_max=CONNECT_MS_MAX,
+            )
+        try:
+            yield self._admin
         except ServiceUnavailable:
             # The next question begins with a new connection.
             self._forget()

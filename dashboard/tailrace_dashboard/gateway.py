@@ -23,6 +23,7 @@ from tailrace.errors import QueryInvalid, ServiceUnavailable, TailraceError
 from tailrace.lucene import reasons_in
 from tailrace.query import Body, explain_query_error, reading_body
 from tailrace.settings import Connections
+from tailrace.shut_indices import shut_by
 
 REQUEST_TIMEOUT_S = 25
 """A little more than the body's own `timeout`, so that partial results come back."""
@@ -193,6 +194,9 @@ def api_error(
     """Return what a refusal by Elasticsearch means to the person who asked."""
     if status == 404:
         return NoIndexYet(index)
+    shut = shut_by(body)
+    if shut is not None:
+        return shut
     if status == 400:
         explained = explain_query_error(query, answer=body)
         if explained is not None:

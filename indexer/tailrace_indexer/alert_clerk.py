@@ -7,7 +7,7 @@ never holds up. An idle system writes no line of it: only what changes is said.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tailrace.alerts.config import AlertSettings
 from tailrace.alerts.fact_watch import Lags
@@ -19,7 +19,7 @@ from tailrace.alerts.watch import Watch
 from tailrace.clock import Clock
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_admin import KafkaAdmin, PartitionLag
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.topics import DOCS, LEDGER, RAW
@@ -129,34 +129,48 @@ class KafkaLags:
 
     def _asked(self) -> Lags:
         namespace = self._connections.namespace
-        groups = {RAW: f"{namespace}-stream", DOCS: self._group}
+        stream = f"{namespace}-stream"
+        raw, docs = RAW.name(namespace), DOCS.name(namespace)
+        ledger = LEDGER.name(namespace)
         with KafkaAdmin(
             self._connections, client_id="tailrace-indexer-alerts"
         ) as kafka:
-            settings = kafka.topic_settings(topic.name(namespace) for topic in groups)
-            ledger = kafka.group_lag(self._group, topics=[LEDGER.name(namespace)])
-            lags = [
+            settings = kafka.topic_settings((raw, docs))
+            lags = (
+                *kafka.group_lag(stream, topics=[raw]),
+                *kafka.group_lag(self._group, topics=[docs, ledger]),
+            )
+            topics = [
                 topic_lag(
                     kafka,
-                    topic=topic.name(namespace),
+                    [lag for lag in lags if lag.topic == topic],
+                    topic=topic,
                     group=group,
-                    retention_ms=int(
-                        settings[topic.name(namespace)].get("retention.ms", "-1")
-                    ),
+                    retention_ms=int(settings[topic].get("retention.ms", "-1")),
                     now_ms=self._clock.now_ms(),
                 )
-                for topic, group in groups.items()
+                for topic, group in ((raw, stream), (docs, self._group))
             ]
         return Lags(
-            topics=tuple(lags),
-            is_ledger_read=all(one.lag_records == 0 for one in ledger),
+            topics=tuple(topics),
+            is_ledger_read=not any(
+                lag.lag_records for lag in lags if lag.topic == ledger
+            ),
         )
 
 
 def topic_lag(
-    kafka: KafkaAdmin, *, topic: str, group: str, retention_ms: int, now_ms: int
+    kafka: KafkaAdmin,
+    lags: Iterable[PartitionLag],
+    *,
+    topic: str,
+    group: str,
+    retention_ms: int,
+    now_ms: int,
 ) -> TopicLag:
     """Return in how many partitions something unread is near half of its retention.
+
+    `lags` are the group's in this topic.
 
     Raises:
         ServiceUnavailable: Kafka does not answer.
@@ -165,7 +179,7 @@ def topic_lag(
     if retention_ms > 0:
         since_ms = max(now_ms - round(retention_ms * NEAR_HALF), 0)
         recent = kafka.offsets_at([topic], at_ms=since_ms)
-        for lag in kafka.group_lag(group, topics=[topic]):
+        for lag in lags:
             # Without a record since then all that is unread is older.
             first = recent.get((lag.topic, lag.partition), -1)
             late_before = lag.end_offset if first < 0 else first

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -66,6 +67,8 @@ class HostCompleteness:
     unread_bytes: int
     lost_bytes: int
     is_silent: bool
+    purged_events: int = 0
+    """Sent, not stored, and no longer in Kafka: nobody will read them there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,11 @@ class Completeness:
     def waiting_events(self) -> int:
         """Events that were sent and are not stored."""
         return sum(host.waiting_events for host in self.hosts)
+
+    @property
+    def purged_events(self) -> int:
+        """Events that were sent, and went from Kafka before they were read."""
+        return sum(host.purged_events for host in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +206,13 @@ def read_completeness(
     now_ms: int,
     until_ms: int,
     missing: Mapping[str, Any] | None = None,
+    purged: Mapping[str, int] | None = None,
 ) -> Completeness:
     """Return what the answer to `completeness_body` says; never raises for its content.
 
     `missing` is the answer to `missing_body`. Of which files it is not known how much is
-    stored, those are left out where there is none, and the statement is partial.
+    stored, those are left out where there is none, and the statement is partial. `purged`
+    is by generation how much of what waits is gone from Kafka (`purged.look`).
     """
     read = words_in(answer, missing=missing)
     indexed_at_ms = read.indexed_at_ms
@@ -214,6 +224,7 @@ def read_completeness(
         indexed_at_ms=now_ms if indexed_at_ms is None else indexed_at_ms,
         left_out=read.left_out,
         read_after_ms=read.read_after_ms,
+        purged=purged or {},
     )
     return replace(stated, is_partial=read.is_partial)
 
@@ -226,12 +237,13 @@ def completeness_of(
     indexed_at_ms: int = 0,
     left_out: Collection[str] = (),
     read_after_ms: int = 0,
+    purged: Mapping[str, int] = MappingProxyType({}),
 ) -> Completeness:
     """Return the statement from documents of the ledger, in any order.
 
     If others were not read, `indexed_at_ms` is when the newest of all was written, `left_out`
     are the generations whose indexer's word is not known, and what was written before
-    `read_after_ms` is missed by nobody.
+    `read_after_ms` is missed by nobody. What is `purged` holds no host back.
     """
     documents = tuple(documents)
     newest_ms = newest_by_place(documents)
@@ -260,7 +272,7 @@ def completeness_of(
     living = {name: host for name, host in hosts.items() if not host.is_gone}
     return Completeness(
         hosts=tuple(
-            _stated(name, host, left_out=left_out)
+            _stated(name, host, left_out=left_out, purged=purged)
             for name, host in sorted((living or hosts).items())
         ),
         now_ms=now_ms,
@@ -345,14 +357,19 @@ def _rests_in(document: Document) -> tuple[tuple[int, int], ...]:
         return ()
 
 
-def _stated(name: str, host: _Host, *, left_out: Collection[str]) -> HostCompleteness:
+def _stated(
+    name: str, host: _Host, *, left_out: Collection[str], purged: Mapping[str, int]
+) -> HostCompleteness:
     complete_to_ms = host.swept_at_ms
-    waiting = 0
+    waiting = gone = 0
     for generation, each in host.generations.items():
         if generation in left_out:
             continue
         sent = max(each.agent.next_number if each.agent else 0, _next(each.stream))
         behind = max(sent - _next(each.indexer), 0)
+        taken = min(purged.get(generation, 0), behind)
+        behind -= taken
+        gone += taken
         waiting += behind
         if behind or each.unread_bytes:
             moment = each.complete_to_ms
@@ -364,6 +381,7 @@ def _stated(name: str, host: _Host, *, left_out: Collection[str]) -> HostComplet
         unread_bytes=sum(each.unread_bytes for each in host.generations.values()),
         lost_bytes=sum(each.lost_bytes for each in host.generations.values()),
         is_silent=host.is_silent,
+        purged_events=gone,
     )
 
 

@@ -29,6 +29,12 @@ def statement(stated: Completeness) -> str:
     if stated.waiting_events:
         noun = "line" if stated.waiting_events == 1 else "lines"
         parts.append(f"{stated.waiting_events:,} {noun} in Kafka")
+    if stated.purged_events:
+        noun = "line" if stated.purged_events == 1 else "lines"
+        parts.append(
+            f"{stated.purged_events:,} {noun} lost from Kafka before being read"
+            " (`tailrace audit --repair` has sent again what the files still hold)"
+        )
     unread = sum(host.unread_bytes for host in stated.hosts)
     if unread:
         parts.append(f"{unread:,} bytes not yet read")

@@ -26,6 +26,7 @@ from tailrace.errors import NoAnswer, RightMissing, ServiceUnavailable
 from tailrace.index_templates import SEQUENCE_NUMBERS, Capabilities
 from tailrace.rights import REMEDY, error_reason, missing_right
 from tailrace.settings import Connections
+from tailrace.shut_indices import shut_by
 
 # The node's logger decodes every body to text before it asks whether anyone listens.
 logging.getLogger("elastic_transport.node").propagate = False
@@ -236,6 +237,8 @@ class Elastic:
         right = missing_right(error_reason(answer.json(), characters_max=None))
         if right is not None:
             return RightMissing(right.sentence(), address=self._address, remedy=REMEDY)
+        if (shut := shut_by(answer.json())) is not None:
+            return shut
         if answer.status in {401, 403}:
             remedy = (
                 "give this role a user or key with the rights it needs, by"

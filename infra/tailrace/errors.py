@@ -6,7 +6,8 @@ TailraceError                 what happened, with which value, and what to do
 |-- ServiceUnavailable        a server did not answer where it was configured
 |   |-- NoAnswer              it listens there, and says nothing
 |   |-- TopicMissing          the brokers answer, but the topic is not there
-|   `-- RightMissing          Elasticsearch answers, but who asks may not do this
+|   |-- RightMissing          Elasticsearch answers, but who asks may not do this
+|   `-- IndexShut             Elasticsearch answers, but an index is closed or blocked
 |-- DataDirInUse              another process holds the data folder
 |-- QueryInvalid              a search asks for something that cannot be read
 |-- ArchiveGiven              a file is compressed, where its lines are to be read
@@ -113,6 +114,14 @@ class RightMissing(ServiceUnavailable):
         super().__init__(
             "Elasticsearch", address=address, reason=f"here {what}", remedy=remedy
         )
+
+
+class IndexShut(ServiceUnavailable):
+    """Elasticsearch answers, but somebody closed an index or put a block on it."""
+
+    def __init__(self, what: str, *, remedy: str) -> None:
+        # It can be reached: only this index cannot be used.
+        TailraceError.__init__(self, what, remedy=remedy)
 
 
 class DataDirInUse(TailraceError):

@@ -16,8 +16,9 @@ from tailrace.errors import ServiceUnavailable, WireError
 from tailrace.wire import WIRE_VERSION, decode, encode
 from tailrace.zookeeper import ZooKeeper
 
-HOLE_BYTES_MAX: Final = 64 * 1_024 * 1_024
-"""One request: it is read twice, once to see that it still holds the same events."""
+HOLE_BYTES_MAX: Final = 64 * 1_024 * 1_024 * 1_024
+"""One request: it is read twice, once to see that it still holds the same events, a chunk
+between two turns of the agent's other files. Where a whole index is gone, that is the file."""
 HOLES_ASKED_MAX: Final = 64
 """Of one agent at once; whoever asks waits for answers before asking for more."""
 

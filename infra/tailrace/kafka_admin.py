@@ -5,18 +5,20 @@ The one file that knows kafka-python's admin client; every answer leaves it as a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import kafka
 import kafka.admin
+import kafka.errors
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     KafkaError,
     KafkaTimeoutError,
+    MetadataEmptyBrokerList,
     NotCoordinatorError,
     RequestTimedOutError,
     TopicAlreadyExistsError,
@@ -32,18 +34,22 @@ from tailrace.settings import Connections
 # The stubs that type checkers bundle describe an older release.
 _kafka: Any = kafka
 _admin: Any = kafka.admin
+_errors: Any = kafka.errors
 
 CONNECT_MS_MAX = 10_000
 """How long a first answer may take; a person waits for most of these questions."""
 ANSWER_MS_MAX = 30_000
 """How long each later one may take, where nobody looks at a page."""
-COORDINATOR_WAIT_MS_MAX = 10_000
-"""A fresh cluster makes its topic of offsets when a group is first asked for."""
-COORDINATOR_POLL_MS = 200
-_COORDINATOR_MOVES = (
+MOVES_WAIT_MS_MAX = 10_000
+"""A fresh cluster makes its topic of offsets when a group is first asked for; and one whose
+brokers were too busy to say that they live knows of none for some seconds."""
+MOVES_POLL_MS = 200
+_MOVES: tuple[type[KafkaError], ...] = (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     NotCoordinatorError,
+    MetadataEmptyBrokerList,
+    _errors.UnknownBrokerIdError,
 )
 
 
@@ -294,17 +300,7 @@ class KafkaAdmin:
         Raises:
             ServiceUnavailable: the brokers do not answer.
         """
-        deadline_ms = self._clock.monotonic_ms() + COORDINATOR_WAIT_MS_MAX
-        while True:
-            try:
-                answer = self._client.list_group_offsets({group: None})
-                break
-            except _COORDINATOR_MOVES as error:
-                if self._clock.monotonic_ms() > deadline_ms:
-                    raise self._unavailable(error) from error
-                self._clock.sleep_ms(COORDINATOR_POLL_MS)
-            except (KafkaError, OSError) as error:
-                raise self._unavailable(error) from error
+        answer = self._patiently(lambda: self._client.list_group_offsets({group: None}))
         return {
             (place.topic, place.partition): found.offset
             for place, found in answer.get(group, {}).items()
@@ -349,10 +345,23 @@ class KafkaAdmin:
         return {(p.topic, p.partition): found.offset for p, found in answer.items()}
 
     def _ask(self, question: str, *args: object, **options: object) -> Any:  # noqa: ANN401 - kafka-python is untyped
-        try:
-            return getattr(self._client, question)(*args, **options)
-        except (KafkaError, OSError) as error:
-            raise self._unavailable(error) from error
+        return self._patiently(
+            lambda: getattr(self._client, question)(*args, **options)
+        )
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - kafka-python is untyped
+        """Return the answer, asked for again while brokers move, and for no longer."""
+        wait_ms = min(MOVES_WAIT_MS_MAX, self._answer_ms_max)
+        deadline_ms = self._clock.monotonic_ms() + wait_ms
+        while True:
+            try:
+                return ask()
+            except _MOVES as error:
+                if self._clock.monotonic_ms() > deadline_ms:
+                    raise self._unavailable(error) from error
+                self._clock.sleep_ms(MOVES_POLL_MS)
+            except (KafkaError, OSError) as error:
+                raise self._unavailable(error) from error
 
     def _unavailable(self, reason: Exception | str) -> ServiceUnavailable:
         if isinstance(reason, KafkaTimeoutError | RequestTimedOutError):

@@ -83,6 +83,8 @@ def kafka_unavailable(brokers: str, error: BaseException) -> ServiceUnavailable:
     return ServiceUnavailable("Kafka", address=brokers, reason=reason_of(error))
 
 
+_BROKERLESS = frozenset({"MetadataEmptyBrokerList", "UnknownBrokerIdError"})
+"""Their text is all that the broker answered, or a number that stands for none."""
 _LOST = {
     "KafkaConnectionError": "the connection broke",
     "KafkaTimeoutError": "no answer in time",
@@ -94,6 +96,8 @@ _LOST = {
 def reason_of(error: BaseException) -> str:
     """Return an error of the library in a line: its kind tells more than its text."""
     kind = type(error).__name__
+    if kind in _BROKERLESS:
+        return "it knows of no broker that lives now: they may be too busy to say so"
     if (known := _LOST.get(kind)) is not None:
         detail = str(error).removeprefix(f"{kind}: ")
         return f"{known} ({detail})"[:REASON_CHARACTERS_MAX]

@@ -17,8 +17,12 @@ the future tells nothing of when it was said."""
 
 def is_silent(said_at_ms: int, *, interval_ms: int, now_ms: int) -> bool:
     """Tell whether the heartbeat that was due after one of `said_at_ms` is missing."""
-    longest_ms = SILENT_INTERVALS * max(interval_ms, INTERVAL_MS_MIN)
-    return now_ms - said_at_ms > longest_ms
+    return now_ms > silent_from_ms(said_at_ms, interval_ms=interval_ms)
+
+
+def silent_from_ms(said_at_ms: int, *, interval_ms: int) -> int:
+    """Return the moment after which an agent is silent that has said nothing else since."""
+    return said_at_ms + SILENT_INTERVALS * max(interval_ms, INTERVAL_MS_MIN)
 
 
 def ahead_ms(said_at_ms: int, *, now_ms: int) -> int:

@@ -18,6 +18,8 @@ class RoleFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the roles say of themselves."""
 
     lost_bytes: int = 0
+    unread_bytes: int = 0
+    """What stands in files and is not acknowledged by Kafka."""
     held_indices: dict[str, str] = {}
     """By index, why its documents are held back."""
     dead_letters: int = 0
@@ -37,6 +39,10 @@ class StatusFacts(msgspec.Struct, frozen=True, kw_only=True):
     """By role, the records of Kafka that it has still to read."""
     missed_records: dict[str, int] = {}
     """By role, the records that Kafka's retention took before it read them."""
+    standing_ms: dict[str, int] = {}
+    """By role that has records to read and did not move, how long it was watched."""
+    waiting_lines: int = 0
+    """Sent and not stored, as the ledger has it."""
     documents: int | None = None
     roles: RoleFacts = RoleFacts()
     unreachable: list[str] = []
@@ -74,6 +80,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     watched: list[str]
     members: list[MemberStatus]
     lag_records: dict[str, int]
+    waiting_lines: int
+    unread_bytes: int
     documents: int | None
     lost_bytes: int
     dead_letters: int
@@ -99,6 +107,8 @@ def judge(facts: StatusFacts) -> Status:
         watched=up.watched if up else [],
         members=[_member(one, facts=facts) for one in up.members] if up else [],
         lag_records=facts.lag_records,
+        waiting_lines=facts.waiting_lines,
+        unread_bytes=facts.roles.unread_bytes,
         documents=facts.documents,
         lost_bytes=facts.roles.lost_bytes,
         dead_letters=facts.roles.dead_letters,
@@ -126,6 +136,12 @@ def _reasons(facts: StatusFacts) -> Iterator[str]:
         if not any(index in problem for problem in facts.roles.problems):
             yield f"documents for {index} are held back: {why}"
     yield from facts.roles.problems
+    for role, watched_ms in facts.standing_ms.items():
+        yield (
+            f"the {role} has {facts.lag_records.get(role, 0):,} records to read, and"
+            f" committed none in the {watched_ms // 1_000} s that it was watched; see its"
+            " log"
+        )
 
 
 def _warnings(facts: StatusFacts) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from tailrace.backlog import standing_still
 from tailrace.clock import SystemClock
 from tailrace.errors import TailraceError
 from tailrace.extras import require
@@ -54,6 +55,8 @@ def gather(connections: Connections) -> StatusFacts:
     documents: int | None = None
     dead_letters = 0
     misfits = Misfits()
+    standing_ms: dict[str, int] = {}
+    waiting_lines = 0
     unreachable: list[str] = []
     away = ""
     if up is not None and up.has_roles:
@@ -62,12 +65,15 @@ def gather(connections: Connections) -> StatusFacts:
             connections = connections.model_copy(update={"namespace": up.namespace})
         try:
             lags = _lags(connections)
+            standing_ms = _standing_ms(connections, lags)
         except TailraceError as error:
             away = "Kafka"
             unreachable.append(str(error))
         try:
             documents, dead_letters = _documents(connections)
             misfits = _misfits(connections)
+            if any(lag.lag_records for each in lags.values() for lag in each):
+                waiting_lines = _waiting_lines(connections, now_ms=now_ms)
         except TailraceError as error:
             unreachable.append(str(error))
         unreachable += _zookeeper_trouble(connections)
@@ -85,6 +91,8 @@ def gather(connections: Connections) -> StatusFacts:
         missed_records={
             role: sum(lag.missed_records for lag in each) for role, each in lags.items()
         },
+        standing_ms=standing_ms,
+        waiting_lines=waiting_lines,
         documents=documents,
         roles=roles,
         unreachable=unreachable,
@@ -96,6 +104,7 @@ class _Agent(msgspec.Struct):
     pid: int = 0
     kafka: str = "connected"
     checkpoint: str = "written"
+    lag_bytes: int = 0
     lost_bytes: int = 0
     unreadable_count: int = 0
     unreadable: dict[str, str] = {}
@@ -145,6 +154,7 @@ def role_facts(
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
         lost_bytes=agent.lost_bytes,
+        unread_bytes=agent.lag_bytes,
         warnings=[
             *_agent_warnings(agent, data_dir=data_dir),
             *_stream_warnings(stream),
@@ -202,6 +212,36 @@ def _lags(connections: Connections) -> dict[str, tuple[PartitionLag, ...]]:
             )
             for role, topic in GROUPS.items()
         }
+
+
+def _standing_ms(
+    connections: Connections, lags: dict[str, tuple[PartitionLag, ...]]
+) -> dict[str, int]:
+    """Return which roles have something to read and do not move, and how long that is."""
+    return standing_still(lags, ask=lambda: _lags(connections), clock=SystemClock())
+
+
+def _waiting_lines(connections: Connections, *, now_ms: int) -> int:
+    """Return how many lines were sent and are not stored, as the ledger knows it."""
+    from tailrace.completeness import (
+        completeness_body,
+        ledger_index,
+        missing_body,
+        read_completeness,
+    )
+    from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
+
+    path = f"/{ledger_index(connections.namespace)}/_search{MISSING_IS_NONE}"
+    with Elastic(connections, timeout_s=ANSWER_WAIT_S_MAX) as elastic:
+        answer = elastic.decoded(
+            elastic.look_up("POST", path, body=completeness_body())
+        )
+        lacking = missing_body(answer)
+        missing = None
+        if lacking is not None:
+            missing = elastic.decoded(elastic.look_up("POST", path, body=lacking))
+    stated = read_completeness(answer, missing=missing, now_ms=now_ms, until_ms=now_ms)
+    return stated.waiting_events
 
 
 def _zookeeper_trouble(connections: Connections) -> Iterator[str]:

@@ -199,6 +199,21 @@ def test_f3_a_file_that_was_truncated_since_is_not_read_for_its_former_life(
     assert "truncated" in _answers(agent.sink)[0].refusal
 
 
+def test_a_span_is_as_long_as_the_file_where_a_whole_index_is_gone(
+    tmp_path: Path,
+) -> None:
+    line = b"x" * (900 * 1_024) + b"\n"
+    lines = 80
+    agent, sent, count = _agent_with(tmp_path, line * lines)
+    assert count == lines
+
+    agent.requests.asked.append(_request(sent, 0, lines, end_offset=lines * len(line)))
+    agent.pass_ms(20_000)
+
+    assert events_of(agent.sink)[count:] == sent
+    assert not _answers(agent.sink)[0].refusal
+
+
 @pytest.mark.parametrize(
     ("first_offset", "next_offset"),
     [(-1, 4), (4, 4), (4, 0), (0, HOLE_BYTES_MAX + 1), (0, 400)],

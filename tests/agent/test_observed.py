@@ -104,7 +104,7 @@ def test_what_hinders_the_agent_is_ill_health() -> None:
 def test_an_agent_that_hangs_or_has_not_begun_is_not_well() -> None:
     clock = SteppedClock()
     observed = Observed(clock)
-    observed.held_up = "no ledger"
+    observed.hold_up("no ledger")
     assert observed.health().problems == ("the agent is starting: no ledger",)
     observed.turn()
     assert not observed.health().is_well

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tailrace.clock import SystemClock
 from tailrace.errors import CommandFailed, ServiceUnavailable, TailraceError
+from tailrace.purged import NOTHING_READ, ReadToEnd
 from tailrace.query import Body
 from tailrace.shop_link import RoomState, ShopState
 from tailrace_dashboard.fleet import Agent, FleetGateway, LagGateway, PartitionLag
@@ -137,17 +138,26 @@ class AbsentFleet:
 class KnownLags:
     """Knows the lags it was given."""
 
-    def __init__(self, *lags: PartitionLag) -> None:
+    def __init__(
+        self, *lags: PartitionLag, read_to_end: ReadToEnd = NOTHING_READ
+    ) -> None:
         self.known = lags
+        self.read = read_to_end
 
     def lags(self) -> Future[tuple[PartitionLag, ...]]:
         return done(self.known)
+
+    def read_to_end(self) -> Future[ReadToEnd]:
+        return done(self.read)
 
 
 class AbsentLags:
     """Cannot be reached."""
 
     def lags(self) -> Future[tuple[PartitionLag, ...]]:
+        return failed(KAFKA_AWAY)
+
+    def read_to_end(self) -> Future[ReadToEnd]:
         return failed(KAFKA_AWAY)
 
 

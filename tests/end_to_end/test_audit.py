@@ -16,6 +16,7 @@ import crc32c
 import orjson
 import pytest
 
+from tailrace.audit.verdict import NAMED_MAX
 from tailrace.elasticsearch import Elastic
 from tailrace.identity import document_id
 from tailrace.settings import Connections
@@ -226,6 +227,22 @@ def test_what_the_index_lost_is_read_again_from_the_file(
     ]
     code, report = installation.audit("--deep")
     assert code == 0, report
+
+
+def test_more_holes_than_are_named_at_once_are_filled_in_turns(
+    installation: Installation,
+) -> None:
+    lost = range(1_001, 1_001 + 2 * (NAMED_MAX + 20), 2)
+    before = [installation.document(number) for number in lost]
+    for index, name, _ in before:
+        installation.elastic.ask("DELETE", f"/{index}/_doc/{name}")
+
+    code, report = installation.audit("--repair")
+
+    assert code == 0, report
+    assert all(repair.startswith("sent again") for repair in report["repairs"])
+    after = [installation.document(number) for number in lost]
+    assert [each[:2] for each in after] == [each[:2] for each in before]
 
 
 def test_an_altered_document_is_seen_by_deep_alone(installation: Installation) -> None:

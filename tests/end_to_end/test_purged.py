@@ -114,6 +114,9 @@ def test_k10_what_retention_took_unread_is_a_loss_and_is_sent_again(
     asked = installation.run("why", f"{path}:{STORED + 1}")
     assert asked.returncode == 1
     assert f"that the {reader} had not read" in asked.stdout
+    lost = f"{PURGED} lines lost from Kafka before being read"
+    eventually(lambda: lost in _stated(installation), WAIT_S)
+    assert "lines in Kafka" not in _stated(installation)
     # Nor does anything else pass for in flight there.
     document = _document(installation, number=3)
     installation.elastic.ask("DELETE", document)
@@ -129,6 +132,11 @@ def test_k10_what_retention_took_unread_is_a_loss_and_is_sent_again(
     assert code == 0, report
     assert report["settled"]
     assert report["totals"]["stored"] == STORED + PURGED
+
+
+def _stated(installation: Installation) -> str:
+    """Return how complete a search says that it is."""
+    return installation.run("search", "*").stderr
 
 
 def _sent(installation: Installation) -> int:

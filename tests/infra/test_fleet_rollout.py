@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 
+from tailrace.commands.fleet import answer_text
 from tailrace.fleet.desired import agent_scope, group_scope
 from tailrace.fleet.nodes import AgentNode, read_node
-from tailrace.fleet.rollout import Outcome, roll_out
+from tailrace.fleet.rollout import Outcome, answer_of, roll_out
 from tests.infra.audit.builders import SteppingClock
 
 GROUP = group_scope("web")
@@ -110,3 +112,23 @@ def test_z7_strange_registration_is_no_agent() -> None:
     assert node is not None
     assert node.host_id == "h"
     assert read_node(msgspec.json.encode(AgentNode(agent_id="a"))) is not None
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        (AgentNode(), "has not answered"),
+        (AgentNode(config_versions={GROUP: 2}, held_up="Kafka"), "works by it"),
+        (AgentNode(config_refusals={GROUP: "no such key"}), "no such key"),
+        (
+            AgentNode(held_up="Kafka at k:1 cannot be reached"),
+            "takes it once it has begun; until then it waits: Kafka at k:1 cannot be",
+        ),
+    ],
+)
+def test_an_agent_that_has_not_begun_is_told_from_one_that_is_silent(
+    node: AgentNode, said: str
+) -> None:
+    answer = answer_of("a1", node, scope=GROUP, version=2)
+
+    assert answer_text(answer).startswith(said)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
+import kafka.errors
 import pytest
-from kafka.errors import KafkaTimeoutError, RequestTimedOutError
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MetadataEmptyBrokerList,
+    RequestTimedOutError,
+)
 
 from tailrace import kafka_admin
-from tailrace.errors import NoAnswer
+from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
+from tests.support.standing_clock import StandingClock
+
+UNTYPED: Any = kafka.errors
+"""The stubs that type checkers bundle describe an older release."""
 
 
 class StandsStill:
@@ -52,3 +63,44 @@ def test_a_broker_that_stands_still_amid_a_connection_is_not_to_be_started(
                 admin.group_lag("g", topics=["t"])
     assert client.options["request_timeout_ms"] == 3_000
     assert "busy or stand still" in still.value.remedy
+
+
+class Busy(StandsStill):
+    """Its brokers are too busy to say that they live, the first so many times it is asked."""
+
+    def __init__(self, error: Exception, *, times: int) -> None:
+        super().__init__(error)
+        self.times = times
+
+    def describe_topics(self) -> object:
+        return self._answer([])
+
+    def list_group_offsets(self, _groups: object) -> object:
+        return self._answer({})
+
+    def _answer(self, answer: object) -> object:
+        self.times -= 1
+        if self.times >= 0:
+            raise self._error
+        return answer
+
+
+@pytest.mark.parametrize(
+    "error", [MetadataEmptyBrokerList("much text"), UNTYPED.UnknownBrokerIdError(-1)]
+)
+def test_k1_a_cluster_that_knows_of_no_broker_for_a_moment_is_asked_again(
+    error: KafkaError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        connections = Connections().model_copy(update={"kafka_bootstrap": address})
+
+        def admin(client: Busy) -> KafkaAdmin:
+            monkeypatch.setattr(kafka_admin, "open_client", client.opened)
+            return KafkaAdmin(connections, clock=StandingClock())
+
+        assert admin(Busy(error, times=3)).partition_counts() == {}
+        assert admin(Busy(error, times=3)).committed_offsets("g") == {}
+        with pytest.raises(ServiceUnavailable, match="no broker that lives") as away:
+            admin(Busy(error, times=10_000)).partition_counts()
+        assert "much text" not in str(away.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,20 @@ def test_up_says_which_of_its_globs_match_nothing(
     assert said.out == "Tailrace is up: http://u\n"
     assert said.err.startswith("note: no file matches /srv/*.log;")
     assert len(said.err.splitlines()) == 1
+
+
+def test_what_is_to_be_typed_names_a_folder_as_a_shell_needs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my $data's"
+
+    say_ready("", plan=UpPlan(data_dir=folder, has_roles=False))
+
+    typed = capsys.readouterr().out.split("`")[1]
+    assert shlex.split(typed) == [
+        *("tailrace", "servers", "env", "--data-dir"),
+        str(folder),
+    ]
 
 
 def test_up_refuses_to_watch_nothing(

@@ -76,6 +76,10 @@ def test_all_is_well() -> None:
             "documents for i are held back: read-only",
         ),
         (change(WELL, roles=RoleFacts(problems=["no disk"])), "no disk"),
+        (
+            change(WELL, lag_records={"stream": 7}, standing_ms={"stream": 10_000}),
+            "the stream has 7 records to read, and committed none in the 10 s",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(facts: StatusFacts, reason: str) -> None:
@@ -84,6 +88,20 @@ def test_what_is_wrong_is_said(facts: StatusFacts, reason: str) -> None:
     assert not judged.ok
     assert len(judged.reasons) == 1
     assert reason in judged.reasons[0]
+
+
+def test_a_backlog_that_moves_is_told_and_is_well() -> None:
+    facts = change(
+        WELL,
+        lag_records={"stream": 7},
+        waiting_lines=1_240,
+        roles=RoleFacts(unread_bytes=33),
+    )
+
+    judged = judge(facts)
+
+    assert judged.ok
+    assert (judged.waiting_lines, judged.unread_bytes) == (1_240, 33)
 
 
 def test_a_restart_that_helped_is_told_and_is_well() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -194,12 +195,29 @@ def test_a_line_below_the_indexers_word_that_is_nowhere_is_missing() -> None:
 
 def test_a_line_that_may_have_expired_is_not_called_missing() -> None:
     facts = replace(
-        facts_at_rest(5), retention=(retention_word((3,), index="t-generic-0"),)
+        facts_at_rest(5), retention=(retention_word((3,), index="t-generic-1-r2"),)
     )
 
     verdicts = told(Witness(place=place_of(3), facts=facts, made=MADE))
 
     assert verdicts["indexer"][0] is State.UNKNOWN
+    assert "retention took t-generic-1 with 1 documents" in verdicts["indexer"][1]
+
+
+@pytest.mark.parametrize(
+    "seen", [{"made": MADE}, {"placed_index": "t-generic-1"}], ids=["line", "placement"]
+)
+def test_a_line_is_missing_where_retention_took_another_index_than_its_own(
+    seen: dict[str, Any],
+) -> None:
+    facts = replace(
+        facts_at_rest(5), retention=(retention_word((3,), index="t-generic-0"),)
+    )
+
+    verdicts = told(Witness(place=place_of(3), facts=facts, **seen))
+
+    assert verdicts["indexer"][0] is State.MISSING
+    assert "neither in its index, t-generic-1, nor" in verdicts["indexer"][1]
 
 
 def test_a_dead_line_names_where_it_died_and_why() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import tzinfo
 from typing import Any
@@ -17,6 +18,7 @@ from tailrace.completeness import (
 )
 from tailrace.completeness_text import statement
 from tailrace.errors import TailraceError
+from tailrace.purged import look
 from tailrace.query import events_alias, newest_body, read_page
 from tailrace_dashboard.fleet import PartitionLag, kafka_text
 from tailrace_dashboard.gateway import NoIndexYet
@@ -26,6 +28,8 @@ from tailrace_dashboard.views.session import Found
 
 LAG_WAIT_S_MAX = 3.0
 """Kafka may be away; the rows do not wait for it, and neither does the line for long."""
+READ_WAIT_S_MAX = 2 * LAG_WAIT_S_MAX
+"""Asked only where something has waited for long, and then waits for readers itself."""
 
 
 def ask_ledger(found: Found, *, sources: Sources) -> None:
@@ -86,11 +90,38 @@ def _stated(found: Found, *, sources: Sources) -> Completeness | None:
         if found.told is not None:
             found.told.cancel()
         return None
+    missing = _missing(answer, sources=sources)
     return read_completeness(
         answer,
-        missing=_missing(answer, sources=sources),
+        missing=missing,
         now_ms=found.asked_at_ms,
         until_ms=found.time_range.until_ms,
+        purged=_purged(found, answer, missing=missing, sources=sources),
+    )
+
+
+def _purged(
+    found: Found,
+    answer: dict[str, Any],
+    *,
+    missing: dict[str, Any] | None,
+    sources: Sources,
+) -> Mapping[str, int]:
+    """Return what seems to wait and is gone from Kafka; nothing where that is not known."""
+
+    def ask_again() -> dict[str, Any]:
+        again = sources.search.ask(
+            index=ledger_index(sources.namespace),
+            body=completeness_body(hosts=_hosts(found)),
+        )
+        return again.result(LAG_WAIT_S_MAX)
+
+    return look(
+        answer,
+        missing=missing,
+        ask_kafka=lambda: sources.lags.read_to_end().result(READ_WAIT_S_MAX),
+        ask_again=ask_again,
+        clock=sources.clock,
     )
 
 

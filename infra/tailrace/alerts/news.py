@@ -7,7 +7,7 @@ and however often.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,19 +27,14 @@ class Sighting:
 
 
 def new_templates(
-    sightings: Mapping[str, Sighting],
+    sightings: Iterable[Sighting],
     *,
-    known: Collection[str],
     learnt: Collection[str],
 ) -> list[Sighting]:
-    """Return what was never there before, in the order in which it came.
+    """Return what is to be told of what was never there before, in the order it came.
 
-    `known` are templates of which there are older events. `learnt` are the datasets that
-    have been there for long enough: of another all is new, and nothing is told.
+    `learnt` are the datasets that have been there for long enough: of another all is new,
+    and nothing is told.
     """
-    found = [
-        sighting
-        for template_id, sighting in sightings.items()
-        if template_id not in known and sighting.dataset in learnt
-    ]
+    found = [sighting for sighting in sightings if sighting.dataset in learnt]
     return sorted(found, key=lambda one: (one.first_seen_ms, one.template_id))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailrace.alerts.news import Sighting, new_templates
+from tailrace.alerts.news import Sighting
 from tailrace.alerts.questions import Questions
 from tailrace.alerts.rule_settings import RuleSettings
+from tailrace.alerts.unseen import unseen_of
 from tailrace.alerts.wording import sighting_text
 
 OVERLAP_MS = 30_000
@@ -68,30 +69,21 @@ class NewsWatch:
         found = asked.sightings(rule, since_ms=since_ms, until_ms=now_ms + OVERLAP_MS)
         known = self._known.setdefault(rule.name, set())
         fresh = {name: one for name, one in found.items() if name not in known}
-        older = asked.older_templates(fresh.keys(), before_ms=since_ms)
-        unseen = {name: one for name, one in fresh.items() if name not in older}
-        if not unseen:
-            return News(
-                sightings=[],
-                judged_to_ms=max(since_ms, watermark_ms),
-                seen=frozenset(older),
-            )
-        learnt = asked.older_datasets(before_ms=now_ms - rule.learn_ms)
-        samples = {
-            name: asked.sample(rule, unseen[name], since_ms=since_ms)
-            for name in sorted(unseen, key=lambda one: unseen[one].first_seen_ms)[
-                :NEW_MAX
-            ]
-        }
-        new = new_templates(samples, known=older, learnt=learnt)
-        is_all = len(samples) == len(unseen)
+        unseen = unseen_of(
+            fresh,
+            rule=rule,
+            questions=asked,
+            since_ms=since_ms,
+            learnt_by_ms=now_ms,
+            looked_at_max=NEW_MAX,
+        )
         return News(
-            sightings=[(one, sighting_text(one)) for one in new],
+            sightings=[(one, sighting_text(one)) for one in unseen.new],
             # Those that were left out are found again from the same moment on.
             judged_to_ms=max(since_ms, watermark_ms)
-            if is_all
+            if unseen.is_all
             else since_ms + OVERLAP_MS,
-            seen=frozenset(older | samples.keys()),
+            seen=unseen.looked_at,
         )
 
     def known(self, rule: RuleSettings, news: News) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tailrace.alerts.judging import Decision, Group, judge, points_between
-from tailrace.alerts.news import Sighting, new_templates
+from tailrace.alerts.news import Sighting
 from tailrace.alerts.questions import Questions
 from tailrace.alerts.rule_settings import RuleSettings
+from tailrace.alerts.unseen import unseen_of
 
 POINTS_AT_ONCE = 240
 SAMPLES_MAX = 100
@@ -49,11 +50,12 @@ def rehearse_news(
         ServiceUnavailable: Elasticsearch does not answer.
     """
     found = questions.sightings(rule, since_ms=since_ms, until_ms=until_ms)
-    older = questions.older_templates(found, before_ms=since_ms)
-    unseen = sorted(found.keys() - older, key=lambda one: found[one].first_seen_ms)
-    samples = {
-        name: questions.sample(rule, found[name], since_ms=since_ms)
-        for name in unseen[:SAMPLES_MAX]
-    }
-    learnt = questions.older_datasets(before_ms=until_ms - rule.learn_ms)
-    return new_templates(samples, known=older, learnt=learnt)
+    unseen = unseen_of(
+        found,
+        rule=rule,
+        questions=questions,
+        since_ms=since_ms,
+        learnt_by_ms=until_ms,
+        looked_at_max=SAMPLES_MAX,
+    )
+    return list(unseen.new)

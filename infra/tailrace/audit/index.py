@@ -49,6 +49,7 @@ from tailrace.index_templates import events_alias
 from tailrace.ledger import INDEX_EXPIRED
 from tailrace.point_in_time import point_in_time, refresh
 from tailrace.query import Body
+from tailrace.shut_indices import require_open
 
 COPIES_MAX = 20
 """Documents of one number that are named."""
@@ -74,8 +75,10 @@ class ElasticIndex:
         """Show all that is written by now.
 
         Raises:
+            IndexShut: an index is closed or blocked: what is in it would seem missing.
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
+        require_open(self._elastic, namespace=self._namespace)
         events, dead = events_alias(self._namespace), f"{self._namespace}-dead-*"
         refresh(self._elastic, f"{events},{dead}", clock=self._clock)
         # Dead letters first: one that is retried is stored before it is marked.

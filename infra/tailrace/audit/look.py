@@ -31,7 +31,7 @@ from tailrace.audit.findings import (
 from tailrace.audit.judge import judge
 from tailrace.audit.letters import misnamed_letters, wrong_letters
 from tailrace.audit.locate import located
-from tailrace.audit.silent import SilentAgent
+from tailrace.audit.silent import DeadAgent, SilentAgent
 from tailrace.audit.sources import (
     Drained,
     Index,
@@ -79,6 +79,8 @@ class Looked:
     """When the ledger had been read, if a clock was given."""
     silent: tuple[SilentAgent, ...] = ()
     """Whose heartbeats had ceased by then, as far as whoever looked listens to them."""
+    dead: tuple[DeadAgent, ...] = ()
+    """Those for whom nobody waits: another lives in their place, or they are gone."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,7 +25,11 @@ from tailrace.ledger import HoleAnswer, LedgerRecord
 from tailrace.zookeeper import ZooKeeper
 
 ANSWERS_WAIT_MS_MAX = 120_000
-"""An agent looks every few seconds, and reads at most 64 MiB twice for one answer."""
+"""An agent looks every few seconds, and reads a span twice for one answer."""
+BYTES_PER_MS_MIN = 1_024
+"""As fast, at least, a long span is read, sent and stored: so much longer is waited."""
+ROUNDS_MAX = 100
+"""The audit names so many missing events of a file at once; the next round asks for others."""
 POLL_MS = 500
 CONNECT_MS_MAX = 10_000
 STORED_WAIT_MS_MAX = 60_000
@@ -93,14 +104,37 @@ class Repairing:
         Raises:
             ServiceUnavailable: a server does not answer.
         """
+        done: list[Asked | Redelivered] = []
+        for _round in range(ROUNDS_MAX):
+            before = _missing_of(report)
+            this_round, report = self._round(report, look=look, tell=tell)
+            done += this_round
+            filled = [e for e in this_round if isinstance(e, Asked) and e.is_filled]
+            is_over = any(each.missing_count for each in filled) or not filled
+            left = _missing_of(report)
+            if is_over or not left or left == before:
+                break
+        # What one round could not do the next says once more.
+        said = dict.fromkeys(each.sentence() for each in done)
+        return replace(report, repairs=tuple(said))
+
+    def _round(
+        self,
+        report: AuditReport,
+        *,
+        look: Callable[[], AuditReport],
+        tell: Callable[[str], None],
+    ) -> tuple[list[Asked | Redelivered], AuditReport]:
+        """Ask for what the audit names as missing now, and look until that is stored."""
         redelivered = self.redelivering.redeliver(named_missing(report))
         if redelivered:
             tell(f"{len(redelivered)} dead letters were delivered before, sent again")
+        answered = {(each.letter.generation, each.number) for each in redelivered}
         zookeeper = ZooKeeper.connect(self.zookeeper_hosts)
         try:
             zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
             asked = repair(
-                without(report, redelivered),
+                without(report, answered),
                 index=self.index,
                 zookeeper=zookeeper,
                 namespace=self.namespace,
@@ -110,20 +144,29 @@ class Repairing:
             )
         finally:
             zookeeper.close()
-        deadline_ms = self.clock.monotonic_ms() + STORED_WAIT_MS_MAX
-        is_any_filled = any(each.is_filled for each in asked)
+        filled = [each for each in asked if each.is_filled]
+        wait_ms = STORED_WAIT_MS_MAX + _longer_ms(each.request for each in filled)
+        deadline_ms = self.clock.monotonic_ms() + wait_ms
         again = look()
         while (
-            is_any_filled
-            and any(verdict.missing for verdict in again.verdicts)
+            any(with_missing(each, again).missing_count for each in filled)
             and self.clock.monotonic_ms() < deadline_ms
         ):
             tell("what was sent again is on its way, looking again")
             self.clock.sleep_ms(LOOK_AGAIN_MS)
             again = look()
         sent = [with_missing(each, again) for each in asked]
-        done: list[Asked | Redelivered] = [*redelivered, *sent]
-        return replace(again, repairs=tuple(each.sentence() for each in done))
+        return [*redelivered, *sent], again
+
+
+def _missing_of(report: AuditReport) -> dict[str, tuple[int, ...]]:
+    return {e.facts.generation: e.missing for e in report.verdicts if e.missing}
+
+
+def _longer_ms(requests: Iterable[HoleRequest]) -> int:
+    """Return how much longer than for a short span it may take, for all of them."""
+    size_bytes = sum(each.next_offset - each.first_offset for each in requests)
+    return size_bytes // BYTES_PER_MS_MIN
 
 
 def named_missing(report: AuditReport) -> dict[str, list[int]]:
@@ -154,12 +197,11 @@ def with_missing(asked: Asked, report: AuditReport) -> Asked:
     return replace(asked, missing_count=len(missing))
 
 
-def without(report: AuditReport, redelivered: Sequence[Redelivered]) -> AuditReport:
-    """Return the report without what no file need be read for.
+def without(report: AuditReport, answered: Collection[tuple[str, int]]) -> AuditReport:
+    """Return the report without events, by generation and number, that no file brings back.
 
-    From its file such a line would come as it was refused the first time.
+    From its file a dead letter's line would come as it was refused the first time.
     """
-    done = {(each.letter.generation, each.number) for each in redelivered}
     return replace(
         report,
         verdicts=tuple(
@@ -168,7 +210,7 @@ def without(report: AuditReport, redelivered: Sequence[Redelivered]) -> AuditRep
                 missing=tuple(
                     number
                     for number in verdict.missing
-                    if (verdict.facts.generation, number) not in done
+                    if (verdict.facts.generation, number) not in answered
                 ),
             )
             for verdict in report.verdicts
@@ -262,7 +304,8 @@ def _await_nodes(
     for each in asked:
         if not each.why_not:
             names.setdefault(each.agent_id, set()).add(each.request.name)
-    deadline_ms = clock.monotonic_ms() + ANSWERS_WAIT_MS_MAX
+    waited_for = (each.request for each in asked if not each.why_not)
+    deadline_ms = clock.monotonic_ms() + ANSWERS_WAIT_MS_MAX + _longer_ms(waited_for)
     while names and clock.monotonic_ms() < deadline_ms:
         clock.sleep_ms(POLL_MS)
         for agent_id in list(names):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.left import with_left
 from tailrace.audit.look import Looked, Looker
 from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
@@ -30,6 +31,8 @@ LOOKS_IN_ALL_MAX = 12
 """One may begin to contradict when others have been looked at again for long."""
 SNAPSHOTS_LOST_MAX = 5
 WAIT_POLL_MS = 1_000
+STUCK_MS = 15_000
+"""An agent that takes a dead one's files up reads some of them, and says so, in this time."""
 GENERATIONS_AGAIN_MAX = 1_000
 """More generations than these are not named one by one: everything is looked at again."""
 
@@ -59,14 +62,29 @@ class _Look:
                 )
             except SnapshotLost:
                 continue
-            silent = self.hearing.silent(
+            silent, dead = self.hearing.silent(
                 looked.heartbeats, now_ms=begun_at_ms, read_at_ms=looked.read_at_ms
             )
-            return replace(looked, silent=silent)
+            return replace(looked, silent=silent, dead=dead)
         raise CommandFailed(
             f"An index was deleted while it was read, {SNAPSHOTS_LOST_MAX} times.",
             remedy="audit again once retention has done its work",
         )
+
+
+@dataclass(slots=True)
+class _Stuck:
+    """Since when nothing but what dead agents left is waited for, and is the same."""
+
+    _left: Mapping[str, int] = field(default_factory=dict[str, int])
+    _since_ms: int = 0
+
+    def for_ms(self, report: AuditReport, *, now_ms: int) -> int:
+        """Return for how long that has been so, at this look."""
+        left = {each.facts.generation: each.left_bytes for each in report.left}
+        if not report.is_stuck or left != self._left:
+            self._left, self._since_ms = left if report.is_stuck else {}, now_ms
+        return now_ms - self._since_ms if report.is_stuck else 0
 
 
 def audit(
@@ -89,7 +107,10 @@ def audit(
     deadline_ms = clock.monotonic_ms() + wait_ms_max
     look = _Look(looker, clock)
     report = _audit_once(look, is_deep=is_deep and not wait_ms_max, tell=tell)
+    stuck = _Stuck()
     while not report.is_settled and clock.monotonic_ms() < deadline_ms:
+        if stuck.for_ms(report, now_ms=clock.monotonic_ms()) >= STUCK_MS:
+            break  # Nobody reads what is left.
         left_ms = deadline_ms - clock.monotonic_ms()
         awaited = sum(not each.is_gone for each in report.silent)
         tell(
@@ -171,7 +192,7 @@ def _report(
     return AuditReport(
         verdicts=tuple(
             sorted(
-                verdicts,
+                (with_left(each, dead=last.dead) for each in verdicts),
                 key=lambda each: (
                     each.facts.host_name,
                     each.facts.path,

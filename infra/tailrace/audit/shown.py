@@ -27,6 +27,11 @@ LINES_MAX = 50
 """Generations of one kind that are listed; `--json` has more."""
 WAIT_S_WISHED = 60
 """All that lies between file and index has mostly come by then."""
+LEFT_REMEDY = (
+    "start that agent again, or, where its data folder is lost, one with its sources on"
+    " the same host, which takes its files over; then audit again. After"
+    f" {GONE_MS // 3_600_000} hours of its silence nobody waits for them any more"
+)
 _COLUMNS = ("read", "stored", "dead", "dropped", "expired", "in_flight", "lost_bytes")
 
 
@@ -54,12 +59,18 @@ def report_lines(report: AuditReport) -> Iterator[str]:
     for verdict in moving[:LINES_MAX]:
         yield f"MOVING {_place(verdict)}: {_moving(verdict)}"
     yield from _more(len(moving), "in flight")
+    yield from _left_behind(report)
     yield from _remarks(report)
     yield _verdict(report)
 
 
 def overdue(report: AuditReport) -> CommandFailed:
     """Return the failure of an audit that waited for something which did not come."""
+    if report.is_stuck:
+        return CommandFailed(
+            f"{_left_text(report)}: nobody reads that, so to wait for it is in vain.",
+            remedy=LEFT_REMEDY,
+        )
     waited = f"after {report.waited_ms / 1_000:g} s"
     if not report.in_flight:
         return CommandFailed(
@@ -132,6 +143,32 @@ def _moving(verdict: GenerationVerdict) -> str:
     if verdict.facts.unread_bytes:
         parts.append(f"{verdict.facts.unread_bytes:,} bytes not yet read")
     return ", ".join(parts) or "a hop has not yet said what it did"
+
+
+def _left_behind(report: AuditReport) -> Iterator[str]:
+    left = report.left
+    for verdict in left[:LINES_MAX]:
+        agent = verdict.left_by
+        if agent is None:
+            continue
+        waited = "; it is not waited for any more" if agent.is_gone else ""
+        yield (
+            f"LEFT   {_place(verdict)}: {verdict.left_bytes:,} bytes that agent"
+            f" {agent.agent_id} had seen, and not sent before it fell silent at"
+            f" {_moment(agent.silent_since_ms)}: no agent has taken them up{waited}"
+        )
+    yield from _more(len(left), "with bytes left unread")
+    if report.is_stuck:
+        yield f"       {LEFT_REMEDY}"
+
+
+def _left_text(report: AuditReport) -> str:
+    awaited = [each for each in report.left if not each.is_settled]
+    count = sum(each.left_bytes for each in awaited)
+    files = "1 file" if len(awaited) == 1 else f"{len(awaited):,} files"
+    agents = {each.left_by.agent_id for each in awaited if each.left_by is not None}
+    by = "an agent that is" if len(agents) == 1 else f"{len(agents):,} agents that are"
+    return f"{count:,} bytes of {files} are left unread by {by} silent"
 
 
 def _remarks(report: AuditReport) -> Iterator[str]:
@@ -225,6 +262,11 @@ def _verdict(report: AuditReport) -> str:
             f"What was sent adds up: {totals.read:,} events, each exactly once{moving}"
             f"{compared}. Whether that is all nobody can say: {_unheard_text(report)},"
             f" and what was written since {_moment(since_ms)} is unseen."
+        )
+    if any(not each.is_settled for each in report.left):
+        return (
+            f"What was sent adds up: {totals.read:,} events, each exactly once{moving}"
+            f"{compared}. But {_left_text(report)}."
         )
     if report.is_unspoken:
         return (

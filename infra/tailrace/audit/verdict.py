@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.audit.silent import SilentAgent
+from tailrace.audit.silent import DeadAgent, SilentAgent
 
 NAMED_MAX = 100
 """Numbers of one kind that are named of one generation; the rest are counted."""
@@ -84,6 +84,10 @@ class GenerationVerdict:
     """Some of it is held to a count, as its numbers are not known one by one."""
     is_settled: bool = False
     """Nothing of it is under way, and every hop says the same."""
+    left_by: DeadAgent | None = None
+    """The agent that saw more of the file than it sent, where nobody reads that any more."""
+    left_bytes: int = 0
+    """How much that is."""
 
     @property
     def is_sound(self) -> bool:
@@ -130,7 +134,16 @@ class AuditReport:
     @property
     def in_flight(self) -> tuple[GenerationVerdict, ...]:
         """The generations of which something is still under way."""
-        return tuple(each for each in self.verdicts if not each.is_settled)
+        return tuple(
+            each
+            for each in self.verdicts
+            if not each.is_settled and each.left_by is None
+        )
+
+    @property
+    def left(self) -> tuple[GenerationVerdict, ...]:
+        """The generations of which an agent for which nobody waits left bytes unread."""
+        return tuple(each for each in self.verdicts if each.left_by is not None)
 
     @property
     def unfound(self) -> tuple[GenerationVerdict, ...]:
@@ -157,7 +170,15 @@ class AuditReport:
 
         An agent that is gone for good is not waited for.
         """
-        return not self.in_flight and all(each.is_gone for each in self.silent)
+        return all(each.is_settled for each in self.verdicts) and all(
+            each.is_gone for each in self.silent
+        )
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it is not settled, and waiting will not change that."""
+        is_waiting = self.in_flight or not all(each.is_gone for each in self.silent)
+        return not self.is_settled and not is_waiting
 
     @property
     def is_overdue(self) -> bool:
@@ -254,14 +275,11 @@ def report_json(report: AuditReport) -> dict[str, Any]:
             }
             for each in report.unsound[:shown]
         ],
-        "in_flight": [
-            {
-                **_place_json(each),
-                "events": each.in_flight_count,
-                "unread_bytes": each.facts.unread_bytes,
-                "told_and_not_found": each.unfound_count,
-            }
-            for each in report.in_flight[:shown]
+        "in_flight": [_in_flight_json(each) for each in report.in_flight[:shown]],
+        "left": [
+            _left_json(each, left_by=each.left_by)
+            for each in report.left[:shown]
+            if each.left_by is not None
         ],
         "lost": [
             {**_place_json(each), "bytes": dict(each.facts.agent.lost_bytes)}
@@ -286,6 +304,25 @@ def _place_json(verdict: GenerationVerdict) -> dict[str, Any]:
         "path": facts.path,
         "dataset": facts.dataset,
         "next_event_number": facts.cut,
+    }
+
+
+def _in_flight_json(verdict: GenerationVerdict) -> dict[str, Any]:
+    return {
+        **_place_json(verdict),
+        "events": verdict.in_flight_count,
+        "unread_bytes": verdict.facts.unread_bytes,
+        "told_and_not_found": verdict.unfound_count,
+    }
+
+
+def _left_json(verdict: GenerationVerdict, *, left_by: DeadAgent) -> dict[str, Any]:
+    return {
+        **_place_json(verdict),
+        "bytes": verdict.left_bytes,
+        "agent": left_by.agent_id,
+        "silent_since_ms": left_by.silent_since_ms,
+        "gone": left_by.is_gone,
     }
 
 

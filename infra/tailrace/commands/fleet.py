@@ -275,5 +275,17 @@ def _state(node: AgentNode) -> str:
 
 def _tell_answers(answers: Sequence[Answer]) -> None:
     for one in answers:
-        state = "works by it" if one.is_applied else one.refusal or "has not answered"
-        write_line(f"{printable(one.host_name or one.agent_id)}: {escaped(state)}")
+        write_line(
+            f"{printable(one.host_name or one.agent_id)}: {escaped(answer_text(one))}"
+        )
+
+
+def answer_text(answer: Answer) -> str:
+    """Return what one agent says of a configuration, in words."""
+    if answer.is_applied:
+        return "works by it"
+    if answer.refusal:
+        return answer.refusal
+    if answer.held_up:
+        return f"takes it once it has begun; until then it waits: {answer.held_up}"
+    return "has not answered"

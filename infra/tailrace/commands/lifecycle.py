@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,7 +153,8 @@ def say_ready(url: str, *, plan: UpPlan) -> None:
         for note in role_notes(plan.data_dir):
             typer.echo(f"note: {escaped(note)}", err=True)
     else:
-        own = "" if _is_usual(plan.data_dir) else f" --data-dir {plan.data_dir}"
+        own = f" --data-dir {shlex.quote(str(plan.data_dir))}"
+        own = "" if _is_usual(plan.data_dir) else own
         write_line(f"The servers are up: `tailrace servers env{own}` says where.")
 
 

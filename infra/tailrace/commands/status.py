@@ -51,6 +51,8 @@ def _show(judged: Status) -> None:
             write_line(f"    | {line}")
     for role, records in judged.lag_records.items():
         write_line(f"{role} has {records:,} records still to read")
+    if backlog := _backlog_text(judged):
+        write_line(backlog)
     if judged.documents is not None:
         write_line(f"{judged.documents:,} events can be searched")
     if judged.dashboard_url:
@@ -59,7 +61,11 @@ def _show(judged: Status) -> None:
         write_line(f"note: {escaped(warning)}")
     if judged.ok:
         write_line("All is well.")
-        return
+    else:
+        _show_reasons(judged)
+
+
+def _show_reasons(judged: Status) -> None:
     errors = console()
     errors.print("Not all is well:", markup=False)
     for reason in judged.reasons:
@@ -70,6 +76,17 @@ def _show(judged: Status) -> None:
         else "`tailrace doctor` checks this machine and the servers"
     )
     errors.print(f"-> {remedy}", markup=False, highlight=False)
+
+
+def _backlog_text(judged: Status) -> str:
+    """Return what is not to be searched yet, empty where nothing waits."""
+    parts: list[str] = []
+    if judged.waiting_lines:
+        noun = "line waits" if judged.waiting_lines == 1 else "lines wait"
+        parts.append(f"{judged.waiting_lines:,} {noun} in Kafka")
+    if judged.unread_bytes:
+        parts.append(f"{judged.unread_bytes:,} bytes of files are not sent yet")
+    return ", ".join(parts)
 
 
 def _member_line(member: MemberStatus) -> str:

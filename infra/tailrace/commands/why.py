@@ -59,6 +59,7 @@ def why(
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.own_stack import names_own_stack, own_config
     from tailrace.settings import read_connections
+    from tailrace.shut_indices import require_open
     from tailrace.why.hops import is_stored_once
     from tailrace.why.lookup import Lookup
 
@@ -68,6 +69,7 @@ def why(
         names_own_stack(connections),
         Elastic(connections, timeout_s=INTERACTIVE_TIMEOUT_S) as elastic,
     ):
+        require_open(elastic, namespace=connections.namespace)
         told = of_host(KafkaLedger(connections).read().facts, host=host)
         lookup = Lookup(
             elastic,
@@ -132,7 +134,12 @@ def _witnesses(
         ServiceUnavailable: a server cannot be asked.
     """
     from tailrace.audit.facts import GenerationFacts
-    from tailrace.commands.why_roles import glob_of, held_indices, made_of
+    from tailrace.commands.why_roles import (
+        glob_of,
+        held_indices,
+        made_of,
+        placed_index,
+    )
     from tailrace.kafka_admin import KafkaAdmin
     from tailrace.topics import DOCS, RAW
     from tailrace.why.hops import Witness
@@ -159,6 +166,7 @@ def _witnesses(
                 docs_committed=_committed(docs.get(facts.partition)),
                 raw_missed=_missed(raw.get(facts.partition)),
                 docs_missed=_missed(docs.get(facts.partition)),
+                placed_index=placed_index(facts, namespace=namespace),
                 held_indices=held_indices(connections.data_dir),
             )
         )
@@ -229,6 +237,8 @@ def _show(witness: Witness, verdicts: Iterable[HopVerdict]) -> None:
 
 
 def _json(witness: Witness, verdicts: Iterable[HopVerdict]) -> dict[str, object]:
+    from tailrace.why.hops import index_of
+
     made, place, facts = witness.made, witness.place, witness.facts
     return {
         "host": facts.host_name,
@@ -239,7 +249,7 @@ def _json(witness: Witness, verdicts: Iterable[HopVerdict]) -> dict[str, object]
         "event_number": place.event_number,
         "source_glob": witness.glob,
         "expected_id": made.document_id or None if made else None,
-        "expected_index": made.index if made else None,
+        "expected_index": index_of(witness) or None,
         "documents": list(witness.found.documents),
         "dead": list(witness.found.dead),
         "hops": [

@@ -10,6 +10,7 @@ from tailrace.audit.facts import GenerationFacts
 from tailrace.errors import ConfigError, TailraceError
 from tailrace.extras import missing_modules
 from tailrace.framing import MappedEvent
+from tailrace.identity import index_name
 from tailrace.why.hops import LinePlace, Made
 from tailrace.why.place import FileLine, Written
 from tailrace.wire import AgentLedger, Cut, Origin
@@ -108,6 +109,19 @@ def made_of(
         dataset=placement.dataset,
         parser=placement.parser,
         is_recognised=source.get("event.kind") != "pipeline_error",
+    )
+
+
+def placed_index(facts: GenerationFacts, *, namespace: str) -> str:
+    """Return the index of a file's documents, empty where each event's time decides."""
+    agent = facts.agent
+    if agent is None or agent.placement.time_rule != "generation":
+        return ""
+    return index_name(
+        None,
+        namespace=namespace,
+        placement=agent.placement,
+        born_at_ms=agent.identity.born_at_ns // 1_000_000,
     )
 
 

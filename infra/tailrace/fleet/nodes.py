@@ -25,6 +25,8 @@ class AgentNode(msgspec.Struct, frozen=True, kw_only=True):
     """By scope (`groups/web`), the version that it works by."""
     config_hash: str = ""
     """Of the sources and labels that it works by; the same for equal ones."""
+    held_up: str = ""
+    """Why it does not read any file yet, and so takes no configuration; empty once it does."""
     config_refusals: dict[str, str] = {}
     """By scope, why what is to be had was not taken, and the one before is kept."""
 

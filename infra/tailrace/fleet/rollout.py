@@ -44,6 +44,8 @@ class Answer:
     is_applied: bool
     refusal: str = ""
     """Why it was not taken; empty where nothing was heard yet."""
+    held_up: str = ""
+    """What it waits for before it takes any; empty where that is not it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ def answer_of(
         host_name=node.host_name,
         is_applied=has >= version,
         refusal="" if has >= version else node.config_refusals.get(scope, ""),
+        held_up="" if has >= version else node.held_up,
     )
 
 

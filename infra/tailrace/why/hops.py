@@ -91,8 +91,16 @@ class Witness:
     to read; 0 where there is something left."""
     docs_missed: int = 0
     """Likewise, from the indexer."""
+    placed_index: str = ""
+    """Where its document goes by its file's placement alone; empty where its time decides."""
     held_indices: Mapping[str, str] = field(default_factory=dict[str, str])
     """By index, why the indexers on this machine hold what goes to it."""
+
+
+def index_of(witness: Witness) -> str:
+    """Return the index in which the line's document belongs, empty where nobody can tell."""
+    made = witness.made
+    return (made.index if made is not None else "") or witness.placed_index
 
 
 def is_stored_once(witness: Witness) -> bool:
@@ -225,9 +233,10 @@ def _indexer(witness: Witness) -> HopVerdict:
     if found.dead:
         text = f"dead: {'; '.join(found.dead)}"
         return HopVerdict(hop="indexer", state=State.REFUSED, text=text)
-    held = witness.held_indices.get(made.index) if made is not None else None
-    if held is not None and made is not None:
-        text = f"held: {made.index} takes nothing now: {held}"
+    index = index_of(witness)
+    held = witness.held_indices.get(index)
+    if held is not None:
+        text = f"held: {index} takes nothing now: {held}"
         return HopVerdict(hop="indexer", state=State.WAITING, text=text)
     if indexer is None or witness.place.offset >= indexer.next_offset:
         reached = 0 if indexer is None else indexer.next_offset
@@ -236,17 +245,25 @@ def _indexer(witness: Witness) -> HopVerdict:
             return HopVerdict(hop="indexer", state=State.MISSING, text=text)
         text = f"not stored yet: it has stored up to offset {reached}"
         return HopVerdict(hop="indexer", state=State.WAITING, text=text)
-    text = (
-        f"MISSING: everything before offset {indexer.next_offset} was stored, and it is"
-        " neither in the index nor among the dead letters"
+    taken = sum(
+        record.document_count
+        for record in witness.facts.retention
+        if not index or base_of(record.index) == index
     )
-    taken = sum(record.document_count for record in witness.facts.retention)
     if taken:
+        of = f"{index} with {taken}" if index else f"{taken}"
         text = (
-            f"not there; retention took {taken} documents of this file, and it may be"
-            " one of them"
+            f"not there; retention took {of} documents of this file, and it may be one"
+            " of them"
         )
         return HopVerdict(hop="indexer", state=State.UNKNOWN, text=text)
+    where = f"its index, {index}," if index else "the index"
+    text = (
+        f"MISSING: everything before offset {indexer.next_offset} was stored, and it is"
+        f" neither in {where} nor among the dead letters"
+    )
+    if not witness.facts.is_foreign:
+        text += "; `tailrace audit --repair` has it sent again from its file"
     return HopVerdict(hop="indexer", state=State.MISSING, text=text)
 
 

@@ -84,17 +84,13 @@ def sighting(name: str, *, at_ms: int = 0, dataset: str = "app") -> Sighting:
     return Sighting(template_id=name, first_seen_ms=at_ms, count=1, dataset=dataset)
 
 
-def test_only_what_was_never_there_is_new_in_the_order_it_came() -> None:
-    found = {
-        "old": sighting("old"),
-        "b": sighting("b", at_ms=2),
-        "a": sighting("a", at_ms=3),
-    }
-    new = new_templates(found, known={"old"}, learnt={"app"})
+def test_what_was_never_there_is_told_in_the_order_it_came() -> None:
+    found = [sighting("a", at_ms=3), sighting("b", at_ms=2)]
+    new = new_templates(found, learnt={"app"})
     assert [one.template_id for one in new] == ["b", "a"]
 
 
 def test_of_a_dataset_that_is_being_learnt_nothing_is_new() -> None:
-    found = {"a": sighting("a"), "b": sighting("b", dataset="young")}
-    new = new_templates(found, known=(), learnt={"app"})
+    found = [sighting("a"), sighting("b", dataset="young")]
+    new = new_templates(found, learnt={"app"})
     assert [one.template_id for one in new] == ["a"]

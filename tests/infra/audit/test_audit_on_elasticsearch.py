@@ -16,6 +16,7 @@ from tailrace.audit.sources import Drained, SnapshotLost
 from tailrace.audit.verdict import AuditReport, ProblemKind, totals_of
 from tailrace.clock import SystemClock
 from tailrace.elasticsearch import NDJSON, Elastic
+from tailrace.errors import IndexShut
 from tailrace.index_templates import events_alias
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
@@ -93,6 +94,37 @@ def stored(elastic: Elastic, namespace: str, count: int = EVENTS) -> None:
     documents = [HeldDocument(number) for number in range(count)]
     store(elastic, f"{namespace}-generic-2023.11.14", documents[::2])
     store(elastic, f"{namespace}-generic-2023.11.14-r2", documents[1::2])
+
+
+@pytest.mark.parametrize(
+    ("method", "shut", "what", "remedy"),
+    [
+        ("POST", "_close", "is closed", "_open"),
+        ("PUT", "_block/read", "index.blocks.read", "_settings"),
+    ],
+)
+@pytest.mark.parametrize("name", ["generic-2023.11.14", "dead-2023.11.14"])
+def test_a_shut_index_is_named_and_nothing_of_it_is_called_missing(
+    elastic: Elastic,
+    namespace: str,
+    method: str,
+    shut: str,
+    what: str,
+    remedy: str,
+    name: str,
+) -> None:
+    stored(elastic, namespace)
+    index = f"{namespace}-{name}"
+    elastic.ask(method, f"/{index}/{shut}")
+
+    with pytest.raises(IndexShut, match=what) as told:
+        audited(elastic, namespace, facts_at_rest(EVENTS))
+
+    assert index in str(told.value)
+    assert "cannot be reached" not in str(told.value)
+    assert f"/{index}/{remedy}" in told.value.remedy
+    with pytest.raises(IndexShut, match=what):
+        elastic.search(index, body={})
 
 
 def test_what_is_stored_adds_up_and_is_compared_byte_for_byte(

@@ -27,11 +27,9 @@ Resolve = Callable[[str, int], list[str]]
 class SendFailed(Exception):
     """What was to be told was not taken; the reason names no secret."""
 
-    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.is_final = is_final
-        """Whether trying again is of no use until a setting changes."""
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -63,12 +61,12 @@ def post(
         host, is_tls = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if is_tls else 80)
     except ValueError:
-        raise SendFailed("its url cannot be read", is_final=True) from None
+        raise SendFailed("its url cannot be read") from None
     # 1. Once, and all of them.
     try:
         address = choose_address(host, resolver(host, port), allowed=allowed)
     except DestinationRefused as refused:
-        raise SendFailed(str(refused), is_final=True) from None
+        raise SendFailed(str(refused)) from None
     except (OSError, UnicodeError):
         raise SendFailed("its host cannot be resolved") from None
     # 2. To that address, by the name.

@@ -23,9 +23,9 @@ from tailrace.alerts.telling.notes import Note
 from tailrace.alerts.telling.ways import Send, send
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
+from tailrace.supervise import Backoff
 
-RETRY_MS_MIN = 5_000
-RETRY_MS_MAX = 300_000
+BACKOFF = Backoff(wait_ms_min=5_000, wait_ms_max=300_000)
 GIVEN_UP_MS = 86_400_000
 TELLING_MS_MAX = 10_000
 """Of one look: rules are judged in between."""
@@ -34,7 +34,7 @@ TELLING_MS_MAX = 10_000
 @dataclass(frozen=True, slots=True)
 class _Rest:
     until_ms: int
-    wait_ms: int
+    failures: int
 
 
 class ChannelTeller:
@@ -110,12 +110,11 @@ class ChannelTeller:
     def _rest(self, name: str, *, reason: str) -> None:
         """Leave a channel alone for a while; said when it begins to fail."""
         before = self._resting.get(name)
-        wait_ms = RETRY_MS_MIN
         if before is None:
             self._log.warning("channel_failed", channel=name, reason=reason)
-        else:
-            wait_ms = min(before.wait_ms * 2, RETRY_MS_MAX)
-        self._resting[name] = _Rest(self._clock.monotonic_ms() + wait_ms, wait_ms)
+        failures = 1 if before is None else before.failures + 1
+        until_ms = self._clock.monotonic_ms() + BACKOFF.wait_ms(failures)
+        self._resting[name] = _Rest(until_ms, failures)
 
 
 def _is_stale(alert: Alert, *, now_ms: int) -> bool:

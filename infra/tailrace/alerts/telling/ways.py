@@ -83,13 +83,13 @@ def _apprise(channel: ChannelSettings, note: Note) -> None:
         import apprise
     except ImportError:
         reason = "apprise is not installed: `pip install 'tailrace[alerts]'`"
-        raise SendFailed(reason, is_final=True) from None
+        raise SendFailed(reason) from None
     library: Any = apprise
     url = channel.url.get_secret_value()
     with _muted("apprise"):
         told = library.Apprise()
         if not told.add(url):
-            raise SendFailed("apprise does not know a url of this kind", is_final=True)
+            raise SendFailed("apprise does not know a url of this kind")
         kinds = {"info": "info", "warning": "warning", "critical": "failure"}
         kind = "success" if note.what == "over" else kinds[note.alert.severity]
         try:

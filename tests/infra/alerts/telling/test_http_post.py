@@ -105,9 +105,8 @@ def test_x14_a_request_goes_to_the_address_that_was_judged_and_to_no_second_one(
         assert (path, body, more) == ("/a?b=c", b"{}", [])
         assert headers["Host"] == f"hook.example.com:{hook.port}"
 
-        with pytest.raises(SendFailed) as caught:
+        with pytest.raises(SendFailed):
             post(url, b"{}", resolver=resolves_to(["127.0.0.1"]))
-        assert caught.value.is_final
         assert len(hook.posts) == 1
 
 
