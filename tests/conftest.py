@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from collections.abc import Generator
 from typing import cast
@@ -11,6 +12,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tailrace_embedded.config import JAVA_FLAGS_VARIABLE
 from tailrace_embedded.stack import Endpoints
 from tests.support.stack import shared_servers
 
@@ -20,6 +22,10 @@ OWN_SERVERS = frozenset({"end_to_end", "embedded"})
 # How long one example takes says what else the machine does, and nothing of the code.
 settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
+
+# The tests' servers live for minutes: to compile their code as well as for months costs two
+# fifths of the processor that a start takes, and is never paid back.
+os.environ.setdefault(JAVA_FLAGS_VARIABLE, "-XX:TieredStopAtLevel=1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
