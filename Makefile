@@ -8,7 +8,7 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test simulation check faults bench chaos chaos-mutations
+.PHONY: help install up down test simulation check types house faults bench chaos chaos-mutations
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -39,7 +39,12 @@ simulation: install ## Try 10,000 seeds of the whole pipeline in one process (SE
 check: install ## What every change must pass: lint, format, types, rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 types house
+
+types: install
 	$(BIN)/pyright
+
+house: install
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_fault_table.py
 
 faults: install ## Write docs/faults.md: which test and which mutation hold each case
