@@ -13,7 +13,6 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.redaction.rules import Redactors, redactors_of
 from tailrace.redaction.tokens import KEY_BYTES
-from tailrace.text import path_text
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.door import NotARegularFile
@@ -26,6 +25,7 @@ class MatchedFile:
     """One file that would be read."""
 
     path: str
+    """As the file system has it: `path_text` is how it is shown."""
     source: str
     size_bytes: int
     dataset: str
@@ -96,7 +96,7 @@ def _matched(
         finally:
             file.close()
     return MatchedFile(
-        path=path_text(path),
+        path=path,
         source=source.name,
         size_bytes=size_bytes,
         dataset=dataset,
