@@ -16,8 +16,10 @@ from tailrace.redaction.tokens import KEY_BYTES
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.door import NotARegularFile
+from tailrace_agent.inflating import suffix_of
 from tailrace_agent.opening import Opener
 from tailrace_agent.preview import preview
+from tailrace_agent.unfinished import require_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def _matched(
         trouble = error.strerror or os.strerror(error.errno or errno.EIO)
     else:
         try:
+            if suffix_of(path) is None:
+                require_text(file)
             placement = preview(
                 file, path=path, source=source, host_time_zone="UTC", now_ms=now_ms
             ).placement

@@ -273,7 +273,8 @@ class AgentLoop:
 
     def _gone(self, tracked: TrackedFile) -> int | None:
         """Nothing can be read any more; before a sweep has said so, wait for it."""
-        if tracked.stage is not Stage.LEAVING:
+        is_followed = tracked.key in self._table.files
+        if tracked.stage is not Stage.LEAVING or not is_followed:
             return None
         wait_ms = self._turns.ship_held(tracked)
         return self._finish(tracked) if wait_ms is None else wait_ms

@@ -6,14 +6,18 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.amendments import DELETED, NUL_TAIL
 from tailrace_agent.archives import AnyFile
-from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
+from tailrace_agent.beginnings import (
+    Beginning,
+    begun,
+    is_archive_done,
+    resumed,
+    taken_back,
+)
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
@@ -31,6 +35,7 @@ from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
 from tailrace_agent.sweeps import is_filled, is_too_old, unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.unfinished import is_nameless_archive, require_text
 from tailrace_agent.unreadable import Unreadable
 from tailrace_agent.whereabouts import is_away
 
@@ -156,11 +161,21 @@ class FileTable:
     def open(self, tracked: TrackedFile) -> AnyFile | None:
         """Return the file opened, or None when another one stands at its path.
 
+        None, too, where it was empty when it was met, and is an archive in the making: it
+        is followed no more, and the next sweep asks what its name is then.
+
         Raises:
             OSError: it cannot be opened now.
         """
-        if tracked.file is not None:
-            return tracked.file
+        file = tracked.file or self._opened(tracked)
+        is_new = not (tracked.ended or self.delivery.knows(tracked.generation))
+        if file is None or not is_new or not is_nameless_archive(file):
+            return file
+        self._followed.remove(tracked)
+        return None
+
+    def _opened(self, tracked: TrackedFile) -> AnyFile | None:
+        file: AnyFile | None
         try:
             file = self.opener.open(
                 tracked.path, suffix=tracked.archive_suffix, source=tracked.source
@@ -284,12 +299,13 @@ class FileTable:
         except OSError as error:
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
             return
-        self.unreadable.note_opened(found.path)
         try:
             self._follow(found, file)
         except OSError as error:
             file.close()
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
+        else:
+            self.unreadable.note_opened(found.path)
 
     def _open_path(self, path: str, source: SourceSettings) -> AnyFile:
         return self.opener.open(path, suffix=suffix_of(path), source=source)
@@ -308,7 +324,7 @@ class FileTable:
             return
         if match is not None:
             self.away.pop(match.record.generation, None)
-            match = self._taken_back(match)
+            match = taken_back(match, followed=self._followed, delivery=self.delivery)
             if match is None:
                 file.close()
                 return
@@ -321,6 +337,7 @@ class FileTable:
                 clock=self.clock,
             )
         else:
+            require_text(file)
             tracked = begun(
                 file,
                 path=found.path,
@@ -358,23 +375,6 @@ class FileTable:
             tracked.note_looked()
             tracked.close()
             self.due.pop(tracked.key)
-
-    def _taken_back(self, match: Match) -> Match | None:
-        """Return the match, its generation taken back from a file that inherited it.
-
-        That happens where the original comes back to a glob that it had left. None
-        means that it is not possible yet.
-        """
-        name = match.record.generation
-        if match.is_ended or not self.delivery.knows(name):
-            return match
-        holder = self._followed.reading(name)
-        if holder is None or not self.delivery.is_settled(name):
-            return None
-        self._followed.remove(holder)
-        record = msgspec.structs.replace(self.delivery.record_of(name), held_by=None)
-        self.delivery.revise(record)
-        return Match(record, is_ended=False)
 
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
