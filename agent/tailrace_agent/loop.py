@@ -137,7 +137,7 @@ class AgentLoop:
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
             self._table.swept_at_ms = swept_at_ms
-            self._table.waiting = self._discovery.waiting
+            self._table.waiting = self._discovery.waiting.in_bytes
             self._heartbeats.note_sweep(swept_at_ms)
             troubles = (
                 len(self._table.unreadable.whys),

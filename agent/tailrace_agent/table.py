@@ -21,7 +21,7 @@ from tailrace_agent.beginnings import (
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.discovery import Found, Waiting
+from tailrace_agent.discovery import Found
 from tailrace_agent.door import NotARegularFile
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import Families
@@ -37,6 +37,7 @@ from tailrace_agent.sweeps import is_filled, is_too_old, unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.unfinished import is_nameless_archive, require_text
 from tailrace_agent.unreadable import Unreadable
+from tailrace_agent.waiting_files import NONE_WAIT, WaitingBytes
 from tailrace_agent.whereabouts import is_away
 
 
@@ -56,8 +57,8 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
-    waiting: Waiting = field(default_factory=Waiting)
-    """What there was no room for, as of the last sweep."""
+    waiting: WaitingBytes = NONE_WAIT
+    """Of files that there was no room for, as of the last sweep."""
     swept_at_ms: int = 0
     """When the last sweep began that was taken in; 0 before the first."""
     away: dict[str, int] = field(default_factory=dict[str, int])
