@@ -203,6 +203,12 @@ def _of_events(status: AgentStatus) -> Iterator[Metric]:
         values={RECORD_TOO_LARGE: 0} | status.dead_events,
     )
     yield _counters(
+        "held_back_bytes",
+        "Bytes that had to wait for the rate of their source.",
+        label="source",
+        values=status.held_back_bytes,
+    )
+    yield _counters(
         "redacted",
         "Pieces that a rule took out of events.",
         label="rule",

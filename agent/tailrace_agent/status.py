@@ -59,6 +59,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Gone before they could be read, since the start."""
     redacted: dict[str, int] = {}
     """By rule, how often something was taken out of events, since the start."""
+    held_back_bytes: dict[str, int] = {}
+    """By source, what had to wait for the rate of its `overload`, since the start."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
     cut_events: int = 0

@@ -33,10 +33,12 @@ class Told(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """When a file that is behind may be read next, and for how many bytes that is."""
+    """When a file that has to wait may be read next, and for how many bytes that is."""
 
     at_ms: int
     size_bytes: int
+    is_behind: bool = True
+    """Whether it is one at the rate at which files catch up."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

@@ -81,6 +81,7 @@ class Assembly:
             in_flight_bytes=self.delivery.outbox.in_flight_bytes,
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
+            held_back_bytes=self.turns.held_back_bytes,
             split_events=self.delivery.split_events,
             redacted=dict(self.delivery.redacted),
             cut_events=self.delivery.cut_events,
