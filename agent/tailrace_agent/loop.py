@@ -251,7 +251,7 @@ class AgentLoop:
 
     def _turn(self, key: Key) -> int | None:
         tracked = self._table.files.get(key)
-        if tracked is None:
+        if tracked is None or tracked.is_at_rest:
             return None
         try:
             file = self._table.open(tracked)
