@@ -15,6 +15,7 @@ from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import FileFacts
+from tailrace_agent.followed import Followed
 from tailrace_agent.heads import Head
 from tailrace_agent.known import Match, identity_of, position_of
 from tailrace_agent.places import end_of
@@ -99,6 +100,24 @@ def resumed(
         unwatched_since_ms=record.updated_at_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,
     )
+
+
+def taken_back(match: Match, *, followed: Followed, delivery: Delivery) -> Match | None:
+    """Return the match, its generation taken back from a file that inherited it.
+
+    That happens where the original comes back to a glob that it had left. None means that
+    it is not possible yet.
+    """
+    name = match.record.generation
+    if match.is_ended or not delivery.knows(name):
+        return match
+    holder = followed.reading(name)
+    if holder is None or not delivery.is_settled(name):
+        return None
+    followed.remove(holder)
+    record = msgspec.structs.replace(delivery.record_of(name), held_by=None)
+    delivery.revise(record)
+    return Match(record, is_ended=False)
 
 
 def is_archive_done(record: AgentLedger, file: AnyFile) -> bool:

@@ -1,4 +1,4 @@
-"""When what waited may be sent: at the rate that is set, each file in its slot.
+"""When a file may be read: what waited, and what a source has, at the rates that are set.
 
 After an outage of an hour all agents have an hour's lines, and Kafka, the stream and the
 indexer would get them at once, before those of now. With a rate set, a file that is behind
@@ -6,13 +6,18 @@ reserves the time that its next chunk takes at that rate, behind what others hav
 until then it is not read. Files that are not behind are not asked: their lines are of now,
 and few beside what waited.
 
+A source may have a rate, too, for all that its files hold, with a burst that what it did
+not use allows. What is beyond it waits in its files, which lose nothing by that.
+
 A slot is reserved once, so ten thousand files that wait cost one turn a chunk, and not one
 each for every chunk of any of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.tracked import Slot, TrackedFile
@@ -27,12 +32,17 @@ class Pace:
     """Time at a rate, handed out without gaps and without overlap."""
 
     bytes_per_s: int
+    burst_bytes: int = 0
+    """So much may go at once, of what nobody took before."""
     free_at_ms: float = 0.0
     """All before is handed out."""
 
     def reserve(self, size_bytes: int, *, now_ms: int) -> int:
-        """Return when so many bytes may begin to go; time that nobody took is gone."""
-        begin_ms = max(self.free_at_ms, now_ms)
+        """Return when so many bytes may begin to go.
+
+        Time that nobody took is gone, but for that of a burst.
+        """
+        begin_ms = max(self.free_at_ms, now_ms - self._length_ms(self.burst_bytes))
         self.free_at_ms = begin_ms + self._length_ms(size_bytes)
         return round(begin_ms)
 
@@ -45,34 +55,55 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class CatchUp:
-    """Knows which files are behind, and gives each chunk of theirs its slot."""
+class Pacing:
+    """Gives each chunk its slot: of files that are behind, and of sources with a rate."""
 
-    pace: Pace
+    catch_up: Pace | None
+    sources: Mapping[str, Pace]
     chunk_bytes: int
+    held_back_bytes: Counter[str] = field(default_factory=Counter[str])
+    """By source, what had to wait for its rate, since the start."""
 
     def due_ms(self, tracked: TrackedFile, *, now_ms: int) -> int | None:
         """Return when the file may be read, or None where it may be now."""
+        if not tracked.unread_bytes and tracked.archive_suffix is None:
+            tracked.is_behind = False
+            return None
         tracked.is_behind = self._is_behind(tracked, now_ms=now_ms)
-        if not tracked.is_behind:
+        of_source = self.sources.get(tracked.source.name)
+        if of_source is None and not tracked.is_behind:
             return None
         if tracked.slot is None:
-            size_bytes = min(max(tracked.unread_bytes, 1), self.chunk_bytes)
-            at_ms = self.pace.reserve(size_bytes, now_ms=now_ms)
-            tracked.slot = Slot(at_ms, size_bytes)
+            tracked.slot = self._reserve(tracked, of_source, now_ms=now_ms)
         at_ms = tracked.slot.at_ms
         return at_ms if at_ms > now_ms else None
 
     def note_sent(self, tracked: TrackedFile, *, size_bytes: int) -> None:
         """Note that the file's slot was used: the next chunk needs one of its own."""
-        if tracked.slot is not None:
-            reserved_bytes = tracked.slot.size_bytes
-            self.pace.correct(reserved_bytes=reserved_bytes, sent_bytes=size_bytes)
-            tracked.slot = None
+        slot, tracked.slot = tracked.slot, None
+        if slot is None:
+            return
+        of_source = self.sources.get(tracked.source.name)
+        for pace in (self.catch_up if slot.is_behind else None, of_source):
+            if pace is not None:
+                pace.correct(reserved_bytes=slot.size_bytes, sent_bytes=size_bytes)
+
+    def _reserve(
+        self, tracked: TrackedFile, of_source: Pace | None, *, now_ms: int
+    ) -> Slot:
+        size_bytes = min(max(tracked.unread_bytes, 1), self.chunk_bytes)
+        at_ms = now_ms
+        if of_source is not None:
+            at_ms = max(at_ms, of_source.reserve(size_bytes, now_ms=now_ms))
+            if at_ms > now_ms:
+                self.held_back_bytes[tracked.source.name] += size_bytes
+        if tracked.is_behind and self.catch_up is not None:
+            at_ms = max(at_ms, self.catch_up.reserve(size_bytes, now_ms=now_ms))
+        return Slot(at_ms, size_bytes, is_behind=tracked.is_behind)
 
     def _is_behind(self, tracked: TrackedFile, *, now_ms: int) -> bool:
         """Return whether what is unread has waited; once it has, to the last byte."""
-        if not tracked.unread_bytes and tracked.archive_suffix is None:
+        if self.catch_up is None:
             return False
         return (
             tracked.is_behind
@@ -82,8 +113,14 @@ class CatchUp:
         )
 
 
-def catch_up_of(settings: AgentSettings) -> CatchUp | None:
-    """Return what holds files back that are behind; None where nothing is to."""
-    if settings.catch_up_bytes_per_s is None:
+def pacing_of(settings: AgentSettings) -> Pacing | None:
+    """Return what holds files back; None where nothing is to."""
+    rate = settings.catch_up_bytes_per_s
+    sources = {
+        source.name: Pace(source.overload.bytes_per_s, source.overload.burst)
+        for source in settings.sources
+        if source.overload is not None
+    }
+    if rate is None and not sources:
         return None
-    return CatchUp(Pace(settings.catch_up_bytes_per_s), settings.chunk_bytes)
+    return Pacing(None if rate is None else Pace(rate), sources, settings.chunk_bytes)

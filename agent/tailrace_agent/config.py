@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -31,7 +31,8 @@ from tailrace.topics import EVENT_BYTES_MAX, KIBIBYTE, MEBIBYTE
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import climb_problem, glob_problem
-from tailrace_agent.setting_problems import with_problems
+from tailrace_agent.overload_settings import OverloadSettings
+from tailrace_agent.setting_problems import names_given, with_problems
 from tailrace_agent.users import number_of
 
 DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
@@ -84,6 +85,8 @@ class SourceSettings(BaseModel):
     rotation; a first line that names columns wins, and without both they are numbered."""
     multiline: MultilineSettings | None = None
     """Which lines make one event; each line is one unless given."""
+    overload: OverloadSettings | None = None
+    """How fast its files are sent, all together; as fast as Kafka takes it unless given."""
     redact: tuple[RedactRule, ...] = ()
     """What is taken out of events before they leave the host: rules by their names
     (`secrets`, `cards`, `email`), and patterns of one's own with names."""
@@ -322,7 +325,7 @@ class AgentSettings(RoleSettings):
             kept = {key: value for key, value in given.items() if key not in wrong}
             problems = [
                 *_limit_problems(handler(kept), unknown=wrong),
-                *_name_problems(_names_given(given.get("sources"))),
+                *_name_problems(names_given(given.get("sources"))),
             ]
             raise with_problems(error, problems) from None
         if problems := relation_problems(settings):
@@ -384,16 +387,3 @@ def _name_problems(names: list[str]) -> Iterator[str]:
     for name in sorted(set(names)):
         if names.count(name) > 1:
             yield f"sources has {names.count(name)} entries named {name!r}"
-
-
-def _names_given(sources: object) -> list[str]:
-    """Return the names in what a user wrote, where other parts of it are wrong."""
-    if not isinstance(sources, list | tuple):
-        return []
-    entries: list[Any] = [
-        one if isinstance(one, dict) else vars(one)
-        for one in cast("list[Any]", sources)
-        if isinstance(one, dict | SourceSettings)
-    ]
-    names = [entry.get("name") for entry in entries]
-    return [name for name in names if isinstance(name, str)]

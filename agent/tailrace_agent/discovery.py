@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tailrace.clock import Clock
@@ -15,10 +14,9 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.globs import excluder, expand
 from tailrace_agent.listings import RELIST_MS, Listings
 from tailrace_agent.quotas import admitted
+from tailrace_agent.waiting_files import WaitingFiles
 
 WARN_AGAIN_MS = 3_600_000
-MEASURE_AGAIN_MS = 30_000
-"""How old what is said of the bytes of waiting files may be: each costs a stat."""
 COMPRESSED = (
     *("*.bz2", "*.xz", "*.lz4", "*.lzma", "*.zip", "*.Z"),
     *("*.tar", "*.tar.gz", "*.tar.zst", "*.tgz"),
@@ -36,23 +34,6 @@ class Found(NamedTuple):
     path: str
     source: SourceSettings
     status: os.stat_result
-
-
-@dataclass(slots=True)
-class Waiting:
-    """Files beyond what their source may follow, which nothing reads yet."""
-
-    folders: dict[str, int] = field(default_factory=dict[str, int])
-    """By folder, how many."""
-    size_bytes: int = 0
-    """Of those that were looked at; up to half a minute old."""
-    gone_count: int = 0
-    """Files that were gone from their name while they waited, since the start."""
-
-    @property
-    def files_count(self) -> int:
-        """Return how many there are in all folders."""
-        return sum(self.folders.values())
 
 
 class Discovery:
@@ -76,9 +57,7 @@ class Discovery:
         self._listings = Listings(
             clock=clock, followed=self._followed, note_closed=self._note_closed
         )
-        self.waiting = Waiting()
-        self._waiting_paths: frozenset[str] = frozenset()
-        self._measured_at_ms = -MEASURE_AGAIN_MS
+        self.waiting = WaitingFiles(log)
         self._listed_at_ms = -RELIST_MS
         self._paths: dict[str, SourceSettings] = {}
         self._warned_at_ms: dict[str, int] = {}
@@ -155,17 +134,13 @@ class Discovery:
     ) -> None:
         """Take in which files wait, and say once of each folder that some do."""
         unlisted = self._listings.unlisted
-        gone = self._waiting_paths.difference(waiting, followed)
-        # Of a folder that is not looked at to its end, nobody knows what is gone.
-        gone_count = sum(path.rpartition("/")[0] not in unlisted for path in gone)
-        if gone_count:
-            self.waiting.gone_count += gone_count
-            self._log.warning(
-                "waiting_files_gone",
-                files=gone_count,
-                remedy="make room for them: they were renamed or removed unread",
-            )
-        self._waiting_paths = frozenset(waiting)
+        self.waiting.take_in(
+            waiting,
+            followed=followed,
+            followed_before=self._followed,
+            unlisted=unlisted,
+            now_ms=now_ms,
+        )
         folders = Counter(path.rpartition("/")[0] for path in waiting)
         folders.update(unlisted)
         for folder in self.waiting.folders.keys() - folders.keys():
@@ -182,12 +157,6 @@ class Discovery:
                 " room",
             )
         self.waiting.folders = dict(folders)
-        if not waiting:
-            self.waiting.size_bytes = 0
-            self._measured_at_ms = now_ms - MEASURE_AGAIN_MS
-        elif now_ms - self._measured_at_ms >= MEASURE_AGAIN_MS:
-            self._measured_at_ms = now_ms
-            self.waiting.size_bytes = sum(_size_bytes(path) for path in waiting)
 
     def _note_closed(self, folder: str, error: OSError) -> None:
         is_closed = isinstance(error, PermissionError)
@@ -224,10 +193,3 @@ class Discovery:
         if last_ms is None or now_ms - last_ms >= WARN_AGAIN_MS:
             self._warned_at_ms[about] = now_ms
             self._log.warning(event, **fields)
-
-
-def _size_bytes(path: str) -> int:
-    try:
-        return os.stat(path).st_size  # noqa: PTH116 - the name may be no UTF-8
-    except OSError:
-        return 0

@@ -13,12 +13,13 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.redaction.rules import Redactors, redactors_of
 from tailrace.redaction.tokens import KEY_BYTES
-from tailrace.text import path_text
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.discovery import Discovery
 from tailrace_agent.door import NotARegularFile
+from tailrace_agent.inflating import suffix_of
 from tailrace_agent.opening import Opener
 from tailrace_agent.preview import preview
+from tailrace_agent.unfinished import require_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class MatchedFile:
     """One file that would be read."""
 
     path: str
+    """As the file system has it: `path_text` is how it is shown."""
     source: str
     size_bytes: int
     dataset: str
@@ -86,6 +88,8 @@ def _matched(
         trouble = error.strerror or os.strerror(error.errno or errno.EIO)
     else:
         try:
+            if suffix_of(path) is None:
+                require_text(file)
             placement = preview(
                 file, path=path, source=source, host_time_zone="UTC", now_ms=now_ms
             ).placement
@@ -96,7 +100,7 @@ def _matched(
         finally:
             file.close()
     return MatchedFile(
-        path=path_text(path),
+        path=path,
         source=source.name,
         size_bytes=size_bytes,
         dataset=dataset,

@@ -117,7 +117,9 @@ def _inspected(path: Path) -> Inspected:
     damaged: set[bytes] = set()
     problem = "" if path.stat().st_size else "the file is empty"
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        # The data folder may have been named relative to this one; a URI cannot be.
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as database:
             # From both ends, since a damaged page ends the reading.
             for way in _BOTH_WAYS:
                 with suppress(sqlite3.DatabaseError):

@@ -129,7 +129,7 @@ class Heartbeats:
             swept_at_ms=self.swept_at_ms,
             files=len(self._table.files),
             unread_bytes=self._unread_bytes(),
-            lost_bytes=self._delivery.lost_bytes,
+            lost_bytes=self._lost_bytes(),
             interval_ms=self._interval_ms,
             told_at_ms={
                 str(partition): at_ms
@@ -139,9 +139,14 @@ class Heartbeats:
             updated_at_ms=now_ms,
         )
 
+    def _lost_bytes(self) -> int:
+        """Return what was lost, of files that were never opened, too."""
+        gone_bytes = self._table.unreadable.gone_bytes + self._table.waiting.gone
+        return self._delivery.lost_bytes + gone_bytes
+
     def _unread_bytes(self) -> int:
         unread_bytes = self._table.unreadable.size_bytes
-        unread_bytes += self._table.waiting.size_bytes
+        unread_bytes += self._table.waiting.unread
         unread_bytes += sum(self._table.away.values())
         for tracked in self._table.files.values():
             offset = tracked.position.offset

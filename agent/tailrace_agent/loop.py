@@ -137,7 +137,7 @@ class AgentLoop:
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
             self._table.swept_at_ms = swept_at_ms
-            self._table.waiting = self._discovery.waiting
+            self._table.waiting = self._discovery.waiting.in_bytes
             self._heartbeats.note_sweep(swept_at_ms)
             troubles = (
                 len(self._table.unreadable.whys),
@@ -251,7 +251,7 @@ class AgentLoop:
 
     def _turn(self, key: Key) -> int | None:
         tracked = self._table.files.get(key)
-        if tracked is None:
+        if tracked is None or tracked.is_at_rest:
             return None
         try:
             file = self._table.open(tracked)
@@ -273,7 +273,8 @@ class AgentLoop:
 
     def _gone(self, tracked: TrackedFile) -> int | None:
         """Nothing can be read any more; before a sweep has said so, wait for it."""
-        if tracked.stage is not Stage.LEAVING:
+        is_followed = tracked.key in self._table.files
+        if tracked.stage is not Stage.LEAVING or not is_followed:
             return None
         wait_ms = self._turns.ship_held(tracked)
         return self._finish(tracked) if wait_ms is None else wait_ms

@@ -61,7 +61,7 @@ class Observed:
 def health_of(status: AgentStatus | None, *, still_ms: int) -> Health:
     """Return what hinders the agent, in words.
 
-    Files that cannot be read are figures and no ill health: the agent does all it can.
+    Files that cannot be read are notes and no ill health: the agent does all it can.
     """
     problems: list[str] = []
     if still_ms > STUCK_MS_MAX:
@@ -74,17 +74,52 @@ def health_of(status: AgentStatus | None, *, still_ms: int) -> Health:
         problems.append(f"no connection to Kafka: {status.kafka}")
     if status.checkpoint != "written":
         problems.append(f"the checkpoint cannot be written: {status.checkpoint}")
-    return Health(tuple(problems))
+    return Health(tuple(problems), tuple(_notes(status)))
+
+
+def _notes(status: AgentStatus) -> Iterator[str]:
+    """Say how much there is that no file accounts for that is followed."""
+    if status.unreadable_count:
+        path, why = next(iter(status.unreadable.items()), ("", ""))
+        yield (
+            f"{status.unreadable_count} files with {status.unreadable_bytes} bytes cannot"
+            f" be read; {path}: {why}"
+        )
+    if status.waiting_count:
+        yield (
+            f"{status.waiting_count} files with {status.waiting_bytes} bytes wait for"
+            " room within the limits of their source"
+        )
+    if status.away_bytes:
+        yield f"{status.away_bytes} bytes are in files that nobody can reach now"
+    if status.gone_unread_bytes:
+        yield (
+            f"{status.gone_unread_bytes} bytes in {status.gone_unread_count} files were"
+            " gone before they could be opened"
+        )
 
 
 def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     """Yield the figures of the agent as a whole, then those of each file."""
-    waits = [
-        now_ms - file.unsent_since_ms
-        for file in status.files
-        if file.unsent_since_ms is not None
-    ]
-    singles = (
+    for name, text, value in (*_of_bytes(status, now_ms=now_ms), *_of_state(status)):
+        yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+    yield from _of_events(status)
+    yield _counter(
+        "gone_unread_files",
+        "Files that were seen and gone before they could be opened.",
+        status.gone_unread_count,
+    )
+    yield _counter(
+        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
+    )
+    yield from _of_files(status, now_ms=now_ms)
+
+
+_Figure = tuple[str, str, float]
+
+
+def _of_state(status: AgentStatus) -> tuple[_Figure, ...]:
+    return (
         ("files", "Files that are followed.", status.files_count),
         ("unreadable_files", "Files that cannot be opened.", status.unreadable_count),
         (
@@ -98,14 +133,6 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
             status.waiting_count,
         ),
         ("unmatched_globs", "Globs that match no file.", len(status.unmatched_globs)),
-        ("lag_bytes", "Seen on disk, not acknowledged by Kafka.", status.lag_bytes),
-        ("in_flight_bytes", "Sent, not acknowledged.", status.in_flight_bytes),
-        ("lost_bytes", "Declared as lost since the start.", status.lost_bytes),
-        (
-            "oldest_unsent_seconds",
-            "How long the oldest byte that is not acknowledged waits, at least.",
-            max(waits, default=0) / 1_000,
-        ),
         (
             "kafka_connected",
             "1 while Kafka takes what is sent.",
@@ -122,18 +149,43 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
             int(status.hints == "on"),
         ),
     )
-    for name, text, value in singles:
-        yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
-    yield from _of_events(status)
-    yield _counter(
-        "gone_unread_files",
-        "Files that were seen and gone before they could be opened.",
-        status.gone_unread_count,
+
+
+def _of_bytes(status: AgentStatus, *, now_ms: int) -> tuple[_Figure, ...]:
+    waits = [
+        now_ms - file.unsent_since_ms
+        for file in status.files
+        if file.unsent_since_ms is not None
+    ]
+    return (
+        (
+            "lag_bytes",
+            "Of followed files: seen on disk, not acknowledged by Kafka.",
+            status.lag_bytes,
+        ),
+        (
+            "unreadable_bytes",
+            "What the files hold that cannot be opened.",
+            status.unreadable_bytes,
+        ),
+        (
+            "waiting_bytes",
+            "What the files beyond the limits of their source hold.",
+            status.waiting_bytes,
+        ),
+        (
+            "away_bytes",
+            "Unread, of files that nobody can reach and that may return.",
+            status.away_bytes,
+        ),
+        ("in_flight_bytes", "Sent, not acknowledged.", status.in_flight_bytes),
+        ("lost_bytes", "Declared as lost since the start.", status.lost_bytes),
+        (
+            "oldest_unsent_seconds",
+            "How long the oldest byte that is not acknowledged waits, at least.",
+            max(waits, default=0) / 1_000,
+        ),
     )
-    yield _counter(
-        "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
-    )
-    yield from _of_files(status, now_ms=now_ms)
 
 
 def _of_events(status: AgentStatus) -> Iterator[Metric]:
@@ -156,6 +208,12 @@ def _of_events(status: AgentStatus) -> Iterator[Metric]:
         label="reason",
         # Whoever watches for it sees the figure before the first one dies.
         values={RECORD_TOO_LARGE: 0} | status.dead_events,
+    )
+    yield _counters(
+        "held_back_bytes",
+        "Bytes that had to wait for the rate of their source.",
+        label="source",
+        values=status.held_back_bytes,
     )
     yield _counters(
         "redacted",

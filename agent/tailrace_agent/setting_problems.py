@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
@@ -29,3 +29,16 @@ def with_problems(error: ValidationError, problems: list[str]) -> ValidationErro
         for problem in problems
     ]
     return ValidationError.from_exception_data(error.title, details)
+
+
+def names_given(sources: object) -> list[str]:
+    """Return the names in what a user wrote, where other parts of it are wrong."""
+    if not isinstance(sources, list | tuple):
+        return []
+    entries: list[Any] = [
+        one if isinstance(one, dict) else vars(one)
+        for one in cast("list[Any]", sources)
+        if isinstance(one, dict | BaseModel)
+    ]
+    names = [entry.get("name") for entry in entries]
+    return [name for name in names if isinstance(name, str)]

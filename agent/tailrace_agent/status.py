@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -46,6 +48,7 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     files_count: int
     lag_bytes: int
+    """Of files that are followed: seen on disk, not acknowledged by Kafka."""
     in_flight_bytes: int
     shipped_events: int
     kafka: str
@@ -56,6 +59,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Gone before they could be read, since the start."""
     redacted: dict[str, int] = {}
     """By rule, how often something was taken out of events, since the start."""
+    held_back_bytes: dict[str, int] = {}
+    """By source, what had to wait for the rate of its `overload`, since the start."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
     cut_events: int = 0
@@ -65,11 +70,17 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     gone_unread_count: int = 0
     """Files that were seen and gone before they could be opened, since the start."""
     gone_unread_bytes: int = 0
+    """What they held when they were seen; none of it is in `lost_bytes`."""
     refused_count: int = 0
     """Of the next ones, those that are not to be read: others could have planted them."""
     unreadable_count: int
     unreadable: dict[str, str]
     """By path, why a file cannot be opened; the first `UNREADABLE_MAX`."""
+    unreadable_bytes: int = 0
+    """What these hold; none of it is in `lag_bytes`, nor is what the next two say."""
+    away_bytes: int = 0
+    """Unread, of files that nobody can reach and that may return."""
+    waiting_bytes: int = 0
     waiting_count: int = 0
     """Files beyond the limits of their source, which are read when there is room."""
     waiting: dict[str, int] = {}
@@ -105,6 +116,19 @@ class StatusFile:
             replace_file(self._path, content, mode=PRIVATE, is_durable=False)
             self._written = content
             self._rewrite_ms = now_ms + REWRITE_MS
+
+
+def lag_bytes_of(
+    table: FileTable, files: Sequence[FileStatus], *, delivery: Delivery
+) -> int:
+    """Return the lag of all files that are followed, also beyond those listed."""
+    lag_bytes = sum(file.lag_bytes for file in files)
+    for tracked in islice(table.files.values(), len(files), None):
+        offset = tracked.position.offset
+        if delivery.knows(tracked.generation):
+            offset = delivery.record_of(tracked.generation).next_offset
+        lag_bytes += max(0, tracked.size_bytes - offset)
+    return lag_bytes
 
 
 def file_statuses(

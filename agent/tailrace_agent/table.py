@@ -6,18 +6,22 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace_agent.amendments import DELETED, NUL_TAIL
 from tailrace_agent.archives import AnyFile
-from tailrace_agent.beginnings import Beginning, begun, is_archive_done, resumed
+from tailrace_agent.beginnings import (
+    Beginning,
+    begun,
+    is_archive_done,
+    resumed,
+    taken_back,
+)
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.copies import Copies
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.discovery import Found, Waiting
+from tailrace_agent.discovery import Found
 from tailrace_agent.door import NotARegularFile
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import Families
@@ -31,7 +35,9 @@ from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
 from tailrace_agent.sweeps import is_filled, is_too_old, unlike_before
 from tailrace_agent.tracked import Stage, TrackedFile
+from tailrace_agent.unfinished import is_nameless_archive, require_text
 from tailrace_agent.unreadable import Unreadable
+from tailrace_agent.waiting_files import NONE_WAIT, WaitingBytes
 from tailrace_agent.whereabouts import is_away
 
 
@@ -51,8 +57,8 @@ class FileTable:
     due: dict[Key, int] = field(default_factory=dict[Key, int])
     """When each file with something to do has its next turn, by the monotonic clock."""
     unreadable: Unreadable = field(init=False)
-    waiting: Waiting = field(default_factory=Waiting)
-    """What there was no room for, as of the last sweep."""
+    waiting: WaitingBytes = NONE_WAIT
+    """Of files that there was no room for, as of the last sweep."""
     swept_at_ms: int = 0
     """When the last sweep began that was taken in; 0 before the first."""
     away: dict[str, int] = field(default_factory=dict[str, int])
@@ -156,11 +162,21 @@ class FileTable:
     def open(self, tracked: TrackedFile) -> AnyFile | None:
         """Return the file opened, or None when another one stands at its path.
 
+        None, too, where it was empty when it was met, and is an archive in the making: it
+        is followed no more, and the next sweep asks what its name is then.
+
         Raises:
             OSError: it cannot be opened now.
         """
-        if tracked.file is not None:
-            return tracked.file
+        file = tracked.file or self._opened(tracked)
+        is_new = not (tracked.ended or self.delivery.knows(tracked.generation))
+        if file is None or not is_new or not is_nameless_archive(file):
+            return file
+        self._followed.remove(tracked)
+        return None
+
+    def _opened(self, tracked: TrackedFile) -> AnyFile | None:
+        file: AnyFile | None
         try:
             file = self.opener.open(
                 tracked.path, suffix=tracked.archive_suffix, source=tracked.source
@@ -284,12 +300,13 @@ class FileTable:
         except OSError as error:
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
             return
-        self.unreadable.note_opened(found.path)
         try:
             self._follow(found, file)
         except OSError as error:
             file.close()
             self.unreadable.note_unopened(found.path, error, size_bytes=size_bytes)
+        else:
+            self.unreadable.note_opened(found.path)
 
     def _open_path(self, path: str, source: SourceSettings) -> AnyFile:
         return self.opener.open(path, suffix=suffix_of(path), source=source)
@@ -308,7 +325,7 @@ class FileTable:
             return
         if match is not None:
             self.away.pop(match.record.generation, None)
-            match = self._taken_back(match)
+            match = taken_back(match, followed=self._followed, delivery=self.delivery)
             if match is None:
                 file.close()
                 return
@@ -321,6 +338,7 @@ class FileTable:
                 clock=self.clock,
             )
         else:
+            require_text(file)
             tracked = begun(
                 file,
                 path=found.path,
@@ -358,23 +376,6 @@ class FileTable:
             tracked.note_looked()
             tracked.close()
             self.due.pop(tracked.key)
-
-    def _taken_back(self, match: Match) -> Match | None:
-        """Return the match, its generation taken back from a file that inherited it.
-
-        That happens where the original comes back to a glob that it had left. None
-        means that it is not possible yet.
-        """
-        name = match.record.generation
-        if match.is_ended or not self.delivery.knows(name):
-            return match
-        holder = self._followed.reading(name)
-        if holder is None or not self.delivery.is_settled(name):
-            return None
-        self._followed.remove(holder)
-        record = msgspec.structs.replace(self.delivery.record_of(name), held_by=None)
-        self.delivery.revise(record)
-        return Match(record, is_ended=False)
 
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""

@@ -33,10 +33,12 @@ class Told(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """When a file that is behind may be read next, and for how many bytes that is."""
+    """When a file that has to wait may be read next, and for how many bytes that is."""
 
     at_ms: int
     size_bytes: int
+    is_behind: bool = True
+    """Whether it is one at the rate at which files catch up."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -157,6 +159,24 @@ class TrackedFile:
     def is_looked_at(self) -> bool:
         """Whether all that a sweep saw of it was looked at since."""
         return self.looked_changes >= self.changes
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is closed, and as it was when it was read to its end.
+
+        A sweep sees when it changes. To open it for a look between two sweeps costs fifty
+        times what a look at an open file does, and more files than may be open at a time
+        would close one another's.
+        """
+        return (
+            self.file is None
+            and self.stage is Stage.FOLLOWED
+            and self.is_looked_at
+            and 0 < self.position.offset == self.size_bytes
+            and self.archive_suffix is None
+            and self.held is None
+            and not (self.ended or self.passed_bytes or self.trouble)
+        )
 
     @property
     def largest_size_bytes(self) -> int:

@@ -9,7 +9,7 @@ from tailrace.redaction.rules import Redactors
 from tailrace_agent.archive_turns import await_archive, end_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.building import LongEvent
-from tailrace_agent.catch_up import catch_up_of
+from tailrace_agent.catch_up import pacing_of
 from tailrace_agent.chunking import Chunker, Limits
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
@@ -62,7 +62,12 @@ class Turns:
             log=log,
         )
         self._held = HeldEvents()
-        self._catch_up = catch_up_of(settings)
+        self._pacing = pacing_of(settings)
+
+    @property
+    def held_back_bytes(self) -> dict[str, int]:
+        """Return by source what had to wait for its rate, since the start."""
+        return {} if self._pacing is None else dict(self._pacing.held_back_bytes)
 
     def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
@@ -148,7 +153,7 @@ class Turns:
     def _slot_ms(
         self, tracked: TrackedFile, file: AnyFile, *, now_ms: int
     ) -> int | None:
-        """Return when a file that is behind may be read; None where it may be now.
+        """Return when a file may be read that a rate holds back; None where it may be now.
 
         How much there is of it is taken in meanwhile: should it be truncated before, it
         is known how much was lost.
@@ -156,9 +161,9 @@ class Turns:
         Raises:
             OSError: the file cannot be read.
         """
-        if self._catch_up is None:
+        if self._pacing is None:
             return None
-        slot_ms = self._catch_up.due_ms(tracked, now_ms=now_ms)
+        slot_ms = self._pacing.due_ms(tracked, now_ms=now_ms)
         if slot_ms is not None and not tracked.is_looked_at:
             self.looks.look(tracked, file)
         return slot_ms
@@ -293,8 +298,8 @@ class Turns:
             tracked.cuts = (*tracked.cuts, chunk.cut)
         if not is_sent:
             return now_ms + ACK_WAIT_MS
-        if self._catch_up is not None:
-            self._catch_up.note_sent(tracked, size_bytes=len(chunk.value))
+        if self._pacing is not None:
+            self._pacing.note_sent(tracked, size_bytes=len(chunk.value))
         tracked.long_event = None
         before, tracked.position = tracked.position, chunk.after
         tracked.is_crowded = not self._held.hold(tracked, chunk.follower)

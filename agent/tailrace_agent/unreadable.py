@@ -13,9 +13,13 @@ from tailrace_agent.discovery import Found
 from tailrace_agent.door import PathRefused
 from tailrace_agent.followed import Key
 from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.unfinished import NamelessArchive
 
 RETRY_MS_MIN = 1_000
 RETRY_MS_MAX = 60_000
+MADE_MS_MAX = 32_000
+"""Half a minute of waits, each twice the last, have passed before this one: no more is
+waited for an archive to be renamed before it is said that it is not read."""
 
 
 @dataclass(slots=True)
@@ -113,9 +117,13 @@ class Unreadable:
         if descriptors.is_short(error):
             self._make_room()
         trouble = self._troubles.get(path)
-        if trouble is None or trouble.why != _why(error):
-            self.say(path, error)
         wait_ms = min(RETRY_MS_MAX, trouble.wait_ms * 2) if trouble else RETRY_MS_MIN
+        # An archive in the making is nothing to say, unless it is not made in the end.
+        is_news = trouble is None or trouble.why != _why(error)
+        if isinstance(error, NamelessArchive):
+            is_news = wait_ms == MADE_MS_MAX
+        if is_news:
+            self.say(path, error)
         retry_at_ms = self._clock.monotonic_ms() + wait_ms
         refusal = error.remedy if isinstance(error, PathRefused) else ""
         self._troubles[path] = _Trouble(_why(error), retry_at_ms, wait_ms, refusal)
@@ -146,7 +154,7 @@ class Unreadable:
 
 
 def _remedy(error: OSError) -> str:
-    if isinstance(error, PathRefused):
+    if isinstance(error, PathRefused | NamelessArchive):
         return error.remedy
     if descriptors.is_short(error):
         return descriptors.REMEDY

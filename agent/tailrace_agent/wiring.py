@@ -40,6 +40,7 @@ from tailrace_agent.status import (
     AgentStatus,
     StatusFile,
     file_statuses,
+    lag_bytes_of,
 )
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
@@ -76,20 +77,25 @@ class Assembly:
             host_id=self.agent.host_id,
             pid=os.getpid(),
             files_count=len(self.table.files),
-            lag_bytes=sum(file.lag_bytes for file in files),
+            lag_bytes=lag_bytes_of(self.table, files, delivery=self.delivery),
             in_flight_bytes=self.delivery.outbox.in_flight_bytes,
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
+            held_back_bytes=self.turns.held_back_bytes,
             split_events=self.delivery.split_events,
             redacted=dict(self.delivery.redacted),
             cut_events=self.delivery.cut_events,
             dead_events=dict(self.delivery.dead_events),
             gone_unread_count=self.table.unreadable.gone_count
             + self.discovery.waiting.gone_count,
-            gone_unread_bytes=self.table.unreadable.gone_bytes,
+            gone_unread_bytes=self.table.unreadable.gone_bytes
+            + self.discovery.waiting.gone_bytes,
             refused_count=self.table.unreadable.refused_count,
             unreadable_count=len(self.table.unreadable.whys),
             unreadable=dict(islice(self.table.unreadable.whys.items(), UNREADABLE_MAX)),
+            unreadable_bytes=self.table.unreadable.size_bytes,
+            away_bytes=sum(self.table.away.values()),
+            waiting_bytes=self.discovery.waiting.size_bytes,
             waiting_count=self.discovery.waiting.files_count,
             waiting={
                 path_text(folder): count

@@ -21,6 +21,7 @@ KINDS = (
     ArchiveKind("gzip", "zcat", b"\x1f\x8b"),
     ArchiveKind("zstd", "zstdcat", b"\x28\xb5\x2f\xfd"),
     ArchiveKind("xz", "xzcat", b"\xfd7zXZ\x00"),
+    ArchiveKind("lz4", "lz4cat", b"\x04\x22\x4d\x18"),
     ArchiveKind("bzip2", "bzcat", b"BZh"),
 )
 _BZIP2_BLOCK = b"1AY&SY"

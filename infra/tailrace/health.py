@@ -13,6 +13,8 @@ class Health:
     """What hinders a role now, in words; nothing where it is well."""
 
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a person may want to see to, and is no ill health."""
 
     @property
     def is_well(self) -> bool:
@@ -29,4 +31,6 @@ class Health:
     def to_json(self) -> bytes:
         """Return the answer's body."""
         status = "ok" if self.is_well else "failing"
-        return orjson.dumps({"status": status, "problems": self.problems})
+        return orjson.dumps(
+            {"status": status, "problems": self.problems, "notes": self.notes}
+        )

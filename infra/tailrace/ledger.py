@@ -169,7 +169,8 @@ class AgentHeartbeat(
     """Seen on disk and not yet acknowledged by Kafka, also of files that were never opened:
     those have no generation."""
     lost_bytes: int
-    """Declared as lost since the agent started; each generation's record says all."""
+    """Declared as lost since the agent started: each generation's record says all of it,
+    and no record speaks of files that were gone before they could be opened."""
     interval_ms: int
     """When the next one comes, at the latest."""
     told_at_ms: dict[str, int] = {}

@@ -106,7 +106,9 @@ class _Agent(msgspec.Struct):
     checkpoint: str = "written"
     lag_bytes: int = 0
     lost_bytes: int = 0
+    gone_unread_bytes: int = 0
     unreadable_count: int = 0
+    unreadable_bytes: int = 0
     unreadable: dict[str, str] = {}
     waiting: dict[str, int] = {}
     unmatched_globs: list[str] = []
@@ -153,7 +155,7 @@ def role_facts(
     if agent.checkpoint != "written":
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(
-        lost_bytes=agent.lost_bytes,
+        lost_bytes=agent.lost_bytes + agent.gone_unread_bytes,
         unread_bytes=agent.lag_bytes,
         warnings=[
             *_agent_warnings(agent, data_dir=data_dir),
@@ -179,7 +181,8 @@ def _agent_warnings(agent: _Agent, *, data_dir: Path) -> Iterator[str]:
         count = agent.unreadable_count
         what = f"{path} cannot be read: {why}"
         more = f", and {count - 1} more files cannot" if count > 1 else ""
-        yield f"{what}{more}; the agent goes on trying"
+        held = f", {agent.unreadable_bytes} bytes in all" if count > 1 else ""
+        yield f"{what}{more}{held}; the agent goes on trying"
     if agent.waiting:
         folder, count = next(iter(agent.waiting.items()))
         others = len(agent.waiting) - 1

@@ -276,18 +276,19 @@ class AgentHarness:
             clock=self.clock,
             log=log,
         )
+        self.turns = Turns(
+            self.settings,
+            agent=AGENT,
+            delivery=self.delivery,
+            redactors=redactors,
+            clock=self.clock,
+            log=log,
+        )
         self.loop = AgentLoop(
             self.settings,
             discovery=self.discovery,
             table=self.table,
-            turns=Turns(
-                self.settings,
-                agent=AGENT,
-                delivery=self.delivery,
-                redactors=redactors,
-                clock=self.clock,
-                log=log,
-            ),
+            turns=self.turns,
             delivery=self.delivery,
             heartbeats=self.heartbeats,
             hints=NoHints(),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from msgspec.structs import replace
 
+from tailrace_agent import status as status_file
 from tailrace_agent.observed import STUCK_MS_MAX, Observed, figures_of, health_of
-from tailrace_agent.status import AgentStatus, FileStatus
+from tailrace_agent.status import AgentStatus, FileStatus, file_statuses, lag_bytes_of
 from tailrace_agent.waiting import Waiting
-from tests.agent.harness import SteppedClock
+from tests.agent.harness import AgentHarness, SteppedClock
 
 FILE = FileStatus(
     path='/var/log/a "b".log',
@@ -30,6 +34,7 @@ STATUS = AgentStatus(
     lag_bytes=60,
     in_flight_bytes=20,
     shipped_events=4,
+    held_back_bytes={"logs": 50},
     split_events=3,
     cut_events=5,
     dead_events={"record_too_large": 6},
@@ -38,6 +43,9 @@ STATUS = AgentStatus(
     lost_bytes=12,
     gone_unread_count=2,
     gone_unread_bytes=90,
+    unreadable_bytes=700,
+    waiting_bytes=800,
+    away_bytes=900,
     unreadable_count=0,
     unreadable={},
     unmatched_globs=(),
@@ -58,8 +66,12 @@ def values(status: AgentStatus) -> dict[tuple[str, str], float]:
 def test_figures_say_lag_loss_age_and_what_hinders() -> None:
     found = values(replace(STATUS, kafka="no broker", unreadable_count=3))
     assert found["tailrace_agent_lag_bytes", ""] == 60
+    assert found["tailrace_agent_unreadable_bytes", ""] == 700
+    assert found["tailrace_agent_waiting_bytes", ""] == 800
+    assert found["tailrace_agent_away_bytes", ""] == 900
     assert found["tailrace_agent_in_flight_bytes", ""] == 20
     assert found["tailrace_agent_shipped_events_total", ""] == 4
+    assert found["tailrace_agent_held_back_bytes_total", ""] == 50
     assert found["tailrace_agent_split_events_total", ""] == 3
     assert found["tailrace_agent_cut_events_total", ""] == 5
     assert found["tailrace_agent_dead_events_total", "record_too_large"] == 6
@@ -135,3 +147,35 @@ def test_age_is_that_of_the_oldest_byte_and_never_more() -> None:
     assert since(30, 5, now_ms=6) == 6, "a truncation ended the life of the mark"
     waiting.keep_only(())
     assert since(60, 5, now_ms=7) == 7
+
+
+def test_bytes_of_files_that_cannot_be_read_are_told_beside_health() -> None:
+    status = replace(
+        STATUS, unreadable_count=2, unreadable={"/a.log": "denied"}, waiting_count=3
+    )
+    health = health_of(status, still_ms=0)
+    assert health.is_well
+    assert health.notes == (
+        "2 files with 700 bytes cannot be read; /a.log: denied",
+        "3 files with 800 bytes wait for room within the limits of their source",
+        "900 bytes are in files that nobody can reach now",
+        "90 bytes in 2 files were gone before they could be opened",
+    )
+    assert b'"notes":["2 files with 700 bytes' in health.to_json()
+
+
+def test_lag_is_that_of_all_files_and_not_of_those_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_file, "FILES_MAX", 1)
+    agent = AgentHarness(tmp_path)
+    agent.sink.is_holding = True
+    for name in ("a.log", "b.log", "c.log"):
+        agent.write(name, b"never acknowledged\n")
+    agent.pass_ms()
+    listed = file_statuses(
+        agent.table, delivery=agent.delivery, waiting=Waiting(), now_ms=0
+    )
+    assert len(listed) == 1
+    lag_bytes = lag_bytes_of(agent.table, listed, delivery=agent.delivery)
+    assert lag_bytes == 3 * len(b"never acknowledged\n")

@@ -113,9 +113,49 @@ def test_x4_what_waits_is_unread_for_the_audit_and_counted_when_it_is_gone(
     (agent.logs / "flood/04.log").unlink()
     agent.pass_ms(60_000, step_ms=1_000)
     (said,) = agent.said("waiting_files_gone")
-    assert said["files"] == 1
+    assert (said["files"], said["size_bytes"]) == (1, len(b"flood 4\n"))
     assert agent.discovery.waiting.gone_count == 1
+    assert agent.discovery.waiting.gone_bytes == len(b"flood 4\n")
     assert heartbeats_of(agent.sink)[-1].unread_bytes == len(b"flood 0\n")
+    assert heartbeats_of(agent.sink)[-1].lost_bytes == len(b"flood 4\n")
+
+
+def test_x4_what_is_gone_soon_after_it_began_to_wait_counts_with_its_bytes(
+    tmp_path: Path,
+) -> None:
+    agent = agent_on(tmp_path)
+    flood(agent, count=4)
+    agent.pass_ms(2_000)  # All that waits was looked at just now.
+    late = agent.write("flood/9.log", b"never read\n")
+    agent.pass_ms(2_000)
+    late.unlink()
+    agent.pass_ms(2_000)
+    assert agent.discovery.waiting.gone_bytes == len(b"never read\n")
+
+
+def test_x4_what_waits_under_another_name_is_not_gone(tmp_path: Path) -> None:
+    """A rotation of files that wait: names move on, and the last one's file is gone."""
+    agent = agent_on(tmp_path, folder_files_max=1)
+    flood(agent, count=1)
+    agent.pass_ms()
+    for number in range(1, 4):
+        agent.write(f"flood/a.{number}.log", b"%d" % number * 10 + b"\n")
+    agent.pass_ms(2_000)
+    folder = agent.logs / "flood"
+    (folder / "a.3.log").rename(folder / "b.log")
+    agent.pass_ms(40_000, step_ms=1_000)
+    assert agent.discovery.waiting.gone_count == 0
+    (folder / "a.2.log").rename(folder / "b.log")
+    (folder / "a.1.log").rename(folder / "a.2.log")
+    agent.write("flood/a.1.log", b"new\n")
+    agent.pass_ms(40_000, step_ms=1_000)
+    assert agent.discovery.waiting.gone_count == 1
+    assert agent.discovery.waiting.gone_bytes == 11
+    (folder / "00.log").unlink()
+    (folder / "a.1.log").rename(folder / "000.log")
+    agent.pass_ms(40_000, step_ms=1_000)
+    assert b"new" in unique_lines(agent.sink)
+    assert agent.discovery.waiting.gone_count == 1
 
 
 def test_x4_flood_while_the_agent_is_down_drives_no_known_file_out(

@@ -176,6 +176,19 @@ def test_x11_archives_and_copies_are_redacted_as_their_originals(
     assert_nothing_leaks(agent)
 
 
+def test_x11_first_letters_of_a_key_that_are_flushed_alone_leak_nothing(
+    tmp_path: Path,
+) -> None:
+    """Its writer stops within the first line; what it writes later is the same line."""
+    agent = agent_with(tmp_path)
+    agent.write("a.log", b"-----BEGIN EC PRIVATE KEY-----\n" + b"Q" * 25)
+    agent.pass_ms(10_000)
+    agent.write("a.log", b"Q" * 39 + b"\n-----END EC PRIVATE KEY-----\n")
+    agent.pass_ms(10_000)
+    assert len(events_of(agent.sink)) == 4
+    assert_nothing_leaks(agent)
+
+
 def test_x11_lines_that_come_one_by_one_are_known_by_those_before(
     tmp_path: Path,
 ) -> None:

@@ -73,6 +73,41 @@ SECRETS = {
     "push with ghp_abcdefghijklmnopqrstuvwxyz0123456789": "ghp_abcdefghijklmnopq",
     "postgres://bob:p@ss:w0rd@db:5432/x": "p@ss:w0rd",
     "amqp://bob@corp.example:pa55word@mq/x": "pa55word",
+    "GET /to?u=amqp%3A%2F%2Fbob%3Ahunter2%40mq%2Fx HTTP/1.1": "hunter2",
+    "GET /to?u=amqp%3a%2f%2fbob%3ahun%40ter2%40mq%2fx HTTP/1.1": "ter2",
+    "GET /to?u=https%253A%252F%252Fbob%253Ahunter2%2540mq HTTP/1.1": "hunter2",
+    "GET /in?next=%2Fa%3Fpassword%3Dhunter2%26x%3D1 HTTP/1.1": "hunter2",
+    "GET /in?next=%2Fa%3Ftoken%3Dhun%2Fter2%26x%3D1 HTTP/1.1": "ter2",
+    '<password type="x">hunter2</password>': "hunter2",
+    '<soap:password wsu:Id="a" Type="b">hunter2</soap:password>': "hunter2",
+    "<db.password>hunter2</db.password>": "hunter2",
+    '{"m":"<password type=\\"x\\">hunter2</password>"}': "hunter2",
+    "CREATE USER bob WITH PASSWORD 'hunter2'": "hunter2",
+    "ALTER ROLE bob ENCRYPTED PASSWORD 'it''s hunter2'": "hunter2",
+    "SET PASSWORD FOR bob = PASSWORD('hunter2')": "hunter2",
+    "CREATE USER 'bob'@'%' IDENTIFIED BY 'hunter2'": "hunter2",
+    "create user bob identified with caching_sha2_password by 'hunter2'": "hunter2",
+    'CREATE USER bob IDENTIFIED BY "hunter2"': "hunter2",
+    "GRANT ALL TO bob IDENTIFIED BY PASSWORD '*0123456789ABCDEF'": "*0123456789ABCDEF",
+    r'{"sql":"CREATE USER bob IDENTIFIED BY \"hunter2\""}': "hunter2",
+    """q {"sql":"CREATE USER bob PASSWORD 'hunter2'"}""": "hunter2",
+    "GET /o?X-Amz-Expires=60&X-Amz-Signature=fe5f80f77d5fa3be HTTP/1.1": "fe5f80f77d5f",
+    "u=https%3A%2F%2Fs3%2Fo%3FX-Amz-Signature%3Dfe5f80f77d5f%26x%3D1": "fe5f80f77d5f",
+    "GET /o?X-Goog-Signature=fe5f80f77d5fa3be HTTP/1.1": "fe5f80f77d5fa3be",
+    "GET /o?sv=2024&sig=fe5f80f7%2B7d5fa3be%3D&se=1": "fe5f80f7",
+    "Authorization: AWS4-HMAC-SHA256 Credential=A/b, Signature=fe5f80f77d": "fe5f80f77d",
+    '{"name":"password","value":"hunter2"}': "hunter2",
+    '{"name": "DB_PASSWORD", "type": "text", "value": "hun\\"ter2"}': "ter2",
+    '{"value":"hunter2","name":"password"}': "hunter2",
+    '[{"key":"user","value":"bob"},{"key":"api_key","value":"hunter2"}]': "hunter2",
+    '[{"value":"bob","key":"user"},{"value":"hunter2","key":"api_key"}]': "hunter2",
+    '{"name":"Authorization","value":"Bearer hunter2"}': "hunter2",
+    r'{"log":"{\"name\":\"password\",\"value\":\"hunter2\"}\n"}': "hunter2",
+    r'{"log":"{\"value\":\"hunter2\",\"name\":\"password\"}\n"}': "hunter2",
+    "{'name': 'password', 'value': 'hunter2'}": "hunter2",
+    '<add key="password" value="hunter2"/>': "hunter2",
+    r'{"pem":"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg"}': "MIIEvQIBADANBg",
+    r"pem: -----BEGIN RSA PRIVATE KEY-----\nMIIEvQIBAD": "MIIEvQIBAD",
 }
 CARDS = {
     "card 4111111111111111 taken": "4111111111111111",
@@ -100,6 +135,11 @@ PLAIN = (
     "trace a4111111111111111 at 1764150000000 and 1764150000000000",
     "@timestamp user@ @host a@b, http://host:80/a@b",
     '"-----BEGIN PRIVATE KEY-----" was expected',
+    r"-----BEGIN PRIVATE KEY-----\nwas expected here",
+    '{"name":"user","value":"joe"},{"name":"password","type":"t"},{"value":"joe"}',
+    '{"a":"the password ","b":"c"} <passwords of="joe">list</passwords>',
+    "GET /to?u=https%3A%2F%2Fhost%3A80%2Fa HTTP/1.1",
+    "select signature, password from users where identified as of today",
 )
 
 
@@ -254,6 +294,20 @@ def test_x11_the_beginning_of_a_secret_is_taken_out_where_a_line_is_cut(
     assert line[: one.start].strip() in (b"card", b"sent", b"Bearer", b"u://", b"")
 
 
+@pytest.mark.parametrize("letters", ["M", "MIIEvQIBADANBg", "Q" * 39])
+@pytest.mark.parametrize("between", ["", "DEK-Info: AES-256-CBC,00FF\n\n"])
+def test_x11_a_key_that_is_cut_within_its_first_line_is_taken_out(
+    letters: str, between: str
+) -> None:
+    text = f"-----BEGIN RSA PRIVATE KEY-----\n{between}{letters}".encode()
+
+    (one,) = ALL.find(text, is_open=True)
+
+    assert (one.end - one.start, one.end) == (len(letters), len(text))
+    assert ALL.find(b"-----END RSA PRIVATE KEY-----\nMIIE", is_open=True) == []
+    assert ALL.find(b"-----BEGIN PRIVATE KEY-----\nnot here", is_open=True) == []
+
+
 @pytest.mark.parametrize(
     ("pattern", "problem"),
     [
@@ -294,7 +348,22 @@ def test_x8_no_text_makes_the_built_in_rules_slow() -> None:
         b"-",
     ):
         ALL.find(piece * (200_000 // len(piece)))
-    for piece in (b"password=", b"-----BEGIN PRIVATE KEY-----\\n", b"bearer "):
+    for piece in (
+        b"password=",
+        b"-----BEGIN PRIVATE KEY-----\\n",
+        b"bearer ",
+        b"%3A%2F%2Fa%3A",
+        b"password%3D",
+        b"<password a",
+        b"<a_",
+        b"identified with a by ",
+        b"password '",
+        b'"name":"password",',
+        b'"value":"a",',
+        b'\\"value\\":\\"a\\",',
+        b'name="token" ',
+        b"&sig=",
+    ):
         ALL.find(piece * (200_000 // len(piece)))
         ALL.context(piece * 1_000)
 

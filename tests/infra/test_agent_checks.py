@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,31 @@ def test_fsck_shows_repairs_and_is_refused_beside_an_agent(data_dir: Path) -> No
     repaired = agent(data_dir, "--fsck", "--repair")
     assert repaired.exit_code == 0, repaired.stderr
     assert "Saved 1 generations" in repaired.stdout
+
+
+def test_fsck_takes_a_data_folder_named_from_here(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = data_dir / FOLDER_NAME
+    take_folder(folder).release()
+    checkpoint = Checkpoint(folder, clock=SystemClock())
+    checkpoint.save([agent_word(number=3)])
+    checkpoint.close()
+    monkeypatch.chdir(data_dir.parent)
+    shown = agent(Path(data_dir.name), "--fsck")
+    assert shown.exit_code == 0, shown.output
+    assert "1 generations, 0 damaged" in shown.stdout
+    assert agent_word(number=3).path in shown.stdout
+
+
+def test_dry_run_shows_events_of_a_file_whose_name_is_no_utf_8(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    name = os.fsdecode(b"caf\xe9.log")
+    (tmp_path / name).write_bytes(LINE)
+    path = config(tmp_path, f'name = "app"\npaths = ["{tmp_path}/*.log"]')
+    result = agent(data_dir, "--dry-run", "--config", str(path))
+    assert result.exit_code == 0, result.output
+    assert rf"{tmp_path}/caf\xe9.log: {len(LINE)} bytes" in result.stdout
+    assert "cannot be shown" not in result.stdout
+    assert result.stdout.count('"log.level":"error"') == 1

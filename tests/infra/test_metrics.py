@@ -67,11 +67,15 @@ def test_figures_are_read_by_prometheus_own_parser(server: MetricsServer) -> Non
 
 
 def test_health_is_200_or_503_with_reasons(server: MetricsServer, says: Says) -> None:
-    assert ask(server, "/health") == (200, b'{"status":"ok","problems":[]}')
+    assert ask(server, "/health") == (200, b'{"status":"ok","problems":[],"notes":[]}')
     says.health = Health(("no Kafka",))
     status, body = ask(server, "/health")
     assert status == 503
-    assert json.loads(body) == {"status": "failing", "problems": ["no Kafka"]}
+    assert json.loads(body) == {
+        "status": "failing",
+        "problems": ["no Kafka"],
+        "notes": [],
+    }
 
 
 @pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

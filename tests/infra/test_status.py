@@ -148,7 +148,8 @@ def test_roles_speak_for_themselves(tmp_path: Path) -> None:
     write_status(
         tmp_path,
         "agent",
-        '{"pid":7,"kafka":"refused","checkpoint":"disk full","lost_bytes":7}',
+        '{"pid":7,"kafka":"refused","checkpoint":"disk full","lost_bytes":7,'
+        '"gone_unread_bytes":20}',
     )
     write_status(
         tmp_path,
@@ -158,7 +159,7 @@ def test_roles_speak_for_themselves(tmp_path: Path) -> None:
 
     found = role_facts(tmp_path, [AGENT, INDEXER], now_ms=NOW_MS)
 
-    assert found.lost_bytes == 7
+    assert found.lost_bytes == 27
     assert found.held_indices == {"i": "read-only"}
     for said in ("refused", "disk full", "index i: read-only"):
         assert any(said in problem for problem in found.problems)
@@ -170,7 +171,7 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
     write_status(
         tmp_path,
         "agent",
-        '{"pid":7,"unreadable_count":3,"unreadable":{"/a.log":"Permission denied"},'
+        '{"pid":7,"unreadable_count":3,"unreadable_bytes":9,"unreadable":{"/a.log":"Permission denied"},'
         '"waiting":{"/flood":7,"/b":1},'
         f'"unmatched_globs":["/srv/*.log","{MACHINE_LOGS[-1]}"]}}',
     )
@@ -182,6 +183,7 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
     unreadable, waiting, unmatched = judged.warnings
     assert "7 files in /flood wait for room, and more in 1 other" in waiting
     assert "/a.log cannot be read: Permission denied, and 2 more" in unreadable
+    assert "9 bytes in all" in unreadable
     assert "no file matches /srv/*.log" in unmatched
 
 

@@ -34,6 +34,8 @@ from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
 from tailrace.topics import RAW
 
+REST_MS = 6_000
+"""A file that grew is looked at now and then for five seconds more: that is no rest."""
 IDLE_MS = 10_000
 STEADY_MS = 10_000
 STEADY_LINES_PER_S = 50_000
@@ -125,6 +127,7 @@ def measure_crowd(stand: Stand, *, lines: int, files: int, busy_files: int) -> C
     with running(one, "agent"):
         role = one.role("agent")
         shipped_at(one, events=len(quiet))
+        clock.sleep_ms(REST_MS)
         role.begin()
         clock.sleep_ms(IDLE_MS)
         role.end()

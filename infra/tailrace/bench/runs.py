@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tailrace.bench.alone import lines_of
 from tailrace.bench.backlog import GIGABYTE, measure_backlog
-from tailrace.bench.crowd import measure_crowd
+from tailrace.bench.crowd import REST_MS, measure_crowd
 from tailrace.bench.measure import machine
 from tailrace.bench.progress import (
     corpus_of,
@@ -120,6 +120,7 @@ def _idle_percent(stand: Stand) -> float:
     with running(one, "agent"):
         role = one.role("agent")
         shipped_at(one, events=IDLE_FILES)
+        stand.clock.sleep_ms(REST_MS)
         role.begin()
         stand.clock.sleep_ms(IDLE_MS)
         role.end()

@@ -11,7 +11,7 @@ import typer
 from tailrace.commands.common import escaped, write_line
 from tailrace.commands.parsed_file import parsed_documents
 from tailrace.errors import CommandFailed, TailraceError
-from tailrace.text import printable
+from tailrace.text import path_text, printable
 
 if TYPE_CHECKING:
     from tailrace.redaction.redactor import Redactor
@@ -72,7 +72,7 @@ def show_dry_run(settings: AgentSettings) -> None:
 def _file_line(file: MatchedFile) -> str:
     rule = f", lines joined by {file.multiline}" if file.multiline else ""
     what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}{rule}"
-    return f"{printable(file.path)}: {printable(what)}"
+    return f"{printable(path_text(file.path))}: {printable(what)}"
 
 
 def _show_events(
@@ -80,7 +80,7 @@ def _show_events(
 ) -> None:
     from tailrace_agent.host import time_zone_of
 
-    write_line(f"  first events of {printable(file.path)}:")
+    write_line(f"  first events of {printable(path_text(file.path))}:")
     try:
         events = parsed_documents(
             file.path, source=source, time_zone=time_zone_of(), redactor=redactor

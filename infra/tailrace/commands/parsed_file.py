@@ -186,7 +186,7 @@ def chunks_of(
         raise
     except OSError as error:
         raise CommandFailed(
-            f"{file} cannot be read: {error.strerror or error}.",
+            f"{path_text(file)} cannot be read: {error.strerror or error}.",
             remedy="check its name and who may read it",
         ) from None
 

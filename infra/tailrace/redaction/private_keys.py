@@ -29,6 +29,11 @@ _HEAD = b"-----BEGIN "
 _MATERIAL = rb"[A-Za-z0-9+/]{40}[A-Za-z0-9+/]*=*"
 # Of a line within a key: what fills one, and the last word, which may be short.
 _WORDS = rb"(" + _MATERIAL + rb")|(?:^|[ \t])([A-Za-z0-9+/]+=*)[ \t]*\r?$"
+# Of a key in one line that ends soon after its head: letters behind a newline, and nothing
+# else before the end of the line, or of the quotes in which it stands.
+_SHORT = rb"^(?:\\+[rn])+([A-Za-z0-9+/]{1,79}={0,2})(?:\.{3})?(?:\\*[\"'].*|\\+[rn]?)?$"
+# As of a text that ends within a key's first line.
+_CUT = rb"[ \t]*([A-Za-z0-9+/]{1,79}={0,2})\r?"
 
 
 class KeyPattern:
@@ -38,7 +43,9 @@ class KeyPattern:
         self._marks = Pattern(rb"-----(?:BEGIN|END) " + _NAME)
         self._material = Pattern(_MATERIAL)
         self._words = Pattern(_WORDS)
+        self._short = Pattern(_SHORT)
         self._whole = re.compile(rb"[ \t]*[A-Za-z0-9+/]{40,}={0,2}[ \t]*\r?")
+        self._cut = re.compile(_CUT)
         self._last = re.compile(rb"[ \t]*[A-Za-z0-9+/]{1,79}={0,2}[ \t]*\r?")
 
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
@@ -76,11 +83,32 @@ class KeyPattern:
                 return
             start, count = end + 1, count + 1
 
+    def cut(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the piece of a key that a text ends within, before a line of it is whole.
+
+        Fewer letters than a line has are told from words only by that: nothing else stands
+        between the head and the end.
+        """
+        start, head_end = self._last_mark(text)
+        if not text.startswith(_HEAD, start, head_end):
+            return
+        line_start = text.rfind(b"\n") + 1
+        count = text.count(b"\n", head_end)
+        if not 0 < count <= LINES_BEFORE_MAX:
+            return  # In one line with its head it is found as any other.
+        place, end = text_place(text, line_start, len(text))
+        match = self._cut.fullmatch(text, place, end)
+        if match is not None:
+            yield match.span(1)
+
     def open_at_end(self, text: bytes) -> int:
         """Return where a key begins that the end of the text is within, else -1."""
-        start, end = next(iter(deque(self._marks.find(text), maxlen=1)), (0, 0))
+        start, end = self._last_mark(text)
         is_open = text.startswith(_HEAD, start, end) and self._goes_on(text, end)
         return start if is_open and len(text) - end <= KEY_BYTES_MAX else -1
+
+    def _last_mark(self, text: bytes) -> tuple[int, int]:
+        return next(iter(deque(self._marks.find(text), maxlen=1)), (0, 0))
 
     def _keys(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield where what follows each head begins, and where it ends at the latest."""
@@ -101,7 +129,11 @@ class KeyPattern:
 
     def _within(self, text: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield the key that stands in one line, its own newlines written as `\\n`."""
-        if begin >= end or not self._material.is_in(text[begin:end]):
+        if begin >= end:
+            return
+        if not self._material.is_in(text[begin:end]):
+            for start, stop in self._short.find(text[begin:end]):
+                yield begin + start, begin + stop
             return
         # A quote ends what it stands in, where the foot is missing.
         quote = text.find(b'"', begin, end)

@@ -162,6 +162,8 @@ class Redactor:
             if rule.begun is not None:
                 for start, end in rule.begun.find(text[base:]):
                     yield base + start, base + end, rule
+        if self._keys is not None and b"PRIVATE KEY" in text:
+            yield from ((*place, self._rules[0]) for place in self._keys.cut(text))
 
     def _replacements(
         self, text: bytes, found: list[_Found], *, begin: int

@@ -68,7 +68,8 @@ _SHORT = (
     + (rb"([^ \t\r\"'&;,)}\]<>\\-]" + _LETTER + rb"*)")
 )
 """As a variable (`DB_PASS=`), or an option of a command."""
-_IN_TAGS = rb"<(?:[a-z0-9]*:)?" + _NAMES + rb">([^<>\r\n]+)<"
+_TAG = rb"<(?:[a-z0-9_.-]*[:_.-])?" + _NAMES + rb"(?:[ \t][^<>\r\n]*)?>"
+_IN_TAGS = _TAG + rb"([^<>\r\n]+)<"
 _USER_OPTION = (
     rb"(?:^|[ ])(?:-u|--user)[ =][\"']?[^ \t\r\"':]*:"
     rb"([^ \t\r\"']*[^0-9 \t\r\"'][^ \t\r\"']*)"
@@ -76,6 +77,52 @@ _USER_OPTION = (
 """As of curl; numbers alone are a user and a group, as of docker."""
 _BEARER = _START + rb"bearer[ ]+([A-Za-z0-9._~+/-]{16,}=*)"
 _IN_URL = rb"://([^ \t\r\"'<>/:?#\\]*:[^ \t\r\"'<>/\\]+)@"
+_PERCENT = rb"%(?:25){0,2}"
+"""What begins a character of a URL that is written within one, once or twice."""
+_ESCAPED = (
+    rb"(?:[^ \t\r\"'<>&;,/?#@%\\]"
+    rb"|%(?:[015-9A-F][0-9A-F]|2[0-24-9A-E]|3[0-9A-E]|4[1-9A-F]))"
+)
+"""One that ends neither user, password nor host: `%2F`, `%23`, `%3F` and `%40` would."""
+_IN_ESCAPED_URL = (
+    _PERCENT + rb"3A" + _PERCENT + rb"2F" + _PERCENT + rb"2F"
+    rb"(" + _ESCAPED + rb"*" + _PERCENT + rb"3A(?:" + _ESCAPED + rb"|%40)+)"
+    + _PERCENT + rb"40"
+)  # fmt: skip
+_IN_ESCAPED_QUERY = (
+    _NAMES + _PERCENT + rb"3D"
+    rb"((?:[^ \t\r\"'<>&;,)}\]%\\]|%(?:[013-9A-F][0-9A-F]|2[0-57-9A-F]))+)"
+)  # fmt: skip
+_SIGNED = (
+    rb"(?:x-(?:amz|goog)-signature|[?&,;][ ]?sig(?:nature)?)"
+    rb"(?:=|" + _PERCENT + rb"3D)\\*[\"']?([^ \t\r\"'&;,)}\]<>%\\]+)"
+)
+"""Who has what a URL or a request is signed with has what it was signed for."""
+_SQL_NEEDLE = (
+    rb"(?:\bpassword(?:[ \t]+|[ \t]*\([ \t]*)|\bidentified[ \t]+(?:with[ \t]+[^ \t]+"
+    rb"[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?\\*\"?)"
+)
+_IN_SQL = (
+    _SQL_NEEDLE + rb"(?:'([^',}\] :\\](?:[^'\\]|''|\\[^\"])*)"
+    rb"|\\+[\"']([^\"'\\]+)|([^'\" \t\\](?:[^'\" \t\\;]*))\\*\")"
+)
+_PAIR_NAMES = rb"[a-z0-9_.-]*(?:" + _NAMES + rb"|authorization|pwd)"
+_NAME_KEY = _QUOTED + rb"(?:name|key|field|header|param)" + _QUOTED + rb"[ \t]*:[ \t]*"
+_VALUE_KEY = _QUOTED + rb"val(?:ue)?" + _QUOTED + rb"[ \t]*:[ \t]*"
+_PAIRED = (
+    _NAME_KEY + _QUOTED + _PAIR_NAMES + _QUOTED + rb"[ \t]*,[^{}\r]*?" + _VALUE_KEY
+    + _values(rb"\[{", first_in_quotes=b"")
+)  # fmt: skip
+_PAIRED_BACK = (
+    _VALUE_KEY + rb"(?:\\\"((?:[^\"\\]|" + _ESCAPE_WITHIN + rb")+)\\\""
+    rb"|\"((?:[^\"\\]|\\.)+)\"|'((?:[^'\\]|\\.)+)')[ \t]*,[^{}\r]*?"
+    + _NAME_KEY + _QUOTED + _PAIR_NAMES + _QUOTED
+)  # fmt: skip
+_ATTRIBUTES = (
+    rb"\b(?:name|key)=" + _QUOTED + _PAIR_NAMES + _QUOTED + rb"[^<>\r]*?[ \t]value="
+    + _values(b"", first_in_quotes=b"")
+)  # fmt: skip
+"""A name beside a value, as in settings and in lists of headers: of one object or tag."""
 _SHAPED = (
     _START + rb"((?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[0-9A-Za-z]{20,}"
     rb"|github_pat_[0-9A-Za-z_]{20,}|gl(?:pat|dt|rt)-[0-9A-Za-z_-]{20,}"
@@ -100,8 +147,11 @@ SCREEN = (
     + rb"|authorization"
     + _BETWEEN
     + rb"|pass=|--pass|"
-    + _NAMES
-    + rb">|-u [^ ]*:|--user[ =][^ ]*:"
+    + _TAG
+    + rb"|-u [^ ]*:|--user[ =][^ ]*:|"
+    + (_NAMES + _PERCENT + rb"3D|" + _PERCENT + rb"3A" + _PERCENT + rb"2F")
+    + (rb"|-signature(?:=|%)|[?&,;] ?sig(?:nature)?(?:=|%)|identified[ \t]|")
+    + (rb"\bpassword[ \t(]+\\*['\"]|" + _PAIR_NAMES + _QUOTED + rb"[ \t]*[,}a-z]")
 ) + (rb"|bearer |://[^ /:]*:[^ /]*@|" + NEEDLE + rb")|" + _SHAPED_NEEDLE)
 """What every secret brings with it; it is asked of a chunk once, for all of them."""
 BEGUN = (
@@ -120,7 +170,8 @@ class SecretPattern:
 
     def __init__(self) -> None:
         loose = [_NAMED, _PWD, _DIGEST, _AUTHORIZED, _BEARER, _SHORT, _IN_TAGS]
-        loose.append(_USER_OPTION)
+        loose += [_USER_OPTION, _IN_ESCAPED_URL, _IN_ESCAPED_QUERY, _SIGNED, _IN_SQL]
+        loose += [_PAIRED, _PAIRED_BACK, _ATTRIBUTES]
         self._patterns = [Pattern(pattern, is_exact=False) for pattern in loose]
         self._patterns += [Pattern(_IN_URL), Pattern(_SHAPED)]
 

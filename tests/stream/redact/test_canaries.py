@@ -151,6 +151,31 @@ def test_x11_no_canary_leaves_the_stream_in_any_shape(
     assert not any(reason.startswith("dead_letters") for reason in said.counts)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        b"GET /to?u=amqp%%3A%%2F%%2Fbob%%3A%s%%40mq%%2Fx",
+        b'<password type="x">%s</password>',
+        b"ALTER USER bob IDENTIFIED BY '%s'",
+        b"GET /o?X-Amz-Signature=%s&x=1",
+        b'{"name":"password","value":"%s"}',
+        b'{"value":"%s","name":"password"}',
+    ],
+)
+@pytest.mark.parametrize("parser", ["plain", "json"])
+def test_x11_canary_behind_a_name_of_many_shapes_does_not_leave_the_stream(
+    shape: bytes, parser: str, tmp_path: Path
+) -> None:
+    line = shape % PASSWORD
+    if parser == "json" and not line.startswith(b"{"):
+        line = b'{"message":"%s"}' % line.replace(b'"', b'\\"')
+    record = record_of(line, placed=placement(parser, dataset="x"))
+    said = Said([record], by=redaction(), folder=tmp_path)
+    assert_no_canary(said)
+    assert len(said.documents()) == 1
+    assert b"[secret:" in b"".join(said.texts)
+
+
 def test_x11_canary_leaves_the_stream_where_nothing_is_asked_for(
     tmp_path: Path,
 ) -> None:
