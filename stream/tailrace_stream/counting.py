@@ -11,21 +11,30 @@ from collections import Counter
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tailrace.ledger import EXPIRED, StreamLedger
 from tailrace.wire import Origin
 from tailrace_stream.chunk import ProcessedChunk
+from tailrace_stream.counted_fields import Counted
 from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_events
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.records import RawRecord
+from tailrace_stream.window_groups import GroupColumns
 from tailrace_stream.windows import (
+    STANDARD,
     EventColumns,
     GenerationState,
     Window,
+    WindowShape,
     add_interval,
     count_events,
     within_intervals,
 )
+
+STATUS = "http.response.status_code"
+COUNTED_FIELDS: Counted = {STATUS: pl.Int64}
+"""What of parsed fields is counted by."""
 
 
 def count_chunk(
@@ -34,6 +43,7 @@ def count_chunk(
     *,
     origin: Origin,
     part: int,
+    shape: WindowShape = STANDARD,
 ) -> tuple[GenerationState, list[Window]]:
     """Count the events of a chunk that were not counted before, the dead ones too.
 
@@ -41,14 +51,11 @@ def count_chunk(
     """
     after, windows = count_events(
         before,
-        EventColumns(
-            offsets=processed.offsets,
-            times_ns=processed.times_ns,
-            levels=processed.levels,
-        ),
+        _columns_of(processed),
         span=_span_of(origin),
         observed_at_ms=origin.observed_at_ms,
         part=part,
+        shape=shape,
     )
     if after.revision == before.revision:
         return after, windows
@@ -61,6 +68,19 @@ def count_chunk(
         dropped=_new_expired(processed, origin=origin, counted=before.counted),
     )
     return msgspec.structs.replace(after, figures=figures), windows
+
+
+def _columns_of(processed: ProcessedChunk) -> EventColumns:
+    fields, templates = processed.fields, processed.templates
+    return EventColumns(
+        offsets=processed.offsets,
+        groups=GroupColumns(
+            times_ns=processed.times_ns,
+            levels=processed.levels,
+            statuses=fields.get_column(STATUS) if STATUS in fields.columns else None,
+            template_ids=None if templates is None else templates.ids,
+        ),
+    )
 
 
 def count_unreadable(

@@ -1,13 +1,15 @@
-"""How many events a minute: counts by level that stay exact however often chunks come.
+"""How many events a window has: counts that stay exact however often chunks come.
 
 Documents are sent again without harm, because an id says what they are; a count has no
 id. So each generation remembers the *intervals* of offsets that were counted, and an event
 counts only where its first byte lies in none of them. Its open windows are absolute
 values, and whoever stores them keeps the newest: a window sent twice is the same window.
 
-A window is sent each time it changes, so closing one only forgets it. What comes for it
-later opens a new *part*, named after the raw record that opened it: the sum over the parts
-is right whichever were closed early, and a part never takes another one's name.
+A window is counted by groups, of level, status class and template together, so that a sum
+over any of them is exact. A group is sent each time it changes, so closing one only forgets
+it. What comes for it later opens a new *part*, named after the raw record that opened it:
+the sum over the parts is right whichever were closed early, and a part never takes another
+one's name.
 """
 
 from __future__ import annotations
@@ -23,25 +25,33 @@ import polars as pl
 
 from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
+from tailrace_stream.window_groups import Group, GroupColumns, folded, grouped
 
 WINDOW_MS = 60_000
-OPEN_WINDOWS_MAX = 128
-"""The ones touched longest ago are closed; some 60 bytes each in the state."""
+OPEN_WINDOWS_MAX = 512
+"""Groups of all open windows. The ones touched longest ago are closed; some 70 bytes each
+in the state."""
 INTERVALS_MAX = 1_000
 """Beyond, the narrowest gap is taken for counted: it is the smallest possible mistake."""
-OTHER = "other"
-KNOWN_LEVELS = frozenset(
-    {
-        "trace", "debug", "finest", "finer", "fine", "verbose", "info", "information",
-        "informational", "notice", "warn", "warning", "error", "err", "severe", "fatal",
-        "critical", "crit", "alert", "emergency", "emerg", "panic",
-    }
-)  # fmt: skip
-"""A level is one key of a window, so what lines call a level must not be without end."""
+
+
+class WindowShape(msgspec.Struct, frozen=True, array_like=True):
+    """How a record is counted.
+
+    It stands in the state that the record is counted to, so that a record that comes again
+    is counted the same way, whatever was set or installed meanwhile. What is left out is as
+    it was before there were shapes.
+    """
+
+    has_groups: bool = False
+    """Whether windows are counted by status class and template, too."""
+
+
+STANDARD = WindowShape(has_groups=True)
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
-    """One open window of one generation, as an absolute value."""
+    """One group of one open window of one generation, as an absolute value."""
 
     start_ms: int
     level: str
@@ -49,6 +59,15 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     part: int
     """Kafka offset of the raw record that opened it."""
     count: int
+    status_class: str = ""
+    """Such as `2xx`; empty where the lines have none."""
+    template_id: str = ""
+    """`other` where a window or a record had too many; empty where they are not asked for."""
+
+    @property
+    def key(self) -> Group:
+        """What it is the count of."""
+        return Group(self.start_ms, self.level, self.status_class, self.template_id)
 
 
 class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +82,8 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = ()
     """The one touched last stands last."""
     figures: Figures = Figures()
+    shape: WindowShape | None = None
+    """How the next record is counted; None before anything was, and in older states."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +91,7 @@ class EventColumns:
     """What of a chunk's events is counted: columns of equal length."""
 
     offsets: npt.NDArray[np.int64]
-    times_ns: pl.Series
-    levels: pl.Series
+    groups: GroupColumns
 
 
 def count_events(
@@ -81,11 +101,13 @@ def count_events(
     span: tuple[int, int],
     observed_at_ms: int,
     part: int,
+    shape: WindowShape = STANDARD,
 ) -> tuple[GenerationState, list[Window]]:
     """Count what was not counted before; return the new state and the windows changed.
 
     `span` is all that the chunk covers, `[from, to)`, its holes included. Where nothing
-    is new the state comes back as it was.
+    is new the state comes back as it was. `shape` is for the records after this one: how
+    this one is counted, its state tells, unless it is the generation's first.
     """
     counted = add_interval(state.counted, span)
     is_new = ~within_intervals(events.offsets, intervals=state.counted)
@@ -94,49 +116,42 @@ def count_events(
         if counted == state.counted:
             return state, []
         return msgspec.structs.replace(state, counted=counted), []
-    groups = grouped(events, is_new, observed_at_ms=observed_at_ms)
-    open_windows = {(w.start_ms, w.level): w for w in state.windows}
+    now = _shape_now(state, shape)
+    open_windows = {window.key: window for window in state.windows}
+    counts = grouped(
+        events.groups,
+        None if new_count == len(is_new) else pl.Series(is_new),
+        observed_at_ms=observed_at_ms,
+        window_ms=WINDOW_MS,
+        has_all=now.has_groups,
+    )
     changed: list[Window] = []
-    for start_ms, level, count in groups:
-        before = open_windows.pop((start_ms, level), None)
+    for group, count in folded(counts, open_groups=open_windows.keys()).items():
+        before = open_windows.pop(group, None)
         window = Window(
-            start_ms,
-            level,
+            group.start_ms,
+            group.level,
             before.part if before else part,
             count + (before.count if before else 0),
+            group.status_class,
+            group.template_id,
         )
-        open_windows[start_ms, level] = window
+        open_windows[group] = window
         changed.append(window)
     new_state = msgspec.structs.replace(
         state,
         revision=state.revision + new_count,
         counted=counted,
         windows=tuple(open_windows.values())[-OPEN_WINDOWS_MAX:],
+        shape=shape,
     )
     return new_state, changed
 
 
-def grouped(
-    events: EventColumns, is_new: npt.NDArray[np.bool_], *, observed_at_ms: int
-) -> list[tuple[int, str, int]]:
-    """Return start, level and count of each window that the new events lie in."""
-    at_ms = pl.col("time").floordiv(1_000_000).fill_null(observed_at_ms)
-    level = pl.col("level").fill_null("")
-    is_known = level.is_in(KNOWN_LEVELS) | (level == "")
-    grouped = (
-        pl.DataFrame(
-            [events.times_ns.alias("time"), events.levels.alias("level")],
-        )
-        .filter(pl.Series(is_new))
-        .select(
-            (at_ms.floordiv(WINDOW_MS) * WINDOW_MS).alias("start"),
-            pl.when(is_known).then(level).otherwise(pl.lit(OTHER)).alias("level"),
-        )
-        .group_by("start", "level")
-        .len()
-        .sort("start", "level")
-    )
-    return [(int(start), str(level), int(n)) for start, level, n in grouped.rows()]
+def _shape_now(state: GenerationState, configured: WindowShape) -> WindowShape:
+    if state.shape is not None:
+        return state.shape
+    return WindowShape() if state.revision else configured
 
 
 def within_intervals(
@@ -175,4 +190,6 @@ def add_interval(
 def window_id(generation: str, window: Window) -> str:
     """Return the `_id` of a window's part."""
     name = f"{generation}\0{window.start_ms}\0{window.level}\0{window.part}"
+    if window.status_class or window.template_id:
+        name = f"{name}\0{window.status_class}\0{window.template_id}"
     return blake2b(name.encode(), digest_size=16).hexdigest()

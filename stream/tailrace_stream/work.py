@@ -18,7 +18,12 @@ from tailrace.template_records import TemplateRecord, template_key
 from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE, TEMPLATES
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
-from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
+from tailrace_stream.counting import (
+    COUNTED_FIELDS,
+    count_chunk,
+    count_unreadable,
+    ledger_of,
+)
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
@@ -72,6 +77,7 @@ def parse_record(
             enrichment=enrichment,
             redaction=redaction,
             guard=guard,
+            counted=COUNTED_FIELDS,
         )
     except WireError as error:
         dead = dead_chunk(

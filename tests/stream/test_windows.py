@@ -13,6 +13,7 @@ import pytest
 from tailrace.topics import STATE_BYTES_MAX
 from tailrace.wire import encode
 from tailrace_stream import windows
+from tailrace_stream.window_groups import GroupColumns
 from tailrace_stream.windows import (
     INTERVALS_MAX,
     EventColumns,
@@ -31,10 +32,12 @@ def columns(
 ) -> EventColumns:
     return EventColumns(
         offsets=np.array(offsets, np.int64),
-        times_ns=pl.Series(
-            [None if t is None else t * 1_000_000 for t in times_ms], dtype=pl.Int64
+        groups=GroupColumns(
+            times_ns=pl.Series(
+                [None if t is None else t * 1_000_000 for t in times_ms], dtype=pl.Int64
+            ),
+            levels=pl.Series(levels, dtype=pl.String),
         ),
-        levels=pl.Series(levels, dtype=pl.String),
     )
 
 
