@@ -23,9 +23,9 @@ from tailrace_stream.records import RawRecord
 from tailrace_stream.window_groups import GroupColumns
 from tailrace_stream.windows import (
     STANDARD,
+    Changed,
     EventColumns,
     GenerationState,
-    Window,
     WindowShape,
     add_interval,
     count_events,
@@ -33,7 +33,10 @@ from tailrace_stream.windows import (
 )
 
 STATUS = "http.response.status_code"
-COUNTED_FIELDS: Counted = {STATUS: pl.Int64}
+COUNTED_FIELDS: Counted = {
+    STATUS: pl.Int64,
+    **dict.fromkeys(STANDARD.values, pl.Float64),
+}
 """What of parsed fields is counted by."""
 
 
@@ -44,12 +47,12 @@ def count_chunk(
     origin: Origin,
     part: int,
     shape: WindowShape = STANDARD,
-) -> tuple[GenerationState, list[Window]]:
+) -> tuple[GenerationState, Changed]:
     """Count the events of a chunk that were not counted before, the dead ones too.
 
-    Return the new state, and the windows that changed.
+    Return the new state, and what of its windows changed.
     """
-    after, windows = count_events(
+    after, changed = count_events(
         before,
         _columns_of(processed),
         span=_span_of(origin),
@@ -58,7 +61,7 @@ def count_chunk(
         shape=shape,
     )
     if after.revision == before.revision:
-        return after, windows
+        return after, changed
     figures = with_events(
         before.figures,
         origin=origin,
@@ -67,7 +70,7 @@ def count_chunk(
         dead=_new_dead(processed, counted=before.counted),
         dropped=_new_expired(processed, origin=origin, counted=before.counted),
     )
-    return msgspec.structs.replace(after, figures=figures), windows
+    return msgspec.structs.replace(after, figures=figures), changed
 
 
 def _columns_of(processed: ProcessedChunk) -> EventColumns:
@@ -80,6 +83,11 @@ def _columns_of(processed: ProcessedChunk) -> EventColumns:
             statuses=fields.get_column(STATUS) if STATUS in fields.columns else None,
             template_ids=None if templates is None else templates.ids,
         ),
+        values={
+            column.name: column
+            for column in fields.get_columns()
+            if column.dtype == pl.Float64
+        },
     )
 
 

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
+from tailrace.sketches import as_field, quantile
 from tailrace.wire import Origin
-from tailrace_stream.windows import WINDOW_MS, Window, window_id
+from tailrace_stream.window_spreads import Spread
+from tailrace_stream.windows import WINDOW_MS, Changed, Window, spread_id, window_id
+
+QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 _encode = msgspec.json.Encoder().encode
 
 
 def rates_body(
-    windows: Sequence[Window], *, revision: int, origin: Origin, namespace: str
+    changed: Changed, *, revision: int, origin: Origin, namespace: str
 ) -> bytes:
-    """Return two bulk lines for each window: how to store it, and its document.
+    """Return two bulk lines for each change: how to store it, and its document.
 
     The version is the state's revision, so of two values of one part the later stays,
     in whichever order they arrive.
     """
-    documents = (
-        (window_id(origin.generation, window), _of_window(window)) for window in windows
-    )
+    documents = [
+        (window_id(origin.generation, window), _of_window(window))
+        for window in changed.windows
+    ]
+    documents += [
+        (spread_id(origin.generation, spread), _of_spread(spread))
+        for spread in changed.spreads
+    ]
     return _body(documents, revision=revision, origin=origin, namespace=namespace)
 
 
@@ -40,6 +49,32 @@ def _of_window(window: Window) -> Mapping[str, object]:
     if window.template_id:
         document["tailrace.template.id"] = window.template_id
     return document
+
+
+def _of_spread(spread: Spread) -> Mapping[str, object]:
+    # No count of events: it would be added to those of the groups.
+    sketch = spread.sketch
+    return {
+        "@timestamp": spread.start_ms,
+        "tailrace.spread.field": spread.field,
+        "tailrace.spread.count": sketch.count,
+        "tailrace.spread.sum": spread.total,
+        "tailrace.spread.min": spread.lowest,
+        "tailrace.spread.max": spread.highest,
+        **{
+            f"tailrace.spread.{name}": _within(quantile(sketch, share), spread)
+            for name, share in QUANTILES
+        },
+        "tailrace.spread.sketch": as_field(sketch),
+        "tailrace.rate.part": spread.part,
+    }
+
+
+def _within(value: float | None, spread: Spread) -> float | None:
+    """Return a quantile, which is none of the values, between the least and greatest."""
+    if value is None:
+        return None
+    return min(max(value, spread.lowest), spread.highest)
 
 
 def _body(

@@ -14,8 +14,9 @@ one's name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import msgspec
@@ -26,6 +27,7 @@ import polars as pl
 from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
 from tailrace_stream.window_groups import Group, GroupColumns, folded, grouped
+from tailrace_stream.window_spreads import Spread, column_of, with_values
 
 WINDOW_MS = 60_000
 OPEN_WINDOWS_MAX = 512
@@ -45,9 +47,13 @@ class WindowShape(msgspec.Struct, frozen=True, array_like=True):
 
     has_groups: bool = False
     """Whether windows are counted by status class and template, too."""
+    values: tuple[str, ...] = ()
+    """Fields whose numbers are told by quantiles."""
 
 
-STANDARD = WindowShape(has_groups=True)
+STANDARD = WindowShape(
+    has_groups=True, values=("event.duration", "http.response.body.bytes")
+)
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
@@ -82,6 +88,8 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = ()
     """The one touched last stands last."""
     figures: Figures = Figures()
+    spreads: tuple[Spread, ...] = ()
+    """Likewise."""
     shape: WindowShape | None = None
     """How the next record is counted; None before anything was, and in older states."""
 
@@ -92,6 +100,24 @@ class EventColumns:
 
     offsets: npt.NDArray[np.int64]
     groups: GroupColumns
+    values: Mapping[str, pl.Series] = field(default_factory=dict[str, pl.Series])
+    """By field numbers, null where an event has none; left out where no event has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What of a generation's windows is to be told anew."""
+
+    windows: list[Window] = field(default_factory=list[Window])
+    spreads: list[Spread] = field(default_factory=list[Spread])
+
+    @property
+    def count(self) -> int:
+        """How many documents tell it."""
+        return len(self.windows) + len(self.spreads)
+
+
+NOTHING_CHANGED = Changed()
 
 
 def count_events(
@@ -102,8 +128,8 @@ def count_events(
     observed_at_ms: int,
     part: int,
     shape: WindowShape = STANDARD,
-) -> tuple[GenerationState, list[Window]]:
-    """Count what was not counted before; return the new state and the windows changed.
+) -> tuple[GenerationState, Changed]:
+    """Count what was not counted before; return the new state and what changed.
 
     `span` is all that the chunk covers, `[from, to)`, its holes included. Where nothing
     is new the state comes back as it was. `shape` is for the records after this one: how
@@ -114,17 +140,50 @@ def count_events(
     new_count = int(is_new.sum())
     if not new_count:
         if counted == state.counted:
-            return state, []
-        return msgspec.structs.replace(state, counted=counted), []
+            return state, NOTHING_CHANGED
+        return msgspec.structs.replace(state, counted=counted), NOTHING_CHANGED
     now = _shape_now(state, shape)
-    open_windows = {window.key: window for window in state.windows}
+    chosen = None if new_count == len(is_new) else pl.Series(is_new)
     counts = grouped(
         events.groups,
-        None if new_count == len(is_new) else pl.Series(is_new),
+        chosen,
         observed_at_ms=observed_at_ms,
         window_ms=WINDOW_MS,
         has_all=now.has_groups,
     )
+    windows, changed = _with_counts(state.windows, counts, part=part)
+    values = {name: events.values[name] for name in now.values if name in events.values}
+    spreads, spreads_changed = state.spreads, list[Spread]()
+    if values:
+        times_ns = events.groups.times_ns.fill_null(observed_at_ms * 1_000_000)
+        starts_ms = times_ns.to_numpy() // (WINDOW_MS * 1_000_000) * WINDOW_MS
+        columns = [
+            column_of(
+                name,
+                column if chosen is None else column.filter(chosen),
+                starts_ms=starts_ms[is_new],
+            )
+            for name, column in values.items()
+        ]
+        spreads, spreads_changed = with_values(
+            spreads, [c for c in columns if c is not None], part=part
+        )
+    new_state = msgspec.structs.replace(
+        state,
+        revision=state.revision + new_count,
+        counted=counted,
+        windows=windows,
+        spreads=spreads,
+        shape=shape,
+    )
+    return new_state, Changed(windows=changed, spreads=spreads_changed)
+
+
+def _with_counts(
+    windows: Sequence[Window], counts: Counter[Group], *, part: int
+) -> tuple[tuple[Window, ...], list[Window]]:
+    """Return the open windows with new counts, and those that changed."""
+    open_windows = {window.key: window for window in windows}
     changed: list[Window] = []
     for group, count in folded(counts, open_groups=open_windows.keys()).items():
         before = open_windows.pop(group, None)
@@ -138,14 +197,7 @@ def count_events(
         )
         open_windows[group] = window
         changed.append(window)
-    new_state = msgspec.structs.replace(
-        state,
-        revision=state.revision + new_count,
-        counted=counted,
-        windows=tuple(open_windows.values())[-OPEN_WINDOWS_MAX:],
-        shape=shape,
-    )
-    return new_state, changed
+    return tuple(open_windows.values())[-OPEN_WINDOWS_MAX:], changed
 
 
 def _shape_now(state: GenerationState, configured: WindowShape) -> WindowShape:
@@ -185,6 +237,12 @@ def add_interval(
             (joined[narrowest][0], joined[narrowest + 1][1])
         ]
     return tuple(joined)
+
+
+def spread_id(generation: str, spread: Spread) -> str:
+    """Return the `_id` of a spread's part."""
+    name = f"{generation}\0{spread.start_ms}\0spread\0{spread.field}\0{spread.part}"
+    return blake2b(name.encode(), digest_size=16).hexdigest()
 
 
 def window_id(generation: str, window: Window) -> str:

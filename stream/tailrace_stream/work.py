@@ -167,17 +167,17 @@ def _of_events(
     now_ms: int,
 ) -> _Result:
     record, namespace = out.record, out.namespace
-    after, windows = count_chunk(before, processed, origin=origin, part=record.offset)
+    after, changed = count_chunk(before, processed, origin=origin, part=record.offset)
     outputs = _document_records(processed, origin=origin, out=out)
     outputs += [
         out.to(DEAD.name(namespace), encode(_dead_letter(e, origin, out, now_ms)))
         for e in processed.dead
     ]
-    if windows:
+    if changed.count:
         body = rates_body(
-            windows, revision=after.revision, origin=origin, namespace=namespace
+            changed, revision=after.revision, origin=origin, namespace=namespace
         )
-        header = encode(_span(origin, record, document_count=len(windows)))
+        header = encode(_span(origin, record, document_count=changed.count))
         outputs.append(out.to(RATES.name(namespace), body, header=header))
     counts = {
         "chunks": 1,
