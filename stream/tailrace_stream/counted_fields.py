@@ -8,8 +8,9 @@ import polars as pl
 
 from tailrace_stream.parsers.columns import TIME_NS
 
-Counted = Mapping[str, type[pl.DataType]]
-"""Fields by their names, and what their values are taken for; others are null."""
+Counted = Mapping[str, tuple[str, type[pl.DataType]]]
+"""Columns by their names: the field each is of, and what its values are taken for; others
+are null."""
 NOTHING: Counted = {}
 
 _OF_ONE_EVENT = pl.DataFrame([pl.Series(TIME_NS, [None], dtype=pl.Int64)])
@@ -28,9 +29,9 @@ def counted_fields(
         else parsed.select(
             TIME_NS,  # It is always there, and so keeps the height.
             *(
-                pl.col(name).cast(dtype, strict=False)
-                for name, dtype in counted.items()
-                if name in parsed.columns and not parsed.schema[name].is_nested()
+                pl.col(field).cast(dtype, strict=False).alias(name)
+                for name, (field, dtype) in counted.items()
+                if field in parsed.columns and not parsed.schema[field].is_nested()
             ),
         )
         for parsed in parts

@@ -32,12 +32,17 @@ from tailrace_stream.windows import (
     within_intervals,
 )
 
-STATUS = "http.response.status_code"
-COUNTED_FIELDS: Counted = {
-    STATUS: pl.Int64,
-    **dict.fromkeys(STANDARD.values, pl.Float64),
-}
-"""What of parsed fields is counted by."""
+_STATUS = "status"
+_VALUE, _TEXT = "value:", "text:"
+
+
+def fields_of(shape: WindowShape) -> Counted:
+    """Return what of parsed fields is counted."""
+    return {
+        _STATUS: ("http.response.status_code", pl.Int64),
+        **{f"{_VALUE}{name}": (name, pl.Float64) for name in shape.values},
+        **{f"{_TEXT}{name}": (name, pl.String) for name in shape.top},
+    }
 
 
 def count_chunk(
@@ -80,15 +85,20 @@ def _columns_of(processed: ProcessedChunk) -> EventColumns:
         groups=GroupColumns(
             times_ns=processed.times_ns,
             levels=processed.levels,
-            statuses=fields.get_column(STATUS) if STATUS in fields.columns else None,
+            statuses=fields.get_column(_STATUS) if _STATUS in fields.columns else None,
             template_ids=None if templates is None else templates.ids,
         ),
-        values={
-            column.name: column
-            for column in fields.get_columns()
-            if column.dtype == pl.Float64
-        },
+        values=_named(fields, _VALUE),
+        texts=_named(fields, _TEXT),
     )
+
+
+def _named(fields: pl.DataFrame, start: str) -> dict[str, pl.Series]:
+    return {
+        column.name.removeprefix(start): column
+        for column in fields.get_columns()
+        if column.name.startswith(start)
+    }
 
 
 def count_unreadable(

@@ -10,7 +10,15 @@ import msgspec
 from tailrace.sketches import as_field, quantile
 from tailrace.wire import Origin
 from tailrace_stream.window_spreads import Spread
-from tailrace_stream.windows import WINDOW_MS, Changed, Window, spread_id, window_id
+from tailrace_stream.window_tops import Top
+from tailrace_stream.windows import (
+    WINDOW_MS,
+    Changed,
+    Window,
+    spread_id,
+    top_id,
+    window_id,
+)
 
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
@@ -32,6 +40,9 @@ def rates_body(
     documents += [
         (spread_id(origin.generation, spread), _of_spread(spread))
         for spread in changed.spreads
+    ]
+    documents += [
+        (top_id(origin.generation, top), _of_top(top)) for top in changed.tops
     ]
     return _body(documents, revision=revision, origin=origin, namespace=namespace)
 
@@ -67,6 +78,18 @@ def _of_spread(spread: Spread) -> Mapping[str, object]:
         },
         "tailrace.spread.sketch": as_field(sketch),
         "tailrace.rate.part": spread.part,
+    }
+
+
+def _of_top(top: Top) -> Mapping[str, object]:
+    return {
+        "@timestamp": top.start_ms,
+        "tailrace.top.field": top.field,
+        "tailrace.top.total": top.total,
+        "tailrace.top.error": top.error,
+        "tailrace.top.values": top.values,
+        "tailrace.top.counts": top.counts,
+        "tailrace.rate.part": top.part,
     }
 
 

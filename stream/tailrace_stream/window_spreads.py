@@ -19,7 +19,7 @@ from tailrace.sketches import GAMMA, Sketch, merged, sketch_of
 
 SPREADS_MAX = 32
 """Open ones of one generation; those touched longest ago are closed."""
-SPREADS_BYTES_MAX = 96 * 1_024
+SPREADS_BYTES_MAX = 64 * 1_024
 """Of them in the state; most have some hundred bins, and few of them the most there may be."""
 _BIN_BYTES_MAX = 18
 _OTHER_BYTES_MAX = 300

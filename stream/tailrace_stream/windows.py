@@ -28,6 +28,7 @@ from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
 from tailrace_stream.window_groups import Group, GroupColumns, folded, grouped
 from tailrace_stream.window_spreads import Spread, column_of, with_values
+from tailrace_stream.window_tops import Top, with_texts
 
 WINDOW_MS = 60_000
 OPEN_WINDOWS_MAX = 512
@@ -49,6 +50,9 @@ class WindowShape(msgspec.Struct, frozen=True, array_like=True):
     """Whether windows are counted by status class and template, too."""
     values: tuple[str, ...] = ()
     """Fields whose numbers are told by quantiles."""
+    top: tuple[str, ...] = ()
+    """Fields whose most frequent values are told."""
+    top_counters: int = 100
 
 
 STANDARD = WindowShape(
@@ -90,6 +94,8 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures = Figures()
     spreads: tuple[Spread, ...] = ()
     """Likewise."""
+    tops: tuple[Top, ...] = ()
+    """Likewise."""
     shape: WindowShape | None = None
     """How the next record is counted; None before anything was, and in older states."""
 
@@ -102,6 +108,8 @@ class EventColumns:
     groups: GroupColumns
     values: Mapping[str, pl.Series] = field(default_factory=dict[str, pl.Series])
     """By field numbers, null where an event has none; left out where no event has."""
+    texts: Mapping[str, pl.Series] = field(default_factory=dict[str, pl.Series])
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +118,12 @@ class Changed:
 
     windows: list[Window] = field(default_factory=list[Window])
     spreads: list[Spread] = field(default_factory=list[Spread])
+    tops: list[Top] = field(default_factory=list[Top])
 
     @property
     def count(self) -> int:
         """How many documents tell it."""
-        return len(self.windows) + len(self.spreads)
+        return len(self.windows) + len(self.spreads) + len(self.tops)
 
 
 NOTHING_CHANGED = Changed()
@@ -152,21 +161,23 @@ def count_events(
         has_all=now.has_groups,
     )
     windows, changed = _with_counts(state.windows, counts, part=part)
-    values = {name: events.values[name] for name in now.values if name in events.values}
+    values = _chosen(events.values, now.values, chosen)
+    texts = _chosen(events.texts, now.top, chosen)
     spreads, spreads_changed = state.spreads, list[Spread]()
-    if values:
+    tops, tops_changed = state.tops, list[Top]()
+    if values or texts:
         times_ns = events.groups.times_ns.fill_null(observed_at_ms * 1_000_000)
-        starts_ms = times_ns.to_numpy() // (WINDOW_MS * 1_000_000) * WINDOW_MS
-        columns = [
-            column_of(
-                name,
-                column if chosen is None else column.filter(chosen),
-                starts_ms=starts_ms[is_new],
-            )
-            for name, column in values.items()
-        ]
+        starts_ms = times_ns.to_numpy()[is_new] // (WINDOW_MS * 1_000_000) * WINDOW_MS
+        columns = [column_of(n, v, starts_ms=starts_ms) for n, v in values.items()]
         spreads, spreads_changed = with_values(
             spreads, [c for c in columns if c is not None], part=part
+        )
+        tops, tops_changed = with_texts(
+            tops,
+            texts,
+            starts_ms=pl.Series(starts_ms),
+            part=part,
+            counters_max=now.top_counters,
         )
     new_state = msgspec.structs.replace(
         state,
@@ -174,9 +185,23 @@ def count_events(
         counted=counted,
         windows=windows,
         spreads=spreads,
+        tops=tops,
         shape=shape,
     )
-    return new_state, Changed(windows=changed, spreads=spreads_changed)
+    return new_state, Changed(
+        windows=changed, spreads=spreads_changed, tops=tops_changed
+    )
+
+
+def _chosen(
+    columns: Mapping[str, pl.Series], names: Sequence[str], chosen: pl.Series | None
+) -> dict[str, pl.Series]:
+    """Return the columns of these names, of the events that are counted."""
+    return {
+        name: columns[name] if chosen is None else columns[name].filter(chosen)
+        for name in names
+        if name in columns
+    }
 
 
 def _with_counts(
@@ -242,6 +267,12 @@ def add_interval(
 def spread_id(generation: str, spread: Spread) -> str:
     """Return the `_id` of a spread's part."""
     name = f"{generation}\0{spread.start_ms}\0spread\0{spread.field}\0{spread.part}"
+    return blake2b(name.encode(), digest_size=16).hexdigest()
+
+
+def top_id(generation: str, top: Top) -> str:
+    """Return the `_id` of a top's part."""
+    name = f"{generation}\0{top.start_ms}\0top\0{top.field}\0{top.part}"
     return blake2b(name.encode(), digest_size=16).hexdigest()
 
 

@@ -19,9 +19,9 @@ from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE, TEMPLATES
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import (
-    COUNTED_FIELDS,
     count_chunk,
     count_unreadable,
+    fields_of,
     ledger_of,
 )
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
@@ -34,7 +34,12 @@ from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.templates.sightings import sightings_of
 from tailrace_stream.templates.table import TemplateTable
-from tailrace_stream.windows import GenerationState, within_intervals
+from tailrace_stream.windows import (
+    STANDARD,
+    GenerationState,
+    WindowShape,
+    within_intervals,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ def parse_record(
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
+    shape: WindowShape = STANDARD,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
@@ -77,7 +83,7 @@ def parse_record(
             enrichment=enrichment,
             redaction=redaction,
             guard=guard,
-            counted=COUNTED_FIELDS,
+            counted=fields_of(shape),
         )
     except WireError as error:
         dead = dead_chunk(
@@ -97,6 +103,7 @@ def work_of(
     state: bytes | None,
     word: bytes | None = None,
     templates: TemplateTable | None = None,
+    shape: WindowShape = STANDARD,
     namespace: str,
     now_ms: int,
 ) -> Work:
@@ -105,7 +112,7 @@ def work_of(
     `state` is the generation's newest state record, `word` what the ledger says of it,
     which stands in for a state that is lost (`seeding.py`). Windows are then parts of
     other names, so what is counted anew adds to what was. `templates` are those of the
-    partition, which the record is counted to.
+    partition, which the record is counted to, and `shape` says what windows tell.
     """
     record = parsed.record
     if parsed.chunk is None:
@@ -116,7 +123,7 @@ def work_of(
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
     if parsed.processed is not None:
         outputs, after, counts = _of_events(
-            parsed.processed, before, origin=origin, out=out, now_ms=now_ms
+            parsed.processed, before, shape, origin=origin, out=out, now_ms=now_ms
         )
         if templates is not None and parsed.processed.templates is not None:
             told, passed_over_count = _of_templates(
@@ -161,13 +168,16 @@ _Result = tuple[list[Outgoing], GenerationState, dict[str, int]]
 def _of_events(
     processed: ProcessedChunk,
     before: GenerationState,
+    shape: WindowShape,
     *,
     origin: Origin,
     out: _Out,
     now_ms: int,
 ) -> _Result:
     record, namespace = out.record, out.namespace
-    after, changed = count_chunk(before, processed, origin=origin, part=record.offset)
+    after, changed = count_chunk(
+        before, processed, origin=origin, part=record.offset, shape=shape
+    )
     outputs = _document_records(processed, origin=origin, out=out)
     outputs += [
         out.to(DEAD.name(namespace), encode(_dead_letter(e, origin, out, now_ms)))
