@@ -12,7 +12,6 @@ from tailrace.wire import Origin
 from tailrace_stream.window_spreads import Spread
 from tailrace_stream.window_tops import Top
 from tailrace_stream.windows import (
-    WINDOW_MS,
     Changed,
     Window,
     spread_id,
@@ -44,7 +43,13 @@ def rates_body(
     documents += [
         (top_id(origin.generation, top), _of_top(top)) for top in changed.tops
     ]
-    return _body(documents, revision=revision, origin=origin, namespace=namespace)
+    return _body(
+        documents,
+        width_ms=changed.width_ms,
+        revision=revision,
+        origin=origin,
+        namespace=namespace,
+    )
 
 
 def _of_window(window: Window) -> Mapping[str, object]:
@@ -103,6 +108,7 @@ def _within(value: float | None, spread: Spread) -> float | None:
 def _body(
     documents: Iterable[tuple[str, Mapping[str, object]]],
     *,
+    width_ms: int,
     revision: int,
     origin: Origin,
     namespace: str,
@@ -122,7 +128,7 @@ def _body(
         "host.name": origin.host_name,
         "agent.id": origin.agent_id,
         "tailrace.generation": origin.generation,
-        "tailrace.rate.window_ms": WINDOW_MS,
+        "tailrace.rate.window_ms": width_ms,
     }
     closing = b"," + _encode(common).removeprefix(b"{") + b"\n"
     texts: dict[object, str] = {}

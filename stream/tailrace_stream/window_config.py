@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tailrace_stream.windows import STANDARD, WindowShape
+from tailrace_stream.windows import LATENESS_MS, STANDARD, WindowShape
 
+HOUR_MS = 3_600_000
 FIELDS_MAX = 8
 COUNTERS_MAX = 1_000
 _NAME = re.compile(r"[A-Za-z@][A-Za-z0-9_.@-]{0,127}")
@@ -23,6 +24,11 @@ class WindowSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    width_ms: Annotated[int, Field(ge=10_000, le=HOUR_MS)] = STANDARD.width_ms
+    """How long a window is: a whole part of an hour, so that hours are whole windows."""
+    lateness_ms: Annotated[int, Field(ge=0, le=24 * HOUR_MS)] = LATENESS_MS
+    """How long after its end a window stays open, by the times in its file's lines. What
+    comes later is late: it is counted all the same, as another part of the window."""
     values: Fields = STANDARD.values
     """Fields of numbers that are told by quantiles; none costs nothing."""
     top: Fields = ()
@@ -30,6 +36,13 @@ class WindowSettings(BaseModel):
     top_counters: Annotated[int, Field(ge=10, le=COUNTERS_MAX)] = 100
     """So many values of a window are told, exactly where it has no more. With more, a count
     is too low by at most a share of `1 / (top_counters + 1)` of the window's events."""
+
+    @field_validator("width_ms")
+    @classmethod
+    def _hours_are_whole_windows(cls, value: int) -> int:
+        if HOUR_MS % value:
+            raise ValueError(f"an hour is no whole number of windows of {value} ms")
+        return value
 
     @field_validator("values", "top")
     @classmethod
@@ -51,4 +64,6 @@ class WindowSettings(BaseModel):
             values=self.values,
             top=self.top,
             top_counters=self.top_counters,
+            width_ms=self.width_ms,
+            lateness_ms=self.lateness_ms,
         )

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 TOPS_MAX = 32
@@ -50,7 +52,7 @@ def with_texts(
     tops: Sequence[Top],
     columns: Mapping[str, pl.Series],
     *,
-    starts_ms: pl.Series,
+    starts_ms: npt.NDArray[np.int64],
     part: int,
     counters_max: int,
 ) -> tuple[tuple[Top, ...], list[Top]]:
@@ -74,10 +76,10 @@ def with_texts(
 
 
 def _by_window(
-    texts: pl.Series, starts_ms: pl.Series
+    texts: pl.Series, starts_ms: npt.NDArray[np.int64]
 ) -> Iterator[tuple[int, Mapping[str, int]]]:
     rows = (
-        pl.DataFrame([starts_ms.alias("start"), texts.alias("value")])
+        pl.DataFrame([pl.Series("start", starts_ms), texts.alias("value")])
         .filter(pl.col("value").is_not_null())
         .group_by("start", pl.col("value").str.slice(0, VALUE_CHARACTERS_MAX))
         .len()

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -28,9 +29,13 @@ from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
 from tailrace_stream.window_groups import Group, GroupColumns, folded, grouped
 from tailrace_stream.window_spreads import Spread, column_of, with_values
+from tailrace_stream.window_times import times_of
 from tailrace_stream.window_tops import Top, with_texts
 
-WINDOW_MS = 60_000
+ItemT = TypeVar("ItemT", "Window", Spread, Top)
+
+LATENESS_MS = 120_000
+"""What is not set otherwise: lines of one file are seldom as far out of their order."""
 OPEN_WINDOWS_MAX = 512
 """Groups of all open windows. The ones touched longest ago are closed; some 70 bytes each
 in the state."""
@@ -53,10 +58,22 @@ class WindowShape(msgspec.Struct, frozen=True, array_like=True):
     top: tuple[str, ...] = ()
     """Fields whose most frequent values are told."""
     top_counters: int = 100
+    width_ms: int = 60_000
+    lateness_ms: int | None = None
+    """How long after its end a window is closed, by the times in its file's lines; None
+    leaves it open until there are too many."""
+
+    def ended_ms(self, watermark_ms: int) -> int | None:
+        """Return up to which beginning windows are over; None where none ever is."""
+        if self.lateness_ms is None:
+            return None
+        return watermark_ms - self.lateness_ms - self.width_ms
 
 
 STANDARD = WindowShape(
-    has_groups=True, values=("event.duration", "http.response.body.bytes")
+    has_groups=True,
+    values=("event.duration", "http.response.body.bytes"),
+    lateness_ms=LATENESS_MS,
 )
 
 
@@ -96,6 +113,8 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     """Likewise."""
     tops: tuple[Top, ...] = ()
     """Likewise."""
+    watermark_ms: int = 0
+    """The latest time of an event that was counted, none that had yet to come."""
     shape: WindowShape | None = None
     """How the next record is counted; None before anything was, and in older states."""
 
@@ -119,6 +138,8 @@ class Changed:
     windows: list[Window] = field(default_factory=list[Window])
     spreads: list[Spread] = field(default_factory=list[Spread])
     tops: list[Top] = field(default_factory=list[Top])
+    width_ms: int = 60_000
+    """How long each of these windows is."""
 
     @property
     def count(self) -> int:
@@ -157,39 +178,62 @@ def count_events(
         events.groups,
         chosen,
         observed_at_ms=observed_at_ms,
-        window_ms=WINDOW_MS,
+        window_ms=now.width_ms,
         has_all=now.has_groups,
     )
-    windows, changed = _with_counts(state.windows, counts, part=part)
+    times = times_of(
+        events.groups.times_ns,
+        is_new,
+        observed_at_ms=observed_at_ms,
+        watermark_ms=state.watermark_ms,
+    )
+    starts_ms = times.at_ms // now.width_ms * now.width_ms
     values = _chosen(events.values, now.values, chosen)
-    texts = _chosen(events.texts, now.top, chosen)
-    spreads, spreads_changed = state.spreads, list[Spread]()
-    tops, tops_changed = state.tops, list[Top]()
-    if values or texts:
-        times_ns = events.groups.times_ns.fill_null(observed_at_ms * 1_000_000)
-        starts_ms = times_ns.to_numpy()[is_new] // (WINDOW_MS * 1_000_000) * WINDOW_MS
-        columns = [column_of(n, v, starts_ms=starts_ms) for n, v in values.items()]
-        spreads, spreads_changed = with_values(
-            spreads, [c for c in columns if c is not None], part=part
-        )
-        tops, tops_changed = with_texts(
-            tops,
-            texts,
-            starts_ms=pl.Series(starts_ms),
-            part=part,
-            counters_max=now.top_counters,
-        )
+    columns = [column_of(n, v, starts_ms=starts_ms) for n, v in values.items()]
+    windows, changed = _with_counts(state.windows, counts, part=part)
+    spreads, spreads_changed = with_values(
+        state.spreads, [c for c in columns if c is not None], part=part
+    )
+    tops, tops_changed = with_texts(
+        state.tops,
+        _chosen(events.texts, now.top, chosen),
+        starts_ms=starts_ms,
+        part=part,
+        counters_max=now.top_counters,
+    )
+    ended_ms = now.ended_ms(times.watermark_ms)
+    is_going_on = shape.width_ms == now.width_ms
     new_state = msgspec.structs.replace(
         state,
         revision=state.revision + new_count,
         counted=counted,
-        windows=windows,
-        spreads=spreads,
-        tops=tops,
+        windows=_open(windows, len(changed), ended_ms) if is_going_on else (),
+        spreads=_open(spreads, len(spreads_changed), ended_ms) if is_going_on else (),
+        tops=_open(tops, len(tops_changed), ended_ms) if is_going_on else (),
+        watermark_ms=times.watermark_ms,
         shape=shape,
     )
     return new_state, Changed(
-        windows=changed, spreads=spreads_changed, tops=tops_changed
+        windows=changed,
+        spreads=spreads_changed,
+        tops=tops_changed,
+        width_ms=now.width_ms,
+    )
+
+
+def _open(
+    items: tuple[ItemT, ...], changed_count: int, ended_ms: int | None
+) -> tuple[ItemT, ...]:
+    """Return the ones that stay open: those that are not over, and the last, just changed.
+
+    What comes too late again and again is then told in one place.
+    """
+    if ended_ms is None:
+        return items
+    before = max(len(items) - changed_count, 0)
+    return (
+        *(item for item in items[:before] if item.start_ms > ended_ms),
+        *items[before:],
     )
 
 
