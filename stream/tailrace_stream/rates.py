@@ -58,6 +58,8 @@ def _of_window(window: Window) -> Mapping[str, object]:
         "tailrace.rate.count": window.count,
         "tailrace.rate.part": window.part,
     }
+    if window.late_count:
+        document["tailrace.rate.late_count"] = window.late_count
     if window.level:
         document["log.level"] = window.level
     if window.status_class:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -27,9 +28,9 @@ import polars as pl
 
 from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
-from tailrace_stream.window_groups import Group, GroupColumns, folded, grouped
+from tailrace_stream.window_groups import OTHER, Group, GroupColumns, folded, grouped
 from tailrace_stream.window_spreads import Spread, column_of, with_values
-from tailrace_stream.window_times import times_of
+from tailrace_stream.window_times import Times, times_of
 from tailrace_stream.window_tops import Top, with_texts
 
 ItemT = TypeVar("ItemT", "Window", Spread, Top)
@@ -90,6 +91,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     """Such as `2xx`; empty where the lines have none."""
     template_id: str = ""
     """`other` where a window or a record had too many; empty where they are not asked for."""
+    late_count: int = 0
+    """Of them those that came when their file was past the window and its lateness."""
 
     @property
     def key(self) -> Group:
@@ -140,6 +143,8 @@ class Changed:
     tops: list[Top] = field(default_factory=list[Top])
     width_ms: int = 60_000
     """How long each of these windows is."""
+    late_count: int = 0
+    """Events that were late, of those that were counted now."""
 
     @property
     def count(self) -> int:
@@ -173,52 +178,95 @@ def count_events(
             return state, NOTHING_CHANGED
         return msgspec.structs.replace(state, counted=counted), NOTHING_CHANGED
     now = _shape_now(state, shape)
-    chosen = None if new_count == len(is_new) else pl.Series(is_new)
-    counts = grouped(
-        events.groups,
-        chosen,
-        observed_at_ms=observed_at_ms,
-        window_ms=now.width_ms,
-        has_all=now.has_groups,
+    after, changed = _with_events(
+        state, events, is_new, now, observed_at_ms=observed_at_ms, part=part
     )
+    if shape.width_ms != now.width_ms:
+        # Windows of the one width are none of the other.
+        after = msgspec.structs.replace(after, windows=(), spreads=(), tops=())
+    return (
+        msgspec.structs.replace(
+            after, revision=state.revision + new_count, counted=counted, shape=shape
+        ),
+        changed,
+    )
+
+
+def _with_events(
+    state: GenerationState,
+    events: EventColumns,
+    is_new: npt.NDArray[np.bool_],
+    shape: WindowShape,
+    *,
+    observed_at_ms: int,
+    part: int,
+) -> tuple[GenerationState, Changed]:
+    """Return the state with the windows of new events, and what changed."""
+    count = partial(
+        grouped,
+        events.groups,
+        observed_at_ms=observed_at_ms,
+        window_ms=shape.width_ms,
+        has_all=shape.has_groups,
+    )
+    chosen = None if is_new.all() else pl.Series(is_new)
     times = times_of(
         events.groups.times_ns,
         is_new,
         observed_at_ms=observed_at_ms,
         watermark_ms=state.watermark_ms,
     )
-    starts_ms = times.at_ms // now.width_ms * now.width_ms
-    values = _chosen(events.values, now.values, chosen)
+    starts_ms = times.at_ms // shape.width_ms * shape.width_ms
+    is_late = _are_late(is_new, times, starts_ms, shape)
+    late = Counter[Group]() if is_late is None else count(is_late)
+    windows, changed = _with_counts(state.windows, count(chosen), late, part=part)
+    values = _chosen(events.values, shape.values, chosen)
     columns = [column_of(n, v, starts_ms=starts_ms) for n, v in values.items()]
-    windows, changed = _with_counts(state.windows, counts, part=part)
     spreads, spreads_changed = with_values(
         state.spreads, [c for c in columns if c is not None], part=part
     )
     tops, tops_changed = with_texts(
         state.tops,
-        _chosen(events.texts, now.top, chosen),
+        _chosen(events.texts, shape.top, chosen),
         starts_ms=starts_ms,
         part=part,
-        counters_max=now.top_counters,
+        counters_max=shape.top_counters,
     )
-    ended_ms = now.ended_ms(times.watermark_ms)
-    is_going_on = shape.width_ms == now.width_ms
-    new_state = msgspec.structs.replace(
+    ended_ms = shape.ended_ms(times.watermark_ms)
+    after = msgspec.structs.replace(
         state,
-        revision=state.revision + new_count,
-        counted=counted,
-        windows=_open(windows, len(changed), ended_ms) if is_going_on else (),
-        spreads=_open(spreads, len(spreads_changed), ended_ms) if is_going_on else (),
-        tops=_open(tops, len(tops_changed), ended_ms) if is_going_on else (),
+        windows=_open(windows, len(changed), ended_ms),
+        spreads=_open(spreads, len(spreads_changed), ended_ms),
+        tops=_open(tops, len(tops_changed), ended_ms),
         watermark_ms=times.watermark_ms,
-        shape=shape,
     )
-    return new_state, Changed(
+    return after, Changed(
         windows=changed,
         spreads=spreads_changed,
         tops=tops_changed,
-        width_ms=now.width_ms,
+        width_ms=shape.width_ms,
+        late_count=late.total(),
     )
+
+
+def _are_late(
+    is_new: npt.NDArray[np.bool_],
+    times: Times,
+    starts_ms: npt.NDArray[np.int64],
+    shape: WindowShape,
+) -> pl.Series | None:
+    """Tell which events came when their file was past their windows and the lateness.
+
+    None where none did, as nearly always.
+    """
+    if shape.lateness_ms is None:
+        return None
+    late = starts_ms <= times.watermarks_ms - shape.lateness_ms - shape.width_ms
+    if not late.any():
+        return None
+    found = is_new.copy()
+    found[is_new] = late
+    return pl.Series(found)
 
 
 def _open(
@@ -249,12 +297,22 @@ def _chosen(
 
 
 def _with_counts(
-    windows: Sequence[Window], counts: Counter[Group], *, part: int
+    windows: Sequence[Window],
+    counts: Counter[Group],
+    late_counts: Counter[Group],
+    *,
+    part: int,
 ) -> tuple[tuple[Window, ...], list[Window]]:
     """Return the open windows with new counts, and those that changed."""
     open_windows = {window.key: window for window in windows}
     changed: list[Window] = []
-    for group, count in folded(counts, open_groups=open_windows.keys()).items():
+    found = folded(counts, open_groups=open_windows.keys())
+    late: Counter[Group] = Counter()
+    for group, count in late_counts.items():
+        # Where it has no name of its own, it was folded as a whole.
+        named = group if group in found else group._replace(template_id=OTHER)
+        late[named] += count
+    for group, count in found.items():
         before = open_windows.pop(group, None)
         window = Window(
             group.start_ms,
@@ -263,6 +321,7 @@ def _with_counts(
             count + (before.count if before else 0),
             group.status_class,
             group.template_id,
+            late[group] + (before.late_count if before else 0),
         )
         open_windows[group] = window
         changed.append(window)

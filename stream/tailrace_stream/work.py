@@ -199,6 +199,8 @@ def _of_events(
         counts[reason] = counts.get(reason, 0) + 1
     if len(processed.expired_positions):
         counts[f"dropped.{EXPIRED}"] = len(processed.expired_positions)
+    if changed.late_count:
+        counts["events_late"] = changed.late_count
     if processed.inner_unread_count:
         counts["inner_unread"] = processed.inner_unread_count
     for rule, count in processed.redacted:

@@ -12,13 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tailrace.topics import DOCS
 from tailrace.wire import decode
+from tailrace_stream import window_groups
 from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.window_config import WindowSettings
+from tailrace_stream.window_groups import Group, GroupColumns
 from tailrace_stream.window_times import times_of
-from tailrace_stream.windows import GenerationState, WindowShape
+from tailrace_stream.windows import (
+    EventColumns,
+    GenerationState,
+    WindowShape,
+    count_events,
+)
 from tailrace_stream.work import parse_record, work_of
-from tests.stream.builders import NAMESPACE, SEEN_AT_MS
+from tests.stream.builders import NAMESPACE, SEEN_AT_MS, stored_of
 from tests.stream.windows_sent import CRASHES, CUTS, Cuts, counted_by, cut, worked
 
 SECONDS = st.lists(st.integers(0, 3_599), min_size=1, max_size=40)
@@ -93,6 +101,63 @@ def test_s2_other_settings_in_the_middle_count_nothing_twice(
     assert counted_by(documents, "log.level") == Counter(
         (["info", "error"][s % 2],) for s in seconds
     )
+
+
+@settings(max_examples=40, deadline=None)
+@given(SECONDS, CUTS, CRASHES, st.sampled_from([0, 60_000, 600_000]))
+def test_s6_late_events_count_in_their_window_as_late_and_are_indexed(
+    seconds: list[int], cuts: Cuts, crashes: list[str], lateness_ms: int
+) -> None:
+    """Which are late, the order of their file tells, however it is cut and sent again."""
+    shape = WindowSettings(lateness_ms=lateness_ms).shape()
+    records = cut([line(s) for s in seconds], cuts, parser="log4j", dataset="java.log")
+    indexed: set[str] = set()
+
+    def kept(record: RawRecord, state: bytes | None) -> Work:
+        work = work_on(record, state, shape)
+        docs = [r.value for r in work.outputs if r.topic == DOCS.name(NAMESPACE)]
+        indexed.update(one.document_id for body in docs for one in stored_of(body))
+        return work
+
+    documents = worked(records, crashes, kept).values()
+    late: Counter[tuple[str]] = Counter()
+    for number, second in enumerate(seconds):
+        end_s = second // 60 * 60 + 60
+        if end_s + lateness_ms // 1_000 <= max(seconds[:number], default=-1):
+            late[(time_text(second // 60 * 60),)] += 1
+    told: Counter[tuple[str]] = Counter()
+    for one in documents:
+        told[(one["@timestamp"],)] += one.get("tailrace.rate.late_count", 0)
+    assert +told == late
+    assert len(indexed) == len(seconds)
+    assert counted_by(documents, "@timestamp") == Counter(
+        (time_text(s // 60 * 60),) for s in seconds
+    )
+
+
+def test_late_events_of_folded_templates_are_late_under_other() -> None:
+    named = Group(0, "", "", "t")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(window_groups, "WINDOW_GROUPS_MAX", 1)
+        _, changed = count_events(
+            GenerationState(generation="g", watermark_ms=10**9),
+            EventColumns(
+                offsets=np.arange(3),
+                groups=GroupColumns(
+                    times_ns=pl.Series([0, 0, 0]),
+                    levels=pl.Series([None] * 3, dtype=pl.String),
+                    template_ids=pl.Series(["t", "t", "u"]),
+                ),
+            ),
+            span=(0, 3),
+            observed_at_ms=10**9,
+            part=0,
+        )
+    assert [(w.key, w.count, w.late_count) for w in changed.windows] == [
+        (named._replace(template_id="other"), 1, 1),
+        (named, 2, 2),
+    ]
+    assert changed.late_count == 3
 
 
 def test_s5_windows_are_closed_when_their_file_is_past_them() -> None:
