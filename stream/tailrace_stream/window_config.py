@@ -29,6 +29,9 @@ class WindowSettings(BaseModel):
     lateness_ms: Annotated[int, Field(ge=0, le=24 * HOUR_MS)] = LATENESS_MS
     """How long after its end a window stays open, by the times in its file's lines. What
     comes later is late: it is counted all the same, as another part of the window."""
+    templates: bool = True
+    """Whether events are counted by template. Each that a chunk changes is a document, so
+    that small chunks, of slow files, add many: a hundred lines of an access log some 15."""
     values: Fields = STANDARD.values
     """Fields of numbers that are told by quantiles; none costs nothing."""
     top: Fields = ()
@@ -61,6 +64,7 @@ class WindowSettings(BaseModel):
         """Return how records are counted by these settings."""
         return WindowShape(
             has_groups=True,
+            has_templates=self.templates,
             values=self.values,
             top=self.top,
             top_counters=self.top_counters,

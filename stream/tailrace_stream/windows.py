@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
@@ -53,7 +53,9 @@ class WindowShape(msgspec.Struct, frozen=True, array_like=True):
     """
 
     has_groups: bool = False
-    """Whether windows are counted by status class and template, too."""
+    """Whether windows are counted by status class, too."""
+    has_templates: bool = False
+    """And by template, where their ids are asked for."""
     values: tuple[str, ...] = ()
     """Fields whose numbers are told by quantiles."""
     top: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ class WindowShape(msgspec.Struct, frozen=True, array_like=True):
 
 STANDARD = WindowShape(
     has_groups=True,
+    has_templates=True,
     values=("event.duration", "http.response.body.bytes"),
     lateness_ms=LATENESS_MS,
 )
@@ -202,9 +205,12 @@ def _with_events(
     part: int,
 ) -> tuple[GenerationState, Changed]:
     """Return the state with the windows of new events, and what changed."""
+    groups = events.groups
+    if not shape.has_templates:
+        groups = replace(groups, template_ids=None)
     count = partial(
         grouped,
-        events.groups,
+        groups,
         observed_at_ms=observed_at_ms,
         window_ms=shape.width_ms,
         has_all=shape.has_groups,

@@ -14,6 +14,7 @@ from tailrace.wire import decode
 from tailrace_stream import window_groups
 from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.records import RawRecord, Work
+from tailrace_stream.window_config import WindowSettings
 from tailrace_stream.window_groups import (
     OTHER,
     Group,
@@ -48,15 +49,20 @@ def access_line(minute: int, status: int, request: str) -> bytes:
     ).encode()
 
 
-def work_on(record: RawRecord, state: bytes | None) -> Work:
+def work_on(
+    record: RawRecord, state: bytes | None, *, shape: WindowShape = STANDARD
+) -> Work:
     parsed = parse_record(
         record,
         topic_id="t",
         namespace=NAMESPACE,
         now_ms=SEEN_AT_MS,
         enrichment=Enrichment(has_templates=True),
+        shape=shape,
     )
-    return work_of(parsed, state=state, namespace=NAMESPACE, now_ms=SEEN_AT_MS)
+    return work_of(
+        parsed, state=state, namespace=NAMESPACE, now_ms=SEEN_AT_MS, shape=shape
+    )
 
 
 @pytest.mark.parametrize("groups_max", [64, 1])
@@ -141,6 +147,21 @@ def test_s5_templates_beyond_the_bounds_stand_under_other_the_greatest_have_name
         Group(0, "error", "", "t1"): 7,
         Group(0, "info", "", OTHER): 8,
         Group(60_000, "info", "", "t1"): 1,
+    }
+
+
+def test_templates_can_be_left_out_and_status_classes_stay() -> None:
+    lines = [
+        access_line(0, status, request) for status in (200, 500) for request in REQUESTS
+    ]
+    (record,) = cut(lines, [], parser="access", dataset="x")
+    shape = WindowSettings(templates=False).shape()
+    documents = worked(
+        [record], [], lambda record, state: work_on(record, state, shape=shape)
+    ).values()
+    assert counted_by(documents, STATUS_CLASS, TEMPLATE) == {
+        ("2xx", ""): 3,
+        ("5xx", ""): 3,
     }
 
 
