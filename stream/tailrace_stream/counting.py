@@ -21,12 +21,11 @@ from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_event
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.records import RawRecord
 from tailrace_stream.window_groups import GroupColumns
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.windows import (
-    STANDARD,
     Changed,
     EventColumns,
     GenerationState,
-    WindowShape,
     add_interval,
     count_events,
     within_intervals,

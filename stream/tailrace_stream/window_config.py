@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tailrace_stream.windows import LATENESS_MS, STANDARD, WindowShape
+from tailrace_stream.window_shape import LATENESS_MS, STANDARD, WindowShape
 
 HOUR_MS = 3_600_000
 FIELDS_MAX = 8

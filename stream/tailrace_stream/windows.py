@@ -29,56 +29,18 @@ import polars as pl
 from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
 from tailrace_stream.window_groups import OTHER, Group, GroupColumns, folded, grouped
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.window_spreads import Spread, column_of, with_values
 from tailrace_stream.window_times import Times, times_of
 from tailrace_stream.window_tops import Top, with_texts
 
 ItemT = TypeVar("ItemT", "Window", Spread, Top)
 
-LATENESS_MS = 120_000
-"""What is not set otherwise: lines of one file are seldom as far out of their order."""
 OPEN_WINDOWS_MAX = 512
 """Groups of all open windows. The ones touched longest ago are closed; some 70 bytes each
 in the state."""
 INTERVALS_MAX = 1_000
 """Beyond, the narrowest gap is taken for counted: it is the smallest possible mistake."""
-
-
-class WindowShape(msgspec.Struct, frozen=True, array_like=True):
-    """How a record is counted.
-
-    It stands in the state that the record is counted to, so that a record that comes again
-    is counted the same way, whatever was set or installed meanwhile. What is left out is as
-    it was before there were shapes.
-    """
-
-    has_groups: bool = False
-    """Whether windows are counted by status class, too."""
-    has_templates: bool = False
-    """And by template, where their ids are asked for."""
-    values: tuple[str, ...] = ()
-    """Fields whose numbers are told by quantiles."""
-    top: tuple[str, ...] = ()
-    """Fields whose most frequent values are told."""
-    top_counters: int = 100
-    width_ms: int = 60_000
-    lateness_ms: int | None = None
-    """How long after its end a window is closed, by the times in its file's lines; None
-    leaves it open until there are too many."""
-
-    def ended_ms(self, watermark_ms: int) -> int | None:
-        """Return up to which beginning windows are over; None where none ever is."""
-        if self.lateness_ms is None:
-            return None
-        return watermark_ms - self.lateness_ms - self.width_ms
-
-
-STANDARD = WindowShape(
-    has_groups=True,
-    has_templates=True,
-    values=("event.duration", "http.response.body.bytes"),
-    lateness_ms=LATENESS_MS,
-)
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
@@ -112,7 +74,11 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     """Events counted so far; grows with each change, so the newest is the truth."""
     counted: tuple[tuple[int, int], ...] = ()
     """Offsets `[from, to)`, in order, that do not touch."""
-    windows: tuple[Window, ...] = ()
+    older_windows: tuple[Window, ...] = msgspec.field(name="windows", default=())
+    """Those that a worker of before there were groups left open. It would take a group for
+    all of its level, so what is open now stands under another name: such a worker, beside
+    this one while versions change, finds none open, and begins other parts."""
+    windows: tuple[Window, ...] = msgspec.field(name="groups", default=())
     """The one touched last stands last."""
     figures: Figures = Figures()
     spreads: tuple[Spread, ...] = ()
@@ -225,7 +191,9 @@ def _with_events(
     starts_ms = times.at_ms // shape.width_ms * shape.width_ms
     is_late = _are_late(is_new, times, starts_ms, shape)
     late = Counter[Group]() if is_late is None else count(is_late)
-    windows, changed = _with_counts(state.windows, count(chosen), late, part=part)
+    windows, changed = _with_counts(
+        (*state.older_windows, *state.windows), count(chosen), late, part=part
+    )
     values = _chosen(events.values, shape.values, chosen)
     columns = [column_of(n, v, starts_ms=starts_ms) for n, v in values.items()]
     spreads, spreads_changed = with_values(
@@ -241,6 +209,7 @@ def _with_events(
     ended_ms = shape.ended_ms(times.watermark_ms)
     after = msgspec.structs.replace(
         state,
+        older_windows=(),
         windows=_open(windows, len(changed), ended_ms),
         spreads=_open(spreads, len(spreads_changed), ended_ms),
         tops=_open(tops, len(tops_changed), ended_ms),

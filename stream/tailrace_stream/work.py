@@ -34,12 +34,8 @@ from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.templates.sightings import sightings_of
 from tailrace_stream.templates.table import TemplateTable
-from tailrace_stream.windows import (
-    STANDARD,
-    GenerationState,
-    WindowShape,
-    within_intervals,
-)
+from tailrace_stream.window_shape import STANDARD, WindowShape
+from tailrace_stream.windows import GenerationState, within_intervals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import KafkaError, StateReader
 from tailrace_stream.templates.table import TemplateTable
-from tailrace_stream.windows import STANDARD, WindowShape
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.work import parse_record, template_outputs, work_of
 
 LOAD_RETRY_S = 1.0

@@ -22,7 +22,8 @@ from tailrace_stream.window_groups import (
     folded,
     grouped,
 )
-from tailrace_stream.windows import STANDARD, GenerationState, WindowShape
+from tailrace_stream.window_shape import STANDARD, WindowShape
+from tailrace_stream.windows import GenerationState
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import NAMESPACE, SEEN_AT_MS
 from tests.stream.poison import POISON, poison_at
@@ -113,13 +114,14 @@ def test_s2_a_state_of_before_is_counted_on_as_it_was_and_then_as_it_is_now() ->
     )
     state = work_on(first, None).state
     assert state is not None
-    old = decode(state.value, as_type=GenerationState)
+    new = decode(state.value, as_type=GenerationState)
+    (window,) = new.windows
     old = msgspec.structs.replace(
-        old,
+        new,
         shape=None,
-        windows=tuple(
-            msgspec.structs.replace(w, status_class="", template_id="")
-            for w in old.windows
+        windows=(),
+        older_windows=(
+            msgspec.structs.replace(window, status_class="", template_id=""),
         ),
     )
     again = work_on(second, msgspec.json.encode(old))
@@ -128,10 +130,20 @@ def test_s2_a_state_of_before_is_counted_on_as_it_was_and_then_as_it_is_now() ->
     (window,) = after.windows
     assert (window.count, window.status_class, window.template_id) == (2, "", "")
     assert after.shape == STANDARD != WindowShape()
+    assert not after.older_windows
     last = work_on(third, again.state.value)
     assert last.state is not None
     windows = decode(last.state.value, as_type=GenerationState).windows
     assert [(w.count, w.status_class) for w in windows] == [(2, ""), (1, "5xx")]
+
+
+def test_an_older_worker_finds_no_open_window_that_it_would_take_for_a_level() -> None:
+    """It reads states that newer ones wrote, while versions change."""
+    (record,) = cut([access_line(0, 200, "GET /a")], [], parser="access", dataset="x")
+    state = work_on(record, None).state
+    assert state is not None
+    said = msgspec.json.decode(state.value)
+    assert (said["windows"], len(said["groups"])) == ([], 1)
 
 
 def test_s5_templates_beyond_the_bounds_stand_under_other_the_greatest_have_names(

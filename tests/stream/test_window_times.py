@@ -18,13 +18,9 @@ from tailrace_stream import window_groups
 from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.window_config import WindowSettings
 from tailrace_stream.window_groups import Group, GroupColumns
+from tailrace_stream.window_shape import WindowShape
 from tailrace_stream.window_times import times_of
-from tailrace_stream.windows import (
-    EventColumns,
-    GenerationState,
-    WindowShape,
-    count_events,
-)
+from tailrace_stream.windows import EventColumns, GenerationState, count_events
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import NAMESPACE, SEEN_AT_MS, stored_of
 from tests.stream.windows_sent import CRASHES, CUTS, Cuts, counted_by, cut, worked

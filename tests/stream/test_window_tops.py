@@ -15,20 +15,21 @@ from pydantic import ValidationError
 
 from tailrace.ledger import DROPPED_SPANS_MAX
 from tailrace.topics import STATE_BYTES_MAX
-from tailrace.wire import encode
+from tailrace.wire import decode, encode
 from tailrace_stream import window_tops
 from tailrace_stream.figures import Figures
 from tailrace_stream.records import RawRecord, Work
+from tailrace_stream.redact.build import redaction_of
+from tailrace_stream.redact.config import RedactionSettings
 from tailrace_stream.window_config import WindowSettings
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.window_spreads import Spread, with_values
 from tailrace_stream.window_tops import Top, with_texts
 from tailrace_stream.windows import (
     INTERVALS_MAX,
     OPEN_WINDOWS_MAX,
-    STANDARD,
     GenerationState,
     Window,
-    WindowShape,
 )
 from tailrace_stream.work import parse_record, work_of
 from tests.stream.builders import NAMESPACE, SEEN_AT_MS
@@ -173,3 +174,34 @@ def test_what_no_line_has_is_refused(wrong: dict[str, Any], problem: str) -> Non
     with pytest.raises(ValidationError, match=problem):
         WindowSettings.model_validate(wrong)
     assert WindowSettings().shape() == STANDARD
+
+
+def test_x11_what_is_hidden_is_in_no_top() -> None:
+    """Neither by its field, nor where it stands in another's value."""
+    given = {
+        "rules": [{"name": "token", "pattern": "tok-([a-z]+)"}],
+        "fields": ["user.name"],
+        "key": "0123456789abcdef0123456789abcdef",
+    }
+    redaction = redaction_of(RedactionSettings.model_validate(given))
+    said = {"user.name": "frank", "url.path": "/tok-abc"}
+    line = json.dumps(said).encode() + b"\n"
+    (record,) = cut([line], [], parser="json", dataset="json")
+    shape = WindowShape(top=("user.name", "url.path"))
+    parsed = parse_record(
+        record,
+        topic_id="t",
+        namespace=NAMESPACE,
+        now_ms=SEEN_AT_MS,
+        redaction=redaction,
+        shape=shape,
+    )
+    work = work_of(
+        parsed, state=None, namespace=NAMESPACE, now_ms=SEEN_AT_MS, shape=shape
+    )
+    assert work.state is not None
+    tops = decode(work.state.value, as_type=GenerationState).tops
+    assert {top.field for top in tops} == {"user.name", "url.path"}
+    for sent in (*work.outputs, work.state):
+        assert b"frank" not in sent.value
+        assert b"tok-abc" not in sent.value
