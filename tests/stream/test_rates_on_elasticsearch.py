@@ -28,6 +28,7 @@ def elastic(stack: Endpoints, namespace: str) -> Iterator[tuple[Elastic, str]]:
     )
     provision_templates(connections)
     with Elastic(connections) as found:
+        found.ask("PUT", f"/{namespace}-rates")  # As the leader makes it.
         yield found, namespace
 
 
