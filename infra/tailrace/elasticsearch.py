@@ -231,6 +231,17 @@ class Elastic:
             raise self.refusal(answer)
         return answer.json()
 
+    def add_fields(self, index: str, *, properties: Mapping[str, Any]) -> None:
+        """Add fields to the mapping of an index, if it is there.
+
+        Raises:
+            ServiceUnavailable: it cannot be reached, or has one of another type.
+        """
+        raw = orjson.dumps({"properties": properties})
+        answer = self.request("PUT", f"/{quote(index)}/_mapping", body=raw)
+        if answer.status != http.HTTPStatus.NOT_FOUND:
+            self.decoded(answer)
+
     def refusal(self, answer: Answer) -> ServiceUnavailable:
         """Return what an answer that is an error means to a user."""
         remedy = None

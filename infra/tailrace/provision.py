@@ -127,6 +127,11 @@ def provision_templates(connections: Connections) -> TemplatesReport:
             else:
                 admin.put_template(name, body=body)
                 written.append(name)
+        rates = f"{connections.namespace}-rates"
+        if rates in written:
+            # One index for good: what its template gained, no new index would bring.
+            mappings = wanted[rates]["template"]["mappings"]
+            admin.add_fields(rates, properties=mappings["properties"])
     return TemplatesReport(
         templates_written=tuple(written), templates_unchanged=tuple(unchanged)
     )

@@ -179,7 +179,7 @@ def histogram_body(request: SearchRequest, *, buckets_max: int = 120) -> Body:
 def overview_body(
     time_range: TimeRange, *, buckets_max: int = 120, series_max: int = 8
 ) -> Body:
-    """Build the rates by dataset, host and level, from the per-minute counts.
+    """Build the rates by dataset, host and level, from the counts by window; and latency.
 
     A document of the rates index holds the absolute count of one generation, so the sum
     over documents is exact however often anything was sent again.
@@ -201,12 +201,34 @@ def overview_body(
             },
             "aggs": {"events": counted, "timeline": with_count},
         }
+    aggregations["latency"] = _latency(timeline, series_max=series_max)
     return {
         "size": 0,
         "query": {"bool": {"filter": [range_clause(time_range)]}},
         "track_total_hits": False,
         "timeout": f"{TIMEOUT_S}s",
         "aggs": aggregations,
+    }
+
+
+def _latency(timeline: Body, *, series_max: int) -> Body:
+    """Build p95 of the slowest file of each dataset over time, the slowest first.
+
+    Quantiles do not add up; the greatest of them is a bound of that of all files.
+    """
+    worst = {"worst": {"max": {"field": "tailrace.spread.p95"}}}
+    return {
+        "filter": {"term": {"tailrace.spread.field": {"value": "event.duration"}}},
+        "aggs": {
+            "datasets": {
+                "terms": {
+                    "field": "event.dataset",
+                    "size": series_max,
+                    "order": {"worst": "desc"},
+                },
+                "aggs": {**worst, "timeline": {**timeline, "aggs": worst}},
+            }
+        },
     }
 
 

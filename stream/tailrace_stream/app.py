@@ -80,6 +80,7 @@ async def run_app(
         enrichment=enrichment,
         redaction=redaction,
         guard=guard_of(settings.attribute_keys_max),
+        shape=settings.windows.shape(),
     )
 
     async def revoked(partitions: list[int]) -> None:

@@ -18,6 +18,7 @@ from tailrace.floors import NO_FLOORS, Floors
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.bulk import NO_LINE, BulkLines, bulk_lines, joined
+from tailrace_stream.counted_fields import NOTHING, Counted, counted_fields
 from tailrace_stream.documents import Documents, documents_of
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
@@ -81,9 +82,11 @@ class ProcessedChunk:
     ascending: nothing is sent of them."""
     event_count: int
     offsets: npt.NDArray[np.int64]
-    """Of all events; the three columns are of equal length."""
+    """Of all events; the columns are of equal length."""
     times_ns: pl.Series
     levels: pl.Series
+    fields: pl.DataFrame
+    """What else is counted: those of the fields asked for that a parser knows."""
     inner_unread_count: int = 0
     """Documents of containers' lines whose own text no parser could read."""
     redacted: Counts = ()
@@ -101,6 +104,8 @@ class Part:
     made: Documents | None
     error: str = ""
     redacted: Counts = ()
+    parsed: pl.DataFrame | None = None
+    """Its fields, as they may be told."""
     unreadable: pl.Series | None = None
     """Why an event is none of its collector's; null where it is, None where all are."""
 
@@ -115,9 +120,10 @@ def process_chunk(
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
+    counted: Counted = NOTHING,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
-    """Return what to send for a chunk.
+    """Return what to send for a chunk; `counted` are fields that its events are counted by.
 
     Raises:
         WireError: the table of a mapped chunk does not fit its bytes.
@@ -166,6 +172,7 @@ def process_chunk(
         offsets=events.offsets,
         times_ns=pl.concat([p.made.times_ns if p.made else _NO_TIME for p in parts]),
         levels=pl.concat([p.made.levels if p.made else _NO_LEVEL for p in parts]),
+        fields=counted_fields([p.parsed for p in parts], counted=counted),
         inner_unread_count=sum(p.made.inner_unread_count for p in parts if p.made),
         redacted=redacted + tuple(one for p in parts for one in p.redacted),
         templates=sightings.joined(
@@ -186,6 +193,7 @@ def _without_events(events: Events, *, origin: Origin) -> ProcessedChunk:
         offsets=events.offsets,
         times_ns=nothing.cast(pl.Int64),
         levels=nothing,
+        fields=pl.DataFrame(),
     )
 
 
@@ -219,7 +227,9 @@ def documents_in_parts(
             common=common,
             has_templates=enrichment.has_templates,
         )
-        return [Part(shown, made, redacted=redacted, unreadable=unreadable)]
+        return [
+            Part(shown, made, redacted=redacted, parsed=parsed, unreadable=unreadable)
+        ]
     # Whatever a line does to a parser costs that line alone; a panic of polars' own
     # is no Exception.
     except (Exception, PanicException) as error:  # noqa: BLE001

@@ -13,6 +13,7 @@ from tailrace_stream.foreign.config import TOPICS_MAX, ForeignSettings
 from tailrace_stream.foreign.config import twice_named as topics_twice_named
 from tailrace_stream.own.config import PARSERS_MAX, ParserSettings, twice_named
 from tailrace_stream.redact.config import RedactionSettings
+from tailrace_stream.window_config import WindowSettings
 
 MEBIBYTE = 1_024 * 1_024
 
@@ -50,6 +51,8 @@ class StreamSettings(RoleSettings):
     together under `attributes._rest`."""
     enrichment: EnrichmentSettings = Field(default_factory=EnrichmentSettings)
     """What is added to the fields of lines."""
+    windows: WindowSettings = Field(default_factory=WindowSettings)
+    """What is counted of events by the minute."""
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     """What is taken out of events, for those whose agent does not."""
     foreign: Annotated[tuple[ForeignSettings, ...], Field(max_length=TOPICS_MAX)] = ()

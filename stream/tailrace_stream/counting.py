@@ -11,21 +11,37 @@ from collections import Counter
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tailrace.ledger import EXPIRED, StreamLedger
 from tailrace.wire import Origin
 from tailrace_stream.chunk import ProcessedChunk
+from tailrace_stream.counted_fields import Counted
 from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_events
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.records import RawRecord
+from tailrace_stream.window_groups import GroupColumns
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.windows import (
+    Changed,
     EventColumns,
     GenerationState,
-    Window,
     add_interval,
     count_events,
     within_intervals,
 )
+
+_STATUS = "status"
+_VALUE, _TEXT = "value:", "text:"
+
+
+def fields_of(shape: WindowShape) -> Counted:
+    """Return what of parsed fields is counted."""
+    return {
+        _STATUS: ("http.response.status_code", pl.Int64),
+        **{f"{_VALUE}{name}": (name, pl.Float64) for name in shape.values},
+        **{f"{_TEXT}{name}": (name, pl.String) for name in shape.top},
+    }
 
 
 def count_chunk(
@@ -34,24 +50,22 @@ def count_chunk(
     *,
     origin: Origin,
     part: int,
-) -> tuple[GenerationState, list[Window]]:
+    shape: WindowShape = STANDARD,
+) -> tuple[GenerationState, Changed]:
     """Count the events of a chunk that were not counted before, the dead ones too.
 
-    Return the new state, and the windows that changed.
+    Return the new state, and what of its windows changed.
     """
-    after, windows = count_events(
+    after, changed = count_events(
         before,
-        EventColumns(
-            offsets=processed.offsets,
-            times_ns=processed.times_ns,
-            levels=processed.levels,
-        ),
+        _columns_of(processed),
         span=_span_of(origin),
         observed_at_ms=origin.observed_at_ms,
         part=part,
+        shape=shape,
     )
     if after.revision == before.revision:
-        return after, windows
+        return after, changed
     figures = with_events(
         before.figures,
         origin=origin,
@@ -60,7 +74,30 @@ def count_chunk(
         dead=_new_dead(processed, counted=before.counted),
         dropped=_new_expired(processed, origin=origin, counted=before.counted),
     )
-    return msgspec.structs.replace(after, figures=figures), windows
+    return msgspec.structs.replace(after, figures=figures), changed
+
+
+def _columns_of(processed: ProcessedChunk) -> EventColumns:
+    fields, templates = processed.fields, processed.templates
+    return EventColumns(
+        offsets=processed.offsets,
+        groups=GroupColumns(
+            times_ns=processed.times_ns,
+            levels=processed.levels,
+            statuses=fields.get_column(_STATUS) if _STATUS in fields.columns else None,
+            template_ids=None if templates is None else templates.ids,
+        ),
+        values=_named(fields, _VALUE),
+        texts=_named(fields, _TEXT),
+    )
+
+
+def _named(fields: pl.DataFrame, start: str) -> dict[str, pl.Series]:
+    return {
+        column.name.removeprefix(start): column
+        for column in fields.get_columns()
+        if column.name.startswith(start)
+    }
 
 
 def count_unreadable(

@@ -1,20 +1,25 @@
-"""How many events a minute: counts by level that stay exact however often chunks come.
+"""How many events a window has: counts that stay exact however often chunks come.
 
 Documents are sent again without harm, because an id says what they are; a count has no
 id. So each generation remembers the *intervals* of offsets that were counted, and an event
 counts only where its first byte lies in none of them. Its open windows are absolute
 values, and whoever stores them keeps the newest: a window sent twice is the same window.
 
-A window is sent each time it changes, so closing one only forgets it. What comes for it
-later opens a new *part*, named after the raw record that opened it: the sum over the parts
-is right whichever were closed early, and a part never takes another one's name.
+A window is counted by groups, of level, status class and template together, so that a sum
+over any of them is exact. A group is sent each time it changes, so closing one only forgets
+it. What comes for it later opens a new *part*, named after the raw record that opened it:
+the sum over the parts is right whichever were closed early, and a part never takes another
+one's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -23,25 +28,23 @@ import polars as pl
 
 from tailrace.wire import WIRE_VERSION
 from tailrace_stream.figures import Figures
+from tailrace_stream.window_groups import OTHER, Group, GroupColumns, folded, grouped
+from tailrace_stream.window_shape import STANDARD, WindowShape
+from tailrace_stream.window_spreads import Spread, column_of, with_values
+from tailrace_stream.window_times import Times, times_of
+from tailrace_stream.window_tops import Top, with_texts
 
-WINDOW_MS = 60_000
-OPEN_WINDOWS_MAX = 128
-"""The ones touched longest ago are closed; some 60 bytes each in the state."""
+ItemT = TypeVar("ItemT", "Window", Spread, Top)
+
+OPEN_WINDOWS_MAX = 512
+"""Groups of all open windows. The ones touched longest ago are closed; some 70 bytes each
+in the state."""
 INTERVALS_MAX = 1_000
 """Beyond, the narrowest gap is taken for counted: it is the smallest possible mistake."""
-OTHER = "other"
-KNOWN_LEVELS = frozenset(
-    {
-        "trace", "debug", "finest", "finer", "fine", "verbose", "info", "information",
-        "informational", "notice", "warn", "warning", "error", "err", "severe", "fatal",
-        "critical", "crit", "alert", "emergency", "emerg", "panic",
-    }
-)  # fmt: skip
-"""A level is one key of a window, so what lines call a level must not be without end."""
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
-    """One open window of one generation, as an absolute value."""
+    """One group of one open window of one generation, as an absolute value."""
 
     start_ms: int
     level: str
@@ -49,6 +52,17 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     part: int
     """Kafka offset of the raw record that opened it."""
     count: int
+    status_class: str = ""
+    """Such as `2xx`; empty where the lines have none."""
+    template_id: str = ""
+    """`other` where a window or a record had too many; empty where they are not asked for."""
+    late_count: int = 0
+    """Of them those that came when their file was past the window and its lateness."""
+
+    @property
+    def key(self) -> Group:
+        """What it is the count of."""
+        return Group(self.start_ms, self.level, self.status_class, self.template_id)
 
 
 class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +74,21 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     """Events counted so far; grows with each change, so the newest is the truth."""
     counted: tuple[tuple[int, int], ...] = ()
     """Offsets `[from, to)`, in order, that do not touch."""
-    windows: tuple[Window, ...] = ()
+    older_windows: tuple[Window, ...] = msgspec.field(name="windows", default=())
+    """Those that a worker of before there were groups left open. It would take a group for
+    all of its level, so what is open now stands under another name: such a worker, beside
+    this one while versions change, finds none open, and begins other parts."""
+    windows: tuple[Window, ...] = msgspec.field(name="groups", default=())
     """The one touched last stands last."""
     figures: Figures = Figures()
+    spreads: tuple[Spread, ...] = ()
+    """Likewise."""
+    tops: tuple[Top, ...] = ()
+    """Likewise."""
+    watermark_ms: int = 0
+    """The latest time of an event that was counted, none that had yet to come."""
+    shape: WindowShape | None = None
+    """How the next record is counted; None before anything was, and in older states."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +96,32 @@ class EventColumns:
     """What of a chunk's events is counted: columns of equal length."""
 
     offsets: npt.NDArray[np.int64]
-    times_ns: pl.Series
-    levels: pl.Series
+    groups: GroupColumns
+    values: Mapping[str, pl.Series] = field(default_factory=dict[str, pl.Series])
+    """By field numbers, null where an event has none; left out where no event has."""
+    texts: Mapping[str, pl.Series] = field(default_factory=dict[str, pl.Series])
+    """Likewise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What of a generation's windows is to be told anew."""
+
+    windows: list[Window] = field(default_factory=list[Window])
+    spreads: list[Spread] = field(default_factory=list[Spread])
+    tops: list[Top] = field(default_factory=list[Top])
+    width_ms: int = 60_000
+    """How long each of these windows is."""
+    late_count: int = 0
+    """Events that were late, of those that were counted now."""
+
+    @property
+    def count(self) -> int:
+        """How many documents tell it."""
+        return len(self.windows) + len(self.spreads) + len(self.tops)
+
+
+NOTHING_CHANGED = Changed()
 
 
 def count_events(
@@ -81,62 +131,182 @@ def count_events(
     span: tuple[int, int],
     observed_at_ms: int,
     part: int,
-) -> tuple[GenerationState, list[Window]]:
-    """Count what was not counted before; return the new state and the windows changed.
+    shape: WindowShape = STANDARD,
+) -> tuple[GenerationState, Changed]:
+    """Count what was not counted before; return the new state and what changed.
 
     `span` is all that the chunk covers, `[from, to)`, its holes included. Where nothing
-    is new the state comes back as it was.
+    is new the state comes back as it was. `shape` is for the records after this one: how
+    this one is counted, its state tells, unless it is the generation's first.
     """
     counted = add_interval(state.counted, span)
     is_new = ~within_intervals(events.offsets, intervals=state.counted)
     new_count = int(is_new.sum())
     if not new_count:
         if counted == state.counted:
-            return state, []
-        return msgspec.structs.replace(state, counted=counted), []
-    groups = grouped(events, is_new, observed_at_ms=observed_at_ms)
-    open_windows = {(w.start_ms, w.level): w for w in state.windows}
+            return state, NOTHING_CHANGED
+        return msgspec.structs.replace(state, counted=counted), NOTHING_CHANGED
+    now = _shape_now(state, shape)
+    after, changed = _with_events(
+        state, events, is_new, now, observed_at_ms=observed_at_ms, part=part
+    )
+    if shape.width_ms != now.width_ms:
+        # Windows of the one width are none of the other.
+        after = msgspec.structs.replace(after, windows=(), spreads=(), tops=())
+    return (
+        msgspec.structs.replace(
+            after, revision=state.revision + new_count, counted=counted, shape=shape
+        ),
+        changed,
+    )
+
+
+def _with_events(
+    state: GenerationState,
+    events: EventColumns,
+    is_new: npt.NDArray[np.bool_],
+    shape: WindowShape,
+    *,
+    observed_at_ms: int,
+    part: int,
+) -> tuple[GenerationState, Changed]:
+    """Return the state with the windows of new events, and what changed."""
+    groups = events.groups
+    if not shape.has_templates:
+        groups = replace(groups, template_ids=None)
+    count = partial(
+        grouped,
+        groups,
+        observed_at_ms=observed_at_ms,
+        window_ms=shape.width_ms,
+        has_all=shape.has_groups,
+    )
+    chosen = None if is_new.all() else pl.Series(is_new)
+    times = times_of(
+        events.groups.times_ns,
+        is_new,
+        observed_at_ms=observed_at_ms,
+        watermark_ms=state.watermark_ms,
+    )
+    starts_ms = times.at_ms // shape.width_ms * shape.width_ms
+    is_late = _are_late(is_new, times, starts_ms, shape)
+    late = Counter[Group]() if is_late is None else count(is_late)
+    windows, changed = _with_counts(
+        (*state.older_windows, *state.windows), count(chosen), late, part=part
+    )
+    values = _chosen(events.values, shape.values, chosen)
+    columns = [column_of(n, v, starts_ms=starts_ms) for n, v in values.items()]
+    spreads, spreads_changed = with_values(
+        state.spreads, [c for c in columns if c is not None], part=part
+    )
+    tops, tops_changed = with_texts(
+        state.tops,
+        _chosen(events.texts, shape.top, chosen),
+        starts_ms=starts_ms,
+        part=part,
+        counters_max=shape.top_counters,
+    )
+    ended_ms = shape.ended_ms(times.watermark_ms)
+    after = msgspec.structs.replace(
+        state,
+        older_windows=(),
+        windows=_open(windows, len(changed), ended_ms),
+        spreads=_open(spreads, len(spreads_changed), ended_ms),
+        tops=_open(tops, len(tops_changed), ended_ms),
+        watermark_ms=times.watermark_ms,
+    )
+    return after, Changed(
+        windows=changed,
+        spreads=spreads_changed,
+        tops=tops_changed,
+        width_ms=shape.width_ms,
+        late_count=late.total(),
+    )
+
+
+def _are_late(
+    is_new: npt.NDArray[np.bool_],
+    times: Times,
+    starts_ms: npt.NDArray[np.int64],
+    shape: WindowShape,
+) -> pl.Series | None:
+    """Tell which events came when their file was past their windows and the lateness.
+
+    None where none did, as nearly always.
+    """
+    if shape.lateness_ms is None:
+        return None
+    late = starts_ms <= times.watermarks_ms - shape.lateness_ms - shape.width_ms
+    if not late.any():
+        return None
+    found = is_new.copy()
+    found[is_new] = late
+    return pl.Series(found)
+
+
+def _open(
+    items: tuple[ItemT, ...], changed_count: int, ended_ms: int | None
+) -> tuple[ItemT, ...]:
+    """Return the ones that stay open: those that are not over, and the last, just changed.
+
+    What comes too late again and again is then told in one place.
+    """
+    if ended_ms is None:
+        return items
+    before = max(len(items) - changed_count, 0)
+    return (
+        *(item for item in items[:before] if item.start_ms > ended_ms),
+        *items[before:],
+    )
+
+
+def _chosen(
+    columns: Mapping[str, pl.Series], names: Sequence[str], chosen: pl.Series | None
+) -> dict[str, pl.Series]:
+    """Return the columns of these names, of the events that are counted."""
+    return {
+        name: columns[name] if chosen is None else columns[name].filter(chosen)
+        for name in names
+        if name in columns
+    }
+
+
+def _with_counts(
+    windows: Sequence[Window],
+    counts: Counter[Group],
+    late_counts: Counter[Group],
+    *,
+    part: int,
+) -> tuple[tuple[Window, ...], list[Window]]:
+    """Return the open windows with new counts, and those that changed."""
+    open_windows = {window.key: window for window in windows}
     changed: list[Window] = []
-    for start_ms, level, count in groups:
-        before = open_windows.pop((start_ms, level), None)
+    found = folded(counts, open_groups=open_windows.keys())
+    late: Counter[Group] = Counter()
+    for group, count in late_counts.items():
+        # Where it has no name of its own, it was folded as a whole.
+        named = group if group in found else group._replace(template_id=OTHER)
+        late[named] += count
+    for group, count in found.items():
+        before = open_windows.pop(group, None)
         window = Window(
-            start_ms,
-            level,
+            group.start_ms,
+            group.level,
             before.part if before else part,
             count + (before.count if before else 0),
+            group.status_class,
+            group.template_id,
+            late[group] + (before.late_count if before else 0),
         )
-        open_windows[start_ms, level] = window
+        open_windows[group] = window
         changed.append(window)
-    new_state = msgspec.structs.replace(
-        state,
-        revision=state.revision + new_count,
-        counted=counted,
-        windows=tuple(open_windows.values())[-OPEN_WINDOWS_MAX:],
-    )
-    return new_state, changed
+    return tuple(open_windows.values())[-OPEN_WINDOWS_MAX:], changed
 
 
-def grouped(
-    events: EventColumns, is_new: npt.NDArray[np.bool_], *, observed_at_ms: int
-) -> list[tuple[int, str, int]]:
-    """Return start, level and count of each window that the new events lie in."""
-    at_ms = pl.col("time").floordiv(1_000_000).fill_null(observed_at_ms)
-    level = pl.col("level").fill_null("")
-    is_known = level.is_in(KNOWN_LEVELS) | (level == "")
-    grouped = (
-        pl.DataFrame(
-            [events.times_ns.alias("time"), events.levels.alias("level")],
-        )
-        .filter(pl.Series(is_new))
-        .select(
-            (at_ms.floordiv(WINDOW_MS) * WINDOW_MS).alias("start"),
-            pl.when(is_known).then(level).otherwise(pl.lit(OTHER)).alias("level"),
-        )
-        .group_by("start", "level")
-        .len()
-        .sort("start", "level")
-    )
-    return [(int(start), str(level), int(n)) for start, level, n in grouped.rows()]
+def _shape_now(state: GenerationState, configured: WindowShape) -> WindowShape:
+    if state.shape is not None:
+        return state.shape
+    return WindowShape() if state.revision else configured
 
 
 def within_intervals(
@@ -172,7 +342,21 @@ def add_interval(
     return tuple(joined)
 
 
+def spread_id(generation: str, spread: Spread) -> str:
+    """Return the `_id` of a spread's part."""
+    name = f"{generation}\0{spread.start_ms}\0spread\0{spread.field}\0{spread.part}"
+    return blake2b(name.encode(), digest_size=16).hexdigest()
+
+
+def top_id(generation: str, top: Top) -> str:
+    """Return the `_id` of a top's part."""
+    name = f"{generation}\0{top.start_ms}\0top\0{top.field}\0{top.part}"
+    return blake2b(name.encode(), digest_size=16).hexdigest()
+
+
 def window_id(generation: str, window: Window) -> str:
     """Return the `_id` of a window's part."""
     name = f"{generation}\0{window.start_ms}\0{window.level}\0{window.part}"
+    if window.status_class or window.template_id:
+        name = f"{name}\0{window.status_class}\0{window.template_id}"
     return blake2b(name.encode(), digest_size=16).hexdigest()

@@ -18,7 +18,12 @@ from tailrace.template_records import TemplateRecord, template_key
 from tailrace.topics import DEAD, DOCS, LEDGER, RATES, STATE, TEMPLATES
 from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
-from tailrace_stream.counting import count_chunk, count_unreadable, ledger_of
+from tailrace_stream.counting import (
+    count_chunk,
+    count_unreadable,
+    fields_of,
+    ledger_of,
+)
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.intake import Chunk, dead_chunk, dead_id, read_record
@@ -29,6 +34,7 @@ from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.templates.sightings import sightings_of
 from tailrace_stream.templates.table import TemplateTable
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.windows import GenerationState, within_intervals
 
 
@@ -54,6 +60,7 @@ def parse_record(
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
+    shape: WindowShape = STANDARD,
 ) -> Parsed:
     """Parse a record; it needs no state, so it may be done apart from its neighbours."""
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
@@ -72,6 +79,7 @@ def parse_record(
             enrichment=enrichment,
             redaction=redaction,
             guard=guard,
+            counted=fields_of(shape),
         )
     except WireError as error:
         dead = dead_chunk(
@@ -91,6 +99,7 @@ def work_of(
     state: bytes | None,
     word: bytes | None = None,
     templates: TemplateTable | None = None,
+    shape: WindowShape = STANDARD,
     namespace: str,
     now_ms: int,
 ) -> Work:
@@ -99,7 +108,7 @@ def work_of(
     `state` is the generation's newest state record, `word` what the ledger says of it,
     which stands in for a state that is lost (`seeding.py`). Windows are then parts of
     other names, so what is counted anew adds to what was. `templates` are those of the
-    partition, which the record is counted to.
+    partition, which the record is counted to, and `shape` says what windows tell.
     """
     record = parsed.record
     if parsed.chunk is None:
@@ -110,7 +119,7 @@ def work_of(
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
     if parsed.processed is not None:
         outputs, after, counts = _of_events(
-            parsed.processed, before, origin=origin, out=out, now_ms=now_ms
+            parsed.processed, before, shape, origin=origin, out=out, now_ms=now_ms
         )
         if templates is not None and parsed.processed.templates is not None:
             told, passed_over_count = _of_templates(
@@ -155,23 +164,26 @@ _Result = tuple[list[Outgoing], GenerationState, dict[str, int]]
 def _of_events(
     processed: ProcessedChunk,
     before: GenerationState,
+    shape: WindowShape,
     *,
     origin: Origin,
     out: _Out,
     now_ms: int,
 ) -> _Result:
     record, namespace = out.record, out.namespace
-    after, windows = count_chunk(before, processed, origin=origin, part=record.offset)
+    after, changed = count_chunk(
+        before, processed, origin=origin, part=record.offset, shape=shape
+    )
     outputs = _document_records(processed, origin=origin, out=out)
     outputs += [
         out.to(DEAD.name(namespace), encode(_dead_letter(e, origin, out, now_ms)))
         for e in processed.dead
     ]
-    if windows:
+    if changed.count:
         body = rates_body(
-            windows, revision=after.revision, origin=origin, namespace=namespace
+            changed, revision=after.revision, origin=origin, namespace=namespace
         )
-        header = encode(_span(origin, record, document_count=len(windows)))
+        header = encode(_span(origin, record, document_count=changed.count))
         outputs.append(out.to(RATES.name(namespace), body, header=header))
     counts = {
         "chunks": 1,
@@ -183,6 +195,8 @@ def _of_events(
         counts[reason] = counts.get(reason, 0) + 1
     if len(processed.expired_positions):
         counts[f"dropped.{EXPIRED}"] = len(processed.expired_positions)
+    if changed.late_count:
+        counts["events_late"] = changed.late_count
     if processed.inner_unread_count:
         counts["inner_unread"] = processed.inner_unread_count
     for rule, count in processed.redacted:

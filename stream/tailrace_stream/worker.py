@@ -25,6 +25,7 @@ from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import KafkaError, ReadBack, StateReader
 from tailrace_stream.templates.table import TemplateTable
+from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.work import parse_record, template_outputs, work_of
 
 LOAD_RETRY_S = 1.0
@@ -88,6 +89,7 @@ class StreamWorker:
         enrichment: Enrichment = NO_ENRICHMENT,
         redaction: Redaction = NO_REDACTION,
         guard: Guard = UNCOUNTED,
+        shape: WindowShape = STANDARD,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
@@ -105,6 +107,7 @@ class StreamWorker:
         self._enrichment = enrichment
         self._redaction = redaction
         self._guard = guard
+        self._shape = shape
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -207,6 +210,7 @@ class StreamWorker:
             enrichment=self._enrichment,
             redaction=self._redaction,
             guard=self._guard,
+            shape=self._shape,
         )
         await self._room.wait()
         if not lane.is_taking:
@@ -217,6 +221,7 @@ class StreamWorker:
             state=lane.states.get(generation),
             word=lane.words.get(generation),
             templates=lane.templates,
+            shape=self._shape,
             namespace=self._namespace,
             now_ms=now_ms,
         )

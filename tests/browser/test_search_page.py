@@ -262,6 +262,7 @@ def look_at_overview_and_fleet(page: Page, dashboard_url: str) -> None:
     metric = page.get_by_test_id("stMetric").first
     expect(metric).to_contain_text(f"{EVENT_COUNT + len(HOSTILE_MESSAGES):,}")
     expect(page.get_by_text("By dataset")).to_be_visible()
+    expect(page.get_by_text("Latency, p95")).to_be_visible()
     page.get_by_role("link", name="Fleet").click()
     # Drawn on a canvas; the table's own hidden twin holds its text.
     expect(page.get_by_test_id("stDataFrame").get_by_text("web-shop")).to_be_attached()

@@ -14,6 +14,7 @@ from tailrace_dashboard.charts import (
     specification,
     totals_rows,
 )
+from tailrace_dashboard.latency import Slowness, latency_chart, read_latency
 
 RANGE = TimeRange(0, 60_000)
 
@@ -111,6 +112,20 @@ def test_the_overview_adds_up() -> None:
     rows = list(totals_rows(overview.levels, total=overview.total))
     assert sum(row["events"] for row in rows) == overview.total
     assert round(sum(row["share"] for row in rows)) == 100
+
+
+def test_latency_is_a_line_a_dataset_in_milliseconds() -> None:
+    at = {"key": 60_000.0, "worst": {"value": 2_500_000.0}}
+    nothing = {"key": 120_000.0, "worst": {"value": None}}
+    datasets = [{"key": "web\x1b", "timeline": {"buckets": [at, nothing]}}]
+    answer = {"aggregations": {"latency": {"datasets": {"buckets": datasets}}}}
+    points = read_latency(answer)
+    assert points == (Slowness(60_000, "web\\x1b", 2.5),)
+    spec = specification(latency_chart(points, time_range=RANGE))
+    (drawn,) = spec["datasets"].values()
+    assert drawn == [{"at_ms": 60_000, "series": "web\\x1b", "p95_ms": 2.5}]
+    assert spec["mark"]["type"] == "line"
+    assert read_latency({"aggregations": {}}) == ()
 
 
 def test_a_count_that_stopped_early_says_so() -> None:

@@ -10,6 +10,7 @@ from tailrace.index_templates import Capabilities, index_templates
 from tailrace.kafka_admin import KafkaAdmin, NewTopic
 from tailrace.provision import (
     provision,
+    provision_templates,
     provision_topics,
     refuse_other_partitions,
     settings_of,
@@ -103,6 +104,23 @@ def test_provisioning_is_safe_to_repeat_and_puts_settings_right(
     assert provision(connections).templates_written == (
         f"{connections.namespace}-rates",
     )
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(60)
+def test_the_one_index_of_rates_gains_the_fields_that_its_template_gained(
+    connections: Connections,
+) -> None:
+    """It was made by an older version: what its documents say anew could not be found."""
+    rates = f"{connections.namespace}-rates"
+    old = {"dynamic": False, "properties": {"log.level": {"type": "keyword"}}}
+    with Elastic(connections) as elastic:
+        elastic.ask("PUT", f"/{rates}", body={"mappings": old})
+        provision_templates(connections)
+        found = elastic.ask("GET", f"/{rates}/_mapping")[rates]["mappings"]
+        template = found["properties"]["tailrace"]["properties"]["template"]
+        assert template["properties"]["id"]["type"] == "keyword"
+        elastic.ask("DELETE", f"/{rates}")
 
 
 @pytest.mark.stack

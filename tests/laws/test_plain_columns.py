@@ -20,7 +20,7 @@ from tailrace_stream import windows
 from tailrace_stream.chunk import ProcessedChunk, process_chunk
 from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.templates.sightings import sightings_of
-from tailrace_stream.windows import EventColumns
+from tailrace_stream.window_groups import GroupColumns
 from tests.simulation.application import BANNER, Applications, LogFile
 from tests.simulation.filesystem import Files, Life, Node
 from tests.simulation.world import World
@@ -127,14 +127,23 @@ def test_windows_are_counted_the_same_both_ways(seed: int) -> None:
     minute_ns = 60_000_000_000
     times = [random.choice([None, n % 5 * minute_ns + n]) for n in range(count)]
     levels = [random.choice([None, "info", "error", "odd"]) for _ in range(count)]
-    events = EventColumns(
-        offsets=np.arange(count),
+    events = GroupColumns(
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
+        template_ids=pl.Series([f"t{n % 3}" for n in range(count)]),
     )
-    is_new = np.array([random.random() < 0.7 for _ in range(count)])
-    real = windows.grouped(events, is_new, observed_at_ms=SEEN_AT_MS)
-    assert grouped_plainly(events, is_new, observed_at_ms=SEEN_AT_MS) == real
+    is_new = pl.Series([random.random() < 0.7 for _ in range(count)])
+    real, plain = (
+        group(
+            events,
+            None if seed == 1 else is_new,
+            observed_at_ms=SEEN_AT_MS,
+            window_ms=60_000,
+            has_all=seed % 2 == 1,
+        )
+        for group in (windows.grouped, grouped_plainly)
+    )
+    assert plain == real
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -13,6 +13,7 @@ import pytest
 from tailrace.topics import STATE_BYTES_MAX
 from tailrace.wire import encode
 from tailrace_stream import windows
+from tailrace_stream.window_groups import GroupColumns
 from tailrace_stream.windows import (
     INTERVALS_MAX,
     EventColumns,
@@ -31,10 +32,12 @@ def columns(
 ) -> EventColumns:
     return EventColumns(
         offsets=np.array(offsets, np.int64),
-        times_ns=pl.Series(
-            [None if t is None else t * 1_000_000 for t in times_ms], dtype=pl.Int64
+        groups=GroupColumns(
+            times_ns=pl.Series(
+                [None if t is None else t * 1_000_000 for t in times_ms], dtype=pl.Int64
+            ),
+            levels=pl.Series(levels, dtype=pl.String),
         ),
-        levels=pl.Series(levels, dtype=pl.String),
     )
 
 
@@ -109,7 +112,7 @@ def test_s2_every_event_counts_once_whatever_is_sent_again(
                 part=offset,
             )
             assert again == state
-            assert not unchanged
+            assert not unchanged.count
     assert state.revision == 60
 
 
@@ -152,7 +155,7 @@ def test_sums_are_exact_when_records_come_in_their_order(seed: int) -> None:
             observed_at_ms=0,
             part=at,
         )
-        newest(sent, after.revision, changed)
+        newest(sent, after.revision, changed.windows)
         crash = random.choice(["none", "none", "before state", "after state"])
         if crash != "before state":
             written.append(after)
@@ -178,7 +181,7 @@ def test_s6_what_comes_late_for_a_closed_window_opens_a_part_of_its_own(
             observed_at_ms=0,
             part=number,
         )
-        newest(sent, state.revision, changed)
+        newest(sent, state.revision, changed.windows)
     assert totals(sent)[0, ""] == 3
     assert len(sent) == 5
 
@@ -194,7 +197,7 @@ def test_a_lost_state_counts_on_under_other_names() -> None:
             observed_at_ms=0,
             part=part,
         )
-        newest(sent, after.revision, changed)
+        newest(sent, after.revision, changed.windows)
     assert totals(sent)[0, ""] == 2
 
 
@@ -206,7 +209,7 @@ def test_an_event_without_a_time_counts_when_it_was_seen() -> None:
         observed_at_ms=61_000,
         part=0,
     )
-    assert changed == [Window(60_000, "", 0, 1)]
+    assert changed.windows == [Window(60_000, "", 0, 1)]
 
 
 def test_s5_a_state_stays_small_whatever_comes() -> None:
@@ -221,7 +224,7 @@ def test_s5_a_state_stays_small_whatever_comes() -> None:
             observed_at_ms=0,
             part=2**40 + number,
         )
-        assert len(changed) == 5_000
+        assert len(changed.windows) == 5_000
     intervals: tuple[tuple[int, int], ...] = ()
     for number in range(2 * INTERVALS_MAX):
         intervals = add_interval(

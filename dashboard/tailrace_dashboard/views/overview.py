@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -18,6 +18,7 @@ from tailrace_dashboard.charts import (
     totals_rows,
 )
 from tailrace_dashboard.gateway import NoIndexYet
+from tailrace_dashboard.latency import Slowness, latency_chart, read_latency
 from tailrace_dashboard.sources import Sources
 from tailrace_dashboard.state import QUICK_RANGES
 from tailrace_dashboard.views.parts import (
@@ -76,6 +77,15 @@ def show(sources: Sources) -> None:
             time_range=time_range,
             colours=colours,
         )
+    _draw_latency(read_latency(answer), time_range=time_range)
+
+
+def _draw_latency(points: Sequence[Slowness], *, time_range: TimeRange) -> None:
+    if not points:
+        return
+    st.markdown("##### Latency, p95")
+    st.altair_chart(latency_chart(points, time_range=time_range), width="stretch")
+    st.caption("Of the slowest file of each dataset.")
 
 
 def _draw_range() -> str:

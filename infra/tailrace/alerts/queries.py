@@ -64,7 +64,7 @@ def counts_body(
     if rule.source == "rates":
         counted: Body = {"sum": {"field": "tailrace.rate.count"}}
         paged["aggs"] = {_COUNTED: counted}
-    return _asked(paged, query=query, since_ms=since_ms, until_ms=until_ms)
+    return _asked(paged, rule, query=query, since_ms=since_ms, until_ms=until_ms)
 
 
 def last_seen_body(
@@ -73,7 +73,7 @@ def last_seen_body(
     """Build the question when each group was there last, in a range of time."""
     paged = _paged(rule, more=[], after=after)
     paged["aggs"] = {_LAST: {"max": {"field": "@timestamp"}}}
-    return _asked(paged, query=rule.query, since_ms=since_ms, until_ms=until_ms)
+    return _asked(paged, rule, query=rule.query, since_ms=since_ms, until_ms=until_ms)
 
 
 def read_counts(
@@ -260,13 +260,20 @@ def _paged(rule: RuleSettings, *, more: list[Body], after: Json | None) -> Body:
     return {"composite": composite}
 
 
-def _asked(paged: Body, *, query: str, since_ms: int, until_ms: int) -> Body:
+def _asked(
+    paged: Body, rule: RuleSettings, *, query: str, since_ms: int, until_ms: int
+) -> Body:
     request = SearchRequest(query=query, since_ms=since_ms, until_ms=until_ms)
+    wanted = matching(request)
+    if rule.source == "rates":
+        # The index tells more of a window than counts, which would be groups without
+        # any event.
+        wanted["bool"]["filter"].append({"exists": {"field": "tailrace.rate.count"}})
     return {
         "size": 0,
         "track_total_hits": False,
         "timeout": f"{TIMEOUT_S}s",
-        "query": matching(request),
+        "query": wanted,
         "aggs": {"page": paged},
     }
 

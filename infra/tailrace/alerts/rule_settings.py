@@ -17,7 +17,14 @@ DAY_MS = 24 * HOUR_MS
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 FIELD_PATTERN = r"^[A-Za-z@_][A-Za-z0-9@_.-]{0,199}$"
 RATES_FIELDS = frozenset(
-    {"event.dataset", "host.name", "log.level", "tailrace.generation"}
+    {
+        "event.dataset",
+        "host.name",
+        "log.level",
+        "tailrace.generation",
+        "tailrace.rate.status_class",
+        "tailrace.template.id",
+    }
 )
 """What a count of the rates index can be asked by."""
 CHANNELS_MAX = 50

@@ -165,9 +165,15 @@ def test_changes_absences_rates_and_dead_letters(indices: Indices) -> None:
         "rates",
         *[{"@timestamp": iso(NOON_MS), **count} for _ in range(2)],
         {"@timestamp": iso(NOON_MS), **count, "log.level": "info"},
+        {"@timestamp": iso(NOON_MS), "tailrace.spread.count": 9},
     )
     rates = rule(source="rates", above=13, query="log.level:error")
     assert indices.judged(rates, minutes=2) == [("raised", (), 1), ("over", (), 2)]
+    few = rule(source="rates", below=10, group_by=["log.level"])
+    raised = {
+        group for word, group, _ in indices.judged(few, minutes=1) if word == "raised"
+    }
+    assert raised == {("info",)}
 
     indices.put(
         "dead-2026.09.21", {"@timestamp": NOON_MS + 1, "dead.reason": "refused"}

@@ -53,6 +53,7 @@ def test_a_rule_that_cannot_be_meant_so_is_refused(
         "log.level:error",
         "log.level:(error OR fatal) AND NOT event.dataset:nginx.access",
         'host.name:"web 1" -log.level:debug',
+        "tailrace.rate.status_class:5xx tailrace.template.id:4b335ed2f3456e8c",
         "*",
         "",
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from tailrace_stream.chunk import process_chunk
 from tailrace_stream.enrich.severity import NUMBERS
-from tailrace_stream.windows import KNOWN_LEVELS
+from tailrace_stream.window_groups import KNOWN_LEVELS
 from tests.stream.builders import NAMESPACE, origin, placement
 from tests.stream.enrich.builders import enriched, only
 

@@ -27,6 +27,7 @@ from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.chunk import BulkPiece, ProcessedChunk
+from tailrace_stream.counted_fields import NOTHING, Counted
 from tailrace_stream.documents import ECS_VERSION
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
@@ -36,7 +37,7 @@ from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.templates.masking import MASK, shown
 from tailrace_stream.templates.naming import template_id
 from tailrace_stream.templates.sightings import ChunkTemplates, Sighting
-from tailrace_stream.windows import KNOWN_LEVELS, OTHER, WINDOW_MS, EventColumns
+from tailrace_stream.window_groups import KNOWN_LEVELS, OTHER, Group, GroupColumns
 
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _VALUE = re.compile(r"[0-9a-z]*[0-9][0-9a-z]*")
@@ -56,9 +57,10 @@ def process_chunk_plainly(
     enrichment: Enrichment = NO_ENRICHMENT,
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
+    counted: Counted = NOTHING,
 ) -> ProcessedChunk:
     """Return what to send for a chunk, as one piece."""
-    del piece_bytes_max
+    del piece_bytes_max, counted  # Its lines have none of those fields.
     assert guard is UNCOUNTED, "lines of the simulation bring no keys of their own"
     assert not own, "nobody has a parser of their own in the simulation"
     only = replace(NO_ENRICHMENT, has_templates=enrichment.has_templates)
@@ -112,6 +114,7 @@ def process_chunk_plainly(
         expired_positions=np.flatnonzero(np.array(expired, np.bool_)),
         times_ns=pl.Series(times, dtype=pl.Int64),
         levels=pl.Series(levels, dtype=pl.String),
+        fields=pl.DataFrame(),
         templates=ChunkTemplates(
             pl.Series([one for one, _ in templates], dtype=pl.String), dict(templates)
         )
@@ -121,18 +124,33 @@ def process_chunk_plainly(
 
 
 def grouped_plainly(
-    events: EventColumns, is_new: npt.NDArray[np.bool_], *, observed_at_ms: int
-) -> list[tuple[int, str, int]]:
-    """Return start, level and count of each window that the new events lie in."""
-    counts: Counter[tuple[int, str]] = Counter()
-    columns = (is_new.tolist(), events.times_ns.to_list(), events.levels.to_list())
-    for is_counted, at_ns, level in zip(*columns, strict=True):
+    events: GroupColumns,
+    is_new: pl.Series | None,
+    *,
+    observed_at_ms: int,
+    window_ms: int,
+    has_all: bool,
+) -> Counter[Group]:
+    """Return how many new events each group has; no line of a simulation has a status."""
+    counts: Counter[Group] = Counter()
+    nothing = [None] * len(events.times_ns)
+    templates = nothing
+    if has_all and events.template_ids is not None:
+        templates = events.template_ids.to_list()
+    columns = (
+        [True] * len(nothing) if is_new is None else is_new.to_list(),
+        events.times_ns.to_list(),
+        events.levels.to_list(),
+        templates,
+    )
+    for is_counted, at_ns, level, template in zip(*columns, strict=True):
         if is_counted:
             at_ms = observed_at_ms if at_ns is None else at_ns // 1_000_000
             name = level or ""
             known = name if not name or name in KNOWN_LEVELS else OTHER
-            counts[at_ms // WINDOW_MS * WINDOW_MS, known] += 1
-    return [(start, level, n) for (start, level), n in sorted(counts.items())]
+            start_ms = at_ms // window_ms * window_ms
+            counts[Group(start_ms, known, "", template or "")] += 1
+    return counts
 
 
 def sightings_plainly(
