@@ -78,7 +78,10 @@ def test_k12_who_reads_on_begins_anew_and_passes_over_nothing(
     broker.begin_anew()
     poll_until(lambda: reader.values(zero)[-NEW:] == new_values(), reader)
 
-    assert reader.gaps[0] == Gap(zero, OLD, 0)
+    gap = reader.gaps[0]
+    assert (gap.partition, gap.resumed_at) == (zero, 0)
+    # It may have read on in the new topic before it saw that it is one.
+    assert OLD <= gap.missed_from <= NEW
     assert reader.member.commit({zero: NEW})
     # And nothing twice by whoever reads on after it.
     broker.leave(reader.member)
