@@ -16,8 +16,10 @@ from tailrace.fleet.desired import agent_scope, group_scope
 from tailrace.fleet.nodes import AgentNode, agents_folder
 from tailrace.key_files import chosen_key
 from tailrace.log import FilteringBoundLogger
+from tailrace.registration import Registration
 from tailrace.settings import Connections
-from tailrace.zookeeper import Registration, ZooKeeper
+from tailrace.zookeeper import ZooKeeper
+from tailrace.zookeeper_rights import login_of
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.fleet_config import FleetConfig, Report
 from tailrace_agent.hole_requests import HoleRequests
@@ -133,7 +135,9 @@ def register(
     log: FilteringBoundLogger,
 ) -> AgentRegistration:
     """Register this agent, now or when ZooKeeper comes; return at once."""
-    zookeeper = ZooKeeper.connect(connections.zookeeper_hosts)
+    zookeeper = ZooKeeper.connect(
+        connections.zookeeper_hosts, login=login_of(connections)
+    )
     node = node_of(
         agent,
         settings=settings,

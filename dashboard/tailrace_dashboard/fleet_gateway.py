@@ -14,6 +14,7 @@ from tailrace.purged import ReadToEnd, read_to_end
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
 from tailrace.zookeeper_probe import require_zookeeper
+from tailrace.zookeeper_rights import login_of
 from tailrace_dashboard.fleet import GROUPS, Agent, PartitionLag, read_agent
 
 CONNECT_MS_MAX = 3_000
@@ -110,7 +111,11 @@ class ZooKeeperFleet:
             # server that stands still waits for it when it is closed.
             require_zookeeper(hosts, clock=SystemClock())
         if self._zookeeper is None:
-            self._zookeeper = ZooKeeper.connect(hosts, command_ms_max=CONNECT_MS_MAX)
+            self._zookeeper = ZooKeeper.connect(
+                hosts,
+                command_ms_max=CONNECT_MS_MAX,
+                login=login_of(self._connections),
+            )
         # The session returns by itself; only so long does a person wait for it.
         if not self._zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
             raise NoAnswer("ZooKeeper", address=hosts, wait_s=CONNECT_MS_MAX / 1_000)

@@ -38,7 +38,8 @@ class Election:
     def __init__(self, zookeeper: ZooKeeper, *, namespace: str) -> None:
         self._zookeeper = zookeeper
         self._native = cast("Any", zookeeper.native)
-        self._election = self._native.Election(leaders_path(namespace))
+        self._path = leaders_path(namespace)
+        self._election = self._native.Election(self._path)
 
     def run(self, lead: Callable[[Lead], None]) -> None:
         """Wait for the lead, call `lead` once, and give it up when that returns.
@@ -46,6 +47,7 @@ class Election:
         Raises:
             Exception: of many kinds; all mean that the session is of no more use.
         """
+        self._zookeeper.guard_below(self._path)
         self._election.run(self._led, lead)
 
     def cancel(self) -> None:

@@ -21,6 +21,7 @@ import msgspec
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.zookeeper import ZooKeeper
+from tailrace.zookeeper_rights import Login
 from tailrace_indexer.fence import LeadLost
 from tailrace_indexer.outcomes import Outcome, Reason, Verdict
 
@@ -208,15 +209,18 @@ class OrderClerk:
 class LateZooKeeper:
     """A session that is made when it is first needed, and kept."""
 
-    def __init__(self, hosts: str) -> None:
+    def __init__(self, hosts: str, *, login: Login | None) -> None:
         self._hosts = hosts
+        self._login = login
         self._zookeeper: ZooKeeper | None = None
 
     def book(self) -> OrderBook:
         """Return the session, having waited a moment for a new one."""
         if self._zookeeper is None:
             jitter = random.Random()  # noqa: S311 - spreads load, no secret
-            self._zookeeper = ZooKeeper.connect(self._hosts, jitter=jitter)
+            self._zookeeper = ZooKeeper.connect(
+                self._hosts, jitter=jitter, login=self._login
+            )
         self._zookeeper.wait_connected(wait_ms_max=ANSWER_MS_MAX)
         return self._zookeeper
 

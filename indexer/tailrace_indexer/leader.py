@@ -18,6 +18,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.rights import MissingRight
 from tailrace.settings import Connections
 from tailrace.zookeeper import SESSION_MS, ZooKeeper
+from tailrace.zookeeper_rights import login_of
 from tailrace_indexer.config import IndexerSettings
 from tailrace_indexer.election import Election, Lead
 from tailrace_indexer.fence import LeadLost
@@ -76,6 +77,7 @@ class RetentionLeader:
             zookeeper = ZooKeeper.connect(
                 self._connections.zookeeper_hosts,
                 session_ms=self._session_ms,
+                login=login_of(self._connections),
                 jitter=random.Random(),  # noqa: S311 - spreads load, no secret
             )
             try:

@@ -17,6 +17,7 @@ from tailrace.log import FilteringBoundLogger, logger
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
 from tailrace.topics import ALERTS, DEAD, DOCS, FLOORS, LEDGER, RATES, TEMPLATES
+from tailrace.zookeeper_rights import login_of
 from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.config import IndexerSettings
@@ -126,7 +127,7 @@ def _delivery(
     """Wire the protocol to the servers; `closing` lets go of what it holds."""
     writer = AckedWriter(connections)
     closing.callback(writer.close)
-    late = LateZooKeeper(connections.zookeeper_hosts)
+    late = LateZooKeeper(connections.zookeeper_hosts, login=login_of(connections))
     closing.callback(late.close)
     own = IndexMaker(elastic, connections=connections, is_expired=floors.is_expired)
     sink = ElasticsearchSink(

@@ -18,6 +18,7 @@ from tailrace.tls import LiveContext, TlsFiles
 
 ELASTICSEARCH = "Elasticsearch"
 KAFKA = "Kafka"
+ZOOKEEPER = "ZooKeeper"
 HIDDEN = "***"
 
 
@@ -115,6 +116,16 @@ def kafka_password(
     address = connections.kafka_bootstrap
     file = path and SecretFile(path, service=KAFKA, address=address, clock=clock)
     return LivePassword(Secret(connections.kafka_password, file))
+
+
+def zookeeper_password(
+    connections: Connections, *, clock: Clock | None = None
+) -> LivePassword:
+    """Return the password by which ZooKeeper knows us."""
+    path = connections.zookeeper_password_file
+    address = connections.zookeeper_hosts
+    file = path and SecretFile(path, service=ZOOKEEPER, address=address, clock=clock)
+    return LivePassword(Secret(connections.zookeeper_password, file))
 
 
 def kafka_tls(

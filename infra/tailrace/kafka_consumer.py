@@ -7,13 +7,11 @@ that is left. The library has no types; its objects stay in this file.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import kafka
-import kafka.consumer.subscription_state
 from kafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -26,6 +24,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_changes import Changes, Partition, TopicIds, listener_of
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_probe import require_listener
@@ -35,9 +34,6 @@ from tailrace.topics import MEBIBYTE
 # The stubs that type checkers bundle describe an older release.
 _kafka: Any = kafka
 _TopicPartition: Any = _kafka.TopicPartition
-_Listener: Any = cast(
-    "Any", kafka.consumer.subscription_state
-).ConsumerRebalanceListener
 
 PARTITION_FETCH_BYTES = 8 * MEBIBYTE
 """As large as the largest record of a topic that is read, so that one always fits."""
@@ -55,6 +51,9 @@ HEARTBEAT_MS = 2_000
 REJOIN_MS_MAX = 5_000
 POLL_INTERVAL_MS_MAX = 300_000
 
+METADATA_MS_MAX = 60_000
+"""A topic that was made anew under its name is noticed after this at the latest."""
+
 _IN_LINE = "_next_partition_records"
 _JOINING = "_join_task"
 _NOT_OURS = (
@@ -63,13 +62,6 @@ _NOT_OURS = (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
-
-
-class Partition(NamedTuple):
-    """One partition of one topic."""
-
-    topic: str
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +103,8 @@ class Consumer:
     def __init__(self, client: object, *, brokers: str) -> None:
         self._client = cast("Any", client)
         self._brokers = brokers
-        self._changes = _Changes()
+        self._changes = Changes()
+        self._ids = TopicIds(client)
         self._to_begin: frozenset[Partition] = frozenset()
         self._records_max = RECORDS_FIRST
         self._told: dict[Partition, Gap] = {}
@@ -151,11 +144,12 @@ class Consumer:
                 max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
                 session_timeout_ms=SESSION_MS,
                 heartbeat_interval_ms=HEARTBEAT_MS,
+                metadata_max_age_ms=METADATA_MS_MAX,
             )
         except (KafkaError, OSError) as error:
             raise kafka_unavailable(connections.kafka_bootstrap, error) from error
         consumer = cls(client, brokers=connections.kafka_bootstrap)
-        listener = _listener_type()(consumer._changes)
+        listener = listener_of(consumer._changes)
         wanted = list(topics)
         try:
             for topic in wanted:
@@ -189,13 +183,22 @@ class Consumer:
             gaps = self._begin(cast("Any", error).args[0])
         except (KafkaError, OSError) as error:
             raise self._unavailable(error) from error
+        anew = self._ids.changed(self._client.assignment())
+        if anew:
+            # As if they were another's meanwhile: what is read of the topic that is
+            # gone has no place in the one that has its name.
+            found = self._begin({one: self._place_of(one) for one in anew})
+            # Where nothing was read yet nothing is missed.
+            gaps = [*gaps, *(one for one in found if one.missed_from)]
+            self._changes.lose(anew)
+            self._changes.gain(anew)
         lost, gained = self._changes.take()
         # A partition that comes back after a rebalance would go on where it was read to,
         # not where it was committed to, and skip what was read and not done. So each
         # begins at its commit; what came of it before that is read again.
         self._to_begin = (self._to_begin - lost) | gained
         unbegun = self._to_begin
-        begun = self._begin_at_commits(unbegun)
+        begun, of_others = self._begin_at_commits(unbegun)
         self._to_begin = unbegun - begun
         records = [
             Record(
@@ -212,7 +215,7 @@ class Consumer:
         ]
         if records:
             self._records_max = records_max_of(records)
-        return Polled(records, lost, begun, self._untold(gaps))
+        return Polled(records, lost, begun, self._untold(gaps or of_others))
 
     def commit(
         self,
@@ -222,14 +225,15 @@ class Consumer:
     ) -> bool:
         """Store what is to be read next; return False where it is no longer ours to say.
 
-        `notes` are kept beside the offsets, for whoever begins there.
+        `notes` are kept beside the offsets, for whoever begins there; without one it is
+        the topic's id, so that nobody begins there in another topic of its name.
 
         Raises:
             ServiceUnavailable: Kafka does not answer; asking again is safe.
         """
         offsets = {
             _TopicPartition(*place): cast("Any", OffsetAndMetadata)(
-                offset, (notes or {}).get(place, ""), -1
+                offset, (notes or {}).get(place) or self._ids.note_of(place.topic), -1
             )
             for place, offset in next_offsets.items()
         }
@@ -307,19 +311,24 @@ class Consumer:
 
     def _begin_at_commits(
         self, partitions: frozenset[Partition]
-    ) -> frozenset[Partition]:
+    ) -> tuple[frozenset[Partition], list[Gap]]:
         """Read each partition from what the group committed; return which could be.
 
-        The others are tried again at the next poll, and bring nothing until then.
+        The others are tried again at the next poll, and bring nothing until then. What
+        was committed in another topic of the same name is told as a gap.
         """
         begun: set[Partition] = set()
+        gaps: list[Gap] = []
         for partition in partitions:
             place = _TopicPartition(*partition)
             try:
                 committed = self._client.committed(
                     place, metadata=True, timeout_ms=COMMIT_MS_MAX
                 )
-                if committed is None:
+                is_others = committed is not None and self._ids.is_of_another(
+                    partition.topic, note=committed.metadata or ""
+                )
+                if committed is None or is_others:
                     offset = self._client.beginning_offsets([place])[place]
                     self._notes.pop(partition, None)
                 else:
@@ -331,7 +340,16 @@ class Consumer:
             except (KafkaError, OSError, AssertionError):
                 continue
             begun.add(partition)
-        return frozenset(begun)
+            if committed is not None and is_others:
+                gaps.append(Gap(partition, committed.offset, offset))
+        return frozenset(begun), gaps
+
+    def _place_of(self, place: Any) -> int:  # noqa: ANN401 - the library's partition
+        """Return up to where a partition of ours was read."""
+        try:
+            return self._client.position(place, timeout_ms=COMMIT_MS_MAX) or 0
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
 
     def _begin(self, asked: Mapping[Any, int]) -> list[Gap]:
         """Read on at the oldest record that is left; return what was missed."""
@@ -355,46 +373,3 @@ def records_max_of(records: Sequence[Record]) -> int:
     size_bytes = sum(len(record.value or b"") for record in records)
     mean_bytes = max(size_bytes // len(records), 1)
     return min(max(POLL_BYTES // mean_bytes, 1), RECORDS_MAX)
-
-
-class _Changes:
-    """Which partitions changed hands since last asked; told from the client's thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lost: set[Partition] = set()
-        self._gained: set[Partition] = set()
-
-    def lose(self, places: Iterable[Any]) -> None:
-        with self._lock:
-            for place in places:
-                self._lost.add(Partition(place.topic, place.partition))
-                self._gained.discard(Partition(place.topic, place.partition))
-
-    def gain(self, places: Iterable[Any]) -> None:
-        with self._lock:
-            self._gained.update(Partition(p.topic, p.partition) for p in places)
-
-    def take(self) -> tuple[frozenset[Partition], frozenset[Partition]]:
-        with self._lock:
-            taken = frozenset(self._lost), frozenset(self._gained)
-            self._lost.clear()
-            self._gained.clear()
-        return taken
-
-
-def _listener_type() -> Any:  # noqa: ANN401 - a class made of an untyped one
-    class Listener(_Listener):
-        def __init__(self, changes: _Changes) -> None:
-            self._changes = changes
-
-        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-            self._changes.lose(revoked)
-
-        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-            self._changes.lose(lost)
-
-        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-            self._changes.gain(assigned)
-
-    return Listener

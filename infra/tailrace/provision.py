@@ -1,4 +1,4 @@
-"""What must be there before a role starts: topics in Kafka, templates in Elasticsearch.
+"""What must be there before a role starts: topics, templates, and rights in ZooKeeper.
 
 Safe to repeat, and safe to run twice at once: what is there is verified, what differs is
 corrected, and what must never change (a topic's partition count, by which keys find their
@@ -8,6 +8,7 @@ state) is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from tailrace.errors import CommandFailed
@@ -45,23 +46,26 @@ class ProvisionReport:
     topics_unchanged: tuple[str, ...]
     templates_written: tuple[str, ...]
     templates_unchanged: tuple[str, ...]
+    nodes_guarded: tuple[str, ...] = ()
 
 
 def provision(connections: Connections) -> ProvisionReport:
-    """Make or verify every topic and every index template.
+    """Make or verify every topic and every index template, and guard our nodes.
 
     Raises:
-        ServiceUnavailable: Kafka or Elasticsearch does not answer, or refuses.
+        ServiceUnavailable: a server does not answer, or refuses.
         CommandFailed: a topic has another number of partitions than ours.
     """
     topics = provision_topics(connections)
     templates = provision_templates(connections.for_leader())
+    guarded = provision_zookeeper(connections)
     return ProvisionReport(
         topics_created=topics.topics_created,
         topics_corrected=topics.topics_corrected,
         topics_unchanged=topics.topics_unchanged,
         templates_written=templates.templates_written,
         templates_unchanged=templates.templates_unchanged,
+        nodes_guarded=guarded,
     )
 
 
@@ -135,6 +139,25 @@ def provision_templates(connections: Connections) -> TemplatesReport:
     return TemplatesReport(
         templates_written=tuple(written), templates_unchanged=tuple(unchanged)
     )
+
+
+def provision_zookeeper(connections: Connections) -> tuple[str, ...]:
+    """Give each role its rights in ZooKeeper; nothing where we are not known there.
+
+    Raises:
+        ServiceUnavailable: ZooKeeper does not answer, or refuses.
+    """
+    from tailrace.zookeeper import SESSION_MS, ZooKeeper
+    from tailrace.zookeeper_rights import guard, login_of
+
+    login = login_of(connections)
+    if login is None:
+        return ()
+    with closing(ZooKeeper.connect(connections.zookeeper_hosts, login=login)) as made:
+        # Where none answers, the first question says so, and why.
+        made.wait_connected(wait_ms_max=SESSION_MS)
+        users = connections.zookeeper_users
+        return tuple(guard(made, namespace=connections.namespace, users=users))
 
 
 def settings_of(topic: Topic, *, copies: int) -> dict[str, str]:

@@ -166,14 +166,17 @@ def _elasticsearch(connections: Connections) -> Found:
 def _zookeeper(connections: Connections) -> Found:
     require_zookeeper(connections.zookeeper_hosts, clock=SystemClock())
     with _zookeeper_session(connections) as zookeeper:
-        zookeeper.children("/")
+        zookeeper.children(f"/{connections.namespace}")
     return Found()
 
 
 def _zookeeper_session(connections: Connections) -> closing[ZooKeeper]:
     """Return a session that has had time to be made."""
     from tailrace.zookeeper import ZooKeeper
+    from tailrace.zookeeper_rights import login_of
 
-    zookeeper = ZooKeeper.connect(connections.zookeeper_hosts)
+    zookeeper = ZooKeeper.connect(
+        connections.zookeeper_hosts, login=login_of(connections)
+    )
     zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
     return closing(zookeeper)

@@ -35,6 +35,7 @@ from tailrace.addresses import (
     kafka_addresses,
     zookeeper_addresses,
 )
+from tailrace.credential_problems import credential_problems
 from tailrace.errors import ConfigError
 from tailrace.setting_names import nearest, setting_names
 
@@ -43,14 +44,6 @@ NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
 SERVERS_FILE = "servers.json"
 CONFIG_FILE = "tailrace.toml"
 """In the data folder, what `tailrace up` tells the roles."""
-SECRETS_IN_FILES = (
-    "kafka_password",
-    "elasticsearch_password",
-    "elasticsearch_api_key",
-    "elasticsearch_leader_password",
-    "elasticsearch_leader_api_key",
-)
-"""Each may stand in a file instead, which its name with `_file` names."""
 TABLES = ("agent", "connections", "dashboard", "indexer", "shop", "stream")
 PLAIN_WORDS = {
     "bool_parsing": "must be true or false",
@@ -131,6 +124,14 @@ class Connections(RoleSettings):
     """By which a broker knows us, with the key in the same file or in the next."""
     kafka_key_file: Path | None = None
     zookeeper_hosts: str = "127.0.0.1:2181"
+    zookeeper_username: str = ""
+    """By SASL; without it nobody asks who we are, and every node is everybody's."""
+    zookeeper_password: SecretStr = SecretStr("")
+    zookeeper_password_file: Path | None = None
+    zookeeper_users: dict[str, tuple[str, ...]] = {
+        role: (role,) for role in ("agent", "indexer", "dashboard", "operator")
+    }
+    """By role, whom `tailrace provision` gives its rights in ZooKeeper."""
     elasticsearch_url: str = "http://127.0.0.1:9200"
     elasticsearch_username: str = ""
     elasticsearch_password: SecretStr = SecretStr("")
@@ -201,19 +202,6 @@ class Connections(RoleSettings):
     def elasticsearch_urls(self) -> list[str]:
         """Return each node's URL."""
         return self.elasticsearch_url.split(",")
-
-
-def credential_problems(connections: Connections) -> list[str]:
-    """Return what contradicts itself in how we are known to the servers."""
-    problems = [
-        f"{name} and {name}_file are both given; keep one"
-        for name in SECRETS_IN_FILES
-        if getattr(connections, name).get_secret_value()
-        and getattr(connections, f"{name}_file") is not None
-    ]
-    if connections.kafka_key_file and not connections.kafka_certificate_file:
-        problems.append("kafka_key_file is given without kafka_certificate_file")
-    return problems
 
 
 class _RecordedServers(msgspec.Struct):

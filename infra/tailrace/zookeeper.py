@@ -11,24 +11,35 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from kazoo import client as kazoo_client  # pyright: ignore[reportMissingTypeStubs]
 from kazoo.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     KazooException,
+    NoAuthError,
     NodeExistsError,
     NoNodeError,
+    SessionClosedRequireSaslError,
 )
 from kazoo.handlers.threading import (  # pyright: ignore[reportMissingTypeStubs]
     KazooTimeoutError,
     SequentialThreadingHandler,
 )
-from kazoo.protocol.states import KazooState  # pyright: ignore[reportMissingTypeStubs]
+from kazoo.protocol.states import (  # pyright: ignore[reportMissingTypeStubs]
+    KazooState,
+)
 from kazoo.retry import KazooRetry  # pyright: ignore[reportMissingTypeStubs]
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
+from tailrace.registration import Registration
+from tailrace.zookeeper_rights import (
+    MECHANISM,
+    Login,
+    acl_below,
+    name_at_each_connection,
+)
 
 _kazoo: Any = kazoo_client
 _retry: Any = KazooRetry
@@ -42,7 +53,6 @@ VERIFY_MS = 10_000
 """How often a registration looks whether its node is really there."""
 RETURN_MS_MAX = 1_000
 """Over how long the clients of a server that came back spread their return."""
-CLOSE_MS_MAX = 2_000
 
 
 class ZooKeeper:
@@ -56,8 +66,10 @@ class ZooKeeper:
         jitter: random.Random,
         clock: Clock,
         command_ms_max: int = COMMAND_MS_MAX,
+        login: Login | None = None,
     ) -> None:
         self._hosts = hosts
+        self._login = login
         self._command_ms_max = command_ms_max
         self._session_ms = session_ms
         self._jitter = jitter
@@ -86,7 +98,10 @@ class ZooKeeper:
                     sleep_func=self._pause,
                 ),
                 command_retry=_retry(max_tries=0, sleep_func=self._pause),
+                sasl_options=None if login is None else {"mechanism": MECHANISM},
             )
+            if login is not None:
+                name_at_each_connection(self._client, login, tell=self._be_told)
             self._client.add_listener(self._note)
         except Exception as error:  # noqa: BLE001 - of many kinds; none may end a role
             self._refusal = _reason(error)
@@ -99,10 +114,12 @@ class ZooKeeper:
         session_ms: int = SESSION_MS,
         jitter: random.Random | None = None,
         command_ms_max: int = COMMAND_MS_MAX,
+        login: Login | None = None,
     ) -> ZooKeeper:
         """Return at once; the session is made now, or when a server is there.
 
-        Whatever hosts it is given: what depends on no ZooKeeper is not ended by them.
+        Whatever hosts it is given: what depends on no ZooKeeper is not ended by them. With
+        a `login` nodes are made so that they are guarded like the node above them.
         """
         # It tells of each attempt to connect; our errors and states say it once.
         logging.getLogger("kazoo.client").setLevel(logging.ERROR)
@@ -112,6 +129,7 @@ class ZooKeeper:
             jitter=jitter or random.Random(),  # noqa: S311 - spreads load, no secret
             clock=SystemClock(),
             command_ms_max=command_ms_max,
+            login=login,
         )
         zookeeper._start()
         return zookeeper
@@ -175,7 +193,7 @@ class ZooKeeper:
             self._call(lambda: self._client.set_async(path, data))
         except NoNodeError:
             with contextlib.suppress(NodeExistsError):
-                self._call(lambda: self._client.create_async(path, data, makepath=True))
+                self._create(path, data)
                 return
             self._call(lambda: self._client.set_async(path, data))
 
@@ -207,12 +225,30 @@ class ZooKeeper:
                 return False
             self.delete(path)
         with contextlib.suppress(NodeExistsError):
-            self._call(
-                lambda: self._client.create_async(
-                    path, data, ephemeral=True, makepath=True
-                )
-            )
+            self._create(path, data, ephemeral=True)
         return True
+
+    def guard_below(self, path: str) -> None:
+        """Have kazoo's recipes make their nodes as what stands below `path` is guarded.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        self._client.default_acl = self._acl_below(path)
+
+    def set_acl(self, path: str, acl: Sequence[object]) -> None:
+        """Let `acl` alone say who may do what with a node, which is made if need be.
+
+        Raises:
+            ServiceUnavailable: no server answers, or refuses.
+        """
+        try:
+            self._call(lambda: self._client.set_acls_async(path, acl))
+        except NoNodeError:
+            with contextlib.suppress(NodeExistsError):
+                self._call(lambda: self._client.create_async(path, b"", acl=acl))
+                return
+            self._call(lambda: self._client.set_acls_async(path, acl))
 
     def register_ephemeral(
         self,
@@ -278,6 +314,25 @@ class ZooKeeper:
         for registration in self._registrations:
             registration.wake()
 
+    def _create(self, path: str, data: bytes, **options: bool) -> None:
+        acl = self._acl_below(path.rpartition("/")[0] or "/")
+        self._call(
+            lambda: self._client.create_async(
+                path, data, acl=acl, makepath=True, **options
+            )
+        )
+
+    def _acl_below(self, path: str) -> list[object] | None:
+        """Return whose a new node below `path` is; None: everybody's, as kazoo has it."""
+        if self._login is None:
+            return None
+        while True:
+            try:
+                acl, _ = self._call(lambda at=path: self._client.get_acls_async(at))
+                return acl_below(acl)
+            except NoNodeError:
+                path = path.rpartition("/")[0] or "/"
+
     def _call(self, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - kazoo's answer
         if not self.is_connected:
             raise self._unavailable(self._refusal or "there is no session now")
@@ -288,8 +343,23 @@ class ZooKeeper:
         except KazooTimeoutError as error:
             wait_s = self._command_ms_max / 1_000
             raise NoAnswer("ZooKeeper", address=self._hosts, wait_s=wait_s) from error
+        except (NoAuthError, SessionClosedRequireSaslError) as error:
+            raise self._refused() from error
         except (KazooException, OSError) as error:
             raise self._unavailable(_reason(error)) from error
+
+    def _refused(self) -> ServiceUnavailable:
+        known = f"user {self._login.username!r}" if self._login else "who has no name"
+        return ServiceUnavailable(
+            "ZooKeeper",
+            address=self._hosts,
+            reason=f"{known} lacks a right there (NoAuth)",
+            remedy="see the rights of each role in docs/rights.md; `tailrace provision`"
+            " gives them, run by an administrator of ZooKeeper",
+        )
+
+    def _be_told(self, refusal: str) -> None:
+        self._refusal = refusal
 
     def _unavailable(self, reason: str) -> ServiceUnavailable:
         return ServiceUnavailable("ZooKeeper", address=self._hosts, reason=reason)
@@ -322,79 +392,3 @@ def _told(on_change: Callable[[], None]) -> Callable[[object], None]:
 
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-class Registration:
-    """One ephemeral node that is kept there by a thread of its own."""
-
-    def __init__(
-        self,
-        zookeeper: ZooKeeper,
-        *,
-        path: str,
-        data: bytes,
-        on_change: Callable[[str], None],
-        verify_ms: int,
-        return_ms_max: int,
-        jitter: random.Random,
-    ) -> None:
-        self._zookeeper = zookeeper
-        self._path = path
-        self._data = self._told_data = data
-        self._on_change = on_change
-        self._verify_ms = verify_ms
-        self._return_ms_max = return_ms_max
-        self._jitter = jitter
-        self._woken = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name=f"registration of {path}", daemon=True
-        )
-        self.state = "not registered yet"
-
-    def start(self) -> None:
-        """Begin to keep the node there."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look at once: the session has changed."""
-        self._woken.set()
-
-    def update(self, data: bytes) -> None:
-        """Let the node hold `data` from now on; returns at once."""
-        self._data = data
-        self._woken.set()
-
-    def close(self) -> None:
-        """Keep it no longer, and remove it if a server answers."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        self._woken.set()
-        self._thread.join(CLOSE_MS_MAX / 1_000)
-        if self.state == "registered":
-            with contextlib.suppress(ServiceUnavailable):
-                self._zookeeper.delete(self._path)
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._woken.clear()
-            data = self._data
-            try:
-                self._zookeeper.hold_ephemeral(
-                    self._path, data, is_news=data != self._told_data
-                )
-                self._told_data = data
-                self._say("registered")
-            except ServiceUnavailable as error:
-                self._say(str(error))
-            except KazooException as error:
-                self._say(f"ZooKeeper refuses {self._path}: {error!r}")
-            self._woken.wait(self._verify_ms / 1_000)
-            # Full jitter: any moment of the window is as likely as another.
-            self._closing.wait(self._jitter.uniform(0, self._return_ms_max) / 1_000)
-
-    def _say(self, state: str) -> None:
-        if state != self.state:
-            self.state = state
-            self._on_change(state)

@@ -23,6 +23,7 @@ from tailrace.fleet.nodes import live_agents
 from tailrace.holes import HoleRequest, ask, waiting_requests
 from tailrace.ledger import HoleAnswer, LedgerRecord
 from tailrace.zookeeper import ZooKeeper
+from tailrace.zookeeper_rights import Login
 
 ANSWERS_WAIT_MS_MAX = 120_000
 """An agent looks every few seconds, and reads a span twice for one answer."""
@@ -87,6 +88,7 @@ class Repairing:
     ledger: Ledger
     redelivering: Redelivering
     zookeeper_hosts: str
+    zookeeper_login: Login | None
     namespace: str
     clock: Clock
 
@@ -130,7 +132,7 @@ class Repairing:
         if redelivered:
             tell(f"{len(redelivered)} dead letters were delivered before, sent again")
         answered = {(each.letter.generation, each.number) for each in redelivered}
-        zookeeper = ZooKeeper.connect(self.zookeeper_hosts)
+        zookeeper = ZooKeeper.connect(self.zookeeper_hosts, login=self.zookeeper_login)
         try:
             zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)
             asked = repair(

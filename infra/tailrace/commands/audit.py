@@ -173,6 +173,7 @@ def _repairing(
     from tailrace.dead.lost import Redelivering
     from tailrace.dead.retry import Retrying
     from tailrace.dead.topic import KafkaDocuments
+    from tailrace.zookeeper_rights import login_of
 
     namespace = connections.namespace
     letters = LetterIndex(elastic, namespace=namespace, clock=clock)
@@ -191,6 +192,7 @@ def _repairing(
             ),
         ),
         zookeeper_hosts=connections.zookeeper_hosts,
+        zookeeper_login=login_of(connections),
         namespace=namespace,
         clock=clock,
     )

@@ -214,13 +214,16 @@ def _configs(
     from tailrace.settings import read_connections
     from tailrace.zookeeper import ZooKeeper
     from tailrace.zookeeper_probe import require_zookeeper
+    from tailrace.zookeeper_rights import login_of
 
     connections = read_connections(config, data_dir=data_dir)
     key = None if key_file is None else chosen_key(key_file, name="--key-file")
     with names_own_stack(connections):
         # A client says only that there is no session, and waits for a frozen server.
         require_zookeeper(connections.zookeeper_hosts, clock=SystemClock())
-        zookeeper = ZooKeeper.connect(connections.zookeeper_hosts)
+        zookeeper = ZooKeeper.connect(
+            connections.zookeeper_hosts, login=login_of(connections)
+        )
         try:
             # Where none answers, the first question says so, and why.
             zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX)

@@ -40,6 +40,7 @@ def group_lines(groups: Groups) -> Iterator[str]:
             yield printable(f"          proposed: {group.fix} for {fitting} of {count}")
         elif group.unfit_count == group.letter_count:
             yield "          none holds a document that could be sent again"
+        yield printable(f"          next: {_next(group)}")
     if groups.left_out_count:
         yield f"{groups.left_out_count:,} letters of further groups"
 
@@ -119,6 +120,17 @@ def retried_json(done: Retried) -> str:
             "not_sent": [{"id": each.dead_id, "why": each.why} for each in done.unfit],
         }
     )
+
+
+def _next(group: Group) -> str:
+    """Return the commands that lead on from a group, to be copied as they stand."""
+    name = group.key.name
+    shown = f"tailrace dead show {name}"
+    if group.unfit_count == group.letter_count:
+        return shown
+    if group.fix is not None:
+        return f"{shown}, then tailrace dead retry {name} --fix proposed"
+    return f"{shown}; once the cause is gone: tailrace dead retry {name}"
 
 
 def _group_json(group: Group) -> dict[str, object]:

@@ -15,6 +15,7 @@ from kazoo.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
 from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.settings import Connections
 from tailrace.zookeeper import SESSION_MS, ZooKeeper
+from tailrace.zookeeper_rights import login_of
 
 CONNECT_MS_MAX: Final = 10_000
 LOCK_WAIT_MS_MAX: Final = SESSION_MS + 10_000
@@ -29,7 +30,9 @@ def alone(connections: Connections) -> Generator[Callable[[], bool]]:
         CommandFailed: another one publishes.
         ServiceUnavailable: ZooKeeper does not answer.
     """
-    zookeeper = ZooKeeper.connect(connections.zookeeper_hosts)
+    zookeeper = ZooKeeper.connect(
+        connections.zookeeper_hosts, login=login_of(connections)
+    )
     try:
         if not zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
             raise ServiceUnavailable(
@@ -38,7 +41,9 @@ def alone(connections: Connections) -> Generator[Callable[[], bool]]:
                 reason="no server answers, so another replay may be publishing",
             )
         client = cast("Any", zookeeper.native)
-        lock = client.Lock(f"/{connections.namespace}/replaying")
+        path = f"/{connections.namespace}/replaying"
+        zookeeper.guard_below(path)
+        lock = client.Lock(path)
         try:
             lock.acquire(timeout=LOCK_WAIT_MS_MAX / 1_000)
         except LockTimeout:

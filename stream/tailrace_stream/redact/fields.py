@@ -2,6 +2,8 @@
 
 A value is looked for in the ways in which logs write one thing. If the line does not hold it
 in any of them, all of the line's text is left out: a value that is not found is not hidden.
+A value that is not of its field's type stands among the attributes, under the key that the
+line has for it: it is hidden there as if it stood in the field.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ import polars as pl
 from tailrace.index_templates import event_types
 from tailrace.redaction.tokens import Tokens, is_token
 from tailrace_stream.events import Events
-from tailrace_stream.parsers.columns import ATTRIBUTES, ENRICHED, LABELS
+from tailrace_stream.parsers.columns import ATTRIBUTES, CONFLICTS, ENRICHED, LABELS
+from tailrace_stream.parsers.fields import ALIASES, ROOTS
 from tailrace_stream.redact.hiding import Counts, with_stored
 
 OF_ATTRIBUTES = "attributes."
@@ -131,13 +134,41 @@ def _values(parsed: pl.DataFrame, name: str) -> list[tuple[int, str]]:
     """Return the row and the text of each value of a field."""
     if name.startswith(OF_ATTRIBUTES) and ATTRIBUTES in parsed.columns:
         return _attributes(parsed, name.removeprefix(OF_ATTRIBUTES))
+    found = _conflicting(parsed, name)
     if name not in parsed.columns:
-        return []
+        return found
     values: list[object] = parsed.get_column(name).to_list()
-    found: list[tuple[int, str]] = []
     for row, value in enumerate(values):
         found += [(row, text) for text in _texts(value)]
     return found
+
+
+def _conflicting(parsed: pl.DataFrame, name: str) -> list[tuple[int, str]]:
+    """Return the row and the text of each value that was no value of a field's type.
+
+    Where the line has it under a key that is not known here, every attribute is one.
+    """
+    if CONFLICTS not in parsed.columns or ATTRIBUTES not in parsed.columns:
+        return []
+    named: list[list[str] | None] = parsed.get_column(CONFLICTS).to_list()
+    texts: list[str | None] = parsed.get_column(ATTRIBUTES).to_list()
+    found: list[tuple[int, str]] = []
+    for row, (names, text) in enumerate(zip(named, texts, strict=True)):
+        if names is None or name not in names or text is None:
+            continue
+        whole = msgspec.json.decode(text)
+        places = [_at(whole, key) for key in (name, *ALIASES.get(name, ()))]
+        # What is left of `user` is not what stood for `user.name`.
+        places = [
+            one for one in places if one is not None and not _is_root_of(one, whole)
+        ]
+        found += [(row, one) for one in _texts(places or whole)]
+    return found
+
+
+def _is_root_of(value: object, whole: Mapping[str, object]) -> bool:
+    """Tell whether a value is an object of fields, such as `user` is."""
+    return isinstance(value, dict) and any(whole.get(root) is value for root in ROOTS)
 
 
 def _attributes(parsed: pl.DataFrame, path: str) -> list[tuple[int, str]]:

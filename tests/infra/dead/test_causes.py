@@ -154,6 +154,30 @@ def test_x5_hostile_letters_are_shown_escaped() -> None:
     assert all(one.isprintable() or one == "\n" for one in shown)
 
 
+def test_e5_a_list_tells_the_commands_that_lead_on() -> None:
+    mendable = indexed(
+        dead(
+            bulk_lines("one", fields={"user.id": "u"}),
+            detail=WANTS_LONG.format(field="user.id"),
+        )
+    )
+    other = indexed(dead(bulk_lines("two"), detail="no such sentence"))
+    for letter, words in (
+        (
+            mendable,
+            "tailrace dead show {0}, then tailrace dead retry {0} --fix proposed",
+        ),
+        (
+            other,
+            "tailrace dead show {0}; once the cause is gone: tailrace dead retry {0}",
+        ),
+    ):
+        groups = grouped([letter])
+        (group,) = groups.all()
+        (*_, last) = group_lines(groups)
+        assert last.strip() == "next: " + words.format(group.key.name)
+
+
 def test_letters_are_selected_by_group_by_id_or_all() -> None:
     some = letters(["user 1 came", "bye"], fields={"user.id": "u"})
     names = [key_of(one, read_document(one.original)).name for one in some]

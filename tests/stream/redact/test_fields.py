@@ -115,6 +115,41 @@ def test_x11_number_and_nested_value_are_hidden_and_json_stays_json() -> None:
     assert "anna" not in json.dumps(document)
 
 
+@pytest.mark.parametrize(
+    ("fields", "attributes"),
+    [
+        ('"user.name":["anna","bob"]', {"user.name": ["<anna>", "<bob>"]}),
+        ('"user":{"name":["anna"],"x":1}', {"user": {"name": ["<anna>"], "x": 1}}),
+        ('"username":["anna"],"other":"x"', {"username": ["<anna>"], "other": "x"}),
+        ('"user":7,"n":8', {"user": "<7>", "n": 8}),
+    ],
+)
+def test_x11_value_that_does_not_fit_its_field_is_hidden_where_it_was_put(
+    fields: str, attributes: dict[str, Any]
+) -> None:
+    line = f'{{"message":"m",{fields}}}'
+    document = documents(line, "user.name", parser="json")[0]
+    assert document["tailrace.conflicts"] == ["user.name"]
+    told = json.dumps(attributes)
+    for value in ("anna", "bob", "7"):
+        told = told.replace(f"<{value}>", token(value, "user.name"))
+    assert document["attributes"] == json.loads(told)
+    for value in ("anna", "bob"):
+        assert value not in json.dumps(document)
+
+
+def test_x11_of_a_value_whose_key_is_not_known_every_attribute_is_hidden() -> None:
+    """MongoDB's line has what a line says of its thread under a key of its own."""
+    line = (
+        '{"t":{"$date":"2026-11-24T01:02:03.004+00:00"},"s":"I","c":"NETWORK",'
+        '"id":22943,"ctx":["anna"],"msg":"m","attr":{"who":"bob"}}'
+    )
+    document = documents(line, "mongodb.log.context", parser="mongodb.log")[0]
+    assert document["tailrace.conflicts"] == ["mongodb.log.context"]
+    assert "anna" not in json.dumps(document)
+    assert "bob" not in json.dumps(document)
+
+
 def test_x11_number_of_a_typed_field_is_left_out() -> None:
     line = b"Nov 24 01:02:03 web1 app[31337]: hello"
     document = documents(line, "process.pid", parser="syslog")[0]
