@@ -371,8 +371,7 @@ class StreamWorker:
                 # The limit of asking for the start counts from its turn, too.
                 async with self._load_turns:
                     start = await self._offsets.start_of(lane.partition)
-                    loop = asyncio.get_running_loop()
-                    found, templates = await loop.run_in_executor(
+                    found, templates = await asyncio.get_running_loop().run_in_executor(
                         self._load_threads, self._read_back, lane
                     )
             except (KafkaError, OffsetsUnknown) as error:
@@ -395,9 +394,7 @@ class StreamWorker:
         found = self._states.read(lane.partition, is_wanted=lambda: lane.is_open)
         if not self._enrichment.has_templates:
             return found, None
-        templates = TemplateTable(
-            found.templates.values(),
-            raw_topic_id=self._topic_id,
-            partition=lane.partition,
+        known = found.templates.values()
+        return found, TemplateTable(
+            known, raw_topic_id=self._topic_id, partition=lane.partition
         )
-        return found, templates
