@@ -27,7 +27,7 @@ settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
 
 # The tests' servers live for minutes: to compile their code as well as for months costs two
-# fifths of the processor that a start takes, and is never paid back.
+# fifths of the processor that a start takes.
 os.environ.setdefault(JAVA_FLAGS_VARIABLE, "-XX:TieredStopAtLevel=1")
 
 
