@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from tailrace.errors import RoleNotInstalled
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "agent": ("kafka", "crc32c", "lz4", "zstandard", "kazoo", "watchdog"),
+    "agent": ("kafka", "crc32c", "lz4", "zstandard", "kazoo", "puresasl", "watchdog"),
     "stream": (
         "faust",
         "cramjam",
@@ -20,7 +20,15 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "lz4",
         "zstandard",
     ),
-    "indexer": ("elasticsearch", "kafka", "crc32c", "lz4", "zstandard", "kazoo"),
+    "indexer": (
+        "elasticsearch",
+        "kafka",
+        "crc32c",
+        "lz4",
+        "zstandard",
+        "kazoo",
+        "puresasl",
+    ),
     "dashboard": (
         "streamlit",
         "altair",
@@ -30,6 +38,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "lz4",
         "zstandard",
         "kazoo",
+        "puresasl",
     ),
     "alerts": ("apprise",),
     "redaction": ("re2",),

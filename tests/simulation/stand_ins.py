@@ -15,6 +15,7 @@ from tailrace_agent import (
     facts,
     listings,
     open_file,
+    unfinished,
     whereabouts,
     wiring,
 )
@@ -32,7 +33,7 @@ from tests.support.fakes.columns import (
 from tests.support.fakes.producer import MemoryProducer
 
 READING_FILES = (
-    archives, discovery, door, facts, listings, open_file, whereabouts,
+    archives, discovery, door, facts, listings, open_file, unfinished, whereabouts,
 )  # fmt: skip
 """The modules of the agent that look at the files of others."""
 NOT_SIMULATED = frozenset(
