@@ -133,6 +133,18 @@ def cap_aiokafka() -> None:
     )
 
 
+def modules_there(names: Iterable[str]) -> Iterator[Any]:
+    """Yield those modules of a library that are there, of which some may be compiled.
+
+    Without its compiled half the library uses the other one.
+    """
+    for name in names:
+        try:
+            yield importlib.import_module(name)
+        except ImportError:
+            continue
+
+
 def _cap(fetcher_name: str, record_modules: Sequence[str]) -> None:
     fetcher = cast("Any", importlib.import_module(fetcher_name))
     if getattr(fetcher, _CAPPED_MARK, False):
@@ -144,11 +156,7 @@ def _cap(fetcher_name: str, record_modules: Sequence[str]) -> None:
 
     fetcher.MemoryRecords = capped
     setattr(fetcher, _CAPPED_MARK, True)
-    for name in record_modules:
-        try:
-            module = cast("Any", importlib.import_module(name))
-        except ImportError:
-            continue  # Without its compiled half, the library uses the other one.
+    for module in modules_there(record_modules):
         for function, unpack in _unpackers(module.snappy_decode).items():
             if hasattr(module, function):
                 setattr(module, function, unpack)

@@ -7,10 +7,9 @@ batch to the next.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, cast
-
 import zstandard
+
+from tailrace.capped_records import modules_there
 
 ZSTD_LEVEL = 1
 _MODULES = (
@@ -30,9 +29,5 @@ def pack_lightly() -> None:
         del level  # What the library takes for the broker's wish.
         return compressor.compress(payload)
 
-    for name in _MODULES:
-        try:
-            module = cast("Any", importlib.import_module(name))
-        except ImportError:
-            continue  # Without its compiled half, the library uses the other one.
+    for module in modules_there(_MODULES):
         module.zstd_encode = packed

@@ -13,7 +13,7 @@ set for every kind of log, and take off the header, too: time, host, level, thre
 logger say where and when, not what.
 
 The masks are part of each template's id: to change one renames what it touches, so a
-change needs a new `VERSION` in `naming.py` and a line in the changelog.
+release with other masks needs a new `VERSION` in `naming.py` and a line in the changelog.
 """
 
 from __future__ import annotations
