@@ -107,7 +107,11 @@ def child_environment(
         if plain is None or plain == "":
             environment.pop(variable, None)
         else:
-            environment[variable] = str(plain)
+            environment[variable] = (
+                msgspec.json.encode(plain).decode()
+                if isinstance(plain, dict)
+                else str(plain)
+            )
     environment[f"{ENVIRONMENT_PREFIX}DASHBOARD_ROWS_MAX"] = str(settings.rows_max)
     return environment
 
@@ -134,6 +138,8 @@ def streamlit_flags(settings: DashboardSettings, *, port: int) -> list[str]:
         "client.showSidebarNavigation": "false",
         "runner.magicEnabled": "false",
         "logger.level": "warning",
+        # With it, what a page raised would go to standard output, which nobody reads.
+        "logger.enableRich": "false",
         "logger.hideWelcomeMessage": "true",
         **_THEME,
     }

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import http.client
+import io
+import logging
 import os
 import signal
 import socket
@@ -16,9 +18,12 @@ import msgspec
 import psutil
 import pytest
 from pydantic import SecretStr
+from streamlit import config
+from streamlit.error_util import handle_uncaught_app_exception
 
 from tailrace.errors import ServiceUnavailable
-from tailrace.settings import Connections
+from tailrace.log import configure
+from tailrace.settings import Connections, read_connections
 from tailrace_dashboard.config import DashboardSettings
 from tailrace_dashboard.main import (
     STATUS_FILE,
@@ -27,6 +32,7 @@ from tailrace_dashboard.main import (
     run,
     streamlit_flags,
 )
+from tailrace_dashboard.serve import FAILURES_LOGGER, say_that_a_page_failed
 from tests.support.waiting import eventually
 
 START_WAIT_S = 60
@@ -58,6 +64,41 @@ def test_x10_secrets_reach_the_script_by_its_environment_alone() -> None:
     assert "hunter2" not in " ".join(streamlit_flags(settings, port=1_234))
 
 
+def test_the_script_learns_every_setting_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = Connections().model_copy(
+        update={
+            "data_dir": tmp_path,
+            "kafka_password": SecretStr("hunter2"),
+            "zookeeper_users": {"agent": ("agent-web1", "agent-web2"), "operator": ()},
+        }
+    )
+    environment = child_environment(connections, settings=DashboardSettings(), base={})
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert read_connections() == connections
+
+
+def test_what_a_page_raised_is_an_event_of_the_log_and_escaped() -> None:
+    """It may hold text of a log, and Streamlit would write it as it is, or nowhere."""
+    written = io.StringIO()
+    configure(stream=written)
+    said_by_streamlit = logging.getLogger(FAILURES_LOGGER)
+    said_by_streamlit.addFilter(say_that_a_page_failed)
+    is_rich = config.get_option("logger.enableRich")
+    config.set_option("logger.enableRich", False)
+    try:
+        handle_uncaught_app_exception(ValueError("\x1b[2J of a log"))
+    finally:
+        config.set_option("logger.enableRich", is_rich)
+        said_by_streamlit.removeFilter(say_that_a_page_failed)
+    assert "\x1b" not in written.getvalue()
+    (event,) = map(msgspec.json.decode, written.getvalue().splitlines())
+    assert event["event"] == "page_failed"
+    assert "ValueError: \x1b[2J of a log" in event["exception"]
+
+
 def test_x17_the_page_is_closed_to_others_unless_someone_opens_it() -> None:
     """Loopback, known host names alone, and nothing told to anyone (X17)."""
     flags = streamlit_flags(DashboardSettings(), port=8_501)
@@ -67,6 +108,7 @@ def test_x17_the_page_is_closed_to_others_unless_someone_opens_it() -> None:
         "--server.enableXsrfProtection=true",
         "--browser.gatherUsageStats=false",
         "--client.showErrorDetails=none",
+        "--logger.enableRich=false",
         "--server.fileWatcherType=none",
         "--server.headless=true",
     ):

@@ -73,7 +73,9 @@ def test_e3_an_audit_waits_for_an_index_that_was_made_just_now() -> None:
     refreshed, point = Said(200, {}), Said(200, {"id": "a moment"})
     closed = Said(200, {})
     no_shards = NO_SHARDS[0]
-    answers = (refreshed, point, no_shards, point, no_shards, NO_HIT, closed, closed)
+    none_is_closed = Said(200, {})
+    moments = (point, no_shards, point, no_shards, NO_HIT, closed, closed)
+    answers = (none_is_closed, refreshed, *moments)
     with elastic_hearing(*answers) as (elastic, server):
         index = ElasticIndex(
             elastic, namespace="tailrace", window_events=10, clock=ManualClock()
@@ -81,6 +83,7 @@ def test_e3_an_audit_waits_for_an_index_that_was_made_just_now() -> None:
         with index.snapshot() as snapshot:
             assert snapshot.unnumbered().count == 0
     assert [one.partition("?")[0] for one in server.asked] == [
+        "GET /tailrace-*/_alias",
         "POST /tailrace-events,tailrace-dead-*/_refresh",
         "POST /tailrace-dead-*/_pit",
         "POST /tailrace-events/_pit",
