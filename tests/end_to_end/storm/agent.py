@@ -44,6 +44,8 @@ class StruckAgent:
     lost_all_at_ms: int = 0
     """What it said before is nobody's word any more."""
     _began_ms: int = field(default_factory=now_ms)
+    _up_since_ms: int = 0
+    """Before when it was seen to be up; of an earlier life where it began later."""
 
     def tend(self) -> None:
         """Start it again where a planned kill has struck."""
@@ -68,7 +70,7 @@ class StruckAgent:
 
     def stop(self) -> None:
         """Ask it to drain, once it is up, and leave it down."""
-        eventually(self._is_up, START_S_MAX)
+        eventually(self.is_up, START_S_MAX)
         code, self.is_down = self.role.stop(), True
         self._end(now_ms())
         assert code == 0, f"{code}: {self.role.last_lines()}"
@@ -99,15 +101,18 @@ class StruckAgent:
         self.witnesses["ledger.words_deleted"] += _bury_words(self.connections)
         self.lost_all_at_ms = now_ms()
 
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
         """Return whether this life has said that it is up; one killed before is not."""
         self.tend()
-        began = datetime.fromtimestamp(self._began_ms / 1_000, tz=UTC)
-        return any(
-            said["event"] == "agent_started"
-            and datetime.fromisoformat(said["timestamp"]) > began
-            for said in self._said()
-        )
+        if self._up_since_ms < self._began_ms:
+            began = datetime.fromtimestamp(self._began_ms / 1_000, tz=UTC)
+            has_said = any(
+                said["event"] == "agent_started"
+                and datetime.fromisoformat(said["timestamp"]) > began
+                for said in self._said()
+            )
+            self._up_since_ms = now_ms() if has_said else 0
+        return self._up_since_ms >= self._began_ms
 
     def _said(self) -> Iterator[dict[str, Any]]:
         """Yield what its log says, as far as its last line is whole."""

@@ -22,6 +22,8 @@ FILES = 20
 ACTS_MS = (15, 85)
 DOWN_MS = (0, 2_500)
 """How long the agent is away after a blow: what is rotated meanwhile it has not seen."""
+LATE_MS_MAX = 120_000
+"""How long all of the agent's starts may take together."""
 
 Blow = Callable[[StruckAgent], None]
 """What befalls the agent; it is down after it."""
@@ -51,7 +53,11 @@ class Storm:
         self.rotations.begin()
 
     def rage(self, lasts_ms: int, *, blows: Sequence[Blow]) -> None:
-        """Write and rotate for so long, with the blows spread over it in their order."""
+        """Write and rotate for so long, with the blows spread over it in their order.
+
+        While the agent comes up the storm goes on, but that time does not count: where
+        the machine is busy, the agent would be struck before it had told anything.
+        """
         random = self.world.random
         began_ms, starts_at_ms = self.world.now_ms, None
         share_ms = lasts_ms // (len(blows) + 1)
@@ -59,14 +65,18 @@ class Storm:
             (began_ms + share_ms * (n + 1) - random.randint(0, share_ms // 3), blow)
             for n, blow in enumerate(blows)
         ]
-        origin_ms = now_ms() - began_ms
-        while self.world.now_ms < began_ms + lasts_ms:
-            act_at_ms = self.world.now_ms + random.randint(*ACTS_MS)
+        origin_ms, late_ms = now_ms() - began_ms, 0
+        while self.world.now_ms < began_ms + lasts_ms + late_ms:
+            pause_ms = random.randint(*ACTS_MS)
+            act_at_ms = self.world.now_ms + pause_ms
             self._wait_until(origin_ms + act_at_ms)
             self.world.advance_to(act_at_ms)
             self.rotations.act()
             self.agent.tend()
-            if due and act_at_ms >= due[0][0] and not self.agent.is_down:
+            if not self.agent.is_down and not self.agent.is_up():
+                late_ms += pause_ms
+                assert late_ms < LATE_MS_MAX, "the agent does not come up"
+            elif due and act_at_ms >= due[0][0] + late_ms and not self.agent.is_down:
                 due.pop(0)[1](self.agent)
                 starts_at_ms = act_at_ms + random.randint(*DOWN_MS)
             elif starts_at_ms is not None and act_at_ms >= starts_at_ms:
