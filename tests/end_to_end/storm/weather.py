@@ -52,8 +52,10 @@ class Storm:
         self.files.volumes[HOST].reuses_inodes = False
         self.rotations.begin()
 
-    def rage(self, lasts_ms: int, *, blows: Sequence[Blow]) -> None:
+    def rage(self, lasts_ms: int, *, blows: Sequence[Blow], then_ms: int = 0) -> None:
         """Write and rotate for so long, with the blows spread over it in their order.
+
+        And for `then_ms` more, in which nothing strikes the agent.
 
         While the agent comes up the storm goes on, but that time does not count: where
         the machine is busy, the agent would be struck before it had told anything.
@@ -66,7 +68,7 @@ class Storm:
             for n, blow in enumerate(blows)
         ]
         origin_ms, late_ms = now_ms() - began_ms, 0
-        while self.world.now_ms < began_ms + lasts_ms + late_ms:
+        while self.world.now_ms < began_ms + lasts_ms + then_ms + late_ms:
             pause_ms = random.randint(*ACTS_MS)
             act_at_ms = self.world.now_ms + pause_ms
             self._wait_until(origin_ms + act_at_ms)
