@@ -8,7 +8,7 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test simulation check faults bench chaos chaos-mutations
+.PHONY: help install up down test simulation check types house faults bench chaos chaos-mutations
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -28,9 +28,10 @@ up: install ## Run everything on this machine (DATA_DIR=... for another folder)
 down: install ## Stop everything
 	$(BIN)/tailrace down $(DATA_DIR_OPTION)
 
-# One process has the tests of the servers and another the rest, beside each other.
+# Three processes for two processors, as most tests of servers wait (tests/conftest.py says
+# which stay together). PYTEST_OPTIONS=... for more.
 test: install ## Run every test, on real servers that it starts and stops itself
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(PYTEST_OPTIONS)
 
 simulation: install ## Try 10,000 seeds of the whole pipeline in one process (SEEDS=... for fewer)
 	TAILRACE_SIMULATION_SEEDS=$(or $(SEEDS),10000) $(BIN)/python -m pytest -q tests/simulation/test_simulation.py
@@ -38,7 +39,12 @@ simulation: install ## Try 10,000 seeds of the whole pipeline in one process (SE
 check: install ## What every change must pass: lint, format, types, rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 types house
+
+types: install
 	$(BIN)/pyright
+
+house: install
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_fault_table.py
 
 faults: install ## Write docs/faults.md: which test and which mutation hold each case

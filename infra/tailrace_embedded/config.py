@@ -16,6 +16,7 @@ ELASTICSEARCH_NODES_MAX = 3
 # for longer than five minutes. A healthy one takes 20 seconds.
 READY_WAIT_MS_MAX = 600_000
 
+JAVA_FLAGS_VARIABLE = "TAILRACE_JAVA_FLAGS"
 _HEAPS = ("kafka_heap_mb", "zookeeper_heap_mb", "elasticsearch_heap_mb")
 _HEAP_MB_MIN = 64
 _HEAP_MB_MAX = 31_744  # Above, Java's object pointers double in size.
@@ -48,6 +49,8 @@ class StackConfig:
     kafka_heap_mb: int = 512
     zookeeper_heap_mb: int = 128
     elasticsearch_heap_mb: int = 1_024
+    java_flags: tuple[str, ...] = ()
+    """For Kafka's and Elasticsearch's Java, behind our own, so that they win."""
     ready_ms_max: int = READY_WAIT_MS_MAX
     ports: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Ports that must be these: `kafka-1`, `zookeeper`, `elasticsearch-1` and so on."""
@@ -94,6 +97,8 @@ def config_from_environment(
 ) -> StackConfig:
     """Return the configuration with heaps from `TAILRACE_KAFKA_HEAP_MB` and so on.
 
+    Flags for Java come from `TAILRACE_JAVA_FLAGS`, with spaces between them.
+
     Raises:
         ConfigError: a heap is not a number, or out of its range.
     """
@@ -111,6 +116,7 @@ def config_from_environment(
     counts = StackConfig(
         brokers=brokers,
         elasticsearch_nodes=elasticsearch_nodes,
+        java_flags=tuple(environ.get(JAVA_FLAGS_VARIABLE, "").split()),
         ports=MappingProxyType(dict(ports or {})),
     )
     return replace(counts, **heaps)

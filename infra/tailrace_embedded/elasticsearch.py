@@ -113,6 +113,7 @@ def elasticsearch_spec(
     java_home: Path,
     heap_mb: int,
     user: RunAs | None,
+    java_flags: Sequence[str] = (),
 ) -> ServerSpec:
     """Write the node's configuration and return how it is run."""
     folders.create(
@@ -140,6 +141,7 @@ def elasticsearch_spec(
         command=(
             str(java_home / "bin" / "java"),
             *_flags(home, folders=folders, heap_mb=heap_mb),
+            *java_flags,
             "-m",
             "org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
         ),

@@ -134,6 +134,7 @@ def kafka_spec(
     java_home: Path,
     heap_mb: int,
     user: RunAs | None,
+    java_flags: Sequence[str] = (),
 ) -> ServerSpec:
     """Write the broker's configuration and return how it is run."""
     settings = broker_settings(broker, brokers=brokers, data_dir=folders.data)
@@ -146,15 +147,23 @@ def kafka_spec(
         *COMMON_FLAGS,
         f"-Djava.io.tmpdir={folders.temporary}",
         f"-Dlog4j2.configurationFile={folders.conf / 'log4j2.properties'}",
-        "-cp",
-        class_path(jars),
     )
+    classes = ("-cp", class_path(jars))
     # The tool runs for half a second: compiling well would take longer than running.
-    brief = (java[0], "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *java[1:])
+    brief = (
+        java[0],
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        *java[1:],
+        *classes,
+    )
     cluster_id = _cluster_id(_CLUSTER_ID)
     return ServerSpec(
         name=broker.name,
-        command=(java[0], f"-Xmx{heap_mb}m", *java[1:], "kafka.Kafka", config),
+        command=(
+            *(java[0], f"-Xmx{heap_mb}m", *java[1:], *java_flags, *classes),
+            *("kafka.Kafka", config),
+        ),
         prepare=(
             *brief,
             *("kafka.tools.StorageTool", "format", "--ignore-formatted"),

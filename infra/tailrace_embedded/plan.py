@@ -65,6 +65,7 @@ def plan(
             java_home=runtime.java_home,
             heap_mb=config.elasticsearch_heap_mb,
             user=user,
+            java_flags=config.java_flags,
         )
         for node in nodes
     ]
@@ -77,6 +78,7 @@ def plan(
             java_home=runtime.java_home,
             heap_mb=config.kafka_heap_mb,
             user=user,
+            java_flags=config.java_flags,
         )
         for broker in brokers
     ]

@@ -12,7 +12,7 @@ generation in the partition that is being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -25,10 +25,12 @@ from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
-from tailrace.topics import LEDGER, STATE, TEMPLATES
+from tailrace.topics import LEDGER, STATE, TEMPLATES, Topic
 from tailrace_stream.seeding import BURIED
 
 POLL_MS = 500
+FETCH_WAIT_MS = 10
+"""What is read is there: a broker would wait only for more of a topic that is read out."""
 WORD_PREFIX = b"stream|"
 """Of the keys of what the stream says on the ledger (`tailrace.ledger.ledger_key`)."""
 
@@ -84,41 +86,55 @@ class KafkaStateReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         found = ReadBack()
+        topics = [STATE, LEDGER, *([TEMPLATES] if self.has_templates else [])]
+        places = [TopicPartition(each.name(namespace), partition) for each in topics]
         try:
-            where = TopicPartition(STATE.name(namespace), partition)
-            for key, value in _records(consumer, where, is_wanted):
-                # However old: a file that rested for a year may grow again, and its
-                # figures go on. Retention's leader buries what is over.
-                keep_newest(found.states, generation=_text(key), value=value)
-            where = TopicPartition(LEDGER.name(namespace), partition)
-            for key, value in _records(consumer, where, is_wanted):
-                keep_word(found.words, key=key, value=value)
-            if self.has_templates:
-                where = TopicPartition(TEMPLATES.name(namespace), partition)
-                for key, value in _records(consumer, where, is_wanted):
-                    keep_template(found.templates, key=key, value=value)
+            for place, key, value in _records(consumer, places, is_wanted):
+                topic = topics[places.index(place)]
+                _keep(found, topic, key=key, value=value)
         finally:
             consumer.close()
         return found
 
 
 def _records(
-    consumer: KafkaConsumer, where: TopicPartition, is_wanted: Callable[[], bool]
-) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield key and value of each record that has a key, to the end there is now."""
-    consumer.assign([where])
-    consumer.seek_to_beginning(where)
-    ends = consumer.end_offsets([where])
-    while is_wanted() and (consumer.position(where) or 0) < ends[where]:
+    consumer: KafkaConsumer,
+    places: Sequence[TopicPartition],
+    is_wanted: Callable[[], bool],
+) -> Iterator[tuple[TopicPartition, bytes, bytes | None]]:
+    """Yield place, key and value of each record that has a key, to the ends of now.
+
+    All places at once, as for one that it does not know yet the client waits a while.
+    """
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    ends = consumer.end_offsets(places)
+    while is_wanted() and any(
+        (consumer.position(each) or 0) < end for each, end in ends.items()
+    ):
         reach("S6")
         polled = cast(
             "dict[TopicPartition, list[Any]]", consumer.poll(timeout_ms=POLL_MS)
         )
-        for record in polled.get(where, ()):
-            if record.key is not None:
-                yield record.key, record.value
+        for place, records in polled.items():
+            for record in records:
+                if record.key is not None:
+                    yield place, record.key, record.value
+
+
+def _keep(found: ReadBack, topic: Topic, *, key: bytes, value: bytes | None) -> None:
+    """Take one record of any of the three topics into account."""
+    if topic is STATE:
+        # However old: a file that rested for a year may grow again, and its figures go
+        # on. Retention's leader buries what is over.
+        keep_newest(found.states, generation=_text(key), value=value)
+    elif topic is LEDGER:
+        keep_word(found.words, key=key, value=value)
+    else:
+        keep_template(found.templates, key=key, value=value)
 
 
 def _text(key: bytes) -> str:

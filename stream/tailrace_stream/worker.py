@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from tailrace.clock import Clock
@@ -22,11 +23,14 @@ from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
-from tailrace_stream.state_store import KafkaError, StateReader
+from tailrace_stream.state_store import KafkaError, ReadBack, StateReader
 from tailrace_stream.templates.table import TemplateTable
 from tailrace_stream.work import parse_record, template_outputs, work_of
 
 LOAD_RETRY_S = 1.0
+LOADS_MAX = 2
+"""Partitions of which the states are read at once: each has a client of its own, and all
+at a time would take the processor from the answers that each waits for."""
 
 
 class OffsetsUnknown(Exception):
@@ -105,6 +109,10 @@ class StreamWorker:
         self._room.set()
         self._is_draining = False
         self._committing = asyncio.Lock()
+        self._load_turns = asyncio.Semaphore(LOADS_MAX)
+        # Its own, so that no parsing waits behind it; and no larger, as what is read for
+        # a lane that was closed has given its turn back and goes on for a moment.
+        self._load_threads = ThreadPoolExecutor(LOADS_MAX, "load")
         self._moved_at_ms = clock.monotonic_ms()
 
     def count(self, name: str, count: int = 1) -> None:
@@ -355,16 +363,12 @@ class StreamWorker:
     async def _load(self, lane: Lane) -> None:
         while lane.is_open:
             try:
-                start = await self._offsets.start_of(lane.partition)
-                found = await asyncio.to_thread(
-                    self._states.read, lane.partition, is_wanted=lambda: lane.is_open
-                )
-                lane.states, lane.words = found.states, found.words
-                if self._enrichment.has_templates:
-                    lane.templates = TemplateTable(
-                        found.templates.values(),
-                        raw_topic_id=self._topic_id,
-                        partition=lane.partition,
+                # The limit of asking for the start counts from its turn, too.
+                async with self._load_turns:
+                    start = await self._offsets.start_of(lane.partition)
+                    loop = asyncio.get_running_loop()
+                    found, templates = await loop.run_in_executor(
+                        self._load_threads, self._read_back, lane
                     )
             except (KafkaError, OffsetsUnknown) as error:
                 self.count("failures.load")
@@ -375,6 +379,20 @@ class StreamWorker:
                 )
                 await asyncio.sleep(LOAD_RETRY_S)
             else:
+                lane.states, lane.words = found.states, found.words
+                lane.templates = templates
                 lane.begin_at(start)
                 lane.loading = None
                 return
+
+    def _read_back(self, lane: Lane) -> tuple[ReadBack, TemplateTable | None]:
+        """Read, and decode, what was remembered of a partition; blocks for long."""
+        found = self._states.read(lane.partition, is_wanted=lambda: lane.is_open)
+        if not self._enrichment.has_templates:
+            return found, None
+        templates = TemplateTable(
+            found.templates.values(),
+            raw_topic_id=self._topic_id,
+            partition=lane.partition,
+        )
+        return found, templates

@@ -11,7 +11,7 @@ from tailrace.errors import CommandFailed, ConfigError
 from tailrace_embedded.config import StackConfig, config_from_environment
 from tailrace_embedded.elasticsearch import Node, node_settings, server_arguments
 from tailrace_embedded.jvm import ServerFolders, log4j2_properties, properties
-from tailrace_embedded.kafka import Broker, broker_settings
+from tailrace_embedded.kafka import Broker, broker_settings, kafka_spec
 from tailrace_embedded.plan import port_names
 from tailrace_embedded.zookeeper import zookeeper_settings
 
@@ -158,6 +158,28 @@ def test_heaps_come_from_the_environment_and_must_be_numbers() -> None:
     assert config.kafka_heap_mb == StackConfig().kafka_heap_mb
     with pytest.raises(ConfigError, match=r"TAILRACE_KAFKA_HEAP_MB .* got '2g'"):
         config_from_environment({"TAILRACE_KAFKA_HEAP_MB": "2g"})
+
+
+def test_more_flags_for_java_come_behind_our_own_but_before_what_it_runs(
+    tmp_path: Path,
+) -> None:
+    flags = "-XX:TieredStopAtLevel=1 -Xmx99m"
+    config = config_from_environment({"TAILRACE_JAVA_FLAGS": flags})
+    assert config.java_flags == tuple(flags.split())
+    assert config_from_environment({}).java_flags == ()
+    brokers = [Broker(number=1, client_port=1, controller_port=2)]
+    command = kafka_spec(
+        brokers[0],
+        brokers=brokers,
+        folders=ServerFolders(tmp_path / "kafka-1"),
+        jars=[],
+        java_home=Path("/java"),
+        heap_mb=64,
+        user=None,
+        java_flags=config.java_flags,
+    ).command
+    at = command.index("-Xmx99m")
+    assert command.index("-Xmx64m") < at < command.index("kafka.Kafka")
 
 
 def test_every_server_of_three_has_ports_of_its_own() -> None:

@@ -32,6 +32,8 @@ ENVIRONMENT = {
     "TAILRACE_INDEXER_RETENTION_CHECK_MS": "2000",
 }
 
+SERVERS_VARIABLES = frozenset({"TAILRACE_CACHE_DIR", "TAILRACE_JAVA_FLAGS"})
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -44,7 +46,7 @@ class Machine:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("TAILRACE_") or name == "TAILRACE_CACHE_DIR"
+            if not name.startswith("TAILRACE_") or name in SERVERS_VARIABLES
         }
         return subprocess.run(
             [str(Path(sys.executable).with_name("tailrace")), *arguments],

@@ -18,6 +18,9 @@ from tailrace_embedded.stack import Endpoints
 __all__ = ["KilledRole", "PlannedKill", "started_roles"]
 
 STOP_WAIT_S_MAX = 30
+SESSION_MS = 10_000
+"""How long a group waits for a stream worker that was killed before the next one gets its
+partitions: as long as for an indexer, and not half a minute for each kill."""
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 
 
@@ -152,6 +155,7 @@ def started_roles(
         **stack.as_environment(),
         "TAILRACE_NAMESPACE": namespace,
         "TAILRACE_DATA_DIR": str(folder / "data"),
+        "TAILRACE_STREAM_SESSION_TIMEOUT_MS": str(SESSION_MS),
     }
     subprocess.run(
         [TAILRACE, "provision"],

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from tailrace.elasticsearch import Elastic
 from tailrace.settings import Connections
 from tailrace.whole_files import READABLE, replace_file
+from tailrace_embedded.config import config_from_environment
 from tailrace_embedded.elasticsearch import (
     Node,
     elasticsearch_spec,
@@ -126,6 +127,7 @@ def secured_elasticsearch(roles: Roles) -> Generator[SecuredElasticsearch]:
             home=home,
             java_home=ground.runtime.java_home,
             heap_mb=HEAP_MB,
+            java_flags=config_from_environment().java_flags,
             user=ground.user,
         )
         settings = {

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from tailrace.kafka_options import kafka_options
 from tailrace.settings import Connections
+from tailrace_embedded.config import config_from_environment
 from tailrace_embedded.kafka import Broker, kafka_spec
 from tailrace_embedded.server import Server
 from tests.support.certificates import Pair
@@ -126,6 +127,7 @@ def secured_kafka(
             jars=ground.runtime.kafka_jars,
             java_home=ground.runtime.java_home,
             heap_mb=HEAP_MB,
+            java_flags=config_from_environment().java_flags,
             user=ground.user,
         )
         _secure(folders.conf, broker=broker)

@@ -27,7 +27,8 @@ class ChaosReport(msgspec.Struct, frozen=True, kw_only=True):
 
     is_exact: bool
     seed: int
-    minutes: float
+    minutes: float | None
+    """What was asked for; None: each fault once."""
     lines: int
     lines_per_s: float
     """What was really written, over the time of writing."""
@@ -91,7 +92,8 @@ def report_lines(report: ChaosReport) -> Iterator[str]:
     if report.is_exact:
         yield f"Exact (seed {report.seed})."
     else:
+        length = "--once" if report.minutes is None else f"--minutes {report.minutes:g}"
         yield (
             f"NOT exact; the same faults in the same order: --seed {report.seed}"
-            f" --minutes {report.minutes:g}"
+            f" {length}"
         )

@@ -29,7 +29,7 @@ from tailrace.chaos.lane_run import LaneRun, Struck
 from tailrace.chaos.live import Live, Say
 from tailrace.chaos.record import read_record, written_lives
 from tailrace.chaos.report import ChaosReport, struck_reports
-from tailrace.chaos.schedule import plan_lane, possible
+from tailrace.chaos.schedule import length_ms_of, plan_lane, possible
 from tailrace.chaos.stage import Stage, StageOptions, hosts_of, set_stage
 from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
@@ -50,7 +50,8 @@ class ChaosOptions:
     """What a user asks for."""
 
     seed: int
-    minutes: float
+    minutes: float | None
+    """How long faults strike; None: until each has struck once."""
     lines_per_s: int
     brokers: int
     nodes: int
@@ -155,14 +156,17 @@ class _Run:
         self._arena = stage.arena
         self._clock: Clock = stage.arena.clock
         self._say = say
-        length_ms = int(options.minutes * 60_000)
+        plans = [
+            plan_lane(kinds, lane=lane, seed=options.seed, minutes=options.minutes)
+            for lane in Lane
+        ]
         self._lanes = [
             LaneRun(
                 self._arena,
-                plan_lane(kinds, lane=lane, seed=options.seed, minutes=options.minutes),
-                length_ms=length_ms + OVERTIME_MS,
+                planned,
+                length_ms=max(self._length_ms, length_ms_of(planned)) + OVERTIME_MS,
             )
-            for lane in Lane
+            for planned in plans
         ]
         self._live = Live(stage, self._lanes, say)
         self._writing = threading.Thread(
@@ -212,6 +216,11 @@ class _Run:
         )
 
     @property
+    def _length_ms(self) -> int:
+        """Return how long lines flow at least, however soon the last fault is over."""
+        return int((self._options.minutes or 0) * 60_000)
+
+    @property
     def _struck(self) -> list[Struck]:
         return [each for lane in self._lanes for each in lane.struck]
 
@@ -237,7 +246,7 @@ class _Run:
     def _strike(self, began_ms: int) -> None:
         for lane, run in zip(Lane, self._lanes, strict=True):
             run.start(f"faults of {lane.value}")
-        end_ms = began_ms + int(self._options.minutes * 60_000)
+        end_ms = began_ms + self._length_ms
 
         def is_over() -> bool:
             self._look()

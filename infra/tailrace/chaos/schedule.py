@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,16 +35,17 @@ def possible(
 
 
 def plan_lane(
-    kinds: Sequence[FaultKind], *, lane: Lane, seed: int, minutes: float
+    kinds: Sequence[FaultKind], *, lane: Lane, seed: int, minutes: float | None
 ) -> list[Planned]:
     """Return the faults of one lane: every kind in a drawn order, then all of them anew.
 
-    As many as fit the time by what they are said to take, and at least one.
+    As many as fit the time by what they are said to take, and at least one; where no
+    time is given, each once.
     """
     chance = random.Random(f"{seed} {lane.value}")  # noqa: S311 - a plan is no secret
     own = [kind for kind in kinds if kind.lane is lane]
     planned: list[Planned] = []
-    left_ms = minutes * 60_000
+    left_ms = math.inf if minutes is None else minutes * 60_000
     while own:
         for kind in chance.sample(own, len(own)):
             pause_ms = chance.randint(PAUSE_MS_MIN, PAUSE_MS_MAX)
@@ -51,4 +53,11 @@ def plan_lane(
             if left_ms < 0 and planned:
                 return planned
             planned.append(Planned(kind, pause_ms, chance.getrandbits(32)))
+        if minutes is None:
+            break
     return planned
+
+
+def length_ms_of(planned: Iterable[Planned]) -> int:
+    """Return how long faults take, one after the other, by what they are said to."""
+    return sum(each.pause_ms + each.kind.takes_s * 1_000 for each in planned)

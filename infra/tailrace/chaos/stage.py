@@ -32,7 +32,7 @@ from tailrace.errors import CommandFailed, DataDirInUse
 from tailrace.provision import provision
 from tailrace.settings import ENVIRONMENT_PREFIX, Connections, read_connections
 from tailrace.watched import toml_text
-from tailrace_embedded.config import StackConfig
+from tailrace_embedded.config import StackConfig, config_from_environment
 from tailrace_embedded.lock import is_held
 from tailrace_embedded.ports import LOOPBACK, choose_ports
 from tailrace_embedded.progress import Progress
@@ -273,6 +273,7 @@ def _stack_config(
         # Its nodes talk by loopback, and so have one namespace between them.
         places[f"{ELASTICSEARCH}-{number}"] = members[ELASTICSEARCH].place
     config = StackConfig(
+        java_flags=config_from_environment().java_flags,
         brokers=options.brokers,
         elasticsearch_nodes=options.nodes,
         elasticsearch_heap_mb=ELASTICSEARCH_HEAP_MB,

@@ -29,6 +29,13 @@ Seed = Annotated[int, typer.Option(help="Which faults, in which order.")]
 Minutes = Annotated[
     float, typer.Option(min=0.1, max=1_440, help="How long faults strike.")
 ]
+Once = Annotated[
+    bool,
+    typer.Option(
+        "--once",
+        help="Each fault strikes once, however long that takes, in place of --minutes.",
+    ),
+]
 LinesPerS = Annotated[
     int | None,
     typer.Option(
@@ -67,6 +74,7 @@ OwnDataDir = Annotated[
 def chaos(
     seed: Seed = 1,
     minutes: Minutes = 5.0,
+    once: Once = False,
     lines_per_s: LinesPerS = None,
     brokers: Brokers = None,
     nodes: Nodes = None,
@@ -88,7 +96,7 @@ def chaos(
     count = 1 if small else 3
     options = ChaosOptions(
         seed=seed,
-        minutes=minutes,
+        minutes=None if once else minutes,
         lines_per_s=lines_per_s or (SMALL_LINES_PER_S if small else LINES_PER_S),
         brokers=brokers or count,
         nodes=nodes or count,

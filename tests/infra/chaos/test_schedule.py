@@ -9,13 +9,13 @@ from tailrace.chaos.faults_copies import copy_faults
 from tailrace.chaos.faults_network import network_faults
 from tailrace.chaos.faults_roles import POINTS, role_faults
 from tailrace.chaos.faults_servers import server_faults
-from tailrace.chaos.schedule import plan_lane, possible
+from tailrace.chaos.schedule import length_ms_of, plan_lane, possible
 
 KINDS = [*role_faults(), *server_faults(), *copy_faults(), *network_faults()]
 EVERYTHING = frozenset(Need)
 
 
-def names(seed: int, *, lane: Lane, minutes: float) -> list[str]:
+def names(seed: int, *, lane: Lane, minutes: float | None) -> list[str]:
     planned = plan_lane(KINDS, lane=lane, seed=seed, minutes=minutes)
     return [each.kind.name for each in planned]
 
@@ -38,9 +38,16 @@ def test_half_an_hour_strikes_with_every_kind_in_both_lanes() -> None:
 @pytest.mark.parametrize("lane", Lane)
 def test_a_plan_fits_its_time_and_is_never_empty(lane: Lane) -> None:
     planned = plan_lane(KINDS, lane=lane, seed=2, minutes=4)
-    takes_ms = sum(p.pause_ms + p.kind.takes_s * 1_000 for p in planned)
-    assert takes_ms <= 4 * 60_000
+    assert length_ms_of(planned) <= 4 * 60_000
     assert len(plan_lane(KINDS, lane=lane, seed=2, minutes=0.01)) == 1
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_without_a_time_each_kind_strikes_once_as_in_a_first_round(lane: Lane) -> None:
+    own = [kind.name for kind in KINDS if kind.lane is lane]
+    planned = names(3, lane=lane, minutes=None)
+    assert sorted(planned) == sorted(own)
+    assert names(3, lane=lane, minutes=600)[: len(own)] == planned
 
 
 def test_every_kill_point_is_a_fault_of_its_own() -> None:
