@@ -16,7 +16,10 @@ import msgspec
 from tailrace.moments import TimeRange
 from tailrace.query import TIMEOUT_S, Body, range_clause
 from tailrace.shop_link import SHOP_DIR
+from tailrace.shop_rules import REPORT_SILENCE_MS
 
+NANOSECONDS_IN_MS = 1_000_000
+"""`@timestamp` is a `date_nanos`, and sorts so."""
 MODES = ("serial", "parallel", "queued")
 EXPECTED_RATIOS = {"serial": 1.0, "parallel": 1.5, "queued": 3.0}
 """Of 150, 100 and 50 ms."""
@@ -24,8 +27,8 @@ ADMITTED, WAITING, SOLD_OUT = 202, 303, 410
 """What someone who asks for a ticket is answered."""
 FILES_MAX = 20
 DEPLOYS_MAX = 50
-REPORT_SILENCE_MS = 150_000
-"""The report comes every minute: more than two that are missing are no accident."""
+TROUBLES_INTERVAL_MS = 1_000
+"""Errors are counted so finely that those before a version are told from those after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +203,7 @@ def read_answers(answer: Mapping[str, Any]) -> Answers:
     )
 
 
-def troubles_body(time_range: TimeRange, *, interval_ms: int) -> Body:
+def troubles_body(time_range: TimeRange) -> Body:
     """Build the question which service logged errors when, and what was deployed."""
     newest = {"sort": [{"@timestamp": "desc"}], "_source": _DEPLOY_FIELDS}
     return _counting(
@@ -222,7 +225,7 @@ def troubles_body(time_range: TimeRange, *, interval_ms: int) -> Body:
                             "times": {
                                 "date_histogram": {
                                     "field": "@timestamp",
-                                    "fixed_interval": f"{interval_ms}ms",
+                                    "fixed_interval": f"{TROUBLES_INTERVAL_MS}ms",
                                     "min_doc_count": 1,
                                 }
                             }
@@ -242,7 +245,7 @@ def troubles_body(time_range: TimeRange, *, interval_ms: int) -> Body:
     )
 
 
-_DEPLOY_FIELDS = ["@timestamp", "service.name", "service.version"]
+_DEPLOY_FIELDS = ["service.name", "service.version"]
 
 
 def read_troubles(answer: Mapping[str, Any]) -> Troubles:
@@ -289,13 +292,22 @@ def findings(troubles: Troubles, *, now_ms: int) -> list[str]:
 
 
 def _worst_deploy(troubles: Troubles) -> Deploy | None:
-    """Return the version in whose time most errors fell, if any did."""
+    """Return the version in whose time its own service erred most, if it did.
+
+    What another service complains of meanwhile is no word against the version. Errors of
+    the interval in which a version came are its own: they follow it.
+    """
     deploys = sorted(troubles.deploys, key=lambda one: one.at_ms)
     counts = [0] * len(deploys)
-    for at_ms, _name, count in troubles.points:
-        before = sum(one.at_ms <= at_ms for one in deploys)
-        if before:
-            counts[before - 1] += count
+    for at_ms, name, count in troubles.points:
+        end_ms = at_ms + TROUBLES_INTERVAL_MS
+        in_place = [
+            number
+            for number, one in enumerate(deploys)
+            if one.service == name and one.at_ms < end_ms
+        ]
+        if in_place:
+            counts[in_place[-1]] += count
     most = max(counts, default=0)
     return deploys[counts.index(most)] if most else None
 
@@ -303,15 +315,10 @@ def _worst_deploy(troubles: Troubles) -> Deploy | None:
 def _deploy(hit: Mapping[str, Any]) -> Deploy:
     source = hit["_source"]
     return Deploy(
-        at_ms=int(hit["sort"][0]) // _sort_unit(int(hit["sort"][0])),
+        at_ms=int(hit["sort"][0]) // NANOSECONDS_IN_MS,
         service=str(source.get("service.name", "")),
         version=str(source.get("service.version", "")),
     )
-
-
-def _sort_unit(value: int) -> int:
-    # Nanoseconds of a `date_nanos`, milliseconds of a `date`.
-    return 1_000_000 if value > 10**15 else 1
 
 
 def _counting(time_range: TimeRange, *clauses: Body, aggs: Body) -> Body:

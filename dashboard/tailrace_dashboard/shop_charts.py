@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -30,6 +31,9 @@ ANSWER_COLOURS = {
     "sold out": "#93a3b3",
 }
 SECOND_MS = 1_000
+QUEUE_SHOWN_MIN = 10
+BAR_MS = 10_000
+"""Of troubles, in a quarter of an hour: finer bars would be too thin to see."""
 
 
 def modes_chart(figures: Sequence[ModeFigures]) -> alt.Chart:
@@ -56,12 +60,19 @@ def modes_chart(figures: Sequence[ModeFigures]) -> alt.Chart:
 def queue_chart(samples: Iterable[tuple[int, int]]) -> alt.Chart:
     """Draw how many messages waited, when (ms since 1970)."""
     points = [{"at_ms": at_ms, "waiting": waiting} for at_ms, waiting in samples]
+    most = max((point["waiting"] for point in points), default=0)
     return (
         alt.Chart(alt.InlineData(values=points))
         .mark_area(line=True, opacity=0.35, interpolate="step-after")
         .encode(
             x=alt.X("at_ms:T", title=None, axis=alt.Axis(format="%H:%M:%S")),
-            y=alt.Y("waiting:Q", title="orders that wait", scale=alt.Scale(zero=True)),
+            y=alt.Y(
+                "waiting:Q",
+                title="orders that wait",
+                # Of an empty queue, too, an axis of whole orders.
+                scale=alt.Scale(domain=[0, max(most, QUEUE_SHOWN_MIN)]),
+                axis=alt.Axis(format=",d", tickCount=5),
+            ),
         )
         .properties(height=190)
     )
@@ -82,14 +93,13 @@ def answers_chart(answers: Answers) -> alt.Chart:
     )
 
 
-def troubles_chart(
-    troubles: Troubles, *, time_range: TimeRange, interval_ms: int
-) -> alt.LayerChart:
+def troubles_chart(troubles: Troubles, *, time_range: TimeRange) -> alt.LayerChart:
     """Draw errors and warnings by service, and a line for each version deployed."""
-    points = [Point(at_ms, name, count) for at_ms, name, count in troubles.points]
-    bars = series_chart(
-        breakdown_of(points), time_range=time_range, interval_ms=interval_ms
-    )
+    counts = Counter[tuple[int, str]]()
+    for at_ms, name, count in troubles.points:
+        counts[at_ms - at_ms % BAR_MS, name] += count
+    points = [Point(at_ms, name, n) for (at_ms, name), n in sorted(counts.items())]
+    bars = series_chart(breakdown_of(points), time_range=time_range, interval_ms=BAR_MS)
     marks = [
         {
             "at_ms": one.at_ms,

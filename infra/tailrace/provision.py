@@ -16,6 +16,7 @@ from tailrace.topics import TOPICS, Topic
 
 REPLICATION_MAX = 3
 """Two brokers may then be lost without a record lost; more copies cost more than that."""
+INSYNC_KEY = "min.insync.replicas"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def provision_topics(
     from tailrace.kafka_admin import KafkaAdmin, NewTopic
 
     with KafkaAdmin(connections) as admin:
-        copies = replication or min(REPLICATION_MAX, admin.broker_count())
+        copies = replication or copies_on(admin.broker_count())
         wanted = {topic.name(connections.namespace): topic for topic in TOPICS}
         counts = admin.partition_counts()
         refuse_other_partitions(wanted, counts=counts)
@@ -133,8 +134,17 @@ def provision_templates(connections: Connections) -> TemplatesReport:
 
 def settings_of(topic: Topic, *, copies: int) -> dict[str, str]:
     """Return a new topic's settings: with three copies, two must have each record."""
-    insync = "2" if copies >= REPLICATION_MAX else "1"
-    return {**topic.settings(), "min.insync.replicas": insync}
+    return {**topic.settings(), INSYNC_KEY: insync_min(copies)}
+
+
+def copies_on(brokers: int) -> int:
+    """Return how many copies a new topic gets, on so many brokers."""
+    return min(REPLICATION_MAX, brokers)
+
+
+def insync_min(copies: int) -> str:
+    """Return how many of a topic's copies must have each record."""
+    return "2" if copies >= REPLICATION_MAX else "1"
 
 
 def differing(wanted: Mapping[str, str], *, found: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from tailrace.role_process import STOP_WAIT_MS_MAX, RoleProcess
 from tailrace.server_life import ServerLife
 from tailrace.server_wait import ask_until_served
 from tailrace.settings import CONFIG_FILE, Connections, read_connections
-from tailrace.shop_link import SHOP_DIR
+from tailrace.shop_link import LINK_FILE, SHOP_DIR
 from tailrace.supervise import Backoff, Member
 from tailrace.up_record import (
     Phase,
@@ -37,6 +37,8 @@ from tailrace_embedded.stack import Endpoints, Stack, read_endpoints
 TICK_MS = 100
 SEARCHABLE_WAIT_MS_MAX = 120_000
 """From the servers' readiness; a healthy start takes a tenth of it."""
+SHOP_WAIT_MS_MAX = 10_000
+"""So that whoever types a command of the shop next finds it open; nothing else waits."""
 URL_LOOK_MS = 1_000
 """How often it is looked whether the dashboard, started again, has another address."""
 SERVERS_STOP_WAIT_S_MAX = 30
@@ -200,8 +202,22 @@ class Supervision:
         self._write()
         if self._plan.has_shop and not self._stop.is_set():
             # Last: what a person waits for does not wait for it.
-            self._start_role(SHOP_DIR, endpoints=self._stack.endpoints)
-            self._progress.step("the shop is open: the demonstration, on page Shop")
+            self._open_shop(self._stack.endpoints)
+
+    def _open_shop(self, endpoints: Endpoints) -> None:
+        link_path = self._plan.data_dir / LINK_FILE
+        # One that was killed leaves its word behind.
+        link_path.unlink(missing_ok=True)
+        self._start_role(SHOP_DIR, endpoints=endpoints)
+        deadline_ms = self._clock.monotonic_ms() + SHOP_WAIT_MS_MAX
+        is_open = self._wait_for(
+            lambda: (
+                link_path.exists()
+                or (False if self._clock.monotonic_ms() > deadline_ms else None)
+            )
+        )
+        state = "is open" if is_open else "opens soon"
+        self._progress.step(f"the shop {state}: the demonstration, on page Shop")
 
     def _first_line_watch(self, connections: Connections) -> FirstLineWatch:
         from tailrace.first_line import is_searchable

@@ -12,6 +12,7 @@ from typing import Any, cast
 from tailrace.data_folder import require_text
 from tailrace.errors import ConfigError
 from tailrace.shop_link import SHOP_DIR
+from tailrace.shop_rules import RULES
 
 MACHINE_LOGS = (
     "/var/log/**/*.log",
@@ -46,7 +47,7 @@ def configuration(
     machine's own logs. The servers' logs are always watched, the roles' never: a line
     that a role writes about a line would make another. The logs of the demonstration's
     shop are watched while it runs, and once it has run: their last lines may not have
-    been read.
+    been read. Its rules are judged while it runs, beside the user's own.
 
     Raises:
         ConfigError: a glob of `--watch` is empty, or a table is none.
@@ -70,7 +71,8 @@ def configuration(
     shop_logs = data_dir / SHOP_DIR / "logs"
     if has_shop or shop_logs.is_dir():
         agent["sources"].append(_shop_source(shop_logs))
-    return {**given, "agent": agent}
+    configured = {**given, "agent": agent}
+    return _with_shop_rules(configured) if has_shop else configured
 
 
 def names_files(given: Mapping[str, Any], *, watch: Sequence[str]) -> bool:
@@ -143,6 +145,19 @@ def _shop_source(logs: Path) -> dict[str, Any]:
         "time_zone": SERVER_LOG_TIME_ZONE,
         "tags": [SHOP_DIR],
     }
+
+
+def _with_shop_rules(configured: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the shop's rules; one of the user's by the same name stands in for it."""
+    indexer = dict(_table(configured, "indexer"))
+    alerts = dict(_table(indexer, "alerts"))
+    own = alerts.get("rules", [])
+    if own and not _is_list_of_tables(own):
+        return dict(configured)  # The indexer says what is wrong with it.
+    names = {rule.get("name") for rule in cast("list[dict[str, Any]]", own)}
+    shops = [dict(rule) for rule in RULES if rule["name"] not in names]
+    indexer["alerts"] = {**alerts, "rules": [*own, *shops]}
+    return {**configured, "indexer": indexer}
 
 
 def _own_folders(data_dir: Path) -> list[str]:

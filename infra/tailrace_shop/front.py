@@ -31,6 +31,8 @@ THREADS = 32
 """Registrations and orders at once; more wait their turn."""
 NAME_CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 500
+WAITING_PAGE = "/sales/waiting"
+WAITING_TEXT = b"Many are being served. Come again in a second.\n"
 BROKEN_SHARE = 1 / 3
 """Of the orders, that a bad version fails at."""
 BROKEN_FRAMES = (
@@ -153,7 +155,7 @@ class Front:
                 )
             case ("GET", "sales", "waiting"):
                 return Response(
-                    body=b"Many are being served. Come again in a second.\n",
+                    body=WAITING_TEXT,
                     content_type="text/plain",
                     headers={"retry-after": "1"},
                 )
@@ -193,10 +195,10 @@ class Front:
             gate.settle(is_durable=is_durable)
             if not is_durable:
                 return _json({"error": "the queue does not take it"}, status=503)
-            return _json({"ticket": ticket.order_id}, status=202)
+            return _json({"ticket": ticket.order_id}, status=verdict)
         if verdict is Verdict.WAITING:
-            return Response(status=303, headers={"location": "/sales/waiting"})
-        return _json({"error": "sold out"}, status=410)
+            return Response(status=verdict, headers={"location": WAITING_PAGE})
+        return _json({"error": "sold out"}, status=verdict)
 
     async def _written(self, ticket: Order) -> bool:
         loop = asyncio.get_running_loop()

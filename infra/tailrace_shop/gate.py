@@ -6,11 +6,11 @@ N tickets, at a pace that the queue can take. The rest are told at once.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum
 
 
-class Verdict(Enum):
-    """What someone who asks is told, as a status of HTTP."""
+class Verdict(IntEnum):
+    """What someone who asks is told: the status of the answer."""
 
     ADMITTED = 202
     WAITING = 303

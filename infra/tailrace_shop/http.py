@@ -25,7 +25,6 @@ REASONS = {
     400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
-    405: "Method Not Allowed",
     410: "Gone",
     500: "Internal Server Error",
     503: "Service Unavailable",

@@ -7,11 +7,11 @@ from enum import StrEnum
 import msgspec
 
 from tailrace.kafka_admin import KafkaAdmin, NewTopic
+from tailrace.provision import INSYNC_KEY, copies_on, insync_min
 from tailrace.settings import Connections
 
 PARTITIONS = 2
 """Enough that two workers of a group share the work."""
-COPIES_MAX = 3
 RETENTION_MS = 86_400_000
 MESSAGE_BYTES_MAX = 64 * 1_024
 
@@ -84,10 +84,10 @@ def make_topics(connections: Connections) -> None:
         ServiceUnavailable: Kafka does not answer, or refuses a topic.
     """
     with KafkaAdmin(connections, client_id="tailrace-shop") as admin:
-        copies = min(admin.broker_count(), COPIES_MAX)
+        copies = copies_on(admin.broker_count())
         there = admin.partition_counts()
         settings = {
-            "min.insync.replicas": str(max(copies - 1, 1)),
+            INSYNC_KEY: insync_min(copies),
             "retention.ms": str(RETENTION_MS),
             "max.message.bytes": str(MESSAGE_BYTES_MAX),
         }

@@ -6,9 +6,7 @@ import asyncio
 import os
 import secrets
 import threading
-from collections.abc import Coroutine
 from random import Random
-from typing import Any
 
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
@@ -111,8 +109,8 @@ class Shop:
             await asyncio.to_thread(stop.wait)
         finally:
             (self._connections.data_dir / LINK_FILE).unlink(missing_ok=True)
-            for one in visitors:
-                one.cancel()
+            if visitors is not None:
+                visitors.cancel()
             server.close()
             await asyncio.to_thread(self._stop, control)
 
@@ -128,14 +126,13 @@ class Shop:
                 remedy="set TAILRACE_SHOP_PORT to another one; 0 takes a free one",
             ) from error
 
-    def _visitors(self, url: str) -> list[asyncio.Task[None]]:
+    def _visitors(self, url: str) -> asyncio.Task[None] | None:
         pause_ms = self._settings.visit_pause_ms
-        coming: list[Coroutine[Any, Any, None]] = []
-        if pause_ms:
-            coming.append(
-                visit_now_and_then(url, pause_ms=pause_ms, random=self._random)
-            )
-        return [asyncio.create_task(each) for each in coming]
+        if not pause_ms:
+            return None
+        return asyncio.create_task(
+            visit_now_and_then(url, pause_ms=pause_ms, random=self._random)
+        )
 
     def _stop(self, control: Control) -> None:
         control.close()

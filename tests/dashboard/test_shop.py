@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tailrace.alerts.records import Status, alert_document, new_alert
 from tailrace.errors import CommandFailed
 from tailrace.query import Body
 from tailrace.shop_link import (
@@ -22,9 +23,9 @@ from tailrace.shop_link import (
     ShopState,
     Word,
 )
-from tailrace_dashboard.gateway import SearchGateway
+from tailrace.shop_rules import REPORT_SILENCE_MS
+from tailrace_dashboard.gateway import NoIndexYet, SearchGateway
 from tailrace_dashboard.shop import (
-    REPORT_SILENCE_MS,
     Deploy,
     Troubles,
     findings,
@@ -35,7 +36,7 @@ from tailrace_dashboard.shop import (
     read_troubles,
 )
 from tailrace_dashboard.shop_gateway import RunningShop
-from tests.dashboard.doubles import EmptySearch, KnownShop, done, sources
+from tests.dashboard.doubles import EmptySearch, KnownShop, done, failed, sources
 from tests.dashboard.test_pages import buttons, said, shown
 
 MODES = {"queued": 50e6, "serial": 150e6, "parallel": 100e6}
@@ -92,7 +93,7 @@ TROUBLES: Body = {
                         }
                         for at, version in (
                             (1_795_738_900_000_000_000, "1.4.0"),
-                            (1_795_738_800_000, "1.3.9"),
+                            (1_795_738_800_000_000_000, "1.3.9"),
                         )
                     ]
                 }
@@ -136,11 +137,19 @@ class ShopsLogs:
         storm: Body = STORM,
         logged: dict[int, int] = COUNTS,
         bad: Body = TROUBLES,
+        alerts: Body | None = None,
     ) -> None:
         self._storm, self._logged, self._bad = storm, logged, bad
+        self._alerts = alerts
 
     def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
         del query
+        if index == "ns-alerts":
+            return (
+                failed(NoIndexYet(index))
+                if self._alerts is None
+                else done(self._alerts)
+            )
         assert index == "ns-events"
         match body.get("aggs"):
             case {"modes": _}:
@@ -198,28 +207,32 @@ def test_a_file_that_was_turned_over_is_the_same_service() -> None:
 
 
 def test_findings_name_the_version_in_whose_time_most_errors_came() -> None:
-    good, bad = (
+    first, good, bad = (
         Deploy(at_ms=at_ms, service="orders", version=version)
-        for at_ms, version in ((800, "1.4.0"), (500, "1.4.1"))
+        for at_ms, version in ((0, "1.3"), (60_000, "1.4.0"), (5_500, "1.4.1"))
     )
 
-    def of(at_ms: int) -> list[str]:
+    def of(at_ms: int, name: str = "orders") -> str:
         troubles = Troubles(
-            points=((at_ms, "orders", 3), (900, "front", 1)),
-            deploys=(good, bad),
+            points=((at_ms, name, 3), (70_000, "orders", 1), (60_500, "access", 9)),
+            deploys=(good, bad, first),
             report_at_ms=None,
         )
-        return findings(troubles, now_ms=1_000)
+        return findings(troubles, now_ms=1_000)[-1]
 
-    assert any("1.4.1" in one for one in of(500))
-    assert not any("1.4.1" in one for one in of(499))
+    assert "1.3 " in of(4_000)
+    # The second in which it came holds what it broke.
+    assert "1.4.1" in of(5_000)
+    assert "1.4.1" in of(59_000)
+    # Of what another service says, no version of the orders is accused.
+    assert "1.4.0" in of(59_000, "notifier")
 
 
 def test_findings_miss_a_report_that_comes_no_more() -> None:
     troubles = Troubles(points=(), deploys=(), report_at_ms=0)
     assert findings(troubles, now_ms=REPORT_SILENCE_MS) == []
     (late,) = findings(troubles, now_ms=REPORT_SILENCE_MS + 1_000)
-    assert "no report for 151 s" in late
+    assert "no report for 91 s" in late
 
 
 def test_the_page_shows_what_was_measured() -> None:
@@ -264,6 +277,45 @@ def test_who_looks_at_the_room_is_there() -> None:
     shop = KnownShop(STATE, ROOM)
     page(ShopsLogs(), shop)
     assert ("guest", "", "here") in shop.spoken
+
+
+def test_what_the_rules_said_stands_on_the_page() -> None:
+    stack = r"order 7 failed\x0ajava.lang.NullPointerException"
+    raised = [
+        new_alert(
+            rule=rule,
+            severity="warning",
+            fields={},
+            key=rule,
+            status=status,
+            start_ms=1_795_738_900_000,
+            raised_at_ms=1_795_738_915_000,
+            value=2,
+            message=message,
+            channels=(),
+        )
+        for rule, status, message in cast(
+            "list[tuple[str, Status, str]]",
+            [
+                ("shop-orders-fail", "on", "2 events in 1 min, more than 1"),
+                ("shop-new-error", "happened", f"a kind of line never seen: {stack}"),
+            ],
+        )
+    ]
+    raised[0] = raised[0].is_over(
+        at_ms=1_795_738_945_000, value=None, is_silenced=False
+    )
+    hits = [{"_source": alert_document(one)} for one in raised]
+    hits.append({"_source": {"message": "of an earlier version"}})
+    test = page(ShopsLogs(alerts={"hits": {"hits": hits}}))
+    table = cast("Any", test.dataframe[-1].value)
+    assert list(table["Alert"]) == ["shop-orders-fail", "shop-new-error"]
+    assert list(table["Because"]) == [
+        "2 events in 1 min, more than 1",
+        "a kind of line never seen: order 7 failed",
+    ]
+    assert list(table["State"]) == ["over after 45 s", "happened"]
+    assert not test.error
 
 
 def test_before_anything_happened_the_page_says_so() -> None:

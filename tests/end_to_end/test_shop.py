@@ -5,142 +5,41 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Generator
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar
 
-import msgspec
 import pytest
 
 from tailrace.clock import SystemClock
-from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
-from tailrace.moments import TimeRange
-from tailrace.query import events_alias
-from tailrace.settings import Connections
-from tailrace.shop_link import SHOP_DIR, ShopLink
-from tailrace.watched import configuration, toml_text
 from tailrace_dashboard.shop import (
     EXPECTED_RATIOS,
-    ModeFigures,
-    answers_body,
-    findings,
-    measured_body,
     ratios,
-    read_answers,
-    read_measured,
     read_storm,
-    read_troubles,
     storms_body,
-    troubles_body,
 )
 from tailrace_embedded.stack import Endpoints
 from tailrace_shop import load
 from tailrace_shop.chat import QUESTION, Room
 from tailrace_shop.client import Visitor
-from tailrace_shop.config import ShopSettings
+from tailrace_shop.front import WAITING_PAGE, WAITING_TEXT
 from tailrace_shop.messages import Order, Said, Topic
-from tailrace_shop.queue import Worker
-from tailrace_shop.services import HELPERS, ITEMS, SHELF_COUNT
-from tailrace_shop.shop import Shop
-from tests.support.roles import started_roles
+from tailrace_shop.services import HELPERS, ITEMS
+from tests.support.shops import WAIT_S_MAX, Opened, Whole, opened, whole_shop
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
-WAIT_S_MAX = 120
-INCIDENT_MS = 5_000
 ORDERS = 60
 QUESTIONS = 20
 STOCK = 300
 RATIO_TOLERANCE = 0.15
 ROUNDS_MAX = 6
 """Of measuring: this machine may be busy with other things during some of them."""
-BEHIND_THE_CLOCK_MS = 60_000
-
-MessageT = TypeVar("MessageT", bound=msgspec.Struct)
-
-
-@dataclass
-class Opened:
-    """A shop that runs in this process, on a broker that is another one."""
-
-    shop: Shop
-    connections: Connections
-    problems: list[str] = field(default_factory=list[str])
-
-    @property
-    def link(self) -> ShopLink:
-        return ShopLink.read(self.connections.data_dir)
-
-    def waiting(self, service: str) -> int:
-        return self.link.state().waiting[service]
-
-    def taken(self) -> int:
-        """Return what is missing on the shelves; the orders' own sum must agree."""
-        inventory = self.shop.services.inventory
-        missing = sum(SHELF_COUNT - (inventory.left(item) or 0) for item in ITEMS)
-        assert missing == sum(map(inventory.taken, ITEMS))
-        return missing
-
-    def other_worker(
-        self,
-        topic: Topic,
-        *,
-        message_type: type[MessageT],
-        handle: Callable[[MessageT], None],
-    ) -> Worker:
-        """Return a worker of a group that has read nothing yet."""
-        return Worker(
-            self.connections,
-            topic=topic,
-            group=f"other-{secrets.token_hex(4)}",
-            message_type=message_type,
-            handle=handle,
-            problem=self._problem,
-        )
-
-    def _problem(self, message: str, /, *, error: Exception) -> None:
-        self.problems.append(f"{message}: {error}")
-
-
-@contextmanager
-def opened(stack: Endpoints, *, namespace: str, data_dir: Path) -> Generator[Opened]:
-    """Open a shop to which nobody comes by himself, and close it."""
-    connections = Connections().model_copy(
-        update={
-            "kafka_bootstrap": stack.kafka_bootstrap,
-            "elasticsearch_url": stack.elasticsearch_url,
-            "namespace": namespace,
-            "data_dir": data_dir,
-        }
-    )
-    shop = Shop(
-        connections,
-        settings=ShopSettings(
-            visit_pause_ms=0, incident_pause_ms=0, incident_ms=INCIDENT_MS
-        ),
-        clock=SystemClock(),
-        random=Random(1),
-    )
-    stop = threading.Event()
-    running = threading.Thread(target=lambda: asyncio.run(shop.run(stop)))
-    running.start()
-    try:
-        link_path = data_dir / SHOP_DIR / "shop.json"
-        eventually(link_path.exists, WAIT_S_MAX, what="the shop is open")
-        yield Opened(shop, connections)
-    finally:
-        stop.set()
-        running.join(WAIT_S_MAX)
 
 
 @pytest.fixture
@@ -258,6 +157,29 @@ def test_a_question_goes_to_one_helper_and_a_word_to_every_listener(
     assert not shop.problems
 
 
+def test_who_comes_while_too_many_are_let_in_is_sent_to_a_waiting_page(
+    stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    """And gets in when he comes again, or is told that all is sold; never more than there is."""
+
+    async def waiting_page(url: str) -> tuple[int, bytes]:
+        async with Visitor(url, address="192.0.2.1", agent="test") as visitor:
+            return await visitor.ask("GET", WAITING_PAGE)
+
+    with opened(stack, namespace=namespace, data_dir=tmp_path, waiting_max=1) as shop:
+        shop.link.tell(f"sales/rush?stock={ORDERS}")
+        answers = Counter[str]()
+        while not answers["410"]:
+            came = asyncio.run(
+                load.storm(shop.link.url, sale="rush", requests=200, per_s=5_000)
+            )
+            answers += Counter(came.answers)
+        assert answers["303"] > 0
+        assert answers["202"] == ORDERS
+        assert asyncio.run(waiting_page(shop.link.url)) == (200, WAITING_TEXT)
+        eventually(lambda: shop.shop.services.sales.taken("rush") == ORDERS, WAIT_S_MAX)
+
+
 def test_a_stranger_on_loopback_steers_nothing(shop: Opened) -> None:
     """Any page in a browser reaches loopback; the key it cannot read."""
 
@@ -270,60 +192,12 @@ def test_a_stranger_on_loopback_steers_nothing(shop: Opened) -> None:
     assert shop.link.state().services["inventory"]
 
 
-@dataclass
-class Whole:
-    """A shop, and the roles that collect its logs."""
-
-    shop: Opened
-    elastic: Elastic
-
-    def ask(self, body: dict[str, Any]) -> dict[str, Any]:
-        index = events_alias(self.shop.connections.namespace)
-        self.elastic.refresh(index)
-        return self.elastic.search(index, body=body)
-
-    def time_range(self) -> TimeRange:
-        now_ms = SystemClock().now_ms()
-        return TimeRange(now_ms - 900_000, now_ms + BEHIND_THE_CLOCK_MS)
-
-    def counts_of(self, sale: str) -> dict[int, int]:
-        return dict(read_answers(self.ask(answers_body(sale))).counts)
-
-    def figures(self) -> tuple[ModeFigures, ...]:
-        return read_measured(self.ask(measured_body(self.time_range())))
-
-
 @pytest.fixture(scope="module")
 def whole(
     stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Whole]:
-    folder = tmp_path_factory.mktemp("shop")
-    data_dir = folder / "data"
-    namespace = f"t{secrets.token_hex(3)}"
-    settings = configuration(
-        {}, watch=(f"{folder}/none.log",), data_dir=data_dir, has_shop=True
-    )
-    with (
-        opened(stack, namespace=namespace, data_dir=data_dir) as one,
-        Elastic(one.connections) as elastic,
-        started_roles(
-            stack,
-            namespace=namespace,
-            folder=folder,
-            plans={"agent": [], "stream": [], "indexer": []},
-            settings=toml_text(settings),
-        ),
-    ):
-        index = events_alias(namespace)
-
-        def has_begun() -> bool:
-            try:
-                return elastic.count(index) > 0
-            except ServiceUnavailable:
-                return False  # The index is being made.
-
-        eventually(has_begun, WAIT_S_MAX, what="the shop's first line is stored")
-        yield Whole(one, elastic)
+    with whole_shop(stack, folder=tmp_path_factory.mktemp("shop")) as one:
+        yield one
 
 
 def test_a_queue_makes_registration_three_times_as_fast(whole: Whole) -> None:
@@ -386,38 +260,3 @@ def test_a_flash_sale_is_never_oversold_and_its_answers_are_counted_alike(
     eventually(lambda: not whole.shop.waiting("seller"), WAIT_S_MAX)
     assert sold() == STOCK
     assert whole.shop.shop.services.sales.left(counted["name"]) == 0
-
-
-def test_an_incident_is_found_in_the_logs(whole: Whole) -> None:
-    """A version that fails: its marker, stack traces of it, and its end."""
-
-    def found() -> tuple[list[str], list[str]]:
-        body = troubles_body(whole.time_range(), interval_ms=10_000)
-        troubles = read_troubles(whole.ask(body))
-        versions = [
-            one.version for one in sorted(troubles.deploys, key=lambda d: d.at_ms)
-        ]
-        return versions, findings(troubles, now_ms=SystemClock().now_ms())
-
-    whole.shop.link.tell("incidents/bad-deploy")
-    placed = asyncio.run(load.order(whole.shop.link.url, count=60))
-    assert placed.answers["500"] + placed.answers["202"] == 60
-    assert placed.answers["500"] >= 5
-
-    def is_found() -> bool:
-        versions, said = found()
-        return versions == ["1.4.0", "1.4.1", "1.4.0"] and any(
-            one.startswith("orders: ") for one in said
-        )
-
-    eventually(is_found, WAIT_S_MAX)
-    # One event each, from its first line to the last of its stack trace.
-    words = ("java.lang.NullPointerException", "OrderController.java:58")
-    fault = {
-        "bool": {"filter": [{"match_phrase": {"message": word}} for word in words]}
-    }
-    index = events_alias(whole.shop.connections.namespace)
-    eventually(
-        lambda: whole.elastic.count(index, query=fault) == placed.answers["500"],
-        WAIT_S_MAX,
-    )

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.alerts.config import AlertSettings
 from tailrace.errors import EXIT_USAGE, ConfigError
+from tailrace.shop_rules import RULES
 from tailrace.watched import (
     MACHINE_LOGS,
     configuration,
@@ -112,6 +114,37 @@ def test_the_shops_logs_are_watched_while_it_runs_and_once_it_has_run(
     assert shop_globs(has_shop=True) == globs
     (tmp_path / "shop" / "logs").mkdir(parents=True)
     assert shop_globs(has_shop=False) == globs
+
+
+def test_the_shops_rules_are_judged_while_it_runs_beside_the_users_own(
+    tmp_path: Path,
+) -> None:
+    """And one of the user's by the same name stands in for the shop's."""
+
+    def rules(given_: dict[str, Any], *, has_shop: bool) -> list[dict[str, Any]]:
+        configured = configuration(
+            given_, watch=(), data_dir=tmp_path, has_shop=has_shop
+        )
+        read = tomllib.loads(toml_text(configured))
+        alerts: dict[str, Any] = read.get("indexer", {}).get("alerts", {})
+        # As the indexer reads them: what is wrong with one would end its start.
+        found = AlertSettings.model_validate(alerts).rules
+        return [rule.model_dump() for rule in found]
+
+    shops = [rule["name"] for rule in RULES]
+    assert rules({}, has_shop=False) == []
+    assert [one["name"] for one in rules({}, has_shop=True)] == shops
+    mine = {"name": "mine", "kind": "threshold", "above": 3}
+    other = {**mine, "name": shops[0]}
+    given_ = {"indexer": {"alerts": {"rules": [mine, other], "keep_days_max": 7}}}
+    found = rules(given_, has_shop=True)
+    assert [one["name"] for one in found] == ["mine", *shops]
+    assert found[1]["above"] == 3
+    assert len(rules(given_, has_shop=False)) == 2
+    wrong = {"indexer": {"alerts": {"rules": ["mine"]}}}
+    assert configuration(wrong, watch=(), data_dir=tmp_path, has_shop=True).items() >= (
+        wrong.items()
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from tailrace.alerts.store import alerts_index
+from tailrace.errors import TailraceError
 from tailrace.moments import MINUTE_MS, TimeRange
 from tailrace.query import Body, events_alias
 from tailrace.shop_link import ShopState
+from tailrace_dashboard.gateway import NoIndexYet
 from tailrace_dashboard.rows import markdown
 from tailrace_dashboard.shop import (
     EXPECTED_RATIOS,
@@ -25,6 +28,7 @@ from tailrace_dashboard.shop import (
     storms_body,
     troubles_body,
 )
+from tailrace_dashboard.shop_alerts import alert_rows, alerts_body, read_alerts
 from tailrace_dashboard.shop_charts import (
     ANSWER_NAMES,
     answers_chart,
@@ -32,11 +36,16 @@ from tailrace_dashboard.shop_charts import (
     troubles_chart,
 )
 from tailrace_dashboard.sources import Sources
-from tailrace_dashboard.views.parts import answer_of, draw_table
+from tailrace_dashboard.views.parts import (
+    answer_of,
+    draw_problem,
+    draw_table,
+    viewer_zone,
+    wait_for,
+)
 from tailrace_dashboard.views.shop_live import draw_chat, draw_orders
 
 MEASURED_MS = 15 * MINUTE_MS
-TROUBLES_INTERVAL_MS = 10_000
 INCIDENT_TEXTS = {
     "slow-gateway": "Slow SMS gateway",
     "bad-deploy": "Bad deploy",
@@ -169,8 +178,8 @@ def _draw_sold(sources: Sources, storm: Storm) -> None:
 
 def _draw_incidents(sources: Sources) -> None:
     st.caption(
-        "An incident is over after a minute. Find it: here in the errors by service,"
-        " and on the page Search by `tags:shop AND log.level:error`."
+        "An incident is over after a minute. Find it: here in the alerts and in the"
+        " errors by service, and on the page Search by `tags:shop AND log.level:error`."
     )
     with st.container(horizontal=True, gap="small"):
         for name, text in INCIDENT_TEXTS.items():
@@ -178,22 +187,38 @@ def _draw_incidents(sources: Sources) -> None:
                 order = sources.shop.tell(f"incidents/{name}")
                 answer_of(order, what="Asking", clock=sources.clock, key=f"shop_{name}")
     time_range = _range(sources)
-    body = troubles_body(time_range, interval_ms=TROUBLES_INTERVAL_MS)
-    answer = _found(sources, body, key="shop_troubles")
+    _draw_alerts(sources, time_range)
+    answer = _found(sources, troubles_body(time_range), key="shop_troubles")
     if answer is None:
         return
     troubles = read_troubles(answer)
     for said in findings(troubles, now_ms=sources.clock.now_ms()):
         st.warning(markdown(said), icon=":material/troubleshoot:")
     if troubles.points:
-        chart = troubles_chart(
-            troubles, time_range=time_range, interval_ms=TROUBLES_INTERVAL_MS
-        )
+        chart = troubles_chart(troubles, time_range=time_range)
         st.altair_chart(chart, width="stretch")
     else:
         st.info(
             "No errors and no warnings in the last 15 minutes.", icon=":material/check:"
         )
+
+
+def _draw_alerts(sources: Sources, time_range: TimeRange) -> None:
+    """Draw what the shop's rules have said, the newest first."""
+    question = sources.search.ask(
+        index=alerts_index(sources.namespace), body=alerts_body(time_range)
+    )
+    try:
+        answer = wait_for(
+            question, what="Asking", key="shop_alerts", clock=sources.clock
+        )
+    except NoIndexYet:
+        return  # Nobody has judged a rule yet.
+    except TailraceError as problem:
+        draw_problem(problem, key="shop_alerts")
+        return
+    if answer is not None and (alerts := read_alerts(answer)):
+        draw_table(alert_rows(alerts, zone=viewer_zone()))
 
 
 def _draw_load(sources: Sources, name: str, text: str) -> None:

@@ -91,6 +91,7 @@ def _draw_queue(sources: Sources) -> None:
                 f"{state.waiting.get(name, 0):,} waiting",
                 "runs" if is_running else "is stopped",
                 delta_color="normal" if is_running else "off",
+                delta_arrow="off",
                 border=True,
             )
     st.altair_chart(queue_chart(samples), width="stretch")

@@ -1,0 +1,87 @@
+"""What of the Shop page is live, in a real browser: clicked as docs/shop.md says to."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tailrace_embedded.stack import Endpoints
+from tailrace_shop.services import HELPERS
+from tests.support import browser as support
+from tests.support.shops import Whole, whole_shop
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def whole(
+    stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Whole]:
+    with whole_shop(stack, folder=tmp_path_factory.mktemp("shop")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shop_url(whole: Whole) -> Generator[str]:
+    with support.dashboard(whole.shop.connections) as url:
+        yield f"{url}/shop"
+
+
+def tab(page: Page, url: str, name: str) -> Locator:
+    """Open the page, and return what the tab of this name shows."""
+    page.goto(url)
+    page.get_by_role("tab", name=name).click()
+    return page.get_by_role("tabpanel", name=name)
+
+
+def test_the_queue_grows_while_the_inventory_is_stopped_and_drains(
+    page: Page, shop_url: str
+) -> None:
+    panel = tab(page, shop_url, "Orders")
+    inventory = panel.get_by_test_id("stMetric").filter(has_text="Inventory")
+    expect(inventory).to_contain_text("runs")
+    panel.get_by_role("button", name="Stop the inventory").click()
+    expect(inventory).to_contain_text("is stopped")
+    panel.get_by_role("button", name="Place 200 orders").click()
+    expect(inventory).to_contain_text("200 waiting", timeout=60_000)
+    expect(panel.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    panel.get_by_role("button", name="Start the inventory").click()
+    expect(inventory).to_contain_text("0 waiting", timeout=60_000)
+    expect(inventory).not_to_contain_text("200 waiting")
+    expect(inventory).to_contain_text("runs")
+
+
+def test_two_people_meet_in_the_chat_room_and_one_helper_answers(
+    page: Page, chromium: Browser, shop_url: str
+) -> None:
+    def enter(at: Page, name: str) -> Locator:
+        panel = tab(at, shop_url, "Chat")
+        box = panel.get_by_label("Name", exact=True)
+        box.fill(name)
+        box.press("Enter")
+        return panel
+
+    eva = enter(page, "eva")
+    context = chromium.new_context()
+    bob = enter(context.new_page(), "bob")
+    for panel in (eva, bob):
+        # And the guest, whom both were before they had a name, has left.
+        expect(panel.get_by_text("Present: bob, eva")).to_be_visible(timeout=60_000)
+
+    def say(panel: Locator, text: str) -> None:
+        line = panel.get_by_placeholder("Say something")
+        line.fill(text)
+        line.press("Enter")
+
+    say(eva, "is anybody **here**?")
+    for panel in (eva, bob):
+        expect(panel.get_by_text("eva: is anybody **here**?")).to_be_visible()
+    say(bob, "@helpdesk where is my order?")
+    answer = bob.get_by_text("bob, about 'where is my order?': we look into it.")
+    expect(answer).to_have_count(1)
+    assert answer.inner_text().partition(":")[0] in HELPERS
+    context.close()
+    # Who left is silent, and soon present no more.
+    expect(eva.get_by_text("Present: bob, eva")).to_have_count(0, timeout=30_000)
