@@ -36,6 +36,7 @@ from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
     is_truncated,
+    orphaned,
     position_of,
 )
 from tailrace_agent.likeness import known_places
@@ -224,8 +225,8 @@ class Heirs:
 
     def orphan(self, generation: str) -> None:
         """Note that no file holds a generation now; its last chunk is acknowledged."""
-        record = self.known.orphan(self.delivery.record_of(generation))
-        self.delivery.revise(record)
+        self.delivery.revise(orphaned(self.delivery.record_of(generation)))
+        self.known.orphan(self.delivery.last_word(generation))
         self.delivery.retire(generation, is_forgotten=False)
         for name in self.known.dropped:
             self.delivery.forget(name)

@@ -256,7 +256,7 @@ class FileTable:
         if is_gone:
             self.heirs.orphan(name)
             return
-        record = delivery.record_of(name)
+        record = delivery.last_word(name)
         delivery.retire(name, is_forgotten=False)
         self.known.add(record)
         if may_return:
