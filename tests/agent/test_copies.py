@@ -414,6 +414,27 @@ def test_f3_copy_over_a_file_that_left_the_globs_is_recognised(tmp_path: Path) -
     assert stored == sorted(lines(0, 9).splitlines())
 
 
+def test_f3_copy_over_a_file_that_left_the_globs_is_known_though_it_is_deleted_soon(
+    tmp_path: Path,
+) -> None:
+    """Its name is noted when it is seen to be written anew, and is gone when it is asked
+    what it is."""
+    agent = AgentHarness(tmp_path, linger_ms_max=1_000)
+    path = agent.write("a.log", lines(0, 3))
+    agent.pass_ms(8_000)
+    copy = path.rename(path.with_name("a.log.1"))
+    agent.pass_ms(1_000)
+    agent.write("a.log", lines(3, 9))
+    shutil.copyfile(path, copy)
+    agent.write("a.log", lines(9, 11))
+    while not agent.said("file_truncated"):
+        agent.pass_ms(100)
+    copy.unlink()
+    agent.pass_ms(30_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted(lines(0, 11).splitlines())
+
+
 def test_f1_f3_copy_over_a_file_that_was_renamed_since_the_last_sweep_is_recognised(
     tmp_path: Path,
 ) -> None:
