@@ -273,13 +273,14 @@ class Heirs:
         return is_early and until_ms is not None and now_ms < until_ms
 
     def _is_to_be_named(self, original: TrackedFile) -> bool:
-        """Return whether a file without a name has content, or may have.
+        """Return whether a file without a name has content, had some, or may have.
 
-        One that lost its name may have been written since it was looked at: by its name
-        no sweep has seen that.
+        Of one that was emptied since, its turn names the life that ended. One that lost
+        its name may have been written since it was looked at: no sweep has seen that.
         """
         is_unseen = original.stage is Stage.LEAVING and not original.is_looked_at
-        has_content = original.unread_bytes > 0 or is_unseen
+        seen_bytes = max(original.size_bytes, original.largest_size_bytes)
+        has_content = seen_bytes > original.position.offset or is_unseen
         return has_content and not self.delivery.knows(original.generation)
 
     def _inflate(
