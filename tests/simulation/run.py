@@ -214,7 +214,7 @@ class Run:
         """Let everything go wrong, then let everything drain, and look."""
         self.applications.begin()
         self._chaos()
-        self._calm()
+        self.end_faults()
         problems = self._drain()
         if self.world.has_luck(SEQUEL_CHANCE):
             problems += self._sequel()
@@ -269,13 +269,16 @@ class Run:
             else:
                 self._step(process)
 
-    def _calm(self) -> None:
+    def end_faults(self) -> None:
         """End all faults: what is stalled wakes, what is dead starts again."""
         self.world.is_calm = True
         self.world.tell("calm")
         self.applications.finish_lines()
+        # Who loses all that is known of it waits for what it sent to be known before that.
+        waiting = {f"agent {host.name}" for host in self.hosts if host.is_to_lose_all}
         for process in self.processes:
-            process.due_ms = min(process.due_ms, self.world.now_ms)
+            if process.name not in waiting:
+                process.due_ms = min(process.due_ms, self.world.now_ms)
 
     def _drain(self) -> list[str]:
         settled_ms: int | None = None
