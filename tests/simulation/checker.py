@@ -60,7 +60,11 @@ def check(
     hops = hops_of(cluster.kafka)
     is_redacting = any(host.is_redacting for host in hosts)
     claims = Claims(
-        files.lives, set(safe), is_redacting=is_redacting, rebuilt=hops.rebuilt
+        files.lives,
+        set(safe),
+        is_redacting=is_redacting,
+        rebuilt=hops.rebuilt,
+        nameless=nameless_of(files.lives, glob=hosts[0].glob),
     )
     problems = findings.problems
     problems += claims.claim(events)
@@ -100,10 +104,23 @@ def safe_of(files: Files, *, glob: str) -> dict[int, int]:
     """Return how much of each life stands behind a name that the agents look for."""
     safe: dict[int, int] = {}
     for path, node in files.names.items():
-        if path.endswith(".log") or glob.endswith("*"):
+        if _is_meant(path, glob=glob):
             number = node.life.number
             safe[number] = max(safe.get(number, 0), node.safe_bytes)
     return safe
+
+
+def nameless_of(lives: list[Life], *, glob: str) -> frozenset[int]:
+    """Return the lives of which a copy that no glob meant went before it was seen."""
+    return frozenset(
+        life.number
+        for life in lives
+        if any(not _is_meant(path, glob=glob) for path in life.unseen_copies)
+    )
+
+
+def _is_meant(path: str, *, glob: str) -> bool:
+    return path.endswith(".log") or glob.endswith("*")
 
 
 def _has_lost_all(path: str, hosts: list[AgentHost]) -> bool:

@@ -37,6 +37,9 @@ class Life:
     """A copy held it, too, so that its agent could not know at once what was lost."""
     written_over_bytes: int = 0
     """Of copies of it that another copy was written over: they were lost there, too."""
+    unseen_copies: set[str] = field(default_factory=set[str])
+    """Names of copies of it that were made over other files, and deleted before the
+    agent had read of them."""
     seen_bytes: int = 0
     """How much of it the agent that runs now has seen, and seen again a scan later."""
     first_seen_at_ms: dict[int, int] = field(default_factory=dict[int, int])
@@ -77,6 +80,8 @@ class Node:
     """How much of the life a copy holds; None for the file that the life is written to."""
     archive: bytes | None = None
     """What stands in it, where that is compressed."""
+    is_unseen_copy: bool = False
+    """A copy was made over it, and nobody has read of it since."""
 
     @property
     def content(self) -> bytes | bytearray:
@@ -213,7 +218,7 @@ class Files:
             before = node.life
             before.written_over_bytes += len(node.content)
             node.life = original.life
-            node.life.was_copied = True
+            node.life.was_copied = node.is_unseen_copy = True
             node.changed_at_ns = self._now_ns(node.life.host)
             self._note_gone(before)
         node.held_bytes = size_bytes
@@ -244,6 +249,8 @@ class Files:
     def unlink(self, path: str) -> None:
         node = self.names.pop(path)
         node.names -= 1
+        if node.is_unseen_copy:
+            node.life.unseen_copies.add(path)
         self._note(path)
         self._forget(node)
 
@@ -276,6 +283,11 @@ class Files:
         if path in self._folder_changed_ns:
             return self._folder_status(path)
         return self._status(self._named(path))
+
+    def stat_in_passing(self, path: str) -> Status:
+        """Do as `stat`, for who asks of whatever a folder holds, meant by a glob or not:
+        what such a file holds is not seen by that."""
+        return self._status(self._named(path), is_looked_at=False)
 
     def scandir(self, folder: str | int) -> Folder:
         if isinstance(folder, int):
@@ -320,7 +332,7 @@ class Files:
     def preadv(
         self, descriptor: int, buffers: Sequence[memoryview], offset: int
     ) -> int:
-        content = self._open[descriptor].content
+        content = self._read_by(descriptor)
         read = 0
         for buffer in buffers:
             piece = content[offset + read : offset + read + len(buffer)]
@@ -331,7 +343,12 @@ class Files:
         return read
 
     def pread(self, descriptor: int, size_bytes: int, offset: int) -> bytes:
-        return bytes(self._open[descriptor].content[offset : offset + size_bytes])
+        return bytes(self._read_by(descriptor)[offset : offset + size_bytes])
+
+    def _read_by(self, descriptor: int) -> bytes | bytearray:
+        node = self._open[descriptor]
+        node.is_unseen_copy = False
+        return node.content
 
     def _whole(self, path: str, folder: int | None) -> str:
         if folder is None:
@@ -346,9 +363,9 @@ class Files:
         changed_ns = self._folder_changed_ns.get(folder, 0)
         return Status(0o40755, 1, DEVICE, 2, 0, changed_ns, 0.0)
 
-    def _status(self, node: Node) -> Status:
+    def _status(self, node: Node, *, is_looked_at: bool = True) -> Status:
         life = node.life
-        if node.held_bytes is None:
+        if is_looked_at and node.held_bytes is None:
             life.see(now_ms=self.volumes[life.host].clock.monotonic_ms())
         return Status(
             0o100644, node.inode, DEVICE, node.names, len(node.content),

@@ -1,0 +1,79 @@
+"""What a rotation storm may do: only what an agent can tell apart (ARCHITECTURE.md, limits)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.checker import nameless_of
+from tests.simulation.cluster import LATE_MS
+from tests.simulation.profiles import ROTATION_STORM
+from tests.simulation.rotation_director import RotationDirector
+from tests.simulation.rotations import Rotations
+from tests.simulation.run import CHAOS_MS, Run, running
+
+COPY = "/one/logs/app.log.1"
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Give a storm of which nothing has happened yet, but that there are logs."""
+    with running(1, profile=ROTATION_STORM) as run:
+        run.applications.begin()
+        yield run
+
+
+def test_half_of_a_first_line_tells_its_life_where_copies_are_made_over_others(
+    run: Run,
+) -> None:
+    rotations, log = run.applications, run.applications.logs[0]
+    assert isinstance(rotations, Rotations)
+    rotations.may_copy_over = True
+    for _ in range(50):
+        life = run.files.truncate(log.path)
+        rotations.append_half(log)
+        assert b" L%d.%d " % (life.own_number, log.line_count) in life.content
+
+
+def test_who_loses_all_starts_when_nothing_that_it_said_is_on_its_way(run: Run) -> None:
+    """Also where the storm ends meanwhile, and all who are dead start at once."""
+    director, host = run.director, run.hosts[0]
+    assert isinstance(director, RotationDirector)
+    agent, *others = run.processes
+    director.begin_anew(host)
+    assert not agent.due_ms, "it never began"
+    host.had_life = True
+    director.begin_anew(host)
+    run.world.advance_to(CHAOS_MS)
+    said_at_ms = agent.due_ms
+    run.end_faults()
+    assert agent.due_ms == said_at_ms > LATE_MS[1]
+    assert all(one.due_ms <= run.world.now_ms for one in others)
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_copy_over_another_file_that_went_before_it_was_read_has_no_name(
+    run: Run, *, is_read: bool
+) -> None:
+    files, path = run.files, run.applications.logs[0].path
+    life = files.names[path].life
+    files.create(COPY, files.new_life("one", "app"))
+    descriptor = files.open(COPY)
+    files.copy(path, COPY)
+    if is_read:
+        assert files.pread(descriptor, 1, 0)
+    files.unlink(COPY)
+    nameless: list[int] = [] if is_read else [life.number]
+    assert sorted(nameless_of(files.lives, glob="*.log")) == nameless
+    assert not nameless_of(files.lives, glob="*.log*")
+
+
+def test_what_a_file_holds_is_not_seen_by_who_passes_its_name(run: Run) -> None:
+    files, path = run.files, run.applications.logs[0].path
+    life = files.names[path].life
+    assert files.stat_in_passing(path) == files.stat(path)
+    assert life.first_seen_at_ms
+    life.forget_sights()
+    assert files.stat_in_passing(path).st_size == len(life.content)
+    assert not life.first_seen_at_ms
