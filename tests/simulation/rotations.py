@@ -15,7 +15,7 @@ import zstandard
 
 from tailrace_agent.heads import HEAD_BYTES
 from tests.simulation.application import Applications, LogFile
-from tests.simulation.filesystem import Node
+from tests.simulation.filesystem import Life, Node
 
 KEPT = 4
 """How many rotated files of a log there are; what is older is deleted."""
@@ -245,11 +245,22 @@ class Rotations(Applications):
             self.files.truncate(log.path)
             self.world.witness(witness)
 
-        content = self._node(log).life.content
-        # Of a small file the agent knows where lines end, and no place amid one.
-        is_amid = len(content) < HEAD_BYTES and not content.endswith(b"\n")
-        if is_amid or self.world.has_luck(AT_ONCE_CHANCE):
+        if _is_hardly_known(self._node(log).life) or self.world.has_luck(
+            AT_ONCE_CHANCE
+        ):
             truncate()
         else:
             log.is_rotating = True
             self.world.later(self.random.randint(*STEP_MS), truncate)
+
+
+def _is_hardly_known(life: Life) -> bool:
+    """Return whether an agent may know no place of a life where a copy of it ends now.
+
+    Of a small file it knows where lines end, and no place amid one; of a larger one the
+    places that it read to, of which there may be none yet between the head and the end of
+    what it reads at once (ARCHITECTURE.md, limits).
+    """
+    if len(life.content) < HEAD_BYTES:
+        return not life.content.endswith(b"\n")
+    return life.seen_bytes < HEAD_BYTES

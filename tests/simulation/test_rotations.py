@@ -10,7 +10,7 @@ from tests.simulation.checker import nameless_of
 from tests.simulation.cluster import LATE_MS
 from tests.simulation.profiles import ROTATION_STORM
 from tests.simulation.rotation_director import RotationDirector
-from tests.simulation.rotations import Rotations
+from tests.simulation.rotations import STEP_MS, Rotations
 from tests.simulation.run import CHAOS_MS, Run, running
 
 COPY = "/one/logs/app.log.1"
@@ -77,3 +77,23 @@ def test_what_a_file_holds_is_not_seen_by_who_passes_its_name(run: Run) -> None:
     life.forget_sights()
     assert files.stat_in_passing(path).st_size == len(life.content)
     assert not life.first_seen_at_ms
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_nothing_is_written_behind_a_copy_of_a_life_that_was_hardly_read(
+    run: Run, *, is_seen: bool
+) -> None:
+    """An agent may read all of it at once, and know no place where the copy ends."""
+    rotations, log = run.applications, run.applications.logs[0]
+    assert isinstance(rotations, Rotations)
+    at_once = 0
+    for _ in range(40):
+        node = run.files.names[log.path]
+        run.files.append(node, b"line\n" * 300)
+        life = node.life
+        life.seen_bytes = 1_500 if is_seen else 1_000
+        rotations.copy_truncate(log)
+        at_once += not log.is_rotating
+        run.world.advance_to(run.world.now_ms + STEP_MS[1])
+        assert run.files.names[log.path].life is not life
+    assert (at_once < 40) is is_seen
