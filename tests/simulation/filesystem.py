@@ -133,6 +133,11 @@ class FolderEntry:
         return False
 
 
+def is_meant(path: str, *, glob: str) -> bool:
+    """Return whether a glob of the agents, `*.log` or `*.log*`, means a name."""
+    return path.endswith(".log") or glob.endswith("*")
+
+
 class Folder:
     """An open listing."""
 
@@ -284,11 +289,6 @@ class Files:
             return self._folder_status(path)
         return self._status(self._named(path))
 
-    def stat_in_passing(self, path: str) -> Status:
-        """Do as `stat`, for who asks of whatever a folder holds, meant by a glob or not:
-        what such a file holds is not seen by that."""
-        return self._status(self._named(path), is_looked_at=False)
-
     def scandir(self, folder: str | int) -> Folder:
         if isinstance(folder, int):
             folder = self._open_folders[folder]
@@ -363,9 +363,9 @@ class Files:
         changed_ns = self._folder_changed_ns.get(folder, 0)
         return Status(0o40755, 1, DEVICE, 2, 0, changed_ns, 0.0)
 
-    def _status(self, node: Node, *, is_looked_at: bool = True) -> Status:
+    def _status(self, node: Node) -> Status:
         life = node.life
-        if is_looked_at and node.held_bytes is None:
+        if node.held_bytes is None:
             life.see(now_ms=self.volumes[life.host].clock.monotonic_ms())
         return Status(
             0o100644, node.inode, DEVICE, node.names, len(node.content),

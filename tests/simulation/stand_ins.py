@@ -21,7 +21,7 @@ from tailrace_agent import (
 from tailrace_indexer import acked_writer, expiry, mending, sink
 from tailrace_stream import windows, work
 from tests.simulation.cluster import MEND_LOOK_MS, Cluster, RemoteThreads
-from tests.simulation.filesystem import Files, Status
+from tests.simulation.filesystem import Files
 from tests.simulation.indexer_process import QueueModule, StoppedTime
 from tests.simulation.leader_process import FLOOR_READ_MS
 from tests.support.fakes.columns import (
@@ -45,8 +45,7 @@ class SimulatedOs:
     """Stands in for the module `os` where the agent names it: files from memory."""
 
     def __init__(self, files: Files) -> None:
-        self.stat: Callable[..., Status] = files.stat
-        for name in ("scandir", "open", "close", "fstat", "fstatvfs"):
+        for name in ("stat", "scandir", "open", "close", "fstat", "fstatvfs"):
             setattr(self, name, getattr(files, name))
         self.lseek = files.lseek
         self.preadv = files.preadv
@@ -74,9 +73,6 @@ def put_in_place(
     simulated_os = SimulatedOs(files)
     for module in READING_FILES:
         patched.setattr(module, "os", simulated_os)
-    searching_os = SimulatedOs(files)
-    searching_os.stat = files.stat_in_passing
-    patched.setattr(whereabouts, "os", searching_os)
     patched.setattr(wiring, "Producer", ProducerClass(cluster.connect))
     patched.setattr(acked_writer, "Producer", ProducerClass(cluster.connect_at_once))
     patched.setattr(sink, "ThreadPoolExecutor", threads)

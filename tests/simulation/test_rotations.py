@@ -69,14 +69,20 @@ def test_copy_over_another_file_that_went_before_it_was_read_has_no_name(
     assert not nameless_of(files.lives, glob="*.log*")
 
 
-def test_what_a_file_holds_is_not_seen_by_who_passes_its_name(run: Run) -> None:
-    files, path = run.files, run.applications.logs[0].path
-    life = files.names[path].life
-    assert files.stat_in_passing(path) == files.stat(path)
-    assert life.first_seen_at_ms
-    life.forget_sights()
-    assert files.stat_in_passing(path).st_size == len(life.content)
-    assert not life.first_seen_at_ms
+@pytest.mark.parametrize("glob", ["*.log", "*.log*"])
+def test_lives_that_no_glob_means_are_forgotten_with_all_that_was_known(
+    run: Run, *, glob: str
+) -> None:
+    host, (log, other) = run.hosts[0], run.applications.logs
+    host.glob = glob
+    before = run.files.names[log.path].life
+    run.files.rename(log.path, COPY)
+    run.files.create(log.path, run.files.new_life("one", "app"))
+    host.folder.mkdir()
+    host.is_to_lose_all = True
+    host.start().kill()
+    assert host.forgotten == ({before.number} if glob == "*.log" else set())
+    assert run.files.names[other.path].life.number not in host.forgotten
 
 
 @pytest.mark.parametrize("is_seen", [False, True])
