@@ -218,6 +218,15 @@ class Delivery:
         if ledger.reported != ledger.record:
             self._report(ledger)
 
+    def last_word(self, generation: str) -> AgentLedger:
+        """Report what is to be remembered of a generation, and return it as it was told.
+
+        Whoever goes on with it counts on from that revision: of two words of one
+        revision a ledger may keep either.
+        """
+        self.report(generation)
+        return self._ledgers[generation].record
+
     def tell_again(self, record: AgentLedger) -> None:
         """Send the word of an earlier life, as it is: the ledger may not have heard it."""
         self.outbox.send(self._records.ledger(record), generation=record.generation)

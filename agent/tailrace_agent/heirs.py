@@ -36,6 +36,7 @@ from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
     is_truncated,
+    orphaned,
     position_of,
 )
 from tailrace_agent.likeness import known_places
@@ -224,8 +225,8 @@ class Heirs:
 
     def orphan(self, generation: str) -> None:
         """Note that no file holds a generation now; its last chunk is acknowledged."""
-        record = self.known.orphan(self.delivery.record_of(generation))
-        self.delivery.revise(record)
+        self.delivery.revise(orphaned(self.delivery.record_of(generation)))
+        self.known.orphan(self.delivery.last_word(generation))
         self.delivery.retire(generation, is_forgotten=False)
         for name in self.known.dropped:
             self.delivery.forget(name)
@@ -272,13 +273,14 @@ class Heirs:
         return is_early and until_ms is not None and now_ms < until_ms
 
     def _is_to_be_named(self, original: TrackedFile) -> bool:
-        """Return whether a file without a name has content, or may have.
+        """Return whether a file without a name has content, had some, or may have.
 
-        One that lost its name may have been written since it was looked at: by its name
-        no sweep has seen that.
+        Of one that was emptied since, its turn names the life that ended. One that lost
+        its name may have been written since it was looked at: no sweep has seen that.
         """
         is_unseen = original.stage is Stage.LEAVING and not original.is_looked_at
-        has_content = original.unread_bytes > 0 or is_unseen
+        seen_bytes = max(original.size_bytes, original.largest_size_bytes)
+        has_content = seen_bytes > original.position.offset or is_unseen
         return has_content and not self.delivery.knows(original.generation)
 
     def _inflate(

@@ -108,11 +108,9 @@ class KnownGenerations:
         self._succeed(record)
         self._put(record)
 
-    def orphan(self, record: AgentLedger) -> AgentLedger:
-        """Remember a generation whose file holds it no more; return it as such."""
-        orphan = msgspec.structs.replace(
-            record, is_orphaned=True, is_closed=True, held_by=None
-        )
+    def orphan(self, record: AgentLedger) -> None:
+        """Remember a generation whose file holds it no more."""
+        orphan = orphaned(record)
         if is_truncated(record):
             self._succeed(orphan)
         self._orphans.pop(record.generation, None)
@@ -122,7 +120,6 @@ class KnownGenerations:
             oldest = next(iter(self._orphans))
             self.forget(oldest)
             self.dropped.append(oldest)
-        return orphan
 
     def forget(self, generation: str) -> None:
         """Remember a generation no more: it has a file, or never will."""
@@ -206,6 +203,13 @@ class KnownGenerations:
         newest = max([match, *earlier], key=lambda m: _life_of(m.record, identity))
         found.append((identity, newest))
         return earlier
+
+
+def orphaned(record: AgentLedger) -> AgentLedger:
+    """Return the record of a generation that no file holds any more."""
+    return msgspec.structs.replace(
+        record, is_orphaned=True, is_closed=True, held_by=None
+    )
 
 
 def identity_of(

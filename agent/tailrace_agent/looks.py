@@ -20,6 +20,7 @@ from tailrace_agent.heads import (
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
 from tailrace_agent.tracked import Told, TrackedFile
+from tailrace_agent.whereabouts import name_now
 
 
 class Looks:
@@ -175,6 +176,7 @@ class Looks:
             now_ms=self._clock.monotonic_ms(),
         )
         tracked.met_as = self._delivery.record_of(old).first_path
+        name_now(tracked)  # A copy may have been made over it, and be deleted soon.
         self._delivery.amend(
             old,
             # A copy bears the name that the file had when it was emptied.

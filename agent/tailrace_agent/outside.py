@@ -324,6 +324,9 @@ class Outside:
                 tracked = self._follow(copy, search.source)
                 if tracked is not None:
                     tracked.is_later_copy = True
+                    # Of what was sent before all was forgotten nothing tells, and a clock
+                    # that was set tells wrongly what is later than that.
+                    tracked.identity_rebuilt |= heir.identity_rebuilt
 
     def _is_later(self, copy: _Copy, heir: TrackedFile) -> bool:
         """Return whether a file was made after the heir, and no record tells of it."""

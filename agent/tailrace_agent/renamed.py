@@ -16,7 +16,7 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.followed import Followed
-from tailrace_agent.known import KnownGenerations
+from tailrace_agent.known import KnownGenerations, orphaned
 from tailrace_agent.record_sources import source_of
 from tailrace_agent.tracked import Stage
 from tailrace_agent.whereabouts import whereabouts
@@ -119,12 +119,12 @@ class Renamed:
             is_closed=True,
             unwatched_since_ms=0 if is_over else record.updated_at_ms,
         )
-        closed = self.delivery.record_of(record.generation)
         if record.held_by is not None:
             # What was read of it in a copy may go on in the archive of that.
             self.known.drop(record.held_by)
-            closed = self.known.orphan(closed)
-            self.delivery.revise(closed)
+            closed = self.delivery.record_of(record.generation)
+            self.delivery.revise(orphaned(closed))
+        closed = self.delivery.last_word(record.generation)
         # Not forgotten: should its folder have been moved, it may yet come back.
         self.delivery.retire(record.generation, is_forgotten=False)
         if self.delivery.knows(record.generation):

@@ -272,7 +272,7 @@ class FileTable:
         if is_gone:
             self.heirs.orphan(name)
             return
-        record = delivery.record_of(name)
+        record = delivery.last_word(name)
         delivery.retire(name, is_forgotten=False)
         self.known.add(record)
         if may_return:
@@ -379,7 +379,7 @@ class FileTable:
 
     def _leave(self, tracked: TrackedFile) -> None:
         """Its name is gone: read on by the descriptor, or find its new name."""
-        tracked.stage = Stage.LEAVING
+        tracked.stage, tracked.left_as = Stage.LEAVING, ""
         tracked.changes += 1  # It may have grown since it was seen last.
         now_ms = self.clock.monotonic_ms()
         tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)

@@ -116,6 +116,8 @@ class TrackedFile:
     met_as: str = ""
     """The name that its life before had: this one may have begun under it, too. Empty
     where it is not known to have had another."""
+    left_as: str = ""
+    """The name that it was last seen to have, where no glob means that; empty before."""
     is_later_copy: bool = False
     """It was made after the copy of a life that is known: if it is of none, it is of one
     that nobody saw."""

@@ -146,15 +146,17 @@ def name_now(tracked: TrackedFile) -> str:
     """Return the name that a file has now, which need not be the one that it was found by.
 
     One that was renamed out of the globs is read on, and a script may copy over it, as
-    over any last copy.
+    over any last copy. Once it is deleted, its last name still tells that.
     """
     if tracked.stage is not Stage.LEAVING or tracked.is_outside:
         return tracked.shown_path
     try:
         found = in_folder(tracked)
     except FolderAway:
-        return tracked.shown_path
-    return tracked.shown_path if found is None else path_text(found)
+        found = None
+    if found is not None:
+        tracked.left_as = path_text(found)
+    return tracked.left_as or tracked.shown_path
 
 
 def copies_in(

@@ -14,6 +14,7 @@ from tests.agent.harness import (
     RecordingSink,
     events_of,
     ledger_of,
+    lost_in,
     unique_lines,
 )
 
@@ -414,6 +415,27 @@ def test_f3_copy_over_a_file_that_left_the_globs_is_recognised(tmp_path: Path) -
     assert stored == sorted(lines(0, 9).splitlines())
 
 
+def test_f3_copy_over_a_file_that_left_the_globs_is_known_though_it_is_deleted_soon(
+    tmp_path: Path,
+) -> None:
+    """Its name is noted when it is seen to be written anew, and is gone when it is asked
+    what it is."""
+    agent = AgentHarness(tmp_path, linger_ms_max=1_000)
+    path = agent.write("a.log", lines(0, 3))
+    agent.pass_ms(8_000)
+    copy = path.rename(path.with_name("a.log.1"))
+    agent.pass_ms(1_000)
+    agent.write("a.log", lines(3, 9))
+    shutil.copyfile(path, copy)
+    agent.write("a.log", lines(9, 11))
+    while not agent.said("file_truncated"):
+        agent.pass_ms(100)
+    copy.unlink()
+    agent.pass_ms(30_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted(lines(0, 11).splitlines())
+
+
 def test_f1_f3_copy_over_a_file_that_was_renamed_since_the_last_sweep_is_recognised(
     tmp_path: Path,
 ) -> None:
@@ -543,3 +565,25 @@ def test_f3_copy_with_a_date_is_recognised_though_its_original_was_renamed_since
         agent = AgentHarness(tmp_path, glob="*", sink=sink)
     agent.pass_ms(60_000)
     assert unique_lines(sink) == sorted(lines(0, 517).splitlines())
+
+
+def test_f3_f4_copy_of_a_life_that_was_emptied_before_it_had_a_name_is_read_once(
+    tmp_path: Path,
+) -> None:
+    """It is met when its original was seen, and seen empty, and not had a turn since."""
+    agent = AgentHarness(tmp_path, glob="*", sweep_ms=200, linger_ms_max=200)
+    path = agent.write("a.log", b"before\n")
+    agent.pass_ms(8_000)
+    path.write_bytes(lines(0, 5))
+    copy = path.with_name("a.log.1")
+    shutil.copyfile(path, copy)
+    agent.write("a.log", lines(5, 9))
+    agent.pass_ms(300)
+    os.truncate(path, 0)
+    agent.pass_ms(20_000)
+    copy.with_name("a.log.1.gz").write_bytes(gzip.compress(copy.read_bytes()))
+    copy.unlink()
+    agent.pass_ms(20_000)
+    stored = sorted(event.stored for event in events_of(agent.sink))
+    assert stored == sorted([b"before", *lines(0, 5).splitlines()])
+    assert lost_in(agent.sink) == len(lines(5, 9))

@@ -159,6 +159,29 @@ def test_f20_compressed_rotation_is_not_sent_again(tmp_path: Path, suffix: str) 
     assert lost_in(agent.sink) == 0
 
 
+@pytest.mark.parametrize("is_down", [False, True])
+def test_f20_no_two_words_of_a_generation_have_one_revision(
+    tmp_path: Path, *, is_down: bool
+) -> None:
+    """Kafka may take the older once more behind the newer, and it would stand as that."""
+    sink = RecordingSink()
+    agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = agent.write("a.log", lines(0, 500))
+    agent.pass_ms()
+    rotated = path.rename(path.with_name("a.log.1"))
+    agent.pass_ms()
+    if is_down:
+        agent.crash()
+    compress(rotated)
+    if is_down:
+        agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    agent.pass_ms(60_000)
+    words = ledger_of(sink)
+    assert any(word.held_by for word in words)
+    assert any(word.is_closed and word.held_by is None for word in words)
+    assert len({(w.generation, w.revision) for w in words}) == len(words)
+
+
 @pytest.mark.parametrize("days", [8, 40, 390])
 @pytest.mark.parametrize("is_down", [False, True])
 @pytest.mark.parametrize("glob", ["a.log*", "*g*"])

@@ -23,6 +23,7 @@ from tests.agent.harness import (
     ledger_of,
     unique_lines,
 )
+from tests.agent.test_restart import forget
 
 HEAD = b"a line that every service begins with\n" * 40
 
@@ -277,6 +278,30 @@ def test_f4_two_rotations_while_the_agent_was_down_lose_nothing(
     late.unlink()
     agent_on(tmp_path, glob="*.log*", sink=sink).pass_ms(60_000)
     assert len(events_of(sink)) == 172
+
+
+def test_p5_f4_copy_taken_for_a_later_life_is_declared_where_all_was_forgotten(
+    tmp_path: Path,
+) -> None:
+    """It may be of a life that was sent before, and seem later as a clock was set back."""
+    forgotten = first_life(tmp_path, content=lines(0, 50))
+    forgotten.crash()
+    forget(forgotten)
+    second = agent_on(tmp_path)
+    second.write("cpt.log", lines(50, 100))
+    second.pass_ms(8_000)
+    sink = second.sink
+    second.crash()
+    path = second.write("cpt.log", lines(100, 151))
+    copytruncate(path)
+    second.write("cpt.log", lines(151, 170))
+    copytruncate(path, turn=2)
+    second.write("cpt.log", lines(170, 171))
+    agent_on(tmp_path, sink=sink).pass_ms(60_000)
+    (later,) = {e.generation for e in events_of(sink) if e.stored == b"line 160"}
+    assert {w.identity_rebuilt for w in ledger_of(sink) if w.generation == later} == {
+        True
+    }
 
 
 def test_f4_copies_that_were_there_before_are_left_alone(tmp_path: Path) -> None:

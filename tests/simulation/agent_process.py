@@ -34,7 +34,7 @@ from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX
 from tests.simulation.cluster import NAMESPACE, Cluster, connections_of_run
-from tests.simulation.filesystem import Files
+from tests.simulation.filesystem import Files, is_meant
 from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 
@@ -101,6 +101,9 @@ class AgentHost:
     is_to_lose_all: bool = False
     """At the next start the ledger knows nothing of this host, either."""
     has_lost_all: bool = False
+    forgotten: set[int] = field(default_factory=set[int])
+    """Lives that stood at no name which the glob means when all was lost: of what was seen
+    and not sent of them, no record is left (ARCHITECTURE.md, limits)."""
     settings: AgentSettings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,6 +176,13 @@ class AgentHost:
     def _lose_all(self) -> None:
         """Lose checkpoint and ledger, as a host and a cluster that are both new do."""
         self.is_to_lose_all, self.has_lost_all = False, True
+        meant = {
+            node.life.number
+            for path, node in self.files.names.items()
+            if is_meant(path, glob=self.glob)
+        }
+        own = {life.number for life in self.files.lives if life.host == self.name}
+        self.forgotten |= own - meant
         shutil.rmtree(self.folder)
         for number in range(PARTITIONS):
             log = self.cluster.kafka.logs.get(Partition(LEDGER.name(NAMESPACE), number))

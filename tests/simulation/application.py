@@ -105,7 +105,8 @@ class Applications:
         """Write a line without its end; what comes next belongs to it."""
         node = self._node(log)
         line = self.line(log, node)
-        self.files.append(node, line[: self.random.randint(1, len(line))])
+        least_bytes = self.half_bytes_min(node, line)
+        self.files.append(node, line[: self.random.randint(least_bytes, len(line))])
         self.world.witness("file.half_a_line")
 
     def append_most_of_a_line(self, log: LogFile) -> None:
@@ -127,6 +128,11 @@ class Applications:
             self.files.append(node, self.line(log, node))
         log.former = None
         self.world.witness("file.started_anew")
+
+    def half_bytes_min(self, node: Node, line: bytes) -> int:
+        """Return how much is written at least of half a line."""
+        del node, line
+        return 1
 
     def append_to_former(self, log: LogFile) -> None:
         """Write to a file that was renamed away, as before a reload."""

@@ -9,6 +9,7 @@ declared as lost.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tailrace.audit.verdict import AuditReport
@@ -20,7 +21,7 @@ from tests.simulation.canaries import is_hidden, leaks
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import Cluster
 from tests.simulation.expired import Expired
-from tests.simulation.filesystem import Files, Life
+from tests.simulation.filesystem import Files, Life, is_meant
 from tests.simulation.floors_seen import read_floors
 from tests.simulation.hops import Hops, hops_of
 from tests.simulation.indexed import (
@@ -60,12 +61,23 @@ def check(
     hops = hops_of(cluster.kafka)
     is_redacting = any(host.is_redacting for host in hosts)
     claims = Claims(
-        files.lives, set(safe), is_redacting=is_redacting, rebuilt=hops.rebuilt
+        files.lives,
+        set(safe),
+        is_redacting=is_redacting,
+        rebuilt=hops.rebuilt,
+        nameless=nameless_of(files.lives, glob=hosts[0].glob),
     )
     problems = findings.problems
     problems += claims.claim(events)
     expired = Expired(read_floors(cluster))
-    problems += missing(files.lives, claims, hops, safe=safe, expired=expired)
+    problems += missing(
+        files.lives,
+        claims,
+        hops,
+        safe=safe,
+        expired=expired,
+        forgotten={number for host in hosts for number in host.forgotten},
+    )
     # Of what a host knew before it lost all that it knew, no copy reminds it.
     standing = {
         node.life.number: node.safe_bytes
@@ -100,10 +112,19 @@ def safe_of(files: Files, *, glob: str) -> dict[int, int]:
     """Return how much of each life stands behind a name that the agents look for."""
     safe: dict[int, int] = {}
     for path, node in files.names.items():
-        if path.endswith(".log") or glob.endswith("*"):
+        if is_meant(path, glob=glob):
             number = node.life.number
             safe[number] = max(safe.get(number, 0), node.safe_bytes)
     return safe
+
+
+def nameless_of(lives: list[Life], *, glob: str) -> frozenset[int]:
+    """Return the lives of which a copy that no glob meant went before it was seen."""
+    return frozenset(
+        life.number
+        for life in lives
+        if any(not is_meant(path, glob=glob) for path in life.unseen_copies)
+    )
 
 
 def _has_lost_all(path: str, hosts: list[AgentHost]) -> bool:
@@ -125,10 +146,12 @@ def missing(
     *,
     safe: dict[int, int],
     expired: Expired,
+    forgotten: Collection[int] = (),
 ) -> list[str]:
     """Nothing is missing of what is there; what is gone was declared in bytes.
 
-    Lines of a day that is expired are missing by right.
+    Lines of a day that is expired are missing by right; and nobody can declare what was
+    seen of a life that is forgotten.
     """
     problems: list[str] = []
     lost: Counter[tuple[str, str]] = Counter()
@@ -149,7 +172,7 @@ def missing(
             continue
         name = (life.host, life.log)
         gone[name] += 0 if life.was_copied else len(life.content)
-        if not claims.by_life[life.number]:
+        if life.number in forgotten or not claims.by_life[life.number]:
             # Nothing of it was sent: a file that was replaced before its generation was
             # declared, while Kafka was away, tells nobody (ARCHITECTURE.md, limits).
             continue

@@ -26,6 +26,12 @@ class Claim:
     def content(self) -> bytes:
         return bytes(self.life.content[self.event.offset : self.end])
 
+    @property
+    def is_amid_a_line(self) -> bool:
+        """Whether its life goes on behind it with the same line."""
+        content = self.life.content
+        return self.end < len(content) and not content.endswith(b"\n", 0, self.end)
+
 
 @dataclass(slots=True)
 class Claims:
@@ -38,6 +44,9 @@ class Claims:
     """Whether what is secret in a line must have been taken out of it."""
     rebuilt: frozenset[str] = frozenset()
     """Generations of which it was declared that they may repeat what was sent before."""
+    nameless: frozenset[int] = frozenset()
+    """Lives of which a copy had no name any more when it was seen, nor one before: nothing
+    tells that it is one, and its lines are there twice (ARCHITECTURE.md, limits)."""
     by_life: dict[int, dict[int, Claim]] = field(
         default_factory=lambda: defaultdict[int, dict[int, Claim]](dict)
     )
@@ -85,11 +94,13 @@ class Claims:
         others = {n for numbers in self.lives_of.values() for n in numbers}
         for possible in homeless:
             # Another generation's life is that one's, for half a line is like the
-            # beginning of many a line; and what is gone need not have been read.
+            # beginning of many a line; and what is gone need not have been read. Half a
+            # line is of a life that ends with it rather than of one that goes on.
             possible.sort(
                 key=lambda claim: (
                     claim.life.number in others,
                     claim.life.number not in self.present,
+                    claim.is_amid_a_line,
                 )
             )
             problems += self._take(possible)
@@ -130,10 +141,14 @@ class Claims:
         Or may do so, by its agent's own word; or shares a life with one that may.
         """
         lives = {claim.life.number for claim in self.of(generation)}
-        if generation in self.rebuilt or any(
-            claim.life.number in lives
-            for rebuilt in self.rebuilt
-            for claim in self.of(rebuilt)
+        if (
+            lives & self.nameless
+            or generation in self.rebuilt
+            or any(
+                claim.life.number in lives
+                for rebuilt in self.rebuilt
+                for claim in self.of(rebuilt)
+            )
         ):
             return True
         return len(lives) > 1
@@ -160,7 +175,9 @@ class Claims:
                 return []
         for claim in possible:
             other = self.by_life[claim.life.number][claim.event.offset]
-            if self.rebuilt & {claim.event.generation, other.event.generation}:
+            is_named = claim.life.number not in self.nameless
+            generations = {claim.event.generation, other.event.generation}
+            if self.rebuilt & generations or not is_named:
                 if claim.end > other.end:
                     self.by_life[claim.life.number][claim.event.offset] = claim
                 self.by_generation[claim.event.generation].append(claim)
@@ -169,7 +186,9 @@ class Claims:
 
     def _overlaps(self) -> list[str]:
         problems: list[str] = []
-        for claims in self.by_life.values():
+        for number, claims in self.by_life.items():
+            if number in self.nameless:
+                continue
             position, before = 0, ""
             for offset, claim in sorted(claims.items()):
                 generation = claim.event.generation

@@ -37,6 +37,9 @@ class Life:
     """A copy held it, too, so that its agent could not know at once what was lost."""
     written_over_bytes: int = 0
     """Of copies of it that another copy was written over: they were lost there, too."""
+    unseen_copies: set[str] = field(default_factory=set[str])
+    """Names of copies of it that were made over other files, and deleted before the
+    agent had read of them."""
     seen_bytes: int = 0
     """How much of it the agent that runs now has seen, and seen again a scan later."""
     first_seen_at_ms: dict[int, int] = field(default_factory=dict[int, int])
@@ -77,6 +80,8 @@ class Node:
     """How much of the life a copy holds; None for the file that the life is written to."""
     archive: bytes | None = None
     """What stands in it, where that is compressed."""
+    is_unseen_copy: bool = False
+    """A copy was made over it, and nobody has read of it since."""
 
     @property
     def content(self) -> bytes | bytearray:
@@ -126,6 +131,11 @@ class FolderEntry:
 
     def is_symlink(self) -> bool:
         return False
+
+
+def is_meant(path: str, *, glob: str) -> bool:
+    """Return whether a glob of the agents, `*.log` or `*.log*`, means a name."""
+    return path.endswith(".log") or glob.endswith("*")
 
 
 class Folder:
@@ -213,7 +223,7 @@ class Files:
             before = node.life
             before.written_over_bytes += len(node.content)
             node.life = original.life
-            node.life.was_copied = True
+            node.life.was_copied = node.is_unseen_copy = True
             node.changed_at_ns = self._now_ns(node.life.host)
             self._note_gone(before)
         node.held_bytes = size_bytes
@@ -244,6 +254,8 @@ class Files:
     def unlink(self, path: str) -> None:
         node = self.names.pop(path)
         node.names -= 1
+        if node.is_unseen_copy:
+            node.life.unseen_copies.add(path)
         self._note(path)
         self._forget(node)
 
@@ -320,7 +332,7 @@ class Files:
     def preadv(
         self, descriptor: int, buffers: Sequence[memoryview], offset: int
     ) -> int:
-        content = self._open[descriptor].content
+        content = self._read_by(descriptor)
         read = 0
         for buffer in buffers:
             piece = content[offset + read : offset + read + len(buffer)]
@@ -331,7 +343,12 @@ class Files:
         return read
 
     def pread(self, descriptor: int, size_bytes: int, offset: int) -> bytes:
-        return bytes(self._open[descriptor].content[offset : offset + size_bytes])
+        return bytes(self._read_by(descriptor)[offset : offset + size_bytes])
+
+    def _read_by(self, descriptor: int) -> bytes | bytearray:
+        node = self._open[descriptor]
+        node.is_unseen_copy = False
+        return node.content
 
     def _whole(self, path: str, folder: int | None) -> str:
         if folder is None:

@@ -38,12 +38,18 @@ class Hops:
     """By generation and offset: which event number the documents give the place."""
     has_halves: bool = False
     """Records were cut for their size; the parts all tell the span of the whole."""
+    ambiguous: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """Generations and revisions of which an agent told two different things."""
+    _words: dict[tuple[str, int], AgentLedger] = field(
+        default_factory=dict[tuple[str, int], AgentLedger]
+    )
 
     def note(self, record: LedgerRecord) -> None:
         """Keep what a hop says, where it is newer than what is known."""
         match record:
             case AgentLedger():
                 known = self.agents
+                self._note_revision(record)
             case StreamLedger():
                 known = self.streams
             case IndexerLedger():
@@ -53,6 +59,12 @@ class Hops:
         before = known.get(record.generation)
         if before is None or record.revision >= before.revision:
             known[record.generation] = record  # pyright: ignore[reportArgumentType]
+
+    def _note_revision(self, record: AgentLedger) -> None:
+        """Of two words of one revision the ledger may keep either: there are no such."""
+        name = (record.generation, record.revision)
+        if self._words.setdefault(name, record) != record:
+            self.ambiguous.add(name)
 
     @property
     def lost_bytes(self) -> Counter[tuple[str, str]]:
@@ -81,7 +93,10 @@ class Hops:
         Asked of generations whose file is there: all of it is read and acknowledged. The
         ledger does not know any more what an agent of a `forgetful` host said.
         """
-        problems: list[str] = []
+        problems = [
+            f"generation {generation[:6]}: two words of revision {revision}"
+            for generation, revision in sorted(self.ambiguous)
+        ]
         for generation in sorted(claims.lives_of):
             events = claims.of(generation)
             lives = claims.lives_behind(generation)

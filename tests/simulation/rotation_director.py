@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.simulation.agent_process import AgentHost
-from tests.simulation.cluster import LATE_MS
+from tests.simulation.cluster import LATE_MS, WAY_MS
 from tests.simulation.director import Director
 from tests.simulation.process import Process
 
@@ -43,7 +43,7 @@ class RotationDirector(Director):
         at_ms = self._lose_all_at_ms
         if at_ms is not None and self.world.now_ms >= at_ms:
             self._lose_all_at_ms = None
-            self._lose_all(self.world.random.choice(self.hosts))
+            self.begin_anew(self.world.random.choice(self.hosts))
         Director.step(self)
 
     def _strike(self) -> None:
@@ -62,7 +62,7 @@ class RotationDirector(Director):
         (kind,) = random.choices(list(kinds), list(kinds.values()))
         kind(agent)
 
-    def _lose_all(self, host: AgentHost) -> None:
+    def begin_anew(self, host: AgentHost) -> None:
         """Let an agent start anew when nothing that it sent is on its way any more.
 
         A word that came in after the ledger was lost would be all that is known.
@@ -71,7 +71,7 @@ class RotationDirector(Director):
             return
         agent = self._agent_of(host)
         agent.kill("")
-        agent.due_ms = self.world.now_ms + LATE_MS[1] + 1
+        agent.due_ms = self.world.now_ms + WAY_MS[1] + LATE_MS[1] + 1
         host.is_to_lose_all = True
 
     def _agent_of(self, host: AgentHost) -> Process:

@@ -15,7 +15,7 @@ import zstandard
 
 from tailrace_agent.heads import HEAD_BYTES
 from tests.simulation.application import Applications, LogFile
-from tests.simulation.filesystem import Node
+from tests.simulation.filesystem import Life, Node
 
 KEPT = 4
 """How many rotated files of a log there are; what is older is deleted."""
@@ -102,6 +102,11 @@ class Rotations(Applications):
             name = (node.life.own_number, log.line_count)
             return b"2026-11-24 01:00:01 INFO L%d.%d begins\n" % name
         return line
+
+    def half_bytes_min(self, node: Node, line: bytes) -> int:
+        """Let half of a line that is the life's own tell which life that is."""
+        is_own = self.may_copy_over and not node.life.content
+        return line.index(b"begins") if is_own else 1
 
     def _in_turn(self, act: Callable[[LogFile], None]) -> Callable[[LogFile], None]:
         """Return what writes instead while a rotation of the log is on."""
@@ -240,11 +245,22 @@ class Rotations(Applications):
             self.files.truncate(log.path)
             self.world.witness(witness)
 
-        content = self._node(log).life.content
-        # Of a small file the agent knows where lines end, and no place amid one.
-        is_amid = len(content) < HEAD_BYTES and not content.endswith(b"\n")
-        if is_amid or self.world.has_luck(AT_ONCE_CHANCE):
+        if _is_hardly_known(self._node(log).life) or self.world.has_luck(
+            AT_ONCE_CHANCE
+        ):
             truncate()
         else:
             log.is_rotating = True
             self.world.later(self.random.randint(*STEP_MS), truncate)
+
+
+def _is_hardly_known(life: Life) -> bool:
+    """Return whether an agent may know no place of a life where a copy of it ends now.
+
+    Of a small file it knows where lines end, and no place amid one; of a larger one the
+    places that it read to, of which there may be none yet between the head and the end of
+    what it reads at once (ARCHITECTURE.md, limits).
+    """
+    if len(life.content) < HEAD_BYTES:
+        return not life.content.endswith(b"\n")
+    return life.seen_bytes < HEAD_BYTES

@@ -20,7 +20,7 @@ from tests.simulation.audits import audited
 from tests.simulation.checker import check
 from tests.simulation.cluster import COMPACTION_LAG_MS, MEND_LOOK_MS, Cluster
 from tests.simulation.director import Director
-from tests.simulation.filesystem import DEVICE, Files, Volume
+from tests.simulation.filesystem import DEVICE, Files, Volume, is_meant
 from tests.simulation.indexer_process import IndexerLife
 from tests.simulation.leader_process import QUOTA_DOCUMENTS, LeaderLife
 from tests.simulation.process import Process
@@ -214,7 +214,7 @@ class Run:
         """Let everything go wrong, then let everything drain, and look."""
         self.applications.begin()
         self._chaos()
-        self._calm()
+        self.end_faults()
         problems = self._drain()
         if self.world.has_luck(SEQUEL_CHANCE):
             problems += self._sequel()
@@ -269,13 +269,16 @@ class Run:
             else:
                 self._step(process)
 
-    def _calm(self) -> None:
+    def end_faults(self) -> None:
         """End all faults: what is stalled wakes, what is dead starts again."""
         self.world.is_calm = True
         self.world.tell("calm")
         self.applications.finish_lines()
+        # Who loses all that is known of it waits for what it sent to be known before that.
+        waiting = {f"agent {host.name}" for host in self.hosts if host.is_to_lose_all}
         for process in self.processes:
-            process.due_ms = min(process.due_ms, self.world.now_ms)
+            if process.name not in waiting:
+                process.due_ms = min(process.due_ms, self.world.now_ms)
 
     def _drain(self) -> list[str]:
         settled_ms: int | None = None
@@ -318,8 +321,9 @@ class Run:
             if not isinstance(life, AgentLife) or not life.is_idle:
                 return f"{process.name} is not idle"
             for path, node in self.files.names.items():
-                is_meant = path.startswith(f"/{host.name}/") and self._is_meant(path)
-                if is_meant and not life.follows((DEVICE, node.inode)):
+                is_own = path.startswith(f"/{host.name}/")
+                is_to_follow = is_own and is_meant(path, glob=host.glob)
+                if is_to_follow and not life.follows((DEVICE, node.inode)):
                     return f"{path} is not followed"
         kafka = self.cluster.kafka
         if self.cluster.late_count:
@@ -332,6 +336,3 @@ class Run:
                 if group.commits.get(partition, 0) < next_offset:
                     return f"{partition} is not committed to its end"
         return ""
-
-    def _is_meant(self, path: str) -> bool:
-        return path.endswith(".log") or self.hosts[0].glob.endswith("*")

@@ -18,12 +18,16 @@ def event(stored: bytes, *, offset: int, generation: str = "generation") -> Inde
     )
 
 
-def claims_of(*contents: bytes, present: set[int] | None = None) -> Claims:
+def claims_of(
+    *contents: bytes,
+    present: set[int] | None = None,
+    nameless: frozenset[int] = frozenset(),
+) -> Claims:
     lives = [
         Life(number, "host", "app", bytearray(content))
         for number, content in enumerate(contents)
     ]
-    return Claims(lives, present=present or set())
+    return Claims(lives, present=present or set(), nameless=nameless)
 
 
 def claim(*events: Indexed, contents: tuple[bytes, ...]) -> list[str]:
@@ -58,3 +62,17 @@ def test_half_a_line_is_of_the_life_that_no_other_generation_is() -> None:
     problems = claims.claim([event(b"2026-", offset=8, generation="first"), whole])
     assert not problems
     assert [life.number for life in claims.lives_behind("first")] == [0]
+
+
+def test_half_a_line_that_was_flushed_is_of_the_life_that_ends_with_it() -> None:
+    """Nothing of the first life was sent, which begins with the same bytes and goes on."""
+    claims = claims_of(b"2026-11-24 first\n", b"2026-11")
+    assert not claims.claim([event(b"2026-11", offset=0)])
+    assert [life.number for life in claims.lives_behind("generation")] == [1]
+
+
+def test_a_life_may_be_there_twice_only_where_a_copy_of_it_had_no_name() -> None:
+    events = [event(b"one", offset=0), event(b"one", offset=0, generation="copy")]
+    (problem,) = claims_of(b"one\n", b"other\n", nameless=frozenset({1})).claim(events)
+    assert problem.startswith("twice")
+    assert not claims_of(b"one\n", b"other\n", nameless=frozenset({0})).claim(events)

@@ -61,9 +61,17 @@ class Count:
     missing_named: list[int] = field(default_factory=list[int])
     missing_where_untold: int = 0
     """Those missing that may be dropped ones of which only the count is known."""
+    missing_where_unacked: int = 0
+    """Those missing that may be some that never came, as their agent knows."""
     expired_twice: int = 0
     is_vague: bool = False
     """Retention took some of a window, so which of its numbers are missing is unknown."""
+
+    @property
+    def read(self) -> int:
+        """Return how many numbers there are in all."""
+        found = self.stored + self.dead + self.dropped + self.expired
+        return found + self.pending + self.missing
 
 
 def count_below_cut(
@@ -143,6 +151,8 @@ def _count_numbers(
     to.is_vague = to.is_vague or expired > 0
     untold = [n for n in missing if n in expected.untold_within]
     to.missing_where_untold += min(left, len(untold)) if expected.untold_count else 0
+    unacked = sum(1 for n in missing if n in expected.unacked_within)
+    to.missing_where_unacked += min(left, unacked)
     to.missing_named += missing[: NAMED_MAX - len(to.missing_named)]
 
 

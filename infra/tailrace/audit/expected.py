@@ -34,6 +34,13 @@ class Expected:
     untold_expired_count: int = 0
     """Those of them that were below the floor."""
     untold_within: range = range(0)
+    unacked_count: int = 0
+    """Events that never came to the stream, and of which their agent does not say that
+    Kafka has them: a chunk behind theirs came before them."""
+    unacked_within: range = range(0)
+    """Where they lie."""
+    are_unacked_lost: bool = False
+    """Whether their agent declared them as lost; else it is to send them again."""
 
     @property
     def gone(self) -> NumberSet:
@@ -68,6 +75,7 @@ def expected_of(facts: GenerationFacts) -> Expected:
         for reason, count in stream.dropped.items()
     }
     within = stream.dropped_untold or (0, NUMBERS_END)
+    unacked = _unacked(facts)
     return Expected(
         sent=sent,
         lowest=lowest,
@@ -76,6 +84,42 @@ def expected_of(facts: GenerationFacts) -> Expected:
         untold_count=sum(untold.values()),
         untold_expired_count=untold.get(EXPIRED, 0),
         untold_within=range(*within),
+        unacked_count=unacked.count,
+        unacked_within=unacked.within,
+        are_unacked_lost=unacked.are_lost,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Unacked:
+    count: int = 0
+    within: range = range(0)
+    are_lost: bool = False
+
+
+def _unacked(facts: GenerationFacts) -> _Unacked:
+    """Return what an agent sent, or was about to, before a chunk that came without it.
+
+    Kafka may refuse a chunk and take the next. The agent counts as safe what lies before
+    the refused one alone, so a gap behind that is its own to fill; or, where the file went
+    before it could, a part of what it declared as lost. A gap before that is a hole.
+    """
+    agent, stream = facts.agent, facts.stream
+    if agent is None or stream is None or facts.is_foreign:
+        return _Unacked()
+    gap_bytes = sum(end - start for start, end in stream.gaps)
+    if not gap_bytes or stream.gaps[0][0] < agent.next_offset:
+        return _Unacked()
+    # What is unread may be read of a copy yet, or be on its way still.
+    are_lost = (
+        agent.is_closed and not facts.unread_bytes and facts.lost_bytes >= gap_bytes
+    )
+    if agent.is_closed and not facts.unread_bytes and not are_lost:
+        return _Unacked()
+    return _Unacked(
+        count=max(stream.next_event_number - facts.first - stream.event_count, 0),
+        within=range(agent.next_event_number, stream.next_event_number),
+        are_lost=are_lost,
     )
 
 

@@ -1,7 +1,8 @@
 """Whether one generation adds up: what the ledger says against what the index holds.
 
 Pure. Over the event numbers from the first to the cut, each is exactly one of: stored once;
-dead and not stored; dropped by the stream; expired. What was dropped beyond the spans that
+dead and not stored; dropped by the stream; expired; declared lost, with its bytes, by the
+agent that could not bring it to the stream. What was dropped beyond the spans that
 the stream keeps is held to its count, and to where it lies.
 """
 
@@ -29,35 +30,38 @@ def judge(
     # Of dropped events that are known by their count, so many are taken for missing ones.
     untold = min(count.missing_where_untold, expected.untold_count)
     untold_expired = min(expected.untold_expired_count, untold)
+    unacked = min(
+        count.missing_where_unacked, expected.unacked_count, count.missing - untold
+    )
+    lost = unacked if expected.are_unacked_lost else 0
+    to_come = unacked - lost
     told_above = expected.gone.within(range(facts.cut, NUMBERS_END)).count
     dropped_above = told_above + expected.untold_count - untold
     in_flight = _in_flight(
         facts, expected=expected, evidence=evidence, dropped_above=dropped_above
     )
-    is_settled = _is_settled(facts, in_flight=in_flight)
-    unexplained = count.missing - untold
+    is_settled = _is_settled(facts, in_flight=in_flight + to_come)
+    unexplained = count.missing - untold - unacked
     problems = [
         *_missing(count, unexplained=unexplained),
         *_doubled(count),
         *_kept(count.kept),
         *_named(count.unsent, kind=ProblemKind.UNSENT, text="stored, and never sent"),
-        *_contradictions(facts, is_settled=is_settled, dropped_above=dropped_above),
+        *_contradictions(
+            facts,
+            expected=expected,
+            is_settled=is_settled,
+            dropped_above=dropped_above,
+        ),
     ]
     return GenerationVerdict(
         facts=facts,
-        expected_count=(
-            count.stored
-            + count.dead
-            + count.dropped
-            + count.expired
-            + count.pending
-            + count.missing
-        ),
+        expected_count=count.read - lost,
         stored_count=count.stored,
         dead_count=count.dead,
         dropped_count=count.dropped + untold - untold_expired,
         expired_count=count.expired + untold_expired,
-        in_flight_count=in_flight + count.pending,
+        in_flight_count=in_flight + to_come + count.pending,
         lagging_count=count.pending + _lagging_above(facts, evidence=evidence),
         is_counted_only=expected.is_counted_only,
         missing=tuple(count.missing_named) if unexplained else (),
@@ -170,7 +174,11 @@ def _words(kind: ProblemKind) -> str:
 
 
 def _contradictions(
-    facts: GenerationFacts, *, is_settled: bool, dropped_above: int
+    facts: GenerationFacts,
+    *,
+    expected: Expected,
+    is_settled: bool,
+    dropped_above: int,
 ) -> Sequence[Problem]:
     """Return where a hop contradicts itself, or another while nothing is under way."""
     stream = facts.stream
@@ -188,7 +196,8 @@ def _contradictions(
         )
     if not is_settled or facts.is_foreign:
         return problems
-    sent = stream.next_event_number - facts.first
+    lost = expected.unacked_count if expected.are_unacked_lost else 0
+    sent = stream.next_event_number - facts.first - lost
     if stream.event_count != sent:
         problems.append(
             _miscounted(
@@ -205,7 +214,7 @@ def _contradictions(
                 f" {kept_count} of them are stored or dead all the same"
             )
         )
-    if stream.gaps:
+    if stream.gaps and not expected.are_unacked_lost:
         first = stream.gaps[0]
         problems.append(
             Problem(

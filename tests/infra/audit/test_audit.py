@@ -703,6 +703,77 @@ def test_at_rest_the_stream_must_have_counted_every_event_and_have_no_gaps() -> 
     assert kinds_of(report.unsound[0].problems) == {ProblemKind.GAPS}
 
 
+def refused_chunk(*, lost_bytes: int = 0, **changes: object) -> GenerationFacts:
+    """Return what is said where Kafka refused events 2 to 4 of 9, and took the rest."""
+    facts = facts_at_rest(9)
+    torn = stream_word(
+        number=9,
+        event_count=6,
+        document_count=6,
+        gaps=((2 * LINE_BYTES, 5 * LINE_BYTES),),
+    )
+    agent = agent_word(
+        number=2,
+        seen_size_bytes=9 * LINE_BYTES,
+        lost_bytes={"deleted": lost_bytes} if lost_bytes else {},
+        **changes,
+    )
+    return replace(facts, agent=agent, stream=torn)
+
+
+def test_k2_events_behind_a_refused_chunk_do_not_make_a_declared_loss_a_failure() -> (
+    None
+):
+    """Their file went before they could be sent again, and its agent said so in bytes."""
+    facts = refused_chunk(lost_bytes=7 * LINE_BYTES, is_closed=True)
+    report = report_of(held(0, 1, *range(5, 9)), facts)
+
+    assert report.is_sound
+    assert report.is_settled
+    verdict = report.verdicts[0]
+    assert (verdict.expected_count, verdict.stored_count) == (6, 6)
+    assert verdict.facts.lost_bytes == 7 * LINE_BYTES
+
+    # One that the stream had, and that is not there, is no part of that loss.
+    report = report_of(held(0, 1, *range(6, 9)), facts)
+    assert kinds_of(report.unsound[0].problems) == {ProblemKind.MISSING}
+    assert sum(each.count for each in report.unsound[0].problems) == 1
+
+
+def test_k2_events_that_an_agent_is_to_send_again_are_in_flight() -> None:
+    report = report_of(held(0, 1, *range(5, 9)), refused_chunk())
+
+    assert report.is_sound
+    assert not report.is_settled
+    assert report.verdicts[0].in_flight_count == 3
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        refused_chunk(lost_bytes=2 * LINE_BYTES, is_closed=True, blank_bytes=500),
+        refused_chunk(is_closed=True, blank_bytes=500),
+        replace(refused_chunk(), agent=agent_word(number=9)),
+        replace(refused_chunk(), agent=agent_word(number=3)),
+    ],
+    ids=["less is declared", "nothing is declared", "all is safe", "some is safe"],
+)
+def test_k2_events_that_never_came_and_that_nobody_answers_for_are_missing(
+    facts: GenerationFacts,
+) -> None:
+    report = report_of(held(0, 1, *range(5, 9)), facts)
+
+    assert ProblemKind.MISSING in kinds_of(report.unsound[0].problems)
+    assert (
+        sum(
+            each.count
+            for each in report.unsound[0].problems
+            if each.kind is ProblemKind.MISSING
+        )
+        == 3
+    )
+
+
 def test_documents_without_a_number_are_a_contradiction() -> None:
     index = held(*range(5))
     index.unnumbered_count = 2
