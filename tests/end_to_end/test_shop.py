@@ -18,6 +18,7 @@ from tailrace.clock import SystemClock
 from tailrace.errors import ServiceUnavailable
 from tailrace_dashboard.shop import (
     EXPECTED_RATIOS,
+    Storm,
     ratios,
     read_storm,
     storms_body,
@@ -249,7 +250,13 @@ def test_a_flash_sale_is_never_oversold_and_its_answers_are_counted_alike(
     assert answers[410] > answers.get(303, 0)
 
     eventually(lambda: whole.counts_of(counted["name"]) == answers, WAIT_S_MAX)
-    storm = read_storm(whole.ask(storms_body(whole.time_range())))
+
+    def told() -> Storm | None:
+        return read_storm(whole.ask(storms_body(whole.time_range())))
+
+    # What the client says stands in a log of its own, which may come a little later.
+    eventually(lambda: told() is not None, WAIT_S_MAX, what="the client has told")
+    storm = told()
     assert storm is not None
     assert (storm.sale, dict(storm.counts)) == (counted["name"], answers)
 

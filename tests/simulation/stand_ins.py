@@ -16,6 +16,7 @@ from tailrace_agent import (
     listings,
     open_file,
     unfinished,
+    waiting_files,
     whereabouts,
     wiring,
 )
@@ -33,7 +34,8 @@ from tests.support.fakes.columns import (
 from tests.support.fakes.producer import MemoryProducer
 
 READING_FILES = (
-    archives, discovery, door, facts, listings, open_file, unfinished, whereabouts,
+    archives, discovery, door, facts, listings, open_file, unfinished, waiting_files,
+    whereabouts,
 )  # fmt: skip
 """The modules of the agent that look at the files of others."""
 NOT_SIMULATED = frozenset(
