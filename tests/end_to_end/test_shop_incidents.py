@@ -32,7 +32,15 @@ def whole(
         yield one
 
 
-def test_a_slow_gateway_is_found_and_no_version_is_accused(whole: Whole) -> None:
+def test_a_slow_gateway_and_then_a_bad_deploy_are_found_each_by_its_own_rule(
+    whole: Whole,
+) -> None:
+    """In this order: of the first no version is accused, and there was no other before."""
+    find_slow_gateway(whole)
+    find_bad_deploy(whole)
+
+
+def find_slow_gateway(whole: Whole) -> None:
     whole.shop.link.tell(f"incidents/{Incident.SLOW_GATEWAY}")
     placed = asyncio.run(load.order(whole.shop.link.url, count=5))
     registered = asyncio.run(load.register(whole.shop.link.url, count=1))
@@ -47,7 +55,7 @@ def test_a_slow_gateway_is_found_and_no_version_is_accused(whole: Whole) -> None
     assert not any("in place" in one for one in said)
 
 
-def test_a_bad_deploy_is_found_with_the_version_that_brought_it(whole: Whole) -> None:
+def find_bad_deploy(whole: Whole) -> None:
     """Its marker, stack traces that are one event each, an alert, a new template; its end."""
     whole.shop.link.tell(f"incidents/{Incident.BAD_DEPLOY}")
     placed = asyncio.run(load.order(whole.shop.link.url, count=ORDERS))
