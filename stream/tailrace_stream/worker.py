@@ -113,8 +113,7 @@ class StreamWorker:
         self._is_draining = False
         self._committing = asyncio.Lock()
         self._load_turns = asyncio.Semaphore(LOADS_MAX)
-        # Its own, so that no parsing waits behind it; and no larger, as what is read for
-        # a lane that was closed has given its turn back and goes on for a moment.
+        # Its own: no parsing waits for it. What is read for a closed lane ends in it, too.
         self._load_threads = ThreadPoolExecutor(LOADS_MAX, "load")
         self._moved_at_ms = clock.monotonic_ms()
 
@@ -387,6 +386,7 @@ class StreamWorker:
                 lane.templates = templates
                 lane.begin_at(start)
                 lane.loading = None
+                self._moved_at_ms = self._clock.monotonic_ms()
                 return
 
     def _read_back(self, lane: Lane) -> tuple[ReadBack, TemplateTable | None]:

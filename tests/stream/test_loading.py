@@ -16,12 +16,15 @@ from tailrace_stream.records import RawRecord
 from tailrace_stream.state_store import ReadBack
 from tailrace_stream.templates.table import TemplateTable
 from tailrace_stream.worker import LOADS_MAX, StreamWorker
+from tests.indexer.doubles import ManualClock
 from tests.stream.publishers import RecordingPublisher
 from tests.stream.running import to_end
 from tests.stream.test_worker import MemoryPartition, file_of, records_of, worker_on
 
 ALL = range(PARTITIONS)
 READ_S = 0.02
+LOAD_MS = 2_000
+STUCK_MS_MAX = 5_000
 
 
 class SlowPartitions(MemoryPartition):
@@ -163,3 +166,24 @@ def test_known_templates_are_decoded_beside_the_event_loop(
 
     assert to_end(run()) not in decoded_in
     assert len(decoded_in) == PARTITIONS
+
+
+def test_s9_a_partition_that_was_loaded_is_work_done() -> None:
+    """A worker whose partitions take long one after the other is not taken for stuck."""
+    clock = ManualClock()
+
+    class Slower(SlowPartitions):
+        def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
+            found = super().read(partition, is_wanted=is_wanted)
+            clock.at_ms += LOAD_MS
+            return found
+
+    async def run() -> None:
+        worker = worker_on(Slower(), RecordingPublisher(), clock=clock)
+        worker.assign(ALL)
+        await loaded(worker)
+        assert not worker.is_stuck(stuck_ms_max=STUCK_MS_MAX, has_waiting=True)
+        clock.at_ms += STUCK_MS_MAX + 1
+        assert worker.is_stuck(stuck_ms_max=STUCK_MS_MAX, has_waiting=True)
+
+    to_end(run())
