@@ -40,9 +40,10 @@ from tailrace_agent.known import (
     position_of,
 )
 from tailrace_agent.likeness import known_places
+from tailrace_agent.originals import Originals
 from tailrace_agent.positions import START
-from tailrace_agent.tracked import Stage, TrackedFile
-from tailrace_agent.whereabouts import has_moved, name_now
+from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.whereabouts import name_now
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
 """Content that one turn inflates to judge an archive, or to come to a place in it."""
@@ -60,6 +61,11 @@ class Heirs:
     copies: Copies
     log: FilteringBoundLogger
     followed: Families[TrackedFile] = field(default_factory=Families[TrackedFile])
+    originals: Originals = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let what waits for an original ask what is known of it."""
+        self.originals = Originals(self.delivery, self.copies)
 
     def judge(self, tracked: TrackedFile, file: AnyFile, *, now_ms: int) -> int | None:
         """See whether a file that no record tells of is a copy, before it gets a name.
@@ -75,7 +81,7 @@ class Heirs:
         size_bytes = file.status().st_size
         if not size_bytes:
             return None  # Nothing to judge by, and nothing to read.
-        if self._is_early(tracked, kin, now_ms=now_ms):
+        if self.originals.may_be_unmet(tracked, file, kin, now_ms=now_ms):
             return now_ms + JUDGE_MS
         if not kin.followed and not kin.orphans:
             self._begin_own(tracked)
@@ -253,35 +259,6 @@ class Heirs:
         """Return whether a followed file holds a generation, or held it a moment ago."""
         is_unsaved = generation in self.known.unsaved
         return self.delivery.knows(generation) and not is_unsaved
-
-    def _is_early(self, tracked: TrackedFile, kin: Kin, *, now_ms: int) -> bool:
-        """Return whether a possible original has content and no name yet.
-
-        An original and its copy that are met at once are judged in their order. So are
-        they where the original is known and was written anew since: its copy is of the
-        life that its next turn will begin. Of one that was renamed since the last sweep,
-        the next may find the original under the name that it had.
-        """
-        is_early = has_moved(tracked) or any(
-            may_be_copy(kin.path, original_paths=(original.shown_path,))
-            and (self._is_to_be_named(original) or self.copies.is_anew(original))
-            for original in kin.followed
-        )
-        if is_early and tracked.early_until_ms is None:
-            tracked.early_until_ms = now_ms + UNCLEAR_MS_MAX
-        until_ms = tracked.early_until_ms
-        return is_early and until_ms is not None and now_ms < until_ms
-
-    def _is_to_be_named(self, original: TrackedFile) -> bool:
-        """Return whether a file without a name has content, had some, or may have.
-
-        Of one that was emptied since, its turn names the life that ended. One that lost
-        its name may have been written since it was looked at: no sweep has seen that.
-        """
-        is_unseen = original.stage is Stage.LEAVING and not original.is_looked_at
-        seen_bytes = max(original.size_bytes, original.largest_size_bytes)
-        has_content = seen_bytes > original.position.offset or is_unseen
-        return has_content and not self.delivery.knows(original.generation)
 
     def _inflate(
         self, tracked: TrackedFile, file: ArchiveFile, kin: Kin, *, now_ms: int

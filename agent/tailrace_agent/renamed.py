@@ -93,8 +93,10 @@ class Renamed:
             delivery=self.delivery,
             clock=self.clock,
         )
+        status = file.status()
+        tracked.seen = (status.st_size, status.st_mtime_ns)
         if tracked.archive_suffix is None:
-            tracked.size_bytes = file.status().st_size
+            tracked.size_bytes = status.st_size
         tracked.stage = Stage.LEAVING
         tracked.grew_at_ms = tracked.unread_since_ms = self.clock.monotonic_ms()
         tracked.is_behind = True

@@ -96,6 +96,7 @@ class FileTable:
         at: dict[str, Key] = {}
         seen: set[Key] = set()
         self.unreadable.begin_sweep()
+        self.heirs.originals.sweeps_count += 1
         for one in unlike_before(found, followed=self.files, seen=seen):
             at = at or {o.path: (o.status.st_dev, o.status.st_ino) for o in found}
             key = at[one.path]

@@ -84,7 +84,10 @@ class TrackedFile:
     clear_until_ms: int | None = None
     """Until when a file that could be a copy is held back."""
     early_until_ms: int | None = None
-    """Until when it waits for a file to be named that may be its original."""
+    """Until when it waits for a file to be met, or named, that may be its original."""
+    asked_in_sweep: int | None = None
+    """After how many sweeps it was first asked what it holds now; -1 where the last of
+    them had seen that, None before."""
     first_head: Head | None = None
     """How it began when it was last looked at before it had a name."""
     blank_bytes: int = 0
@@ -203,7 +206,7 @@ class TrackedFile:
 
     def _ask_again(self) -> None:
         self.is_judged = False
-        self.clear_until_ms = self.early_until_ms = None
+        self.clear_until_ms = self.early_until_ms = self.asked_in_sweep = None
 
     def note_blank(self) -> None:
         """Note that all that is unread is no line as it stands."""
@@ -268,7 +271,7 @@ class TrackedFile:
         self.held, self.is_crowded = None, False
         self.form, self.is_judged = None, False
         self.passed_bytes = 0
-        self.clear_until_ms = self.early_until_ms = None
+        self.clear_until_ms = self.early_until_ms = self.asked_in_sweep = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
         self.rest = self.first_head = None

@@ -587,3 +587,30 @@ def test_f3_f4_copy_of_a_life_that_was_emptied_before_it_had_a_name_is_read_once
     stored = sorted(event.stored for event in events_of(agent.sink))
     assert stored == sorted([b"before", *lines(0, 5).splitlines()])
     assert lost_in(agent.sink) == len(lines(5, 9))
+
+
+@pytest.mark.parametrize("left_by", ["a rename", "a rename out of the globs"])
+def test_f1_f3_copy_of_a_new_log_made_over_an_older_copy_between_two_sweeps_is_read_once(
+    tmp_path: Path, left_by: str
+) -> None:
+    """The older copy is looked at before a sweep has met the file that it is a copy of."""
+    agent = AgentHarness(
+        tmp_path, glob="a*", sweep_ms=2_000, linger_ms_max=100, flush_after_ms=100
+    )
+    path = agent.write("a.log", lines(0, 5))
+    copy = agent.write("a.log.1", lines(100, 105))
+    agent.pass_ms(4_100)
+    agent.write("a.log.1", lines(105, 106))
+    new_name = "a.log-20261124" if left_by == "a rename" else "b.log"
+    path.rename(path.with_name(new_name))
+    if left_by == "a rename out of the globs":
+        agent.pass_ms(2_000)
+        agent.write("a.log.1", lines(106, 107))
+    agent.write("a.log", lines(200, 201))
+    shutil.copyfile(path, copy)
+    agent.pass_ms(1_000)
+    agent.write("a.log", lines(201, 203))
+    agent.pass_ms(30_000)
+    stored = [event.stored for event in events_of(agent.sink)]
+    assert stored.count(b"line 200") == 1
+    assert set(lines(200, 203).splitlines()) <= set(stored)
