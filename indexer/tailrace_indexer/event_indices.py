@@ -121,6 +121,21 @@ class EventIndices:
         self._guard.require()
         self._elastic.ask("PUT", f"/{quote(index, safe='')}/_block/write")
 
+    def is_blocked(self, index: str) -> bool:
+        """Return whether an index takes no document any more.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch does not answer, or refuses.
+        """
+        name = "index.blocks.write"
+        path = f"/{quote(index, safe='')}/_settings/{name}?flat_settings=true"
+        answer = self._elastic.request("GET", path)
+        if answer.status == 404:
+            return False  # It is gone.
+        described = cast("dict[str, Any]", self._elastic.decoded(answer) or {})
+        settings = described.get(index, {}).get("settings", {})
+        return settings.get(name) == "true"
+
     def delete(self, index: str) -> None:
         """Delete an index; one that is not there is fine.
 

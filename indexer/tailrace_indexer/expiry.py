@@ -7,12 +7,16 @@
    `tailrace.dead` are noted. Once the indexers have committed up to them, no document for
    the index is on its way.
 3. The index takes nothing any more; what it holds is counted by generation, and the
-   ledger has acknowledged that.
+   ledger has acknowledged that. An index that takes nothing already is not waited for once
+   more, whoever leads and however its floor was raised since: what a worker sends that
+   slept until now the indexers hold back, with all that they read behind it, until the
+   index is gone, and commit nothing that could be waited for.
 4. The index is deleted.
 5. Generations of which no index holds a document any more, and whose file is gone, are
    forgotten by the ledger (`farewell.py`), those that never had one included.
 
-A leader that dies in between is followed by one that reads the floors and goes on at 2.
+A leader that dies in between is followed by one that reads the floors and goes on at 2,
+or at 3 where that was begun.
 What a worker sends that slept through all of this meets an index that is not made again:
 the indexer gives it a dead letter for `index_expired`. An index of dead letters goes in the
 same order, by the floor of the name `dead`, and its letters' events are counted as expired
@@ -74,6 +78,10 @@ class Indices(Protocol):
 
     def block(self, index: str) -> None:
         """Let one take no document any more."""
+        ...
+
+    def is_blocked(self, index: str) -> bool:
+        """Return whether one takes no document any more."""
         ...
 
     def delete(self, index: str) -> None:
@@ -255,7 +263,10 @@ class Expiry:
     def _take(self, index: IndexFacts, floors: Floors) -> bool:
         """Do steps 2 to 4 for an index, as far as they can be done now."""
         span = span_of(index.name, namespace=self.namespace)
-        if span is None or not self._is_quiet(floors.records[span.key]):
+        if span is None:
+            return False
+        is_quiet = self._is_quiet(floors.records[span.key])
+        if not is_quiet and not self.indices.is_blocked(index.name):
             return False
         # What a worker sends that slept until now is held, and then too late.
         self.indices.block(index.name)

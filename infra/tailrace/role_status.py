@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
+
 from tailrace.supervise import MemberRecord, MemberState
 
 FILE_NAME = "status.json"
@@ -27,14 +29,22 @@ WRITERS = ("agent", "stream", "indexer")
 def silent_roles(
     data_dir: Path, members: Sequence[MemberRecord], *, now_ms: int, away: str
 ) -> Iterator[str]:
-    """Yield what is to be said of each role that runs and has not written for too long.
+    """Yield what is to be said of each role that was stopped, or has not written for too long.
 
     One that has just been started has as long as any other. `away` names the server that
     does not answer and that roles wait for before their first word, "" where none is: no
     one shall then look for a full disk.
     """
     for member in members:
-        if member.name not in WRITERS or member.state is not MemberState.RUNNING:
+        if member.state is not MemberState.RUNNING:
+            continue
+        if member.pid is not None and _is_stopped(member.pid):
+            yield (
+                f"the {member.name} stands still, as process {member.pid} was stopped:"
+                f" let it go on with `kill -CONT {member.pid}`"
+            )
+            continue
+        if member.name not in WRITERS:
             continue
         path = data_dir / member.name / FILE_NAME
         written_at_ms = _written_at_ms(path)
@@ -52,6 +62,14 @@ def silent_roles(
                 f"the {member.name} runs, and has not written {path} for"
                 f" {age_ms // 1_000} s: {cause} {member.log_path}"
             )
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether a process was sent SIGSTOP, and nothing to go on since."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def free_bytes(folder: Path) -> int:

@@ -333,10 +333,11 @@ def problems_of(
 ) -> list[str]:
     """Return one sentence a problem: the key in the user's spelling, what is wrong.
 
-    The offending value is shown unless its key names a secret. Where a name is nearly
-    one of the `model`'s, that one is named.
+    The offending value is shown unless its key names a secret, and the variable that it
+    stands in, if any. Where a name is nearly one of the `model`'s, that one is named.
     """
     problems: list[str] = []
+    prefix = str(model.model_config.get("env_prefix", ""))
     for item in error.errors(include_url=False, include_context=False):
         key = ".".join([table, *(str(part) for part in item["loc"])]).strip(".")
         message = PLAIN_WORDS.get(
@@ -364,7 +365,10 @@ def problems_of(
         is_given = bool(item["loc"]) and item["input"] is not None and not is_table
         has_value = item["type"] != "missing" and is_given
         value = f", got {shown}" if has_value and not is_secret else ""
-        problems.append(f"{key}: {message}{value}")
+        variable = prefix + ".".join(map(str, item["loc"])).upper()
+        is_there = has_value and os.environ.get(variable) == item["input"]
+        where = f" ({variable})" if is_there else ""
+        problems.append(f"{key}{where}: {message}{value}")
     return problems
 
 

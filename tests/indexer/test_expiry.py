@@ -89,6 +89,9 @@ class World:
     def block(self, index: str) -> None:
         self.acts.append(f"blocked {index}")
 
+    def is_blocked(self, index: str) -> bool:
+        return f"blocked {index}" in self.acts
+
     def delete(self, index: str) -> None:
         self.acts.append(f"deleted {index}")
         self.held.pop(index, None)
@@ -252,6 +255,31 @@ def test_the_next_leader_goes_on_where_the_last_one_ended(world: World) -> None:
     # By its own watch: the other leader's clock may have been ahead.
     assert OLD in world.held
     world.clock.sleep_ms(FLOOR_READ_MS)
+    expiry.keep(150)
+
+    assert world.acts[-1] == f"deleted {OLD}"
+
+
+@pytest.mark.parametrize("is_next_leader", [False, True])
+def test_e9_an_index_that_takes_nothing_is_not_waited_for_again(
+    world: World, *, is_next_leader: bool
+) -> None:
+    """A document for it is held by the indexers, and with it all that stands behind it."""
+    expiry = _expiry(world)
+    expiry.keep(150)
+    world.clock.sleep_ms(FLOOR_READ_MS)
+    world.takes_ledger = False
+    expiry.keep(150)
+    assert world.acts[-2:] == [f"blocked {OLD}", f"counted {OLD}"]
+
+    world.end, world.takes_ledger = 11, True
+    if is_next_leader:
+        expiry = _expiry(world)
+    else:
+        next_floor = msgspec.structs.replace(
+            world.raised[0], floor_ms=world.raised[0].floor_ms + 1
+        )
+        world.raised.append(next_floor)
     expiry.keep(150)
 
     assert world.acts[-1] == f"deleted {OLD}"

@@ -117,6 +117,9 @@ class Acting:
         self._act("block")
         self.world.block(index)
 
+    def is_blocked(self, index: str) -> bool:
+        return self.world.is_blocked(index)
+
     def delete(self, index: str) -> None:
         self.fence.delete_index(index)
         self.acts.append("delete")

@@ -67,6 +67,22 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert str(config) in str(caught.value)
 
 
+def test_a_bad_value_of_the_environment_is_told_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one of the file without, even where a variable has the same name."""
+    config = written(tmp_path, '[agent]\nledger_ms = "soon"\n')
+    monkeypatch.setenv("TAILRACE_AGENT_SWEEP_MS", "late")
+    monkeypatch.setenv("TAILRACE_NAMESPACE", "A b")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(AgentSettings, config_file=config)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "connections.namespace (TAILRACE_NAMESPACE)",
+        "agent.sweep_ms (TAILRACE_AGENT_SWEEP_MS)",
+        "agent.ledger_ms",
+    ]
+
+
 def test_x10_a_password_is_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -18,6 +21,7 @@ from tailrace.status_facts import LAST_LINES, last_lines, role_facts
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.up_record import Phase, UpRecord, created_at_s, write_record
 from tailrace.watched import MACHINE_LOGS
+from tests.support.waiting import eventually
 
 AGENT = MemberRecord(
     name="agent",
@@ -176,6 +180,23 @@ def test_what_an_earlier_process_wrote_says_nothing_of_now(tmp_path: Path) -> No
 
 def test_roles_that_have_not_spoken_yet_have_no_problem(tmp_path: Path) -> None:
     assert role_facts(tmp_path, [AGENT], now_ms=NOW_MS) == RoleFacts()
+
+
+def test_a_role_that_was_stopped_is_not_well(tmp_path: Path) -> None:
+    """At once, and not only when its word is old."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    ) as process:
+        role = change(AGENT, name="dashboard", pid=process.pid)
+        try:
+            assert role_facts(tmp_path, [role], now_ms=NOW_MS).problems == []
+            process.send_signal(signal.SIGSTOP)
+            eventually(lambda: role_facts(tmp_path, [role], now_ms=NOW_MS).problems, 10)
+            (problem,) = role_facts(tmp_path, [role], now_ms=NOW_MS).problems
+            assert problem.startswith("the dashboard stands still")
+            assert f"kill -CONT {process.pid}" in problem
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("name", WRITERS)

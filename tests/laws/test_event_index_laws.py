@@ -198,7 +198,10 @@ def test_e9_a_blocked_index_takes_nothing_and_keeps_what_it_has(held: Held) -> N
     held.service.create_index(held.index("app-2026.11.24"))
     assert held.store("app-2026.11.24", event(0)) == [Reason.STORED]
 
+    assert not held.indices.is_blocked(held.index("app-2026.11.24"))
     held.indices.block(held.index("app-2026.11.24"))
+    assert held.indices.is_blocked(held.index("app-2026.11.24"))
+    assert not held.indices.is_blocked(held.index("app-2026.11.25")), "it is not there"
 
     # Blocked, and not "already there": a block is looked at first.
     assert held.store("app-2026.11.24", event(0), event(1)) == [Reason.BLOCKED] * 2

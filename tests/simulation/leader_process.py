@@ -217,6 +217,10 @@ class RemoteIndices(MemoryEventIndices):
         self._carry_out(lambda: super(RemoteIndices, self).block(index))
         reach("R2")
 
+    def is_blocked(self, index: str) -> bool:
+        self._require_answer()
+        return super().is_blocked(index)
+
     def delete(self, index: str) -> None:
         self._require_none_on_its_way(index)
         self._carry_out(lambda: super(RemoteIndices, self).delete(index))

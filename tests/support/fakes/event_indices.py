@@ -80,6 +80,10 @@ class MemoryEventIndices:
         """Let an index take no document any more."""
         self.elasticsearch.block(index)
 
+    def is_blocked(self, index: str) -> bool:
+        """Return whether an index takes no document any more."""
+        return index in self.elasticsearch.blocked
+
     def delete(self, index: str) -> None:
         """Delete an index; one that is not there is fine."""
         self.elasticsearch.delete_index(index)
