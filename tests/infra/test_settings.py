@@ -70,7 +70,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 def test_a_bad_value_of_the_environment_is_told_with_its_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one of the file without, even where a variable has the same name."""
+    """And one of the file without."""
     config = written(tmp_path, '[agent]\nledger_ms = "soon"\n')
     monkeypatch.setenv("TAILRACE_AGENT_SWEEP_MS", "late")
     monkeypatch.setenv("TAILRACE_NAMESPACE", "A b")
