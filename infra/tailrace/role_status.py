@@ -11,9 +11,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psutil
-
 from tailrace.supervise import MemberRecord, MemberState
+from tailrace.up_record import is_frozen
 
 FILE_NAME = "status.json"
 REWRITE_MS = 15_000
@@ -38,7 +37,7 @@ def silent_roles(
     for member in members:
         if member.state is not MemberState.RUNNING:
             continue
-        if member.pid is not None and _is_stopped(member.pid):
+        if member.pid is not None and is_frozen(member.pid):
             yield (
                 f"the {member.name} stands still, as process {member.pid} was stopped:"
                 f" let it go on with `kill -CONT {member.pid}`"
@@ -62,14 +61,6 @@ def silent_roles(
                 f"the {member.name} runs, and has not written {path} for"
                 f" {age_ms // 1_000} s: {cause} {member.log_path}"
             )
-
-
-def _is_stopped(pid: int) -> bool:
-    """Return whether a process was sent SIGSTOP, and nothing to go on since."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
-    except psutil.Error:
-        return False
 
 
 def free_bytes(folder: Path) -> int:

@@ -101,3 +101,11 @@ def is_process(pid: int, *, created_at_s: float) -> bool:
         )
     except psutil.Error:
         return False
+
+
+def is_frozen(pid: int) -> bool:
+    """Tell whether the kernel says that a process is stopped."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False

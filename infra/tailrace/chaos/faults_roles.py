@@ -11,7 +11,8 @@ from tailrace.chaos.arena import Arena, NotWitnessed
 from tailrace.chaos.faults import FaultKind, Lane
 from tailrace.chaos.http_proxy import BulkFault
 from tailrace.chaos.poison import poison_documents
-from tailrace.chaos.roles import ChaosRole, PlannedKill, is_frozen
+from tailrace.chaos.roles import ChaosRole, PlannedKill
+from tailrace.up_record import is_frozen
 
 POINTS: dict[str, tuple[str, ...]] = {
     "agent": ("A1", "A2", "A3", "A4", "A5", "A6", "A7"),

@@ -12,9 +12,9 @@ from typing import Any
 from tailrace.chaos.arena import Arena, NotWitnessed
 from tailrace.chaos.disks import SmallDisk
 from tailrace.chaos.faults import FaultKind, Lane, Need
-from tailrace.chaos.roles import is_frozen
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
+from tailrace.up_record import is_frozen
 from tailrace_embedded.server import Server
 
 RECOVERY_MS_MAX = 600_000

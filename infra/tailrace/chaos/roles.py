@@ -236,11 +236,3 @@ def memory_mb(pid: int | None) -> float:
         return psutil.Process(pid).memory_info().rss / 1_048_576
     except psutil.Error:
         return 0.0
-
-
-def is_frozen(pid: int) -> bool:
-    """Tell whether the kernel says that a process is stopped."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
-    except psutil.Error:
-        return False
