@@ -94,11 +94,13 @@ class Followed:
         """Return how long a file is not to be read; 0 where it may be now.
 
         Few archives at a time may. One that is still to be completed is none of them, for
-        it may never be: it is closed meanwhile.
+        it may never be: it is closed meanwhile, and nothing is claimed of it that its
+        original does not show.
         """
         if not isinstance(file, ArchiveFile):
             return 0
         if is_still_made(tracked, file, followed=self.families, now_ms=now_ms):
+            tracked.note_looked()
             tracked.close()
             return MADE_WAIT_MS
         self._archives = [a for a in self._archives if not a.is_closed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from dataclasses import dataclass
 from itertools import pairwise
@@ -329,6 +330,25 @@ def test_a_copy_that_is_not_clear_yet_holds_the_claim_back(tmp_path: Path) -> No
     agent.pass_ms(15_000)
     assert newest(agent).swept_at_ms > held_ms
     assert newest(agent).unread_bytes == 0
+
+
+def test_f20_an_archive_that_is_never_completed_beside_its_original_holds_no_claim(
+    tmp_path: Path,
+) -> None:
+    """Whoever compressed it was killed: all that it would hold is read from the original."""
+    agent = AgentHarness(tmp_path, heartbeat_ms=1_000, glob="*.log*")
+    content = b"".join(b"line %d\n" % n for n in range(1_000))
+    path = agent.write("a.log.1", content)
+    agent.pass_ms(3_000)
+    archive = gzip.compress(content, mtime=0)
+    path.with_name("a.log.1.gz").write_bytes(archive[: len(archive) // 2])
+    agent.pass_ms(30_000)
+    assert newest(agent).swept_at_ms > agent.clock.now_ms() - 5_000
+    assert newest(agent).lost_bytes == 0
+
+    path.unlink()
+    agent.pass_ms(30_000)
+    assert newest(agent).swept_at_ms > agent.clock.now_ms() - 5_000
 
 
 def test_a_heartbeat_may_not_be_more_frequent_than_a_second() -> None:

@@ -187,7 +187,7 @@ def test_f1_f4_f20_p1_p5_storm_of_rotations_loses_nothing_undeclared(
         verdict = stage.judged()
 
     assert not verdict.problems
-    assert audit["exit_code"] == 0, (audit["in_flight"], audit["generations"])
+    assert audit["exit_code"] == 0, json.dumps([audit["in_flight"], audit["problems"]])
     assert audit["totals"]["in_flight"] == 0
     assert audit["compared_documents"] == verdict.event_count
     assert audit["totals"]["lost_bytes"] == verdict.lost_bytes
