@@ -56,7 +56,9 @@ class Originals:
         A script may make a log, and copy it over an older copy, between two sweeps: that
         copy is followed, and looked at, before the log is.
         """
-        has_name_of_copy = kin.followed or kin.orphans or family_of(kin.path) != kin.path
+        has_name_of_copy = (
+            kin.followed or kin.orphans or family_of(kin.path) != kin.path
+        )
         if not has_name_of_copy:
             return False
         status = file.status()
