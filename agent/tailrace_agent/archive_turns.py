@@ -62,6 +62,14 @@ def end_archive(
         archive_size_bytes=size_bytes,
         is_closed=True,
     )
+    leave_archive(tracked, is_over=True)
+
+
+def leave_archive(tracked: TrackedFile, *, is_over: bool) -> None:
+    """Note that an archive was looked at; at its end, give its place to another.
+
+    Few are open at a time, and one that holds no line would stay so for good.
+    """
     tracked.note_looked()
-    if tracked.stage is not Stage.LEAVING:
+    if is_over and tracked.stage is not Stage.LEAVING:
         tracked.close()

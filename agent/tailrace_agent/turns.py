@@ -6,7 +6,7 @@ from tailrace.clock import Clock
 from tailrace.kill_points import reach
 from tailrace.log import FilteringBoundLogger
 from tailrace.redaction.rules import Redactors
-from tailrace_agent.archive_turns import await_archive, end_archive
+from tailrace_agent.archive_turns import await_archive, end_archive, leave_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.building import LongEvent
 from tailrace_agent.catch_up import pacing_of
@@ -127,10 +127,7 @@ class Turns:
             tracked.note_size(file.inflated_bytes, now_ms=now_ms)
         is_flushing = file.is_over
         if not self.naming.is_declared(tracked):
-            next_ms = self._declare(tracked, file, now_ms, is_flushing=is_flushing)
-            if self._delivery.knows(tracked.generation) or is_flushing:
-                return next_ms
-            return await_archive(tracked, file, now_ms=now_ms)
+            return self._declare_archive(tracked, file, now_ms)
         if tracked.is_left_out:
             end_archive(tracked, file, delivery=self._delivery, log=self._log)
             return None
@@ -219,6 +216,20 @@ class Turns:
             return next_ms
         tracked.note_looked()
         return self._next_look(tracked, now_ms, is_partial=True)
+
+    def _declare_archive(
+        self, tracked: TrackedFile, file: ArchiveFile, now_ms: int
+    ) -> int | None:
+        """Take an archive's next step to a name; without a line in it, wait for more.
+
+        At its end there is none: a sweep says so if it changes.
+        """
+        next_ms = self.naming.declare(tracked, file, now_ms, is_flushing=file.is_over)
+        if next_ms is None:
+            leave_archive(tracked, is_over=file.is_over)
+        if self._delivery.knows(tracked.generation) or file.is_over:
+            return next_ms
+        return await_archive(tracked, file, now_ms=now_ms)
 
     def _next_look(
         self, tracked: TrackedFile, now_ms: int, *, is_partial: bool

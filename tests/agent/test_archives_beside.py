@@ -125,6 +125,17 @@ def test_f20_archives_that_stand_still_hold_up_no_other(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == sorted(expected.splitlines())
 
 
+def test_f20_archives_of_empty_logs_hold_up_no_other(tmp_path: Path) -> None:
+    """They hold no line to be named by, and logs without one are compressed each night."""
+    agent = life(tmp_path)
+    for number in range(40):
+        compressed(agent.write(f"{number}.log.1", b""))
+    agent.pass_ms()
+    compressed(agent.write("x.log", lines(0, 10)))
+    agent.pass_ms(5_000)
+    assert unique_lines(agent.sink) == sorted(lines(0, 10).splitlines())
+
+
 def test_f20_archive_waits_for_what_is_on_its_way_of_a_file_that_is_gone(
     tmp_path: Path,
 ) -> None:
