@@ -10,12 +10,40 @@ from pydantic import BaseModel
 
 LIKENESS_MIN = 0.7
 """`ignore_older` is 0.9 like `ignore_older_ms`; two names of ours are hardly over 0.7."""
+VARIABLE_LIKENESS_MIN = 0.87
+"""Of a variable, which may be another program's (Kubernetes sets some by a service's name):
+a letter or two of a name that is not short."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" where a name is nearly a known one, else nothing."""
     found = get_close_matches(name, sorted(known), n=1, cutoff=LIKENESS_MIN)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def variable_problems(
+    variables: Iterable[str], *, prefix: str, names: Iterable[str]
+) -> list[str]:
+    """Return what is wrong with the variables that nearly name a setting, and do not.
+
+    The others that begin with `prefix` are somebody else's.
+    """
+    known = {f"{prefix}{name}".upper() for name in names}
+    problems: list[str] = []
+    for variable in sorted(variables):
+        whole = variable.upper().partition("__")[0]
+        if not whole.startswith(prefix) or whole in known:
+            continue
+        found = get_close_matches(
+            whole.removeprefix(prefix),
+            [name.removeprefix(prefix) for name in sorted(known)],
+            n=1,
+            cutoff=VARIABLE_LIKENESS_MIN,
+        )
+        if found:
+            meant = f"{prefix}{found[0]}"
+            problems.append(f"{variable} is not a setting; did you mean {meant}?")
+    return problems
 
 
 def setting_names(model: type[BaseModel], parents: Sequence[int | str]) -> set[str]:

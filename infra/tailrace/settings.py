@@ -37,7 +37,7 @@ from tailrace.addresses import (
 )
 from tailrace.credential_problems import credential_problems
 from tailrace.errors import ConfigError
-from tailrace.setting_names import nearest, setting_names
+from tailrace.setting_names import nearest, setting_names, variable_problems
 
 ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
@@ -306,6 +306,9 @@ def _build(
     config_file: Path | None,
 ) -> SettingsT:
     source = str(config_file) if config_file else "the environment and defaults"
+    if prefix := model.model_config.get("env_prefix"):
+        names = model.model_fields
+        strays = strays + variable_problems(os.environ, prefix=prefix, names=names)
     try:
         built = model(**values)
     except ValidationError as error:

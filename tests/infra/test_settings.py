@@ -83,6 +83,31 @@ def test_a_bad_value_of_the_environment_is_told_with_its_variable(
     ]
 
 
+def test_a_misspelt_variable_is_refused_and_a_foreign_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes names variables after each service, which may be called as a role is."""
+    config = written(tmp_path, "[agent]\n")
+    for name in (
+        "TAILRACE_AGENT_SERVICE_HOST",
+        "TAILRACE_AGENT_PORT_8080_TCP_ADDR",
+        "TAILRACE_ELASTICSEARCH_PORT",
+        "TAILRACE_KAFKA_HEAP_MB",
+        "TAILRACE_CACHE_DIR",
+        "TAILRACE_STREAM_WINDOWS__LATENESS_MS",
+    ):
+        monkeypatch.setenv(name, "10.0.0.1")
+    read_settings(AgentSettings, config_file=config)
+    monkeypatch.setenv("TAILRACE_AGENT_SWEPP_MS", "500")
+    monkeypatch.setenv("TAILRACE_NAMESPCE", "127.0.0.1:9092")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(AgentSettings, config_file=config)
+    assert caught.value.problems == (
+        "TAILRACE_NAMESPCE is not a setting; did you mean TAILRACE_NAMESPACE?",
+        "TAILRACE_AGENT_SWEPP_MS is not a setting; did you mean TAILRACE_AGENT_SWEEP_MS?",
+    )
+
+
 def test_x10_a_password_is_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
