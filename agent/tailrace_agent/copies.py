@@ -146,21 +146,21 @@ class Copies:
         return verdict
 
     def is_anew(self, original: TrackedFile) -> bool:
-        """Return whether a plain file holds other content than its generation's.
+        """Return whether a file holds other content than its generation's, or is another.
 
         It did not have a turn since. Who copied it meanwhile copied what nobody has named
         yet; where it is empty now, there is nothing to wait for.
         """
         name, position = original.generation, original.position
-        if original.archive_suffix is not None or not self.delivery.knows(name):
-            return False
-        record = self.delivery.record_of(name)
 
         def is_other(file: AnyFile) -> bool:
+            if original.archive_suffix is not None or not self.delivery.knows(name):
+                return False
             has_content = file.status().st_size > 0
+            record = self.delivery.record_of(name)
             return has_content and is_rewritten(file, record, position=position)
 
-        return self._asked(original, is_other)
+        return self._asked(original, is_other, of_another=True)
 
     def _ended(self, kin: Kin) -> Iterator[AgentLedger]:
         """Yield the lives of followed files that a truncation ended.
@@ -273,9 +273,16 @@ class Copies:
         )
 
     def _asked(
-        self, original: TrackedFile, question: Callable[[AnyFile], bool]
+        self,
+        original: TrackedFile,
+        question: Callable[[AnyFile], bool],
+        *,
+        of_another: bool = False,
     ) -> bool:
-        """Return the answer of a plain file; false where it cannot be asked."""
+        """Return the answer of a plain file; false where it cannot be asked.
+
+        Where its inode serves another file, the answer is `of_another`.
+        """
         if original.file is not None:
             return question(original.file)
         try:
@@ -283,7 +290,9 @@ class Copies:
         except OSError:
             return False
         try:
-            return opened.facts == original.facts and question(opened)
+            if opened.facts != original.facts:
+                return of_another and opened.facts.key == original.key
+            return question(opened)
         finally:
             opened.close()
 

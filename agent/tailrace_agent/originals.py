@@ -20,6 +20,13 @@ class Originals:
     copies: Copies
     sweeps_count: int = 0
     """How many sweeps were taken in."""
+    unmet_in_sweep: int = 0
+    """After how many of them a file was last seen to stand where another one did, of which
+    it has the inode: the next sweep meets it."""
+
+    def note_unmet(self) -> None:
+        """Note that a file stands at a name that the last sweep took for another's."""
+        self.unmet_in_sweep = self.sweeps_count
 
     def may_be_unmet(
         self, suspect: TrackedFile, file: AnyFile, kin: Kin, *, now_ms: int
@@ -54,7 +61,8 @@ class Originals:
         """Return whether no sweep has begun since a life was first seen to have content.
 
         A script may make a log, and copy it over an older copy, between two sweeps: that
-        copy is followed, and looked at, before the log is.
+        copy is followed, and looked at, before the log is. So may one that was swept, if
+        the log has the inode of a file that is gone.
         """
         has_name_of_copy = (
             kin.followed or kin.orphans or family_of(kin.path) != kin.path
@@ -65,7 +73,7 @@ class Originals:
         if suspect.asked_in_sweep is None:
             is_swept = suspect.seen == (status.st_size, status.st_mtime_ns)
             suspect.asked_in_sweep = -1 if is_swept else self.sweeps_count
-        return suspect.asked_in_sweep == self.sweeps_count
+        return self.sweeps_count in {suspect.asked_in_sweep, self.unmet_in_sweep}
 
     def _is_in_motion(self, original: TrackedFile) -> bool:
         """Return whether what an original is now called, or what it holds, is to be found."""

@@ -195,6 +195,7 @@ class FileTable:
                 # was the other's.
                 tracked.stage = Stage.LEAVING
                 tracked.size_bytes = tracked.whole_size_bytes
+                self.heirs.originals.note_unmet()
                 return None
         tracked.file = self.opener.open_in_folder(tracked)
         return tracked.file

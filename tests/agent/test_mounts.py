@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import shutil
 import subprocess
@@ -82,6 +83,37 @@ def test_f7_inode_that_really_is_used_again_is_another_file(
     assert len(events_of(agent.sink)) == 10 + 20
     assert len({e.generation for e in events_of(agent.sink)}) == 2
     second.crash()
+    del small_filesystem
+
+
+@pytest.mark.parametrize("copy_name", ["a-1.log", "a.log.1"])
+@pytest.mark.parametrize("before", ["an archive", "a closed log"])
+def test_f3_f7_copy_of_a_log_whose_inode_served_another_file_is_read_once(
+    tmp_path: Path, small_filesystem: Path, before: str, copy_name: str
+) -> None:
+    """A sweep takes the log for that file, so that its copy is met before it.
+
+    By their names either may have the first turn.
+    """
+    agent = AgentHarness(tmp_path, glob="*.log*", rotated_grace_ms=0)
+    archive = agent.write("a.log.1.gz", gzip.compress(lines(0, 10)))
+    path = archive.with_name("a.log")
+    replaced = archive
+    if before == "a closed log":
+        replaced = agent.write("a.log", lines(10, 20))
+    agent.pass_ms(30_000)
+    for tracked in agent.table.files.values():
+        tracked.close()
+    inode = replaced.stat().st_ino
+    replaced.unlink()
+    agent.write("a.log", b"born\n")
+    assert path.stat().st_ino == inode, "the witness: the inode was not used again"
+    shutil.copyfile(path, path.with_name(copy_name))
+    agent.pass_ms(30_000)
+    stored = [event.stored for event in events_of(agent.sink)]
+    assert stored.count(b"born") == 1
+    assert stored.count(b"line 0") == 1
+    agent.crash()
     del small_filesystem
 
 
