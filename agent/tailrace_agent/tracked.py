@@ -270,7 +270,7 @@ class TrackedFile:
         self.position, self.cuts, self.long_event = START, (), None
         self.held, self.is_crowded = None, False
         self.form, self.is_judged = None, False
-        self.passed_bytes = 0
+        self.passed_bytes = self.copied_bytes = 0
         self.clear_until_ms = self.early_until_ms = self.asked_in_sweep = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms

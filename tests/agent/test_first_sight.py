@@ -17,6 +17,7 @@ from tests.agent.harness import (
     RecordingSink,
     events_of,
     ledger_of,
+    lost_in,
     unique_lines,
 )
 
@@ -429,3 +430,20 @@ def test_f1_line_that_comes_as_a_renamed_file_is_let_go_of_is_read(
     assert written
     assert unique_lines(agent.sink) == [b"one", b"two"]
     assert not agent.table.files
+
+
+def test_f3_f4_what_a_copy_holds_of_one_life_is_not_taken_for_the_next_ones(
+    tmp_path: Path,
+) -> None:
+    """That is emptied before it has a name, while it is not clear yet what the copy is."""
+    agent = AgentHarness(tmp_path, glob="*", sweep_ms=200, linger_ms_max=500)
+    path = agent.write("a.log", b"".join(b"line %d\n" % n for n in range(10)))
+    agent.pass_ms(8_000)
+    shutil.copyfile(path, path.with_name("a.log.1"))
+    agent.pass_ms(500)
+    path.write_bytes(b"short\n")
+    agent.pass_ms(300)
+    path.write_bytes(b"other\n")
+    agent.pass_ms(30_000)
+    assert [event.stored for event in events_of(agent.sink)][10:] == [b"other"]
+    assert lost_in(agent.sink) == len(b"short\n")
