@@ -42,7 +42,7 @@ from tailrace_agent.known import (
 from tailrace_agent.likeness import known_places
 from tailrace_agent.originals import Originals
 from tailrace_agent.positions import START
-from tailrace_agent.tracked import TrackedFile
+from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.whereabouts import name_now
 
 INFLATE_BYTES_MAX = 8 * 1_024 * 1_024
@@ -82,6 +82,8 @@ class Heirs:
         if not size_bytes:
             return None  # Nothing to judge by, and nothing to read.
         if self.originals.may_be_unmet(tracked, file, kin, now_ms=now_ms):
+            if isinstance(file, ArchiveFile) and tracked.stage is Stage.FOLLOWED:
+                tracked.close()  # Few are open at a time: others may be read meanwhile.
             return now_ms + JUDGE_MS
         if not kin.followed and not kin.orphans:
             self._begin_own(tracked)
@@ -138,7 +140,7 @@ class Heirs:
         One with a name is asked about if all of it was passed over, and it holds more.
         """
         if not self.delivery.knows(tracked.generation):
-            return _is_judged(tracked, file)
+            return _is_judged(tracked, file) or _is_of_nothing(file)
         if not tracked.passed_bytes:
             return True
         if isinstance(file, ArchiveFile):
@@ -351,6 +353,20 @@ def _is_judged(tracked: TrackedFile, file: AnyFile) -> bool:
     if tracked.judged_as != written:
         tracked.is_judged, tracked.judged_as = False, written
     return tracked.is_judged
+
+
+def _is_of_nothing(file: AnyFile) -> bool:
+    """Return whether a file is the whole archive of an empty log.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return (
+        isinstance(file, ArchiveFile)
+        and file.reach(1, budget_bytes=INFLATE_BYTES_MAX)
+        and file.ending is ArchiveState.ENDED
+        and not file.inflated_bytes
+    )
 
 
 def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:

@@ -136,6 +136,22 @@ def test_f20_archives_of_empty_logs_hold_up_no_other(tmp_path: Path) -> None:
     assert unique_lines(agent.sink) == sorted(lines(0, 10).splitlines())
 
 
+@pytest.mark.parametrize("content", [b"", lines(50, 60)], ids=["empty", "with lines"])
+def test_f20_archives_that_wait_for_their_original_hold_up_no_other(
+    tmp_path: Path, content: bytes
+) -> None:
+    """It has no whole line yet, and no name: what they are is not asked before."""
+    agent = AgentHarness(tmp_path, glob="*", flush_after_ms=60_000)
+    agent.write("a.log", b"half a line")
+    agent.pass_ms(3_000)
+    for number in range(40):
+        agent.write(f"a.log.{number}.gz", gzip.compress(content))
+    agent.pass_ms(300)
+    compressed(agent.write("x.log", lines(10, 20)))
+    agent.pass_ms(5_000)
+    assert set(lines(10, 20).splitlines()) <= set(unique_lines(agent.sink))
+
+
 def test_f20_archive_waits_for_what_is_on_its_way_of_a_file_that_is_gone(
     tmp_path: Path,
 ) -> None:
