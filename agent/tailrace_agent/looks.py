@@ -36,18 +36,27 @@ class Looks:
     def look(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in how much there is, and read none of it: there is no room for it now.
 
-        How much an archive holds is not known before it is read.
+        A life that ended meanwhile is ended here: what is written next is of another, and
+        may be emptied, too, before there is room. How much an archive holds is not known
+        before it is read.
 
         Raises:
             OSError: the file cannot be read.
         """
-        if isinstance(file, ArchiveFile) or not tracked.is_judged:
+        if isinstance(file, ArchiveFile):
             return
         tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
+        may_be_over = tracked.shrunk_from_bytes > 0 and tracked.held is None
+        is_named = self._delivery.knows(tracked.generation) and not tracked.passed_bytes
+        if not tracked.is_judged and not (may_be_over and is_named):
+            return
         position = tracked.position
         is_whole = self.has_its_head(tracked, file) and stands_before(
             file, position.offset, position.tail
         )
+        if not is_whole and may_be_over and is_named:
+            self.begin_next_life(tracked)
+            return
         if is_whole:
             self.note_whole(tracked)
             if self._delivery.knows(tracked.generation):

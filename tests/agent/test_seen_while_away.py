@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
     events_of,
     ledger_of,
+    lost_in,
     unique_lines,
 )
 from tests.support.waiting import eventually
+
+
+def lines(first: int, last: int) -> bytes:
+    return b"".join(b"line %04d\n" % n for n in range(first, last))
 
 
 def without_kafka(folder: Path, sink: FailingSink) -> AgentHarness:
@@ -186,3 +194,45 @@ def test_k1_f8_older_file_is_not_the_rest_of_a_life_of_which_a_banner_was_seen(
     (first,) = [r for r in lives.values() if r.path == str(path)]
     assert first.lost_bytes == {"truncated": 9}
     assert b"and a line" in unique_lines(agent.sink)
+
+
+@pytest.mark.parametrize("copies", ["both", "the first", "none"])
+def test_k1_f4_each_life_that_ends_while_kafka_is_away_is_counted_by_itself(
+    tmp_path: Path, copies: str
+) -> None:
+    """Copied and truncated twice: what a copy holds is no loss, and what none does is."""
+    sink = FailingSink()
+    agent = AgentHarness(tmp_path, glob="*", sink=sink)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms(8_000)
+    sink.is_down = True
+    agent.write("a.log", lines(10, 50))
+    agent.pass_ms()
+    agent.write("a.log", lines(50, 100))
+    agent.pass_ms()
+    if copies != "none":
+        shutil.copyfile(path, path.with_name("a.log.1"))
+    os.truncate(path, 0)
+    agent.pass_ms(1_500)
+    agent.write("a.log", lines(200, 300))
+    agent.pass_ms()
+    agent.write("a.log", lines(300, 350))
+    agent.pass_ms()
+    if copies != "none":
+        path.with_name("a.log.1").rename(path.with_name("a.log.2"))
+    if copies == "both":
+        shutil.copyfile(path, path.with_name("a.log.1"))
+    os.truncate(path, 0)
+    agent.pass_ms(1_500)
+    agent.write("a.log", lines(400, 410))
+    agent.pass_ms()
+    sink.is_down = False
+    agent.pass_ms(60_000)
+    there = lines(0, 10) + lines(400, 410)
+    # What was read before the first truncation is in memory.
+    there += lines(10, 100) if copies != "none" else lines(10, 50)
+    there += lines(200, 350) if copies == "both" else b""
+    stored = sorted(event.stored for event in events_of(sink))
+    assert stored == sorted(there.splitlines())
+    written = lines(0, 100) + lines(200, 350) + lines(400, 410)
+    assert lost_in(sink) == len(written) - len(there)
