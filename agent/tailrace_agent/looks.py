@@ -46,15 +46,16 @@ class Looks:
         if isinstance(file, ArchiveFile):
             return
         tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
-        may_be_over = tracked.shrunk_from_bytes > 0 and tracked.held is None
-        is_named = self._delivery.knows(tracked.generation) and not tracked.passed_bytes
-        if not tracked.is_judged and not (may_be_over and is_named):
+        is_own = self._delivery.knows(tracked.generation) and not tracked.passed_bytes
+        has_shrunk = tracked.shrunk_from_bytes > 0
+        may_be_over = is_own and has_shrunk and tracked.held is None
+        if not (tracked.is_judged or may_be_over):
             return
         position = tracked.position
         is_whole = self.has_its_head(tracked, file) and stands_before(
             file, position.offset, position.tail
         )
-        if not is_whole and may_be_over and is_named:
+        if may_be_over and not is_whole:
             self.begin_next_life(tracked)
             return
         if is_whole:

@@ -28,18 +28,14 @@ def variable_problems(
 
     The others that begin with `prefix` are somebody else's.
     """
-    known = {f"{prefix}{name}".upper() for name in names}
+    known = sorted(name.upper() for name in names)
     problems: list[str] = []
     for variable in sorted(variables):
         whole = variable.upper().partition("__")[0]
-        if not whole.startswith(prefix) or whole in known:
+        name = whole.removeprefix(prefix)
+        if name == whole or name in known:
             continue
-        found = get_close_matches(
-            whole.removeprefix(prefix),
-            [name.removeprefix(prefix) for name in sorted(known)],
-            n=1,
-            cutoff=VARIABLE_LIKENESS_MIN,
-        )
+        found = get_close_matches(name, known, n=1, cutoff=VARIABLE_LIKENESS_MIN)
         if found:
             meant = f"{prefix}{found[0]}"
             problems.append(f"{variable} is not a setting; did you mean {meant}?")
