@@ -98,6 +98,9 @@ class Turns:
             if now_ms < due_ms:
                 return due_ms
         if not self.naming.is_declared(tracked):
+            if self._delivery.knows(tracked.generation):
+                # Kafka may take long: should this life end meanwhile, it is ended.
+                self.looks.look(tracked, file)
             return self._declare(tracked, file, now_ms, is_flushing=is_flushing)
         slot_ms = self._slot_ms(tracked, file, now_ms=now_ms)
         if slot_ms is not None:

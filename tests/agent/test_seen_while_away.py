@@ -236,3 +236,34 @@ def test_k1_f4_each_life_that_ends_while_kafka_is_away_is_counted_by_itself(
     assert stored == sorted(there.splitlines())
     written = lines(0, 100) + lines(200, 350) + lines(400, 410)
     assert lost_in(sink) == len(written) - len(there)
+
+
+def test_k1_f4_life_that_ends_before_kafka_knows_of_it_is_counted_by_itself(
+    tmp_path: Path,
+) -> None:
+    """Kafka stands still: there is room, and nothing may be read of the new life."""
+    agent = AgentHarness(tmp_path, glob="*")
+    sink = agent.sink
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms(8_000)
+    os.truncate(path, 0)
+    agent.pass_ms()
+    sink.is_holding = True
+    for first in (100, 200, 300):
+        agent.write("a.log", lines(first, first + 40))
+        agent.pass_ms()
+        agent.write("a.log", lines(first + 40, first + 100))
+        agent.pass_ms()
+        for number in (2, 1):
+            copy = path.with_name(f"a.log.{number}")
+            if copy.exists():
+                copy.rename(path.with_name(f"a.log.{number + 1}"))
+        shutil.copyfile(path, path.with_name("a.log.1"))
+        os.truncate(path, 0)
+        agent.pass_ms(5_000)
+    sink.is_holding = False
+    sink.release()
+    agent.pass_ms(60_000)
+    stored = sorted(event.stored for event in events_of(sink))
+    assert stored == sorted((lines(0, 10) + lines(100, 400)).splitlines())
+    assert lost_in(sink) == 0
