@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import altair as alt
@@ -98,6 +98,7 @@ class _Series(msgspec.Struct):
 
 class _SeriesTerms(msgspec.Struct):
     buckets: list[_Series] = []
+    sum_other_doc_count: int = 0
 
 
 class _HistogramAggregations(msgspec.Struct):
@@ -118,6 +119,8 @@ class Breakdown:
 
     points: tuple[Point, ...]
     totals: tuple[tuple[str, int], ...]
+    has_more: bool = False
+    """There are series beyond those that were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +175,15 @@ def read_overview(answer: Mapping[str, Any]) -> Overview:
             levels.append(Point(int(bucket.key), NO_LEVEL, rest))
     return Overview(
         total=round(parsed.events.value),
-        datasets=breakdown_of(_points(parsed.datasets)),
-        hosts=breakdown_of(_points(parsed.hosts)),
+        datasets=_breakdown_of_terms(parsed.datasets),
+        hosts=_breakdown_of_terms(parsed.hosts),
         levels=breakdown_of(levels),
     )
+
+
+def _breakdown_of_terms(terms: _SeriesTerms) -> Breakdown:
+    has_more = terms.sum_other_doc_count > 0
+    return replace(breakdown_of(_points(terms)), has_more=has_more)
 
 
 def _points(terms: _SeriesTerms) -> list[Point]:

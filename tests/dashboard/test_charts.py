@@ -94,7 +94,7 @@ def test_the_overview_adds_up() -> None:
             "events": {"value": 18.0},
             "timeline": timeline(10, 8),
             "datasets": {"buckets": [series("a\x1b", 10, 8)]},
-            "hosts": {"buckets": []},
+            "hosts": {"buckets": [series("h", 18)], "sum_other_doc_count": 1},
             "levels": {
                 "buckets": [
                     series("warn", 2, 1),
@@ -107,6 +107,8 @@ def test_the_overview_adds_up() -> None:
     overview = read_overview(answer)
     assert overview.total == 18
     assert overview.datasets.totals == (("a\\x1b", 18),)
+    assert not overview.datasets.has_more
+    assert overview.hosts.has_more
     assert overview.levels.totals == ((NO_LEVEL, 10), ("info", 4), ("warn", 4))
     assert Point(0, "warn", 3) in overview.levels.points
     rows = list(totals_rows(overview.levels, total=overview.total))

@@ -116,9 +116,8 @@ def _draw_totals(overview: Overview, *, time_range: TimeRange) -> None:
 
 
 def _counted(breakdown: Breakdown) -> str:
-    # Only so many are asked for; when that many came there may be more.
     count = len(breakdown.totals)
-    return f"{count}+" if count >= SERIES_MAX else str(count)
+    return f"{count}+" if breakdown.has_more else str(count)
 
 
 def _draw_breakdown(

@@ -183,10 +183,12 @@ def _remarks(report: AuditReport) -> Iterator[str]:
     yield from _more(len(lost), "with lost bytes")
     unknown = report.loss_unknown
     for verdict in unknown[:LINES_MAX]:
+        seen = verdict.facts.lost_bytes
+        beside = f"beside {seen:,} bytes that were seen, " if seen else ""
         yield (
             f"NOTE   {_place(verdict)}: truncated or deleted while no agent looked, and no"
-            f" copy of it was found: beside {verdict.facts.lost_bytes:,} bytes that were"
-            " seen, what was written last may be lost, and nobody can count it"
+            f" copy of it was found: {beside}what was written last may be lost, and nobody"
+            " can count it"
         )
     yield from _more(len(unknown), "with a loss that nobody can count")
     rebuilt = [

@@ -67,9 +67,17 @@ def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
     assert "1,000 bytes truncated" in text
     assert "may be stored a second time" in text
     assert "truncated or deleted while no agent looked" in text
+    assert "beside 1,000 bytes that were seen, what was written last" in text
     assert "3 dead letters are not indexed yet" in text
     assert "1 of them name no event" in text
     assert "2 of them were not read" in text
+
+
+def test_a_loss_of_which_nothing_was_seen_is_not_told_beside_a_count() -> None:
+    agent = agent_word(number=5, unwatched_since_ms=1)
+    report = report_of(held(*range(5)), replace(facts_at_rest(5), agent=agent))
+    text = "\n".join(report_lines(report))
+    assert "no copy of it was found: what was written last may be lost" in text
 
 
 @pytest.mark.parametrize(
