@@ -40,9 +40,9 @@ CONNECT_MS_MAX = 10_000
 """How long a first answer may take; a person waits for most of these questions."""
 ANSWER_MS_MAX = 30_000
 """How long each later one may take, where nobody looks at a page."""
-MOVES_WAIT_MS_MAX = 10_000
-"""A fresh cluster makes its topic of offsets when a group is first asked for; and one whose
-brokers were too busy to say that they live knows of none for some seconds."""
+MOVES_WAIT_MS_MAX = 20_000
+"""A fresh cluster makes its topic of offsets when a group is first asked for; and what led on
+a broker that died is elsewhere after its session of 9 s, twice that if it led them all."""
 MOVES_POLL_MS = 200
 _MOVES: tuple[type[KafkaError], ...] = (
     CoordinatorLoadInProgressError,
@@ -50,6 +50,9 @@ _MOVES: tuple[type[KafkaError], ...] = (
     NotCoordinatorError,
     MetadataEmptyBrokerList,
     _errors.UnknownBrokerIdError,
+    # Of several brokers one is gone, and the client does not know it yet.
+    _errors.KafkaConnectionError,
+    _errors.NodeNotReadyError,
 )
 
 
@@ -359,6 +362,7 @@ class KafkaAdmin:
             except _MOVES as error:
                 if self._clock.monotonic_ms() > deadline_ms:
                     raise self._unavailable(error) from error
+                require_listener(self._bootstrap)
                 self._clock.sleep_ms(MOVES_POLL_MS)
             except (KafkaError, OSError) as error:
                 raise self._unavailable(error) from error
