@@ -30,9 +30,11 @@ class StandsStill:
     def __init__(self, error: Exception) -> None:
         self._error = error
         self.options: dict[str, object] = {}
+        self.opened_count = 0
 
     def opened(self, _kind: object, **options: object) -> StandsStill:
         self.options = options
+        self.opened_count += 1
         return self
 
     def describe_topics(self) -> object:
@@ -124,6 +126,8 @@ def test_k2_a_broker_that_is_gone_is_asked_for_no_more_while_others_live(
         assert admin.partition_counts() == {}
         client.times = 3
         assert admin.committed_offsets("g") == {}
+        # Each time anew: a client never asks again where a group's coordinator is.
+        assert client.opened_count == 1 + 3 + 3
         client.times = 10_000
     before_ms = clock.monotonic_ms()
     with pytest.raises(ServiceUnavailable, match="nothing listens there"):
