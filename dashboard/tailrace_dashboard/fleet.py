@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
+from tailrace.ledger_tail import LedgerTail
 from tailrace.purged import ReadToEnd
 from tailrace.topics import DOCS, RAW
 
@@ -64,6 +65,10 @@ class LagGateway(Protocol):
 
     def read_to_end(self) -> Future[ReadToEnd]:
         """Return of which partitions all was read, or `ServiceUnavailable`."""
+        ...
+
+    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:
+        """Return what of the ledger is not in its index, or an error of ours."""
         ...
 
 

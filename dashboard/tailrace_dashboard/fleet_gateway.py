@@ -10,6 +10,7 @@ from tailrace.clock import SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.fleet.nodes import agents_folder
 from tailrace.kafka_admin import KafkaAdmin
+from tailrace.ledger_tail import LedgerTail, read_tail
 from tailrace.purged import ReadToEnd, read_to_end
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
@@ -17,6 +18,7 @@ from tailrace.zookeeper_probe import require_zookeeper
 from tailrace.zookeeper_rights import login_of
 from tailrace_dashboard.fleet import GROUPS, Agent, PartitionLag, read_agent
 
+CLIENT_ID = "tailrace-dashboard"
 CONNECT_MS_MAX = 3_000
 """A person looks at the page while we try."""
 
@@ -37,6 +39,10 @@ class KafkaLags:
     def read_to_end(self) -> Future[ReadToEnd]:
         """Start asking of which partitions both have read all."""
         return self._thread.submit(self._read_to_end)
+
+    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:
+        """Start reading the ledger's words that are not in its index."""
+        return self._thread.submit(self._ledger_tail, now_ms)
 
     def close(self) -> None:
         """Let go of the connection; no question may follow."""
@@ -65,12 +71,22 @@ class KafkaLags:
         with self._connected() as admin:
             return read_to_end(admin, namespace=namespace, clock=SystemClock())
 
+    def _ledger_tail(self, now_ms: int) -> LedgerTail:
+        with self._connected() as admin:
+            return read_tail(
+                self._connections,
+                admin,
+                client_id=CLIENT_ID,
+                now_ms=now_ms,
+                clock=SystemClock(),
+            )
+
     @contextmanager
     def _connected(self) -> Generator[KafkaAdmin]:
         if self._admin is None:
             self._admin = KafkaAdmin(
                 self._connections,
-                client_id="tailrace-dashboard",
+                client_id=CLIENT_ID,
                 connect_ms_max=CONNECT_MS_MAX,
                 answer_ms_max=CONNECT_MS_MAX,
             )

@@ -20,15 +20,23 @@ import msgspec
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
-from tailrace.heartbeat_claims import held_ms, newest_by_place, number_in
+from tailrace.heartbeat_claims import (
+    HEARTBEAT,
+    held_ms,
+    is_succeeded,
+    newest_by_place,
+    number_in,
+)
 from tailrace.ledger import unread_bytes_of
-from tailrace.ledger_parts import FOREIGN_AGENT, HEARTBEAT, TIMEOUT_S, words_in
+from tailrace.ledger_parts import FOREIGN_AGENT, TIMEOUT_S, words_in
 from tailrace.ledger_parts import missing_body as missing_of
+from tailrace.ledger_tail import LedgerTail
 from tailrace.query import Body
 from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
 from tailrace.standstill import (
     NEWEST_WORD,
     Standstill,
+    known_standstill,
     standstill_of,
 )
 
@@ -207,14 +215,16 @@ def read_completeness(
     until_ms: int,
     missing: Mapping[str, Any] | None = None,
     purged: Mapping[str, int] | None = None,
+    tail: LedgerTail | None = None,
 ) -> Completeness:
     """Return what the answer to `completeness_body` says; never raises for its content.
 
     `missing` is the answer to `missing_body`. Of which files it is not known how much is
     stored, those are left out where there is none, and the statement is partial. `purged`
-    is by generation how much of what waits is gone from Kafka (`purged.look`).
+    is by generation how much of what waits is gone from Kafka (`purged.look`). `tail` is what
+    was told and is not in the index yet; None where that is not known.
     """
-    read = words_in(answer, missing=missing)
+    read = words_in(answer, missing=missing, tail=tail)
     indexed_at_ms = read.indexed_at_ms
     stated = completeness_of(
         read.documents,
@@ -226,7 +236,15 @@ def read_completeness(
         read_after_ms=read.read_after_ms,
         purged=purged or {},
     )
-    return replace(stated, is_partial=read.is_partial)
+    return replace(
+        stated,
+        is_partial=read.is_partial,
+        standstill=stated.standstill
+        if tail is None
+        else known_standstill(
+            words_in(answer, missing=missing), tail=tail, now_ms=now_ms
+        ),
+    )
 
 
 def completeness_of(
@@ -259,7 +277,7 @@ def completeness_of(
         is_ours = field_of(document, "agent.id") != FOREIGN_AGENT
         if isinstance(name, str) and name and is_ours:
             host = hosts.setdefault(name, _Host())
-            if _is_succeeded(document, newest_of_host_ms, now_ms=now_ms):
+            if is_succeeded(document, newest_of_host_ms, now_ms=now_ms):
                 continue
             if field_of(document, "tailrace.hop") == HEARTBEAT:
                 held = held_ms(
@@ -281,24 +299,6 @@ def completeness_of(
         ahead_agents=sum(host.ahead_agents for host in hosts.values()),
         is_partial=False,
         standstill=standstill_of(documents, indexed_at_ms=indexed_at_ms, now_ms=now_ms),
-    )
-
-
-def _is_succeeded(
-    document: Document, newest_of_host_ms: Mapping[object, int], *, now_ms: int
-) -> bool:
-    """Return whether a heartbeat is of an agent in whose place there is another."""
-    if field_of(document, "tailrace.hop") != HEARTBEAT:
-        return False
-    said_at_ms = number_in(document, "@timestamp")
-    interval_ms = number_in(document, "tailrace.interval_ms")
-    host_id = field_of(document, "figures.host_id")
-    newest_ms = newest_of_host_ms.get(host_id, 0) if host_id else 0
-    if ahead_ms(said_at_ms, now_ms=now_ms):
-        # Nobody knows which of both came later; but that the other lives.
-        return not is_silent(newest_ms, interval_ms=interval_ms, now_ms=now_ms)
-    return newest_ms > said_at_ms and is_silent(
-        said_at_ms, interval_ms=interval_ms, now_ms=now_ms
     )
 
 

@@ -28,7 +28,8 @@ def statement(stated: Completeness) -> str:
         )
     parts = [_moment_part(stated), *_behind_parts(stated)]
     waiting = list(_waiting_parts(stated))
-    if stated.standstill is None:
+    is_up_to_date = stated.standstill is None or stated.standstill.is_known
+    if is_up_to_date:
         parts += waiting
     if stated.purged_events:
         noun = "line" if stated.purged_events == 1 else "lines"
@@ -43,8 +44,9 @@ def statement(stated: Completeness) -> str:
     if stated.standstill is not None:
         moment = _shown_moment(stated.standstill.since_ms, now_ms=stated.now_ms)
         parts.append(standstill_text(stated.standstill, moment=moment))
-        # Of that moment: what has come since then nobody has told.
-        parts += [f"{part} by then" for part in waiting]
+        if not is_up_to_date:
+            # Of that moment: what has come since then nobody has told.
+            parts += [f"{part} by then" for part in waiting]
         silent -= stated.standstill.agents
     if silent > 0:
         parts.append(f"{silent:,} {'agent' if silent == 1 else 'agents'} silent")

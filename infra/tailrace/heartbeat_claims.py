@@ -7,11 +7,15 @@ at one pace. It names when the newest of each partition was written (`AgentHeart
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
+from tailrace.silence import ahead_ms, is_silent
 from tailrace.topics import partition_of
+
+HEARTBEAT: Final = "heartbeat"
+"""The hop of an agent's word that it lives."""
 
 Place: TypeAlias = tuple[str, object, str]
 """By what an agent is known ("host" or "agent"), its id there, and a partition."""
@@ -70,6 +74,24 @@ def held_ms(
 
 def _read_ms(document: Document, partition: str, newest_ms: Mapping[Place, int]) -> int:
     return max(newest_ms.get(place, 0) for place in _places(document, partition))
+
+
+def is_succeeded(
+    document: Document, newest_of_host_ms: Mapping[object, int], *, now_ms: int
+) -> bool:
+    """Return whether a heartbeat is of an agent in whose place there is another."""
+    if field_of(document, "tailrace.hop") != HEARTBEAT:
+        return False
+    said_at_ms = number_in(document, "@timestamp")
+    interval_ms = number_in(document, "tailrace.interval_ms")
+    host_id = field_of(document, "figures.host_id")
+    newest_ms = newest_of_host_ms.get(host_id, 0) if host_id else 0
+    if ahead_ms(said_at_ms, now_ms=now_ms):
+        # Nobody knows which of both came later; but that the other lives.
+        return not is_silent(newest_ms, interval_ms=interval_ms, now_ms=now_ms)
+    return newest_ms > said_at_ms and is_silent(
+        said_at_ms, interval_ms=interval_ms, now_ms=now_ms
+    )
 
 
 def number_in(document: Document, name: str) -> int:

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
-from tailrace.heartbeat_claims import number_in
+from tailrace.heartbeat_claims import HEARTBEAT, number_in
 from tailrace.ledger_answer import read_answer
+from tailrace.ledger_tail import LedgerTail, with_tail
 from tailrace.query import Body
 
 FOREIGN_AGENT = "foreign"
 """What came without our agent: nobody says up to when it is all there is."""
-HEARTBEAT: Final = "heartbeat"
 TIMEOUT_S: Final = 5
 MISSING_MAX: Final = 10_000
 """Two words of each file in a first answer; no index returns more at once."""
@@ -69,25 +69,36 @@ def missing_body(answer: Mapping[str, Any], *, source: Sequence[str]) -> Body | 
 
 
 def words_in(
-    answer: Mapping[str, Any], *, missing: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any],
+    *,
+    missing: Mapping[str, Any] | None = None,
+    tail: LedgerTail | None = None,
 ) -> LedgerWords:
-    """Return the words of an answer and of that to `missing_body`, where one came."""
+    """Return the words of an answer and of that to `missing_body`, where one came.
+
+    With those of the topic that are not in the index yet, where they were read.
+    """
     read = read_answer(answer)
+    later = tail or LedgerTail()
     if not read.is_partial:
         return LedgerWords(
-            documents=read.documents,
-            is_partial=False,
+            documents=with_tail(read.documents, later) if tail else read.documents,
+            is_partial=not later.is_whole,
             indexed_at_ms=read.indexed_at_ms,
         )
     rest = None if missing is None else read_answer(missing)
     # The later answer last: it is the newer one.
-    documents = [*read.documents, *(rest.documents if rest else ())]
-    is_rest_known = rest is not None and not rest.is_partial
+    known = [*read.documents, *(rest.documents if rest else ())]
+    documents = with_tail(known, later)
+    left_out = _without_indexer(documents)
+    if rest is not None and not rest.is_partial:
+        # Those that it was asked for: where it has no word, nothing is stored of them.
+        left_out -= _without_indexer(read.documents)
     return LedgerWords(
         documents=documents,
         is_partial=True,
         indexed_at_ms=read.indexed_at_ms,
-        left_out=frozenset() if is_rest_known else _without_indexer(documents),
+        left_out=left_out,
         read_after_ms=0 if read.is_cut_short else _oldest_ms(read.documents),
     )
 

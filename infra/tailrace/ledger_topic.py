@@ -90,11 +90,16 @@ def newest_records(
 
 
 def read_ledger_topic(
-    connections: Connections, *, client_id: str, is_stopping: Callable[[], bool]
+    connections: Connections,
+    *,
+    client_id: str,
+    is_stopping: Callable[[], bool],
+    begin: Mapping[int, int] | None = None,
 ) -> Iterator[LedgerEntry]:
     """Yield each record, up to the end that the topic has now.
 
-    It ends early, without an error, once `is_stopping` says so.
+    With `begin` only of the partitions named there, from these offsets on. It ends early,
+    without an error, once `is_stopping` says so.
 
     Raises:
         ServiceUnavailable: Kafka does not answer, or stopped answering.
@@ -109,10 +114,15 @@ def read_ledger_topic(
         numbers = cast("set[int] | None", consumer.partitions_for_topic(topic))
         if not numbers:
             raise TopicMissing(topic, brokers=connections.kafka_bootstrap)
-        partitions = [library.TopicPartition(topic, n) for n in sorted(numbers)]
+        wanted = sorted(numbers if begin is None else numbers & begin.keys())
+        partitions = [library.TopicPartition(topic, n) for n in wanted]
         consumer.assign(partitions)
         ends = cast("dict[Any, int]", consumer.end_offsets(partitions))
-        consumer.seek_to_beginning(*partitions)
+        if begin is None:
+            consumer.seek_to_beginning(*partitions)
+        else:
+            for place in partitions:
+                consumer.seek(place, begin[place.partition])
         yield from _read_to(consumer, ends, is_stopping=is_stopping)
 
 

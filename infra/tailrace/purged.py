@@ -22,6 +22,7 @@ from tailrace.clock import Clock
 from tailrace.errors import TailraceError
 from tailrace.heartbeat_claims import number_in
 from tailrace.ledger_parts import FOREIGN_AGENT, words_in
+from tailrace.ledger_tail import FOUND_AFTER_MS
 from tailrace.topics import DOCS, LEDGER, RAW, Topic, partition_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 QUIET_MS_MIN: Final = 10_000
 """A younger word's events are on their way: only old ones are worth a second look."""
-FOUND_AFTER_MS: Final = 1_500
-"""What is indexed is found after a second, the refresh interval of the ledger's index."""
-
 READ_WAIT_MS_MAX: Final = 1_000
 """Where lines flow, a reader has always something left: what stood there is waited for."""
 

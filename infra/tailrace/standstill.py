@@ -8,11 +8,13 @@ live: the documents alone do not tell which of them it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import number_in
+from tailrace.ledger_parts import LedgerWords
+from tailrace.ledger_tail import LedgerTail
 from tailrace.query import Body
 from tailrace.silence import AHEAD_MS_MAX, ahead_ms, is_gone, is_silent
 
@@ -40,6 +42,8 @@ class Standstill:
     """When the newest word was written."""
     agents: int
     """Those that would be called silent, and are waited for."""
+    is_known: bool = False
+    """Whether later words wait in Kafka, so that the agents are not the reason."""
 
 
 def standstill_of(
@@ -80,8 +84,22 @@ def standstill_of(
     return Standstill(newest_ms, len(living))
 
 
+def known_standstill(
+    indexed: LedgerWords, *, tail: LedgerTail, now_ms: int
+) -> Standstill | None:
+    """Return since when nothing is indexed, though there are words to be indexed."""
+    at_ms = now_ms if indexed.indexed_at_ms is None else indexed.indexed_at_ms
+    found = standstill_of(indexed.documents, indexed_at_ms=at_ms, now_ms=now_ms)
+    if found is None or not tail.documents:
+        # The indexers have taken in all there was: whoever is silent is it.
+        return None
+    return replace(found, agents=0, is_known=True)
+
+
 def standstill_text(found: Standstill, *, moment: str) -> str:
     """Return it in words; `moment` is when it began."""
+    if found.is_known:
+        return f"nothing told since {moment} is indexed: the indexers stand still or are behind"
     agents = (
         "the agent does" if found.agents == 1 else f"all {found.agents:,} agents do"
     )

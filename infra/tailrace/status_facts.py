@@ -73,7 +73,7 @@ def gather(connections: Connections) -> StatusFacts:
             documents, dead_letters = _documents(connections)
             misfits = _misfits(connections)
             if any(lag.lag_records for each in lags.values() for lag in each):
-                waiting_lines = _waiting_lines(connections, now_ms=now_ms)
+                waiting_lines = _waiting_lines(connections, until_ms=now_ms)
         except TailraceError as error:
             unreachable.append(str(error))
         unreachable += _zookeeper_trouble(connections)
@@ -224,27 +224,16 @@ def _standing_ms(
     return standing_still(lags, ask=lambda: _lags(connections), clock=SystemClock())
 
 
-def _waiting_lines(connections: Connections, *, now_ms: int) -> int:
+def _waiting_lines(connections: Connections, *, until_ms: int) -> int:
     """Return how many lines were sent and are not stored, as the ledger knows it."""
-    from tailrace.completeness import (
-        completeness_body,
-        ledger_index,
-        missing_body,
-        read_completeness,
-    )
-    from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
+    from tailrace.elasticsearch import Elastic
+    from tailrace.ledger_asked import ask_index, stated
 
-    path = f"/{ledger_index(connections.namespace)}/_search{MISSING_IS_NONE}"
+    clock = SystemClock()
     with Elastic(connections, timeout_s=ANSWER_WAIT_S_MAX) as elastic:
-        answer = elastic.decoded(
-            elastic.look_up("POST", path, body=completeness_body())
-        )
-        lacking = missing_body(answer)
-        missing = None
-        if lacking is not None:
-            missing = elastic.decoded(elastic.look_up("POST", path, body=lacking))
-    stated = read_completeness(answer, missing=missing, now_ms=now_ms, until_ms=now_ms)
-    return stated.waiting_events
+        asked = ask_index(elastic, connections.namespace, clock=clock)
+        said = stated(asked, elastic, connections, until_ms=until_ms, clock=clock)
+    return said.waiting_events
 
 
 def _zookeeper_trouble(connections: Connections) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tailrace.clock import SystemClock
 from tailrace.errors import CommandFailed, ServiceUnavailable, TailraceError
+from tailrace.ledger_tail import LedgerTail
 from tailrace.purged import NOTHING_READ, ReadToEnd
 from tailrace.query import Body
 from tailrace.shop_link import RoomState, ShopState
@@ -139,16 +140,23 @@ class KnownLags:
     """Knows the lags it was given."""
 
     def __init__(
-        self, *lags: PartitionLag, read_to_end: ReadToEnd = NOTHING_READ
+        self,
+        *lags: PartitionLag,
+        read_to_end: ReadToEnd = NOTHING_READ,
+        tail: LedgerTail | None = None,
     ) -> None:
         self.known = lags
         self.read = read_to_end
+        self.tail = tail or LedgerTail()
 
     def lags(self) -> Future[tuple[PartitionLag, ...]]:
         return done(self.known)
 
     def read_to_end(self) -> Future[ReadToEnd]:
         return done(self.read)
+
+    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:  # noqa: ARG002 - a fixed one
+        return done(self.tail)
 
 
 class AbsentLags:
@@ -158,6 +166,9 @@ class AbsentLags:
         return failed(KAFKA_AWAY)
 
     def read_to_end(self) -> Future[ReadToEnd]:
+        return failed(KAFKA_AWAY)
+
+    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:  # noqa: ARG002 - whenever
         return failed(KAFKA_AWAY)
 
 

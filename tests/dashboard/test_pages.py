@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tailrace.errors import QueryInvalid
+from tailrace.ledger_tail import LedgerTail
 from tailrace_dashboard.fleet import Agent, FleetGateway, LagGateway, PartitionLag
 from tailrace_dashboard.sources import Sources
 from tests.dashboard.doubles import (
@@ -267,6 +268,24 @@ def test_kafka_away_and_a_ledger_that_counts_do_not_contradict_each_other() -> N
     assert "278 lines in Kafka" in text
     assert "is not known" not in text
     assert "those lines are the ledger's last word of it" in text
+
+
+def test_p9_what_the_ledger_says_in_kafka_and_not_in_its_index_counts() -> None:
+    """The index is filled by the indexer; while that stands still, it knows of less."""
+    agent = {
+        "tailrace.hop": "agent",
+        "tailrace.generation": "g",
+        "host.name": "web-1",
+        "tailrace.next_event_number": 278,
+    }
+    beat = {"tailrace.hop": "heartbeat", "host.name": "web-1"}
+    later = {**agent, "@timestamp": 1, "tailrace.next_event_number": 75_000}
+    search = ScriptedSearch(DOCUMENTS, ledger=[beat, agent])
+    lags = KnownLags(tail=LedgerTail(documents=[later]))
+
+    assert "75,000 lines in Kafka" in said(
+        shown(search_page, sources(search=search, lags=lags))
+    )
 
 
 def test_kafka_away_leaves_the_rows() -> None:

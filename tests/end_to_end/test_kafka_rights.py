@@ -53,7 +53,7 @@ BUSINESS = {
         "docs rates alerts dead ledger floors state templates",
         "dead ledger floors state templates",
     ),
-    "dashboard": ("", ""),
+    "dashboard": ("ledger", ""),
     "auditor": ("docs dead ledger", ""),
 }
 GROUPS = ("stream", "indexer")

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import kafka
 import pytest
 
-from tailrace.elasticsearch import Elastic
-from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_options import kafka_options
-from tailrace.settings import Connections
 from tailrace.topics import DOCS, RAW, Topic
 from tailrace_embedded.stack import Endpoints
-from tests.support.roles import KilledRole, started_roles
+from tests.support.installation import Installation, installed
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -27,64 +19,12 @@ STORED, PURGED = 40, 25
 WAIT_S = 240
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """Roles that run, and the commands of a person who looks at what they did."""
-
-    folder: Path
-    roles: dict[str, KilledRole]
-    connections: Connections
-    elastic: Elastic
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.roles["agent"].run(*arguments, wait_s_max=WAIT_S + 120)
-
-    def audit(self, *options: str) -> tuple[int, dict[str, Any]]:
-        done = self.run("audit", "--json", *options)
-        assert done.stdout, done.stderr
-        return done.returncode, json.loads(done.stdout)
-
-    def ends(self, topic: Topic) -> dict[int, int]:
-        with KafkaAdmin(self.connections) as admin:
-            ends = admin.end_offsets([topic.name(self.connections.namespace)])
-        return {partition: end for (_, partition), end in ends.items()}
-
-    def purge(self, topic: Topic) -> None:
-        """Do as retention does where all that there is has become too old."""
-        untyped: Any = kafka
-        options = kafka_options(self.connections, client_id="test")
-        admin = untyped.KafkaAdminClient(**options)
-        name = topic.name(self.connections.namespace)
-        places = {
-            untyped.TopicPartition(name, partition): end
-            for partition, end in self.ends(topic).items()
-        }
-        admin.delete_records(places)
-        admin.close()
-
-
 @pytest.fixture
 def installation(
     stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    namespace = f"t{secrets.token_hex(3)}"
-    folder = tmp_path_factory.mktemp("purged")
-    connections = Connections(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        elasticsearch_url=stack.elasticsearch_url,
-        namespace=namespace,
-    )
-    with (
-        started_roles(
-            stack,
-            namespace=namespace,
-            folder=folder,
-            plans={"agent": (), "stream": (), "indexer": ()},
-        ) as roles,
-        Elastic(connections) as elastic,
-    ):
-        named = {role.name: role for role in roles}
-        yield Installation(folder, named, connections, elastic)
+    with installed(stack, tmp_path_factory.mktemp("purged")) as running:
+        yield running
 
 
 @pytest.mark.parametrize(("reader", "topic"), [("stream", RAW), ("indexer", DOCS)])
@@ -102,7 +42,7 @@ def test_k10_what_retention_took_unread_is_a_loss_and_is_sent_again(
         log.writelines(f"line {n}\n" for n in range(STORED, STORED + PURGED))
     eventually(lambda: installation.ends(topic) != before, WAIT_S)
     eventually(lambda: _sent(installation) == STORED + PURGED, WAIT_S)
-    installation.purge(topic)
+    _purge(installation, topic)
     installation.roles[reader].start()
 
     code, report = installation.audit("--wait", "2")
@@ -150,3 +90,17 @@ def _document(installation: Installation, *, number: int) -> str:
     body = {"query": {"term": {"event.sequence": number}}}
     (hit,) = installation.elastic.search(alias, body=body)["hits"]["hits"]
     return f"/{hit['_index']}/_doc/{hit['_id']}"
+
+
+def _purge(installation: Installation, topic: Topic) -> None:
+    """Do as retention does where all that there is has become too old."""
+    untyped: Any = kafka
+    options = kafka_options(installation.connections, client_id="test")
+    admin = untyped.KafkaAdminClient(**options)
+    name = topic.name(installation.connections.namespace)
+    places = {
+        untyped.TopicPartition(name, partition): end
+        for partition, end in installation.ends(topic).items()
+    }
+    admin.delete_records(places)
+    admin.close()

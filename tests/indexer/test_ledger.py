@@ -10,10 +10,10 @@ import pytest
 
 from tailrace.kafka_consumer import Partition
 from tailrace.ledger import AgentHeartbeat, IndexerLedger, StreamLedger, ledger_key
+from tailrace.ledger_document import ledger_document
 from tailrace.wire import encode
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.flow import DeliveryPolicy
-from tailrace_indexer.ledger_documents import ledger_document
 from tailrace_indexer.offsets import Offsets
 from tailrace_indexer.spans import Span, Spans
 from tailrace_indexer.telling import RETRY_MS_MAX, Telling

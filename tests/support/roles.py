@@ -63,6 +63,12 @@ class KilledRole:
         return self.plan[index] if index < len(self.plan) else None
 
     @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log_path(self) -> Path:
         """Where the role's own log goes, over all its lives."""
         return self.folder / f"{self.name}.out"

@@ -18,6 +18,7 @@ from tailrace.completeness import (
 )
 from tailrace.completeness_text import statement
 from tailrace.errors import TailraceError
+from tailrace.ledger_tail import LedgerTail, is_index_old
 from tailrace.purged import look
 from tailrace.query import events_alias, newest_body, read_page
 from tailrace_dashboard.fleet import PartitionLag, kafka_text
@@ -97,7 +98,22 @@ def _stated(found: Found, *, sources: Sources) -> Completeness | None:
         now_ms=found.asked_at_ms,
         until_ms=found.time_range.until_ms,
         purged=_purged(found, answer, missing=missing, sources=sources),
+        tail=_tail(found, answer, sources=sources),
     )
+
+
+def _tail(
+    found: Found, answer: dict[str, Any], *, sources: Sources
+) -> LedgerTail | None:
+    """Return what was told and is not indexed; None where that is not known."""
+    if not is_index_old(answer, now_ms=found.asked_at_ms):
+        return None
+    asked = sources.lags.ledger_tail(now_ms=found.asked_at_ms)
+    try:
+        return asked.result(READ_WAIT_S_MAX).of_hosts(_hosts(found))
+    except (TailraceError, TimeoutError):
+        asked.cancel()
+        return None
 
 
 def _purged(

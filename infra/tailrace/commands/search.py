@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,13 +21,12 @@ if TYPE_CHECKING:
     from tailrace.answers import Row
     from tailrace.elasticsearch import Elastic
     from tailrace.errors import ServiceUnavailable
-    from tailrace.query import Body, SearchRequest
+    from tailrace.ledger_asked import LedgerAsked
+    from tailrace.query import SearchRequest
     from tailrace.search import Searcher
     from tailrace.settings import Connections
 
 FOLLOW_POLL_S = 0.5
-KAFKA_WAIT_MS_MAX = 3_000
-"""A person waits; without Kafka's answer what waits is told as the ledger knows it."""
 NOTHING_MATCHES = (
     "nothing matches; try a longer --since, fewer words, or '*', which is everything"
 )
@@ -84,65 +82,39 @@ def search(
             _follow(searcher, request, as_json=as_json)
             return
         # Asked first: what is stored between both questions is then found, not promised.
-        told = _ledger_words(elastic, connections.namespace)
+        asked = _ledger_words(elastic, connections.namespace)
         rows = searcher.newest(request)
         for row in reversed(rows):
             write_line(_shown(row, as_json=as_json))
         if not rows:
             typer.echo(NOTHING_MATCHES, err=True)
         typer.echo(
-            _completeness(told, elastic, connections=connections, request=request),
+            _completeness(asked, elastic, connections=connections, request=request),
             err=True,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the ledger's index answered, and what it was asked for once more."""
-
-    answer: dict[str, Any]
-    missing: dict[str, Any] | None
-    now_ms: int
-
-
-def _asked_ledger(elastic: Elastic, namespace: str, body: Body) -> dict[str, Any]:
-    import orjson
-
-    from tailrace.completeness import ledger_index
-
-    path = f"/{ledger_index(namespace)}/_search?ignore_unavailable=true"
-    answer = elastic.request("POST", path, body=orjson.dumps(body))
-    if not answer.is_success:
-        raise elastic.refusal(answer)
-    return answer.json()
-
-
-def _ledger_words(elastic: Elastic, namespace: str) -> _Told | ServiceUnavailable:
+def _ledger_words(elastic: Elastic, namespace: str) -> LedgerAsked | ServiceUnavailable:
     """Return what each hop said last; an answer that tells why not is a value, too.
 
     Raises:
         RequestTimedOut: no answer came; the search itself would wait for one in vain.
     """
     from tailrace.clock import SystemClock
-    from tailrace.completeness import completeness_body, missing_body
     from tailrace.elasticsearch import RequestTimedOut
     from tailrace.errors import ServiceUnavailable
+    from tailrace.ledger_asked import ask_index
 
     try:
-        said = _asked_ledger(elastic, namespace, completeness_body())
-        lacking = missing_body(said)
-        missing = (
-            None if lacking is None else _asked_ledger(elastic, namespace, lacking)
-        )
+        return ask_index(elastic, namespace, clock=SystemClock())
     except RequestTimedOut:
         raise
     except ServiceUnavailable as error:
         return error
-    return _Told(said, missing, SystemClock().now_ms())
 
 
 def _completeness(
-    told: _Told | ServiceUnavailable,
+    asked: LedgerAsked | ServiceUnavailable,
     elastic: Elastic,
     *,
     connections: Connections,
@@ -150,41 +122,16 @@ def _completeness(
 ) -> str:
     """Return up to when what was found is all; whatever is in the way, in words."""
     from tailrace.clock import SystemClock
-    from tailrace.completeness import completeness_body, read_completeness
     from tailrace.completeness_text import statement
-    from tailrace.kafka_admin import KafkaAdmin
-    from tailrace.purged import ReadToEnd, look, read_to_end
+    from tailrace.errors import ServiceUnavailable
+    from tailrace.ledger_asked import stated
     from tailrace.text import printable
 
-    if not isinstance(told, _Told):
-        return f"how complete this is cannot be said: {printable(str(told))}"
+    if isinstance(asked, ServiceUnavailable):
+        return f"how complete this is cannot be said: {printable(str(asked))}"
     clock = SystemClock()
-
-    def ask_kafka() -> ReadToEnd:
-        with KafkaAdmin(
-            connections,
-            connect_ms_max=KAFKA_WAIT_MS_MAX,
-            answer_ms_max=KAFKA_WAIT_MS_MAX,
-        ) as admin:
-            return read_to_end(admin, namespace=connections.namespace, clock=clock)
-
-    purged = look(
-        told.answer,
-        missing=told.missing,
-        ask_kafka=ask_kafka,
-        ask_again=lambda: _asked_ledger(
-            elastic, connections.namespace, completeness_body()
-        ),
-        clock=clock,
-    )
-    stated = read_completeness(
-        told.answer,
-        missing=told.missing,
-        now_ms=told.now_ms,
-        until_ms=request.until_ms,
-        purged=purged,
-    )
-    return statement(stated)
+    said = stated(asked, elastic, connections, until_ms=request.until_ms, clock=clock)
+    return statement(said)
 
 
 def _follow(searcher: Searcher, request: SearchRequest, *, as_json: bool) -> None:
