@@ -14,6 +14,7 @@ from tailrace.ledger import (
     StreamLedger,
     unread_bytes_of,
 )
+from tailrace.number_sets import NumberSet
 from tailrace.topics import partition_of
 from tailrace.wire import AgentLedger
 
@@ -103,6 +104,12 @@ class GenerationFacts:
         """Those of them that their agent did not send, as they were beyond a rate."""
         dropped = self.stream.dropped if self.stream else {}
         return {r: count for r, count in dropped.items() if r in UNSENT}
+
+    @property
+    def unsent(self) -> NumberSet:
+        """The numbers of these, as far as they are told."""
+        told = self.stream.dropped_spans if self.stream else {}
+        return NumberSet.of(span for r in UNSENT for span in told.get(r, ()))
 
     @property
     def stream_dead_count(self) -> int:

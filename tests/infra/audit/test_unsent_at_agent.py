@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.holes import neighbours_of, requests_for
 from tailrace.audit.shown import report_lines
+from tailrace.audit.sources import StoredPlace
 from tailrace.audit.verdict import ProblemKind, report_json
 from tailrace.why.hops import Found, LinePlace, State, Witness, hops
 from tests.infra.audit.builders import (
@@ -58,6 +60,32 @@ def test_what_was_beyond_a_rate_excuses_nothing_else_and_may_not_be_there() -> N
 
     found = {(p.kind, p.event_number) for p in report.unsound[0].problems}
     assert found == {(ProblemKind.MISSING, 2), (ProblemKind.DROPPED_AND_KEPT, 4)}
+
+
+def test_k10_a_hole_beside_what_was_dropped_is_asked_for_from_what_is_stored_around() -> (
+    None
+):
+    """Not from the head of the file: a span of more than so many bytes is refused."""
+    report = report_of(held(*(n for n in DOCUMENTS if n not in {7, 9, 18})), facts())
+    (verdict,) = report.verdicts
+    assert verdict.missing == (7, 9, 18)
+    around = neighbours_of(verdict.missing, unsent=verdict.facts.unsent)
+    places = {
+        number: StoredPlace(
+            number=number,
+            document=f"i/{number}",
+            offset=number * LINE_BYTES,
+            size_bytes=LINE_BYTES - 1,
+        )
+        for number in around & set(DOCUMENTS)
+    }
+
+    first, second = requests_for(verdict, places=places)
+
+    assert (first.first_event_number, first.event_count) == (2, 10)
+    assert (first.first_offset, first.next_offset) == (2 * LINE_BYTES, 12 * LINE_BYTES)
+    assert (second.first_event_number, second.event_count) == (17, 2)
+    assert second.next_offset == 19 * LINE_BYTES
 
 
 def states_of(
