@@ -21,6 +21,8 @@ _REASONS: Final[Mapping[str, DroppedReason]] = {
     "drop": "overload",
     "redirect": "redirected",
 }
+TOLD_MS: Final = 60_000
+"""That a source is beyond its rate is said again each minute, and no oftener."""
 
 
 @dataclass(slots=True)
@@ -54,14 +56,26 @@ class Overload:
         default_factory=Counter[tuple[str, str]]
     )
     """Likewise."""
+    told_at_ms: dict[str, int] = field(default_factory=dict[str, int])
 
     def by_source(self, *, of_bytes: bool) -> dict[str, dict[str, int]]:
-        """Return what is counted as a status has it: by source, and in it by reason."""
-        found: dict[str, dict[str, int]] = {}
+        """Return what is counted as a status has it: by source, and in it by reason.
+
+        Whoever watches for it sees the figure before there is any.
+        """
         counts = self.sizes_bytes if of_bytes else self.events
-        for (source, reason), count in counts.items():
-            found.setdefault(source, {})[reason] = count
-        return found
+        return {
+            source: {bucket.reason: counts[source, bucket.reason]}
+            for source, bucket in self.buckets.items()
+        }
+
+    def is_news(self, source: str, *, now_ms: int) -> bool:
+        """Return whether somebody is to be told that a source is beyond its rate."""
+        told_at_ms = self.told_at_ms.get(source)
+        if told_at_ms is not None and now_ms - told_at_ms < TOLD_MS:
+            return False
+        self.told_at_ms[source] = now_ms
+        return True
 
     def reason_of(self, source: str, *, now_ms: int) -> DroppedReason:
         """Return why a chunk's bytes do not go to the stream now; empty where they do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailrace.clock import Clock
 from tailrace.kill_points import reach
+from tailrace.ledger import OVERLOAD
 from tailrace.log import FilteringBoundLogger
 from tailrace.redaction.rules import Redactors
 from tailrace.wire import DroppedReason
@@ -322,8 +323,12 @@ class Turns:
         if not is_sent:
             return now_ms + ACK_WAIT_MS
         self.overload.note(source, chunk, reason=reason, now_ms=now_ms)
+        if reason and self.overload.is_news(source, now_ms=now_ms):
+            self._log.warning("source_beyond_rate", source=source, reason=reason)
         if self._pacing is not None:
-            self._pacing.note_sent(tracked, size_bytes=len(chunk.value))
+            # The rate at which what waited is sent is not asked of what is not sent.
+            size_bytes = 0 if reason == OVERLOAD else len(chunk.value)
+            self._pacing.note_sent(tracked, size_bytes=size_bytes)
         tracked.long_event = None
         before, tracked.position = tracked.position, chunk.after
         tracked.is_crowded = not self._held.hold(tracked, chunk.follower)

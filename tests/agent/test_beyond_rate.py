@@ -268,6 +268,34 @@ def chunk_of(size_bytes: int) -> Chunk:
     )
 
 
+def test_what_is_dropped_takes_nothing_of_the_rate_of_what_waited(
+    tmp_path: Path,
+) -> None:
+    overload = {"bytes_per_s": RATE, "burst_bytes": 0, "policy": "drop"}
+    agent = AgentHarness(
+        tmp_path,
+        source={"overload": overload},
+        chunk_bytes=CHUNK_BYTES,
+        catch_up_bytes_per_s=4 * RATE,
+    )
+    agent.write("a.log", lines(10 * LINES))
+    agent.pass_ms(10_000)
+    assert read_to(agent) == (10 * LINES * 100, 10 * LINES)
+
+
+def test_that_a_source_is_beyond_its_rate_is_said_once_a_minute(
+    tmp_path: Path,
+) -> None:
+    agent = limited(tmp_path, "redirect")
+    assert agent.turns.overload.by_source(of_bytes=False) == {"test": {"redirected": 0}}
+    for _ in range(7):
+        agent.write("a.log", lines(LINES))
+        agent.pass_ms(10_000)
+    said = agent.said("source_beyond_rate")
+    assert len(said) == 2
+    assert (said[0]["source"], said[0]["reason"]) == ("test", "redirected")
+
+
 @pytest.mark.parametrize("policy", ["block", None])
 def test_a_source_without_the_policy_is_never_beyond(policy: str | None) -> None:
     assert not overload_of(settings_with(policy)).buckets
