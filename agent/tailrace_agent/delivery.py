@@ -221,9 +221,13 @@ class Delivery:
         return True
 
     def report(self, generation: str) -> None:
-        """Send the generation's ledger record, if it has changed since the last one."""
+        """Send the generation's ledger record, if it has changed since the last one.
+
+        Not before the checkpoint knows of it: the next life would begin a file that is
+        new to it under the same name, and tell less than the ledger was told by then.
+        """
         ledger = self._ledgers[generation]
-        if ledger.reported != ledger.record:
+        if ledger.reported != ledger.record and self.save_new(generation):
             self._report(ledger)
 
     def last_word(self, generation: str) -> AgentLedger:

@@ -136,7 +136,9 @@ class _Walk:
                 continue  # A link took its place.
             try:
                 after = os.fstat(descriptor)
-                if (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino):
+                is_same = (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
+                # A FIFO may have been given the inode of the file that was there.
+                if is_same and stat.S_ISREG(after.st_mode):
                     self._check_file(after, name=name)
                     return descriptor
             except BaseException:

@@ -52,8 +52,8 @@ def run(
     it is gone again afterwards.
 
     Raises:
-        ServiceUnavailable: the port is taken, or Streamlit did not come up in time.
-        CommandFailed: the status cannot be written.
+        ServiceUnavailable: Streamlit did not come up in time.
+        CommandFailed: the port is taken, or the status cannot be written.
     """
     clock = clock or SystemClock()
     log = logger("dashboard")
@@ -178,10 +178,9 @@ def _free_port(settings: DashboardSettings) -> int:
         try:
             probe.bind((settings.address, settings.port))
         except OSError as error:
-            raise ServiceUnavailable(
-                "The dashboard",
-                address=f"{settings.address}:{settings.port}",
-                reason=error.strerror or str(error),
+            where = f"{settings.address}:{settings.port}"
+            raise CommandFailed(
+                f"The dashboard cannot listen at {where}: {error.strerror or error}.",
                 remedy=(
                     "stop what uses that port, or set TAILRACE_DASHBOARD_PORT to"
                     " another one; 0 takes a free one"

@@ -19,8 +19,9 @@ from tailrace.alerts.watch import Watch
 from tailrace.clock import Clock
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_admin import KafkaAdmin, PartitionLag
+from tailrace.kafka_admin import KafkaAdmin
 from tailrace.log import FilteringBoundLogger
+from tailrace.partition_lag import PartitionLag
 from tailrace.settings import Connections
 from tailrace.topics import DOCS, LEDGER, RAW
 from tailrace_indexer.fence import Guard, LeadLost

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tailrace.clock import Clock
 
 if TYPE_CHECKING:
-    from tailrace.kafka_admin import PartitionLag
+    from tailrace.partition_lag import PartitionLag
 
 Lags: TypeAlias = "Mapping[str, Sequence[PartitionLag]]"
 """By role, how far it is with each partition."""

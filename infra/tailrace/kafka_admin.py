@@ -29,6 +29,7 @@ from tailrace.errors import NoAnswer, ServiceUnavailable
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_options, reason_of
 from tailrace.kafka_probe import require_listener
+from tailrace.partition_lag import PartitionLag, lag_of
 from tailrace.settings import Connections
 
 # The stubs that type checkers bundle describe an older release.
@@ -40,9 +41,9 @@ CONNECT_MS_MAX = 10_000
 """How long a first answer may take; a person waits for most of these questions."""
 ANSWER_MS_MAX = 30_000
 """How long each later one may take, where nobody looks at a page."""
-MOVES_WAIT_MS_MAX = 10_000
-"""A fresh cluster makes its topic of offsets when a group is first asked for; and one whose
-brokers were too busy to say that they live knows of none for some seconds."""
+MOVES_WAIT_MS_MAX = 20_000
+"""A fresh cluster makes its topic of offsets when a group is first asked for; and what led on
+a broker that died is elsewhere after its session of 9 s, twice that if it led them all."""
 MOVES_POLL_MS = 200
 _MOVES: tuple[type[KafkaError], ...] = (
     CoordinatorLoadInProgressError,
@@ -50,6 +51,9 @@ _MOVES: tuple[type[KafkaError], ...] = (
     NotCoordinatorError,
     MetadataEmptyBrokerList,
     _errors.UnknownBrokerIdError,
+    # Of several brokers one is gone, and the client does not know it yet.
+    _errors.KafkaConnectionError,
+    _errors.NodeNotReadyError,
 )
 
 
@@ -61,26 +65,6 @@ class NewTopic:
     partitions: int
     replication_factor: int
     settings: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionLag:
-    """How far a group has read one partition, and how far that partition goes."""
-
-    topic: str
-    partition: int
-    next_offset: int
-    """What the group reads next: nothing before the oldest record that is there."""
-    end_offset: int
-    """The offset that the next record written will get."""
-    has_committed: bool
-    missed_records: int = 0
-    """Offsets that it had not committed when retention had taken them already."""
-
-    @property
-    def lag_records(self) -> int:
-        """Return how many records the group has still to read."""
-        return max(self.end_offset - self.next_offset, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,22 +106,11 @@ class KafkaAdmin:
             ServiceUnavailable: none listens, or it refuses the credentials.
         """
         self._bootstrap = connections.kafka_bootstrap
+        self._connect_ms_max = connect_ms_max
         self._answer_ms_max = answer_ms_max
-        require_listener(self._bootstrap)
         self._clock = clock or SystemClock()
-        try:
-            self._client = open_client(
-                _kafka.KafkaAdminClient,
-                **kafka_options(connections, client_id=client_id),
-                bootstrap_timeout_ms=connect_ms_max,
-                request_timeout_ms=answer_ms_max,
-            )
-        except KafkaTimeoutError as error:
-            raise NoAnswer(
-                "Kafka", address=self._bootstrap, wait_s=connect_ms_max / 1_000
-            ) from error
-        except (KafkaError, ValueError, OSError) as error:
-            raise self._unavailable(error) from error
+        self._options = kafka_options(connections, client_id=client_id)
+        self._client = self._opened()
 
     def __enter__(self) -> Self:
         return self
@@ -359,9 +332,28 @@ class KafkaAdmin:
             except _MOVES as error:
                 if self._clock.monotonic_ms() > deadline_ms:
                     raise self._unavailable(error) from error
+                # Where a group's coordinator is, a client never asks again.
+                self._client.close()
+                self._client = self._opened()
                 self._clock.sleep_ms(MOVES_POLL_MS)
             except (KafkaError, OSError) as error:
                 raise self._unavailable(error) from error
+
+    def _opened(self) -> Any:  # noqa: ANN401 - kafka-python is untyped
+        require_listener(self._bootstrap)
+        try:
+            return open_client(
+                _kafka.KafkaAdminClient,
+                **self._options,
+                bootstrap_timeout_ms=self._connect_ms_max,
+                request_timeout_ms=self._answer_ms_max,
+            )
+        except KafkaTimeoutError as error:
+            raise NoAnswer(
+                "Kafka", address=self._bootstrap, wait_s=self._connect_ms_max / 1_000
+            ) from error
+        except (KafkaError, ValueError, OSError) as error:
+            raise self._unavailable(error) from error
 
     def _unavailable(self, reason: Exception | str) -> ServiceUnavailable:
         if isinstance(reason, KafkaTimeoutError | RequestTimedOutError):
@@ -373,24 +365,7 @@ class KafkaAdmin:
         return ServiceUnavailable("Kafka", address=self._bootstrap, reason=text)
 
 
-def lag_of(
-    place: tuple[str, int], *, begin: int, committed: int | None, end: int
-) -> PartitionLag:
-    """Return a group's lag; what lies before `begin` is nowhere, and no lag.
-
-    The group goes on at the beginning, but commits nothing before another record comes.
-    """
-    return PartitionLag(
-        topic=place[0],
-        partition=place[1],
-        next_offset=begin if committed is None else max(committed, begin),
-        end_offset=end,
-        has_committed=committed is not None,
-        missed_records=0 if committed is None else max(begin - committed, 0),
-    )
-
-
-def _topic_resource(name: str, *, settings: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - kafka-python's own kind of value
+def _topic_resource(name: str, *, settings: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - kafka-python is untyped
     return _admin.ConfigResource(
         _admin.ConfigResourceType.TOPIC, name, configs=settings
     )

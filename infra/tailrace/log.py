@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -22,7 +22,7 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
     For a terminal, lines for people with hostile text escaped; otherwise one JSON
     object a line, whose encoding escapes it.
     """
-    target = stream or sys.stderr
+    target = cast("TextIO", _Unfailing(stream or sys.stderr))
     renderer: structlog.typing.Processor
     if target.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors=False)
@@ -49,6 +49,46 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # Python's warnings would stand among the JSON as lines of text.
     logging.captureWarnings(True)  # noqa: FBT003 - Python's signature
+
+
+class _Unfailing:
+    """A stream that a role outlives: its disk may be full, its reader be gone.
+
+    What cannot be written is left out and counted, and told once there is room again.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._unwritten_count = 0
+
+    def isatty(self) -> bool:
+        """Return whether people read it."""
+        return self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Take a text, or a part of one."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)  # Told by the flush that follows each line.
+
+    def flush(self) -> None:
+        """Write what was taken, if that can be."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._unwritten_count += 1
+            return
+        count, self._unwritten_count = self._unwritten_count, 0
+        if count:
+            self.write(f"{_unwritten(count)}\n")  # By hand: a logger is at work here.
+            self.flush()
+
+
+def _unwritten(count: int) -> str:
+    event = {"event": "log_lines_unwritten", "level": "warning", "count": count}
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    return str(structlog.processors.JSONRenderer()(None, "", stamp(None, "", event)))
 
 
 def logger(role: str) -> FilteringBoundLogger:

@@ -29,7 +29,7 @@ from tailrace.watched import MACHINE_LOGS
 from tailrace.zookeeper_probe import require_zookeeper
 
 if TYPE_CHECKING:
-    from tailrace.kafka_admin import PartitionLag
+    from tailrace.partition_lag import PartitionLag
 
 ReadT = TypeVar("ReadT")
 

@@ -30,6 +30,7 @@ READS = {
 """The services that a person may stop, and what then waits for each."""
 STOCK_MAX = 100_000
 SALES_SHOWN_MAX = 5
+KAFKA_ANSWER_MS_MAX = 10_000
 
 
 class Control:
@@ -134,7 +135,12 @@ class Control:
         # The admin client is not made for several threads.
         with self._lock:
             if self._admin is None:
-                self._admin = KafkaAdmin(self._connections, client_id="tailrace-shop")
+                self._admin = KafkaAdmin(
+                    self._connections,
+                    client_id="tailrace-shop",
+                    # Whoever asks waits no longer than for any answer of the shop.
+                    answer_ms_max=KAFKA_ANSWER_MS_MAX,
+                )
             return {
                 name: sum(
                     lag.lag_records

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from random import SystemRandom
+
+import uvloop
 
 from tailrace.clock import SystemClock
 from tailrace.log import logger
@@ -28,6 +29,6 @@ def run(
         connections, settings=settings, clock=SystemClock(), random=SystemRandom()
     )
     log.info("shop_opened", namespace=connections.namespace)
-    asyncio.run(shop.run(stop))
+    uvloop.run(shop.run(stop))
     log.info("shop_closed")
     return 0

@@ -379,6 +379,26 @@ def test_p1_f2_generation_is_in_the_checkpoint_before_kafka_hears_of_it() -> Non
     assert delivery.is_declared("g2")
 
 
+def test_p1_f4_no_word_of_a_generation_is_told_that_the_checkpoint_does_not_know() -> (
+    None
+):
+    """Of a file that is emptied as soon as it was met, say: the next life would begin it anew,
+    under the same name, and count from less than the ledger was told."""
+    sink, store = RecordingSink(), RememberingStore()
+    delivery = delivery_to(sink, store)
+    delivery.adopt(record("g2"), is_restored=False)
+    delivery.amend("g2", lost=("truncated", 96), is_closed=True)
+    store.is_full = store.is_broken = True
+    delivery.report("g2")
+    assert not sink.stored
+    assert delivery.needs_report("g2")
+    store.is_full = store.is_broken = False
+    assert delivery.commit()
+    delivery.report("g2")
+    assert [told.lost_bytes for told in ledger_of(sink)] == [{"truncated": 96}]
+    assert store.records["g2"].is_closed
+
+
 def test_p5_generation_of_which_nothing_was_sent_is_declared_by_the_next_life_too() -> (
     None
 ):

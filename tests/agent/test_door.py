@@ -311,6 +311,23 @@ def test_x3_f26_what_is_no_regular_file_is_not_even_opened(
     assert not {"a.log", "b.log", "null"} & set(swapping.opened)
 
 
+def test_x3_f26_fifo_that_takes_the_place_of_a_file_holds_nobody_up(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody writes to it: to open it would wait for who does."""
+    log = host.file("var/log/a.log", b"line\n")
+
+    def plant(name: str) -> None:
+        if name == "a.log" and log.is_file():
+            log.unlink()
+            os.mkfifo(log)
+
+    swapping = swap(monkeypatch, "open", plant)
+    with pytest.raises(NotARegularFile):
+        read(log)
+    assert "a.log" in swapping.opened
+
+
 def test_links_climb_and_circle_as_the_kernel_has_them(host: Host) -> None:
     log = host.file("srv/logs/a.log", b"line\n")
     up = "/".join([".."] * 40)

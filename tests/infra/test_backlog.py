@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tailrace.backlog import LOOK_MS, MOVES_WAIT_MS, Lags, standing_still
-from tailrace.kafka_admin import PartitionLag
+from tailrace.partition_lag import PartitionLag
 from tests.support.standing_clock import StandingClock
 
 

@@ -30,9 +30,11 @@ class StandsStill:
     def __init__(self, error: Exception) -> None:
         self._error = error
         self.options: dict[str, object] = {}
+        self.opened_count = 0
 
     def opened(self, _kind: object, **options: object) -> StandsStill:
         self.options = options
+        self.opened_count += 1
         return self
 
     def describe_topics(self) -> object:
@@ -104,3 +106,30 @@ def test_k1_a_cluster_that_knows_of_no_broker_for_a_moment_is_asked_again(
         with pytest.raises(ServiceUnavailable, match="no broker that lives") as away:
             admin(Busy(error, times=10_000)).partition_counts()
         assert "much text" not in str(away.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UNTYPED.KafkaConnectionError("111 ECONNREFUSED"), UNTYPED.NodeNotReadyError(2)],
+)
+def test_k2_a_broker_that_is_gone_is_asked_for_no_more_while_others_live(
+    error: KafkaError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client knows of it until its metadata are new; with none left, nobody waits."""
+    clock = StandingClock()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        connections = Connections().model_copy(update={"kafka_bootstrap": address})
+        client = Busy(error, times=3)
+        monkeypatch.setattr(kafka_admin, "open_client", client.opened)
+        admin = KafkaAdmin(connections, clock=clock)
+        assert admin.partition_counts() == {}
+        client.times = 3
+        assert admin.committed_offsets("g") == {}
+        # Each time anew: a client never asks again where a group's coordinator is.
+        assert client.opened_count == 1 + 3 + 3
+        client.times = 10_000
+    before_ms = clock.monotonic_ms()
+    with pytest.raises(ServiceUnavailable, match="nothing listens there"):
+        admin.partition_counts()
+    assert clock.monotonic_ms() == before_ms

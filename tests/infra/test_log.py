@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -102,3 +106,43 @@ def test_a_warning_of_a_library_is_one_json_object_too() -> None:
     assert (event["event"], event["level"]) == ("library_spoke", "warning")
     assert "RuntimeWarning: Callback with id 7\nalready exists" in event["said"]
     assert event["said"] == event["said"].strip()
+
+
+class Full(io.StringIO):
+    """Takes no more while its disk is full."""
+
+    is_full = False
+
+    def flush(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_p4_who_speaks_into_a_full_disk_goes_on_and_says_later_how_much_was_not_said() -> (
+    None
+):
+    stream = Full()
+    configure(stream=stream)
+    stream.is_full = True
+    logger("agent").info("one")
+    logger("agent").info("two")
+    stream.is_full = False
+    logger("agent").info("three")
+    told = json.loads(stream.getvalue().splitlines()[-1])
+    assert (told["event"], told["count"]) == ("log_lines_unwritten", 2)
+
+
+def test_p4_a_process_goes_on_though_nobody_takes_its_log() -> None:
+    speaks = (
+        "import logging; from tailrace.log import configure, logger; configure();"
+        "logger('agent').error('checkpoint_unwritable');"
+        "logging.getLogger('kafka').error('it is away'); print('it goes on')"
+    )
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        done = subprocess.run(
+            [sys.executable, "-c", speaks],
+            stderr=full,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+    assert done.stdout == b"it goes on\n"

@@ -15,11 +15,12 @@ from kafka.errors import KafkaError
 from tailrace.audit.kafka import KafkaLagging, KafkaLedger, ReadLagging
 from tailrace.audit.sources import Ledger
 from tailrace.clock import SystemClock
-from tailrace.kafka_admin import KafkaAdmin, PartitionLag
+from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Partition
 from tailrace.kafka_options import kafka_options
 from tailrace.ledger import ledger_key, ledger_partition
 from tailrace.number_sets import NumberSet
+from tailrace.partition_lag import PartitionLag
 from tailrace.settings import Connections
 from tailrace.topics import DEAD, DOCS, LEDGER, Topic
 from tailrace.wire import encode

@@ -94,13 +94,13 @@ class Claims:
         others = {n for numbers in self.lives_of.values() for n in numbers}
         for possible in homeless:
             # Another generation's life is that one's, for half a line is like the
-            # beginning of many a line; and what is gone need not have been read. Half a
-            # line is of a life that ends with it rather than of one that goes on.
+            # beginning of many a line: it is of a life that ends with it rather than of
+            # one that goes on. And what is gone need not have been read.
             possible.sort(
                 key=lambda claim: (
                     claim.life.number in others,
-                    claim.life.number not in self.present,
                     claim.is_amid_a_line,
+                    claim.life.number not in self.present,
                 )
             )
             problems += self._take(possible)

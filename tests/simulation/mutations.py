@@ -399,12 +399,12 @@ def template_untold(patched: Patch) -> None:
 
 
 MUTATIONS = (
-    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 5),
+    Mutation("commit before write", ("K9", "P1", "E2"), commit_before_write, 1),
     Mutation("commit past a gap", ("K9", "E1"), commit_past_a_gap, 103),
     Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 13),
     Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 4),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 5),
-    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 27),
+    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 1),
     Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 20),
     Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
@@ -414,7 +414,7 @@ MUTATIONS = (
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
     Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 99),
     Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 99),
-    Mutation("deleted before counted", ("E9",), deleted_before_counted, 314),
+    Mutation("deleted before counted", ("E9",), deleted_before_counted, 82),
     Mutation("floor not waited for", ("E9",), floor_not_waited_for, 10),
     Mutation("renamed left alone", ("F2", "P1"), renamed_left_alone, 72),
     Mutation("secret shown", ("X11",), secret_shown, 1),

@@ -76,3 +76,10 @@ def test_a_life_may_be_there_twice_only_where_a_copy_of_it_had_no_name() -> None
     (problem,) = claims_of(b"one\n", b"other\n", nameless=frozenset({1})).claim(events)
     assert problem.startswith("twice")
     assert not claims_of(b"one\n", b"other\n", nameless=frozenset({0})).claim(events)
+
+
+def test_half_a_line_is_of_a_life_that_ends_with_it_though_its_file_is_gone() -> None:
+    claims = claims_of(b"2", b"2026-11-24 a line\n", present={1})
+    assert not claims.claim([event(b"2", offset=0)])
+    assert list(claims.by_life[0]) == [0]
+    assert not claims.by_life[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import threading
 from collections.abc import Callable, Generator
@@ -13,6 +12,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import msgspec
+import uvloop
 
 from tailrace.alerts.store import alerts_index
 from tailrace.clock import SystemClock
@@ -120,7 +120,7 @@ def opened(
         random=Random(1),
     )
     stop = threading.Event()
-    running = threading.Thread(target=lambda: asyncio.run(shop.run(stop)))
+    running = threading.Thread(target=lambda: uvloop.run(shop.run(stop)))
     running.start()
     try:
         link_path = data_dir / LINK_FILE

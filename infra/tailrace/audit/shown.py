@@ -14,6 +14,7 @@ from tailrace.audit.verdict import (
     AuditReport,
     GenerationVerdict,
     Problem,
+    ProblemKind,
     Totals,
     totals_by_place,
     totals_of,
@@ -182,6 +183,7 @@ def _remarks(report: AuditReport) -> Iterator[str]:
         yield f"LOST   {_place(verdict)}: declared by its agent: {reasons}"
     yield from _more(len(lost), "with lost bytes")
     yield from _unsent_remarks(report)
+    yield from _way_back(report)
     unknown = report.loss_unknown
     for verdict in unknown[:LINES_MAX]:
         seen = verdict.facts.lost_bytes
@@ -324,6 +326,15 @@ def _unsent_remarks(report: AuditReport) -> Iterator[str]:
             f" of their source: {reasons}"
         )
     yield from _more(len(unsent), "beyond the rate of their source")
+
+
+def _way_back(report: AuditReport) -> Iterator[str]:
+    kinds = {each.kind for one in report.verdicts for each in one.problems}
+    if ProblemKind.ALTERED in kinds:
+        yield (
+            "NOTE   a document that is not what was stored comes back as its file has it:"
+            " delete it in Elasticsearch, and run `tailrace audit --repair`"
+        )
 
 
 def _silent_remarks(silent: Sequence[SilentAgent]) -> Iterator[str]:

@@ -125,10 +125,10 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 def _answered(asked: Coroutine[object, object, Counted], *, url: str) -> Counted:
-    import asyncio
+    import uvloop
 
     try:
-        return asyncio.run(asked)
+        return uvloop.run(asked)
     except (OSError, EOFError) as error:
         raise ServiceUnavailable(
             "The shop", address=url, reason=str(error) or "it closed the connection"

@@ -21,7 +21,8 @@ from tailrace.extras import require
 
 if TYPE_CHECKING:
     from tailrace.audit.facts import GenerationFacts
-    from tailrace.kafka_admin import KafkaAdmin, PartitionLag
+    from tailrace.kafka_admin import KafkaAdmin
+    from tailrace.partition_lag import PartitionLag
     from tailrace.settings import Connections
     from tailrace.why.hops import Found, HopVerdict, LinePlace, Witness
     from tailrace.why.lookup import Lookup

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tailrace.audit.lagging import Lagging
 from tailrace.audit.shown import overdue, report_lines, show
 from tailrace.audit.sources import Drained
-from tailrace.audit.verdict import AuditReport, report_json
+from tailrace.audit.verdict import AuditReport, Problem, ProblemKind, report_json
 from tailrace.cli import app
 from tailrace.commands import audit as audit_command
 from tests.infra.audit.builders import (
@@ -45,6 +45,15 @@ def test_what_is_missing_is_shown_with_file_number_and_offset() -> None:
     assert "WRONG  web-1:/srv/app.log" in text
     assert f"missing: event 2 at offset {2 * LINE_BYTES}" in text
     assert text.endswith("It does NOT add up: 1 contradictions above.")
+
+
+def test_of_an_altered_document_it_is_said_how_it_comes_back() -> None:
+    report = report_of(held(*range(5)), facts_at_rest(5))
+    (verdict,) = report.verdicts
+    problem = Problem(kind=ProblemKind.ALTERED, text="its message is another")
+    altered = replace(report, verdicts=(replace(verdict, problems=(problem,)),))
+    assert "`tailrace audit --repair`" in "\n".join(report_lines(altered))
+    assert "delete it" not in "\n".join(report_lines(report))
 
 
 def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:

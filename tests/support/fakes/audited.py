@@ -33,10 +33,10 @@ from tailrace.audit.sources import (
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import EXACT_MAX, Sums, WindowSum
 from tailrace.digest import DELIVERED
-from tailrace.kafka_admin import PartitionLag, lag_of
 from tailrace.kafka_consumer import Partition
 from tailrace.ledger import INDEX_EXPIRED
 from tailrace.ledger_topic import LedgerEntry, newest_of
+from tailrace.partition_lag import PartitionLag, lag_of
 from tailrace_indexer.index_maker import kind_of
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
 from tests.support.fakes.kafka import MemoryGroup, MemoryKafka
