@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from tailrace.completeness import Completeness
@@ -26,18 +27,15 @@ def statement(stated: Completeness) -> str:
             " yet"
         )
     parts = [_moment_part(stated), *_behind_parts(stated)]
-    if stated.waiting_events:
-        noun = "line" if stated.waiting_events == 1 else "lines"
-        parts.append(f"{stated.waiting_events:,} {noun} in Kafka")
+    waiting = list(_waiting_parts(stated))
+    if stated.standstill is None:
+        parts += waiting
     if stated.purged_events:
         noun = "line" if stated.purged_events == 1 else "lines"
         parts.append(
             f"{stated.purged_events:,} {noun} lost from Kafka before being read"
             " (`tailrace audit --repair` has sent again what the files still hold)"
         )
-    unread = sum(host.unread_bytes for host in stated.hosts)
-    if unread:
-        parts.append(f"{unread:,} bytes not yet read")
     lost = sum(host.lost_bytes for host in stated.hosts)
     if lost:
         parts.append(f"{lost:,} bytes declared lost")
@@ -45,6 +43,8 @@ def statement(stated: Completeness) -> str:
     if stated.standstill is not None:
         moment = _shown_moment(stated.standstill.since_ms, now_ms=stated.now_ms)
         parts.append(standstill_text(stated.standstill, moment=moment))
+        # Of that moment: what has come since then nobody has told.
+        parts += [f"{part} by then" for part in waiting]
         silent -= stated.standstill.agents
     if silent > 0:
         parts.append(f"{silent:,} {'agent' if silent == 1 else 'agents'} silent")
@@ -56,6 +56,15 @@ def statement(stated: Completeness) -> str:
     if stated.is_partial:
         parts.append("said from a part of the ledger only, the newest of it")
     return "; ".join(parts)
+
+
+def _waiting_parts(stated: Completeness) -> Iterator[str]:
+    if stated.waiting_events:
+        noun = "line" if stated.waiting_events == 1 else "lines"
+        yield f"{stated.waiting_events:,} {noun} in Kafka"
+    unread = sum(host.unread_bytes for host in stated.hosts)
+    if unread:
+        yield f"{unread:,} bytes not yet read"
 
 
 def _moment_part(stated: Completeness) -> str:

@@ -470,6 +470,16 @@ def test_a_heartbeat_from_the_future_claims_at_most_now_and_no_life() -> None:
     assert "ahead" not in said(ahead("a", AHEAD_MS_MAX))
 
 
+def test_at_a_standstill_what_waits_is_told_as_of_its_moment() -> None:
+    """More may have come since, and what is in the index tells nothing of it."""
+    silent = heartbeat("b", swept_ago_ms=40_000, said_ago_ms=39_000)
+    unread = word("agent", host="b", number=0, seen_size_bytes=70, next_offset=20)
+    unread = {**unread, "@timestamp": NOW_MS - 39_000}
+    text = said(silent, unread)
+    assert text.endswith("or the agent does; 50 bytes not yet read by then")
+    assert text.count("not yet read") == 1
+
+
 def test_words_from_the_future_hide_no_standstill() -> None:
     """One clock that is ahead, and a frozen indexer would be blamed on the agents."""
     silent = heartbeat("b", swept_ago_ms=40_000, said_ago_ms=39_000)
