@@ -42,8 +42,9 @@ CONNECT_MS_MAX = 10_000
 ANSWER_MS_MAX = 30_000
 """How long each later one may take, where nobody looks at a page."""
 MOVES_WAIT_MS_MAX = 20_000
-"""A fresh cluster makes its topic of offsets when a group is first asked for; and what led on
-a broker that died is elsewhere after its session of 9 s, twice that if it led them all."""
+"""A fresh cluster makes its topic of offsets when a group is first asked for; one whose
+brokers were too busy to say that they live knows of none for some seconds; and what led on a
+broker that died is elsewhere after its session of 9 s, twice that if it led them all."""
 MOVES_POLL_MS = 200
 _MOVES: tuple[type[KafkaError], ...] = (
     CoordinatorLoadInProgressError,

@@ -59,6 +59,10 @@ class _Unfailing:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._has_failed = False
+        """Of the line at hand something could not be written."""
+        self._is_torn = False
+        """The last one that failed may have been written in part."""
         self._unwritten_count = 0
 
     def isatty(self) -> bool:
@@ -68,15 +72,22 @@ class _Unfailing:
     def write(self, text: str) -> int:
         """Take a text, or a part of one."""
         try:
+            if self._is_torn:
+                self._stream.write("\n")
+                self._is_torn = False
             return self._stream.write(text)
         except OSError:
-            return len(text)  # Told by the flush that follows each line.
+            self._has_failed = self._is_torn = True
+            return len(text)
 
     def flush(self) -> None:
-        """Write what was taken, if that can be."""
+        """Write what was taken, if that can be; a flush follows each line."""
         try:
             self._stream.flush()
         except OSError:
+            self._has_failed = self._is_torn = True
+        if self._has_failed:
+            self._has_failed = False
             self._unwritten_count += 1
             return
         count, self._unwritten_count = self._unwritten_count, 0

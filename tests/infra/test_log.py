@@ -146,3 +146,22 @@ def test_p4_a_process_goes_on_though_nobody_takes_its_log() -> None:
             check=False,
         )
     assert done.stdout == b"it goes on\n"
+
+
+def test_p4_each_line_that_a_full_file_did_not_take_is_counted(tmp_path: Path) -> None:
+    """A line that was written in part ends before the next, which is whole."""
+    speaks = (
+        "import resource; from tailrace.log import configure, logger; configure();"
+        "limit = resource.RLIMIT_FSIZE; before = resource.getrlimit(limit);"
+        "agent = logger('agent'); agent.info('before');"
+        "resource.setrlimit(limit, (4_096, before[1]));"
+        "[agent.info('lost', pad='p' * 5_000) for _ in range(5)];"
+        "resource.setrlimit(limit, before); agent.info('after')"
+    )
+    path = tmp_path / "agent.log"
+    with path.open("wb", buffering=0) as log:
+        subprocess.run([sys.executable, "-c", speaks], stderr=log, check=True)
+    first, _, *rest = path.read_text().splitlines()
+    told = [json.loads(line) for line in (first, *filter(None, rest))]
+    assert [one["event"] for one in told] == ["before", "after", "log_lines_unwritten"]
+    assert told[-1]["count"] == 5
