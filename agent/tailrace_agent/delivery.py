@@ -26,10 +26,7 @@ from tailrace_agent.amendments import (
 from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.positions import Chunk, Position
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
-from tailrace_agent.records import RECORD_TOO_LARGE, Records
-
-WORD_BYTES = 1_024
-"""What a chunk's header takes, where it is sent without the bytes."""
+from tailrace_agent.records import RECORD_TOO_LARGE, WORD_BYTES, Records
 
 
 @dataclass(slots=True)

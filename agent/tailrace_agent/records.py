@@ -37,6 +37,8 @@ from tailrace_agent.positions import Chunk
 
 RECORD_TOO_LARGE: Final = "record_too_large"
 """Why the agent itself sends events to the dead letters: their topic takes no such record."""
+WORD_BYTES: Final = 1_024
+"""What a chunk's header takes, where it is sent without the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
