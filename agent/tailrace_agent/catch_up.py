@@ -7,7 +7,8 @@ until then it is not read. Files that are not behind are not asked: their lines 
 and few beside what waited.
 
 A source may have a rate, too, for all that its files hold, with a burst that what it did
-not use allows. What is beyond it waits in its files, which lose nothing by that.
+not use allows. What is beyond it waits in its files, which lose nothing by that, unless
+its policy is another one (`overload.py`).
 
 A slot is reserved once, so ten thousand files that wait cost one turn a chunk, and not one
 each for every chunk of any of them.
@@ -49,6 +50,10 @@ class Pace:
     def correct(self, *, reserved_bytes: int, sent_bytes: int) -> None:
         """Take in that more or less was sent than had been reserved."""
         self.free_at_ms += self._length_ms(sent_bytes - reserved_bytes)
+
+    def has_room(self, *, now_ms: int, unused_bytes: int = 0) -> bool:
+        """Return whether something may begin to go now, with so much of the burst unused."""
+        return self.free_at_ms <= now_ms - self._length_ms(unused_bytes)
 
     def _length_ms(self, size_bytes: int) -> float:
         return size_bytes * 1_000 / self.bytes_per_s
@@ -119,7 +124,7 @@ def pacing_of(settings: AgentSettings) -> Pacing | None:
     sources = {
         source.name: Pace(source.overload.bytes_per_s, source.overload.burst)
         for source in settings.sources
-        if source.overload is not None
+        if source.overload is not None and source.overload.policy == "block"
     }
     if rate is None and not sources:
         return None

@@ -14,7 +14,7 @@ from tailrace.kafka_producer import FailureKind
 from tailrace.kill_points import reach
 from tailrace.ledger import AgentHeartbeat
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, Cut
+from tailrace.wire import AgentLedger, Cut, DroppedReason
 from tailrace_agent.amendments import (
     MARK_MS,
     Amendment,
@@ -26,7 +26,7 @@ from tailrace_agent.amendments import (
 from tailrace_agent.outbox import Outbox, Sent
 from tailrace_agent.positions import Chunk, Position
 from tailrace_agent.protocols import CheckpointStore, CheckpointUnwritable, Sink
-from tailrace_agent.records import RECORD_TOO_LARGE, Records
+from tailrace_agent.records import RECORD_TOO_LARGE, WORD_BYTES, Records
 
 
 @dataclass(slots=True)
@@ -184,10 +184,13 @@ class Delivery:
         ledger.record = record
         self._dirty[record.generation] = None
 
-    def ship(self, generation: str, chunk: Chunk) -> bool:
+    def ship(
+        self, generation: str, chunk: Chunk, *, dropped_reason: DroppedReason = ""
+    ) -> bool:
         """Steps 1 and 2: send a chunk; return False while the ledger waits for its cut.
 
         Then nothing was sent: the caller reads to the same cut again and comes back.
+        With a reason the stream gets the word of it alone, in the same steps.
 
         Raises:
             CheckpointUnwritable: the cut cannot be written, and nothing was sent.
@@ -197,12 +200,14 @@ class Delivery:
         if chunk.cut is not None and not self._is_cut_safe(ledger, chunk.cut):
             return False
         reach("A1")
+        outgoing = self._records.chunk(ledger.record, chunk, dropped_reason)
+        is_word = dropped_reason != "" and not outgoing.value
         sent = self.outbox.send(
-            self._records.chunk(ledger.record, chunk),
+            outgoing,
             generation=generation,
             after=chunk.after,
-            size_bytes=len(chunk.value),
-            event_count=chunk.event_count,
+            size_bytes=WORD_BYTES if is_word else len(chunk.value),
+            event_count=0 if is_word else chunk.event_count,
         )
         ledger.chunks.append(sent)
         self.split_events += chunk.split_count

@@ -215,6 +215,12 @@ def _of_events(status: AgentStatus) -> Iterator[Metric]:
         label="source",
         values=status.held_back_bytes,
     )
+    yield _of_dropped(
+        "dropped_events",
+        "Events beyond the rate of their source, dropped or redirected.",
+        values=status.dropped_events,
+    )
+    yield _of_dropped("dropped_bytes", "What these held.", values=status.dropped_bytes)
     yield _counters(
         "redacted",
         "Pieces that a rule took out of events.",
@@ -233,6 +239,17 @@ def _counters(name: str, text: str, *, label: str, values: Mapping[str, int]) ->
     metric = Metric(f"{PREFIX}_{name}", text, "counter")
     for value, count in values.items():
         metric.add_sample(f"{metric.name}_total", {label: value}, count)
+    return metric
+
+
+def _of_dropped(
+    name: str, text: str, *, values: Mapping[str, Mapping[str, int]]
+) -> Metric:
+    metric = Metric(f"{PREFIX}_{name}", text, "counter")
+    for source, counts in values.items():
+        for reason, count in counts.items():
+            labels = {"source": source, "reason": reason}
+            metric.add_sample(f"{metric.name}_total", labels, count)
     return metric
 
 

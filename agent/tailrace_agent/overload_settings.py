@@ -21,8 +21,9 @@ class OverloadSettings(BaseModel):
     """Of all its files together, as their bytes stand in their chunks."""
     burst_bytes: Annotated[int, Field(ge=0, le=RATE_MAX)] | None = None
     """What it may send at once of what it did not use before; ten seconds' unless given."""
-    policy: Literal["block"] = "block"
-    """`block`: what is beyond the rate waits in its file."""
+    policy: Literal["block", "drop", "redirect"] = "block"
+    """What is beyond the rate waits in its file (`block`), is told to the stream by its
+    event numbers alone (`drop`), or so and sent to the topic `overflow` (`redirect`)."""
 
     @property
     def burst(self) -> int:

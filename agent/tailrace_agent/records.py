@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from tailrace.clock import Clock
-from tailrace.ledger import LedgerRecord, ledger_key, ledger_partition
-from tailrace.topics import DEAD, EVENT_BYTES_MAX, LEDGER, RAW, partition_of
+from tailrace.ledger import (
+    REDIRECTED,
+    LedgerRecord,
+    ledger_key,
+    ledger_partition,
+)
+from tailrace.topics import (
+    DEAD,
+    EVENT_BYTES_MAX,
+    LEDGER,
+    OVERFLOW,
+    RAW,
+    partition_of,
+)
 from tailrace.wire import (
     ORIGIN_HEADER,
     AgentLedger,
     DeadLetter,
+    DroppedReason,
     Origin,
     decode,
     encode,
@@ -24,6 +37,8 @@ from tailrace_agent.positions import Chunk
 
 RECORD_TOO_LARGE: Final = "record_too_large"
 """Why the agent itself sends events to the dead letters: their topic takes no such record."""
+WORD_BYTES: Final = 1_024
+"""What a chunk's header takes, where it is sent without the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +51,8 @@ class Outgoing:
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
     then: Outgoing | None = None
-    """What follows in its place once it is acknowledged: a dead letter by its word."""
+    """What follows in its place once it is acknowledged: the word of what it holds, after
+    a dead letter, and after what overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,7 @@ class Records:
         self._sources = sources
         self._clock = clock
         self._raw = RAW.name(namespace)
+        self._overflow = OVERFLOW.name(namespace)
         self._ledger = LEDGER.name(namespace)
         self._dead = DEAD.name(namespace)
 
@@ -71,9 +88,24 @@ class Records:
         """Return a chunk that fills a hole: of one that was sent before."""
         return self._chunk(record, chunk, is_repeat=True)
 
-    def chunk(self, record: AgentLedger, chunk: Chunk) -> Outgoing:
-        """Return a chunk with its origin."""
-        return self._chunk(record, chunk, is_repeat=False)
+    def chunk(
+        self, record: AgentLedger, chunk: Chunk, dropped_reason: DroppedReason = ""
+    ) -> Outgoing:
+        """Return a chunk with its origin.
+
+        With a reason only the word of it: its origin without its bytes says to the stream
+        which events do not come. Of a redirected one the whole of it goes before, to a
+        topic of its own.
+        """
+        whole = self._chunk(record, chunk, is_repeat=False)
+        if not dropped_reason:
+            return whole
+        origin = decode(dict(whole.headers)[ORIGIN_HEADER], as_type=Origin)
+        dropped = msgspec.structs.replace(origin, dropped_reason=dropped_reason)
+        word = self._word(whole, dropped)
+        if dropped_reason != REDIRECTED:
+            return word
+        return replace(whole, topic=self._overflow, then=word)
 
     def _chunk(self, record: AgentLedger, chunk: Chunk, *, is_repeat: bool) -> Outgoing:
         source = self._sources.get(record.source)
@@ -140,9 +172,13 @@ class Records:
             path=record.path,
             dataset=record.placement.dataset,
         )
-        word = msgspec.structs.replace(origin, dead_reason=RECORD_TOO_LARGE)
-        headers = ((ORIGIN_HEADER, encode(word)),)
-        then = Outgoing(refused.topic, refused.partition, refused.key, b"", headers)
+        dead = msgspec.structs.replace(origin, dead_reason=RECORD_TOO_LARGE)
+        then = self._word(refused, dead)
         return Outgoing(
             self._dead, refused.partition, refused.key, encode(letter), then=then
         )
+
+    def _word(self, whole: Outgoing, origin: Origin) -> Outgoing:
+        """Return what says to the stream what it will not get, in the chunk's place."""
+        headers = ((ORIGIN_HEADER, encode(origin)),)
+        return Outgoing(self._raw, whole.partition, whole.key, b"", headers)

@@ -61,6 +61,11 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """By rule, how often something was taken out of events, since the start."""
     held_back_bytes: dict[str, int] = {}
     """By source, what had to wait for the rate of its `overload`, since the start."""
+    dropped_events: dict[str, dict[str, int]] = {}
+    """By source and reason, what was beyond its rate and was not sent to the stream:
+    `overload`, or `redirected`; since the start."""
+    dropped_bytes: dict[str, dict[str, int]] = {}
+    """Likewise."""
     split_events: int = 0
     """Events of several lines that a limit ended, since the start."""
     cut_events: int = 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tailrace.clock import Clock
 from tailrace.kill_points import reach
+from tailrace.ledger import OVERLOAD
 from tailrace.log import FilteringBoundLogger
 from tailrace.redaction.rules import Redactors
+from tailrace.wire import DroppedReason
 from tailrace_agent.archive_turns import await_archive, end_archive, leave_archive
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.building import LongEvent
@@ -21,6 +23,7 @@ from tailrace_agent.held import HeldEvents
 from tailrace_agent.looks import Looks
 from tailrace_agent.naming import ACK_WAIT_MS, NOW, Naming
 from tailrace_agent.nuls import HOLE_BYTES_MIN
+from tailrace_agent.overload import overload_of
 from tailrace_agent.positions import Chunk, OpenEvent, Reading
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
@@ -63,6 +66,7 @@ class Turns:
         )
         self._held = HeldEvents()
         self._pacing = pacing_of(settings)
+        self.overload = overload_of(settings)
 
     @property
     def held_back_bytes(self) -> dict[str, int]:
@@ -302,8 +306,14 @@ class Turns:
         if tracked.stage is Stage.LEAVING:
             reach("A7")
         self.looks.note_rest(tracked)
+        source = tracked.source.name
+        reason: DroppedReason = ""
+        if chunk.event_count:
+            reason = self.overload.reason_of(source, now_ms=now_ms)
         try:
-            is_sent = self._delivery.ship(tracked.generation, chunk)
+            is_sent = self._delivery.ship(
+                tracked.generation, chunk, dropped_reason=reason
+            )
         except CheckpointUnwritable as error:
             # An event that no re-read could repeat is not made: the line waits.
             self._log.error("line_held_back", path=tracked.shown_path, why=str(error))
@@ -312,8 +322,13 @@ class Turns:
             tracked.cuts = (*tracked.cuts, chunk.cut)
         if not is_sent:
             return now_ms + ACK_WAIT_MS
+        self.overload.note(source, chunk, reason=reason, now_ms=now_ms)
+        if reason and self.overload.is_news(source, now_ms=now_ms):
+            self._log.warning("source_beyond_rate", source=source, reason=reason)
         if self._pacing is not None:
-            self._pacing.note_sent(tracked, size_bytes=len(chunk.value))
+            # The rate at which what waited is sent is not asked of what is not sent.
+            size_bytes = 0 if reason == OVERLOAD else len(chunk.value)
+            self._pacing.note_sent(tracked, size_bytes=size_bytes)
         tracked.long_event = None
         before, tracked.position = tracked.position, chunk.after
         tracked.is_crowded = not self._held.hold(tracked, chunk.follower)

@@ -82,6 +82,8 @@ class Assembly:
             shipped_events=self.delivery.shipped_events,
             lost_bytes=self.delivery.lost_bytes,
             held_back_bytes=self.turns.held_back_bytes,
+            dropped_events=self.turns.overload.by_source(of_bytes=False),
+            dropped_bytes=self.turns.overload.by_source(of_bytes=True),
             split_events=self.delivery.split_events,
             redacted=dict(self.delivery.redacted),
             cut_events=self.delivery.cut_events,

@@ -26,6 +26,12 @@ DROPPED_SPANS_MAX: Final = 1_000
 some 30 kB at most. What is dropped beyond them is told by its count, and where it lies."""
 EXPIRED: Final = "expired"
 """The reason of events below the floor of their dataset."""
+OVERLOAD: Final = "overload"
+"""The reason of events beyond the rate of their source, which their agent did not send."""
+REDIRECTED: Final = "redirected"
+"""Of those of them that it sent to the topic of what overflows."""
+UNSENT: Final = frozenset({OVERLOAD, REDIRECTED})
+"""Why an agent may tell of events without sending them (`Origin.dropped_reason`)."""
 INDEX_EXPIRED: Final = "index_expired"
 """The reason of a dead letter whose document came when its index was gone for good."""
 
@@ -61,11 +67,11 @@ class StreamLedger(
     dead: dict[str, int] = {}
     """Dead-lettered events by reason, as the stream read them first."""
     dropped: dict[str, int] = {}
-    """Events of which nothing is kept, by reason: a rule, sampling, or `expired`."""
+    """Events of which nothing is kept, by reason: `expired`, or one of `UNSENT`."""
     dropped_spans: dict[str, tuple[tuple[int, int], ...]] = {}
     """Their event numbers `[from, to)`, ascending, by reason, `DROPPED_SPANS_MAX` spans of
-    them; a record of before there were spans has none. What `dropped` counts beyond these
-    numbers is known by its count alone."""
+    them, of those that were not sent the newest; a record of before there were spans has
+    none. What `dropped` counts beyond these numbers is known by its count alone."""
     dropped_untold: tuple[int, int] | None = None
     """Between which event numbers `[from, to)` what is known by its count alone lies; None
     where nothing is, or where that is not known either."""

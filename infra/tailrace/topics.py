@@ -76,6 +76,15 @@ RAW = Topic(
     cleanup="delete",
     retention_ms=7 * DAY_MS,
 )
+# What a source's `redirect` takes out of raw, as it would stand there: nobody here reads it.
+OVERFLOW = Topic(
+    suffix="overflow",
+    key="generation",
+    partitions=PARTITIONS,
+    message_bytes_max=RAW.message_bytes_max,
+    cleanup="delete",
+    retention_ms=7 * DAY_MS,
+)
 DOCS = Topic(
     suffix="docs",
     key="generation",
@@ -143,7 +152,18 @@ TEMPLATES = Topic(
     segment_bytes=16 * MEBIBYTE,
 )
 
-TOPICS = (RAW, DOCS, RATES, ALERTS, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
+TOPICS = (
+    RAW,
+    OVERFLOW,
+    DOCS,
+    RATES,
+    ALERTS,
+    DEAD,
+    LEDGER,
+    FLOORS,
+    STATE,
+    TEMPLATES,
+)
 
 
 def partition_of(key: bytes, *, partitions: int = PARTITIONS) -> int:

@@ -19,6 +19,10 @@ WIRE_VERSION = 1
 ORIGIN_HEADER = "tailrace"
 
 
+DroppedReason = Literal["", "overload", "redirected"]
+"""Why an agent tells of events without their bytes; empty where it does not."""
+
+
 class MultilineRule(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines of a file make one event; ids depend on it, so it never changes."""
 
@@ -108,6 +112,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     dead_reason: Literal["", "record_too_large"] = ""
     """Why the agent dead-lettered these events itself; the record then holds no bytes, and
     says their place and numbers to whoever counts them. Its dead letter is safe before."""
+    dropped_reason: DroppedReason = ""
+    """Why the agent sent no bytes of these events: they were beyond the rate of their source.
+    What was `redirected` is safe on the topic of what overflows before this says so."""
 
     @property
     def next_offset(self) -> int:

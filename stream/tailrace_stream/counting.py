@@ -20,14 +20,17 @@ from tailrace_stream.counted_fields import Counted
 from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_events
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.records import RawRecord
+from tailrace_stream.unsent import edges_after, new_spans
 from tailrace_stream.window_groups import GroupColumns
 from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.windows import (
+    NOTHING_CHANGED,
     Changed,
     EventColumns,
     GenerationState,
     add_interval,
     count_events,
+    count_unsent,
     within_intervals,
 )
 
@@ -64,6 +67,9 @@ def count_chunk(
         part=part,
         shape=shape,
     )
+    if after.counted != before.counted:
+        edges = edges_after(before, after.counted, origin=origin, span=_span_of(origin))
+        after = msgspec.structs.replace(after, edges=edges)
     if after.revision == before.revision:
         return after, changed
     figures = with_events(
@@ -108,8 +114,9 @@ def count_unreadable(
         before.figures, origin=origin, span=_span_of(origin), counted=before.counted
     )
     counted = add_interval(before.counted, span)
+    edges = edges_after(before, counted, origin=origin, span=span)
     if not new_count:
-        return msgspec.structs.replace(before, counted=counted)
+        return msgspec.structs.replace(before, counted=counted, edges=edges)
     figures = with_events(
         before.figures,
         origin=origin,
@@ -123,7 +130,55 @@ def count_unreadable(
         revision=before.revision + new_count,
         counted=counted,
         figures=figures,
+        edges=edges,
     )
+
+
+def count_dropped(
+    before: GenerationState,
+    *,
+    origin: Origin,
+    part: int,
+    shape: WindowShape = STANDARD,
+) -> tuple[GenerationState, Changed]:
+    """Count the events of a chunk that its agent did not send, those that are new.
+
+    Return the new state, and what of its windows changed.
+    """
+    span = _span_of(origin)
+    counted, numbers = before.counted, list[Span]()
+    for offsets, told in new_spans(before, origin=origin, span=span):
+        counted = add_interval(counted, offsets)
+        if told[0] < told[1]:
+            numbers.append(told)
+    edges = edges_after(before, counted, origin=origin, span=span)
+    new_count = sum(stop - start for start, stop in numbers)
+    if not new_count:
+        after = msgspec.structs.replace(before, counted=counted, edges=edges)
+        return after, NOTHING_CHANGED
+    figures = with_events(
+        before.figures,
+        origin=origin,
+        is_first=before.revision == 0,
+        event_count=origin.event_count,
+        dead={},
+        dropped={origin.dropped_reason: numbers},
+    )
+    after, changed = count_unsent(
+        before,
+        new_count,
+        observed_at_ms=origin.observed_at_ms,
+        part=part,
+        shape=shape,
+    )
+    after = msgspec.structs.replace(
+        after,
+        revision=before.revision + new_count,
+        counted=counted,
+        figures=figures,
+        edges=edges,
+    )
+    return after, changed
 
 
 def ledger_of(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tailrace.ledger import DROPPED_SPANS_MAX, GAPS_MAX
+from tailrace.ledger import DROPPED_SPANS_MAX, GAPS_MAX, UNSENT
 from tailrace.number_sets import NumberSet
 from tailrace.wire import Origin
 
@@ -83,7 +83,10 @@ def _with_dropped(figures: Figures, dropped: Mapping[str, Sequence[Span]]) -> Fi
         before = told.get(reason, NumberSet())
         others = sum(len(numbers.spans) for numbers in told.values())
         room = DROPPED_SPANS_MAX - others + len(before.spans)
-        after, left = _as_room_is(before, spans, spans_max=room)
+        if reason in UNSENT:
+            after, left = _newest(before, spans, spans_max=room)
+        else:
+            after, left = _as_room_is(before, spans, spans_max=room)
         told[reason] = after
         if after.count - before.count < counts[reason] - _length(left):
             # Numbers that were told before, though counted as new: an agent that
@@ -110,6 +113,18 @@ def _as_room_is(
         if len(after.spans) <= spans_max:
             return after, spans[taken:]
     return before, spans
+
+
+def _newest(
+    before: NumberSet, spans: Sequence[Span], *, spans_max: int
+) -> tuple[NumberSet, Sequence[Span]]:
+    """Return the newest spans of both that there is room for, and the spans left out.
+
+    What an agent sends again, as it started anew, is what it sent last.
+    """
+    every = NumberSet.of([*before.spans, *spans]).spans
+    over = max(len(every) - max(spans_max, 0), 0)
+    return NumberSet(every[over:]), NumberSet(every[:over]).pairs()
 
 
 def _untold_before(figures: Figures) -> Span | None:

@@ -87,12 +87,16 @@ class Remaking:
 def _remade(chunk: Chunk, parsed: Parsed) -> Remade:
     origin, processed = chunk.origin, parsed.processed
     dead: list[MadeDead] = []
+    dropped: tuple[range, ...] = ()
     first = origin.first_event_number
-    if processed is None:
+    of_all = range(first, first + origin.event_count)
+    if origin.dropped_reason and processed is None:
+        dropped = (of_all,)
+    elif processed is None:
         letter = parsed.dead
         dead.append(
             MadeDead(
-                numbers=range(first, first + origin.event_count),
+                numbers=of_all,
                 reason=letter.reason if letter else origin.dead_reason,
                 detail=letter.detail if letter else "its agent could not send it",
             )
@@ -118,6 +122,7 @@ def _remade(chunk: Chunk, parsed: Parsed) -> Remade:
         is_foreign=origin.agent_id == FOREIGN_AGENT,
         documents=_documents(processed) if processed else (),
         dead=tuple(dead),
+        dropped=dropped,
         expired_count=len(processed.expired_positions) if processed else 0,
     )
 

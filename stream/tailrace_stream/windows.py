@@ -81,6 +81,9 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = msgspec.field(name="groups", default=())
     """The one touched last stands last."""
     figures: Figures = Figures()
+    edges: tuple[tuple[int, int], ...] = ()
+    """At the edges of what was not counted, offsets with the number of the first event
+    behind them (`unsent.py`)."""
     spreads: tuple[Spread, ...] = ()
     """Likewise."""
     tops: tuple[Top, ...] = ()
@@ -150,15 +153,50 @@ def count_events(
     after, changed = _with_events(
         state, events, is_new, now, observed_at_ms=observed_at_ms, part=part
     )
-    if shape.width_ms != now.width_ms:
-        # Windows of the one width are none of the other.
-        after = msgspec.structs.replace(after, windows=(), spreads=(), tops=())
+    after = _shaped(after, shape, width_ms=now.width_ms)
     return (
         msgspec.structs.replace(
-            after, revision=state.revision + new_count, counted=counted, shape=shape
+            after, revision=state.revision + new_count, counted=counted
         ),
         changed,
     )
+
+
+def count_unsent(
+    state: GenerationState,
+    count: int,
+    *,
+    observed_at_ms: int,
+    part: int,
+    shape: WindowShape = STANDARD,
+) -> tuple[GenerationState, Changed]:
+    """Count events of which nothing is known but when they were read.
+
+    They have no level and move no watermark; the caller remembers which they are.
+    """
+    now = _shape_now(state, shape)
+    start_ms = observed_at_ms // now.width_ms * now.width_ms
+    windows, changed = _with_counts(
+        (*state.older_windows, *state.windows),
+        Counter({Group(start_ms): count}),
+        Counter(),
+        part=part,
+    )
+    ended_ms = now.ended_ms(state.watermark_ms)
+    opened = _open(windows, len(changed), ended_ms)
+    after = msgspec.structs.replace(state, older_windows=(), windows=opened)
+    told = Changed(windows=changed, width_ms=now.width_ms)
+    return _shaped(after, shape, width_ms=now.width_ms), told
+
+
+def _shaped(
+    state: GenerationState, shape: WindowShape, *, width_ms: int
+) -> GenerationState:
+    """Return the state for records after this one, whose windows are `width_ms` long."""
+    if shape.width_ms != width_ms:
+        # Windows of the one width are none of the other.
+        state = msgspec.structs.replace(state, windows=(), spreads=(), tops=())
+    return msgspec.structs.replace(state, shape=shape)
 
 
 def _with_events(

@@ -20,6 +20,7 @@ from tailrace.wire import DeadLetter, DocumentsOrigin, Origin, encode
 from tailrace_stream.chunk import DeadEvent, ProcessedChunk, process_chunk
 from tailrace_stream.counting import (
     count_chunk,
+    count_dropped,
     count_unreadable,
     fields_of,
     ledger_of,
@@ -34,8 +35,9 @@ from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.templates.sightings import sightings_of
 from tailrace_stream.templates.table import TemplateTable
+from tailrace_stream.unsent import without_dropped
 from tailrace_stream.window_shape import STANDARD, WindowShape
-from tailrace_stream.windows import GenerationState, within_intervals
+from tailrace_stream.windows import Changed, GenerationState, within_intervals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ def parse_record(
     if not isinstance(read, Chunk):
         dead = None if read is None else redaction.of_letter(read)
         return Parsed(record=record, dead=dead)
-    if read.origin.dead_reason:
+    if read.origin.dead_reason or read.origin.dropped_reason:
         return Parsed(record=record, chunk=read)
     try:
         processed = process_chunk(
@@ -118,8 +120,9 @@ def work_of(
     before = beginning.state
     out = _Out(namespace=namespace, record=record, key=origin.generation.encode())
     if parsed.processed is not None:
+        processed = without_dropped(parsed.processed, before, origin=origin)
         outputs, after, counts = _of_events(
-            parsed.processed, before, shape, origin=origin, out=out, now_ms=now_ms
+            processed, before, shape, origin=origin, out=out, now_ms=now_ms
         )
         if templates is not None and parsed.processed.templates is not None:
             told, passed_over_count = _of_templates(
@@ -133,6 +136,8 @@ def work_of(
             outputs += told
             if passed_over_count:
                 counts["templates_passed_over"] = passed_over_count
+    elif origin.dropped_reason:
+        outputs, after, counts = _of_dropped(before, shape, origin=origin, out=out)
     else:
         outputs, after, counts = _of_dead(parsed.dead, before, origin=origin, out=out)
     if beginning.is_state_unreadable:
@@ -179,12 +184,7 @@ def _of_events(
         out.to(DEAD.name(namespace), encode(_dead_letter(e, origin, out, now_ms)))
         for e in processed.dead
     ]
-    if changed.count:
-        body = rates_body(
-            changed, revision=after.revision, origin=origin, namespace=namespace
-        )
-        header = encode(_span(origin, record, document_count=changed.count))
-        outputs.append(out.to(RATES.name(namespace), body, header=header))
+    outputs += _rates(changed, after, origin=origin, out=out)
     counts = {
         "chunks": 1,
         "events": processed.event_count,
@@ -208,6 +208,30 @@ def _of_events(
         # Its agent numbered other events than there are; the ledger will not add up.
         counts["event_counts_wrong"] = 1
     return outputs, after, counts
+
+
+def _rates(
+    changed: Changed, after: GenerationState, *, origin: Origin, out: _Out
+) -> list[Outgoing]:
+    if not changed.count:
+        return []
+    body = rates_body(
+        changed, revision=after.revision, origin=origin, namespace=out.namespace
+    )
+    header = encode(_span(origin, out.record, document_count=changed.count))
+    return [out.to(RATES.name(out.namespace), body, header=header)]
+
+
+def _of_dropped(
+    before: GenerationState, shape: WindowShape, *, origin: Origin, out: _Out
+) -> _Result:
+    """A chunk that its agent did not send: counted, and passed over by all that follow."""
+    part = out.record.offset
+    after, changed = count_dropped(before, origin=origin, part=part, shape=shape)
+    span = _span(origin, out.record, document_count=0)
+    outputs = [out.to(DOCS.name(out.namespace), b"", header=encode(span))]
+    outputs += _rates(changed, after, origin=origin, out=out)
+    return outputs, after, {f"dropped.{origin.dropped_reason}": origin.event_count}
 
 
 def _of_templates(

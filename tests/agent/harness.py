@@ -341,12 +341,29 @@ def _is_repeat(record: Outgoing) -> bool:
 
 def events_of(sink: RecordingSink) -> list[Event]:
     """Return every event of every chunk stored, repeats included."""
+    return events_on(sink, ".raw")
+
+
+def events_on(sink: RecordingSink, suffix: str) -> list[Event]:
+    """Return every event that came with its bytes on a topic, repeats included."""
     events: list[Event] = []
     for record in sink.stored:
-        if record.topic.endswith(".raw"):
-            origin = decode(dict(record.headers)[ORIGIN_HEADER], as_type=Origin)
-            events.extend(_events(origin, record.value))
+        if record.topic.endswith(suffix):
+            origin = origin_of(record)
+            if not origin.dropped_reason:
+                events.extend(_events(origin, record.value))
     return events
+
+
+def origin_of(record: Outgoing) -> Origin:
+    """Return the origin that a record bears."""
+    return decode(dict(record.headers)[ORIGIN_HEADER], as_type=Origin)
+
+
+def words_of(sink: RecordingSink) -> list[Origin]:
+    """Return what the agent told of what it did not send, in order."""
+    origins = [origin_of(r) for r in sink.stored if r.topic.endswith(".raw")]
+    return [each for each in origins if each.dropped_reason]
 
 
 def unique_lines(sink: RecordingSink) -> list[bytes]:

@@ -35,6 +35,8 @@ STATUS = AgentStatus(
     in_flight_bytes=20,
     shipped_events=4,
     held_back_bytes={"logs": 50},
+    dropped_events={"logs": {"overload": 7, "redirected": 8}},
+    dropped_bytes={"logs": {"overload": 70, "redirected": 80}},
     split_events=3,
     cut_events=5,
     dead_events={"record_too_large": 6},
@@ -72,6 +74,9 @@ def test_figures_say_lag_loss_age_and_what_hinders() -> None:
     assert found["tailrace_agent_in_flight_bytes", ""] == 20
     assert found["tailrace_agent_shipped_events_total", ""] == 4
     assert found["tailrace_agent_held_back_bytes_total", ""] == 50
+    assert found["tailrace_agent_dropped_events_total", "overload"] == 7
+    assert found["tailrace_agent_dropped_events_total", "redirected"] == 8
+    assert found["tailrace_agent_dropped_bytes_total", "redirected"] == 80
     assert found["tailrace_agent_split_events_total", ""] == 3
     assert found["tailrace_agent_cut_events_total", ""] == 5
     assert found["tailrace_agent_dead_events_total", "record_too_large"] == 6

@@ -133,7 +133,7 @@ def test_time_that_nobody_took_is_worth_a_burst_and_no_more() -> None:
 
 @pytest.mark.parametrize(
     "overload",
-    [{"bytes_per_s": 10}, {"burst_bytes": 1}, {"bytes_per_s": 4096, "policy": "drop"}],
+    [{"bytes_per_s": 10}, {"burst_bytes": 1}, {"bytes_per_s": 4096, "policy": "wait"}],
 )
 def test_what_cannot_be_a_rate_is_refused(overload: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="overload"):

@@ -44,7 +44,7 @@ TRIED = "tried"
 ROLES = ("agent", "stream", "indexer", "dashboard", "auditor")
 # What each may read and write at most: topics by their last word.
 BUSINESS = {
-    "agent": ("ledger", "raw ledger dead"),
+    "agent": ("ledger", "raw overflow ledger dead"),
     "stream": (
         "raw state templates ledger floors",
         "docs rates dead state templates ledger",

@@ -130,6 +130,16 @@ def test_a_chunk_that_its_agent_could_not_send_tells_so() -> None:
     assert found.dead[0].numbers == range(4)
 
 
+def test_a_chunk_that_its_agent_did_not_send_tells_so() -> None:
+    word = replace(made(b""), dropped_reason="overload", event_count=4)
+
+    found = remake(chunk_record(b"", made=word))
+
+    assert found is not None
+    assert found.dropped == (range(4),)
+    assert (found.dead, found.documents) == ((), ())
+
+
 def test_records_without_events_of_ours_are_told_apart() -> None:
     foreign = remake(raw_record(b"a line of another collector", offset=5))
     unreadable = remake(raw_record(b"x", header=b"no origin"))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tailrace.ledger import (
+    UNSENT,
     IndexerLedger,
     LedgerRecord,
     RetentionLedger,
     StreamLedger,
     unread_bytes_of,
 )
+from tailrace.number_sets import NumberSet
 from tailrace.topics import partition_of
 from tailrace.wire import AgentLedger
 
@@ -96,6 +98,18 @@ class GenerationFacts:
     def dropped_count(self) -> int:
         """Events of which the stream kept nothing, for a rule, sampling or their age."""
         return sum(self.stream.dropped.values()) if self.stream else 0
+
+    @property
+    def unsent_by_reason(self) -> Mapping[str, int]:
+        """Those of them that their agent did not send, as they were beyond a rate."""
+        dropped = self.stream.dropped if self.stream else {}
+        return {r: count for r, count in dropped.items() if r in UNSENT}
+
+    @property
+    def unsent(self) -> NumberSet:
+        """The numbers of these, as far as they are told."""
+        told = self.stream.dropped_spans if self.stream else {}
+        return NumberSet.of(span for r in UNSENT for span in told.get(r, ()))
 
     @property
     def stream_dead_count(self) -> int:

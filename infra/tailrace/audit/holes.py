@@ -13,6 +13,7 @@ from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.sources import StoredPlace
 from tailrace.audit.verdict import GenerationVerdict
 from tailrace.holes import HoleRequest
+from tailrace.number_sets import NO_NUMBERS, NumberSet
 
 
 def runs_of(numbers: Sequence[int]) -> list[range]:
@@ -26,12 +27,23 @@ def runs_of(numbers: Sequence[int]) -> list[range]:
     return runs
 
 
-def neighbours_of(missing: Sequence[int]) -> set[int]:
-    """Return the numbers of whose places the spans are made."""
-    around: set[int] = set()
-    for run in runs_of(missing):
-        around |= {run.start - 1, run.stop}
+def neighbours_of(
+    missing: Sequence[int], *, unsent: NumberSet = NO_NUMBERS
+) -> set[int]:
+    """Return the numbers of whose places the spans are made.
+
+    What an agent did not send is nowhere, so the next ones beyond it are asked for.
+    """
+    around = {each for run in _runs(missing, unsent) for each in run[1:]}
     return {number for number in around if number >= 0}
+
+
+def _runs(missing: Sequence[int], unsent: NumberSet) -> list[tuple[range, int, int]]:
+    """Return the runs, each with the numbers before and after all that is gone there."""
+    runs = runs_of(missing)
+    gone = NumberSet.of([*runs, *unsent.spans]).spans
+    spans = [next(span for span in gone if run.start in span) for run in runs]
+    return [(r, s.start - 1, s.stop) for r, s in zip(runs, spans, strict=True)]
 
 
 def requests_for(
@@ -47,8 +59,8 @@ def requests_for(
     if facts.agent is None or facts.is_foreign:
         return []
     spans: list[tuple[int, int, int, int]] = []
-    for run in runs_of(verdict.missing):
-        before, after = places.get(run.start - 1), places.get(run.stop)
+    for run, number_before, number_after in _runs(verdict.missing, facts.unsent):
+        before, after = places.get(number_before), places.get(number_after)
         first_number, first_offset = (
             (before.number, before.offset) if before else (0, 0)
         )

@@ -280,8 +280,10 @@ def _requests(
         return
     with index.snapshot() as snapshot:
         for verdict in incomplete:
+            facts = verdict.facts
             found: Sequence[StoredPlace] = snapshot.places(
-                verdict.facts.generation, numbers=neighbours_of(verdict.missing)
+                facts.generation,
+                numbers=neighbours_of(verdict.missing, unsent=facts.unsent),
             )
             places = {place.number: place for place in found}
             for request in requests_for(verdict, places=places):

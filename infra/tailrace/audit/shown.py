@@ -182,6 +182,7 @@ def _remarks(report: AuditReport) -> Iterator[str]:
         )
         yield f"LOST   {_place(verdict)}: declared by its agent: {reasons}"
     yield from _more(len(lost), "with lost bytes")
+    yield from _unsent_remarks(report)
     yield from _way_back(report)
     unknown = report.loss_unknown
     for verdict in unknown[:LINES_MAX]:
@@ -311,6 +312,20 @@ def _gone_text(report: AuditReport) -> str:
 
 def _moment(at_ms: int) -> str:
     return f"{moment_text(at_ms)[: -len('.000')]} UTC"
+
+
+def _unsent_remarks(report: AuditReport) -> Iterator[str]:
+    unsent = [each for each in report.verdicts if each.facts.unsent_by_reason]
+    for verdict in unsent[:LINES_MAX]:
+        reasons = ", ".join(
+            f"{count:,} events {reason}"
+            for reason, count in sorted(verdict.facts.unsent_by_reason.items())
+        )
+        yield (
+            f"DROP   {_place(verdict)}: not sent by its agent, as they were beyond the rate"
+            f" of their source: {reasons}"
+        )
+    yield from _more(len(unsent), "beyond the rate of their source")
 
 
 def _way_back(report: AuditReport) -> Iterator[str]:

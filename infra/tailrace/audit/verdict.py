@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -156,6 +157,14 @@ class AuditReport:
         return tuple(each for each in self.verdicts if each.is_counted_only)
 
     @property
+    def unsent_by_reason(self) -> Mapping[str, int]:
+        """What agents did not send, as it was beyond a rate, as the stream counted it."""
+        found: Counter[str] = Counter()
+        for each in self.verdicts:
+            found.update(each.facts.unsent_by_reason)
+        return found
+
+    @property
     def loss_unknown(self) -> tuple[GenerationVerdict, ...]:
         """The generations that were truncated while no agent looked."""
         return tuple(
@@ -258,6 +267,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
         "dead_letters_not_indexed_and_unread": report.lagging_unread_count,
         "totals": _totals_json(totals_of(report.verdicts)),
+        "dropped_by_reason": dict(report.unsent_by_reason),
         "by_dataset_and_host": [
             {"dataset": dataset, "host": host, **_totals_json(totals)}
             for (dataset, host), totals in totals_by_place(report).items()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tailrace.kafka_admin import KafkaAdmin
     from tailrace.partition_lag import PartitionLag
     from tailrace.settings import Connections
-    from tailrace.why.hops import HopVerdict, LinePlace, Witness
+    from tailrace.why.hops import Found, HopVerdict, LinePlace, Witness
     from tailrace.why.lookup import Lookup
 
 HOSTS_SHOWN_MAX = 20
@@ -167,11 +167,31 @@ def _witnesses(
                 docs_committed=_committed(docs.get(facts.partition)),
                 raw_missed=_missed(raw.get(facts.partition)),
                 docs_missed=_missed(docs.get(facts.partition)),
+                around=_around(place, facts, lookup=lookup, found=found),
                 placed_index=placed_index(facts, namespace=namespace),
                 held_indices=held_indices(connections.data_dir),
             )
         )
     return witnesses
+
+
+def _around(
+    place: LinePlace, facts: GenerationFacts, *, lookup: Lookup, found: Found
+) -> range:
+    """Return which numbers a line may have of which there is nothing, if some were dropped.
+
+    Raises:
+        ServiceUnavailable: Elasticsearch cannot be asked.
+    """
+    from tailrace.ledger import UNSENT
+
+    stream = facts.stream
+    if stream is None or not UNSENT & stream.dropped.keys():
+        return range(0)
+    if place.event_number is not None or found.documents or found.dead:
+        return range(0)
+    before, after = lookup.numbers_around(place.generation, offset=place.offset)
+    return range(before + 1, stream.next_event_number if after is None else after)
 
 
 def _lags(admin: KafkaAdmin, group: str, *, topic: str) -> dict[int, PartitionLag]:

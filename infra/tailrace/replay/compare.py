@@ -41,6 +41,8 @@ class Fate(StrEnum):
     LOST = "lost"
     """Stored, and hidden by a revised document that is gone: what is sent again meets the
     hidden one, so that another replay alone brings it back."""
+    DROPPED = "dropped"
+    """Beyond the rate of their source: its agent did not send it."""
     EXPIRED = "expired"
     """Its index was taken away by retention."""
 

@@ -42,6 +42,8 @@ class Remade:
     """Of another collector: the record is its only one, whatever else is read."""
     documents: tuple[MadeDocument, ...] = ()
     dead: tuple[MadeDead, ...] = ()
+    dropped: tuple[range, ...] = ()
+    """Events that their agent did not send."""
     expired_count: int = 0
     """Events whose index retention has taken away: nothing is made of them."""
     is_unreadable: bool = False

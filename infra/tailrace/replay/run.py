@@ -94,6 +94,9 @@ class Replaying:
         fresh = [each for each in remade.documents if each.number not in met]
         tally.again_count += len(remade.documents) - len(fresh)
         tally.count(remade.dataset, Fate.EXPIRED, events=remade.expired_count)
+        for each in remade.dropped:
+            left = NumberSet.of([each]).without(met)
+            tally.count(remade.dataset, Fate.DROPPED, events=left.count)
         for each in remade.dead:
             left = NumberSet.of([each.numbers]).without(met)
             tally.again_count += len(each.numbers) - left.count
@@ -112,6 +115,7 @@ class Replaying:
                 [
                     *met.spans,
                     *(each.numbers for each in remade.dead),
+                    *remade.dropped,
                     *((each.number, each.number + 1) for each in fresh),
                 ]
             )

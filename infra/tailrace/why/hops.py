@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.framing import MappedEvent
+from tailrace.ledger import OVERLOAD, REDIRECTED, UNSENT
+from tailrace.number_sets import NumberSet
 from tailrace.revised_indices import base_of
+
+_DROPPED: Final = {
+    OVERLOAD: "dropped by its agent: beyond the rate of its source (`overload`)",
+    REDIRECTED: (
+        "redirected by its agent, as it was beyond the rate of its source: it is on the"
+        " topic `overflow`, as long as Kafka keeps it there"
+    ),
+}
 
 
 class State(StrEnum):
@@ -91,6 +102,9 @@ class Witness:
     to read; 0 where there is something left."""
     docs_missed: int = 0
     """Likewise, from the indexer."""
+    around: range = range(0)
+    """Which event numbers the line may have, between those of the documents around it;
+    empty where its own is known, or nobody asked."""
     placed_index: str = ""
     """Where its document goes by its file's placement alone; empty where its time decides."""
     held_indices: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -106,6 +120,19 @@ def index_of(witness: Witness) -> str:
 def is_stored_once(witness: Witness) -> bool:
     """Return whether a line is where it should be."""
     return len(witness.found.documents) == 1
+
+
+def dropped_reason(witness: Witness) -> str:
+    """Return why an agent did not send a line; empty where it did, or that is not known."""
+    stream, number = witness.facts.stream, witness.place.event_number
+    if stream is None or witness.found.documents or witness.found.dead:
+        return ""
+    may_be = witness.around if number is None else range(number, number + 1)
+    for reason in sorted(UNSENT & stream.dropped_spans.keys()):
+        dropped = NumberSet.of(stream.dropped_spans[reason])
+        if may_be and dropped.within(may_be).count == len(may_be):
+            return reason
+    return ""
 
 
 def hops(witness: Witness) -> tuple[HopVerdict, ...]:
@@ -209,6 +236,9 @@ def _stream(witness: Witness) -> HopVerdict:
         return HopVerdict(
             hop="stream", state=State.WAITING, text=f"not read yet; {text}".strip("; ")
         )
+    reason = dropped_reason(witness)
+    if reason:
+        return HopVerdict(hop="stream", state=State.REFUSED, text=_DROPPED[reason])
     if stream is not None and stream.dropped and not witness.found.documents:
         counts = [
             f"{count} {reason}" for reason, count in sorted(stream.dropped.items())
@@ -220,7 +250,7 @@ def _stream(witness: Witness) -> HopVerdict:
 
 
 def _indexer(witness: Witness) -> HopVerdict:
-    found, made, indexer = witness.found, witness.made, witness.facts.indexer
+    found, made = witness.found, witness.made
     if found.documents:
         text = f"stored as {', '.join(found.documents)}"
         if found.delivered:
@@ -233,11 +263,20 @@ def _indexer(witness: Witness) -> HopVerdict:
     if found.dead:
         text = f"dead: {'; '.join(found.dead)}"
         return HopVerdict(hop="indexer", state=State.REFUSED, text=text)
+    if dropped_reason(witness):
+        text = "nothing to store: it was dropped"
+        return HopVerdict(hop="indexer", state=State.REFUSED, text=text)
     index = index_of(witness)
     held = witness.held_indices.get(index)
     if held is not None:
         text = f"held: {index} takes nothing now: {held}"
         return HopVerdict(hop="indexer", state=State.WAITING, text=text)
+    return _indexer_without(witness, index=index)
+
+
+def _indexer_without(witness: Witness, *, index: str) -> HopVerdict:
+    """Return what is to be said of a line of which there is nothing."""
+    indexer = witness.facts.indexer
     if indexer is None or witness.place.offset >= indexer.next_offset:
         reached = 0 if indexer is None else indexer.next_offset
         if witness.docs_missed and _is_past_stream(witness):

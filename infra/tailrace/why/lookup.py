@@ -194,6 +194,40 @@ class Lookup:
             for hit in self._hits(self._events, body)
         ]
 
+    def numbers_around(self, generation: str, *, offset: int) -> tuple[int, int | None]:
+        """Return the event numbers of the documents before and after a place.
+
+        -1 where none is before, None where none is after.
+
+        Raises:
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        before = self._number_beside(generation, {"lt": offset}, order="desc")
+        after = self._number_beside(generation, {"gt": offset}, order="asc")
+        return (-1 if before is None else before), after
+
+    def _number_beside(
+        self, generation: str, offsets: Body, *, order: str
+    ) -> int | None:
+        where: Body = {
+            "bool": {
+                "filter": [
+                    {"term": {"tailrace.generation": {"value": generation}}},
+                    {"range": {"log.offset": offsets}},
+                ]
+            }
+        }
+        body: Body = {
+            "size": 1,
+            "query": where,
+            "_source": False,
+            "fields": ["event.sequence"],
+            "sort": [{"log.offset": order}],
+        }
+        for hit in self._hits(self._events, body):
+            return int(hit["fields"]["event.sequence"][0])
+        return None
+
     def stored_offsets(
         self, generation: str, *, offsets: Collection[int]
     ) -> frozenset[int]:

@@ -91,6 +91,20 @@ def test_e9_an_event_that_stands_in_two_records_counts_once() -> None:
     assert set(memory.seen().values()) == {1}
 
 
+def test_what_its_agent_dropped_is_told_so_and_is_nowhere_also_where_it_comes_again() -> (
+    None
+):
+    memory = memory_with(0, 3)
+    word = remade(dropped=(range(1, 3),))
+    again = remade(*(made(n, user="old") for n in range(4)))
+
+    tally, done = publish(memory, word, again, word)
+
+    assert dict(tally.of("app").fates) == {Fate.DROPPED: 2, Fate.SAME: 2}
+    assert tally.again_count == 2
+    assert done.published_count == 0
+
+
 def test_records_of_other_collectors_are_each_their_own() -> None:
     """Their numbers are offsets in Kafka, of which none comes twice."""
     memory = memory_with(0, 2)
