@@ -17,6 +17,9 @@ from tailrace.topics import partition_of
 HEARTBEAT: Final = "heartbeat"
 """The hop of an agent's word that it lives."""
 
+BEFORE: Final = "heartbeat_before"
+"""Where a heartbeat out of Kafka has the one that stands in the index, of the same agent."""
+
 Place: TypeAlias = tuple[str, object, str]
 """By what an agent is known ("host" or "agent"), its id there, and a partition."""
 
@@ -50,8 +53,19 @@ def held_ms(
 ) -> int:
     """Return the moment that a heartbeat claims, as far as what it stands on is there.
 
-    What it names from `read_after_ms` or before was not read, be it there or not.
+    What it names from `read_after_ms` or before was not read, be it there or not. What the
+    agent's heartbeat before it claims, where that is known, holds on.
     """
+    held = _held_ms(document, newest_ms=newest_ms, read_after_ms=read_after_ms)
+    before = document.get(BEFORE)
+    if before is None:
+        return held
+    return max(held, _held_ms(before, newest_ms=newest_ms, read_after_ms=read_after_ms))
+
+
+def _held_ms(
+    document: Document, *, newest_ms: Mapping[Place, int], read_after_ms: int
+) -> int:
     swept_at_ms = number_in(document, "tailrace.swept_at_ms")
     told = field_of(document, "figures.told_at_ms")
     if not isinstance(told, Mapping):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.clock import Clock
-from tailrace.heartbeat_claims import HEARTBEAT, number_in
+from tailrace.heartbeat_claims import BEFORE, HEARTBEAT, number_in
 from tailrace.ledger import IndexerLedger, LedgerRecord
 from tailrace.ledger_answer import read_answer
 from tailrace.ledger_document import ledger_document
@@ -99,10 +99,11 @@ def with_tail(documents: Iterable[Document], tail: LedgerTail) -> list[Document]
         key = _key_of(document)
         if key is None or not _is_later(document, newest.get(key)):
             continue
-        if tail.is_whole or key[0] != HEARTBEAT:
+        if key[0] == HEARTBEAT and key in newest:
+            claims = {} if tail.is_whole else _claims(newest[key])
+            newest[key] = {**document, BEFORE: newest[key], **claims}
+        elif key[0] != HEARTBEAT or tail.is_whole:
             newest[key] = document
-        elif key in newest:
-            newest[key] = {**document, **_claims(newest[key])}
     return [*others, *newest.values()]
 
 

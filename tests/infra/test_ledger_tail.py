@@ -20,6 +20,7 @@ from tailrace.ledger_tail import (
     with_tail,
 )
 from tailrace.partition_lag import PartitionLag
+from tailrace.topics import partition_of
 from tests.infra.test_completeness import LATER_MS, NOW_MS, heartbeat, word
 
 SILENT_MS = 40_000
@@ -127,6 +128,26 @@ def test_p9_a_heartbeat_of_a_tail_that_was_not_read_whole_claims_nothing_new() -
     assert [host.host_name for host in part.hosts] == ["web-1"]
     assert part.complete_to_ms == NOW_MS - 6_000
     assert part.is_partial
+
+
+def test_p9_what_an_earlier_heartbeat_claims_holds_though_a_later_one_does_not_yet() -> (
+    None
+):
+    """Else the moment up to which all is there would go back when the later one comes."""
+    index = answered(
+        heartbeat("web-1", swept_ago_ms=6_000, said_ago_ms=5_000),
+        {**ago(word("agent", number=0), 90_000), "agent.id": "agent-web-1"},
+        newest_ms=NOW_MS - 5_000,
+    )
+    named = {str(partition_of(b"g1")): NOW_MS - 600}
+    unheard = {
+        **heartbeat("web-1", swept_ago_ms=700),
+        "figures": {"told_at_ms": named},
+    }
+
+    stated = told(index, LedgerTail(documents=[unheard]))
+
+    assert stated.complete_to_ms == NOW_MS - 6_000
 
 
 def test_p9_of_a_file_that_the_index_was_not_asked_about_nothing_waits() -> None:
