@@ -64,6 +64,8 @@ class Heartbeats:
         self._clock = clock
         self._claim: _Claim | None = None
         self._told_at_ms: dict[int, int] = {}
+        self._swept_before_ms = 0
+        self._told_before_ms: dict[int, int] = {}
         self._next_ms = self._next_claim_ms = clock.monotonic_ms()
         self.swept_at_ms = 0
         """The newest claim that holds; 0 before the first, and then nothing is said, since
@@ -111,6 +113,8 @@ class Heartbeats:
             claim.ticket = self._delivery.outbox.next_ticket
             claim.told_at_ms = dict(self._delivery.told_at_ms)
         if self._delivery.outbox.are_reports_done(before_ticket=claim.ticket):
+            self._swept_before_ms = self.swept_at_ms
+            self._told_before_ms = self._told_at_ms
             self.swept_at_ms = claim.swept_at_ms
             self._told_at_ms = claim.told_at_ms
             self._claim = None
@@ -122,6 +126,12 @@ class Heartbeats:
 
     def _heartbeat(self) -> AgentHeartbeat:
         now_ms = self._clock.now_ms()
+        told_at_ms = {
+            partition: at_ms
+            for partition, at_ms in sorted(self._told_at_ms.items())
+            if now_ms - at_ms <= TOLD_MS
+        }
+        before_ms = self._told_before_ms
         return AgentHeartbeat(
             agent_id=self._agent.agent_id,
             host_id=self._agent.host_id,
@@ -131,10 +141,12 @@ class Heartbeats:
             unread_bytes=self._unread_bytes(),
             lost_bytes=self._lost_bytes(),
             interval_ms=self._interval_ms,
-            told_at_ms={
-                str(partition): at_ms
-                for partition, at_ms in sorted(self._told_at_ms.items())
-                if now_ms - at_ms <= TOLD_MS
+            told_at_ms={str(each): at_ms for each, at_ms in told_at_ms.items()},
+            swept_before_ms=self._swept_before_ms,
+            told_before_ms={
+                str(each): before_ms.get(each, 0)
+                for each, at_ms in told_at_ms.items()
+                if before_ms.get(each, 0) != at_ms
             },
             updated_at_ms=now_ms,
         )

@@ -56,6 +56,8 @@ _FIELDS: Final = (
     "tailrace.swept_at_ms",
     "tailrace.interval_ms",
     "figures.told_at_ms",
+    "figures.swept_before_ms",
+    "figures.told_before_ms",
     "figures.blank_bytes",
     "figures.held_by",
     "figures.host_id",

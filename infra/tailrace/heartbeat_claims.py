@@ -70,20 +70,44 @@ def _held_ms(
     told = field_of(document, "figures.told_at_ms")
     if not isinstance(told, Mapping):
         return swept_at_ms  # Of an older agent, or one that told of nothing lately.
-    read_to_ms = [
-        read_ms
+    read_to_ms = {
+        str(partition): read_ms
         for partition, at_ms in cast("Mapping[object, object]", told).items()
         if isinstance(at_ms, int)
         and at_ms > read_after_ms
         and (read_ms := _read_ms(document, str(partition), newest_ms)) < at_ms
-    ]
+    }
     if not read_to_ms:
         return swept_at_ms
-    # Then only the heartbeat before that record holds: its sweep was as long before it,
-    # and it came at most an interval earlier.
+    # Then the heartbeat before that record holds: its sweep was as long before it, and it
+    # came at most an interval earlier.
     delay_ms = max(number_in(document, "@timestamp") - swept_at_ms, 0)
     interval_ms = number_in(document, "tailrace.interval_ms")
-    return min(swept_at_ms, max(min(read_to_ms) - delay_ms - interval_ms, 0))
+    oldest_ms = min(read_to_ms.values())
+    before_ms = max(
+        oldest_ms - delay_ms - interval_ms,
+        _claimed_before_ms(document, read_to_ms, read_after_ms=read_after_ms),
+        0,
+    )
+    return min(swept_at_ms, before_ms)
+
+
+def _claimed_before_ms(
+    document: Document, read_to_ms: Mapping[str, int], *, read_after_ms: int
+) -> int:
+    """Return what the claim before it claimed, if all that that one stood on is read.
+
+    `read_to_ms` are the partitions in which this one stands on more. 0 where it is not.
+    """
+    before = field_of(document, "figures.told_before_ms")
+    if not isinstance(before, Mapping):
+        return 0
+    needed_ms = cast("Mapping[object, object]", before)
+    for partition, read_ms in read_to_ms.items():
+        at_ms = needed_ms.get(partition)
+        if not isinstance(at_ms, int) or at_ms > max(read_ms, read_after_ms):
+            return 0
+    return number_in(document, "figures.swept_before_ms")
 
 
 def _read_ms(document: Document, partition: str, newest_ms: Mapping[Place, int]) -> int:

@@ -182,6 +182,12 @@ class AgentHeartbeat(
     told_at_ms: dict[str, int] = {}
     """By partition of the ledger when the newest record there was written that it stands on,
     those of the last hour: whoever lacks one of them knows less than is claimed."""
+    swept_before_ms: int = 0
+    """What the claim before this one claimed; 0 where there was none in this life."""
+    told_before_ms: dict[str, int] = {}
+    """By partition that `told_at_ms` names a newer record of than that claim did: when the
+    one of that claim was written, 0 where it stood on none there. Whoever lacks the newer
+    one alone knows what was claimed before."""
     updated_at_ms: int
 
     @property

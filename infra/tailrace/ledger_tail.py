@@ -108,7 +108,12 @@ def with_tail(documents: Iterable[Document], tail: LedgerTail) -> list[Document]
 
 
 def _claims(heartbeat: Document) -> dict[str, Any]:
-    names = ("tailrace.swept_at_ms", "figures.told_at_ms")
+    names = (
+        "tailrace.swept_at_ms",
+        "figures.told_at_ms",
+        "figures.swept_before_ms",
+        "figures.told_before_ms",
+    )
     return {name: field_of(heartbeat, name) for name in names}
 
 

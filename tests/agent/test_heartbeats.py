@@ -365,3 +365,22 @@ def test_a_heartbeat_names_the_newest_record_that_it_stands_on(tmp_path: Path) -
     last = ledger_of(agent.sink)[-1]
     partition = str(ledger_partition(last))
     assert heartbeats_of(agent.sink)[-1].told_at_ms == {partition: last.updated_at_ms}
+
+
+def test_a_heartbeat_names_what_the_claim_before_it_stood_on(tmp_path: Path) -> None:
+    """Of the partitions alone in which something was told since."""
+    agent = AgentHarness(tmp_path)
+    path = agent.write("a.log", b"one\n")
+    agent.pass_ms(20_000)
+    first = heartbeats_of(agent.sink)[-1]
+    assert first.told_before_ms == {}
+    (partition,) = first.told_at_ms
+
+    with path.open("ab") as file:
+        file.write(b"two\n")
+    agent.pass_ms(20_000)
+
+    later = [beat for beat in heartbeats_of(agent.sink) if beat.told_before_ms]
+    assert later[-1].told_before_ms == {partition: first.told_at_ms[partition]}
+    assert later[-1].told_at_ms[partition] > first.told_at_ms[partition]
+    assert first.swept_at_ms <= later[-1].swept_before_ms < later[-1].swept_at_ms

@@ -21,6 +21,7 @@ from tailrace.topics import partition_of
 
 NOW_MS = 1_700_000_000_000 + 12 * 3_600_000
 LATER_MS = 9_000_000_000_000
+PARTITION = str(partition_of(b"g1"))
 
 
 def heartbeat(host: str, *, swept_ago_ms: int, said_ago_ms: int = 0) -> dict[str, Any]:
@@ -385,8 +386,7 @@ def _standing_on(told_ago_ms: int | None, *, said_ago_ms: int) -> list[dict[str,
     """Return a heartbeat that stands on a record of now, and what is read of that file."""
     beat = heartbeat("web-1", swept_ago_ms=1_000, said_ago_ms=500)
     if told_ago_ms is not None:
-        partition = str(partition_of(b"g1"))
-        beat["figures"] = {"told_at_ms": {partition: NOW_MS - told_ago_ms}}
+        beat["figures"] = {"told_at_ms": {PARTITION: NOW_MS - told_ago_ms}}
     read = word("agent", number=7)
     read |= {"agent.id": "agent-web-1", "@timestamp": NOW_MS - said_ago_ms}
     return [beat, read, word("indexer", number=7)]
@@ -408,6 +408,30 @@ def test_a_heartbeat_that_is_read_before_what_it_stands_on_claims_less() -> None
 
     # Half a second lay between sweep and heartbeat, and ten seconds between two of them.
     assert told.complete_to_ms == NOW_MS - 60_000 - 500 - 10_000
+
+
+@pytest.mark.parametrize(
+    ("before_ago_ms", "complete_ago_ms"),
+    [
+        (60_000, 7_000),  # What the claim before stood on is read: it holds.
+        (59_999, 60_000 + 500 + 10_000),  # Not even that is.
+        (None, 60_000 + 500 + 10_000),  # It stood on the record that is not read.
+    ],
+)
+def test_p9_what_the_claim_before_stood_on_may_be_read_already(
+    before_ago_ms: int | None, complete_ago_ms: int
+) -> None:
+    """Else the moment would go back by how seldom that partition hears of anything."""
+    documents = _standing_on(800, said_ago_ms=60_000)
+    before = {} if before_ago_ms is None else {PARTITION: NOW_MS - before_ago_ms}
+    documents[0]["figures"] |= {
+        "told_before_ms": before,
+        "swept_before_ms": NOW_MS - 7_000,
+    }
+
+    told = completeness_of(documents, now_ms=NOW_MS, until_ms=LATER_MS)
+
+    assert told.complete_to_ms == NOW_MS - complete_ago_ms
 
 
 def test_a_heartbeat_of_which_nothing_is_read_yet_claims_nothing() -> None:
