@@ -29,6 +29,7 @@ from tailrace_stream.parsers.columns import (
     LABELS,
     MATCHED,
     TIME_NS,
+    TOLD,
 )
 from tailrace_stream.placing import within_bounds
 from tailrace_stream.templates.naming import templates_of
@@ -43,7 +44,7 @@ _LOOKED_UP = user_agents.ORIGINAL
 """What is added for it follows from it, and is added first."""
 _NO_FIELDS = frozenset(
     {
-        *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
+        *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS, TOLD),
         "message",
     }
 )
@@ -106,7 +107,8 @@ def documents_of(
         for column in parsed.get_columns()
         if column.name not in _NO_FIELDS and column.null_count() < len(column)
     ]
-    templates = templates_of(events.text) if has_templates else None
+    told = parsed.get_column(TOLD) if TOLD in parsed.columns else None
+    templates = templates_of(events.text, told=told) if has_templates else None
     # In the order that packs best, by 6 bytes a line of an access log (ARCHITECTURE.md):
     # what differs always, then fields, then the line that repeats them, and last the one
     # that says what is joined on behind.
