@@ -24,7 +24,7 @@ from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.events import Events, read_events
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
-from tailrace_stream.parsers.columns import UNREADABLE
+from tailrace_stream.parsers.columns import TOLD, UNREADABLE
 from tailrace_stream.parsing import parse
 from tailrace_stream.placing import document_ids, index_names
 from tailrace_stream.redact.hiding import Counts
@@ -219,6 +219,8 @@ def documents_in_parts(
         parsed = enrichment.enriched(parsed, text=events.text, origin=origin)
         common = enrichment.common_of(origin)
         parsed, shown, redacted = redaction.of_fields(parsed, events)
+        if shown is not events:
+            parsed = parsed.drop(TOLD, strict=False)
         parsed = guard.of_fields(parsed, source=origin.source)
         made = documents_of(
             shown,

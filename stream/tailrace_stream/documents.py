@@ -17,6 +17,7 @@ import polars as pl
 
 from tailrace.detect import DATASET_OF_CONTAINER
 from tailrace.wire import Origin
+from tailrace_stream.categories import KIND, NO_WORDS, Words, words_of
 from tailrace_stream.container_paths import container_fields
 from tailrace_stream.enrich import user_agents
 from tailrace_stream.events import Events
@@ -29,6 +30,7 @@ from tailrace_stream.parsers.columns import (
     LABELS,
     MATCHED,
     TIME_NS,
+    TOLD,
 )
 from tailrace_stream.placing import within_bounds
 from tailrace_stream.templates.naming import templates_of
@@ -43,7 +45,7 @@ _LOOKED_UP = user_agents.ORIGINAL
 """What is added for it follows from it, and is added first."""
 _NO_FIELDS = frozenset(
     {
-        *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS),
+        *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS, TOLD),
         "message",
     }
 )
@@ -106,7 +108,15 @@ def documents_of(
         for column in parsed.get_columns()
         if column.name not in _NO_FIELDS and column.null_count() < len(column)
     ]
-    templates = templates_of(events.text) if has_templates else None
+    told = parsed.get_column(TOLD) if TOLD in parsed.columns else None
+    templates = templates_of(events.text, told=told) if has_templates else None
+    words = words_of(origin.placement)
+    others = _none_of_dataset(parsed, events.text) if words else None
+    if others is not None:
+        # What the rest of them are stands in each, then.
+        fields = [one for one in fields if one.name not in words]
+        fields += _words(parsed, words, others=others)
+        words = NO_WORDS
     # In the order that packs best, by 6 bytes a line of an access log (ARCHITECTURE.md):
     # what differs always, then fields, then the line that repeats them, and last the one
     # that says what is joined on behind.
@@ -128,6 +138,7 @@ def documents_of(
             events=events,
             origin=origin,
             common=common,
+            words=words,
         ),
         times_ns=times_ns,
         inner_unread_count=int(parsed.get_column(INNER_UNREAD).sum())
@@ -190,6 +201,27 @@ def _filled(column: pl.Series, facts: Mapping[str, str]) -> pl.Series:
     return column.fill_null(facts[column.name])
 
 
+def _none_of_dataset(parsed: pl.DataFrame, text: pl.Series) -> pl.Series | None:
+    """Tell which lines are empty or not their parser's; None where none is."""
+    others = text.str.strip_chars() == ""
+    if KIND in parsed.columns:
+        others |= parsed.get_column(KIND).is_not_null()
+    return others if others.any() else None
+
+
+def _words(parsed: pl.DataFrame, words: Words, *, others: pl.Series) -> list[pl.Series]:
+    """Return what stands in the lines of their dataset, and what the others say."""
+    columns: list[pl.Series] = []
+    for name, word in words.items():
+        value = pl.Series([word] if isinstance(word, str) else [list(word)])
+        own = pl.Series([None], dtype=value.dtype).new_from_index(0, len(others))
+        if name in parsed.columns:
+            own = parsed.get_column(name)
+        many = value.new_from_index(0, len(others))
+        columns.append(own.zip_with(others, many).alias(name))
+    return columns
+
+
 def _conflicts(parsed: pl.DataFrame) -> tuple[tuple[str, int], ...]:
     if CONFLICTS not in parsed.columns:
         return ()
@@ -232,6 +264,7 @@ def _open_bodies(
     events: Events,
     origin: Origin,
     common: Common,
+    words: Words,
 ) -> pl.Series:
     """Encode each row, leave its nulls out, and join on what all have in common."""
     body = pl.struct(pl.all()).struct.json_encode()
@@ -260,7 +293,7 @@ def _open_bodies(
         extra.append(parsed.get_column(LABELS))
         labels.clear()
     shared, tags = _common(
-        origin, facts=facts, labels=labels, said=frozenset(frame.columns)
+        origin, facts=facts | dict(words), labels=labels, said=frozenset(frame.columns)
     )
     parts.append(pl.lit(shared))
     if events.are_cut is not None:
@@ -294,7 +327,7 @@ def _labels(common: Mapping[str, str]) -> pl.Expr:
 def _common(
     origin: Origin,
     *,
-    facts: Mapping[str, str],
+    facts: Mapping[str, object],
     labels: Mapping[str, str],
     said: Collection[str],
 ) -> tuple[str, str]:

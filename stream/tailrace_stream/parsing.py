@@ -27,6 +27,7 @@ from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
     TIME_NS,
+    TOLD,
     in_order,
     with_rows,
 )
@@ -140,8 +141,11 @@ def _reader_of_inner(
         if reader is not None and not placement.inner:
             return _read_own(reader, texts, placement=placement)
         if placement.inner in {AUTO, ""}:
-            return _each_by_its_own_shape(texts, placement=placement)
-        return parse_as(placement.inner, texts, placement=placement)
+            frame = _each_by_its_own_shape(texts, placement=placement)
+        else:
+            frame = parse_as(placement.inner, texts, placement=placement)
+        # Masks are for the line around it.
+        return frame.drop(TOLD, strict=False)
 
     return read
 

@@ -28,6 +28,7 @@ from tailrace.index_templates import Capabilities, index_templates
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.placement import placement_of as placement_by_agent
 from tailrace_stream import parsing
+from tailrace_stream.categories import WORDS
 from tailrace_stream.parsers import datasets
 from tailrace_stream.times import anchor_of_past
 from tests.stream.builders import ACCESS_LINE
@@ -268,6 +269,8 @@ def test_a_golden_line_among_others_is_read_by_auto(sample: Sample) -> None:
     if sample.dataset in GENERAL or sample.multiline:
         return
     for one, want in zip(made[1:-1], expected(sample), strict=True):
+        for name in WORDS.get(sample.dataset, {}):
+            want.pop(name, None)  # It is said of the dataset, and `auto` knows none.
         is_general = want.get("event.original", "{").startswith("{")
         assert is_general or own(one) == want
 

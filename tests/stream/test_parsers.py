@@ -35,6 +35,7 @@ def test_a_combined_access_line_gives_every_field() -> None:
         "http.version": "1.1",
         "http.response.status_code": 200,
         "http.response.body.bytes": 2326,
+        "event.outcome": "success",
         "http.request.referrer": "http://example.com/",
         "user_agent.original": "Mozilla/5.0 (X11; Linux)",
         "message": ACCESS_LINE.decode(),
@@ -51,6 +52,7 @@ def test_a_common_access_line_without_size_leaves_out_what_it_lacks() -> None:
         "url.path": "/",
         "http.version": "2.0",
         "http.response.status_code": 304,
+        "event.outcome": "success",
         "message": line,
     }
 

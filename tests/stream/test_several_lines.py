@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import crc32c
+import msgspec
 import pytest
 
 from tailrace.framing import FLAG_SPLIT, MappedEvent, encode_mapped
 from tailrace.identity import document_id
+from tailrace.wire import Table
 from tailrace_stream.chunk import process_chunk
 from tests.stream.builders import (
     BORN_AT_MS,
@@ -56,3 +58,21 @@ def test_a_trace_is_the_message_of_one_document(parser: str, flags: int) -> None
         offset=rows[1].offset,
         checksum=rows[1].checksum,
     )
+
+
+def test_a_cell_of_separated_values_holds_the_newlines_of_its_event() -> None:
+    """As `multiline = { start = '^\\d{4}-' }` makes one of the lines of such a row."""
+    event = b'2026-11-24T01:02:03Z,"web ""1""\nand 2",200'
+    value = encode_mapped([MappedEvent(0, len(event), crc32c.crc32c(event), event, 0)])
+    table = Table(columns=("time", "host", "status"), separator=",")
+    placed = msgspec.structs.replace(placement("csv"), table=table)
+    made = process_chunk(
+        value,
+        origin=origin(value, placed=placed, framing="mapped"),
+        namespace=NAMESPACE,
+    )
+    (found,) = stored(made)
+    document = found.document
+    assert document["host.hostname"] == 'web "1"\nand 2'
+    assert document["attributes"] == {"status": "200"}
+    assert "error.message" not in document

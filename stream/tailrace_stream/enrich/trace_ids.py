@@ -10,7 +10,6 @@ import polars as pl
 
 TRACE, SPAN, REQUEST = "trace.id", "span.id", "http.request.id"
 
-_SCREEN = r"(?i)trace[ ._-]?(?:id|parent)|(?:request|span)[ ._-]?id"
 # A name may stand in quotes, in a text within JSON with backslashes before them.
 _SIGN = r"""(?:\\*["'])?[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}(?:\\*["'\[(])?"""
 _START = r"(?:\b|_|otel|dd\.)"
@@ -51,18 +50,24 @@ _SHAPES = (
 they are believed."""
 
 
+_NEVER = r"[^\s\S]"
+"""What no text matches."""
+
+
 def with_ids(frame: pl.DataFrame, text: pl.Series) -> pl.DataFrame:
     """Return `frame` with the ids that the text of its lines names."""
-    rows = text.str.contains(_SCREEN).arg_true()
+    rows = text.str.contains(_screen(frame)).arg_true()
     if not len(rows):
         return frame
     lines = text.gather(rows)
     found: dict[str, pl.Series] = {}
     for name, word, pattern in _SHAPES:
-        is_asked = lines.str.contains(word)
         known = found.get(name)
         if known is None and name in frame.columns:
             known = frame.get_column(name).gather(rows).cast(pl.String)
+        if known is not None and not known.null_count():
+            continue
+        is_asked = lines.str.contains(word)
         if known is not None:
             is_asked &= known.is_null()
         asked = is_asked.arg_true()
@@ -75,6 +80,19 @@ def with_ids(frame: pl.DataFrame, text: pl.Series) -> pl.DataFrame:
         for name, ids in found.items()
         if ids.null_count() < len(ids)
     )
+
+
+def _screen(frame: pl.DataFrame) -> str:
+    """Return what a line must hold to be asked: the words of what is not known of all."""
+    known = {
+        name
+        for name in (TRACE, SPAN, REQUEST)
+        if name in frame.columns and not frame.get_column(name).null_count()
+    }
+    words = {
+        word.removeprefix("(?i)") for name, word, _ in _SHAPES if name not in known
+    }
+    return f"(?i){'|'.join(sorted(words))}" if words else _NEVER
 
 
 def _ids(texts: pl.Series) -> pl.Series:

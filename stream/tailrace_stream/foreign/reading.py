@@ -32,6 +32,7 @@ from tailrace_stream.parsers.columns import (
     UNREADABLE,
 )
 from tailrace_stream.parsers.fields import Fields, fields_of
+from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.structured import frame_of
 
 PREFIX = "foreign."
@@ -109,12 +110,7 @@ def _read(lines: pl.Series, shape: str) -> tuple[list[Fields | None], list[str |
 
 
 def _object(line: str) -> dict[str, object] | None:
-    if "{" not in line[:64]:
-        return None
-    try:
-        return _json_object.decode(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+    return object_of(line) if "{" in line[:64] else None
 
 
 def _fields(record: Json, shape: str) -> Fields:

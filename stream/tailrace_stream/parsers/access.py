@@ -78,6 +78,11 @@ def parse(lines: pl.Series) -> pl.DataFrame:
         pl.col("version").alias("http.version"),
         pl.col("status").cast(pl.Int64).alias("http.response.status_code"),
         pl.col("size").cast(pl.Int64, strict=False).alias("http.response.body.bytes"),
+        pl.when(pl.col("status") < "4")
+        .then(pl.lit("success"))
+        .when(pl.col("status").is_not_null())
+        .then(pl.lit("failure"))
+        .alias("event.outcome"),
         filled("referrer").alias("http.request.referrer"),
         filled("agent").alias("user_agent.original"),
         *hosted,

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
 
-import msgspec
 import polars as pl
 
 from tailrace_stream.parsers.fields import LONG_MAX, TIME, Fields, kept
+from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.structured import frame_of
-
-_decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
 def parse_keyed(
@@ -37,11 +35,10 @@ def parse_keyed(
     )
 
     def read(line: str) -> Fields | None:
-        try:
-            record = _decode(line)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        record = object_of(line)
+        if record is None or not is_one(record):
             return None
-        return _sorted(record, names, numbers, entered) if is_one(record) else None
+        return _sorted(record, names, numbers, entered)
 
     return frame_of(
         [read(line) for line in lines], time_zone=time_zone, numbers=numbers

@@ -8,11 +8,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 
-import msgspec
 import polars as pl
 
 from tailrace_stream.parsers.columns import MATCHED, MESSAGE, extract
 from tailrace_stream.parsers.dating import Dating
+from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.postgresql_labels import SEVERITIES
 from tailrace_stream.parsers.postgresql_report import report_columns, with_duration
 from tailrace_stream.parsers.postgresql_times import MOMENT, moment_columns
@@ -57,7 +57,6 @@ _KEYS = (
     *_NUMBERS,
 )
 _Record = Mapping[str, str | None]
-_decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
 def parse_csv(lines: pl.Series, dating: Dating) -> pl.DataFrame:
@@ -89,11 +88,8 @@ def _csv_record(line: str) -> _Record | None:
 
 
 def _json_record(line: str) -> _Record | None:
-    try:
-        found = _decode(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    if not {"timestamp", "pid", "error_severity"} <= found.keys():
+    found = object_of(line)
+    if found is None or not {"timestamp", "pid", "error_severity"} <= found.keys():
         return None
     if "file_name" in found:
         function = found.get("func_name")

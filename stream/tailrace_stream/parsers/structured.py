@@ -6,44 +6,41 @@ here before it becomes cells.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 import msgspec
 import polars as pl
 
+from tailrace_stream.parsers.alike import read_alike
 from tailrace_stream.parsers.columns import (
     ATTRIBUTES,
     GUESSED,
     MATCHED,
     MESSAGE,
     TIME_NS,
+    in_order,
+    with_rows,
 )
 from tailrace_stream.parsers.conflicts import with_marks
 from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of, kept
+from tailrace_stream.parsers.json_objects import object_of
+from tailrace_stream.parsers.record_times import times_of
 from tailrace_stream.parsers.records import Cells, cells_of
-from tailrace_stream.times import (
-    ISO,
-    LAST_NS,
-    iso_columns_ns,
-)
 
-_json_object = msgspec.json.Decoder(dict[str, object])
 _encode = msgspec.json.Encoder().encode
 _PAIR = re.compile(r'([^\s="]{1,256})=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
-_EPOCH = re.compile(r"-?\d{1,19}(?:\.\d{1,12})?")
-# Below the first, a number counts seconds; and so on: the year 5138 in each unit.
-_UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (1e20, 1))
 
 
 def parse_json(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line that is one JSON object."""
-    records = list(map(_json_record, lines.to_list()))
-    is_plain = not lines.str.contains(r"\u0000", literal=True).any()
-    return _frame_of_records(records, is_plain=is_plain, time_zone=time_zone)
+    parts, rows = read_alike(lines, time_zone=time_zone)
+    if len(rows):
+        left = lines.gather(rows) if parts else lines
+        parts.append(with_rows(_read_by_objects(left, time_zone=time_zone), rows))
+    return in_order(parts)
 
 
 def parse_logfmt(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
@@ -82,6 +79,12 @@ def frame_of(
     )
 
 
+def _read_by_objects(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
+    records = list(map(_json_record, lines.to_list()))
+    is_plain = not lines.str.contains(r"\u0000", literal=True).any()
+    return _frame_of_records(records, is_plain=is_plain, time_zone=time_zone)
+
+
 def _frame_of_records(
     records: list[dict[str, object] | None], *, is_plain: bool, time_zone: str
 ) -> pl.DataFrame:
@@ -106,7 +109,7 @@ def _frame(
     numbers: Collection[str],
 ) -> pl.DataFrame:
     times = cells.columns.pop(TIME, None)
-    times_ns, guessed = _times_of(times, row_count=cells.row_count, time_zone=time_zone)
+    times_ns, guessed = times_of(times, row_count=cells.row_count, time_zone=time_zone)
     if times is not None:
         _keep_unread(times, times_ns, cells, fields_at)
     series = [
@@ -156,12 +159,7 @@ def _keep_unread(
 
 
 def _json_record(line: str) -> dict[str, object] | None:
-    if "{" not in line[:64]:
-        return None
-    try:
-        return _json_object.decode(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+    return object_of(line) if "{" in line[:64] else None
 
 
 def _logfmt_record(line: str) -> dict[str, object] | None:
@@ -173,47 +171,3 @@ def _logfmt_record(line: str) -> dict[str, object] | None:
 
 def _unescaped(found: re.Match[str]) -> str:
     return _UNESCAPED.get(found[1], found[1])
-
-
-def _times_of(
-    times: list[str | int | float | None] | None, *, row_count: int, time_zone: str
-) -> tuple[pl.Series, pl.Series]:
-    """Return the moments, and whether each was guessed in part."""
-    if times is None:
-        nothing = pl.Series([None], dtype=pl.Int64).new_from_index(0, row_count)
-        return nothing, pl.repeat(False, row_count, eager=True)  # noqa: FBT003
-    texts = pl.Series([time if isinstance(time, str) else None for time in times])
-    groups = texts.cast(pl.String).str.extract_groups(rf"^{ISO}$")
-    parts = groups.struct.rename_fields(["moment", "fraction", "zone"]).struct.unnest()
-    written = parts.select(iso_columns_ns(time_zone)).to_series()
-    is_guessed = parts["moment"].is_not_null() & parts["zone"].is_null()
-    rows: list[int] = written.is_null().arg_true().to_list()
-    if not rows:
-        return written, is_guessed
-    # A date that is none is no number either, so only these are asked.
-    counted = pl.Series([_epoch_ns(times[row]) for row in rows], dtype=pl.Int64)
-    return written.scatter(rows, counted), is_guessed
-
-
-def _epoch_ns(time: str | float | None) -> int | None:
-    """Return a count since 1970 as nanoseconds; its size tells its unit."""
-    if isinstance(time, str):
-        if not _EPOCH.fullmatch(time):
-            return None
-        time = float(time) if "." in time else int(time)
-    if time is None or not math.isfinite(time):
-        return None
-    return _scaled(time, _UNITS_NS)
-
-
-def _scaled(time: float, units: Iterable[tuple[float, int]]) -> int | None:
-    for limit, unit_ns in units:
-        if 0 <= time < limit:
-            # A float of seconds is exact to a microsecond, not beyond.
-            at_ns = (
-                time * unit_ns
-                if isinstance(time, int)
-                else round(time * unit_ns / 1_000) * 1_000
-            )
-            return at_ns if at_ns <= LAST_NS else None
-    return None

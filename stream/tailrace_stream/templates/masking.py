@@ -67,7 +67,9 @@ _GROUPS = r"(?-u:\b)(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}(?-u:\b)"
 _NUMBER = rf"{_GROUPS}|{_WORD}\.?[0-9]{_WORD}(?:[:,/]{_WORD}\.?[0-9]{_WORD})*"
 
 _JSON = r"^\s*\{"
-_BEFORE_MESSAGE = rf'{_JSON}.*?"(?:message|msg|MESSAGE|log|event|text)"\s*:\s*"'
+MESSAGE_KEYS = ("message", "msg", "MESSAGE", "log", "event", "text")
+"""The first of them in a line of JSON that has a text is its message."""
+_BEFORE_MESSAGE = rf'{_JSON}.*?"(?:{"|".join(MESSAGE_KEYS)})"\s*:\s*"'
 _IN_QUOTES = r'((?:[^"\\]|\\.)*)"'
 _MESSAGE_OF_JSON = _BEFORE_MESSAGE + _IN_QUOTES
 _MESSAGE_OF_LOGFMT = r'^(?:[A-Za-z_.]+=\S* +)+(?:msg|message)="((?:[^"\\]|\\.)*)"'
@@ -135,12 +137,21 @@ def masked(lines: pl.Series) -> pl.Series:
     return contents(with_paths_masked(with_numbers_masked(lines)))
 
 
-def with_numbers_masked(lines: pl.Series) -> pl.Series:
+def with_numbers_masked(
+    lines: pl.Series, *, told: pl.Series | None = None
+) -> pl.Series:
     """Return the beginning of each line, without a syslog head and with its numbers masked.
 
-    Of a line of JSON that is its message; what an access log's request asked for is a
-    number here. The only step that every line takes.
+    Of a line of JSON that is its message, which `told` has where it is known already; what
+    an access log's request asked for is a number here. The only step that every line takes.
     """
+    if told is None:
+        return _lines_masked(lines)
+    texts = pl.select(pl.coalesce(told, lines)).to_series()
+    return _parted(texts, told.is_not_null(), _numbers_masked, _lines_masked)
+
+
+def _lines_masked(lines: pl.Series) -> pl.Series:
     lines = _first_lines(lines)
     is_json = lines.str.contains(_JSON)
     return _parted(lines, is_json, _json_masked, _text_masked)

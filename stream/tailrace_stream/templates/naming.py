@@ -132,10 +132,13 @@ _MEMORY = Memory()
 
 
 def templates_of(
-    lines: pl.Series, *, memory: Memory = _MEMORY
+    lines: pl.Series, *, told: pl.Series | None = None, memory: Memory = _MEMORY
 ) -> tuple[pl.Series, dict[str, str]]:
-    """Return the template's id of each line, and the masked text of each of these ids."""
-    texts = with_numbers_masked(lines)
+    """Return the template's id of each line, and the masked text of each of these ids.
+
+    `told` are messages that stand in the lines, null where they are not known.
+    """
+    texts = with_numbers_masked(lines, told=told)
     distinct = texts.unique(maintain_order=True)
     found = memory.named(distinct.to_list())
     named = list(dict.fromkeys(found.values()))

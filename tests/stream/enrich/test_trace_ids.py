@@ -117,3 +117,9 @@ def test_any_text_is_taken(lines: list[str]) -> None:
     assert made.height == len(lines)
     kept = made.get_column("trace.id").to_list()
     assert kept[1::2] == ["x"] * len(kept[1::2])
+
+
+def test_ids_of_lines_that_name_none_are_looked_for_beside_others_that_do() -> None:
+    lines = (f'{{"trace_id":"{TRACE}","msg":"a"}}', f'{{"msg":"b trace_id={UUID}"}}')
+    found = enriched(*lines, by=only(trace_ids=True), parser="json")
+    assert [one["trace.id"] for one in found] == [TRACE, UUID]
