@@ -241,6 +241,13 @@ def _say_restored(restored: Restored, log: FilteringBoundLogger) -> None:
             remedy="`tailrace audit` lists what may be stored twice",
         )
         return
+    if restored.knows_nothing:
+        log.info(
+            "no_past_found",
+            why="neither checkpoint nor ledger tells of an earlier life on this host",
+            remedy="none for a first start; else `tailrace audit` lists what may be stored"
+            " twice",
+        )
     log.info("state_restored", generations=count, came_from=restored.came_from)
 
 
