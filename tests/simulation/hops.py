@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from tailrace.errors import WireError
@@ -100,7 +101,7 @@ class Hops:
         *,
         present: set[int],
         expired: Expired,
-        forgetful: Set[str],
+        forgetful: AbstractSet[str],
     ) -> list[str]:
         """Return where a hop's figures are not those of the index, and of what expired.
 
