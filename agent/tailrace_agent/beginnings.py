@@ -15,6 +15,7 @@ from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import FileFacts
+from tailrace_agent.first_lives import is_in_first_life
 from tailrace_agent.followed import Followed
 from tailrace_agent.heads import Head
 from tailrace_agent.known import Match, identity_of, position_of
@@ -29,25 +30,28 @@ class Beginning:
 
     sources_seen: frozenset[str]
     """Sources whose files of the first sweep are not new to this agent."""
-    is_rebuilt: bool
-    """Checkpoint and ledger are both gone: what is there now may have been sent."""
-    rebuilt_at_ms: int = 0
-    """When they were last found to be: what was born before then may have been sent."""
+    knows_nothing: bool
+    """No checkpoint and no ledger tells of an earlier life: it is forgotten, or there was
+    none, and what is there now may have been sent."""
+    was_rebuilt: bool
+    """Whether an earlier life was certain when that was last so."""
+    forgotten_at_ms: int = 0
+    """When it was last so: what was born before then may have been sent."""
 
-    def is_of_the_forgotten(
+    def may_have_been_sent(
         self, facts: FileFacts, *, written_at_ns: int, is_first_sweep: bool
     ) -> bool:
         """Return whether an earlier life, of which nothing is known, may have sent it.
 
         An archive bears the time of what stands in it, which is older than its birth.
         """
-        if is_first_sweep and self.is_rebuilt:
+        if is_first_sweep and self.knows_nothing:
             return True
-        if written_at_ns <= self.rebuilt_at_ms * 1_000_000:
+        if written_at_ns <= self.forgotten_at_ms * 1_000_000:
             return True
         if facts.born_at_ns is None:
-            return is_first_sweep and self.rebuilt_at_ms > 0
-        return facts.born_at_ns <= self.rebuilt_at_ms * 1_000_000
+            return is_first_sweep and self.forgotten_at_ms > 0
+        return facts.born_at_ns <= self.forgotten_at_ms * 1_000_000
 
 
 def resumed(
@@ -94,6 +98,7 @@ def resumed(
         whole_size_bytes=record.seen_size_bytes - record.blank_bytes,
         trimmed_bytes=record.blank_bytes,
         identity_rebuilt=record.identity_rebuilt,
+        repeatable_bytes=record.repeatable_bytes,
         first_path=record.first_path,
         is_judged=is_done or not (record.passed_bytes and _suffix_of(file)),
         passed_bytes=record.passed_bytes,
@@ -139,11 +144,7 @@ def _next_life(
     clock: Clock,
 ) -> TrackedFile:
     """Follow a file whose last known life a truncation had already ended."""
-    identity = next_identity(
-        record.identity,
-        at_ms=clock.now_ms(),
-        is_rebuilt=record.identity_rebuilt,
-    )
+    identity = next_identity(record.identity, at_ms=clock.now_ms())
     ended: list[str] = []
     if not record.is_orphaned and record.held_by is None:
         if not delivery.knows(record.generation):
@@ -165,17 +166,14 @@ def _next_life(
     )
 
 
-def next_identity(
-    identity: FileIdentity, *, at_ms: int, is_rebuilt: bool
-) -> FileIdentity:
+def next_identity(identity: FileIdentity, *, at_ms: int) -> FileIdentity:
     """Return the identity of a file's next life.
 
-    Where nobody knows how many lives it had, the next one's number is one that none of
-    them can have had: an equal line in an equal place would be taken for theirs.
+    Its number is the millisecond in which it begins: it had more lives than are known,
+    maybe, and the next is to have the number of none of them. An equal line in an equal
+    place would be taken for theirs.
     """
-    count = identity.truncation_count + 1
-    if is_rebuilt:
-        count = max(count, at_ms // 1_000)
+    count = max(identity.truncation_count + 1, at_ms)
     return msgspec.structs.replace(identity, truncation_count=count)
 
 
@@ -205,6 +203,14 @@ def begun(
         filesystem_id=filesystem_id,
         first_seen_at_ms=first_seen_at_ms,
     )
+    may_repeat = beginning.may_have_been_sent(
+        file.facts,
+        written_at_ns=status.st_mtime_ns,
+        is_first_sweep=is_first_sweep,
+    )
+    if may_repeat and not is_in_first_life(file, time_zone=source.time_zone):
+        # An earlier life may have given its number to another content of this file.
+        identity = next_identity(identity, at_ms=first_seen_at_ms)
     tracked = TrackedFile(
         generation=generation_of(identity),
         identity=identity,
@@ -214,11 +220,9 @@ def begun(
         first_seen_at_ms=first_seen_at_ms,
         file=file,
         archive_suffix=_suffix_of(file),
-        identity_rebuilt=beginning.is_of_the_forgotten(
-            file.facts,
-            written_at_ns=status.st_mtime_ns,
-            is_first_sweep=is_first_sweep,
-        ),
+        identity_rebuilt=may_repeat and beginning.was_rebuilt,
+        repeatable_bytes=status.st_size if may_repeat else 0,
+        may_begin_with_hole=identity.truncation_count > 0,
     )
     if not isinstance(file, ArchiveFile):
         # It may be written over before its first turn: what it holds now was seen. One that
@@ -228,6 +232,7 @@ def begun(
     is_new_source = source.name not in beginning.sources_seen
     if is_first_sweep and is_new_source and source.start_at == "end":
         tracked.is_judged = True
+        tracked.repeatable_bytes = 0  # Nothing of it is sent.
         if isinstance(file, ArchiveFile):
             tracked.is_left_out = True
         else:
@@ -266,6 +271,7 @@ def first_record(
         next_event_number=tracked.position.event_number,
         seen_size_bytes=seen_size_bytes,
         identity_rebuilt=tracked.identity_rebuilt,
+        repeatable_bytes=tracked.repeatable_bytes,
         # Amid the question whether it is still a copy, it is not.
         passed_bytes=tracked.passed_bytes if tracked.position.offset else 0,
         is_outside=tracked.is_outside,

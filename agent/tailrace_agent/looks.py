@@ -174,11 +174,7 @@ class Looks:
         old, read_to_offset = tracked.generation, tracked.position.offset
         seen_bytes = tracked.largest_size_bytes
         unwatched_since_ms = tracked.unwatched_since_ms
-        renewed = next_identity(
-            tracked.identity,
-            at_ms=self._clock.now_ms(),
-            is_rebuilt=tracked.identity_rebuilt,
-        )
+        renewed = next_identity(tracked.identity, at_ms=self._clock.now_ms())
         lost_bytes = tracked.begin_next_life(
             renewed,
             generation=generation_of(renewed),

@@ -13,6 +13,7 @@ from tailrace.metrics import MetricsServer
 from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
 from tailrace_agent import descriptors
+from tailrace_agent.allocation import keep_buffers
 from tailrace_agent.checkpoint import Checkpoint, Condition
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.fleet_config import FleetConfig
@@ -46,6 +47,7 @@ def run(
         CommandFailed: the state folder cannot be used.
     """
     log = logger("agent")
+    keep_buffers()
     folder = take_folder(connections.data_dir / FOLDER_NAME)
     try:
         agent = Agent(
@@ -241,6 +243,13 @@ def _say_restored(restored: Restored, log: FilteringBoundLogger) -> None:
             remedy="`tailrace audit` lists what may be stored twice",
         )
         return
+    if restored.knows_nothing:
+        log.info(
+            "no_past_found",
+            why="neither checkpoint nor ledger tells of an earlier life on this host",
+            remedy="none for a first start; else `tailrace audit` lists what may be stored"
+            " twice",
+        )
     log.info("state_restored", generations=count, came_from=restored.came_from)
 
 

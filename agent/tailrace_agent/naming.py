@@ -177,4 +177,5 @@ class Naming:
             dataset=placement.dataset,
             offset=tracked.position.offset,
             identity_rebuilt=tracked.identity_rebuilt,
+            repeatable_bytes=tracked.repeatable_bytes,
         )

@@ -86,9 +86,13 @@ def _notes(status: AgentStatus) -> Iterator[str]:
             f" be read; {path}: {why}"
         )
     if status.waiting_count:
+        folder, count = next(iter(status.waiting.items()), ("", status.waiting_count))
+        others = len(status.waiting) - 1
+        more = f", and more in {others} other folders" if others > 0 else ""
         yield (
-            f"{status.waiting_count} files with {status.waiting_bytes} bytes wait for"
-            " room within the limits of their source"
+            f"{status.waiting_count} files with {status.waiting_bytes} bytes are not read:"
+            f" {count} files in {folder} wait for room{more}; raise `folder_files_max` or"
+            " `files_max` of their source, or remove what is old"
         )
     if status.away_bytes:
         yield f"{status.away_bytes} bytes are in files that nobody can reach now"

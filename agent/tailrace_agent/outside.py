@@ -327,6 +327,8 @@ class Outside:
                     # Of what was sent before all was forgotten nothing tells, and a clock
                     # that was set tells wrongly what is later than that.
                     tracked.identity_rebuilt |= heir.identity_rebuilt
+                    if heir.repeatable_bytes:
+                        tracked.repeatable_bytes = copy.size_bytes
 
     def _is_later(self, copy: _Copy, heir: TrackedFile) -> bool:
         """Return whether a file was made after the heir, and no record tells of it."""

@@ -29,8 +29,13 @@ class Restored:
     is_rebuilt: bool
     """An earlier life is certain, and nothing of it could be found."""
     came_from: str
-    rebuilt_at_ms: int = 0
+    knows_nothing: bool = False
+    """Nothing of an earlier life could be found: it is forgotten, or there was none. Where
+    the whole folder is gone, nothing on the host tells these two apart."""
+    forgotten_at_ms: int = 0
     """When that was last so: what is older and no record tells of may have been sent."""
+    was_rebuilt: bool = False
+    """Whether an earlier life was certain then."""
 
 
 def restore(
@@ -49,7 +54,7 @@ def restore(
       of which anything was sent, so a file that it does not tell of was never begun.
       Where the previous copy knows more of one, that is taken.
     - Neither, in a folder where an agent has lived: the identity is rebuilt.
-    - Neither, in a new folder: this is the first start on this host.
+    - Neither, in a new folder: this is the first start on this host, or looks like one.
     """
     if loaded.condition is Condition.INTACT:
         records = _usable(loaded.records, now_ms=now_ms)
@@ -57,7 +62,8 @@ def restore(
             records,
             is_rebuilt=False,
             came_from="checkpoint",
-            rebuilt_at_ms=_rebuilt_at_ms(records),
+            forgotten_at_ms=_forgotten_at_ms(records),
+            was_rebuilt=any(r.identity_rebuilt for r in records),
         )
     ledger = read_ledger()
     merged = dict(ledger)
@@ -80,7 +86,9 @@ def restore(
         records,
         is_rebuilt=is_rebuilt,
         came_from=came_from,
-        rebuilt_at_ms=now_ms if is_rebuilt else _rebuilt_at_ms(records),
+        knows_nothing=not merged,
+        forgotten_at_ms=_forgotten_at_ms(records) if merged else now_ms,
+        was_rebuilt=is_rebuilt or any(r.identity_rebuilt for r in records),
     )
 
 
@@ -126,13 +134,18 @@ def late_words(records: Sequence[AgentLedger]) -> list[AgentLedger]:
     return late[-LATE_WORDS_MAX:]
 
 
-def _rebuilt_at_ms(records: Iterable[AgentLedger]) -> int:
+def _forgotten_at_ms(records: Iterable[AgentLedger]) -> int:
     """Return when a life last began with nothing that was known, as its records tell.
 
     It may have ended before it had a record of each file that it found.
     """
     return max(
-        (r.placement.anchor_ms for r in records if r.identity_rebuilt), default=0
+        (
+            r.placement.anchor_ms
+            for r in records
+            if r.identity_rebuilt or r.repeatable_bytes
+        ),
+        default=0,
     )
 
 

@@ -71,6 +71,8 @@ class TrackedFile:
     """Why it cannot be read now."""
     retry_ms: int = 0
     identity_rebuilt: bool = False
+    repeatable_bytes: int = 0
+    """So much of it may have been sent by a life of which nothing is known."""
     ended: list[str] = field(default_factory=list[str])
     """Its earlier generations, ended by truncation, that have no successor yet."""
     form: Form | None = None
@@ -276,7 +278,7 @@ class TrackedFile:
         self.first_seen_at_ms = at_ms
         self.rest = self.first_head = None
         self.blank_bytes = self.trimmed_bytes = 0
-        self.identity_rebuilt = False
+        self.identity_rebuilt, self.repeatable_bytes = False, 0
         self.unwatched_since_ms = 0
         self.whole_size_bytes = self.shrunk_from_bytes = self.shrunk_to_bytes = 0
         self.grew_at_ms = self.unread_since_ms = now_ms
@@ -292,6 +294,7 @@ class TrackedFile:
         self.first_seen_at_ms = record.placement.anchor_ms
         self.rest = None
         self.identity_rebuilt = record.identity_rebuilt
+        self.repeatable_bytes = record.repeatable_bytes
         self.may_begin_with_hole = record.identity.truncation_count > 0
 
     def close(self) -> None:

@@ -280,4 +280,9 @@ def beginning_of(
     is_later_life = is_lost and (had_life or bool(restored.records))
     # Never from the end because a checkpoint is gone.
     seen = frozenset(sources) if is_later_life else loaded.sources_seen
-    return Beginning(seen, restored.is_rebuilt, restored.rebuilt_at_ms)
+    return Beginning(
+        seen,
+        knows_nothing=restored.knows_nothing,
+        was_rebuilt=restored.was_rebuilt,
+        forgotten_at_ms=restored.forgotten_at_ms,
+    )

@@ -14,7 +14,7 @@ class Health:
 
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a person may want to see to, and is no ill health."""
+    """What a person may want to see to, and no start anew of the role would cure."""
 
     @property
     def is_well(self) -> bool:
@@ -23,14 +23,17 @@ class Health:
 
     @property
     def status(self) -> http.HTTPStatus:
-        """Return what a probe is answered: 200, or 503 with the reasons."""
+        """Return what a probe is answered: 200, or 503 with the reasons.
+
+        A supervisor may end what answers 503, so notes are none.
+        """
         if self.is_well:
             return http.HTTPStatus.OK
         return http.HTTPStatus.SERVICE_UNAVAILABLE
 
     def to_json(self) -> bytes:
         """Return the answer's body."""
-        status = "ok" if self.is_well else "failing"
+        status = "failing" if self.problems else "degraded" if self.notes else "ok"
         return orjson.dumps(
             {"status": status, "problems": self.problems, "notes": self.notes}
         )

@@ -263,6 +263,10 @@ class AgentLedger(
     """The compressed size at which an archive was read to its end; 0 for other files."""
     identity_rebuilt: bool = False
     """Checkpoint and ledger were both gone: duplicates of earlier lines are possible."""
+    repeatable_bytes: int = 0
+    """How much stood in the file when a life of its agent began that knew of none before: if
+    there was one, it may have sent so much, which is then there a second time. Of an archive
+    that is all it holds, and this its size on the disk. 0 where nothing of the kind may be."""
     unwatched_since_ms: int = 0
     """When the agent had last told of this life, where a truncation ended it while no agent
     looked and no copy was met: what was written since may be lost, and `lost_bytes` counts

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tailrace_agent.facts import filesystem_id
 from tailrace_agent.whereabouts import FolderAway, find_by_inode
 from tests.agent.harness import (
     AgentHarness,
@@ -20,6 +22,7 @@ from tests.agent.harness import (
 )
 
 MEMORY = Path("/dev/shm")
+NOBODY = 65_534
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +184,37 @@ def test_file_that_left_before_its_second_life_had_a_line_keeps_its_count(
     assert len(places) == len(set(places)) == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
-def test_folder_that_may_not_be_listed_says_nothing(tmp_path: Path) -> None:
-    tmp_path.chmod(0)
+@contextmanager
+def without_rights() -> Generator[None]:
+    """Let this process be nobody for a while, if it is root, who may list every folder."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(NOBODY)
     try:
-        with pytest.raises(FolderAway):
-            find_by_inode(str(tmp_path), inode=1, filesystem="any")
+        yield
     finally:
-        tmp_path.chmod(0o700)
+        os.seteuid(0)
+
+
+def test_f21_folder_that_may_not_be_listed_says_nothing() -> None:
+    # Not below pytest's own folder, which root alone may enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder, path = Path(name), Path(name, "a.log")
+        path.touch()
+        descriptor = os.open(name, os.O_RDONLY)
+        filesystem = filesystem_id(descriptor, device=path.stat().st_dev)
+        os.close(descriptor)
+        inode = path.stat().st_ino
+
+        folder.chmod(0o755)
+        with without_rights():
+            found = find_by_inode(name, inode=inode, filesystem=filesystem)
+            is_gone = find_by_inode(name, inode=1, filesystem=filesystem) is None
+        folder.chmod(0)
+        with without_rights(), pytest.raises(FolderAway, match="Permission denied"):
+            find_by_inode(name, inode=inode, filesystem=filesystem)
+        folder.chmod(0o700)
+
+    assert found == str(path), "the witness: with the right to list, it is found"
+    assert is_gone

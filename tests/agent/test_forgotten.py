@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from tests.agent.harness import (
     AgentHarness,
@@ -46,21 +50,24 @@ def test_p5_life_after_a_rebuilt_one_has_a_name_that_no_forgotten_life_had(
 ) -> None:
     """Else an equal line in an equal place of both would be one document."""
     first = AgentHarness(tmp_path)
-    path = first.write("a.log", b"life 0\n")
+    # Truncated so soon that the file seems to be in its first life all the time.
+    at = datetime.now(tz=UTC).isoformat().encode()
+    path = first.write("a.log", at + b" life 0\n")
     first.pass_ms(8_000)
     for number in (1, 2):
-        path.write_bytes(b"life %d, which begins as no other does\n" % number)
+        path.write_bytes(at + b" life %d, which begins as no other does\n" % number)
         first.pass_ms(8_000)
     first.crash()
     forget(first)
     sink = RecordingSink()
     second = AgentHarness(tmp_path, sink=sink)
     second.pass_ms()
-    path.write_bytes(b"life 3\n")
+    path.write_bytes(at + b" life 3\n")
     second.pass_ms(8_000)
     forgotten = {e.generation for e in events_of(first.sink)}
-    (newest,) = [e.generation for e in events_of(sink) if e.stored == b"life 3"]
+    before, newest = (e.generation for e in events_of(sink))
     assert len(forgotten) == 3
+    assert before in forgotten, "the witness: its lives count from the same number"
     assert newest not in forgotten
 
 
@@ -116,3 +123,93 @@ def test_p5_archive_that_is_made_of_a_forgotten_file_is_declared(
     second.pass_ms(30_000)
     assert len(events_of(sink)) == 10
     assert {r.identity_rebuilt for r in ledger_of(sink)} == {True}
+
+
+def forget_the_folder(agent: AgentHarness) -> None:
+    """Take the mark that there was a life, too: nothing on the host tells of it."""
+    agent.crash()
+    shutil.rmtree(agent.state)
+
+
+def test_p5_folder_and_ledger_both_gone_declares_each_file_with_its_bytes(
+    tmp_path: Path,
+) -> None:
+    """Under the new names of a rotation, too; what is born later is declared by nobody."""
+    first = AgentHarness(tmp_path, glob="*.log*")
+    path = first.write("app.log", TEN)
+    first.write("rotated.log.2.gz", gzip.compress(TEN))
+    first.pass_ms(8_000)
+    forget_the_folder(first)
+    path.rename(path.with_name("app.log.1"))
+    first.write("app.log", b"after the rotation\n")
+    sink = RecordingSink()
+    second = AgentHarness(tmp_path, glob="*.log*", sink=sink)
+    second.pass_ms(8_000)
+    second.write("new.log", b"new\n")
+    second.pass_ms(8_000)
+    assert not second.restored.is_rebuilt
+    assert second.restored.knows_nothing
+    declared = {r.path.rpartition("/")[2]: r.repeatable_bytes for r in ledger_of(sink)}
+    assert declared == {
+        "app.log": len(b"after the rotation\n"),
+        "app.log.1": len(TEN),
+        "rotated.log.2.gz": len(gzip.compress(TEN)),
+        "new.log": 0,
+    }
+
+
+def test_p5_what_a_first_life_did_not_begin_is_declared_by_the_next(
+    tmp_path: Path,
+) -> None:
+    first = AgentHarness(tmp_path)
+    first.write("a.log", TEN)
+    first.pass_ms(8_000)
+    first.write("b.log", b"half a line, which waits")
+    forget_the_folder(first)
+    sink = RecordingSink()
+    second = AgentHarness(tmp_path, sink=sink)
+    second.pass_ms(1_500)
+    second.crash()
+    assert {r.path.rpartition("/")[2] for r in ledger_of(sink)} == {"a.log"}
+    second.write("b.log", b" for its end\n")
+    third = AgentHarness(tmp_path, sink=sink, clock=SteppedClock())
+    third.write("new.log", b"new\n")
+    third.pass_ms()
+    assert not third.restored.knows_nothing
+    declared = {r.path.rpartition("/")[2]: r.repeatable_bytes for r in ledger_of(sink)}
+    whole = len(b"half a line, which waits for its end\n")
+    assert declared == {"a.log": len(TEN), "b.log": whole, "new.log": 0}
+
+
+def test_p5_line_like_one_of_a_forgotten_life_in_its_place_is_not_taken_for_it(
+    tmp_path: Path,
+) -> None:
+    """A banner: had the file the name that it had then, the index would take one of both."""
+    first = AgentHarness(tmp_path)
+    path = first.write("a.log", b"the banner\nof the first life\n")
+    first.pass_ms(8_000)
+    forget_the_folder(first)
+    path.write_bytes(b"the banner\nof the second life\n")
+    sink = RecordingSink()
+    AgentHarness(tmp_path, sink=sink).pass_ms(8_000)
+    names = [{e.generation for e in events_of(one)} for one in (first.sink, sink)]
+    assert len(events_of(sink)) == 2
+    assert not names[0] & names[1]
+
+
+@pytest.mark.parametrize("late_s", [0, 50, 70, -10])
+def test_p5_file_whose_first_line_is_of_its_birth_has_the_name_that_it_had(
+    tmp_path: Path, late_s: int
+) -> None:
+    """It was never truncated, so what is stored is stored once; else nobody can tell."""
+    first = AgentHarness(tmp_path)
+    written = (datetime.now(tz=UTC) + timedelta(seconds=late_s)).isoformat()
+    first.write("a.log", written.encode() + b" started\n" + TEN)
+    first.pass_ms(8_000)
+    forget_the_folder(first)
+    sink = RecordingSink()
+    AgentHarness(tmp_path, sink=sink).pass_ms(8_000)
+    old = {(e.generation, e.offset) for e in events_of(first.sink)}
+    new = {(e.generation, e.offset) for e in events_of(sink)}
+    assert len(new) == 11
+    assert new == old if late_s in (0, 50) else not new & old

@@ -154,18 +154,28 @@ def test_age_is_that_of_the_oldest_byte_and_never_more() -> None:
     assert since(60, 5, now_ms=7) == 7
 
 
-def test_bytes_of_files_that_cannot_be_read_are_told_beside_health() -> None:
+def test_x4_bytes_of_files_that_are_not_read_are_told_beside_health() -> None:
     status = replace(
-        STATUS, unreadable_count=2, unreadable={"/a.log": "denied"}, waiting_count=3
+        STATUS,
+        unreadable_count=2,
+        unreadable={"/a.log": "denied"},
+        waiting_count=3,
+        waiting={"/flood": 2, "/more": 1},
     )
     health = health_of(status, still_ms=0)
     assert health.is_well
     assert health.notes == (
         "2 files with 700 bytes cannot be read; /a.log: denied",
-        "3 files with 800 bytes wait for room within the limits of their source",
+        (
+            "3 files with 800 bytes are not read: 2 files in /flood wait for room, and more"
+            " in 1 other folders; raise `folder_files_max` or `files_max` of their source,"
+            " or remove what is old"
+        ),
         "900 bytes are in files that nobody can reach now",
         "90 bytes in 2 files were gone before they could be opened",
     )
+    assert health.status == 200, "to start it anew would cure nothing"
+    assert b'"status":"degraded"' in health.to_json()
     assert b'"notes":["2 files with 700 bytes' in health.to_json()
 
 

@@ -76,6 +76,14 @@ def test_health_is_200_or_503_with_reasons(server: MetricsServer, says: Says) ->
         "problems": ["no Kafka"],
         "notes": [],
     }
+    says.health = Health(notes=("3 files wait",))
+    status, body = ask(server, "/health")
+    assert status == 200, "who answers 503 may be ended, which would help nobody"
+    assert json.loads(body) == {
+        "status": "degraded",
+        "problems": [],
+        "notes": ["3 files wait"],
+    }
 
 
 @pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

@@ -289,6 +289,32 @@ def test_numbers_that_no_double_holds_are_told_exactly_and_nowhere_else(
 
 
 @pytest.mark.timeout(60)
+def test_p5_who_first_sent_documents_of_a_host_is_told_with_when(
+    audited: Audited,
+) -> None:
+    def sent(agent: str, host: str, second: int, number: int) -> Line:
+        says = {
+            "host.name": host,
+            "agent.id": agent,
+            "event.created": f"2023-11-14T22:13:{second:02}.500Z",
+        }
+        made = HeldDocument(number, says=says)
+        return made.document_id, made.source
+
+    audited.store(EVEN, [sent("new", "box", 7, 0), sent("old", "box", 6, 2)])
+    audited.store(ODD, [sent("old", "box", 5, 1), sent("other", "far", 1, 3)])
+    audited.store(ODD, [sent("late", "box", 9, 5)])
+
+    with audited.index.snapshot() as snapshot:
+        found = snapshot.senders(["box", "nobody's"])
+
+    at_ms = 1_700_000_000_000 - 20_000 + 500
+    assert {host: dict(first) for host, first in found.items()} == {
+        "box": {"old": at_ms + 5_000, "new": at_ms + 7_000}
+    }
+
+
+@pytest.mark.timeout(60)
 def test_documents_come_byte_for_byte_with_where_they_lie(audited: Audited) -> None:
     held = HeldDocument(4)
     odd = b'{"event.sequence":0,  "tailrace.generation":"%b","x":1.50,"y":"\\u00e9"}'

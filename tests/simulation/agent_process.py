@@ -100,7 +100,8 @@ class AgentHost:
     had_life: bool = False
     is_to_lose_all: bool = False
     """At the next start the ledger knows nothing of this host, either."""
-    has_lost_all: bool = False
+    lost_all_at_ms: int | None = None
+    """When that was so, by the host's clock."""
     forgotten: set[int] = field(default_factory=set[int])
     """Lives that stood at no name which the glob means when all was lost: of what was seen
     and not sent of them, no record is left (ARCHITECTURE.md, limits)."""
@@ -175,7 +176,11 @@ class AgentHost:
 
     def _lose_all(self) -> None:
         """Lose checkpoint and ledger, as a host and a cluster that are both new do."""
-        self.is_to_lose_all, self.has_lost_all = False, True
+        self.is_to_lose_all, self.lost_all_at_ms = False, self.clock.now_ms()
+        # Its whole folder, or all but the mark that there was a life before.
+        self.had_life = self.world.has_luck(0.5)
+        if not self.had_life:
+            self.world.witness("storm.lost_the_folder")
         meant = {
             node.life.number
             for path, node in self.files.names.items()

@@ -58,13 +58,18 @@ def check(
     findings.witnesses["canary.hidden"] += sum(is_hidden(one.stored) for one in events)
     safe = safe_of(files, glob=hosts[0].glob)
     present = {n for n, size in safe.items() if size == len(files.lives[n].content)}
+    forgetful = {
+        host.name: host.lost_all_at_ms
+        for host in hosts
+        if host.lost_all_at_ms is not None
+    }
     hops = hops_of(cluster.kafka)
     is_redacting = any(host.is_redacting for host in hosts)
     claims = Claims(
         files.lives,
         set(safe),
         is_redacting=is_redacting,
-        rebuilt=hops.rebuilt,
+        rebuilt=hops.rebuilt(forgetful),
         nameless=nameless_of(files.lives, glob=hosts[0].glob),
     )
     problems = findings.problems
@@ -98,7 +103,7 @@ def check(
         claims,
         present=present,
         expired=expired,
-        forgetful={host.name for host in hosts if host.has_lost_all},
+        forgetful=forgetful.keys(),
     )
     if is_redacting:
         problems += leaks(cluster)
@@ -128,7 +133,10 @@ def nameless_of(lives: list[Life], *, glob: str) -> frozenset[int]:
 
 
 def _has_lost_all(path: str, hosts: list[AgentHost]) -> bool:
-    return any(h.has_lost_all and path.startswith(f"/{h.name}/") for h in hosts)
+    return any(
+        host.lost_all_at_ms is not None and path.startswith(f"/{host.name}/")
+        for host in hosts
+    )
 
 
 def _between(
@@ -166,7 +174,6 @@ def missing(
             f"missing: {life.host}/{life.log} life {life.number} {start}-{end}"
             f" {bytes(life.content[start:end])[:60]!r}"
             for start, end in _between(gaps, 0, safe_bytes)[:SHOWN_MAX]
-            if not claims.is_like_a_rebuilt(life, start, end)
         ]
         if safe_bytes == len(life.content):
             continue

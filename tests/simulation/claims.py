@@ -153,19 +153,6 @@ class Claims:
             return True
         return len(lives) > 1
 
-    def is_like_a_rebuilt(self, life: Life, start: int, end: int) -> bool:
-        """Return whether what is missing stands, in its place, in a rebuilt generation.
-
-        Two lives then have one name, and an equal line in one place one document.
-        """
-        missing = bytes(life.content[start:end])
-        return any(
-            claim.content == missing and claim.event.offset == start
-            for generation in self.rebuilt
-            for claim in self.of(generation)
-            if claim.life.host == life.host
-        )
-
     def _take(self, possible: list[Claim]) -> list[str]:
         for claim in possible:
             taken = self.by_life[claim.life.number]

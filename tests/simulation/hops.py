@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from tailrace.errors import WireError
@@ -21,6 +23,8 @@ from tests.simulation.cluster import NAMESPACE
 from tests.simulation.expired import Expired
 from tests.simulation.indexed import log_of
 from tests.support.fakes.kafka import MemoryKafka
+
+NEVER_MS = 1 << 62
 
 
 @dataclass(slots=True)
@@ -75,10 +79,21 @@ class Hops:
             lost[name] += sum(record.lost_bytes.values())
         return lost
 
-    @property
-    def rebuilt(self) -> frozenset[str]:
-        """Return the generations of which duplicates are declared to be possible."""
-        return frozenset(g for g, word in self.agents.items() if word.identity_rebuilt)
+    def rebuilt(self, forgetful: Mapping[str, int]) -> frozenset[str]:
+        """Return the generations of which duplicates are declared to be possible.
+
+        `forgetful` tells when which host lost all that it knew: a life that does not know
+        of that says how much there was, as the first of all does.
+        """
+        return frozenset(
+            generation
+            for generation, word in self.agents.items()
+            if word.identity_rebuilt
+            or (
+                word.repeatable_bytes
+                and word.placement.anchor_ms >= forgetful.get(word.host_name, NEVER_MS)
+            )
+        )
 
     def disagreements(
         self,
@@ -86,7 +101,7 @@ class Hops:
         *,
         present: set[int],
         expired: Expired,
-        forgetful: set[str],
+        forgetful: AbstractSet[str],
     ) -> list[str]:
         """Return where a hop's figures are not those of the index, and of what expired.
 

@@ -41,6 +41,7 @@ MUST_FIRE = frozenset(
         "storm.deleted",
         "storm.killed",
         "storm.lost_all",
+        "storm.lost_the_folder",
         "storm.renamed_by_date",
         "storm.renamed_by_number",
         "storm.twins",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from tailrace.audit.bodies import (
     unreached_body,
     windows_body,
 )
+from tailrace.audit.repeats import HOSTS_MAX, Senders, SendersAnswer, senders_body
 from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
@@ -248,6 +249,19 @@ class ElasticSnapshot:
             count=found.total.value,
             named=tuple((h.number(SEQUENCE), f"{h.index}/{h.id}") for h in found.hits),
         )
+
+    def senders(self, hosts: Collection[str]) -> Senders:
+        """Return, by host, which agents first sent its event documents, and when.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        names, found = sorted(hosts), dict[str, Mapping[str, int]]()
+        for first in range(0, len(names), HOSTS_MAX):
+            body = senders_body(self._events_pit, names[first : first + HOSTS_MAX])
+            found |= self._search(body, as_type=SendersAnswer).senders
+        return found
 
     def documents(
         self, generations: Collection[str] | None

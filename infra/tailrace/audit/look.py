@@ -31,6 +31,7 @@ from tailrace.audit.findings import (
 from tailrace.audit.judge import judge
 from tailrace.audit.letters import misnamed_letters, wrong_letters
 from tailrace.audit.locate import located
+from tailrace.audit.repeats import Senders, hosts_in_doubt
 from tailrace.audit.silent import DeadAgent, SilentAgent
 from tailrace.audit.sources import (
     Drained,
@@ -73,6 +74,8 @@ class Looked:
     problems: tuple[Problem, ...] = ()
     unreadable: tuple[Problem, ...] = ()
     """Records of the ledger that cannot be read: what they say, nobody can tell."""
+    senders: Senders = field(default_factory=dict[str, Mapping[str, int]])
+    """Who first sent documents of hosts, where an earlier life may have sent some."""
     compared_count: int = 0
     heartbeats: tuple[AgentHeartbeat, ...] = ()
     read_at_ms: int = 0
@@ -161,7 +164,10 @@ class Looker:
                         generation, sums=found, snapshot=snapshot
                     )
             problems: tuple[Problem, ...] = ()
+            senders: Senders = {}
             if only is None:
+                hosts = hosts_in_doubt(told.values())
+                senders = snapshot.senders(hosts) if hosts else {}
                 problems = (
                     *unplaced(snapshot),
                     *ambiguous(snapshot),
@@ -174,6 +180,7 @@ class Looker:
             drained=drained,
             problems=problems,
             unreadable=unreadable(read.unreadable),
+            senders=senders,
             compared_count=deep.compared_count if deep else 0,
             heartbeats=read.heartbeats,
             read_at_ms=read_at_ms,

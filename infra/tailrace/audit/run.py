@@ -201,6 +201,7 @@ def _report(
             )
         ),
         problems=(*first.problems, *last.unreadable),
+        senders=first.senders,
         is_deep=is_deep,
         compared_count=first.compared_count,
         dead_lag_records=sum(last.drained.dead_lag.values()),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.audit.repeats import repeatable_bytes
 from tailrace.audit.silent import SilentAgent
 from tailrace.audit.verdict import (
     AuditReport,
@@ -194,17 +195,15 @@ def _remarks(report: AuditReport) -> Iterator[str]:
             " can count it"
         )
     yield from _more(len(unknown), "with a loss that nobody can count")
-    rebuilt = [
-        each
-        for each in report.verdicts
-        if each.facts.agent is not None and each.facts.agent.identity_rebuilt
-    ]
-    for verdict in rebuilt[:LINES_MAX]:
+    repeatable = report.repeatable
+    for verdict in repeatable[:LINES_MAX]:
+        size_bytes = repeatable_bytes(verdict.facts)
+        amount = f"up to {size_bytes:,} bytes" if size_bytes else "earlier lines"
         yield (
-            f"NOTE   {_place(verdict)}: checkpoint and ledger were both gone, so earlier"
-            " lines of this file may be stored a second time"
+            f"NOTE   {_place(verdict)}: checkpoint and ledger were both gone, so"
+            f" {amount} of this file may be stored a second time"
         )
-    yield from _more(len(rebuilt), "with duplicates possible")
+    yield from _more(len(repeatable), "with duplicates possible")
     unfound = report.unfound
     for verdict in unfound[:LINES_MAX]:
         yield (

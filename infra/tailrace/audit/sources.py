@@ -11,6 +11,7 @@ import msgspec
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.lagging import Lagging
+from tailrace.audit.repeats import Senders
 from tailrace.audit.tally import Numbers
 from tailrace.audit.windows import Sums
 from tailrace.ledger import AgentHeartbeat
@@ -167,6 +168,10 @@ class Snapshot(Protocol):
 
         Sums of doubles do not tell these apart, so no other question is about them.
         """
+        ...
+
+    def senders(self, hosts: Collection[str]) -> Senders:
+        """Return, by host, which agents first sent its event documents, and when."""
         ...
 
     def documents(

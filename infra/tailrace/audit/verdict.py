@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.audit.repeats import Senders, is_repeatable, repeatable_bytes
 from tailrace.audit.silent import DeadAgent, SilentAgent
 
 NAMED_MAX = 100
@@ -115,6 +116,8 @@ class AuditReport:
     they excuse nothing, either."""
     waited_ms: int = 0
     """How long was waited, at most, for what is in flight; 0 where nobody wished to."""
+    senders: Senders = field(default_factory=dict[str, Mapping[str, int]])
+    """Who first sent documents of hosts, where an earlier life may have sent some."""
     silent: tuple[SilentAgent, ...] = ()
     """Agents whose heartbeats have ceased: what was written since, nobody has seen."""
     is_unspoken: bool = False
@@ -171,6 +174,15 @@ class AuditReport:
             each
             for each in self.verdicts
             if each.facts.agent is not None and each.facts.agent.unwatched_since_ms
+        )
+
+    @property
+    def repeatable(self) -> tuple[GenerationVerdict, ...]:
+        """The generations of which an earlier life may have sent something."""
+        return tuple(
+            each
+            for each in self.verdicts
+            if is_repeatable(each.facts, senders=self.senders)
         )
 
     @property
@@ -241,11 +253,6 @@ def report_json(report: AuditReport) -> dict[str, Any]:
     shown = GENERATIONS_SHOWN_MAX
     lost = [each for each in report.verdicts if each.facts.lost_bytes]
     expired = [each for each in report.verdicts if each.expired_count]
-    rebuilt = [
-        each
-        for each in report.verdicts
-        if each.facts.agent is not None and each.facts.agent.identity_rebuilt
-    ]
     return {
         "verdict": "sound" if report.is_sound else "unsound",
         "deep": report.is_deep,
@@ -302,7 +309,13 @@ def report_json(report: AuditReport) -> dict[str, Any]:
             {**_place_json(each), "events": each.expired_count}
             for each in expired[:shown]
         ],
-        "duplicates_possible": [_place_json(each) for each in rebuilt[:shown]],
+        "duplicates_possible": [
+            {**_place_json(each), "bytes": repeatable_bytes(each.facts)}
+            for each in report.repeatable[:shown]
+        ],
+        "duplicates_possible_bytes": sum(
+            repeatable_bytes(each.facts) for each in report.repeatable
+        ),
     }
 
 

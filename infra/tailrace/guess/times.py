@@ -16,6 +16,8 @@ LOOKED_AT_BYTES = 512
 """Of a line: a time stands near its head."""
 WRITTEN_AFTER_MS_MAX = 120_000
 """How long after its line's time a line may be written, and be taken for it."""
+UNIX_UNITS = {"unix": 1, "unix_ms": 1_000}
+"""How many units of a count since 1970 make a second."""
 STEP_MINUTES = 15
 """Zones differ from UTC by multiples of it."""
 OFFSET_MINUTES_MAX = 14 * 60
@@ -188,6 +190,32 @@ def zone_of(
     return Zone(name, 0.45, f"{said}: say the place that has it")
 
 
+def moment_of(line: bytes, *, time_zone: str | None, year: int) -> datetime | None:
+    """Return the first time in a line; None where there is none, or it cannot be read.
+
+    Where it names no zone, `time_zone` is its zone (None is this host's), and where no
+    year, `year` is its year.
+    """
+    found = _first_time(line)
+    if found is None:
+        return None
+    form, match = _FORMS[found[0]], found[1]
+    moment = match["moment"].decode("ascii", "replace")
+    if form.shown.startswith("unix"):
+        return datetime.fromtimestamp(int(moment) / UNIX_UNITS[form.shown], tz=UTC)
+    naive = _read_moment(moment, found[0], year=year)
+    said = (match.groupdict().get("zone") or b"").decode("ascii").strip()
+    if naive is None:
+        return None
+    if not said:
+        zone = None if time_zone is None else _known(time_zone)
+        return naive.astimezone() if zone is None else naive.replace(tzinfo=zone)
+    try:
+        return naive.replace(tzinfo=datetime.strptime(said, "%z").tzinfo)
+    except ValueError:
+        return None
+
+
 def _first_time(line: bytes) -> tuple[int, re.Match[bytes]] | None:
     best: tuple[int, re.Match[bytes]] | None = None
     for number, form in enumerate(_FORMS):
@@ -215,24 +243,28 @@ def _shown(number: int, match: re.Match[bytes]) -> str:
 
 def _last_moment(tail: bytes, told: TimeFormat, *, year: int) -> datetime | None:
     form = _FORMS[told.form]
-    source = form.shown.replace("{joint}", " ")
     for line in reversed(tail.split(b"\n")):
         match = form.pattern.search(line, 0, LOOKED_AT_BYTES)
         if match is None or match.groupdict().get("zone"):
             continue
-        text = (
-            match["moment"]
-            .decode("ascii", "replace")
-            .replace("T", " " if not told.form else "T")
+        return _read_moment(
+            match["moment"].decode("ascii", "replace"), told.form, year=year
         )
-        text = re.sub(r"\.\d+", "", text)
-        if not form.has_year:
-            text, source = f"{year} {text}", f"%Y {source}"
-        try:
-            return datetime.strptime(text, source)  # noqa: DTZ007  Its zone is asked for.
-        except ValueError:
-            return None
     return None
+
+
+def _read_moment(moment: str, number: int, *, year: int) -> datetime | None:
+    """Return what a form's text says, in whatever zone it is."""
+    form = _FORMS[number]
+    source = form.shown.replace("{joint}", " ")
+    text = moment.replace("T", " ") if not number else moment
+    text = re.sub(r"\.\d+", "", text)
+    if not form.has_year:
+        text, source = f"{year} {text}", f"%Y {source}"
+    try:
+        return datetime.strptime(text, source)  # noqa: DTZ007  Its zone is another question.
+    except ValueError:
+        return None
 
 
 def _fits(at: datetime, written: datetime) -> bool:

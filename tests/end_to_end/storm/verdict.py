@@ -63,7 +63,8 @@ def judge(files: DiskFiles, agent: StruckAgent, *, connections: Connections) -> 
     events = list(indexed_events(indices, namespace=connections.namespace))
     safe = safe_of(files, glob=ALL_FILES)
     present = {n for n, size in safe.items() if size == len(files.lives[n].content)}
-    claims = Claims(files.lives, set(safe), rebuilt=hops.rebuilt)
+    rebuilt = hops.rebuilt({})
+    claims = Claims(files.lives, set(safe), rebuilt=rebuilt)
     expired = Expired(Floors())
     problems = claims.claim(events)
     problems += [f"dead: {event}" for event in events if event.dead_reason]
@@ -76,7 +77,7 @@ def judge(files: DiskFiles, agent: StruckAgent, *, connections: Connections) -> 
         problems=tuple(problems),
         event_count=len(events),
         repeated_generations=_repeated(claims),
-        rebuilt_generations=hops.rebuilt,
+        rebuilt_generations=rebuilt,
         demanded_bytes=demanded_bytes,
         lost_bytes=hops.lost_bytes.total(),
     )

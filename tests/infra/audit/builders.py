@@ -11,6 +11,7 @@ import msgspec
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.look import Looker
+from tailrace.audit.repeats import Senders
 from tailrace.audit.run import audit
 from tailrace.audit.sources import (
     Drained,
@@ -256,6 +257,8 @@ class HeldIndex:
     surplus: dict[str, int] = field(default_factory=dict[str, int])
     """By index, generations beyond one of each document."""
     unnumbered_count: int = 0
+    first_sent: Senders = field(default_factory=dict[str, Mapping[str, int]])
+    """By host and agent, when it first sent a document."""
     before_look: Callable[[int], None] = lambda _look: None
     """Called before each snapshot, with how many there were."""
     lost_snapshots: int = 0
@@ -275,6 +278,7 @@ class HeldIndex:
             dict(self.letter_sources),
             self.letter_ids,
             self.surplus,
+            self.first_sent,
         )
 
 
@@ -289,6 +293,7 @@ class HeldSnapshot:
     letter_sources: Mapping[str, bytes]
     letter_ids: Collection[tuple[str, str]]
     surplus: Mapping[str, int]
+    first_sent: Senders
 
     def holding(self, indices: Collection[str]) -> frozenset[str]:
         return frozenset(each.index for each in self.held if each.index in indices)
@@ -368,6 +373,11 @@ class HeldSnapshot:
             if each.number >= EXACT_MAX
         ]
         return Unreached(count=len(named), named=tuple(named[:NAMED]))
+
+    def senders(self, hosts: Collection[str]) -> Senders:
+        return {
+            host: self.first_sent[host] for host in hosts if host in self.first_sent
+        }
 
     def documents(
         self, generations: Collection[str] | None

@@ -14,6 +14,7 @@ from tailrace.audit.expected import expected_of
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.lagging import Lagging, LaggingLetters
 from tailrace.audit.look import Looker
+from tailrace.audit.shown import report_lines
 from tailrace.audit.sources import Drained, Told
 from tailrace.audit.verdict import (
     NAMED_MAX,
@@ -27,6 +28,7 @@ from tailrace.errors import CommandFailed
 from tailrace.ledger_topic import UnreadableEntry
 from tailrace.number_sets import NumberSet
 from tests.infra.audit.builders import (
+    BORN_AT_MS,
     GENERATION,
     LINE_BYTES,
     WINDOW,
@@ -661,6 +663,38 @@ def test_a_rebuilt_identity_lists_the_duplicates_that_are_possible() -> None:
     assert report.is_sound
     listed = report_json(report)["duplicates_possible"]
     assert [each["path"] for each in listed] == ["/srv/app.log"]
+
+
+@pytest.mark.parametrize(
+    ("senders", "is_listed"),
+    [
+        ({}, False),
+        ({"agent-1": BORN_AT_MS - 1}, False),
+        ({"agent-1": BORN_AT_MS, "agent-0": BORN_AT_MS - 1}, True),
+        ({"agent-1": BORN_AT_MS, "agent-2": BORN_AT_MS + 1}, False),
+    ],
+    ids=["nothing there", "its own", "of an earlier life", "of a later life"],
+)
+def test_p5_what_a_first_life_found_is_listed_where_it_was_not_the_first(
+    senders: dict[str, int], *, is_listed: bool
+) -> None:
+    """The agent cannot tell, as its folder is new; the index holds what another sent."""
+    word = agent_word(number=5, repeatable_bytes=1_234)
+    placed = msgspec.structs.replace(word.placement, anchor_ms=BORN_AT_MS)
+    facts = replace(
+        facts_at_rest(5), agent=msgspec.structs.replace(word, placement=placed)
+    )
+    index = held(*range(5))
+    index.first_sent = {"web-1": senders, "web-2": {"agent-0": 0}}
+
+    report = report_of(index, facts)
+
+    told = report_json(report)
+    listed = [(each["path"], each["bytes"]) for each in told["duplicates_possible"]]
+    assert listed == ([("/srv/app.log", 1_234)] if is_listed else [])
+    assert told["duplicates_possible_bytes"] == (1_234 if is_listed else 0)
+    is_shown = "up to 1,234 bytes" in "\n".join(report_lines(report))
+    assert is_shown is is_listed
 
 
 def test_f4_a_loss_that_nobody_can_count_is_told_and_no_contradiction() -> None:

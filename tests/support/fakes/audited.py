@@ -13,6 +13,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -21,6 +22,7 @@ from tailrace.audit import line
 from tailrace.audit.bodies import UNREACHED_NAMED_MAX
 from tailrace.audit.kafka import told_by
 from tailrace.audit.lagging import Lagging, LaggingLetters
+from tailrace.audit.repeats import SENDERS_MAX
 from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,
@@ -284,6 +286,24 @@ class MemorySnapshot:
         ]
         return Unreached(count=len(named), named=tuple(named[:UNREACHED_NAMED_MAX]))
 
+    def senders(self, hosts: Collection[str]) -> dict[str, dict[str, int]]:
+        """Return, by host, which agents first sent its event documents, and when.
+
+        As with `unreached`, no time passes.
+        """
+        self._look()
+        found: dict[str, dict[str, int]] = {}
+        for documents in self.events.values():
+            for document in documents.values():
+                if document.get("host.name") in hosts:
+                    first = found.setdefault(document["host.name"], {})
+                    name, at_ms = document["agent.id"], _created_ms(document)
+                    first[name] = min(first.get(name, at_ms), at_ms)
+        return {
+            host: dict(sorted(first.items(), key=lambda one: one[1])[:SENDERS_MAX])
+            for host, first in found.items()
+        }
+
     def documents(
         self, generations: Collection[str] | None
     ) -> Iterator[StoredDocument]:
@@ -339,6 +359,11 @@ class MemorySnapshot:
             window = held.number // self.index.window_events
             windows[held.generation].setdefault(window, []).append(held)
         return windows
+
+
+def _created_ms(document: dict[str, Any]) -> int:
+    at = datetime.fromisoformat(document["event.created"])
+    return round(at.timestamp() * 1_000)
 
 
 def _generations(document: dict[str, Any]) -> list[str]:
