@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from msgspec.structs import replace
 
+from tailrace.ledger import DOUBTFUL
 from tailrace.wire import AgentLedger, Cut, Mark
 from tailrace_agent.heads import HEAD_BYTES, Head
 from tailrace_agent.positions import Position, Tail
@@ -134,3 +135,27 @@ def _with_rest(
         if age < len(REST_AGES_MS):
             kept.setdefault(age, one)
     return (*kept.values(), rest)
+
+
+def still_lost(
+    record: AgentLedger, *, size_bytes: int, is_doubtful: bool
+) -> dict[str, int]:
+    """Return what is lost though a copy of `size_bytes` was found.
+
+    Where it `is_doubtful` whether it is a copy of this life, what the two have in common
+    stood in each of them, and is read of one.
+    """
+    lost = {
+        reason: count
+        for reason, count in record.lost_bytes.items()
+        if reason not in (TRUNCATED, DELETED)
+    }
+    safe_bytes = max(size_bytes, record.next_offset)
+    missing_bytes = max(0, record.seen_size_bytes - safe_bytes)
+    if TRUNCATED in record.lost_bytes:
+        lost[TRUNCATED] = missing_bytes  # The word itself says how that life ended.
+    elif missing_bytes:
+        lost[DELETED] = missing_bytes
+    if is_doubtful:
+        lost.setdefault(DOUBTFUL, record.next_offset)
+    return lost

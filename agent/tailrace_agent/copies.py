@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tailrace.wire import AgentLedger
+from tailrace_agent.ages import is_from_before, is_made_after, is_too_old
 from tailrace_agent.amendments import mark_at
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.delivery import Delivery
@@ -40,10 +41,6 @@ from tailrace_agent.tracked import Stage, TrackedFile
 
 UNCLEAR_MS_MAX = 10_000
 """A file that could be a copy and shows no more of it for this long is one of its own."""
-
-CLOCK_STEP_MS = 1_000
-"""What is told of a file so long before its birth was told by a clock that was set back;
-a file's times lag behind the clock by some milliseconds."""
 
 
 class Verdict(Enum):
@@ -94,6 +91,8 @@ class Copies:
 
     delivery: Delivery
     opener: Opener
+    sweep_ms: int
+    """How long after a look at a file the next one is, at most."""
 
     def alike(self, kin: Kin, file: Source, *, size_bytes: int) -> list[AgentLedger]:
         """Return the generations that a file of this size begins like.
@@ -200,7 +199,17 @@ class Copies:
             elif holds(file, record, size_bytes=size_bytes):
                 has_rest = size_bytes > record.next_offset
                 if has_rest and (
-                    _is_too_old(suspect, file, record) or _held_all(suspect, record)
+                    is_too_old(suspect, file, record)
+                    or (
+                        suspect.is_outside
+                        and is_from_before(
+                            file,
+                            record,
+                            size_bytes=size_bytes,
+                            sweep_ms=self.sweep_ms,
+                        )
+                    )
+                    or _held_all(suspect, record)
                 ):
                     continue
                 yield _Likeness(alike_bytes, Heir(record))
@@ -208,7 +217,7 @@ class Copies:
                 tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
                 passed = Passed(Position(size_bytes, 0, tail), may_grow=False)
                 is_assumed = alike_bytes < size_bytes
-                if is_assumed and _is_made_after(suspect, record):
+                if is_assumed and is_made_after(suspect, record):
                     continue
                 yield _Likeness(alike_bytes, passed, is_assumed=is_assumed)
 
@@ -302,25 +311,6 @@ def _is_gone(original: TrackedFile) -> bool:
     return original.stage is Stage.LEAVING and original.file is None
 
 
-def _is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> bool:
-    """Return whether a file was last written before a life of which a line at most is known.
-
-    It is read from its head, then: were it a copy all the same, as the clock was set
-    back, that line would be there twice, and none is lost. One that is read only because
-    it may be a copy has to be believed.
-    """
-    born_at_ns = suspect.facts.born_at_ns
-    if born_at_ns is None or suspect.archive_suffix is not None or suspect.is_outside:
-        return False
-    # A copy may be made over an older file: that was written since, though no sweep may
-    # have seen it, as where it left its globs.
-    made_at_ns = max(born_at_ns, file.status().st_mtime_ns)
-    if record.updated_at_ms < record.identity.born_at_ns // 1_000_000 - CLOCK_STEP_MS:
-        return False  # The clock was set back since: times tell nothing.
-    known_lines = record.next_event_number or len(record.head_line_ends)
-    return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
-
-
 def _held_all(suspect: TrackedFile, record: AgentLedger) -> bool:
     """Return whether a file was passed over with all in it that was ever seen of a life.
 
@@ -328,17 +318,6 @@ def _held_all(suspect: TrackedFile, record: AgentLedger) -> bool:
     """
     seen_bytes = max(record.next_offset, record.seen_size_bytes)
     return 0 < seen_bytes <= suspect.passed_bytes
-
-
-def _is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
-    """Return whether a file was made when the end of a life was known already.
-
-    An archive is made of a copy, at any time later.
-    """
-    born_at_ns = suspect.facts.born_at_ns
-    if born_at_ns is None or suspect.archive_suffix is not None:
-        return False
-    return born_at_ns > record.updated_at_ms * 1_000_000
 
 
 def _is_outgrown(

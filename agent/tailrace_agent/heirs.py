@@ -14,11 +14,11 @@ import msgspec
 
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
+from tailrace_agent.ages import seems_from_before
 from tailrace_agent.amendments import (
-    DELETED,
-    TRUNCATED,
     amended_record,
     passed_record,
+    still_lost,
 )
 from tailrace_agent.archives import AnyFile, ArchiveFile, ArchiveState
 from tailrace_agent.copies import (
@@ -35,7 +35,6 @@ from tailrace_agent.heads import HEAD_BYTES, read_head
 from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
-    is_truncated,
     orphaned,
     position_of,
 )
@@ -311,6 +310,9 @@ class Heirs:
                 original.ended.remove(name)
         self.known.forget(name)
         self.known.unsaved.discard(name)
+        is_doubtful = tracked.is_outside and seems_from_before(
+            file, record, size_bytes=size_bytes, sweep_ms=self.copies.sweep_ms
+        )
         held = msgspec.structs.replace(
             record,
             path=tracked.shown_path,
@@ -318,9 +320,12 @@ class Heirs:
             held_by=tracked.identity,
             is_orphaned=False,
             is_closed=False,
-            unwatched_since_ms=0,
+            # Of which life the copy is, does not show: this one's rest may be lost.
+            unwatched_since_ms=record.unwatched_since_ms if is_doubtful else 0,
             is_outside=tracked.is_outside,
-            lost_bytes=_still_lost(record, size_bytes=size_bytes),
+            lost_bytes=still_lost(
+                record, size_bytes=size_bytes, is_doubtful=is_doubtful
+            ),
         )
         self.delivery.revise(held)
         tracked.take_over(held, position=position_of(held))
@@ -375,19 +380,3 @@ def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:
     By the head of its original the copy would be one that was written anew.
     """
     return amended_record(record, {"head": read_head(file)})
-
-
-def _still_lost(record: AgentLedger, *, size_bytes: int) -> dict[str, int]:
-    """Return what is lost though a copy of `size_bytes` was found."""
-    lost = {
-        reason: count
-        for reason, count in record.lost_bytes.items()
-        if reason not in (TRUNCATED, DELETED)
-    }
-    safe_bytes = max(size_bytes, record.next_offset)
-    missing_bytes = max(0, record.seen_size_bytes - safe_bytes)
-    if is_truncated(record):
-        lost[TRUNCATED] = missing_bytes  # The word itself says how that life ended.
-    elif missing_bytes:
-        lost[DELETED] = missing_bytes
-    return lost

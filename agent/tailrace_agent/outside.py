@@ -16,6 +16,7 @@ from tailrace.clock import Clock
 from tailrace.log import FilteringBoundLogger
 from tailrace.text import path_text
 from tailrace.wire import AgentLedger
+from tailrace_agent.ages import is_from_before
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.beginnings import (
     Beginning,
@@ -102,6 +103,7 @@ class Outside:
         *,
         host_id: str,
         beginning: Beginning,
+        sweep_ms: int,
         clock: Clock,
         log: FilteringBoundLogger,
         open_path: Callable[[str, SourceSettings], AnyFile],
@@ -111,6 +113,7 @@ class Outside:
         self._delivery = delivery
         self._host_id = host_id
         self._beginning = beginning
+        self._sweep_ms = sweep_ms
         self._clock = clock
         self._log = log
         self._open_path = open_path
@@ -247,6 +250,10 @@ class Outside:
                 is_alike = begins_alike(file, record, size_bytes=size_bytes)
                 return copy if is_alike else None
             size_bytes = file.status().st_size
+            if is_from_before(
+                file, record, size_bytes=size_bytes, sweep_ms=self._sweep_ms
+            ):
+                return None
             is_alike = (
                 (size_bytes > record.next_offset or copy.is_younger_than(record))
                 and begins_alike(file, record, size_bytes=size_bytes)

@@ -86,6 +86,7 @@ class FileTable:
             self.delivery,
             host_id=self.host_id,
             beginning=self.beginning,
+            sweep_ms=self.settings.sweep_ms,
             clock=self.clock,
             log=self.log,
             open_path=self._open_path,
@@ -152,9 +153,8 @@ class FileTable:
         if tracked.archive_suffix is None:
             tracked.note_size(status.st_size, now_ms=now_ms)
         if tracked.archive_suffix is not None or tracked.blank_bytes:
-            tracked.grew_at_ms = (
-                now_ms  # Also where it stands in room taken beforehand.
-            )
+            # Also where it stands in room taken beforehand.
+            tracked.grew_at_ms = now_ms
             tracked.blank_bytes = 0
         if tracked.slot is not None or not self.delivery.knows(tracked.generation):
             self.due[key] = 0  # It waits to be read, and is to be looked at now.

@@ -183,7 +183,7 @@ def assemble(
             loaded, restored=restored, had_life=folder.had_life, sources=sources
         ),
         delivery=delivery,
-        copies=Copies(delivery, Opener(settings)),
+        copies=Copies(delivery, Opener(settings), settings.sweep_ms),
         clock=clock,
         log=log,
     )

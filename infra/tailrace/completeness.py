@@ -27,7 +27,7 @@ from tailrace.heartbeat_claims import (
     newest_by_place,
     number_in,
 )
-from tailrace.ledger import unread_bytes_of
+from tailrace.ledger import DOUBTFUL, unread_bytes_of
 from tailrace.ledger_parts import FOREIGN_AGENT, TIMEOUT_S, words_in
 from tailrace.ledger_parts import missing_body as missing_of
 from tailrace.ledger_tail import LedgerTail
@@ -42,6 +42,7 @@ from tailrace.standstill import (
 
 DOCUMENTS_MAX: Final = 5_000
 """Words of the ledger that are read for one statement: those about the newest files."""
+_DOUBTFUL_BYTES: Final = f"figures.lost_bytes.{DOUBTFUL}"
 _FIELDS: Final = (
     "@timestamp",
     "tailrace.hop",
@@ -62,6 +63,7 @@ _FIELDS: Final = (
     "figures.held_by",
     "figures.host_id",
     "figures.is_closed",
+    _DOUBTFUL_BYTES,
     "figures.rests",
 )
 
@@ -340,7 +342,7 @@ def _take(document: Document, *, host: _Host) -> None:
             seen_size_bytes=number_in(document, "tailrace.seen_size_bytes"),
             next_offset=number_in(document, "tailrace.next_offset"),
             blank_bytes=number_in(document, "figures.blank_bytes"),
-            lost_bytes=known.lost_bytes,
+            lost_bytes=known.lost_bytes - number_in(document, _DOUBTFUL_BYTES),
             is_over=field_of(document, "figures.is_closed") is True
             or field_of(document, "figures.held_by") is not None,
         )

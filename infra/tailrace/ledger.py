@@ -9,6 +9,7 @@ and the record's revision: an older one is refused by Elasticsearch with a 409, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -17,6 +18,9 @@ from tailrace.errors import WireError
 from tailrace.topics import partition_of
 from tailrace.wire import WIRE_VERSION, AgentLedger
 
+DOUBTFUL: Final = "doubtful"
+"""The reason of a loss that is possible and cannot be known: what was read of a life as the
+rest of it may be of an earlier one, which began with the same lines, and they are lost then."""
 WINDOW_EVENTS: Final = 10_000
 """Events of a generation are compared with the index by windows of so many event numbers:
 small enough for exact sums, and to look at every document of one that does not add up."""
@@ -248,6 +252,14 @@ def ledger_key(record: LedgerRecord) -> bytes:
     return key.encode()
 
 
+def lost_of_seen(lost_bytes: Mapping[str, int]) -> int:
+    """Return how much was lost of what was seen of a life, for which nothing is unread.
+
+    What is doubtful may have stood in another life, and was never seen of this one.
+    """
+    return sum(lost_bytes.values()) - lost_bytes.get(DOUBTFUL, 0)
+
+
 def unread_bytes_of(
     *,
     seen_size_bytes: int,
@@ -259,7 +271,7 @@ def unread_bytes_of(
     """Return what an agent saw on disk of a generation and Kafka has not acknowledged.
 
     Of a life that is over, what was declared lost is never read: its file is gone, or a
-    copy or an archive holds what is left of it.
+    copy or an archive holds what is left of it. `lost_bytes` is what `lost_of_seen` tells.
     """
     unread_bytes = seen_size_bytes - next_offset - blank_bytes
     return max(unread_bytes - (lost_bytes if is_over else 0), 0)

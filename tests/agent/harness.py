@@ -236,7 +236,7 @@ class AgentHarness:
                 loaded, restored=self.restored, had_life=had_life, sources=sources
             ),
             delivery=self.delivery,
-            copies=Copies(self.delivery, Opener(self.settings)),
+            copies=Copies(self.delivery, Opener(self.settings), self.settings.sweep_ms),
             clock=self.clock,
             log=log,
         )

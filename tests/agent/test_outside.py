@@ -577,7 +577,7 @@ def test_f16_file_met_outside_has_no_name_of_a_life_that_it_had_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was emptied, and renamed; a clock that was set back makes it look new."""
-    agent = AgentHarness(tmp_path)
+    agent = agent_on(tmp_path)
     path = agent.write("a.log", lines(0, 100))
     agent.pass_ms()
     agent.write("a.log", lines(100, 110))
@@ -594,7 +594,7 @@ def test_f16_file_met_outside_has_no_name_of_a_life_that_it_had_before(
         return True
 
     monkeypatch.setattr(outside.Outside, "_is_later", is_later)
-    second = AgentHarness(tmp_path, sink=agent.sink, clock=agent.clock)
+    second = agent_on(tmp_path, sink=agent.sink)
     second.pass_ms()
     second.write("a.log", lines(210, 220))
     shutil.copyfile(path, path.with_name("a.log.4"))

@@ -274,6 +274,23 @@ def test_f3_what_a_copy_lacks_of_a_life_is_waited_for_by_nobody() -> None:
     assert "20 bytes not yet read" in said(heartbeat("web-1", swept_ago_ms=0), held)
 
 
+def test_f8_what_may_have_stood_in_another_life_is_lost_and_nothing_is_read_for_it() -> (
+    None
+):
+    lost = word("agent", number=0, seen_size_bytes=70, next_offset=20, lost_bytes=45)
+    held = {
+        **lost,
+        "figures.held_by": {"inode": 7},
+        "figures.lost_bytes.doubtful": 15,
+    }
+    text = said(heartbeat("web-1", swept_ago_ms=0), held)
+
+    asked = completeness_body(hosts=["web-1"])["_source"]
+    assert set(held) - {"figures.lost_bytes"} <= set(asked)
+    assert "20 bytes not yet read" in text
+    assert "45 bytes declared lost" in text
+
+
 def test_a_part_of_the_ledger_is_said_to_be_a_part() -> None:
     hits = [{"_source": heartbeat("web-1", swept_ago_ms=0)}]
     whole = {"hits": {"hits": hits, "total": {"value": 1}}}

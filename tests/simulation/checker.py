@@ -71,6 +71,9 @@ def check(
         is_redacting=is_redacting,
         rebuilt=hops.rebuilt(forgetful),
         nameless=nameless_of(files.lives, glob=hosts[0].glob),
+        births_ns={
+            name: agent.identity.born_at_ns for name, agent in hops.agents.items()
+        },
     )
     problems = findings.problems
     problems += claims.claim(events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from crc32c import crc32c
@@ -47,6 +47,8 @@ class Claims:
     nameless: frozenset[int] = frozenset()
     """Lives of which a copy had no name any more when it was seen, nor one before: nothing
     tells that it is one, and its lines are there twice (ARCHITECTURE.md, limits)."""
+    births_ns: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By generation: when the file was born that its agent read it from first."""
     by_life: dict[int, dict[int, Claim]] = field(
         default_factory=lambda: defaultdict[int, dict[int, Claim]](dict)
     )
@@ -95,9 +97,11 @@ class Claims:
         for possible in homeless:
             # Another generation's life is that one's, for half a line is like the
             # beginning of many a line: it is of a life that ends with it rather than of
-            # one that goes on. And what is gone need not have been read.
+            # one that goes on. And what is gone need not have been read. Before all that
+            # it is of the file that the generation is of.
             possible.sort(
                 key=lambda claim: (
+                    not self._is_of_its_file(claim),
                     claim.life.number in others,
                     claim.is_amid_a_line,
                     claim.life.number not in self.present,
@@ -152,6 +156,11 @@ class Claims:
         ):
             return True
         return len(lives) > 1
+
+    def _is_of_its_file(self, claim: Claim) -> bool:
+        born_at_s = claim.life.born_at_s
+        born_at_ns = self.births_ns.get(claim.event.generation)
+        return born_at_s is not None and int(born_at_s * 1_000_000_000) == born_at_ns
 
     def _take(self, possible: list[Claim]) -> list[str]:
         for claim in possible:

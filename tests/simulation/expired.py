@@ -30,8 +30,8 @@ class ExpiredEvent:
     minute: str
     level: str
     is_one: bool
-    """Not half a line and the next one behind it, of which the half may have been
-    flushed, and then is an event of its own."""
+    """Not a line that was written in two parts, of which the first may have been flushed,
+    and then is an event of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Expired:
                             stop,
                             minute,
                             level.decode().lower(),
-                            is_one=content.find(b"2026-11-", 1) < 0,
+                            is_one=not any(at < half < stop for half in life.halves),
                         )
                     )
                 at = stop

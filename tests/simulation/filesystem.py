@@ -37,6 +37,8 @@ class Life:
     """A copy held it, too, so that its agent could not know at once what was lost."""
     written_over_bytes: int = 0
     """Of copies of it that another copy was written over: they were lost there, too."""
+    halves: set[int] = field(default_factory=set[int])
+    """Where a line was written in two parts: the first may have been flushed before."""
     unseen_copies: set[str] = field(default_factory=set[str])
     """Names of copies of it that were made over other files, and deleted before the
     agent had read of them."""
@@ -44,6 +46,8 @@ class Life:
     """How much of it the agent that runs now has seen, and seen again a scan later."""
     first_seen_at_ms: dict[int, int] = field(default_factory=dict[int, int])
     """When that agent first saw each size."""
+    born_at_s: float | None = None
+    """Birth of the file that it was written to, which copies of it do not have."""
     number_in_log: int | None = None
     """Told where lines are to be the same on both hosts."""
 
@@ -205,6 +209,8 @@ class Files:
         node = Node(
             volume.new_inode(), volume.new_birth_s(), life, self._now_ns(life.host)
         )
+        if life.born_at_s is None:
+            life.born_at_s = node.born_at_s
         self.names[path] = node
         self._note(path)
         return node
@@ -242,7 +248,10 @@ class Files:
         node.archive, node.held_bytes = archive, held_bytes
 
     def append(self, node: Node, data: bytes) -> None:
-        node.life.content += data
+        content = node.life.content
+        if content and not content.endswith(b"\n"):
+            node.life.halves.add(len(content))
+        content += data
         node.changed_at_ns = self._now_ns(node.life.host)
 
     def rename(self, path: str, new_path: str) -> None:
@@ -264,6 +273,7 @@ class Files:
         node = self.names[path]
         old = node.life
         node.life = self.new_life(old.host, old.log)
+        node.life.born_at_s = node.born_at_s
         node.changed_at_ns = self._now_ns(old.host)
         self._note_gone(old)
         return node.life

@@ -83,3 +83,13 @@ def test_half_a_line_is_of_a_life_that_ends_with_it_though_its_file_is_gone() ->
     assert not claims.claim([event(b"2", offset=0)])
     assert list(claims.by_life[0]) == [0]
     assert not claims.by_life[1]
+
+
+def test_first_lines_that_several_lives_have_are_of_the_file_of_their_generation() -> (
+    None
+):
+    claims = claims_of(b"started\nnever read\n", b"started\ngone\n")
+    claims.lives[0].born_at_s, claims.lives[1].born_at_s = 1.0, 2.0
+    claims.births_ns = {"generation": 2_000_000_000}
+    assert not claims.claim([event(b"started", offset=0)])
+    assert [life.number for life in claims.lives_behind("generation")] == [1]

@@ -112,7 +112,9 @@ def _unacked(facts: GenerationFacts) -> _Unacked:
         return _Unacked()
     # What is unread may be read of a copy yet, or be on its way still.
     are_lost = (
-        agent.is_closed and not facts.unread_bytes and facts.lost_bytes >= gap_bytes
+        agent.is_closed
+        and not facts.unread_bytes
+        and facts.lost_of_seen_bytes >= gap_bytes
     )
     if agent.is_closed and not facts.unread_bytes and not are_lost:
         return _Unacked()

@@ -12,6 +12,7 @@ from tailrace.ledger import (
     LedgerRecord,
     RetentionLedger,
     StreamLedger,
+    lost_of_seen,
     unread_bytes_of,
 )
 from tailrace.number_sets import NumberSet
@@ -85,7 +86,7 @@ class GenerationFacts:
             seen_size_bytes=self.agent.seen_size_bytes,
             next_offset=self.agent.next_offset,
             blank_bytes=self.agent.blank_bytes,
-            lost_bytes=self.lost_bytes,
+            lost_bytes=self.lost_of_seen_bytes,
             is_over=self.agent.is_closed or self.agent.held_by is not None,
         )
 
@@ -93,6 +94,11 @@ class GenerationFacts:
     def lost_bytes(self) -> int:
         """What the agent declared lost."""
         return sum(self.agent.lost_bytes.values()) if self.agent else 0
+
+    @property
+    def lost_of_seen_bytes(self) -> int:
+        """What the agent declared lost of what it had seen of this very life."""
+        return lost_of_seen(self.agent.lost_bytes) if self.agent else 0
 
     @property
     def dropped_count(self) -> int:

@@ -78,6 +78,6 @@ def _unread_bytes(facts: GenerationFacts, *, agent: AgentLedger) -> int:
         seen_size_bytes=agent.seen_size_bytes,
         next_offset=max(agent.next_offset, sent_to),
         blank_bytes=agent.blank_bytes,
-        lost_bytes=facts.lost_bytes,
+        lost_bytes=facts.lost_of_seen_bytes,
         is_over=agent.is_closed or agent.held_by is not None,
     )

@@ -637,6 +637,21 @@ def test_f3_what_a_copy_lacks_of_a_life_that_ended_is_not_waited_for() -> None:
     assert not unsettled.is_settled
 
 
+def test_f8_what_may_have_stood_in_another_life_is_no_part_of_what_was_seen() -> None:
+    """So much is still to be read of the copy, whatever is declared of another life."""
+    facts = facts_at_rest(5)
+    copied = agent_word(
+        number=5,
+        seen_size_bytes=5 * LINE_BYTES + 90,
+        lost_bytes={"doubtful": 90},
+        held_by=msgspec.structs.replace(agent_word(number=5).identity, inode=7),
+    )
+    report = report_of(held(*range(5)), replace(facts, agent=copied))
+
+    assert not report.is_settled
+    assert totals_of(report.verdicts).lost_bytes == 90
+
+
 def test_a_life_that_ended_before_its_agent_knew_all_that_it_had_sent_is_settled() -> (
     None
 ):
@@ -737,7 +752,9 @@ def test_at_rest_the_stream_must_have_counted_every_event_and_have_no_gaps() -> 
     assert kinds_of(report.unsound[0].problems) == {ProblemKind.GAPS}
 
 
-def refused_chunk(*, lost_bytes: int = 0, **changes: object) -> GenerationFacts:
+def refused_chunk(
+    *, lost_bytes: int = 0, reason: str = "deleted", **changes: object
+) -> GenerationFacts:
     """Return what is said where Kafka refused events 2 to 4 of 9, and took the rest."""
     facts = facts_at_rest(9)
     torn = stream_word(
@@ -749,7 +766,7 @@ def refused_chunk(*, lost_bytes: int = 0, **changes: object) -> GenerationFacts:
     agent = agent_word(
         number=2,
         seen_size_bytes=9 * LINE_BYTES,
-        lost_bytes={"deleted": lost_bytes} if lost_bytes else {},
+        lost_bytes={reason: lost_bytes} if lost_bytes else {},
         **changes,
     )
     return replace(facts, agent=agent, stream=torn)
@@ -787,10 +804,22 @@ def test_k2_events_that_an_agent_is_to_send_again_are_in_flight() -> None:
     [
         refused_chunk(lost_bytes=2 * LINE_BYTES, is_closed=True, blank_bytes=500),
         refused_chunk(is_closed=True, blank_bytes=500),
+        refused_chunk(
+            lost_bytes=7 * LINE_BYTES,
+            reason="doubtful",
+            is_closed=True,
+            blank_bytes=7 * LINE_BYTES,
+        ),
         replace(refused_chunk(), agent=agent_word(number=9)),
         replace(refused_chunk(), agent=agent_word(number=3)),
     ],
-    ids=["less is declared", "nothing is declared", "all is safe", "some is safe"],
+    ids=[
+        "less is declared",
+        "nothing is declared",
+        "it is declared of another life",
+        "all is safe",
+        "some is safe",
+    ],
 )
 def test_k2_events_that_never_came_and_that_nobody_answers_for_are_missing(
     facts: GenerationFacts,
