@@ -45,9 +45,7 @@ async def run_app(
     topic_ids: TopicIds,
     floors: Callable[[], Floors],
 ) -> int:
-    """Run until `stop` is set, or until the worker can only help by ending.
-
-    Returns the exit code: 0 after a stop that was asked for.
+    """Run until `stop` is set (0), or until the worker can only help by ending (not 0).
 
     Raises:
         PublishFailed: the brokers cannot be reached at the start.
@@ -81,6 +79,7 @@ async def run_app(
         redaction=redaction,
         guard=guard_of(settings.attribute_keys_max),
         shape=settings.windows.shape(),
+        silent_ms=settings.windows.silent_ms,
     )
 
     async def revoked(partitions: list[int]) -> None:
@@ -135,6 +134,7 @@ async def _tend(
         if now_ms - committed_at_ms >= settings.commit_interval_ms:
             committed_at_ms = now_ms
             await worker.commit()
+            worker.rest()
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
             told = alarms.tell()

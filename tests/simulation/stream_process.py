@@ -13,6 +13,7 @@ from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
 from tailrace.topics import LEDGER, RAW, STATE, TEMPLATES
 from tailrace_stream.enrich.enrichment import Enrichment
+from tailrace_stream.offsets import OffsetsUnknown
 from tailrace_stream.protocol import (
     CommitProtocol,
     PublishFailed,
@@ -22,11 +23,10 @@ from tailrace_stream.protocol import (
 from tailrace_stream.records import Outgoing, RawRecord
 from tailrace_stream.state_store import (
     ReadBack,
-    keep_newest,
     keep_template,
     keep_word,
 )
-from tailrace_stream.worker import OffsetsUnknown, StreamWorker
+from tailrace_stream.worker import StreamWorker
 from tests.simulation.cluster import NAMESPACE, WAY_MS, Cluster
 from tests.simulation.event_loop import SimulatedLoop
 from tests.simulation.floors_seen import FloorsSeen
@@ -44,6 +44,8 @@ STOP_WAIT_MS_MAX = 1_000
 STUCK_MS_MAX = 4_000
 STUCK_ASKED_S = 0.5
 STEP_MS = 40
+REST_MS = 6_000
+"""Longer than a worker may go on that has lost its partitions and does not know."""
 THREAD_WAIT_MS = (0, 12)
 
 
@@ -85,6 +87,7 @@ class StreamLife:
             in_flight_bytes_max=60_000,
             floors=lambda: self._floors.floors,
             enrichment=Enrichment(has_templates=True),
+            silent_ms=REST_MS,
         )
         self._is_stuck = False
         self._commit_s = commit_s
@@ -174,6 +177,7 @@ class StreamLife:
         while True:
             await asyncio.sleep(self._commit_s)
             await self.worker.commit()
+            self.worker.rest()
 
     async def _look_after(self) -> None:
         while not self._is_stuck:
@@ -215,14 +219,15 @@ class StreamLife:
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         if self._cluster.is_down():
             raise KafkaError("the brokers are down")
-        found = ReadBack()
+        raw_end = self._cluster.kafka.ends.get(Partition(self._topic, partition), 0)
+        found = ReadBack(raw_end=raw_end)
         place = Partition(STATE.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
             if not is_wanted():
                 break
             reach("S6")
             generation = (kept.record.key or b"").decode()
-            keep_newest(found.states, generation=generation, value=kept.record.value)
+            found.keep_state(generation, kept.record.value, at_ms=kept.at_ms)
         place = Partition(LEDGER.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
             keep_word(found.words, key=kept.record.key or b"", value=kept.record.value)
