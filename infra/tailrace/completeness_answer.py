@@ -29,19 +29,23 @@ def read_completeness(
     was told and is not in the index yet; None where that is not known.
     """
     indexed = words_in(answer, missing=missing)
-    alone = _completeness_of(indexed, now_ms=now_ms, until_ms=until_ms, purged=purged)
+
+    def by_index() -> Completeness:
+        return _completeness_of(
+            indexed, now_ms=now_ms, until_ms=until_ms, purged=purged
+        )
+
     if tail is None:
-        return alone
-    read = words_in(answer, missing=missing, tail=tail)
+        return by_index()
     stated = _completeness_of(
-        read,
+        words_in(answer, missing=missing, tail=tail),
         now_ms=max(now_ms, tail.read_at_ms),
         until_ms=min(until_ms, now_ms),
         purged=purged,
     )
     return replace(
         stated,
-        hosts=stated.hosts if tail.is_whole else _claimed_by(alone, stated.hosts),
+        hosts=stated.hosts if tail.is_whole else _claimed_by(by_index(), stated.hosts),
         standstill=known_standstill(indexed, tail=tail, now_ms=now_ms),
     )
 

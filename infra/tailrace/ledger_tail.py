@@ -62,6 +62,10 @@ class LedgerTail:
         )
 
 
+NO_TAIL: Final = LedgerTail()
+"""Where the index holds all."""
+
+
 def is_index_old(answer: Mapping[str, Any], *, now_ms: int) -> bool:
     """Return whether the newest word in the index is so old that others may wait."""
     indexed_at_ms = read_answer(answer).indexed_at_ms
@@ -87,6 +91,8 @@ def with_tail(documents: Iterable[Document], tail: LedgerTail) -> list[Document]
 
     The index may hold a later one, as what is indexed is committed a moment after.
     """
+    if not tail.documents:
+        return list(documents)
     newest: dict[_Key, Document] = {}
     others: list[Document] = []
     for document in documents:
