@@ -186,7 +186,7 @@ def test_f1_f4_f20_p1_p5_storm_of_rotations_loses_nothing_undeclared(
         audit = stage.drained(wait_s=DRAIN_S_MAX)
         verdict = stage.judged()
 
-    assert not verdict.problems
+    assert not verdict.problems, verdict.evidence
     assert audit["exit_code"] == 0, json.dumps([audit["in_flight"], audit["problems"]])
     assert audit["totals"]["in_flight"] == 0
     assert audit["compared_documents"] == verdict.event_count
@@ -221,7 +221,7 @@ def test_p5_storm_that_takes_checkpoint_and_ledger_loses_nothing_undeclared(
         audit = stage.drained(wait_s=FORGOTTEN_WAIT_S)
         verdict = stage.judged()
 
-    assert not verdict.problems
+    assert not verdict.problems, verdict.evidence
     assert stage.agent.witnesses["ledger.words_deleted"] > 0
     assert stage.agent.restored_from["nothing, and had lived"] == 1
     # Lines did come twice, and the audit names each file of which they may have.

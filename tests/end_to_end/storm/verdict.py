@@ -22,6 +22,7 @@ from tailrace.ledger_topic import LedgerEntry, newest_of, read_ledger_topic
 from tailrace.settings import Connections
 from tests.end_to_end.storm.agent import StruckAgent
 from tests.end_to_end.storm.disk import DiskFiles
+from tests.end_to_end.storm.evidence import evidence_of
 from tests.simulation.checker import missing, safe_of
 from tests.simulation.claims import Claims
 from tests.simulation.expired import Expired
@@ -37,6 +38,8 @@ class Verdict:
     """What the oracle found."""
 
     problems: tuple[str, ...]
+    evidence: str
+    """What is known of the logs of which they speak."""
     event_count: int
     repeated_generations: frozenset[str]
     """Those with a line that another has, too: of one of them that had to be declared."""
@@ -75,6 +78,7 @@ def judge(files: DiskFiles, agent: StruckAgent, *, connections: Connections) -> 
         )
     return Verdict(
         problems=tuple(problems),
+        evidence=evidence_of(problems, files=files, agent=agent, entries=entries),
         event_count=len(events),
         repeated_generations=_repeated(claims),
         rebuilt_generations=rebuilt,
