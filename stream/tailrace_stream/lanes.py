@@ -11,7 +11,18 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tailrace.wire import Origin
 from tailrace_stream.ledger_turns import LedgerTurns
+from tailrace_stream.seeding import Remembered, beginning_of
+from tailrace_stream.shaping.editions import (
+    NO_EDITIONS,
+    Editions,
+    RuledBy,
+    RuleMarks,
+    ruled_by_none,
+    ruling_of,
+)
+from tailrace_stream.shaping.fates import Ruling
 from tailrace_stream.templates.table import TemplateTable
 
 HOLE_ASKS_MAX = 3
@@ -39,6 +50,8 @@ class Lane:
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     templates: TemplateTable | None = None
     """None where templates are off."""
+    editions: Editions = NO_EDITIONS
+    """Which rules its records are judged by."""
     ledger_turns: LedgerTurns = field(default_factory=LedgerTurns)
     is_open: bool = True
     is_taking: bool = True
@@ -56,6 +69,26 @@ class Lane:
     def begin_at(self, offset: int) -> None:
         """Say where the partition is read from."""
         self.next_offset = self.acked_offset = self.committed_offset = offset
+
+    def rule(self, offset: int) -> RuledBy:
+        """Return what says by which rules the events of a record are judged.
+
+        To be asked before the next record of the partition is counted.
+        """
+
+        def ruled(origin: Origin) -> tuple[Ruling, RuleMarks]:
+            if not self.editions.revision:
+                return ruled_by_none(origin)
+            name = origin.generation
+            known = Remembered(self.states.get(name), self.words.get(name))
+            return ruling_of(
+                beginning_of(known, origin=origin).state,
+                origin=origin,
+                offset=offset,
+                editions=self.editions,
+            )
+
+        return ruled
 
     @property
     def uncommitted_count(self) -> int:

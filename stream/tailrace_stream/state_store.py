@@ -25,8 +25,9 @@ from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
-from tailrace.topics import LEDGER, STATE, TEMPLATES, Topic
+from tailrace.topics import DOCS, LEDGER, RAW, STATE, TEMPLATES, Topic
 from tailrace_stream.seeding import BURIED
+from tailrace_stream.shaping.editions import EDITIONS_KEY
 
 POLL_MS = 500
 FETCH_WAIT_MS = 10
@@ -48,6 +49,13 @@ class ReadBack:
     """By generation the stream's newest word on the ledger."""
     templates: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     """By key the newest record, in the order in which they were told."""
+    fresh_offset: int = 0
+    """From this raw record on no worker can have sent anything: where the partition ended
+    meanwhile, or its beginning where nothing was ever sent of it."""
+
+    def take_editions(self) -> bytes | None:
+        """Take the record of the partition's rules out from among the states."""
+        return self.states.pop(EDITIONS_KEY, None)
 
 
 class StateReader(Protocol):
@@ -88,10 +96,14 @@ class KafkaStateReader:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
-        found = ReadBack()
         topics = [STATE, LEDGER, *([TEMPLATES] if self.has_templates else [])]
         places = [TopicPartition(each.name(namespace), partition) for each in topics]
+        raw, docs = (
+            TopicPartition(each.name(namespace), partition) for each in (RAW, DOCS)
+        )
         try:
+            ends = consumer.end_offsets([raw, docs])
+            found = ReadBack(fresh_offset=ends[raw] if ends[docs] else 0)
             for place, key, value in _records(consumer, places, is_wanted):
                 topic = topics[places.index(place)]
                 _keep(found, topic, key=key, value=value)

@@ -20,9 +20,11 @@ from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.lanes import Lane, arrival, positions
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
+from tailrace_stream.partition_figures import Taken, taken_after
 from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
+from tailrace_stream.shaping.book import NO_BOOK, RuleBook
 from tailrace_stream.state_store import KafkaError, ReadBack, StateReader
 from tailrace_stream.templates.table import TemplateTable
 from tailrace_stream.window_shape import STANDARD, WindowShape
@@ -30,8 +32,8 @@ from tailrace_stream.work import parse_record, template_outputs, work_of
 
 LOAD_RETRY_S = 1.0
 LOADS_MAX = 2
-"""Partitions of which the states are read at once: each has a client of its own, and all
-at a time would take the processor from the answers that each waits for."""
+"""Partitions of which the states are read at once, each by a client of its own: all at a
+time would take the processor from the answers that each waits for."""
 
 
 class OffsetsUnknown(Exception):
@@ -90,10 +92,12 @@ class StreamWorker:
         redaction: Redaction = NO_REDACTION,
         guard: Guard = UNCOUNTED,
         shape: WindowShape = STANDARD,
+        rules: RuleBook = NO_BOOK,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
         self.in_flight_bytes = 0
+        self.taken: dict[int, Taken] = {}
         self._protocol = protocol
         self._offsets = offsets
         self._states = states
@@ -108,6 +112,7 @@ class StreamWorker:
         self._redaction = redaction
         self._guard = guard
         self._shape = shape
+        self._rules = rules
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -131,9 +136,8 @@ class StreamWorker:
     async def revoke(self, partitions: Iterable[int], *, wait_ms_max: int) -> None:
         """Close the lanes of partitions that are no longer ours.
 
-        What has begun and can be completed within the wait is completed and committed, so
-        that the next owner does not do it again; the rest is left to it, and counted. And
-        nothing begins meanwhile: it would be sent, and come too late for the commit.
+        What has begun is completed and committed within the wait, or left, and counted.
+        Nothing begins meanwhile: it would be sent, and come too late for the commit.
         """
         leaving = [p for p in partitions if p in self.lanes]
         if leaving:
@@ -210,10 +214,12 @@ class StreamWorker:
             redaction=self._redaction,
             guard=self._guard,
             shape=self._shape,
+            rule=lane.rule(record.offset),
         )
         await self._room.wait()
         if not lane.is_taking:
             return
+        self.taken[lane.partition] = taken_after(self.taken, parsed)
         generation = parsed.chunk.origin.generation if parsed.chunk else ""
         work = work_of(
             parsed,
@@ -306,12 +312,8 @@ class StreamWorker:
             telling.cancel()
 
     def _tell_templates(self, lanes: Iterable[Lane]) -> asyncio.Task[None] | None:
-        records = [
-            record
-            for lane in lanes
-            if lane.templates is not None
-            for record in lane.templates.untold()
-        ]
+        tables = [lane.templates for lane in lanes if lane.templates is not None]
+        records = [record for table in tables for record in table.untold()]
         if not records:
             return None
         outputs = template_outputs(records, namespace=self._namespace)
@@ -323,10 +325,7 @@ class StreamWorker:
         await self._give_up(tuple(self.lanes), wait_ms_max=wait_ms_max)
 
     def is_stuck(self, *, stuck_ms_max: int, has_waiting: bool) -> bool:
-        """Tell whether there has been work for so long, and none of it got done.
-
-        To be asked every few seconds: while there is nothing to do, time does not count.
-        """
+        """Tell whether there has been work for so long; to be asked every few seconds."""
         now_ms = self._clock.monotonic_ms()
         if not has_waiting and not any(lane.tasks for lane in self.lanes.values()):
             self._moved_at_ms = now_ms
@@ -336,8 +335,7 @@ class StreamWorker:
         """Tell whether the worker can only help by ending; to be asked like `is_stuck`.
 
         Offsets tell at no cost whether records wait. But not every offset has one, such
-        as the marker of a transaction that ends a partition, so that before it counts
-        the brokers are asked for the record.
+        as a transaction's marker, so that before it counts the brokers are asked.
         """
         waiting = [
             lane
@@ -373,6 +371,9 @@ class StreamWorker:
                     found, templates = await asyncio.get_running_loop().run_in_executor(
                         self._load_threads, self._read_back, lane
                     )
+                # Before any record: what is sent by these rules is then known to be.
+                editions, due = self._rules.editions_of(found, lane.partition)
+                await self._protocol.tell(due)
             except (KafkaError, OffsetsUnknown) as error:
                 self.count("failures.load")
                 self._log.warning(
@@ -383,7 +384,7 @@ class StreamWorker:
                 await asyncio.sleep(LOAD_RETRY_S)
             else:
                 lane.states, lane.words = found.states, found.words
-                lane.templates = templates
+                lane.templates, lane.editions = templates, editions
                 lane.begin_at(start)
                 lane.loading = None
                 self._moved_at_ms = self._clock.monotonic_ms()
@@ -394,7 +395,6 @@ class StreamWorker:
         found = self._states.read(lane.partition, is_wanted=lambda: lane.is_open)
         if not self._enrichment.has_templates:
             return found, None
-        known = found.templates.values()
-        return found, TemplateTable(
-            known, raw_topic_id=self._topic_id, partition=lane.partition
-        )
+        known, topic_id = found.templates.values(), self._topic_id
+        table = TemplateTable(known, raw_topic_id=topic_id, partition=lane.partition)
+        return found, table
