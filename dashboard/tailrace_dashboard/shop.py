@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import msgspec
-
 from tailrace.moments import TimeRange
 from tailrace.query import TIMEOUT_S, Body, range_clause
 from tailrace.shop_link import SHOP_DIR
@@ -23,8 +21,8 @@ NANOSECONDS_IN_MS = 1_000_000
 MODES = ("serial", "parallel", "queued")
 EXPECTED_RATIOS = {"serial": 1.0, "parallel": 1.5, "queued": 3.0}
 """Of 150, 100 and 50 ms."""
-ADMITTED, WAITING, SOLD_OUT = 202, 303, 410
-"""What someone who asks for a ticket is answered."""
+ACCEPTED = 202
+"""What someone who orders is answered."""
 FILES_MAX = 20
 DEPLOYS_MAX = 50
 TROUBLES_INTERVAL_MS = 1_000
@@ -46,21 +44,14 @@ class ModeFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What the requests of one flash sale were answered, by status."""
+class Counts:
+    """How many orders the web front accepted, and what the inventory made of them."""
 
-    counts: Mapping[int, int]
-    points: tuple[tuple[int, int, int], ...] = ()
-    """When (a second, in ms since 1970), which status, how often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storm:
-    """A flash sale, as the load generator counted its answers."""
-
-    sale: str
-    requests: int
-    counts: Mapping[int, int]
+    accepted: int
+    taken: int
+    sold_out: int
+    duplicate: int
+    """Those that came again, and changed nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,85 +112,34 @@ def ratios(figures: tuple[ModeFigures, ...]) -> dict[str, float]:
     return {} if serial is None else {one.mode: one.per_s / serial for one in figures}
 
 
-def storms_body(time_range: TimeRange) -> Body:
-    """Build the question for the newest flash sale's count by the client."""
-    return {
-        "size": 1,
-        "sort": [{"@timestamp": "desc"}],
-        "query": _filtered(
-            time_range,
-            {"term": {"service.name": "load"}},
-            {"term": {"event.action": "sale"}},
-        ),
-        "_source": ["attributes"],
-        "timeout": f"{TIMEOUT_S}s",
-    }
-
-
-class _Stormed(msgspec.Struct):
-    name: str
-    requests: int
-    answers: dict[str, int]
-
-
-def read_storm(answer: Mapping[str, Any]) -> Storm | None:
-    """Read the answer; None where there was no flash sale."""
-    hits = answer["hits"]["hits"]
-    if not hits:
-        return None
-    said = msgspec.convert(hits[0]["_source"]["attributes"], _Stormed, strict=False)
-    return Storm(
-        sale=said.name,
-        requests=said.requests,
-        counts={
-            int(name.removeprefix("status_")): count
-            for name, count in said.answers.items()
+def orders_body(time_range: TimeRange) -> Body:
+    """Build the question how many orders were accepted, and how many counted."""
+    accepted = (
+        {"term": {"url.path": "/orders"}},
+        {"term": {"http.response.status_code": ACCEPTED}},
+    )
+    return _counting(
+        time_range,
+        aggs={
+            "accepted": {"filter": all_of(*accepted)},
+            "inventory": {
+                "filter": {"term": {"service.name": "inventory"}},
+                "aggs": {"outcomes": {"terms": {"field": "event.action"}}},
+            },
         },
     )
 
 
-def answers_body(sale: str) -> Body:
-    """Build the question what the access log says of one flash sale's requests."""
-    statuses = {"terms": {"field": "http.response.status_code", "size": 20}}
-    return {
-        "size": 0,
-        "query": {
-            "bool": {
-                "filter": [
-                    {"term": {"tags": SHOP_DIR}},
-                    {"term": {"url.path": f"/sales/{sale}/tickets"}},
-                ]
-            }
-        },
-        "track_total_hits": False,
-        "timeout": f"{TIMEOUT_S}s",
-        "aggs": {
-            "statuses": statuses,
-            "seconds": {
-                "date_histogram": {
-                    "field": "@timestamp",
-                    "fixed_interval": "1s",
-                    "min_doc_count": 1,
-                },
-                "aggs": {"statuses": statuses},
-            },
-        },
-    }
-
-
-def read_answers(answer: Mapping[str, Any]) -> Answers:
+def read_orders(answer: Mapping[str, Any]) -> Counts:
     """Read the answer."""
     found = answer["aggregations"]
-    return Answers(
-        counts={
-            int(one["key"]): int(one["doc_count"])
-            for one in found["statuses"]["buckets"]
-        },
-        points=tuple(
-            (int(second["key"]), int(one["key"]), int(one["doc_count"]))
-            for second in found["seconds"]["buckets"]
-            for one in second["statuses"]["buckets"]
-        ),
+    buckets = found["inventory"]["outcomes"]["buckets"]
+    outcomes = {one["key"]: int(one["doc_count"]) for one in buckets}
+    return Counts(
+        accepted=int(found["accepted"]["doc_count"]),
+        taken=outcomes.get("taken", 0),
+        sold_out=outcomes.get("sold_out", 0),
+        duplicate=outcomes.get("duplicate", 0),
     )
 
 
@@ -291,6 +231,17 @@ def findings(troubles: Troubles, *, now_ms: int) -> list[str]:
     return said
 
 
+def filtered(time_range: TimeRange, *clauses: Body) -> Body:
+    """Return what matches events of the shop in a time, of which each clause is true."""
+    shops = {"term": {"tags": SHOP_DIR}}
+    return all_of(range_clause(time_range), shops, *clauses)
+
+
+def all_of(*clauses: Body) -> Body:
+    """Return what matches where each clause is true."""
+    return {"bool": {"filter": clauses}}
+
+
 def _worst_deploy(troubles: Troubles) -> Deploy | None:
     """Return the version in whose time its own service erred most, if it did.
 
@@ -324,13 +275,8 @@ def _deploy(hit: Mapping[str, Any]) -> Deploy:
 def _counting(time_range: TimeRange, *clauses: Body, aggs: Body) -> Body:
     return {
         "size": 0,
-        "query": _filtered(time_range, *clauses),
+        "query": filtered(time_range, *clauses),
         "track_total_hits": False,
         "timeout": f"{TIMEOUT_S}s",
         "aggs": aggs,
     }
-
-
-def _filtered(time_range: TimeRange, *clauses: Body) -> Body:
-    shops = {"term": {"tags": SHOP_DIR}}
-    return {"bool": {"filter": [range_clause(time_range), shops, *clauses]}}

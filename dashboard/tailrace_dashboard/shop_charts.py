@@ -15,14 +15,8 @@ from tailrace_dashboard.charts import (
     breakdown_of,
     series_chart,
 )
-from tailrace_dashboard.shop import (
-    ADMITTED,
-    SOLD_OUT,
-    WAITING,
-    Answers,
-    ModeFigures,
-    Troubles,
-)
+from tailrace_dashboard.shop import ModeFigures, Troubles
+from tailrace_dashboard.shop_sale import ADMITTED, SOLD_OUT, WAITING, Answers
 
 ANSWER_NAMES = {ADMITTED: "admitted", WAITING: "waiting page", SOLD_OUT: "sold out"}
 ANSWER_COLOURS = {

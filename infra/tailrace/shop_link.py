@@ -42,10 +42,7 @@ class ShopState(msgspec.Struct, frozen=True, kw_only=True):
     """By service, the messages that wait in Kafka for it."""
     incidents: list[str]
     """Those that are under way."""
-    known_incidents: list[str]
     sales: list[SaleState]
-    loads: list[str]
-    """Load generators that run."""
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):

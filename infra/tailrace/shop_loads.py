@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+LOAD_AGENT = "tailrace-shop-load/1"
+"""As which the load generator calls itself, so that its requests are told from others'."""
+
 
 class Load(StrEnum):
     """What can be asked for."""

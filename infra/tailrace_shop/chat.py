@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
 
 from tailrace.clock import Clock
 from tailrace_shop.messages import Said, SaidKind, Topic
@@ -48,14 +47,11 @@ class Room:
     def present(self, *, now_ms: int) -> list[str]:
         """Return who is there."""
         with self._lock:
-            return present(self._heard_at_ms, now_ms=now_ms)
-
-
-def present(heard_at_ms: Mapping[str, int], *, now_ms: int) -> list[str]:
-    """Return the members that were heard of lately, by their names."""
-    return sorted(
-        member for member, at_ms in heard_at_ms.items() if now_ms - at_ms < PRESENT_MS
-    )
+            return sorted(
+                member
+                for member, at_ms in self._heard_at_ms.items()
+                if now_ms - at_ms < PRESENT_MS
+            )
 
 
 class Speaker:
@@ -71,20 +67,20 @@ class Speaker:
         Raises:
             ServiceUnavailable: it is not known to be said; say it again.
         """
-        said = Said(member=member, text=text, at_ms=self._clock.now_ms())
-        self._queue.publish(Topic.CHAT, said, key=member)
+        said = self.tell(member, SaidKind.SAID, text=text)
         if text.startswith(QUESTION):
             # By the text, not the member: the questions of one member may be shared, too.
             self._queue.publish(Topic.QUESTIONS, said, key=f"{member}{said.at_ms}")
 
-    def tell(self, member: str, kind: SaidKind) -> None:
-        """Tell that a member is there, or left.
+    def tell(self, member: str, kind: SaidKind, *, text: str = "") -> Said:
+        """Tell everyone, and them alone: that a member is there, or left, or said what.
 
         Raises:
             ServiceUnavailable: it is not known to be told.
         """
-        said = Said(member=member, kind=kind, at_ms=self._clock.now_ms())
+        said = Said(member=member, kind=kind, text=text, at_ms=self._clock.now_ms())
         self._queue.publish(Topic.CHAT, said, key=member)
+        return said
 
 
 class Helper:
@@ -101,6 +97,9 @@ class Helper:
             ServiceUnavailable: it is not known to be said.
         """
         asked = question.text.removeprefix(QUESTION).strip() or "..."
-        self._speaker.say(
-            self.name, f"{question.member}, about {asked[:200]!r}: we look into it."
+        # Told, not said: an answer to a member named as the helpdesk is no question.
+        self._speaker.tell(
+            self.name,
+            SaidKind.SAID,
+            text=f"{question.member}, about {asked[:200]!r}: we look into it.",
         )

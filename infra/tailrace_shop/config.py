@@ -29,6 +29,6 @@ class ShopSettings(RoleSettings):
     """Between two incidents that come by themselves, about; 0 for none."""
     incident_ms: int = Field(default=60_000, ge=1_000, le=3_600_000)
     """How long an incident lasts."""
-    waiting_max: int = Field(default=200, ge=1, le=100_000)
+    waiting_max: int = Field(default=50, ge=1, le=100_000)
     """Tickets of a flash sale that may be on their way into the queue; who comes then is
     sent to the waiting page."""

@@ -95,7 +95,8 @@ class Control:
             self._admin.close()
 
     def _start_load(self, load: Load) -> None:
-        if load in self._running():
+        running = self._loads.get(load)
+        if running is not None and running.poll() is None:
             return
         # A process of its own: what storms must not share a thread with who is stormed.
         folder = self._connections.data_dir
@@ -108,16 +109,12 @@ class Control:
             stdout=subprocess.DEVNULL,
         )
 
-    def _running(self) -> list[Load]:
-        return [load for load, one in self._loads.items() if one.poll() is None]
-
     def _state(self) -> ShopState:
         workers, sales = self._services.workers, self._services.sales
         return ShopState(
             services={name: workers[name].is_running for name in READS},
             waiting=self._waiting(),
             incidents=self._incidents.under_way(),
-            known_incidents=list(Incident),
             sales=[
                 SaleState(
                     name=name,
@@ -127,7 +124,6 @@ class Control:
                 )
                 for name, gate in list(self._front.gates.items())[-SALES_SHOWN_MAX:]
             ],
-            loads=list(self._running()),
         )
 
     def _waiting(self) -> dict[str, int]:

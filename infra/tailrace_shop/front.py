@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import msgspec
 
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
+from tailrace.log import logger
 from tailrace_shop.chat import Speaker
 from tailrace_shop.gate import Gate, Verdict
 from tailrace_shop.gateways import GatewayTimeout
@@ -23,7 +25,7 @@ from tailrace_shop.http import Request, Response
 from tailrace_shop.incidents import Incident, Incidents
 from tailrace_shop.logs import AccessLog, JavaLog, JsonLog
 from tailrace_shop.messages import Order, Registered, Said, SaidKind, Topic
-from tailrace_shop.queue import Queue
+from tailrace_shop.queue import PUBLISH_S_MAX, Queue
 from tailrace_shop.registration import Mode, Registration
 from tailrace_shop.services import ITEMS, Outside, Services
 
@@ -33,6 +35,7 @@ NAME_CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 500
 WAITING_PAGE = "/sales/waiting"
 WAITING_TEXT = b"Many are being served. Come again in a second.\n"
+FINISH_LOOK_MS = 50
 BROKEN_SHARE = 1 / 3
 """Of the orders, that a bad version fails at."""
 BROKEN_FRAMES = (
@@ -90,6 +93,9 @@ class Front:
         self.gates: dict[str, Gate] = {}
         self._threads = ThreadPoolExecutor(THREADS, "front")
         self._senders = ThreadPoolExecutor(THREADS, "send")
+        self._tickets = ThreadPoolExecutor(THREADS, "ticket")
+        self._closes = threading.Event()
+        self._under_way = 0
         self._access = AccessLog(logs / "access.log", clock=clock)
         self._registrations = JsonLog(
             logs / "registration.log", service="registration", clock=clock
@@ -107,6 +113,13 @@ class Front:
 
     async def answer(self, request: Request) -> Response:
         """Answer, and write it down before anybody is told."""
+        self._under_way += 1
+        try:
+            return await self._answered(request)
+        finally:
+            self._under_way -= 1
+
+    async def _answered(self, request: Request) -> Response:
         began_ns = time.perf_counter_ns()
         headers = request.headers
         trace_id = headers.get("x-trace-id", "")
@@ -118,6 +131,9 @@ class Front:
             response = _json({"error": str(error)}, status=400)
         except ServiceUnavailable as error:
             response = _json({"error": str(error)}, status=503)
+        except Exception:  # noqa: BLE001 - whoever asks is answered, and has a line
+            logger("shop").exception("request_failed", target=request.target)
+            response = _json({"error": "something went wrong"}, status=500)
         address = headers.get("x-forwarded-for", "")
         self._access.answered(
             f"{request.method} {request.target} HTTP/1.1",
@@ -132,14 +148,22 @@ class Front:
         return response
 
     def open_sale(self, sale: str, *, stock: int) -> None:
-        """Put so many on the shelf of a flash sale, and open its gate."""
-        self._services.sales.put(sale, stock)
-        self.gates.setdefault(sale, Gate(stock=stock, waiting_max=self._waiting_max))
+        """Put so many on the shelf of a flash sale, and open its gate.
+
+        Raises:
+            ValueError: there was such a sale before, and nobody knows any more how many
+                it let in.
+        """
+        self._services.shelve(sale, stock=stock)
+        self.gates[sale] = Gate(stock=stock, waiting_max=self._waiting_max)
 
     def close(self) -> None:
-        """Finish what is under way, and close the logs."""
-        self._threads.shutdown()
-        self._senders.shutdown()
+        """Finish what is under way, in another thread than it, and close the logs."""
+        self._closes.set()
+        while self._under_way:
+            self._clock.sleep_ms(FINISH_LOOK_MS)
+        for threads in (self._threads, self._senders, self._tickets):
+            threads.shutdown()
         for log in (self._access, self._registrations, self._orders):
             log.close()
 
@@ -191,25 +215,34 @@ class Front:
                 quantity=1,
                 trace_id=trace_id,
             )
-            is_durable = await self._written(ticket)
-            gate.settle(is_durable=is_durable)
-            if not is_durable:
-                return _json({"error": "the queue does not take it"}, status=503)
+            loop = asyncio.get_running_loop()
+            written = loop.run_in_executor(self._tickets, self._write, ticket)
+            written.add_done_callback(
+                lambda one: None if one.exception() else gate.settle()
+            )
+            done, _ = await asyncio.wait((written,), timeout=PUBLISH_S_MAX)
+            if not done:
+                return _json({"error": "the queue does not take it yet"}, status=503)
+            written.result()
             return _json({"ticket": ticket.order_id}, status=verdict)
         if verdict is Verdict.WAITING:
             return Response(status=verdict, headers={"location": WAITING_PAGE})
         return _json({"error": "sold out"}, status=verdict)
 
-    async def _written(self, ticket: Order) -> bool:
-        loop = asyncio.get_running_loop()
-        written: asyncio.Future[bool] = loop.create_future()
-        self._queue.publish_soon(
-            Topic.TICKETS,
-            ticket,
-            key=ticket.order_id,
-            done=lambda durable: _tell(loop, written, durable),
-        )
-        return await written
+    def _write(self, ticket: Order) -> None:
+        """Publish a ticket until it is durable, though the seller counts it once.
+
+        Raises:
+            ServiceUnavailable: the shop closes before it is.
+        """
+        while True:
+            try:
+                self._queue.publish(Topic.TICKETS, ticket, key=ticket.order_id)
+            except ServiceUnavailable:
+                if self._closes.is_set():
+                    raise
+            else:
+                return
 
     def _enqueue(self, user: str, /, *, trace_id: str) -> None:
         self._queue.publish(
@@ -264,7 +297,7 @@ class Front:
             )
             return _json({"error": "something went wrong"}, status=500)
         self._queue.publish(Topic.ORDERS, order, key=order.order_id)
-        self._orders.info(
+        self._orders.write(
             f"order {order.order_id} accepted: {order.quantity} {order.item}"
             f" trace_id={trace_id}"
         )
@@ -285,19 +318,6 @@ class Front:
         said: list[Said] = room.said()
         present = room.present(now_ms=self._clock.now_ms())
         return _json({"said": said, "present": present})
-
-
-def _tell(
-    loop: asyncio.AbstractEventLoop,
-    written: asyncio.Future[bool],
-    is_durable: bool,  # noqa: FBT001 - as the queue says it
-) -> None:
-    def tell() -> None:
-        if not written.done():
-            written.set_result(is_durable)
-
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(tell)
 
 
 def _name(text: str) -> str:

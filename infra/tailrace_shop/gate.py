@@ -30,17 +30,19 @@ class Gate:
         """Those let in, whose tickets are on their way into the queue."""
 
     def ask(self) -> Verdict:
-        """Answer the next one; who is admitted is to be settled."""
-        if self.admitted_count >= self.stock:
+        """Answer the next one; who is admitted is to be settled.
+
+        A place is never free again: a ticket that is not known to be in the queue may be
+        there, and who was let in for it would find that all is sold.
+        """
+        if self.admitted_count + self.waiting_count >= self.stock:
             return Verdict.SOLD_OUT
-        is_full = self.waiting_count >= self._waiting_max
-        if is_full or self.admitted_count + self.waiting_count >= self.stock:
-            # Of those on their way one may yet fail, and leave its place.
+        if self.waiting_count >= self._waiting_max:
             return Verdict.WAITING
         self.waiting_count += 1
         return Verdict.ADMITTED
 
-    def settle(self, *, is_durable: bool) -> None:
-        """Note what became of one that was let in."""
+    def settle(self) -> None:
+        """Note that the ticket of one that was let in is durable."""
         self.waiting_count -= 1
-        self.admitted_count += is_durable
+        self.admitted_count += 1

@@ -81,6 +81,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 async def serve(handler: Handler, *, address: str, port: int) -> asyncio.Server:
     """Listen, and answer each request by `handler`; the port 0 takes a free one.
 
+    Once the server is closed no further request is answered on any connection.
+
     Raises:
         OSError: the port is taken.
     """
@@ -89,16 +91,29 @@ async def serve(handler: Handler, *, address: str, port: int) -> asyncio.Server:
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with contextlib.suppress(ConnectionError):
-            await _answer_all(reader, writer, handler=handler)
+            await _answer_all(
+                reader, writer, handler=handler, is_open=server.is_serving
+            )
         writer.close()
 
-    return await asyncio.start_server(
-        connected, address, port, limit=HEAD_BYTES_MAX, backlog=1_024
+    server = await asyncio.start_server(
+        connected,
+        address,
+        port,
+        limit=HEAD_BYTES_MAX,
+        backlog=1_024,
+        start_serving=False,
     )
+    await server.start_serving()
+    return server
 
 
 async def _answer_all(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, handler: Handler
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    handler: Handler,
+    is_open: Callable[[], bool],
 ) -> None:
     while True:
         try:
@@ -107,7 +122,7 @@ async def _answer_all(
             writer.write(Response(status=400).encoded())
             await writer.drain()
             return
-        if request is None:
+        if request is None or not is_open():
             return
         writer.write((await handler(request)).encoded())
         await writer.drain()

@@ -12,7 +12,7 @@ class Incident(StrEnum):
     """What can go wrong, by the name that `tailrace shop incident` takes."""
 
     SLOW_GATEWAY = "slow-gateway"
-    """The SMS gateway answers late, or not in time."""
+    """The SMS gateway does not answer in time."""
     BAD_DEPLOY = "bad-deploy"
     """A new version of the orders service fails at a third of the orders."""
     CRON_STOPS = "cron-stops"

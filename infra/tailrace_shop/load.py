@@ -15,13 +15,12 @@ from pathlib import Path
 import msgspec
 
 from tailrace.clock import Clock
-from tailrace.shop_loads import Load
+from tailrace.shop_loads import LOAD_AGENT, Load
 from tailrace_shop.client import Visitor
 from tailrace_shop.logs import JsonLog
 from tailrace_shop.registration import Mode
 from tailrace_shop.services import ITEMS
 
-AGENT = "tailrace-shop-load/1"
 ADDRESS = "192.0.2.1"
 CONNECTIONS = 64
 
@@ -36,6 +35,8 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     took_ms: int
     answers: dict[str, int]
     """How many by status."""
+    unanswered: int = 0
+    """Requests whose connection broke, or that waited too long: done or not."""
 
     @property
     def per_s(self) -> int:
@@ -53,7 +54,7 @@ async def register(url: str, *, count: int) -> Counted:
     """
     name, answers = secrets.token_hex(4), Counter[str]()
     began_ns = time.perf_counter_ns()
-    async with Visitor(url, address=ADDRESS, agent=AGENT) as visitor:
+    async with Visitor(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
         for number in range(count):
             for mode in Mode:
                 body = msgspec.json.encode({"name": f"{name}-{number}"})
@@ -73,7 +74,7 @@ async def order(url: str, *, count: int) -> Counted:
     numbers = iter(range(count))
 
     async def work() -> None:
-        async with Visitor(url, address=ADDRESS, agent=AGENT) as visitor:
+        async with Visitor(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
             for number in numbers:
                 one = {
                     "order_id": f"{name}-{number}",
@@ -91,26 +92,31 @@ async def storm(url: str, *, sale: str, requests: int, per_s: int) -> Counted:
     """Ask for `requests` tickets of a sale, `per_s` a second, whatever is answered.
 
     Where the shop is slower than that, all connections are busy, and it is asked as fast
-    as it answers.
+    as it answers. A connection that breaks takes one request with it, and the others go on.
 
     Raises:
         OSError: the shop does not answer.
     """
-    answers = Counter[str]()
+    answers, unanswered = Counter[str](), 0
     numbers = iter(range(requests))
     target = f"/sales/{sale}/tickets"
     began_ns = time.perf_counter_ns()
 
     async def work() -> None:
-        async with Visitor(url, address=ADDRESS, agent=AGENT) as visitor:
+        nonlocal unanswered
+        async with Visitor(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
             for number in numbers:
                 due_s = number / per_s - (time.perf_counter_ns() - began_ns) / 1e9
                 if due_s > 0:
                     await asyncio.sleep(due_s)
-                answers[await _status(visitor, target, b"")] += 1
+                try:
+                    answers[await _status(visitor, target, b"")] += 1
+                except (OSError, EOFError):
+                    unanswered += 1
+                    return
 
     await asyncio.gather(*(work() for _ in range(min(CONNECTIONS, requests))))
-    return _counted(Load.SALE, sale, answers, began_ns=began_ns)
+    return _counted(Load.SALE, sale, answers, began_ns=began_ns, unanswered=unanswered)
 
 
 def write_down(counted: Counted, *, folder: Path, clock: Clock) -> None:
@@ -124,6 +130,7 @@ def write_down(counted: Counted, *, folder: Path, clock: Clock) -> None:
         name=counted.name,
         requests=counted.requests,
         answers={f"status_{status}": n for status, n in counted.answers.items()},
+        unanswered=counted.unanswered,
     )
     log.close()
 
@@ -133,11 +140,19 @@ async def _status(visitor: Visitor, target: str, body: bytes) -> str:
     return str(status)
 
 
-def _counted(load: Load, name: str, answers: Counter[str], *, began_ns: int) -> Counted:
+def _counted(
+    load: Load,
+    name: str,
+    answers: Counter[str],
+    *,
+    began_ns: int,
+    unanswered: int = 0,
+) -> Counted:
     return Counted(
         load=load,
         name=name,
-        requests=answers.total(),
+        requests=answers.total() + unanswered,
+        unanswered=unanswered,
         took_ms=(time.perf_counter_ns() - began_ns) // 1_000_000,
         answers=dict(sorted(answers.items())),
     )

@@ -24,22 +24,25 @@ JAVA_PACKAGE = "com.example.shop"
 class LogFile:
     """Appends whole lines, from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Clock) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._clock = clock
         self._lock = threading.Lock()
         self._file = path.open("ab", buffering=0)
         self._size_bytes = self._file.tell()
 
-    def write(self, text: str) -> None:
+    def append(self, text: str) -> None:
         """Append `text` and a newline; a full disk loses it, and stops no service."""
         data = f"{text}\n".encode()
         with self._lock, contextlib.suppress(OSError):
             if self._size_bytes + len(data) > FILE_BYTES_MAX:
+                with contextlib.suppress(FileNotFoundError):
+                    self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+                opened = self._path.open("ab", buffering=0)
+                # Only now: where none can be opened, what is left is this one.
                 self._file.close()
-                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-                self._file = self._path.open("ab", buffering=0)
-                self._size_bytes = 0
+                self._file, self._size_bytes = opened, 0
             self._file.write(data)
             self._size_bytes += len(data)
 
@@ -49,12 +52,11 @@ class LogFile:
             self._file.close()
 
 
-class AccessLog:
+class AccessLog(LogFile):
     """What nginx writes by default, with the time that a request took and its trace."""
 
     def __init__(self, path: Path, *, clock: Clock) -> None:
-        self._file = LogFile(path)
-        self._clock = clock
+        super().__init__(path, clock=clock)
         self._second = 0
         self._time_text = ""
 
@@ -83,24 +85,19 @@ class AccessLog:
             self._second = second
             moment = datetime.fromtimestamp(second, tz=UTC)
             self._time_text = f"{moment:%d/%b/%Y:%H:%M:%S} +0000"
-        self._file.write(
+        self.append(
             f"{address} - - [{self._time_text}]"
             f' "{said[0]}" {status} {size_bytes} "{said[1]}" "{said[2]}"'
             f" rt={took_ms / 1_000:.3f} trace_id={trace_id}"
         )
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
-
-class JsonLog:
+class JsonLog(LogFile):
     """A service that logs JSON with the field names of ECS."""
 
     def __init__(self, path: Path, *, service: str, clock: Clock) -> None:
-        self._file = LogFile(path)
+        super().__init__(path, clock=clock)
         self._service = service
-        self._clock = clock
 
     def write(
         self,
@@ -126,65 +123,45 @@ class JsonLog:
             **others,
         }
         kept = {name: value for name, value in event.items() if value not in (None, "")}
-        self._file.write(msgspec.json.encode(kept).decode())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        self.append(msgspec.json.encode(kept).decode())
 
 
-class JavaLog:
+class JavaLog(LogFile):
     """A service in Java, as Log4j has it, with stack traces."""
 
     def __init__(self, path: Path, *, logger: str, clock: Clock) -> None:
-        self._file = LogFile(path)
+        super().__init__(path, clock=clock)
         self._logger = f"{JAVA_PACKAGE}.{logger}"
-        self._clock = clock
 
-    def info(self, message: str) -> None:
+    def write(self, message: str, *, level: str = "INFO") -> None:
         """Write one event."""
-        self._write("INFO", message)
+        self.append(
+            f"{_plain(self._clock.now_ms())} {level:<5} [http-nio-8080-exec-1]"
+            f" {self._logger} - {message}"
+        )
 
     def error(self, message: str, *, fault: str, frames: tuple[str, ...]) -> None:
         """Write one event with the exception behind it and where it was thrown."""
         stack = "".join(f"\n\tat {JAVA_PACKAGE}.{frame}" for frame in frames)
-        self._write("ERROR", f"{message}\n{fault}{stack}")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, level: str, message: str) -> None:
-        time = _plain(self._clock.now_ms())
-        self._file.write(
-            f"{time} {level:<5} [http-nio-8080-exec-1] {self._logger} - {message}"
-        )
+        self.write(f"{message}\n{fault}{stack}", level="ERROR")
 
 
-class PythonLog:
+class PythonLog(LogFile):
     """A service in Python, as its `logging` has it, with tracebacks."""
 
     def __init__(self, path: Path, *, logger: str, clock: Clock) -> None:
-        self._file = LogFile(path)
+        super().__init__(path, clock=clock)
         self._logger = logger
-        self._clock = clock
 
-    def info(self, message: str) -> None:
+    def write(self, message: str, *, level: str = "INFO") -> None:
         """Write one event."""
-        self._write("INFO", message)
+        time = _plain(self._clock.now_ms())
+        self.append(f"{time} - {self._logger} - {level} - {message}")
 
-    def error(self, message: str, *, error: Exception) -> None:
+    def error(self, message: str, /, *, error: Exception) -> None:
         """Write one event with the traceback of what was raised."""
         raised = "".join(traceback.format_exception(error)).rstrip()
-        self._write("ERROR", f"{message}\n{raised}")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, level: str, message: str) -> None:
-        time = _plain(self._clock.now_ms())
-        self._file.write(f"{time} - {self._logger} - {level} - {message}")
+        self.write(f"{message}\n{raised}", level="ERROR")
 
 
 def _plain(at_ms: int) -> str:

@@ -55,6 +55,7 @@ class Queue:
                 enable_idempotence=False,
                 # Somebody waits for each message: none waits for company.
                 linger_ms=0,
+                max_block_ms=PUBLISH_S_MAX * 1_000,
             )
         except (KafkaError, OSError) as error:
             raise kafka_unavailable(connections.kafka_bootstrap, error) from error
@@ -66,40 +67,17 @@ class Queue:
             ServiceUnavailable: it is not known to be; publish it again.
         """
         try:
-            self._send(topic, message, key=key).get(timeout=PUBLISH_S_MAX)
+            self._producer.send(
+                topic.name_in(self._connections.namespace),
+                value=msgspec.json.encode(message),
+                key=key.encode(),
+            ).get(timeout=PUBLISH_S_MAX)
         except KafkaError as error:
             raise kafka_unavailable(self._connections.kafka_bootstrap, error) from error
-
-    def publish_soon(
-        self,
-        topic: Topic,
-        message: msgspec.Struct,
-        *,
-        key: str,
-        done: Callable[[bool], None],
-    ) -> None:
-        """Call `done` later, in another thread, with whether the message is durable."""
-        try:
-            future = self._send(topic, message, key=key)
-        except KafkaError:
-            done(False)  # noqa: FBT003 - the one thing that it is told
-            return
-
-        def settled(_outcome: object) -> None:
-            done(future.succeeded())
-
-        future.add_both(settled)
 
     def close(self) -> None:
         """Send what is under way, and let go of the brokers."""
         self._producer.close(timeout=PUBLISH_S_MAX)
-
-    def _send(self, topic: Topic, message: msgspec.Struct, *, key: str) -> Any:  # noqa: ANN401 - the library's future
-        return self._producer.send(
-            topic.name_in(self._connections.namespace),
-            value=msgspec.json.encode(message),
-            key=key.encode(),
-        )
 
 
 class Problem(Protocol):

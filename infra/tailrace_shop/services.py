@@ -87,6 +87,21 @@ class Services:
         for log in (self._notifier_log, *self._logs.values()):
             log.close()
 
+    def shelve(self, sale: str, *, stock: int) -> None:
+        """Put on the shelf what a flash sale sells.
+
+        Raises:
+            ValueError: there was a sale of this name.
+        """
+        if not self.sales.put(sale, stock):
+            raise ValueError(f"there was a sale {sale!r} before: name another one")
+        self._logs[SELLER].write(
+            f"sale {sale} opened: {stock} pieces",
+            action="opened",
+            sale=sale,
+            stock=stock,
+        )
+
     def reserve(self, order: Order) -> None:
         """Take an order's items from the shelf, once however often it comes."""
         outcome = self.inventory.take(order)
@@ -137,7 +152,7 @@ class Services:
                     error=error,
                 )
             else:
-                self._notifier_log.info(
+                self._notifier_log.write(
                     f"welcome by {gateway.name} to {registered.user} sent {traced}"
                 )
 
@@ -191,8 +206,5 @@ class Services:
             group=group,
             message_type=message_type,
             handle=handle,
-            problem=self._problem,
+            problem=self._notifier_log.error,
         )
-
-    def _problem(self, message: str, /, *, error: Exception) -> None:
-        self._notifier_log.error(message, error=error)

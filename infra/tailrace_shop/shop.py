@@ -136,9 +136,9 @@ class Shop:
 
     def _stop(self, control: Control) -> None:
         control.close()
+        self._front.close()
         self._jobs.stop()
         self.services.stop()
-        self._front.close()
         self._queue.close()
 
     def _gateway(self, name: str, *, clock: Clock) -> Gateway:

@@ -43,12 +43,13 @@ class Stock:
             """
         )
 
-    def put(self, item: str, count: int) -> None:
-        """Put so many of an item on the shelf, if it has never been there."""
+    def put(self, item: str, count: int) -> bool:
+        """Put so many of an item on the shelf; return False if it was ever there before."""
         with self._lock:
-            self._database.execute(
+            put = self._database.execute(
                 "INSERT OR IGNORE INTO shelf VALUES (?, ?)", (item, count)
             )
+            return bool(put.rowcount)
 
     def take(self, order: Order) -> Outcome:
         """Count an order, once."""

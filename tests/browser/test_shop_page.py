@@ -1,4 +1,4 @@
-"""What of the Shop page is live, in a real browser: clicked as docs/shop.md says to."""
+"""The Shop page in a real browser, over real servers: clicked as docs/shop.md says to."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from collections.abc import Generator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotThere
 
 from tailrace_embedded.stack import Endpoints
 from tailrace_shop.services import HELPERS
 from tests.support import browser as support
-from tests.support.shops import Whole, whole_shop
+from tests.support.shops import WAIT_S_MAX, Whole, whole_shop
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(300)]
+
+LATENCIES_MS = {"serial": 150, "parallel": 100, "queued": 50}
+"""What each way takes of the simulated outside alone."""
+LOOK_MS_MAX = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +38,53 @@ def shop_url(whole: Whole) -> Generator[str]:
 def tab(page: Page, url: str, name: str) -> Locator:
     """Open the page, and return what the tab of this name shows."""
     page.goto(url)
+    return opened_tab(page, name)
+
+
+def opened_tab(page: Page, name: str) -> Locator:
+    """Click on a tab, and return what it shows."""
     page.get_by_role("tab", name=name).click()
     return page.get_by_role("tabpanel", name=name)
+
+
+def rows(panel: Locator) -> list[list[str]]:
+    """Return what the first table of a tab holds, row by row.
+
+    It is drawn on a canvas, behind which it stands once more for who cannot see.
+    """
+    found = panel.get_by_test_id("stDataFrame").first.locator("tbody tr").all()
+    return [row.locator("td").all_text_contents() for row in found]
+
+
+def refreshed_until(page: Page, found: Locator) -> None:
+    """Click on Refresh, as a person does, and look for a while, until it is there."""
+
+    def look() -> bool:
+        page.get_by_role("button", name="Refresh").click()
+        try:
+            # A click before the page is drawn would begin it anew.
+            found.first.wait_for(state="attached", timeout=LOOK_MS_MAX)
+        except NotThere:
+            return False
+        return True
+
+    eventually(look, WAIT_S_MAX)
+
+
+def test_registration_shows_the_three_ways_side_by_side(
+    page: Page, shop_url: str
+) -> None:
+    panel = tab(page, shop_url, "Registration")
+    expect(panel.get_by_text("Nobody has registered yet.")).to_be_visible()
+    panel.get_by_role("button", name="Register 20 users in each way").click()
+    expect(panel.get_by_text("It runs; refresh in a few seconds")).to_be_visible()
+    for way in LATENCIES_MS:
+        row = panel.locator(f'tr:has(td:text-is("{way}")):has(td:text-is("20"))')
+        refreshed_until(page, row)
+    assert [row[0] for row in rows(panel)] == list(LATENCIES_MS)
+    expect(panel.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    for way, _users, median_ms, *_ in rows(panel):
+        assert float(median_ms) >= LATENCIES_MS[way]
 
 
 def test_the_queue_grows_while_the_inventory_is_stopped_and_drains(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -30,12 +31,12 @@ from tailrace_dashboard.shop import (
     Troubles,
     findings,
     ratios,
-    read_answers,
     read_measured,
-    read_storm,
+    read_orders,
     read_troubles,
 )
 from tailrace_dashboard.shop_gateway import RunningShop
+from tailrace_dashboard.shop_sale import read_answers, read_storm
 from tests.dashboard.doubles import EmptySearch, KnownShop, done, failed, sources
 from tests.dashboard.test_pages import buttons, said, shown
 
@@ -56,14 +57,29 @@ STORM: Body = {
         "hits": [
             {
                 "_source": {
+                    "event.duration": 20_000_000,
                     "attributes": {
                         "name": "s1",
                         "requests": 100,
                         "answers": {f"status_{s}": n for s, n in COUNTS.items()},
-                    }
+                        "unanswered": 0,
+                    },
                 }
             }
         ]
+    }
+}
+COUNTED: Body = {
+    "aggregations": {
+        "accepted": {"doc_count": 60},
+        "inventory": {
+            "outcomes": {
+                "buckets": [
+                    {"key": "taken", "doc_count": 40},
+                    {"key": "duplicate", "doc_count": 15},
+                ]
+            }
+        },
     }
 }
 NO_STORM: Body = {"hits": {"hits": []}}
@@ -113,9 +129,7 @@ STATE = ShopState(
     services={"inventory": False, "notifier": True},
     waiting={"inventory": 60, "notifier": 0},
     incidents=[],
-    known_incidents=["bad-deploy"],
     sales=[SaleState(name="s1", stock=5, admitted=5, sold=4)],
-    loads=[],
 )
 ROOM = RoomState(
     said=[Word(member="eva", text="**hello** <b>", at_ms=1)], present=["eva", "gr*ce"]
@@ -125,7 +139,15 @@ ROOM = RoomState(
 def answers(counts: dict[int, int]) -> Body:
     statuses = {"buckets": [{"key": s, "doc_count": n} for s, n in counts.items()]}
     second = {"key": 1_000, "statuses": statuses}
-    return {"aggregations": {"statuses": statuses, "seconds": {"buckets": [second]}}}
+    opened = {"hits": {"hits": [{"_source": {"attributes": {"stock": 5}}}]}}
+    return {
+        "aggregations": {
+            "statuses": statuses,
+            "seconds": {"buckets": [second]},
+            "sold": {"doc_count": 4},
+            "opened": {"first": opened},
+        }
+    }
 
 
 class ShopsLogs:
@@ -156,6 +178,8 @@ class ShopsLogs:
                 return done(MEASURED)
             case {"statuses": _}:
                 return done(answers(self._logged))
+            case {"accepted": _}:
+                return done(COUNTED)
             case {"bad": _}:
                 return done(self._bad)
             case _:
@@ -190,10 +214,12 @@ def test_a_sales_answers_are_read_from_client_and_log() -> None:
     storm = read_storm(STORM)
     assert storm is not None
     assert (storm.sale, storm.requests, storm.counts) == ("s1", 100, COUNTS)
+    assert (storm.per_s, storm.unanswered) == (5_000, 0)
     assert read_storm(NO_STORM) is None
     found = read_answers(answers(COUNTS))
     assert found.counts == COUNTS
     assert found.points == ((1_000, 202, 5), (1_000, 303, 1), (1_000, 410, 94))
+    assert (found.sold, found.stock) == (4, 5)
 
 
 def test_a_file_that_was_turned_over_is_the_same_service() -> None:
@@ -247,9 +273,29 @@ def test_the_page_shows_what_was_measured() -> None:
 def test_equal_counts_are_told_from_those_that_are_not() -> None:
     equal = page(ShopsLogs())
     assert "All 100 answers" in equal.success[0].value
+    assert "4 of 5 sold, by the seller's log; 5,000 requests a second" in said(equal)
     fewer = page(ShopsLogs(logged={**COUNTS, 410: 90}))
     assert not fewer.success
     assert "96 lines of the access log have arrived" in said(fewer)
+
+
+def test_answers_that_did_not_reach_the_client_are_told() -> None:
+    storm = copy.deepcopy(STORM)
+    storm["hits"]["hits"][0]["_source"]["attributes"]["unanswered"] = 3
+    test = page(ShopsLogs(storm=storm, logged={**COUNTS, 410: 96}))
+    assert not test.success
+    assert "3 of its requests stayed without one; the access log has 102" in said(test)
+    # Once all is told, equal is equal.
+    assert page(ShopsLogs(storm=storm)).success
+
+
+def test_orders_are_counted_by_the_logs() -> None:
+    counts = read_orders(COUNTED)
+    assert (counts.accepted, counts.taken, counts.duplicate) == (60, 40, 15)
+    test = page(ShopsLogs())
+    tables = [cast("Any", one.value) for one in test.dataframe]
+    (table,) = [one for one in tables if "Orders accepted" in one]
+    assert list(table.iloc[0]) == [60, 40, 0, 15]
 
 
 def test_the_queue_is_shown_and_the_inventory_is_told() -> None:

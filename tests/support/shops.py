@@ -26,17 +26,18 @@ from tailrace.watched import configuration, toml_text
 from tailrace_dashboard.shop import (
     ModeFigures,
     Troubles,
-    answers_body,
     findings,
     measured_body,
-    read_answers,
     read_measured,
     read_troubles,
     troubles_body,
 )
 from tailrace_dashboard.shop_alerts import alerts_body, read_alerts
+from tailrace_dashboard.shop_sale import Answers, answers_body, read_answers
 from tailrace_embedded.stack import Endpoints
+from tailrace_shop.client import Visitor
 from tailrace_shop.config import ShopSettings
+from tailrace_shop.load import Counted
 from tailrace_shop.messages import Topic
 from tailrace_shop.queue import Worker
 from tailrace_shop.services import ITEMS, SHELF_COUNT
@@ -99,7 +100,7 @@ def opened(
     *,
     namespace: str,
     data_dir: Path,
-    waiting_max: int = 200,
+    **settings: int,
 ) -> Generator[Opened]:
     """Open a shop to which nobody comes by himself, and close it."""
     connections = Connections().model_copy(
@@ -113,9 +114,7 @@ def opened(
     )
     shop = Shop(
         connections,
-        settings=ShopSettings(
-            visit_pause_ms=0, incident_pause_ms=0, waiting_max=waiting_max
-        ),
+        settings=ShopSettings(visit_pause_ms=0, incident_pause_ms=0, **settings),
         clock=SystemClock(),
         random=Random(1),
     )
@@ -129,6 +128,21 @@ def opened(
     finally:
         stop.set()
         running.join(WAIT_S_MAX)
+
+
+async def order_again(url: str, placed: Counted) -> list[int]:
+    """Place the orders of a load once more, as a customer does who saw no answer."""
+    async with Visitor(url, address="192.0.2.1", agent="test") as visitor:
+        answers: list[int] = []
+        for number in range(placed.requests):
+            one = {
+                "order_id": f"{placed.name}-{number}",
+                "item": ITEMS[number % len(ITEMS)],
+            }
+            body = msgspec.json.encode(one)
+            status, _ = await visitor.ask("POST", "/orders", body=body)
+            answers.append(status)
+        return answers
 
 
 @dataclass
@@ -147,8 +161,8 @@ class Whole:
         now_ms = SystemClock().now_ms()
         return TimeRange(now_ms - 900_000, now_ms + BEHIND_THE_CLOCK_MS)
 
-    def counts_of(self, sale: str) -> dict[int, int]:
-        return dict(read_answers(self.ask(answers_body(sale))).counts)
+    def answers_of(self, sale: str) -> Answers:
+        return read_answers(self.ask(answers_body(sale)))
 
     def figures(self) -> tuple[ModeFigures, ...]:
         return read_measured(self.ask(measured_body(self.time_range())))

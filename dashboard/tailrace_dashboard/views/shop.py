@@ -16,16 +16,13 @@ from tailrace_dashboard.rows import markdown
 from tailrace_dashboard.shop import (
     EXPECTED_RATIOS,
     ModeFigures,
-    Storm,
-    answers_body,
     findings,
     measured_body,
+    orders_body,
     ratios,
-    read_answers,
     read_measured,
-    read_storm,
+    read_orders,
     read_troubles,
-    storms_body,
     troubles_body,
 )
 from tailrace_dashboard.shop_alerts import alert_rows, alerts_body, read_alerts
@@ -34,6 +31,14 @@ from tailrace_dashboard.shop_charts import (
     answers_chart,
     modes_chart,
     troubles_chart,
+)
+from tailrace_dashboard.shop_sale import (
+    Answers,
+    Storm,
+    answers_body,
+    read_answers,
+    read_storm,
+    storms_body,
 )
 from tailrace_dashboard.sources import Sources
 from tailrace_dashboard.views.parts import (
@@ -71,6 +76,7 @@ def show(sources: Sources) -> None:
         _draw_registration(sources)
     with orders:
         draw_orders(sources)
+        _draw_counted(sources)
     with sale:
         _draw_sale(sources)
     with chat:
@@ -115,6 +121,24 @@ def _mode_rows(figures: tuple[ModeFigures, ...]) -> list[dict[str, object]]:
     ]
 
 
+def _draw_counted(sources: Sources) -> None:
+    answer = _found(sources, orders_body(_range(sources)), key="shop_counted")
+    if answer is None:
+        return
+    counts = read_orders(answer)
+    st.caption("Of the last 15 minutes, by the services' logs:")
+    draw_table(
+        [
+            {
+                "Orders accepted": counts.accepted,
+                "Counted by the inventory": counts.taken,
+                "More than there was": counts.sold_out,
+                "Came again, and changed nothing": counts.duplicate,
+            }
+        ]
+    )
+
+
 def _draw_sale(sources: Sources) -> None:
     st.caption(
         "500 pieces, and 25,000 requests at 5,000 a second: the gate admits the first"
@@ -132,26 +156,42 @@ def _draw_sale(sources: Sources) -> None:
     if answer is None:
         return
     answers = read_answers(answer)
-    logged = sum(answers.counts.values())
-    if dict(answers.counts) == dict(storm.counts):
-        st.success(
-            f"All {storm.requests:,} answers that the client counted stand in the"
-            " access log, each once.",
-            icon=":material/check:",
-        )
-    else:
-        st.warning(
-            f"The client counted {storm.requests:,} answers; {logged:,} lines of the"
-            " access log have arrived so far.",
-            icon=":material/hourglass_top:",
-        )
+    _draw_comparison(storm, answers)
     table, chart = st.columns((1, 2), gap="medium")
     with table:
         draw_table(_answer_rows(storm, answers.counts))
-        _draw_sold(sources, storm)
+        of_stock = "" if answers.stock is None else f" of {answers.stock:,}"
+        st.caption(
+            f"{answers.sold:,}{of_stock} sold, by the seller's log; {storm.per_s:,.0f}"
+            " requests a second."
+        )
     if answers.points:
         with chart:
             st.altair_chart(answers_chart(answers), width="stretch")
+
+
+def _draw_comparison(storm: Storm, answers: Answers) -> None:
+    """Say whether client and access log agree, answer by answer."""
+    answered, logged = sum(storm.counts.values()), sum(answers.counts.values())
+    if dict(answers.counts) == dict(storm.counts):
+        st.success(
+            f"All {answered:,} answers that the client counted stand in the access log,"
+            " each once.",
+            icon=":material/check:",
+        )
+    elif storm.unanswered and logged > answered:
+        st.warning(
+            f"The client counted {answered:,} answers, and {storm.unanswered:,} of its"
+            f" requests stayed without one; the access log has {logged:,} lines, as it"
+            " also has the answers that did not reach the client.",
+            icon=":material/link_off:",
+        )
+    else:
+        st.warning(
+            f"The client counted {answered:,} answers; {logged:,} lines of the access log"
+            " have arrived so far.",
+            icon=":material/hourglass_top:",
+        )
 
 
 def _answer_rows(storm: Storm, logged: Mapping[int, int]) -> list[dict[str, object]]:
@@ -163,17 +203,6 @@ def _answer_rows(storm: Storm, logged: Mapping[int, int]) -> list[dict[str, obje
         }
         for status in sorted({*storm.counts, *logged})
     ]
-
-
-def _draw_sold(sources: Sources, storm: Storm) -> None:
-    state = answer_of(
-        sources.shop.state(), what="Asking", clock=sources.clock, key="shop_sold"
-    )
-    for sale in state.sales if state is not None else ():
-        if sale.name == storm.sale:
-            st.caption(
-                f"{sale.sold:,} of {sale.stock:,} sold, {sale.admitted:,} admitted."
-            )
 
 
 def _draw_incidents(sources: Sources) -> None:

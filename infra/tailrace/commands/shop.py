@@ -95,6 +95,8 @@ def load(
     answers = ", ".join(
         f"{n:,} times {status}" for status, n in counted.answers.items()
     )
+    if counted.unanswered:
+        answers += f"; {counted.unanswered:,} got no answer"
     write_line(
         f"{counted.load} {counted.name}: {counted.requests:,} requests in"
         f" {counted.took_ms / 1_000:.1f} s, {counted.per_s:,} a second; answered"

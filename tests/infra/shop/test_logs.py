@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,8 @@ def write_all(folder: Path) -> None:
             trace_id="ab" * 16,
         )
         service.write(f"order {number} taken", action="taken", trace_id="ab" * 16)
-        java.info(f"order {number} accepted")
-        python.info(f"welcome by e-mail to mia{number} sent")
+        java.write(f"order {number} accepted")
+        python.write(f"welcome by e-mail to mia{number} sent")
     java.error("order 6 failed", fault="java.lang.Error: x", frames=("A.b(A.java:1)",))
     sms = Gateway("SMS", latency_ms=0, timeout_ms=1, clock=clock)
     sms.delay_ms = 10
@@ -102,10 +103,26 @@ def test_a_full_file_is_renamed_and_no_line_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "FILE_BYTES_MAX", 100)
-    log = LogFile(tmp_path / "a.log")
+    log = LogFile(tmp_path / "a.log", clock=StandingClock(NOW_MS))
     for number in range(12):
-        log.write(f"line {number:04}")
+        log.append(f"line {number:04}")
     log.close()
     old, new = ((tmp_path / name).read_text() for name in ("a.log.1", "a.log"))
     assert (old + new).splitlines() == [f"line {number:04}" for number in range(12)]
     assert len(old) <= 100
+
+
+def test_a_file_that_cannot_be_opened_anew_stops_no_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "FILE_BYTES_MAX", 95)
+    folder = tmp_path / "logs"
+    log = LogFile(folder / "a.log", clock=StandingClock(NOW_MS))
+    shutil.rmtree(folder)
+    for number in range(12):
+        log.append(f"line {number:04}")
+    log.append("one")  # For which there was room.
+    folder.mkdir()
+    log.append("there again")
+    log.close()
+    assert (folder / "a.log").read_text() == "there again\n"
