@@ -1,15 +1,14 @@
 """Who may not make an index orders it from the leader, who may: by a node in ZooKeeper.
 
-An order is an ephemeral node with the index's name, into which the leader writes what
-became of it. It goes with its asker's session, so that nothing is left behind. Who leads no
-more answers none; one that is frozen between that question and the making of an index is
+Each asker has an ephemeral node, into which it writes the name of the index and the leader
+what became of it. It is its asker's own, whom ZooKeeper lets change no node of another, and
+goes with the session, so that nothing is left behind. Who leads no more answers none; one that is frozen between that question and the making of an index is
 harmless: an index that is there is made no second time, and one that is expired is asked for
 by nobody.
 """
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
 import uuid
@@ -32,7 +31,7 @@ UNANSWERED_MS = 20_000
 ASK_LOOK_MS = 50
 LEAD_LOOK_S = 0.25
 ORDERS_MAX = 1_000
-"""At once, of all indexers; each has but one order at a time."""
+"""Of all indexers; each has but one."""
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,12 +83,8 @@ class OrderBook(Protocol):
         """Make a node hold `data`."""
         ...
 
-    def delete(self, path: str) -> None:
-        """Remove a node, if it is there."""
-        ...
-
-    def hold_ephemeral(self, path: str, data: bytes) -> bool:
-        """Make this session the owner of an ephemeral node."""
+    def hold_ephemeral(self, path: str, data: bytes, *, is_news: bool = False) -> bool:
+        """Make this session the owner of an ephemeral node; `is_news`: that holds `data`."""
         ...
 
 
@@ -112,7 +107,7 @@ class OrderingMaker:
         self._own = own
         self._book = book
         """Opened at the first order: where all may make indices it is not needed."""
-        self._path = orders_path(namespace)
+        self._path = f"{orders_path(namespace)}/{uuid.uuid4().hex}"
         self._clock = clock
         self._unanswered_until_ms = 0
 
@@ -137,21 +132,20 @@ class OrderingMaker:
     def _order(self, index: str) -> Verdict | None:
         """Return the leader's answer, None where none came in time."""
         book = self._book()
-        path = f"{self._path}/{uuid.uuid4().hex}"
         deadline_ms = self._clock.monotonic_ms() + ANSWER_MS_MAX
-        book.hold_ephemeral(path, msgspec.json.encode(Order(index)))
-        try:
-            while self._clock.monotonic_ms() < deadline_ms:
-                self._clock.sleep_ms(ASK_LOOK_MS)
-                answer = _order_of(book.get(path))
-                if answer is None:
-                    return None  # Our session was lost, and the order with it.
-                if (verdict := answer.verdict()) is not None:
-                    return verdict
-            return None
-        finally:
-            with contextlib.suppress(ServiceUnavailable):
-                book.delete(path)
+        order = msgspec.json.encode(Order(index))
+        book.hold_ephemeral(self._path, order, is_news=True)
+        while self._clock.monotonic_ms() < deadline_ms:
+            self._clock.sleep_ms(ASK_LOOK_MS)
+            answer = _order_of(book.get(self._path))
+            if answer is None:
+                return None  # Our session was lost, and the order with it.
+            if answer.index != index:
+                # The last order is answered only now, in the place of this one.
+                book.hold_ephemeral(self._path, order, is_news=True)
+            elif (verdict := answer.verdict()) is not None:
+                return verdict
+        return None
 
 
 def answer_orders(book: OrderBook, *, namespace: str, maker: Maker) -> int:
@@ -170,7 +164,7 @@ def answer_orders(book: OrderBook, *, namespace: str, maker: Maker) -> int:
         if order.index not in verdicts:
             verdicts[order.index] = maker.make(order.index)
         answer = order.answered(verdicts[order.index])
-        # One that its asker has taken back is not made anew by this.
+        # One whose asker is gone is not made anew by this.
         if book.get(f"{path}/{name}") is not None:
             book.set(f"{path}/{name}", msgspec.json.encode(answer))
         answered_count += 1

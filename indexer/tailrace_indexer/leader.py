@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import Any, cast
 
 from tailrace.elasticsearch import Elastic
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NodeForbidden, ServiceUnavailable
 from tailrace.log import FilteringBoundLogger
 from tailrace.rights import MissingRight
 from tailrace.settings import Connections
@@ -29,6 +29,8 @@ CONNECT_MS_MAX = 2_000
 RETRY_S = 2.0
 LEADERS_RIGHT = "manage_index_templates"
 """Whoever has it has what a leader needs: docs/rights.md gives it to no other."""
+LEADERS_NODE = "leaders"
+"""Likewise in ZooKeeper, where who may read it may stand for election there."""
 RIGHTS_LOOK_S = 10.0
 """How soon one that may not lead learns that it may."""
 STOP_S_MAX = 5.0
@@ -91,20 +93,23 @@ class RetentionLeader:
         while not self._stop.is_set():
             if not zookeeper.wait_connected(wait_ms_max=CONNECT_MS_MAX):
                 continue
-            if self._may_lead():
+            if self._may_lead(zookeeper):
                 self._contend(zookeeper)
                 return
             self._stop.wait(RIGHTS_LOOK_S)
 
-    def _may_lead(self) -> bool:
-        """Tell whether this process's key is one for a leader; said when it is not.
+    def _may_lead(self, zookeeper: ZooKeeper) -> bool:
+        """Tell whether this process is known as one that may lead; said when it is not.
 
-        One without would hold the lead and keep it from another that has the rights. An
-        Elasticsearch that does not answer says nothing against it.
+        One without the rights in Elasticsearch would hold the lead and keep it from another
+        that has them. A server that does not answer says nothing against it.
         """
         try:
+            zookeeper.children(f"/{self._connections.namespace}/{LEADERS_NODE}")
             with Elastic(self._connections) as elastic:
                 missing = missing_to_lead(elastic)
+        except NodeForbidden as error:
+            missing = str(error)
         except ServiceUnavailable:
             return True
         if missing != self._missing and missing:
@@ -142,7 +147,7 @@ class RetentionLeader:
                 log=self._log,
                 closing=closing,
             )
-            while not self._stop.is_set() and self._may_lead():
+            while not self._stop.is_set() and self._may_lead(zookeeper):
                 # The node, and not the connection: one that was frozen is connected
                 # anew, in another session, while another leads.
                 lead.require()

@@ -21,7 +21,8 @@ ELASTICSEARCH_FORM = (
 
 _ADDRESS = re.compile(
     r"""
-    (?: [^\s,/:@?\#\[\]]+ | \[ [0-9A-Fa-f:.]+ (?: %[^\s,\]]+ )? \] )  # a name or [IPv6]
+    # A name, or [IPv6].
+    (?P<host> [^\s,/:@?\#\[\]]+ | \[ [0-9A-Fa-f:.]+ (?: %[^\s,\]]+ )? \] )
     (?: : (?P<port> [0-9]{1,5} ) )?
     """,
     re.VERBOSE,
@@ -73,6 +74,13 @@ def elasticsearch_addresses(value: str) -> str:
         count=len(entries),
     )
     return ",".join(entries)
+
+
+def hosts(value: str) -> list[str]:
+    """Return the hosts of any such setting, without brackets; its form is a good one."""
+    bare = value.replace("https://", "").replace("http://", "").partition("/")[0]
+    found = [_ADDRESS.fullmatch(entry) for entry in _entries(bare)]
+    return [one["host"].strip("[]") for one in found if one is not None]
 
 
 def _entries(value: str) -> list[str]:

@@ -77,6 +77,8 @@ class ServerFacts:
     version: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     """Topics or templates that `tailrace provision` would make."""
+    is_nameless: bool = False
+    """It answered, though it was told no name, and others can reach it as we do."""
     disks: tuple[FolderDisk, ...] = ()
     """Where each of its machines keeps what it stores, by the machine's name."""
     node_disks: tuple[NodeDisk, ...] = ()
@@ -310,6 +312,15 @@ def _server(server: ServerFacts) -> Iterator[Finding]:
             level=Level.WARNING,
             what=f"{where} does not have {', '.join(server.missing)}",
             remedy="`tailrace provision` makes what is missing, and is safe to repeat",
+        )
+    if server.is_nameless:
+        yield Finding(
+            name=server.name,
+            level=Level.WARNING,
+            what=f"{where} asks nobody for a name: who can reach it may read and change"
+            " everything there",
+            remedy="give each role a user with its least rights (docs/rights.md), or let"
+            " nobody else reach it",
         )
     yield from (_node_disk(server.name, disk) for disk in server.node_disks)
     for disk in server.disks:

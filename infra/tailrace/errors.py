@@ -7,6 +7,7 @@ TailraceError                 what happened, with which value, and what to do
 |   |-- NoAnswer              it listens there, and says nothing
 |   |-- TopicMissing          the brokers answer, but the topic is not there
 |   |-- RightMissing          Elasticsearch answers, but who asks may not do this
+|   |-- NodeForbidden         likewise ZooKeeper
 |   `-- IndexShut             Elasticsearch answers, but an index is closed or blocked
 |-- DataDirInUse              another process holds the data folder
 |-- QueryInvalid              a search asks for something that cannot be read
@@ -113,6 +114,19 @@ class RightMissing(ServiceUnavailable):
     def __init__(self, what: str, *, address: str, remedy: str) -> None:
         super().__init__(
             "Elasticsearch", address=address, reason=f"here {what}", remedy=remedy
+        )
+
+
+class NodeForbidden(ServiceUnavailable):
+    """ZooKeeper answers, but who asks may not do this with a node."""
+
+    def __init__(self, known: str, *, address: str) -> None:
+        super().__init__(
+            "ZooKeeper",
+            address=address,
+            reason=f"{known} lacks a right there (NoAuth)",
+            remedy="see the rights of each role in docs/rights.md; `tailrace provision`"
+            " gives them, run by an administrator of ZooKeeper",
         )
 
 

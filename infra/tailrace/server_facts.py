@@ -19,6 +19,7 @@ from tailrace.errors import (
     TailraceError,
 )
 from tailrace.extras import missing_modules
+from tailrace.open_servers import nameless_servers
 from tailrace.settings import Connections
 from tailrace.topics import TOPICS
 from tailrace.zookeeper_probe import require_zookeeper
@@ -113,6 +114,7 @@ def _ask(
         address=address,
         is_expected=is_expected,
         version=found.version,
+        is_nameless=name in nameless_servers(connections),
         missing=found.missing,
         disks=found.disks,
         node_disks=found.node_disks,

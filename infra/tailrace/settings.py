@@ -38,6 +38,7 @@ from tailrace.addresses import (
 from tailrace.credential_problems import credential_problems
 from tailrace.errors import ConfigError
 from tailrace.setting_names import nearest, setting_names, variable_problems
+from tailrace.zookeeper_users import users_by_role
 
 ENVIRONMENT_PREFIX = "TAILRACE_"
 NAMESPACE_PATTERN = re.compile(r"[a-z][a-z0-9]{0,31}")
@@ -128,9 +129,7 @@ class Connections(RoleSettings):
     """By SASL; without it nobody asks who we are, and every node is everybody's."""
     zookeeper_password: SecretStr = SecretStr("")
     zookeeper_password_file: Path | None = None
-    zookeeper_users: dict[str, tuple[str, ...]] = {
-        role: (role,) for role in ("agent", "indexer", "dashboard", "operator")
-    }
+    zookeeper_users: dict[str, tuple[str, ...]] = users_by_role({})
     """By role, whom `tailrace provision` gives its rights in ZooKeeper."""
     elasticsearch_url: str = "http://127.0.0.1:9200"
     elasticsearch_username: str = ""
@@ -173,6 +172,13 @@ class Connections(RoleSettings):
     @classmethod
     def _zookeeper_has_addresses(cls, value: str) -> str:
         return zookeeper_addresses(value)
+
+    @field_validator("zookeeper_users")
+    @classmethod
+    def _every_role_has_its_users(
+        cls, value: dict[str, tuple[str, ...]]
+    ) -> dict[str, tuple[str, ...]]:
+        return users_by_role(value)
 
     @field_validator("elasticsearch_url")
     @classmethod

@@ -32,7 +32,7 @@ from kazoo.protocol.states import (  # pyright: ignore[reportMissingTypeStubs]
 from kazoo.retry import KazooRetry  # pyright: ignore[reportMissingTypeStubs]
 
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import NoAnswer, ServiceUnavailable
+from tailrace.errors import NoAnswer, NodeForbidden, ServiceUnavailable
 from tailrace.registration import Registration
 from tailrace.zookeeper_rights import (
     MECHANISM,
@@ -162,6 +162,15 @@ class ZooKeeper:
         except NoNodeError:
             return []
         return sorted(cast("list[str]", found))
+
+    def is_passing(self, path: str) -> bool:
+        """Tell whether a node goes with its session, or is gone already.
+
+        Raises:
+            ServiceUnavailable: no server answers.
+        """
+        stat = self._call(lambda: self._client.exists_async(path))
+        return stat is None or bool(stat.ephemeralOwner)
 
     def get(
         self, path: str, *, on_change: Callable[[], None] | None = None
@@ -348,15 +357,9 @@ class ZooKeeper:
         except (KazooException, OSError) as error:
             raise self._unavailable(_reason(error)) from error
 
-    def _refused(self) -> ServiceUnavailable:
+    def _refused(self) -> NodeForbidden:
         known = f"user {self._login.username!r}" if self._login else "who has no name"
-        return ServiceUnavailable(
-            "ZooKeeper",
-            address=self._hosts,
-            reason=f"{known} lacks a right there (NoAuth)",
-            remedy="see the rights of each role in docs/rights.md; `tailrace provision`"
-            " gives them, run by an administrator of ZooKeeper",
-        )
+        return NodeForbidden(known, address=self._hosts)
 
     def _be_told(self, refusal: str) -> None:
         self._refusal = refusal

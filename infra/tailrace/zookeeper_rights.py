@@ -22,23 +22,26 @@ from kazoo.protocol.connection import (  # pyright: ignore[reportMissingTypeStub
 from tailrace.credentials import LivePassword, zookeeper_password
 from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
+from tailrace.zookeeper_users import ROLES
 
 _security: Any = security
 
 RIGHTS: Mapping[str, Mapping[str, str]] = {
-    "": {"agent": "r", "indexer": "r", "dashboard": "r", "operator": "r"},
+    "": dict.fromkeys(ROLES, "r"),
     "agents": {"agent": "rc", "dashboard": "r", "operator": "r"},
     "config": {"agent": "r", "operator": "rwcd"},
     "holes": {"agent": "rd", "operator": "rwcd"},
-    "orders": {"indexer": "rwcd"},
-    "leaders": {"indexer": "rwcd"},
+    # Who only orders changes and removes no order of another: the answer to one may give
+    # up documents.
+    "orders": {"indexer": "rc", "leader": "rwc"},
+    "leaders": {"leader": "rwcd"},
     "replaying": {"operator": "rwcd"},
 }
 """By node below the namespace's, the letters of what each role may do there and with what
 others make below it: Read, Write, Create and Delete below it."""
 MECHANISM = "DIGEST-MD5"
 REFUSAL = "it refuses user {!r} or the password that is given for it"
-LASTING = ("config", "holes")
+LASTING = ("config", "holes", "leaders")
 """Below which nodes outlive the sessions that made them."""
 _LETTERS = {"r": "read", "w": "write", "c": "create", "d": "delete"}
 _CONNECTION = "_connection"
@@ -104,6 +107,10 @@ class Guarded(Protocol):
         """Return the names below a node."""
         ...
 
+    def is_passing(self, path: str) -> bool:
+        """Tell whether a node goes with its session, or is gone already."""
+        ...
+
 
 def login_of(connections: Connections) -> Login | None:
     """Return as whom we are known; None where no name is configured."""
@@ -167,5 +174,7 @@ def _all_below(zookeeper: Guarded, path: str) -> list[str]:
     found: list[str] = []
     for name in zookeeper.children(path):
         below = f"{path}/{name}"
-        found += [below, *_all_below(zookeeper, below)]
+        # To guard one of a session that ends meanwhile would make it anew, for good.
+        if not zookeeper.is_passing(below):
+            found += [below, *_all_below(zookeeper, below)]
     return found

@@ -22,12 +22,14 @@ from tailrace.topics import (
     RAW,
     STATE,
     TEMPLATES,
+    Topic,
 )
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.foreign.config import check_topics_are_foreign
 from tailrace_stream.start import when_ready
 
 CONNECT_MS_MAX = 10_000
+WORKERS_TOPICS = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
 """Brokers that listen and do not answer within it are said to stand still."""
 
 # A chunk is too small for several threads to gain on it, and other roles need the cores.
@@ -92,14 +94,17 @@ def run(
         floors.close()
 
 
-def check_topics(connections: Connections) -> str:
+def check_topics(
+    connections: Connections, *, topics: Sequence[Topic] = WORKERS_TOPICS
+) -> str:
     """Return the raw topic's id, which tells a topic from one made anew in its name.
+
+    `topics` are those that must be there, and that who asks has a right to: RAW is one.
 
     Raises:
         ServiceUnavailable: Kafka does not answer.
         TopicMissing: a topic of ours is not there.
     """
-    topics = (RAW, DOCS, RATES, DEAD, LEDGER, FLOORS, STATE, TEMPLATES)
     names = [topic.name(connections.namespace) for topic in topics]
     ids = topic_ids(connections, names)
     for name in names:

@@ -24,6 +24,7 @@ from streamlit.error_util import handle_uncaught_app_exception
 from tailrace.errors import CommandFailed
 from tailrace.log import configure
 from tailrace.settings import Connections, read_connections
+from tailrace.zookeeper_users import users_by_role
 from tailrace_dashboard.config import DashboardSettings
 from tailrace_dashboard.main import (
     STATUS_FILE,
@@ -71,7 +72,9 @@ def test_the_script_learns_every_setting_as_it_is(
         update={
             "data_dir": tmp_path,
             "kafka_password": SecretStr("hunter2"),
-            "zookeeper_users": {"agent": ("agent-web1", "agent-web2"), "operator": ()},
+            "zookeeper_users": users_by_role(
+                {"agent": ("agent-web1", "agent-web2"), "operator": ()}
+            ),
         }
     )
     environment = child_environment(connections, settings=DashboardSettings(), base={})

@@ -38,7 +38,7 @@ def node_settings_of(node: Node, nodes: list[Node]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_every_address_in_every_configuration_is_loopback(count: int) -> None:
+def test_x12_every_address_in_every_configuration_is_loopback(count: int) -> None:
     brokers, nodes = brokers_of(count), nodes_of(count)
     texts = [properties(zookeeper_settings(port=24_000, data_dir=FOLDER))]
     texts += [
@@ -53,7 +53,9 @@ def test_every_address_in_every_configuration_is_loopback(count: int) -> None:
         assert "0.0.0.0" not in text
 
 
-def test_listeners_of_kafka_name_an_address_because_an_empty_one_means_every() -> None:
+def test_x12_listeners_of_kafka_name_an_address_because_an_empty_one_means_every() -> (
+    None
+):
     (broker,) = brokers_of(1)
     settings = broker_settings(broker, brokers=[broker], data_dir=FOLDER)
     for listener in settings["listeners"].split(","):

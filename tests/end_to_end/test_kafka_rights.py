@@ -19,15 +19,23 @@ import pytest
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from pydantic import SecretStr
 
+from tailrace.clock import SystemClock
+from tailrace.dead.plan import Resend
+from tailrace.dead.topic import KafkaDocuments
 from tailrace.elasticsearch import Elastic
+from tailrace.errors import TopicMissing
+from tailrace.floor_topic import FloorReader
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_options import kafka_options
 from tailrace.kafka_producer import Producer, SendFailure
+from tailrace.kafka_reader import topic_reader
 from tailrace.provision import provision_templates, provision_topics
 from tailrace.query import events_alias
+from tailrace.replay.raw_topic import RawTopic
 from tailrace.settings import Connections
-from tailrace.topics import DOCS, LEDGER, RAW, TOPICS
+from tailrace.topics import DEAD, DOCS, FLOORS, LEDGER, RAW, TOPICS
 from tailrace_embedded.stack import Endpoints
+from tailrace_stream.main import check_topics
 from tests.support.certificates import Authority
 from tests.support.roles import KilledRole
 from tests.support.secured_kafka import Right, SecuredKafka, secured_kafka
@@ -41,7 +49,7 @@ pytestmark = [
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 TRIED = "tried"
 """The namespace in which each right is tried: what is written there is nobody's line."""
-ROLES = ("agent", "stream", "indexer", "dashboard", "auditor")
+ROLES = ("agent", "stream", "indexer", "dashboard", "auditor", "mender", "replayer")
 # What each may read and write at most: topics by their last word.
 BUSINESS = {
     "agent": ("ledger", "raw overflow ledger dead"),
@@ -55,6 +63,8 @@ BUSINESS = {
     ),
     "dashboard": ("ledger", ""),
     "auditor": ("docs dead ledger", ""),
+    "mender": ("dead", "docs"),
+    "replayer": ("raw dead floors", "docs"),
 }
 GROUPS = ("stream", "indexer")
 WAIT_S_MAX = 120
@@ -188,6 +198,16 @@ def test_x13_with_the_documented_rights_lines_come_from_the_file_to_the_index(
             },
         )
         assert audited.returncode == 0, audited.stdout + audited.stderr
+        replayed = roles[0].run(
+            *("replay", "--offsets", ":", "--json"),
+            wait_s_max=WAIT_S_MAX,
+            environment={
+                **guarded.environment("replayer"),
+                "TAILRACE_DATA_DIR": str(tmp_path / "replayer"),
+            },
+        )
+        assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+        assert f'"same":{LINES}' in replayed.stdout.replace(" ", "")
         refusals = {
             role.name: [
                 line
@@ -264,10 +284,68 @@ def test_x13_what_is_not_a_roles_business_is_refused_when_it_is_tried(
         assert _is_read(connections, name, wait_s=60 if may else 3) is may, name
     groups = expected(user, "GROUP")
     # One that it may see, so that the group alone is in the way.
-    topic = RAW.name(TRIED) if user == "dashboard" else LEDGER.name(TRIED)
+    ledger = LEDGER.name(TRIED)
+    topic = ledger if "READ" in rights.get(ledger, ()) else min(rights)
     for group in (f"{TRIED}-{name}" for name in GROUPS):
         may = "READ" in groups.get(group, ())
         assert _is_joined(connections, group, topic=topic) is may, group
+
+
+@pytest.mark.timeout(300)
+def test_x13_a_replayer_reads_what_came_in_and_a_mender_sends_what_died(
+    guarded: Guarded,
+) -> None:
+    """What `tailrace replay` and `tailrace dead retry` ask of Kafka, each as its own user."""
+    namespace = "mended"
+    guarded.make(namespace)
+    admin = guarded.broker.admin(guarded.trusted)
+    raw = RAW.name(namespace)
+    assert _is_written(admin, raw)
+    clock = SystemClock()
+
+    replayer = guarded.known_as("replayer", namespace=namespace)
+    assert check_topics(replayer, topics=(RAW, FLOORS))
+    floors = FloorReader(replayer, client_id="test")
+    assert not floors.read()
+    floors.close()
+    with topic_reader(replayer, client_id="test") as reader:
+        topic = RawTopic(
+            reader,
+            namespace=namespace,
+            brokers=replayer.kafka_bootstrap,
+            clock=clock,
+        )
+        held = topic.held(since_ms=None, until_ms=None)
+        spans = {number: range(one.begin, one.end) for number, one in held.items()}
+        assert [record.value for record in topic.records(spans)] == [b"x"]
+
+    for user in ("replayer", "mender"):
+        connections = guarded.known_as(user, namespace=namespace)
+        with KafkaAdmin(connections, client_id="test") as known:
+            documents = KafkaDocuments(connections, admin=known, clock=clock)
+            assert documents.send([resend()]) == {}
+            # Nobody indexes here, so that what was sent is left to read.
+            assert RESENT not in documents.passed(wait_ms_max=0)
+            assert _is_written(admin, DEAD.name(namespace))
+            assert documents.refused() == {}
+    with pytest.raises(TopicMissing):
+        check_topics(guarded.known_as("mender", namespace=namespace), topics=(RAW,))
+
+
+RESENT = 3
+"""The partition to which a dead letter's document goes back."""
+
+
+def resend() -> Resend:
+    return Resend(
+        dead_id="d",
+        index="mended-app-2026.11.24",
+        document_id="i",
+        partition=RESENT,
+        key=b"g",
+        value=b'{"create":{"_index":"mended-app-2026.11.24","_id":"i"}}\n{}\n',
+        header=b"{}",
+    )
 
 
 def _is_written(connections: Connections, topic: str) -> bool:

@@ -202,6 +202,11 @@ def test_a_good_machine_has_nothing_to_say_against_it() -> None:
             "t.raw",
         ),
         (
+            replace(GOOD, servers=(replace(AWAY, problem="", is_nameless=True),)),
+            Level.WARNING,
+            "asks nobody for a name",
+        ),
+        (
             replace(GOOD, servers=(with_broker_disk(GIBIBYTE // 2),)),
             Level.FAILURE,
             "0.5 GB free at /kafka of broker 2",

@@ -12,20 +12,28 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from kazoo import security  # pyright: ignore[reportMissingTypeStubs]
 from kazoo.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     NoAuthError,
 )
+from structlog.testing import capture_logs
 
 from tailrace import holes
-from tailrace.errors import ServiceUnavailable
+from tailrace.clock import SystemClock
+from tailrace.errors import NodeForbidden, ServiceUnavailable
 from tailrace.holes import HoleRequest
+from tailrace.log import logger
 from tailrace.provision import provision_zookeeper
 from tailrace.replay.alone import alone
 from tailrace.settings import Connections
 from tailrace.zookeeper import ZooKeeper
 from tailrace.zookeeper_rights import LASTING, RIGHTS, login_of
-from tailrace_indexer.election import Election
-from tailrace_indexer.index_orders import orders_path
+from tailrace.zookeeper_users import ROLES, users_by_role
+from tailrace_indexer.config import IndexerSettings
+from tailrace_indexer.election import Election, Lead, leaders_path
+from tailrace_indexer.index_orders import OrderClerk, OrderingMaker, orders_path
+from tailrace_indexer.leader import RetentionLeader
+from tailrace_indexer.outcomes import STORED, Outcome, Reason, Verdict
 from tests.support.secured_zookeeper import (
     ADMIN,
     known_as,
@@ -35,15 +43,20 @@ from tests.support.secured_zookeeper import (
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
-ROLES = ("agent", "indexer", "dashboard", "operator")
 STRANGER = "stranger"
+OTHER_AGENT = "agent-web2"
+OTHER_INDEXER = "indexer-2"
+NAMED = users_by_role(
+    {"agent": ("agent", OTHER_AGENT), "indexer": ("indexer", OTHER_INDEXER)}
+)
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
-WAIT_MS_MAX = 60_000
+WAIT_S_MAX = 60
+WAIT_MS_MAX = WAIT_S_MAX * 1_000
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with secured_zookeeper((*ROLES, STRANGER)) as found:
+    with secured_zookeeper((*ROLES, STRANGER, OTHER_AGENT, OTHER_INDEXER)) as found:
         yield found
 
 
@@ -57,7 +70,7 @@ def connections(address: str, namespace: str) -> Connections:
 def at(address: str, namespace: str) -> Connections:
     # Not by the constructor, over which the environment wins.
     return Connections(namespace=namespace).model_copy(
-        update={"zookeeper_hosts": address}
+        update={"zookeeper_hosts": address, "zookeeper_users": NAMED}
     )
 
 
@@ -159,14 +172,23 @@ def test_x13_an_agents_node_is_its_own(connections: Connections) -> None:
     with session(connections, "agent") as agent:
         agent.hold_ephemeral(path, b"one")
         agent.hold_ephemeral(path, b"two", is_news=True)
-        with session(connections, "dashboard") as dashboard:
-            assert dashboard.get(path) == b"two"
-            for refused in (
-                lambda: dashboard.set(path, b"three"),
-                lambda: dashboard.delete(path),
-            ):
-                with pytest.raises(ServiceUnavailable, match="NoAuth"):
-                    refused()
+        for user in (OTHER_AGENT, "dashboard", "operator"):
+            with session(connections, user) as other:
+                assert other.get(path) == b"two"
+                refuses_to_change(other, path)
+        assert agent.get(path) == b"two"
+
+
+def refuses_to_change(other: ZooKeeper, path: str) -> None:
+    """A node is neither written, removed nor given other rights by who did not make it."""
+    everybodys = [cast("Any", security).make_acl("world", "anyone", all=True)]
+    for refused in (
+        lambda: other.set(path, b"planted"),
+        lambda: other.delete(path),
+        lambda: other.set_acl(path, everybodys),
+    ):
+        with pytest.raises(NodeForbidden, match="NoAuth"):
+            refused()
 
 
 def test_x13_what_was_there_before_is_guarded_too(address: str, namespace: str) -> None:
@@ -214,28 +236,100 @@ def test_x13_an_operator_asks_and_an_agent_answers_for_lines(
         assert holes.waiting_requests(agent, **asked) == {}
 
 
-def test_x13_indexers_order_and_lead_and_a_stranger_does_neither(
+def test_x13_a_leader_leads_and_an_indexer_and_a_stranger_do_not(
     connections: Connections,
 ) -> None:
     namespace = connections.namespace
     led: list[bool] = []
-    with (
-        session(connections, "indexer") as leader,
-        session(connections, "indexer") as writer,
-        session(connections, STRANGER) as stranger,
-    ):
+    with session(connections, "leader") as leader:
         election = Election(leader, namespace=namespace)
         election.run(lambda lead: led.append(lead.is_held()))
-        with pytest.raises(ServiceUnavailable, match="NoAuth"):
-            Election(stranger, namespace=namespace).run(lambda _: led.append(True))
-        path = f"{orders_path(namespace)}/o1"
-        writer.hold_ephemeral(path, b"ordered")
-        leader.set(path, b"made")
-        assert writer.get(path) == b"made"
-        with pytest.raises(ServiceUnavailable, match="NoAuth"):
-            stranger.set(path, b"planted")
-        writer.delete(path)
+        for user in ("indexer", STRANGER):
+            with session(connections, user) as other:
+                with pytest.raises(NodeForbidden, match="NoAuth"):
+                    Election(other, namespace=namespace).run(lambda _: led.append(True))
+                with pytest.raises(NodeForbidden, match="NoAuth"):
+                    other.children(leaders_path(namespace))
     assert led == [True]
+
+
+def test_x13_indexers_order_and_only_a_leader_answers(connections: Connections) -> None:
+    """By an answer an index is said to be expired: no other indexer may give one."""
+    namespace = connections.namespace
+    indices = [f"{namespace}-app-2026.11.{day}" for day in (24, 25)]
+    with (
+        session(connections, "leader") as leader,
+        session(connections, "indexer") as writer,
+        session(connections, OTHER_INDEXER) as other,
+        session(connections, STRANGER) as stranger,
+    ):
+        clerk = OrderClerk(leader, namespace=namespace, maker=Makes())
+        maker = OrderingMaker(
+            MayMakeNone(),
+            book=lambda: writer,
+            namespace=namespace,
+            clock=SystemClock(),
+        )
+        clerk.start()
+        verdicts = [maker.make(index) for index in indices]
+        clerk.close()
+        assert verdicts == [STORED, STORED]
+        # One node of its own, for one order after the other.
+        (name,) = leader.children(orders_path(namespace))
+        refuses_to_change(other, f"{orders_path(namespace)}/{name}")
+        with pytest.raises(NodeForbidden, match="NoAuth"):
+            stranger.hold_ephemeral(f"{orders_path(namespace)}/planted", b"ordered")
+
+
+class Makes:
+    """Makes every index."""
+
+    def make(self, index: str) -> Verdict:
+        del index
+        return STORED
+
+
+class MayMakeNone:
+    """Lacks the right to make any."""
+
+    def make(self, index: str) -> Verdict:
+        return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, index)
+
+
+@pytest.mark.timeout(300)
+def test_x13_who_may_not_lead_in_zookeeper_leaves_it_to_others(
+    connections: Connections,
+) -> None:
+    """It says so once, and stands for no election; given the right, it stands for it."""
+    indexer = RetentionLeader(
+        known_as(connections, OTHER_INDEXER),
+        group="g",
+        settings=IndexerSettings(),
+        is_expired=lambda _index: False,
+        log=logger("test"),
+    )
+    users = {**NAMED, "leader": ("leader", OTHER_INDEXER)}
+    more = connections.model_copy(update={"zookeeper_users": users})
+    path = leaders_path(connections.namespace)
+
+    def stands(lead: Lead) -> None:
+        """While another leads, all that it can do is to stand behind it."""
+        assert len(leader.children(path)) == 1
+        provision_zookeeper(known_as(more, ADMIN))
+        eventually(lambda: len(leader.children(path)) == 2, WAIT_S_MAX)
+        assert lead.is_held()
+        indexer.stop()
+
+    with session(connections, "leader") as leader, capture_logs() as said:
+        indexer.start()
+        try:
+            eventually(lambda: bool(said), WAIT_S_MAX)
+            Election(leader, namespace=connections.namespace).run(stands)
+        finally:
+            indexer.stop()
+    assert said[0]["event"] == "leading_left_to_others"
+    assert f"user '{OTHER_INDEXER}' lacks a right there" in said[0]["reason"]
+    assert "leading_left_to_others" not in [one["event"] for one in said[1:]]
 
 
 def test_x13_an_operator_publishes_a_replay_alone(connections: Connections) -> None:

@@ -297,6 +297,7 @@ def _remade(
     from tailrace.kafka_reader import topic_reader
     from tailrace.replay.raw_topic import CLIENT_ID, RawTopic
     from tailrace.replay.span import spans_of
+    from tailrace.topics import FLOORS, RAW
     from tailrace_stream.enrich.build import enrichment_of
     from tailrace_stream.guard.guard import guard_of
     from tailrace_stream.main import check_topics
@@ -310,7 +311,7 @@ def _remade(
     enrichment = enrichment_of(settings.enrichment, clock=clock)
     closing.callback(enrichment.close)
     remaking = Remaking(
-        topic_id=check_topics(connections),
+        topic_id=check_topics(connections, topics=(RAW, FLOORS)),
         namespace=connections.namespace,
         floors=place.floors.read(),
         own=own_parsers(settings.parsers),
