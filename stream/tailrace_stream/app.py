@@ -82,6 +82,7 @@ async def run_app(
         guard=guard_of(settings.attribute_keys_max),
         shape=settings.windows.shape(),
         rules=book_of(settings.shaping, namespace=connections.namespace),
+        silent_ms=settings.windows.silent_ms,
     )
 
     async def revoked(partitions: list[int]) -> None:
@@ -135,6 +136,7 @@ async def _tend(
         if now_ms - committed_at_ms >= settings.commit_interval_ms:
             committed_at_ms = now_ms
             await worker.commit()
+            worker.rest()
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
             worker.counts.update(enrichment.counts() | foreign.counts())

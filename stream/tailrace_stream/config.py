@@ -38,8 +38,9 @@ class StreamSettings(RoleSettings):
     third of the processor time, since aiokafka asks lz4 for its slowest level."""
     request_timeout_ms: int = Field(default=30_000, ge=1_000, le=600_000)
     """After which a send without an answer is sent again."""
-    session_timeout_ms: int = Field(default=30_000, ge=6_000, le=300_000)
-    """After which a worker that went silent loses its partitions."""
+    session_timeout_ms: int = Field(default=15_000, ge=6_000, le=300_000)
+    """After which a worker that went silent loses its partitions; whoever takes over from
+    one that was killed, or starts in its place, waits for as long."""
     drain_ms_max: int = Field(default=8_000, ge=0, le=600_000)
     """How long a stopping worker waits for what is in flight."""
     stuck_ms_max: int = Field(default=120_000, ge=5_000, le=86_400_000)

@@ -34,11 +34,11 @@ from tailrace.settings import Connections
 from tailrace.topics import DEAD, RAW
 from tailrace_stream.config import StreamSettings
 from tailrace_stream.kafka_security import broker_credentials
+from tailrace_stream.offsets import OffsetsUnknown
 from tailrace_stream.packing import pack_lightly
 from tailrace_stream.protocol import PublishFailed, RecordTooLarge
 from tailrace_stream.raw_topic import RawTopicUnread, has_raw_record
 from tailrace_stream.records import Outgoing, RawRecord
-from tailrace_stream.worker import OffsetsUnknown
 
 BUFFERED_RECORDS_MAX = 16
 """Of up to a few MiB each, between Faust's fetcher and the worker."""

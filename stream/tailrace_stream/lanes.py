@@ -11,8 +11,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tailrace.template_records import TemplateRecord
+from tailrace.topics import STATE
 from tailrace.wire import Origin
 from tailrace_stream.ledger_turns import LedgerTurns
+from tailrace_stream.records import Outgoing
+from tailrace_stream.resting import Silences, rested
 from tailrace_stream.seeding import Remembered, beginning_of
 from tailrace_stream.shaping.editions import (
     NO_EDITIONS,
@@ -23,6 +27,7 @@ from tailrace_stream.shaping.editions import (
     ruling_of,
 )
 from tailrace_stream.shaping.fates import Ruling
+from tailrace_stream.state_store import ReadBack
 from tailrace_stream.templates.table import TemplateTable
 
 HOLE_ASKS_MAX = 3
@@ -53,6 +58,12 @@ class Lane:
     editions: Editions = NO_EDITIONS
     """Which rules its records are judged by."""
     ledger_turns: LedgerTurns = field(default_factory=LedgerTurns)
+    silences: Silences = field(default_factory=Silences)
+    raw_end: int = 0
+    """Where the partition ended when its states were read."""
+    resting: frozenset[str] = frozenset()
+    """Generations whose windows are being closed."""
+    rest: asyncio.Task[None] | None = None
     is_open: bool = True
     is_taking: bool = True
     """False from when it is being given up, while what has begun is still completed."""
@@ -65,6 +76,15 @@ class Lane:
     """The record that came too early, while those before it are asked for again."""
     hole_asks: int = 0
     """How often they were asked for."""
+
+    def remember(
+        self, found: ReadBack, templates: TemplateTable | None, editions: Editions
+    ) -> None:
+        """Begin with what was read back of the partition."""
+        self.states, self.words = found.states, found.words
+        self.templates, self.editions = templates, editions
+        self.silences = Silences(found.open_since_ms.items())
+        self.raw_end = found.raw_end
 
     def begin_at(self, offset: int) -> None:
         """Say where the partition is read from."""
@@ -94,6 +114,39 @@ class Lane:
     def uncommitted_count(self) -> int:
         """Return how many records would be done again were the lane closed now."""
         return self.begun_count - self.committed_count
+
+    def untold_templates(self) -> list[TemplateRecord]:
+        """Return, as told from now on, what is known of templates and was not told."""
+        return [] if self.templates is None else self.templates.untold()
+
+    def begin_rest(self, *, until_ms: int, namespace: str) -> dict[str, Outgoing]:
+        """Return the states with nothing open of generations that are silent since then.
+
+        Their records wait until these are durable and `end_rest` says so: what was told
+        of a record that was counted to the one state, no crash may bring to the other. No
+        generation begins while others are not done, nor before all is done again that may
+        have been in work when a worker died.
+        """
+        is_read = self.is_taking and self.loading is None
+        if not is_read or self.resting or self.acked_offset < self.raw_end:
+            return {}
+        told: dict[str, Outgoing] = {}
+        for generation in self.silences.take(until_ms=until_ms):
+            value = rested(self.states[generation])
+            if value is not None:
+                told[generation] = Outgoing(
+                    topic=STATE.name(namespace),
+                    partition=self.partition,
+                    key=generation.encode(),
+                    value=value,
+                )
+        self.resting = frozenset(told)
+        return told
+
+    def end_rest(self, told: Mapping[str, Outgoing]) -> None:
+        """Count on from these states: they are durable."""
+        self.states.update({name: one.value for name, one in told.items()})
+        self.resting = frozenset()
 
     def close(self) -> None:
         """Give the partition up: nothing more of it is sent or acknowledged."""

@@ -130,8 +130,12 @@ class CommitProtocol:
         reach("S3")
         acknowledge(work)
 
-    async def tell(self, outputs: Iterable[Outgoing]) -> None:
-        """Deliver what belongs to no raw record, and waits for none."""
+    async def tell(
+        self, outputs: Iterable[Outgoing], *, before: Awaitable[None] | None = None
+    ) -> None:
+        """Deliver what belongs to no raw record, after what it has to follow."""
+        if before is not None:
+            await before
         await asyncio.gather(*map(self._deliver, outputs))
 
     async def _deliver(self, record: Outgoing) -> None:

@@ -12,7 +12,7 @@ generation in the partition that is being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -26,6 +26,7 @@ from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
 from tailrace.topics import DOCS, LEDGER, RAW, STATE, TEMPLATES, Topic
+from tailrace_stream.resting import has_open
 from tailrace_stream.seeding import BURIED
 from tailrace_stream.shaping.editions import EDITIONS_KEY
 
@@ -52,6 +53,21 @@ class ReadBack:
     fresh_offset: int = 0
     """From this raw record on no worker can have sent anything: where the partition ended
     meanwhile, or its beginning where nothing was ever sent of it."""
+
+    open_since_ms: dict[str, int] = field(default_factory=dict[str, int])
+    """By generation when its state was written, of those that have something open."""
+    raw_end: int = 0
+    """Where the partition of the raw topic ended meanwhile: whoever had it before has
+    begun no record behind it."""
+
+    def keep_state(self, generation: str, value: bytes | None, *, at_ms: int) -> None:
+        """Take one record of the state topic into account, written at this time."""
+        keep_newest(self.states, generation=generation, value=value)
+        if value is not None and self.states[generation] is not value:
+            return
+        self.open_since_ms.pop(generation, None)
+        if value is not None and has_open(value):
+            self.open_since_ms[generation] = at_ms
 
     def take_editions(self) -> bytes | None:
         """Take the record of the partition's rules out from among the states."""
@@ -102,11 +118,14 @@ class KafkaStateReader:
             TopicPartition(each.name(namespace), partition) for each in (RAW, DOCS)
         )
         try:
-            ends = consumer.end_offsets([raw, docs])
-            found = ReadBack(fresh_offset=ends[raw] if ends[docs] else 0)
-            for place, key, value in _records(consumer, places, is_wanted):
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            ends = consumer.end_offsets([*places, raw, docs])
+            raw_end, docs_end = ends.pop(raw), ends.pop(docs)
+            found = ReadBack(raw_end=raw_end, fresh_offset=raw_end if docs_end else 0)
+            for place, record in _records(consumer, ends, is_wanted):
                 topic = topics[places.index(place)]
-                _keep(found, topic, key=key, value=value)
+                _keep(found, topic, record)
         finally:
             consumer.close()
         return found
@@ -114,16 +133,13 @@ class KafkaStateReader:
 
 def _records(
     consumer: KafkaConsumer,
-    places: Sequence[TopicPartition],
+    ends: Mapping[TopicPartition, int],
     is_wanted: Callable[[], bool],
-) -> Iterator[tuple[TopicPartition, bytes, bytes | None]]:
-    """Yield place, key and value of each record that has a key, to the ends of now.
+) -> Iterator[tuple[TopicPartition, Any]]:
+    """Yield place and record of each that has a key, to these ends.
 
     All places at once, as for one that it does not know yet the client waits a while.
     """
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    ends = consumer.end_offsets(places)
     while is_wanted() and any(
         (consumer.position(each) or 0) < end for each, end in ends.items()
     ):
@@ -134,19 +150,19 @@ def _records(
         for place, records in polled.items():
             for record in records:
                 if record.key is not None:
-                    yield place, record.key, record.value
+                    yield place, record
 
 
-def _keep(found: ReadBack, topic: Topic, *, key: bytes, value: bytes | None) -> None:
+def _keep(found: ReadBack, topic: Topic, record: Any) -> None:  # noqa: ANN401 - untyped
     """Take one record of any of the three topics into account."""
     if topic is STATE:
         # However old: a file that rested for a year may grow again, and its figures go
         # on. Retention's leader buries what is over.
-        keep_newest(found.states, generation=_text(key), value=value)
+        found.keep_state(_text(record.key), record.value, at_ms=record.timestamp)
     elif topic is LEDGER:
-        keep_word(found.words, key=key, value=value)
+        keep_word(found.words, key=record.key, value=record.value)
     else:
-        keep_template(found.templates, key=key, value=value)
+        keep_template(found.templates, key=record.key, value=record.value)
 
 
 def _text(key: bytes) -> str:

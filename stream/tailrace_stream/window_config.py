@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tailrace_stream.window_shape import LATENESS_MS, STANDARD, WindowShape
 
 HOUR_MS = 3_600_000
+SILENT_MS = HOUR_MS
 FIELDS_MAX = 8
 COUNTERS_MAX = 1_000
 _NAME = re.compile(r"[A-Za-z@][A-Za-z0-9_.@-]{0,127}")
@@ -29,6 +30,10 @@ class WindowSettings(BaseModel):
     lateness_ms: Annotated[int, Field(ge=0, le=24 * HOUR_MS)] = LATENESS_MS
     """How long after its end a window stays open, by the times in its file's lines. What
     comes later is late: it is counted all the same, as another part of the window."""
+    silent_ms: Annotated[int, Field(ge=600_000, le=24 * HOUR_MS)] = SILENT_MS
+    """How long a file may be silent before what is open of it is closed, so that states
+    take no more room than they need. It changes no sum. Far longer than any worker's session,
+    as one that slept through it would count on what is closed."""
     templates: bool = True
     """Whether events are counted by template. Each that a chunk changes is a document, so
     that small chunks, of slow files, add many: a hundred lines of an access log some 15."""

@@ -8,9 +8,9 @@ loop, so that a lane is never touched from two sides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any
 
 from tailrace.clock import Clock
 from tailrace.floors import Floors
@@ -19,14 +19,16 @@ from tailrace.log import FilteringBoundLogger
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.lanes import Lane, arrival, positions
+from tailrace_stream.offsets import Offsets, OffsetsUnknown
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.partition_figures import Taken, taken_after
 from tailrace_stream.protocol import CommitProtocol
-from tailrace_stream.records import RawRecord, Work
+from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.shaping.book import NO_BOOK, RuleBook
 from tailrace_stream.state_store import KafkaError, ReadBack, StateReader
 from tailrace_stream.templates.table import TemplateTable
+from tailrace_stream.window_config import SILENT_MS
 from tailrace_stream.window_shape import STANDARD, WindowShape
 from tailrace_stream.work import parse_record, template_outputs, work_of
 
@@ -34,42 +36,6 @@ LOAD_RETRY_S = 1.0
 LOADS_MAX = 2
 """Partitions of which the states are read at once, each by a client of its own: all at a
 time would take the processor from the answers that each waits for."""
-
-
-class OffsetsUnknown(Exception):
-    """The brokers did not say where a partition stands."""
-
-
-class Offsets(Protocol):
-    """The consumer's side of a partition: where it stands, and how it is moved."""
-
-    async def start_of(self, partition: int) -> int:
-        """Return the committed offset, or the first there is where none is.
-
-        Raises:
-            OffsetsUnknown: the brokers did not tell; try again.
-        """
-        ...
-
-    async def seek(self, partition: int, *, offset: int) -> None:
-        """Let the records from `offset` on come (again)."""
-        ...
-
-    async def commit(self, offsets: Mapping[int, int]) -> bool:
-        """Commit the offsets to read next; False where it has to be tried again."""
-        ...
-
-    def waiting_count(self, partition: int, *, next_offset: int) -> int:
-        """Return how many offsets a partition has from one on, as last heard."""
-        ...
-
-    async def has_record(self, partition: int, *, next_offset: int) -> bool:
-        """Ask the brokers whether a partition has a record from an offset on.
-
-        Raises:
-            OffsetsUnknown: the brokers did not tell.
-        """
-        ...
 
 
 class StreamWorker:
@@ -93,6 +59,7 @@ class StreamWorker:
         guard: Guard = UNCOUNTED,
         shape: WindowShape = STANDARD,
         rules: RuleBook = NO_BOOK,
+        silent_ms: int = SILENT_MS,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
@@ -113,6 +80,7 @@ class StreamWorker:
         self._guard = guard
         self._shape = shape
         self._rules = rules
+        self._silent_ms = silent_ms
         self._room = asyncio.Event()
         self._room.set()
         self._is_draining = False
@@ -217,10 +185,12 @@ class StreamWorker:
             rule=lane.rule(record.offset),
         )
         await self._room.wait()
-        if not lane.is_taking:
+        generation = parsed.chunk.origin.generation if parsed.chunk else ""
+        if generation in lane.resting and lane.rest is not None:
+            await asyncio.wait({lane.rest})
+        if not lane.is_taking or generation in lane.resting:
             return
         self.taken[lane.partition] = taken_after(self.taken, parsed)
-        generation = parsed.chunk.origin.generation if parsed.chunk else ""
         work = work_of(
             parsed,
             state=lane.states.get(generation),
@@ -233,10 +203,10 @@ class StreamWorker:
         if work.state is not None:
             lane.states[generation] = work.state.value
             lane.words.pop(generation, None)
+            lane.silences.end(generation, now_ms=now_ms)
         self._start(work, lane)
 
     def _start(self, work: Work, lane: Lane) -> None:
-        self._hold(work.size_bytes)
         lane.begun_count += 1
         lane.ledger_turns.begin(work)
         completion = self._protocol.complete(
@@ -247,10 +217,41 @@ class StreamWorker:
             ),
             acknowledge=lambda done: self._acknowledge(done, lane),
         )
+        self._follow(completion, lane, work.size_bytes)
+
+    def _follow(
+        self, completion: Coroutine[Any, Any, None], lane: Lane, size_bytes: int
+    ) -> asyncio.Task[None]:
+        """Have what comes after it in its lane wait for a completion."""
+        self._hold(size_bytes)
         task = asyncio.create_task(completion)
         lane.last = task
         lane.tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(done, lane, work.size_bytes))
+        task.add_done_callback(lambda done: self._ended(done, lane, size_bytes))
+        return task
+
+    def rest(self) -> None:
+        """Close what is open of files that have been silent for long (`resting.py`)."""
+        until_ms = self._clock.now_ms() - self._silent_ms
+        for lane in self.lanes.values():
+            told = lane.begin_rest(until_ms=until_ms, namespace=self._namespace)
+            if told:
+                # Behind their last states: of what is not delivered none may speak.
+                completion = self._rest(lane, told, before=lane.last)
+                lane.rest = self._follow(
+                    completion, lane, sum(one.size_bytes for one in told.values())
+                )
+
+    async def _rest(
+        self,
+        lane: Lane,
+        told: Mapping[str, Outgoing],
+        *,
+        before: Awaitable[None] | None,
+    ) -> None:
+        await self._protocol.tell(told.values(), before=before)
+        lane.end_rest(told)
+        self.count("generations_rested", len(told))
 
     def _acknowledge(self, work: Work, lane: Lane) -> None:
         lane.acked_offset = work.offset + 1
@@ -312,8 +313,7 @@ class StreamWorker:
             telling.cancel()
 
     def _tell_templates(self, lanes: Iterable[Lane]) -> asyncio.Task[None] | None:
-        tables = [lane.templates for lane in lanes if lane.templates is not None]
-        records = [record for table in tables for record in table.untold()]
+        records = [record for lane in lanes for record in lane.untold_templates()]
         if not records:
             return None
         outputs = template_outputs(records, namespace=self._namespace)
@@ -383,8 +383,7 @@ class StreamWorker:
                 )
                 await asyncio.sleep(LOAD_RETRY_S)
             else:
-                lane.states, lane.words = found.states, found.words
-                lane.templates, lane.editions = templates, editions
+                lane.remember(found, templates, editions)
                 lane.begin_at(start)
                 lane.loading = None
                 self._moved_at_ms = self._clock.monotonic_ms()

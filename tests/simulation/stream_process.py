@@ -13,6 +13,7 @@ from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
 from tailrace.topics import DOCS, LEDGER, RAW, STATE, TEMPLATES
 from tailrace_stream.enrich.enrichment import Enrichment
+from tailrace_stream.offsets import OffsetsUnknown
 from tailrace_stream.protocol import (
     CommitProtocol,
     PublishFailed,
@@ -24,11 +25,10 @@ from tailrace_stream.shaping.book import RuleBook
 from tailrace_stream.shaping.rules import NO_RULES, Rules
 from tailrace_stream.state_store import (
     ReadBack,
-    keep_newest,
     keep_template,
     keep_word,
 )
-from tailrace_stream.worker import OffsetsUnknown, StreamWorker
+from tailrace_stream.worker import StreamWorker
 from tests.simulation.cluster import NAMESPACE, WAY_MS, Cluster
 from tests.simulation.event_loop import SimulatedLoop
 from tests.simulation.floors_seen import FloorsSeen
@@ -46,6 +46,8 @@ STOP_WAIT_MS_MAX = 1_000
 STUCK_MS_MAX = 4_000
 STUCK_ASKED_S = 0.5
 STEP_MS = 40
+REST_MS = 6_000
+"""Longer than a worker may go on that has lost its partitions and does not know."""
 THREAD_WAIT_MS = (0, 12)
 
 
@@ -93,6 +95,7 @@ class StreamLife:
             floors=lambda: self._floors.floors,
             enrichment=Enrichment(has_templates=True),
             rules=RuleBook(rules=rules, namespace=NAMESPACE),
+            silent_ms=REST_MS,
         )
         self._is_stuck = False
         self._commit_s = commit_s
@@ -182,6 +185,7 @@ class StreamLife:
         while True:
             await asyncio.sleep(self._commit_s)
             await self.worker.commit()
+            self.worker.rest()
 
     async def _look_after(self) -> None:
         while not self._is_stuck:
@@ -226,14 +230,14 @@ class StreamLife:
         ends = self._cluster.kafka.ends
         raw_end = ends.get(Partition(self._topic, partition), 0)
         is_fresh = not ends.get(Partition(DOCS.name(NAMESPACE), partition), 0)
-        found = ReadBack(fresh_offset=0 if is_fresh else raw_end)
+        found = ReadBack(raw_end=raw_end, fresh_offset=0 if is_fresh else raw_end)
         place = Partition(STATE.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
             if not is_wanted():
                 break
             reach("S6")
             generation = (kept.record.key or b"").decode()
-            keep_newest(found.states, generation=generation, value=kept.record.value)
+            found.keep_state(generation, kept.record.value, at_ms=kept.at_ms)
         place = Partition(LEDGER.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
             keep_word(found.words, key=kept.record.key or b"", value=kept.record.value)

@@ -29,6 +29,7 @@ from tests.stream.builders import origin, placement
 from tests.support.waiting import eventually
 
 STOP_WAIT_S_MAX = 30
+DEATH_WAIT_S_MAX = 40
 
 
 @dataclass
@@ -126,9 +127,15 @@ class StreamOnKafka:
     def _witness(self) -> Path:
         return self.folder / f"witness-{self._deaths}"
 
-    def wait_for_death(self, process: subprocess.Popen[bytes], *, point: str) -> None:
+    def wait_for_death(
+        self,
+        process: subprocess.Popen[bytes],
+        *,
+        point: str,
+        wait_s_max: float = DEATH_WAIT_S_MAX,
+    ) -> None:
         """Wait until the armed worker has died there, and has left its witness."""
-        code = process.wait(40)
+        code = process.wait(wait_s_max)
         said = self.log.read_text("utf-8", "replace")[-2_000:]
         assert code == -signal.SIGKILL, f"ended with {code}: {said}"
         assert self._witness.read_text().startswith(f"{point} ")
@@ -145,11 +152,17 @@ class StreamOnKafka:
 
     def lag(self) -> int:
         """Return how many raw records are not committed yet."""
+        waiting, _ = self.progress()
+        return waiting
+
+    def progress(self) -> tuple[int, int]:
+        """Return how many raw records are not committed yet, and how many are."""
         namespace = self.connections.namespace
         with KafkaAdmin(self.connections) as admin:
             ends = admin.end_offsets([RAW.name(namespace)])
             committed = admin.committed_offsets(f"{namespace}-stream")
-        return sum(end - committed.get(where, 0) for where, end in ends.items())
+        done = sum(committed.get(where, 0) for where in ends)
+        return sum(ends.values()) - done, done
 
     def wait_until_all_is_committed(self, *, wait_s_max: float = 60) -> None:
         eventually(

@@ -19,17 +19,18 @@ from tailrace.ledger import StreamLedger, decode_ledger
 from tailrace.topics import DOCS, LEDGER, RATES, STATE, TEMPLATES
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.lanes import HOLE_ASKS_MAX
+from tailrace_stream.offsets import OffsetsUnknown
 from tailrace_stream.protocol import Publisher
 from tailrace_stream.records import Outgoing, RawRecord
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.state_store import (
     KafkaError,
     ReadBack,
-    keep_newest,
     keep_template,
     keep_word,
 )
-from tailrace_stream.worker import OffsetsUnknown, StreamWorker
+from tailrace_stream.window_config import SILENT_MS
+from tailrace_stream.worker import StreamWorker
 from tests.stream.builders import (
     GENERATION,
     NAMESPACE,
@@ -60,6 +61,8 @@ class MemoryPartition:
     seeks: list[int] = field(default_factory=list[int])
     sent: list[Outgoing] = field(default_factory=list[Outgoing])
     state_failures: int = 0
+    written_ms: int = 0
+    """When the states that are read back were written."""
 
     async def start_of(self, partition: int) -> int:
         assert partition == PARTITION
@@ -87,11 +90,11 @@ class MemoryPartition:
         if self.state_failures:
             self.state_failures -= 1
             raise KafkaError("not now")
-        found = ReadBack()
+        found = ReadBack(raw_end=len(self.records))
         for record in self.sent:
             key, value = record.key, record.value
             if record.topic == STATE.name(NAMESPACE):
-                keep_newest(found.states, generation=key.decode(), value=value)
+                found.keep_state(key.decode(), value, at_ms=self.written_ms)
             if record.topic == LEDGER.name(NAMESPACE):
                 keep_word(found.words, key=key, value=value)
             if record.topic == TEMPLATES.name(NAMESPACE):
@@ -107,6 +110,7 @@ def worker_on(
     in_flight_bytes_max: int = 10_000_000,
     redaction: Redaction = NO_REDACTION,
     enrichment: Enrichment = NO_ENRICHMENT,
+    silent_ms: int = SILENT_MS,
 ) -> StreamWorker:
     return StreamWorker(
         protocol=protocol(publisher),
@@ -120,6 +124,7 @@ def worker_on(
         in_flight_bytes_max=in_flight_bytes_max,
         redaction=redaction,
         enrichment=enrichment,
+        silent_ms=silent_ms,
     )
 
 
