@@ -18,7 +18,8 @@ import polars as pl
 
 from tailrace.ledger import SAMPLE_WEIGHT, WINDOW_EVENTS
 from tailrace.wire import Origin
-from tailrace_stream.shaping.rules import Rules, meant_by
+from tailrace_stream.shaping.meaning import meant_by
+from tailrace_stream.shaping.rules import Rules
 
 _WEIGHTLESS: Final = 1
 _NUMBERS_END: Final = 2**63 - 1
