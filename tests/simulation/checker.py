@@ -29,6 +29,7 @@ from tests.simulation.indexed import (
     indexed_rates,
     indexed_templates,
 )
+from tests.simulation.sent import sent_events
 from tests.simulation.templates_told import template_problems
 
 SHOWN_MAX = 5
@@ -79,6 +80,8 @@ def check(
         },
     )
     problems = findings.problems
+    if has_rules:
+        claims.note_sent(sent_events(cluster.kafka))
     problems += claims.claim(events)
     expired = Expired(read_floors(cluster), has_rules=has_rules)
     problems += missing(

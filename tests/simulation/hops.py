@@ -116,7 +116,7 @@ class Hops:
             f"generation {generation[:6]}: two words of revision {revision}"
             for generation, revision in sorted(self.ambiguous)
         ]
-        for generation in sorted(claims.lives_of):
+        for generation in sorted({*claims.lives_of, *claims.sent_lives}):
             events = claims.of(generation)
             lives = claims.lives_behind(generation)
             if claims.has_repeats(generation):

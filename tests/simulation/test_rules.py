@@ -18,6 +18,8 @@ SEEDS_VARIABLE = "TAILRACE_RULES_SEEDS"
 SEEDS_DEFAULT = 60
 MORE_SEEDS_MAX = 100
 ENOUGH_SEEDS = 40
+SEEDS_FOUND = (50, 75, 154, 199, 224)
+"""Seeds that were unclean, and are few enough to be tried each time."""
 MUST_FIRE = frozenset(
     {
         "audit.half_on_its_way",
@@ -50,3 +52,10 @@ def test_s2_k9_s9_changing_rules_leave_out_what_they_count_and_nothing_twice(
         must_fire=MUST_FIRE if len(seeds) >= ENOUGH_SEEDS else frozenset(),
         more_seeds_max=MORE_SEEDS_MAX,
     )
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("seed", SEEDS_FOUND)
+def test_a_seed_that_was_unclean_is_clean(seed: int) -> None:
+    report = simulate(seed, profile=CHANGING_RULES)
+    assert not report.problems, str(report)
