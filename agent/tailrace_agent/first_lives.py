@@ -21,17 +21,17 @@ AFTER_BIRTH_MAX = timedelta(seconds=60)
 def is_in_first_life(file: AnyFile, *, time_zone: str | None) -> bool:
     """Return whether the first line was written when the file was born.
 
-    False where that is not known: no time of birth, no time in the line, or an archive,
-    which is born when what it holds is old. `time_zone` is that of times which name none;
-    None is this host's.
-
-    Raises:
-        OSError: the file cannot be read.
+    False where that is not known: no time of birth, no time in the line, a file that cannot
+    be read now, or an archive, which is born when what it holds is old. `time_zone` is that
+    of times which name none; None is this host's.
     """
     if isinstance(file, ArchiveFile) or file.facts.born_at_ns is None:
         return False
     head = bytearray(2 * LOOKED_AT_BYTES)
-    size = file.read_into((memoryview(head),), offset=0)
+    try:
+        size = file.read_into((memoryview(head),), offset=0)
+    except OSError:
+        return False  # Whoever reads its lines says so.
     # Of UTF-16 each character of a time has a NUL beside it.
     line = bytes(head[:size]).replace(b"\0", b"").partition(b"\n")[0]
     born = datetime.fromtimestamp(file.facts.born_at_ns / 1e9, tz=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -67,8 +67,10 @@ class LagGateway(Protocol):
         """Return of which partitions all was read, or `ServiceUnavailable`."""
         ...
 
-    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:
-        """Return what of the ledger is not in its index, or an error of ours."""
+    def ledger_tail(
+        self, *, ask_index: Callable[[], Mapping[str, Any]], now_ms: int
+    ) -> Future[LedgerTail]:
+        """Return what of the ledger was not in its index, or an error of ours."""
         ...
 
 

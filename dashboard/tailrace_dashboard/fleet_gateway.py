@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from tailrace.clock import SystemClock
 from tailrace.errors import NoAnswer, ServiceUnavailable
@@ -40,9 +41,11 @@ class KafkaLags:
         """Start asking of which partitions both have read all."""
         return self._thread.submit(self._read_to_end)
 
-    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:
-        """Start reading the ledger's words that are not in its index."""
-        return self._thread.submit(self._ledger_tail, now_ms)
+    def ledger_tail(
+        self, *, ask_index: Callable[[], Mapping[str, Any]], now_ms: int
+    ) -> Future[LedgerTail]:
+        """Start reading the ledger's words that were not in its index."""
+        return self._thread.submit(self._ledger_tail, ask_index, now_ms)
 
     def close(self) -> None:
         """Let go of the connection; no question may follow."""
@@ -71,12 +74,15 @@ class KafkaLags:
         with self._connected() as admin:
             return read_to_end(admin, namespace=namespace, clock=SystemClock())
 
-    def _ledger_tail(self, now_ms: int) -> LedgerTail:
+    def _ledger_tail(
+        self, ask_index: Callable[[], Mapping[str, Any]], now_ms: int
+    ) -> LedgerTail:
         with self._connected() as admin:
             return read_tail(
                 self._connections,
                 admin,
                 client_id=CLIENT_ID,
+                ask_index=ask_index,
                 now_ms=now_ms,
                 clock=SystemClock(),
             )

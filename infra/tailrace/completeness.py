@@ -12,7 +12,7 @@ index of the ledger; `completeness_body` asks for it, and the answer says whethe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -28,15 +28,13 @@ from tailrace.heartbeat_claims import (
     number_in,
 )
 from tailrace.ledger import DOUBTFUL, unread_bytes_of
-from tailrace.ledger_parts import FOREIGN_AGENT, TIMEOUT_S, words_in
+from tailrace.ledger_parts import FOREIGN_AGENT, TIMEOUT_S
 from tailrace.ledger_parts import missing_body as missing_of
-from tailrace.ledger_tail import LedgerTail
 from tailrace.query import Body
 from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
 from tailrace.standstill import (
     NEWEST_WORD,
     Standstill,
-    known_standstill,
     standstill_of,
 )
 
@@ -210,45 +208,6 @@ def missing_body(answer: Mapping[str, Any]) -> Body | None:
     None where it lacks none: the answer is then all that `read_completeness` needs.
     """
     return missing_of(answer, source=_FIELDS)
-
-
-def read_completeness(
-    answer: Mapping[str, Any],
-    *,
-    now_ms: int,
-    until_ms: int,
-    missing: Mapping[str, Any] | None = None,
-    purged: Mapping[str, int] | None = None,
-    tail: LedgerTail | None = None,
-) -> Completeness:
-    """Return what the answer to `completeness_body` says; never raises for its content.
-
-    `missing` is the answer to `missing_body`. Of which files it is not known how much is
-    stored, those are left out where there is none, and the statement is partial. `purged`
-    is by generation how much of what waits is gone from Kafka (`purged.look`). `tail` is what
-    was told and is not in the index yet; None where that is not known.
-    """
-    read = words_in(answer, missing=missing, tail=tail)
-    indexed_at_ms = read.indexed_at_ms
-    stated = completeness_of(
-        read.documents,
-        now_ms=now_ms,
-        until_ms=until_ms,
-        # What was not read may be newer than all that was.
-        indexed_at_ms=now_ms if indexed_at_ms is None else indexed_at_ms,
-        left_out=read.left_out,
-        read_after_ms=read.read_after_ms,
-        purged=purged or {},
-    )
-    return replace(
-        stated,
-        is_partial=read.is_partial,
-        standstill=stated.standstill
-        if tail is None
-        else known_standstill(
-            words_in(answer, missing=missing), tail=tail, now_ms=now_ms
-        ),
-    )
 
 
 def completeness_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from tailrace.completeness import (
     completeness_body,
     ledger_index,
     missing_body,
-    read_completeness,
 )
+from tailrace.completeness_answer import read_completeness
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.errors import TailraceError
 from tailrace.ledger_tail import LedgerTail, is_index_old, read_tail
@@ -63,21 +64,22 @@ def stated(
     Kafka is asked where the index may be behind, or events seem to have waited for long;
     what it does not answer within `KAFKA_WAIT_MS_MAX` a question is not known.
     """
-    tail = None
-    if is_index_old(asked.answer, now_ms=asked.now_ms):
-        tail = _tail(connections, now_ms=asked.now_ms, clock=clock)
+
+    def ask_again() -> dict[str, Any]:
+        return _searched(elastic, connections.namespace, completeness_body())
 
     def ask_kafka() -> ReadToEnd:
         with _admin(connections) as admin:
             return read_to_end(admin, namespace=connections.namespace, clock=clock)
 
+    tail = None
+    if is_index_old(asked.answer, now_ms=asked.now_ms):
+        tail = _tail(connections, ask_index=ask_again, now_ms=asked.now_ms, clock=clock)
     purged = look(
         asked.answer,
         missing=asked.missing,
         ask_kafka=ask_kafka,
-        ask_again=lambda: _searched(
-            elastic, connections.namespace, completeness_body()
-        ),
+        ask_again=ask_again,
         clock=clock,
     )
     return read_completeness(
@@ -90,11 +92,22 @@ def stated(
     )
 
 
-def _tail(connections: Connections, *, now_ms: int, clock: Clock) -> LedgerTail | None:
+def _tail(
+    connections: Connections,
+    *,
+    ask_index: Callable[[], Mapping[str, Any]],
+    now_ms: int,
+    clock: Clock,
+) -> LedgerTail | None:
     try:
         with _admin(connections) as admin:
             return read_tail(
-                connections, admin, client_id=CLIENT_ID, now_ms=now_ms, clock=clock
+                connections,
+                admin,
+                client_id=CLIENT_ID,
+                ask_index=ask_index,
+                now_ms=now_ms,
+                clock=clock,
             )
     except TailraceError:
         return None

@@ -16,7 +16,7 @@ from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import HEARTBEAT, number_in
 from tailrace.ledger_answer import read_answer
-from tailrace.ledger_tail import LedgerTail, with_tail
+from tailrace.ledger_tail import NO_TAIL, LedgerTail, with_tail
 from tailrace.query import Body
 
 FOREIGN_AGENT = "foreign"
@@ -72,24 +72,23 @@ def words_in(
     answer: Mapping[str, Any],
     *,
     missing: Mapping[str, Any] | None = None,
-    tail: LedgerTail | None = None,
+    tail: LedgerTail = NO_TAIL,
 ) -> LedgerWords:
     """Return the words of an answer and of that to `missing_body`, where one came.
 
     With those of the topic that are not in the index yet, where they were read.
     """
     read = read_answer(answer)
-    later = tail or LedgerTail()
     if not read.is_partial:
         return LedgerWords(
-            documents=with_tail(read.documents, later) if tail else read.documents,
-            is_partial=not later.is_whole,
+            documents=with_tail(read.documents, tail),
+            is_partial=not tail.is_whole,
             indexed_at_ms=read.indexed_at_ms,
         )
     rest = None if missing is None else read_answer(missing)
     # The later answer last: it is the newer one.
     known = [*read.documents, *(rest.documents if rest else ())]
-    documents = with_tail(known, later)
+    documents = with_tail(known, tail)
     left_out = _without_indexer(documents)
     if rest is not None and not rest.is_partial:
         # Those that it was asked for: where it has no word, nothing is stored of them.

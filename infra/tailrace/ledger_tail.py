@@ -7,7 +7,7 @@ and which agents live. Pure, but for `read_tail`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,7 +15,7 @@ from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.clock import Clock
 from tailrace.heartbeat_claims import BEFORE, HEARTBEAT, number_in
-from tailrace.ledger import IndexerLedger, LedgerRecord
+from tailrace.ledger import LedgerRecord
 from tailrace.ledger_answer import read_answer
 from tailrace.ledger_document import ledger_document
 from tailrace.topics import LEDGER
@@ -40,12 +40,14 @@ _Key: TypeAlias = tuple[object, object, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerTail:
-    """Words that the indexers have not committed, each hop's newest of a file."""
+    """Words that the index lacked when it was asked first."""
 
     documents: Sequence[Document] = ()
     """As they would stand in the index."""
     is_whole: bool = True
     """Whether there are no others."""
+    read_at_ms: int = 0
+    """When that was known: who lives is judged by then."""
 
     def of_hosts(self, hosts: Collection[str]) -> LedgerTail:
         """Return what is said of these hosts; of all where none is named."""
@@ -56,7 +58,12 @@ class LedgerTail:
                 one for one in self.documents if field_of(one, "host.name") in hosts
             ],
             is_whole=self.is_whole,
+            read_at_ms=self.read_at_ms,
         )
+
+
+NO_TAIL: Final = LedgerTail()
+"""Where the index holds all."""
 
 
 def is_index_old(answer: Mapping[str, Any], *, now_ms: int) -> bool:
@@ -65,28 +72,27 @@ def is_index_old(answer: Mapping[str, Any], *, now_ms: int) -> bool:
     return indexed_at_ms is not None and now_ms - indexed_at_ms > FRESH_MS
 
 
-def tail_of(
-    records: Iterable[LedgerRecord], *, now_ms: int, is_whole: bool
-) -> LedgerTail:
-    """Return the words that a statement about `now_ms` may go by.
+def promised(documents: Iterable[Document], *, now_ms: int) -> list[Document]:
+    """Return the words that a statement about `now_ms` may go by, in their order.
 
-    An indexer's word of just now is left out: what it calls stored may not be found yet.
+    An indexer's word of just before it, or later, is left out: what it calls stored may not
+    be found yet, or not have been when the rows were asked for.
     """
-    documents = [
-        ledger_document(record)
-        for record in records
-        if not isinstance(record, IndexerLedger)
-        or record.updated_at_ms <= now_ms - FOUND_AFTER_MS
+    return [
+        one
+        for one in documents
+        if field_of(one, "tailrace.hop") != "indexer"
+        or number_in(one, "@timestamp") <= now_ms - FOUND_AFTER_MS
     ]
-    return LedgerTail(documents=documents, is_whole=is_whole)
 
 
 def with_tail(documents: Iterable[Document], tail: LedgerTail) -> list[Document]:
     """Return the words of the index, and in place of each a later one of its key in the tail.
 
-    The index may hold a later one, as what is indexed is committed a moment after. Where the
-    tail is not whole, a heartbeat in it tells who lives, and claims no more than the index's.
+    The index may hold a later one, as what is indexed is committed a moment after.
     """
+    if not tail.documents:
+        return list(documents)
     newest: dict[_Key, Document] = {}
     others: list[Document] = []
     for document in documents:
@@ -99,22 +105,9 @@ def with_tail(documents: Iterable[Document], tail: LedgerTail) -> list[Document]
         key = _key_of(document)
         if key is None or not _is_later(document, newest.get(key)):
             continue
-        if key[0] == HEARTBEAT and key in newest:
-            claims = {} if tail.is_whole else _claims(newest[key])
-            newest[key] = {**document, BEFORE: newest[key], **claims}
-        elif key[0] != HEARTBEAT or tail.is_whole:
-            newest[key] = document
+        is_beat = key[0] == HEARTBEAT and key in newest
+        newest[key] = {**document, BEFORE: newest[key]} if is_beat else document
     return [*others, *newest.values()]
-
-
-def _claims(heartbeat: Document) -> dict[str, Any]:
-    names = (
-        "tailrace.swept_at_ms",
-        "figures.told_at_ms",
-        "figures.swept_before_ms",
-        "figures.told_before_ms",
-    )
-    return {name: field_of(heartbeat, name) for name in names}
 
 
 def _is_later(document: Document, known: Document | None) -> bool:
@@ -149,29 +142,26 @@ def beginnings(
     return begin, all(begin[lag.partition] == lag.next_offset for lag in waiting)
 
 
-def read_tail(
-    connections: Connections,
-    admin: KafkaAdmin,
+def take_tail(
     *,
-    client_id: str,
+    ask_lags: Callable[[], Iterable[PartitionLag]],
+    ask_index: Callable[[], Mapping[str, Any]],
+    read: Callable[[Mapping[int, int], Callable[[], bool]], Iterable[LedgerRecord]],
     now_ms: int,
     clock: Clock,
 ) -> LedgerTail:
-    """Read what the indexers have not committed of the ledger, for `READ_WAIT_MS_MAX`.
+    """Return what the index lacked at `now_ms`: its words of since then, and those in Kafka.
 
-    It is for a statement about `now_ms`, when the index was asked. Where they have committed all, nothing but that is asked.
-
-    Raises:
-        ServiceUnavailable: Kafka does not answer, or stopped answering.
-        TopicMissing: the ledger went in this moment.
+    The order leaves no gap between both. What the indexers have committed is in the index,
+    and found after `FOUND_AFTER_MS`, when it is asked again; what they had not is read from
+    Kafka. The other way round a word that was committed in between would be in neither.
+    `read` returns the records from these offsets on, until it is to stop.
     """
-    from tailrace.ledger_topic import newest_of, read_ledger_topic
-
-    namespace = connections.namespace
-    lags = admin.group_lag(f"{namespace}-indexer", topics=[LEDGER.name(namespace)])
-    begin, is_whole = beginnings(lags)
+    begin, is_whole = beginnings(ask_lags())
     if not begin:
-        return LedgerTail()
+        return LedgerTail(read_at_ms=clock.now_ms())
+    clock.sleep_ms(FOUND_AFTER_MS)
+    indexed = read_answer(ask_index())
     deadline_ms = clock.monotonic_ms() + READ_WAIT_MS_MAX
     is_late = False
 
@@ -180,11 +170,52 @@ def read_tail(
         is_late = clock.monotonic_ms() >= deadline_ms
         return is_late
 
-    found = newest_of(
-        read_ledger_topic(
+    records = tuple(read(begin, is_stopping))
+    return LedgerTail(
+        documents=promised(
+            [*indexed.documents, *map(ledger_document, records)], now_ms=now_ms
+        ),
+        is_whole=is_whole and not is_late and not indexed.is_partial,
+        read_at_ms=clock.now_ms(),
+    )
+
+
+def read_tail(
+    connections: Connections,
+    admin: KafkaAdmin,
+    *,
+    client_id: str,
+    ask_index: Callable[[], Mapping[str, Any]],
+    now_ms: int,
+    clock: Clock,
+) -> LedgerTail:
+    """Take the tail from Kafka, of which it reads for `READ_WAIT_MS_MAX`.
+
+    It is for a statement about `now_ms`, when the index was asked for the first time;
+    `ask_index` asks it again. Where the indexers have committed all, only that is asked.
+
+    Raises:
+        ServiceUnavailable: a server does not answer, or stopped answering.
+        TopicMissing: the ledger went in this moment.
+    """
+    from tailrace.ledger_topic import newest_of, read_ledger_topic
+
+    namespace = connections.namespace
+
+    def read(
+        begin: Mapping[int, int], is_stopping: Callable[[], bool]
+    ) -> Iterable[LedgerRecord]:
+        entries = read_ledger_topic(
             connections, client_id=client_id, is_stopping=is_stopping, begin=begin
         )
-    )
-    return tail_of(
-        found.records.values(), now_ms=now_ms, is_whole=is_whole and not is_late
+        return newest_of(entries).records.values()
+
+    return take_tail(
+        ask_lags=lambda: admin.group_lag(
+            f"{namespace}-indexer", topics=[LEDGER.name(namespace)]
+        ),
+        ask_index=ask_index,
+        read=read,
+        now_ms=now_ms,
+        clock=clock,
     )

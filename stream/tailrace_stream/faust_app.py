@@ -26,7 +26,9 @@ from aiokafka.structs import (  # pyright: ignore[reportMissingTypeStubs]
     OffsetAndMetadata,
     TopicPartition,
 )
+from faust.transport.consumer import ConsumerThread
 from faust.types import TP
+from mode.threads import WorkerThread
 
 from tailrace.capped_records import cap_aiokafka
 from tailrace.log import FilteringBoundLogger
@@ -55,6 +57,18 @@ OnAssigned = Callable[[list[int]], None]
 OnRevoked = Callable[[list[int]], Awaitable[None]]
 
 
+class LeftThread(WorkerThread):
+    """Faust's thread for its consumer, for which no process stays.
+
+    Where brokers do not answer, leaving the group is given up, and this thread goes on.
+    Its process has to end all the same: a supervisor starts again only what has ended.
+    """
+
+    def __init__(self, service: Any, **options: Any) -> None:  # noqa: ANN401 - mode's
+        super().__init__(service, **options)
+        self.daemon = True
+
+
 class StreamApp:
     """The Faust app of one worker: calls back for records and partitions."""
 
@@ -67,6 +81,7 @@ class StreamApp:
     ) -> None:
         cap_aiokafka()
         pack_lightly()
+        ConsumerThread.Worker = LeftThread
         self._connections = connections
         self._log = log
         self._topic = RAW.name(connections.namespace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
@@ -155,7 +156,12 @@ class KnownLags:
     def read_to_end(self) -> Future[ReadToEnd]:
         return done(self.read)
 
-    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:  # noqa: ARG002 - a fixed one
+    def ledger_tail(
+        self,
+        *,
+        ask_index: Callable[[], Mapping[str, Any]],  # noqa: ARG002 - a fixed one
+        now_ms: int,  # noqa: ARG002
+    ) -> Future[LedgerTail]:
         return done(self.tail)
 
 
@@ -168,7 +174,12 @@ class AbsentLags:
     def read_to_end(self) -> Future[ReadToEnd]:
         return failed(KAFKA_AWAY)
 
-    def ledger_tail(self, *, now_ms: int) -> Future[LedgerTail]:  # noqa: ARG002 - whenever
+    def ledger_tail(
+        self,
+        *,
+        ask_index: Callable[[], Mapping[str, Any]],  # noqa: ARG002 - whatever it says
+        now_ms: int,  # noqa: ARG002
+    ) -> Future[LedgerTail]:
         return failed(KAFKA_AWAY)
 
 

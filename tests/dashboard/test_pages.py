@@ -234,6 +234,15 @@ def test_no_match_offers_a_wider_range() -> None:
     assert test.query_params["q"] == "nowhere"
 
 
+BEAT = {"tailrace.hop": "heartbeat", "host.name": "web-1"}
+SENT = {
+    "tailrace.hop": "agent",
+    "tailrace.generation": "g",
+    "host.name": "web-1",
+    "tailrace.next_event_number": 278,
+}
+
+
 def test_how_complete_it_is_is_said_also_where_nothing_matches() -> None:
     """There most of all: what is looked for may only not have come yet."""
     word = {
@@ -252,15 +261,8 @@ def test_how_complete_it_is_is_said_also_where_nothing_matches() -> None:
 
 
 def test_kafka_away_and_a_ledger_that_counts_do_not_contradict_each_other() -> None:
-    agent = {
-        "tailrace.hop": "agent",
-        "tailrace.generation": "g",
-        "host.name": "web-1",
-        "tailrace.next_event_number": 278,
-    }
-    beat = {"tailrace.hop": "heartbeat", "host.name": "web-1"}
     given = sources(
-        search=ScriptedSearch(DOCUMENTS, ledger=[beat, agent]), lags=AbsentLags()
+        search=ScriptedSearch(DOCUMENTS, ledger=[BEAT, SENT]), lags=AbsentLags()
     )
 
     text = said(shown(search_page, given))
@@ -272,15 +274,8 @@ def test_kafka_away_and_a_ledger_that_counts_do_not_contradict_each_other() -> N
 
 def test_p9_what_the_ledger_says_in_kafka_and_not_in_its_index_counts() -> None:
     """The index is filled by the indexer; while that stands still, it knows of less."""
-    agent = {
-        "tailrace.hop": "agent",
-        "tailrace.generation": "g",
-        "host.name": "web-1",
-        "tailrace.next_event_number": 278,
-    }
-    beat = {"tailrace.hop": "heartbeat", "host.name": "web-1"}
-    later = {**agent, "@timestamp": 1, "tailrace.next_event_number": 75_000}
-    search = ScriptedSearch(DOCUMENTS, ledger=[beat, agent])
+    later = {**SENT, "@timestamp": 1, "tailrace.next_event_number": 75_000}
+    search = ScriptedSearch(DOCUMENTS, ledger=[BEAT, SENT])
     lags = KnownLags(tail=LedgerTail(documents=[later]))
 
     assert "75,000 lines in Kafka" in said(

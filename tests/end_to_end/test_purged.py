@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import kafka
@@ -10,21 +9,12 @@ import pytest
 
 from tailrace.kafka_options import kafka_options
 from tailrace.topics import DOCS, RAW, Topic
-from tailrace_embedded.stack import Endpoints
-from tests.support.installation import Installation, installed
+from tests.support.installation import Installation
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 STORED, PURGED = 40, 25
 WAIT_S = 240
-
-
-@pytest.fixture
-def installation(
-    stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    with installed(stack, tmp_path_factory.mktemp("purged")) as running:
-        yield running
 
 
 @pytest.mark.parametrize(("reader", "topic"), [("stream", RAW), ("indexer", DOCS)])

@@ -13,8 +13,8 @@ from tailrace.completeness import (
     FOREIGN_AGENT,
     completeness_body,
     completeness_of,
-    read_completeness,
 )
+from tailrace.completeness_answer import read_completeness
 from tailrace.completeness_text import statement
 from tailrace.silence import AHEAD_MS_MAX, GONE_MS
 from tailrace.topics import partition_of

@@ -9,12 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tailrace.cli import app
-from tailrace.completeness import (
-    FOREIGN_AGENT,
-    Completeness,
-    missing_body,
-    read_completeness,
-)
+from tailrace.completeness import FOREIGN_AGENT, Completeness, missing_body
+from tailrace.completeness_answer import read_completeness
 from tailrace.completeness_text import statement
 from tailrace.topics import partition_of
 from tests.infra.test_completeness import LATER_MS, NOW_MS, heartbeat, word

@@ -10,12 +10,8 @@ import orjson
 import pytest
 
 from tailrace import completeness
-from tailrace.completeness import (
-    completeness_body,
-    ledger_index,
-    missing_body,
-    read_completeness,
-)
+from tailrace.completeness import completeness_body, ledger_index, missing_body
+from tailrace.completeness_answer import read_completeness
 from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.provision import provision
 from tailrace.settings import Connections

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 
-from tailrace.completeness import Completeness, read_completeness
+from tailrace.completeness import Completeness
+from tailrace.completeness_answer import read_completeness
 from tailrace.completeness_text import statement
 from tailrace.ledger import IndexerLedger, StreamLedger
+from tailrace.ledger_document import ledger_document
 from tailrace.ledger_parts import words_in
 from tailrace.ledger_tail import (
     FOUND_AFTER_MS,
@@ -16,11 +19,13 @@ from tailrace.ledger_tail import (
     LedgerTail,
     beginnings,
     is_index_old,
-    tail_of,
+    promised,
+    take_tail,
     with_tail,
 )
 from tailrace.partition_lag import PartitionLag
 from tailrace.topics import partition_of
+from tests.indexer.doubles import ManualClock
 from tests.infra.test_completeness import LATER_MS, NOW_MS, heartbeat, word
 
 SILENT_MS = 40_000
@@ -109,25 +114,47 @@ def test_p9_the_later_word_of_a_key_counts_wherever_it_stands() -> None:
     assert with_tail([older], LedgerTail(documents=[other])) == [older, other]
 
 
-def test_p9_a_heartbeat_of_a_tail_that_was_not_read_whole_claims_nothing_new() -> None:
-    """The words that it stands on may be among those that were passed over."""
+def test_p9_a_tail_that_was_not_read_whole_claims_nothing_new() -> None:
+    """A later word would vouch for those before it, of which some were passed over."""
+    named = {str(partition_of(b"g1")): NOW_MS - 6_500}
+    beat = heartbeat("web-1", swept_ago_ms=6_000, said_ago_ms=5_500)
+    read = {**ago(word("agent", number=7), 30_000), "agent.id": "agent-web-1"}
     index = answered(
-        heartbeat("web-1", swept_ago_ms=6_000, said_ago_ms=5_000),
-        newest_ms=NOW_MS - 5_000,
+        {**beat, "figures": {"told_at_ms": named}},
+        read,
+        word("indexer", number=7),
+        newest_ms=NOW_MS - 5_500,
     )
     documents = [
+        {**word("agent", number=9), "agent.id": "agent-web-1"},
         heartbeat("web-1", swept_ago_ms=500),
         heartbeat("web-2", swept_ago_ms=500),
     ]
+    alone = told(index, None)
 
-    whole = told(index, LedgerTail(documents=documents))
-    part = told(index, LedgerTail(documents=documents, is_whole=False))
+    whole = told(index, LedgerTail(documents=documents, read_at_ms=NOW_MS))
+    part = told(
+        index, LedgerTail(documents=documents, is_whole=False, read_at_ms=NOW_MS)
+    )
 
-    assert whole.complete_to_ms == NOW_MS - 500
+    assert whole.waiting_events == part.waiting_events == 2
     assert not whole.is_partial
-    assert [host.host_name for host in part.hosts] == ["web-1"]
-    assert part.complete_to_ms == NOW_MS - 6_000
     assert part.is_partial
+    moments = {host.host_name: host.complete_to_ms for host in part.hosts}
+    assert alone.complete_to_ms is not None
+    assert alone.complete_to_ms < NOW_MS - 30_000
+    assert moments == {"web-1": alone.complete_to_ms, "web-2": None}
+
+
+def test_who_lives_is_judged_by_when_the_tail_was_read() -> None:
+    """The rows took six seconds: its heartbeat is no word from the future."""
+    beat = heartbeat("web-1", swept_ago_ms=-6_000, said_ago_ms=-6_000)
+    tail = LedgerTail(documents=[beat], read_at_ms=NOW_MS + 6_500)
+
+    stated = told(standing(), tail)
+
+    assert (stated.ahead_agents, stated.silent_agents) == (0, 0)
+    assert stated.complete_to_ms == NOW_MS, "of what came later the rows show nothing"
 
 
 def test_p9_what_an_earlier_heartbeat_claims_holds_though_a_later_one_does_not_yet() -> (
@@ -162,47 +189,86 @@ def test_p9_of_a_file_that_the_index_was_not_asked_about_nothing_waits() -> None
     assert told(index, tail).waiting_events == 0
 
 
-@pytest.mark.parametrize("young_ms", [0, FOUND_AFTER_MS - 1])
-def test_p9_what_the_indexer_has_just_stored_is_not_promised(young_ms: int) -> None:
+def test_p9_what_the_indexer_has_just_stored_is_not_promised() -> None:
     """It may not be found yet, and the rows may have been asked for before it was."""
-    common: dict[str, Any] = {
-        "generation": "g1",
-        "agent_id": "a",
-        "host_name": "web-1",
-        "path": "/a.log",
-        "next_offset": 9,
-        "next_event_number": 7,
-        "observed_at_ms": NOW_MS,
-    }
+    parsed = word("stream", number=7)
+    stored = word("indexer", number=7)
+    for ago_ms in (-500, 0, FOUND_AFTER_MS - 1):
+        assert promised([parsed, ago(stored, ago_ms)], now_ms=NOW_MS) == [parsed]
 
-    def stored(at_ms: int) -> IndexerLedger:
-        return IndexerLedger(
-            **common,
-            revision=7,
-            docs_partition=1,
-            docs_next_offset=1,
-            updated_at_ms=at_ms,
+    old = ago(stored, FOUND_AFTER_MS)
+    assert promised([parsed, old], now_ms=NOW_MS) == [parsed, old]
+
+
+class Indexer:
+    """Takes in and commits a word of the topic whenever anything is asked."""
+
+    def __init__(self, *words: IndexerLedger | StreamLedger) -> None:
+        self.words = words
+        self.committed = 0
+        self.read_from: list[int] = []
+
+    def lags(self) -> list[PartitionLag]:
+        self.committed += 1
+        return [lag(3, next_offset=self.committed - 1, end_offset=len(self.words))]
+
+    def index(self) -> dict[str, Any]:
+        self.committed += 1
+        return answered(*map(ledger_document, self.words[: self.committed - 1]))
+
+    def read(
+        self, begin: Mapping[int, int], _is_stopping: Callable[[], bool]
+    ) -> Iterable[IndexerLedger | StreamLedger]:
+        self.read_from.append(begin[3])
+        return self.words[begin[3] :]
+
+    def tail(self) -> LedgerTail:
+        return take_tail(
+            ask_lags=self.lags,
+            ask_index=self.index,
+            read=self.read,
+            now_ms=NOW_MS,
+            clock=ManualClock(),
         )
 
-    parsed = StreamLedger(
-        **common,
+
+def parsed_word(generation: str) -> StreamLedger:
+    return StreamLedger(
+        generation=generation,
+        agent_id="a",
+        host_name="web-1",
+        path="/a.log",
         revision=1,
         dataset="generic",
         first_event_number=0,
+        next_event_number=7,
+        next_offset=9,
         event_count=7,
         document_count=7,
-        raw_partition=1,
+        observed_at_ms=NOW_MS,
+        raw_partition=3,
         raw_next_offset=1,
         updated_at_ms=NOW_MS,
     )
 
-    young = tail_of([parsed, stored(NOW_MS - young_ms)], now_ms=NOW_MS, is_whole=True)
-    old = tail_of(
-        [parsed, stored(NOW_MS - FOUND_AFTER_MS)], now_ms=NOW_MS, is_whole=True
-    )
 
-    assert [one["tailrace.hop"] for one in young.documents] == ["stream"]
-    assert [one["tailrace.hop"] for one in old.documents] == ["stream", "indexer"]
+@pytest.mark.parametrize("committed", range(5))
+def test_p9_no_word_falls_between_the_index_and_the_topic(committed: int) -> None:
+    """Whatever the indexer commits between the questions is in one answer or the other."""
+    names = [f"g{number}" for number in range(4)]
+    indexer = Indexer(*map(parsed_word, names))
+    indexer.committed = committed
+
+    tail = indexer.tail()
+
+    told_of = {one["tailrace.generation"] for one in tail.documents}
+    if committed == len(names):
+        assert told_of == set(), "there was nothing to be read"
+    else:
+        assert told_of == set(names)
+        assert indexer.read_from == [committed]
+    assert tail.is_whole
+    assert tail.read_at_ms > 0
 
 
 def test_of_a_long_tail_each_partition_gives_its_newest_records() -> None:

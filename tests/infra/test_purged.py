@@ -6,7 +6,7 @@ from typing import Any, Never
 
 import pytest
 
-from tailrace.completeness import read_completeness
+from tailrace.completeness_answer import read_completeness
 from tailrace.completeness_text import statement
 from tailrace.errors import ServiceUnavailable
 from tailrace.purged import NOTHING_READ, QUIET_MS_MIN, ReadToEnd, look

@@ -184,7 +184,9 @@ class Fleet:
 
     def _await_end(self, name: str) -> None:
         process = self._running.pop(name)
-        assert process.wait(WAIT_S_MAX) == 0, self.last_lines()
+        code = process.wait(WAIT_S_MAX)
+        # One that is just beginning is ended by the signal itself, before it has done anything.
+        assert code in {0, -signal.SIGTERM}, f"{code}: {self.last_lines()}"
         self.stream.running.remove(process)
 
     def _await_work(self) -> None:

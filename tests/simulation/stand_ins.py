@@ -41,15 +41,7 @@ READING_FILES = (
 )  # fmt: skip
 """The modules of the agent that look at the files of others."""
 NOT_SIMULATED = frozenset(
-    {
-        "allocation",
-        "dry_run",
-        "host",
-        "registration",
-        "rules",
-        "state_folder",
-        "wiring",
-    }
+    {"allocation", "dry_run", "host", "registration", "rules", "state_folder", "wiring"}
 )
 """Those that ask the system of something else, or do not run in a simulation."""
 

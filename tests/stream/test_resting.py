@@ -29,8 +29,10 @@ from tests.stream.test_worker import (
     MemoryPartition,
     SteppedClock,
     assert_told_is_all,
+    end_life,
     expected_rates,
     file_of,
+    live_to_end,
     rates_in,
     records_of,
     told_in,
@@ -111,7 +113,6 @@ async def live_once(partition: GrowingPartition, random: Random) -> bool:
     publisher.durable = partition.sent
     worker = worker_on(partition, publisher, silent_ms=0)
     worker.assign([PARTITION])
-    lane = worker.lanes[PARTITION]
     for record in partition.records[partition.committed :]:
         worker.rest()
         await worker.take(record)
@@ -121,13 +122,7 @@ async def live_once(partition: GrowingPartition, random: Random) -> bool:
         worker.rest()
         if random.random() < 0.2:
             await worker.commit()
-    await worker.drain(wait_ms_max=5_000)
-    is_done = lane.acked_offset == len(partition.records)
-    if is_done:
-        await worker.commit()
-    for one in worker.lanes.values():
-        one.close()
-    return is_done
+    return await end_life(worker, partition)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -136,13 +131,7 @@ def test_s2_s5_windows_are_exact_though_files_rest_and_workers_crash(seed: int) 
     lines = file_of(40)
     partition = GrowingPartition(records_of(lines, random))
 
-    async def run() -> None:
-        for _ in range(200):
-            if await live_once(partition, random):
-                return
-        pytest.fail("the partition's end was never reached")
-
-    to_end(run())
+    live_to_end(lambda: live_once(partition, random))
     assert any(not has_open(state) for state in states_in(partition.sent)), (
         "the witness"
     )

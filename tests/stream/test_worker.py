@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -213,13 +213,35 @@ def expected_rates(lines: list[bytes]) -> Counter[tuple[str, str]]:
     )
 
 
+async def end_life(worker: StreamWorker, partition: MemoryPartition) -> bool:
+    """Complete what a worker has begun; tell whether it came to the partition's end."""
+    await worker.drain(wait_ms_max=5_000)
+    is_done = worker.lanes[PARTITION].acked_offset == len(partition.records)
+    if is_done:
+        await worker.commit()
+    for one in worker.lanes.values():
+        one.close()
+    return is_done
+
+
+def live_to_end(live_once: Callable[[], Awaitable[bool]]) -> None:
+    """Run one life after the other, until one comes to the partition's end."""
+
+    async def run() -> None:
+        for _ in range(200):
+            if await live_once():
+                return
+        pytest.fail("the partition's end was never reached")
+
+    to_end(run())
+
+
 async def live_once(partition: MemoryPartition, random: Random) -> bool:
     """Run one life of a worker; tell whether it came to the end of the partition."""
     publisher = CrashingPublisher(at=random.randrange(2, 40), random=random)
     publisher.durable = partition.sent
     worker = worker_on(partition, publisher)
     worker.assign([PARTITION])
-    lane = worker.lanes[PARTITION]
     for record in partition.records[partition.committed :]:
         await worker.take(record)
         if random.random() < 0.2:
@@ -227,13 +249,7 @@ async def live_once(partition: MemoryPartition, random: Random) -> bool:
         if random.random() < 0.1:  # A rebalance that gives it back.
             await worker.revoke([PARTITION], wait_ms_max=random.choice([0, 1_000]))
             return partition.committed == len(partition.records)
-    await worker.drain(wait_ms_max=5_000)
-    is_done = lane.acked_offset == len(partition.records)
-    if is_done:
-        await worker.commit()
-    for one in worker.lanes.values():
-        one.close()
-    return is_done
+    return await end_life(worker, partition)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -242,13 +258,7 @@ def test_s2_whatever_crashes_every_line_is_sent_and_counted_once(seed: int) -> N
     lines = file_of(40)
     partition = MemoryPartition(records_of(lines, random))
 
-    async def run() -> None:
-        for _ in range(200):
-            if await live_once(partition, random):
-                return
-        pytest.fail("the partition's end was never reached")
-
-    to_end(run())
+    live_to_end(lambda: live_once(partition, random))
     assert partition.committed == len(partition.records)
     assert partition.commits == sorted(partition.commits)
     assert sorted(documents_in(partition.sent).values()) == sorted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,8 +15,8 @@ from tailrace.completeness import (
     completeness_body,
     ledger_index,
     missing_body,
-    read_completeness,
 )
+from tailrace.completeness_answer import read_completeness
 from tailrace.completeness_text import statement
 from tailrace.errors import TailraceError
 from tailrace.ledger_tail import LedgerTail, is_index_old
@@ -31,6 +32,8 @@ LAG_WAIT_S_MAX = 3.0
 """Kafka may be away; the rows do not wait for it, and neither does the line for long."""
 READ_WAIT_S_MAX = 2 * LAG_WAIT_S_MAX
 """Asked only where something has waited for long, and then waits for readers itself."""
+TAIL_WAIT_S_MAX = 3 * LAG_WAIT_S_MAX
+"""Asked only where the ledger's index may be behind: Kafka, the index again, and Kafka."""
 
 
 def ask_ledger(found: Found, *, sources: Sources) -> None:
@@ -102,15 +105,26 @@ def _stated(found: Found, *, sources: Sources) -> Completeness | None:
     )
 
 
+def _asked_again(found: Found, *, sources: Sources) -> dict[str, Any]:
+    again = sources.search.ask(
+        index=ledger_index(sources.namespace),
+        body=completeness_body(hosts=_hosts(found)),
+    )
+    return again.result(LAG_WAIT_S_MAX)
+
+
 def _tail(
     found: Found, answer: dict[str, Any], *, sources: Sources
 ) -> LedgerTail | None:
     """Return what was told and is not indexed; None where that is not known."""
     if not is_index_old(answer, now_ms=found.asked_at_ms):
         return None
-    asked = sources.lags.ledger_tail(now_ms=found.asked_at_ms)
+    asked = sources.lags.ledger_tail(
+        ask_index=partial(_asked_again, found, sources=sources),
+        now_ms=found.asked_at_ms,
+    )
     try:
-        return asked.result(READ_WAIT_S_MAX).of_hosts(_hosts(found))
+        return asked.result(TAIL_WAIT_S_MAX).of_hosts(_hosts(found))
     except (TailraceError, TimeoutError):
         asked.cancel()
         return None
@@ -125,18 +139,11 @@ def _purged(
 ) -> Mapping[str, int]:
     """Return what seems to wait and is gone from Kafka; nothing where that is not known."""
 
-    def ask_again() -> dict[str, Any]:
-        again = sources.search.ask(
-            index=ledger_index(sources.namespace),
-            body=completeness_body(hosts=_hosts(found)),
-        )
-        return again.result(LAG_WAIT_S_MAX)
-
     return look(
         answer,
         missing=missing,
         ask_kafka=lambda: sources.lags.read_to_end().result(READ_WAIT_S_MAX),
-        ask_again=ask_again,
+        ask_again=partial(_asked_again, found, sources=sources),
         clock=sources.clock,
     )
 

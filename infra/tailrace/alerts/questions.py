@@ -33,8 +33,8 @@ from tailrace.completeness import (
     completeness_body,
     ledger_index,
     missing_body,
-    read_completeness,
 )
+from tailrace.completeness_answer import read_completeness
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.errors import ServiceUnavailable, TailraceError
 from tailrace.ledger_answer import read_answer

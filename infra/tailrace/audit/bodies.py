@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tailrace.audit.repeats import HOST, SENDERS_MAX
 from tailrace.audit.windows import EXACT_MAX, WindowSum
 from tailrace.digest import DELIVERED
 from tailrace.query import Body
@@ -355,4 +356,29 @@ def _common(pit: str, *, filters: Sequence[Body]) -> Body:
         "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
         "query": {"bool": {"filter": list(filters)}},
         "track_total_hits": False,
+    }
+
+
+def senders_body(pit: str, hosts: Collection[str]) -> Body:
+    """Build the search for the agents that first sent documents of these hosts."""
+    return {
+        "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
+        "query": {"bool": {"filter": [{"terms": {HOST: sorted(hosts)}}]}},
+        "track_total_hits": False,
+        "size": 0,
+        "aggs": {
+            "hosts": {
+                "terms": {"field": HOST, "size": len(hosts)},
+                "aggs": {
+                    "agents": {
+                        "terms": {
+                            "field": "agent.id",
+                            "size": SENDERS_MAX,
+                            "order": {"first": "asc"},
+                        },
+                        "aggs": {"first": {"min": {"field": "event.created"}}},
+                    }
+                },
+            }
+        },
     }

@@ -28,12 +28,13 @@ from tailrace.audit.bodies import (
     named_body,
     numbers_body,
     numbers_filter,
+    senders_body,
     undelivered_filter,
     unnumbered_body,
     unreached_body,
     windows_body,
 )
-from tailrace.audit.repeats import HOSTS_MAX, Senders, SendersAnswer, senders_body
+from tailrace.audit.repeats import HOSTS_MAX, Senders, SendersAnswer
 from tailrace.audit.sources import (
     SnapshotLost,
     StoredDocument,

@@ -9,13 +9,11 @@ sent before this one saw the file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from tailrace.audit.bodies import KEEP_ALIVE
 from tailrace.audit.facts import GenerationFacts
-from tailrace.query import Body
 
 HOSTS_MAX = 1_000
 """Hosts of one question."""
@@ -67,31 +65,6 @@ class SendersAnswer(msgspec.Struct):
             }
             for host in self.aggregations.hosts.buckets
         }
-
-
-def senders_body(pit: str, hosts: Collection[str]) -> Body:
-    """Build the search for the agents that first sent documents of these hosts."""
-    return {
-        "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
-        "query": {"bool": {"filter": [{"terms": {HOST: sorted(hosts)}}]}},
-        "track_total_hits": False,
-        "size": 0,
-        "aggs": {
-            "hosts": {
-                "terms": {"field": HOST, "size": len(hosts)},
-                "aggs": {
-                    "agents": {
-                        "terms": {
-                            "field": "agent.id",
-                            "size": SENDERS_MAX,
-                            "order": {"first": "asc"},
-                        },
-                        "aggs": {"first": {"min": {"field": "event.created"}}},
-                    }
-                },
-            }
-        },
-    }
 
 
 def hosts_in_doubt(facts: Iterable[GenerationFacts]) -> list[str]:

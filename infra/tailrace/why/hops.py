@@ -21,6 +21,11 @@ _DROPPED: Final = {
     ),
 }
 
+_SENT_OF: Final = {
+    OVERLOAD: "its number alone was sent",
+    REDIRECTED: "sent to the topic `overflow`, and its number to the stream",
+}
+
 
 class State(StrEnum):
     """How far a line is at one hop."""
@@ -181,8 +186,9 @@ def _agent(witness: Witness) -> HopVerdict:
     lost = _lost_text(agent.lost_bytes)
     if place.offset < agent.next_offset:
         number = "" if place.event_number is None else f", event {place.event_number}"
+        done = _SENT_OF.get(dropped_reason(witness), "sent")
         text = (
-            f"sent: offset {place.offset}{number}, and Kafka has acknowledged"
+            f"{done}: offset {place.offset}{number}, and Kafka has acknowledged"
             f" everything before {agent.next_offset}{lost}"
         )
         return HopVerdict(hop="agent", state=State.DONE, text=text)

@@ -107,11 +107,14 @@ def test_why_says_of_a_line_that_it_was_dropped_and_not_that_it_is_missing(
     told = states_of(number=number, around=around)
     assert told["stream"][0] is State.REFUSED
     assert "dropped by its agent" in told["stream"][1]
+    assert told["agent"][1].startswith("its number alone was sent: offset ")
     assert told["indexer"] == (State.REFUSED, "nothing to store: it was dropped")
 
 
 def test_why_says_where_a_redirected_line_is() -> None:
-    assert "the topic `overflow`" in states_of(number=11)["stream"][1]
+    told = states_of(number=11)
+    assert "the topic `overflow`" in told["stream"][1]
+    assert told["agent"][1].startswith("sent to the topic `overflow`, and its number")
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,18 @@ class Guarded:
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[Guarded]:
+def server() -> Iterator[Guarded]:
     with secured_elasticsearch(documented_roles(NAMESPACE)) as server:
         yield Guarded(server.url)
+
+
+@pytest.fixture
+def guarded(server: Guarded) -> Iterator[Guarded]:
+    """Give a namespace without an index, as another test's events would be found too."""
+    yield server
+    with Elastic(server.as_(ADMIN)) as elastic:
+        for index in elastic.ask("GET", f"/{NAMESPACE}-*"):
+            elastic.ask("DELETE", f"/{index}")
 
 
 def test_x13_a_replayer_publishes_and_a_reader_only_sees(guarded: Guarded) -> None:
