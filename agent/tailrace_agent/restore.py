@@ -102,16 +102,17 @@ def keep_restored(
 ) -> None:
     """Make the checkpoint hold what is known, and nothing that can be met no more.
 
-    1. What came from elsewhere is saved. 2. What is superseded or long gone is removed.
-    3. The sources are noted, which makes the checkpoint trusted. Not so where all was
-    forgotten: until some record says that, the next start must find it out again.
+    1. All is saved, wherever it came from: this life counts on from the revisions that
+    it has now, and should it die before its first commit, the next must not tell other
+    things under the same. 2. What is superseded or long gone is removed. 3. The sources
+    are noted, which makes the checkpoint trusted. Not so where all was forgotten: until
+    some record says that, the next start must find it out again.
 
     Raises:
         CheckpointUnwritable: the disk does not take it.
     """
     records = known.all_records()
-    if loaded.condition is not Condition.INTACT:
-        checkpoint.save(records)
+    checkpoint.save(records)
     kept = {record.generation for record in records}
     checkpoint.remove(
         [r.generation for r in loaded.records if r.generation not in kept]

@@ -36,6 +36,16 @@ REDIRECTED: Final = "redirected"
 """Of those of them that it sent to the topic of what overflows."""
 UNSENT: Final = frozenset({OVERLOAD, REDIRECTED})
 """Why an agent may tell of events without sending them (`Origin.dropped_reason`)."""
+SAMPLED: Final = "sampled:"
+"""Begins the reason of events that a rule of the stream left out of a sample; the rule's
+name follows."""
+SAMPLE_WEIGHT: Final = "tailrace.sample_weight"
+"""The field of a document that stands for so many events, itself among them."""
+RULED_OUT: Final = "rule:"
+"""Likewise, of those that a rule leaves out altogether."""
+LEFT_OUT_WINDOWS_MAX: Final = 2_000
+"""Windows of one generation of which it is told how much of them rules left out: some
+50 kB. What lies in older ones is told by its count, and where it lies."""
 INDEX_EXPIRED: Final = "index_expired"
 """The reason of a dead letter whose document came when its index was gone for good."""
 
@@ -71,7 +81,8 @@ class StreamLedger(
     dead: dict[str, int] = {}
     """Dead-lettered events by reason, as the stream read them first."""
     dropped: dict[str, int] = {}
-    """Events of which nothing is kept, by reason: `expired`, or one of `UNSENT`."""
+    """Events of which nothing is kept, by reason: `expired`, one of `UNSENT`, or a rule
+    (`is_of_rule`)."""
     dropped_spans: dict[str, tuple[tuple[int, int], ...]] = {}
     """Their event numbers `[from, to)`, ascending, by reason, `DROPPED_SPANS_MAX` spans of
     them, of those that were not sent the newest; a record of before there were spans has
@@ -79,6 +90,9 @@ class StreamLedger(
     dropped_untold: tuple[int, int] | None = None
     """Between which event numbers `[from, to)` what is known by its count alone lies; None
     where nothing is, or where that is not known either."""
+    left_out: dict[str, tuple[int, int]] = {}
+    """What rules left out, in no span: for each window of `WINDOW_EVENTS` event numbers, by
+    its number, how many of it, and the sum of their numbers."""
     event_numbers: tuple[tuple[int, int], ...] = ()
     """Of another collector's: the numbers `[from, to)` that came, ascending. Empty where
     they are in too many spans for a state, and in a record of before they were told."""
@@ -230,6 +244,11 @@ LedgerRecord: TypeAlias = (
     | HoleAnswer
 )
 _decoder: Final = msgspec.json.Decoder(LedgerRecord)
+
+
+def is_of_rule(reason: str) -> bool:
+    """Tell whether what was dropped for a reason was left out by a rule of the stream."""
+    return reason.startswith((SAMPLED, RULED_OUT))
 
 
 def ledger_key(record: LedgerRecord) -> bytes:

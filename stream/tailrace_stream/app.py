@@ -22,8 +22,10 @@ from tailrace_stream.own.build import own_parsers
 from tailrace_stream.protocol import CommitProtocol, Retry
 from tailrace_stream.records import Outgoing
 from tailrace_stream.redact.build import redaction_of
+from tailrace_stream.shaping.book import book_of
 from tailrace_stream.state_store import KafkaStateReader
 from tailrace_stream.status import StatusFile
+from tailrace_stream.watch import Watch
 from tailrace_stream.worker import StreamWorker
 
 POLL_S = 0.1
@@ -45,7 +47,7 @@ async def run_app(
     topic_ids: TopicIds,
     floors: Callable[[], Floors],
 ) -> int:
-    """Run until `stop` is set (0), or until the worker can only help by ending (not 0).
+    """Run until `stop` is set, or only an end helps; return the exit code, 0 after a stop.
 
     Raises:
         PublishFailed: the brokers cannot be reached at the start.
@@ -79,6 +81,7 @@ async def run_app(
         redaction=redaction,
         guard=guard_of(settings.attribute_keys_max),
         shape=settings.windows.shape(),
+        rules=book_of(settings.shaping, namespace=connections.namespace),
         silent_ms=settings.windows.silent_ms,
     )
 
@@ -90,16 +93,16 @@ async def run_app(
     log.info("worker_started", namespace=connections.namespace)
     foreign.start()
     status = StatusFile(connections.data_dir, started_at_ms=clock.now_ms())
+    watch = Watch(worker, status, alarms, offsets=app, clock=clock)
+    watch.answer(settings, log=log)
     try:
-        return await _tend(
-            app, worker, settings, stop, clock, log, status, alarms, enrichment, foreign
-        )
+        return await _tend(app, settings, stop, clock, log, watch, enrichment, foreign)
     finally:
         await asyncio.to_thread(foreign.stop, wait_ms_max=settings.drain_ms_max)
         await worker.stop(wait_ms_max=settings.drain_ms_max)
         enrichment.close()
         worker.counts.update(enrichment.counts() | foreign.counts())
-        _write_status(status, worker, alarms=alarms.told, now_ms=clock.now_ms())
+        watch.close()
         await app.stop()
         log.info("worker_stopped", **worker.counts)
 
@@ -110,17 +113,16 @@ async def _wait(wait_ms: int) -> None:
 
 async def _tend(
     app: StreamApp,
-    worker: StreamWorker,
     settings: StreamSettings,
     stop: threading.Event,
     clock: Clock,
     log: FilteringBoundLogger,
-    status: StatusFile,
-    alarms: Alarms,
+    watch: Watch,
     enrichment: Enrichment,
     foreign: ForeignReading,
 ) -> int:
     """Commit and look after the worker until it is to end; return the exit code."""
+    worker = watch.worker
     committed_at_ms = status_at_ms = clock.monotonic_ms()
     while not stop.is_set():
         await asyncio.sleep(POLL_S)
@@ -137,17 +139,9 @@ async def _tend(
             worker.rest()
         if now_ms - status_at_ms >= STATUS_MS:
             status_at_ms = now_ms
-            told = alarms.tell()
             worker.counts.update(enrichment.counts() | foreign.counts())
-            _write_status(status, worker, alarms=told, now_ms=clock.now_ms())
+            watch.look(watch.alarms.tell())
             if await worker.stands_still(stuck_ms_max=settings.stuck_ms_max):
                 log.error("worker_stuck", stuck_ms_max=settings.stuck_ms_max)
                 return EXIT_FAILURE
     return 0
-
-
-def _write_status(
-    status: StatusFile, worker: StreamWorker, *, alarms: tuple[str, ...], now_ms: int
-) -> None:
-    acked = {lane.partition: lane.acked_offset for lane in worker.lanes.values()}
-    status.write(worker.counts, acked=acked, now_ms=now_ms, alarms=alarms)

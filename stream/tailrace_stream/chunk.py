@@ -1,7 +1,7 @@
 """What one chunk becomes: bulk lines for the index, dead letters, and columns to count.
 
 A pure function of the record, its origin and the floors. Each event becomes exactly one
-document or exactly one dead letter, or is expired, and then nothing. A parser that raises for some line costs that line alone: the
+document or exactly one dead letter, or nothing: it is expired, or a rule leaves it out. A parser that raises for some line costs that line alone: the
 chunk is halved until the line stands by itself.
 """
 
@@ -26,9 +26,18 @@ from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
 from tailrace_stream.parsers.columns import TOLD, UNREADABLE
 from tailrace_stream.parsing import parse
+from tailrace_stream.pieces import BulkPiece, pieces_of
 from tailrace_stream.placing import document_ids, index_names
 from tailrace_stream.redact.hiding import Counts
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
+from tailrace_stream.shaping.fates import (
+    NO_RULING,
+    NONE_LEFT_OUT,
+    Fates,
+    LeftOut,
+    Ruling,
+)
+from tailrace_stream.shaping.leaving import left_out_of, part_fates, weighted
 from tailrace_stream.templates import sightings
 
 _NO_TIME = pl.Series([None], dtype=pl.Int64)
@@ -45,30 +54,6 @@ class DeadEvent:
     offset: int
     position: int
     """How many events of the chunk stand before it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkPiece:
-    """Bulk lines of consecutive events, no larger than one record may be."""
-
-    body: bytes
-    document_count: int
-    event_count: int
-    """With the dead ones among them."""
-    first_event: int
-    """Position in the chunk of its first event."""
-    first_offset: int
-
-    @classmethod
-    def without_events(cls, origin: Origin) -> BulkPiece:
-        """Return what stands for a chunk that holds no event at all."""
-        return cls(
-            body=b"",
-            document_count=0,
-            event_count=0,
-            first_event=0,
-            first_offset=origin.first_offset,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +79,8 @@ class ProcessedChunk:
     templates: sightings.ChunkTemplates | None = None
     conflicts: Counts = ()
     """How many documents say of each field that its value did not fit."""
+    left_out: LeftOut = NONE_LEFT_OUT
+    """What rules leave out: nothing is sent of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +108,12 @@ def process_chunk(
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
     counted: Counted = NOTHING,
+    ruling: Ruling = NO_RULING,
     piece_bytes_max: int = DOCUMENTS_BYTES_MAX,
 ) -> ProcessedChunk:
-    """Return what to send for a chunk; `counted` are fields that its events are counted by.
+    """Return what to send for a chunk, whose events are judged by the rules of `ruling`.
+
+    `counted` are fields that its events are counted by.
 
     Raises:
         WireError: the table of a mapped chunk does not fit its bytes.
@@ -143,29 +133,22 @@ def process_chunk(
     )
     # As they are without what is to be hidden.
     stored = [line for part in parts for line in part.events.stored]
-    dead = [
-        _dead(events, p.events.first_position, "parser_raised", p.error, stored=stored)
-        for p in parts
-        if p.made is None
-    ]
+    dead = _unparsed(parts, events, stored=stored)
     expired = np.concatenate(
         [_expired(p, origin=origin, namespace=namespace, floors=floors) for p in parts]
     )
-    lines = joined([_lines(p, origin=origin, namespace=namespace) for p in parts])
-    lines = lines.without(np.flatnonzero(expired).tolist())
+    fates = [(p, part_fates(p, origin=origin, ruling=ruling)) for p in parts]
+    lines = joined([_lines(*one, origin=origin, namespace=namespace) for one in fates])
     unreadable = _unreadable(parts, events, expired=expired, stored=stored)
     dead += unreadable
+    lines = lines.without(np.flatnonzero(expired).tolist())
     lines = lines.without([event.position for event in unreadable])
-    too_large: list[int] = np.flatnonzero(lines.sizes > piece_bytes_max).tolist()
-    for row in too_large:
-        detail = (
-            f"its document has {lines.sizes[row]} bytes, a record holds"
-            f" {piece_bytes_max}"
-        )
-        dead.append(_dead(events, row, "document_too_large", detail, stored=stored))
-    lines = lines.without(too_large)
+    left_out = left_out_of(fates, is_there=lines.sizes > 0)
+    lines = lines.without([] if ruling.keeps_all else left_out.positions.tolist())
+    too_large, lines = _too_large(lines, events, stored, bytes_max=piece_bytes_max)
+    dead += too_large
     return ProcessedChunk(
-        pieces=_pieces(lines, events=events, bytes_max=piece_bytes_max),
+        pieces=pieces_of(lines, events=events, bytes_max=piece_bytes_max),
         dead=dead,
         expired_positions=np.flatnonzero(expired),
         event_count=len(events),
@@ -179,7 +162,21 @@ def process_chunk(
             [(p.made.templates if p.made else None, len(p.events)) for p in parts]
         ),
         conflicts=tuple(one for p in parts if p.made for one in p.made.conflicts),
+        left_out=left_out,
     )
+
+
+def _too_large(
+    lines: BulkLines, events: Events, stored: list[bytes], *, bytes_max: int
+) -> tuple[list[DeadEvent], BulkLines]:
+    """Return the dead letters of documents that no record holds, and the lines without."""
+    rows: list[int] = np.flatnonzero(lines.sizes > bytes_max).tolist()
+    dead: list[DeadEvent] = []
+    for row in rows:
+        size = lines.sizes[row]
+        detail = f"its document has {size} bytes, a record holds {bytes_max}"
+        dead.append(_dead(events, row, "document_too_large", detail, stored=stored))
+    return dead, lines.without(rows)
 
 
 def _without_events(events: Events, *, origin: Origin) -> ProcessedChunk:
@@ -275,6 +272,16 @@ def _without_unreadable(
     return parsed, events, why
 
 
+def _unparsed(
+    parts: list[Part], events: Events, *, stored: list[bytes]
+) -> list[DeadEvent]:
+    return [
+        _dead(events, p.events.first_position, "parser_raised", p.error, stored=stored)
+        for p in parts
+        if p.made is None
+    ]
+
+
 def _unreadable(
     parts: list[Part],
     events: Events,
@@ -344,7 +351,9 @@ def _indices(made: Documents, *, origin: Origin, namespace: str) -> pl.Series:
     )
 
 
-def _lines(part: Part, *, origin: Origin, namespace: str) -> BulkLines:
+def _lines(
+    part: Part, fates: Fates | None, *, origin: Origin, namespace: str
+) -> BulkLines:
     events, made = part.events, part.made
     if made is None:
         return NO_LINE
@@ -356,30 +365,5 @@ def _lines(part: Part, *, origin: Origin, namespace: str) -> BulkLines:
             generation=origin.generation,
             born_at_ms=origin.born_at_ms,
         ),
-        open_bodies=made.open_bodies,
+        open_bodies=weighted(part, fates),
     )
-
-
-def _pieces(lines: BulkLines, *, events: Events, bytes_max: int) -> list[BulkPiece]:
-    """Cut the lines into records, each as full as it may be.
-
-    Every event lies in exactly one, also where it has no line. So where no event has one,
-    a single record without documents stands for them all.
-    """
-    ends = np.cumsum(lines.sizes)
-    pieces: list[BulkPiece] = []
-    start, start_bytes = 0, 0
-    while start < len(events):
-        stop = int(np.searchsorted(ends, start_bytes + bytes_max, side="right"))
-        pieces.append(
-            BulkPiece(
-                body=lines.body(start, stop),
-                document_count=int(np.count_nonzero(lines.sizes[start:stop])),
-                event_count=stop - start,
-                first_event=start,
-                first_offset=int(events.offsets[start]),
-            )
-        )
-        start_bytes = int(ends[stop - 1])
-        start = stop
-    return pieces

@@ -13,6 +13,7 @@ from tailrace_stream.foreign.config import TOPICS_MAX, ForeignSettings
 from tailrace_stream.foreign.config import twice_named as topics_twice_named
 from tailrace_stream.own.config import PARSERS_MAX, ParserSettings, twice_named
 from tailrace_stream.redact.config import RedactionSettings
+from tailrace_stream.shaping.config import RULES_MAX, ShapingSettings, shaping_problem
 from tailrace_stream.window_config import WindowSettings
 
 MEBIBYTE = 1_024 * 1_024
@@ -54,10 +55,25 @@ class StreamSettings(RoleSettings):
     """What is added to the fields of lines."""
     windows: WindowSettings = Field(default_factory=WindowSettings)
     """What is counted of events by the minute."""
+    use_metrics: bool = True
+    """Whether `/metrics` and `/health` are answered, to this machine alone."""
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Where; 0 is a free one, which the log names."""
+    shaping: Annotated[tuple[ShapingSettings, ...], Field(max_length=RULES_MAX)] = ()
+    """Which events become no document, or one in so many; all are counted."""
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     """What is taken out of events, for those whose agent does not."""
     foreign: Annotated[tuple[ForeignSettings, ...], Field(max_length=TOPICS_MAX)] = ()
     """Topics of the user's own that other collectors write to."""
+
+    @field_validator("shaping")
+    @classmethod
+    def _rules_are_told_apart(
+        cls, value: tuple[ShapingSettings, ...]
+    ) -> tuple[ShapingSettings, ...]:
+        if problem := shaping_problem(value):
+            raise ValueError(problem)
+        return value
 
     @field_validator("foreign")
     @classmethod

@@ -20,6 +20,7 @@ from tailrace_stream.counted_fields import Counted
 from tailrace_stream.figures import Span, gaps_in, new_of_unreadable, with_events
 from tailrace_stream.intake import FOREIGN_AGENT
 from tailrace_stream.records import RawRecord
+from tailrace_stream.shaping.fates import NOTHING_LEFT_OUT, LeftOutSums, sums_of
 from tailrace_stream.unsent import edges_after, new_spans
 from tailrace_stream.window_groups import GroupColumns
 from tailrace_stream.window_shape import STANDARD, WindowShape
@@ -79,6 +80,7 @@ def count_chunk(
         event_count=processed.event_count,
         dead=_new_dead(processed, counted=before.counted),
         dropped=_new_expired(processed, origin=origin, counted=before.counted),
+        left_out=_new_left_out(processed, origin=origin, counted=before.counted),
     )
     return msgspec.structs.replace(after, figures=figures), changed
 
@@ -208,6 +210,7 @@ def ledger_of(
         dropped=figures.dropped,
         dropped_spans=figures.dropped_spans,
         dropped_untold=figures.dropped_untold,
+        left_out=figures.left_out,
         event_numbers=_numbers_of(state) if is_foreign else (),
         gaps=() if is_foreign else gaps_in(state.counted),
         observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
@@ -249,6 +252,21 @@ def _new_expired(
     is_old = within_intervals(processed.offsets[positions], intervals=counted)
     spans = spans_of(origin.first_event_number + positions[~is_old])
     return {EXPIRED: spans} if spans else {}
+
+
+def _new_left_out(
+    processed: ProcessedChunk, *, origin: Origin, counted: tuple[Span, ...]
+) -> LeftOutSums:
+    """Return the sums of what rules left out and that was not counted before."""
+    left = processed.left_out
+    if not len(left.positions):
+        return NOTHING_LEFT_OUT
+    offsets = processed.offsets[left.positions]
+    return sums_of(
+        left,
+        first_number=origin.first_event_number,
+        is_new=~within_intervals(offsets, intervals=counted),
+    )
 
 
 def spans_of(numbers: npt.NDArray[np.int64]) -> list[Span]:

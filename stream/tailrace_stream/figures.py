@@ -12,9 +12,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tailrace.ledger import DROPPED_SPANS_MAX, GAPS_MAX, UNSENT
+from tailrace.ledger import (
+    DROPPED_SPANS_MAX,
+    GAPS_MAX,
+    LEFT_OUT_WINDOWS_MAX,
+    UNSENT,
+    WINDOW_EVENTS,
+)
 from tailrace.number_sets import NumberSet
 from tailrace.wire import Origin
+from tailrace_stream.shaping.fates import NOTHING_LEFT_OUT, LeftOutSums
 
 Span = tuple[int, int]
 """Offsets or numbers `[from, to)`."""
@@ -37,6 +44,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Their numbers, by reason, `DROPPED_SPANS_MAX` spans of them together."""
     dropped_untold: Span | None = None
     """Where those lie that are counted and have no span."""
+    left_out: dict[str, tuple[int, int]] = {}
+    """What rules left out, by window of event numbers: how many, and their numbers' sum
+    (`StreamLedger.left_out`)."""
     observed_at_ms: int = 0
     """When the agent read the newest chunk that brought events."""
 
@@ -49,10 +59,12 @@ def with_events(
     event_count: int,
     dead: Mapping[str, int],
     dropped: Mapping[str, Sequence[Span]],
+    left_out: LeftOutSums = NOTHING_LEFT_OUT,
 ) -> Figures:
     """Return the figures after new events of a chunk came, the dead among them by reason.
 
-    So are the numbers of those of which nothing is kept.
+    So are the numbers of those of which nothing is kept, and the sums of what rules left
+    out.
 
     `event_count` is how many events the chunk has, new or not; `is_first` says that none
     of the generation was counted before.
@@ -60,6 +72,8 @@ def with_events(
     first = origin.first_event_number
     if dropped:
         figures = _with_dropped(figures, dropped)
+    if left_out.counts:
+        figures = _with_left_out(figures, left_out)
     return msgspec.structs.replace(
         figures,
         first_event_number=first
@@ -68,6 +82,29 @@ def with_events(
         next_event_number=max(figures.next_event_number, first + event_count),
         dead=_added(figures.dead, dead),
         observed_at_ms=max(figures.observed_at_ms, origin.observed_at_ms),
+    )
+
+
+def _with_left_out(figures: Figures, new: LeftOutSums) -> Figures:
+    """Return the figures with what rules left out now.
+
+    Where windows become too many, the first are told by their count alone from then on.
+    """
+    windows = dict(figures.left_out)
+    for name, (count, total) in new.windows.items():
+        before = windows.get(name, (0, 0))
+        windows[name] = (before[0] + count, before[1] + total)
+    untold = _untold_before(figures)
+    over = len(windows) - LEFT_OUT_WINDOWS_MAX
+    for number in sorted(map(int, windows))[: max(over, 0)]:
+        del windows[str(number)]
+        span = (number * WINDOW_EVENTS, (number + 1) * WINDOW_EVENTS)
+        untold = _hull([span, *([untold] if untold else [])])
+    return msgspec.structs.replace(
+        figures,
+        dropped=_added(figures.dropped, new.counts),
+        left_out=windows,
+        dropped_untold=untold,
     )
 
 
@@ -133,6 +170,7 @@ def _untold_before(figures: Figures) -> Span | None:
     Anywhere, in a state that was written before there were spans.
     """
     told = sum(_length(spans) for spans in figures.dropped_spans.values())
+    told += sum(count for count, _ in figures.left_out.values())
     if figures.dropped_untold is None and told < sum(figures.dropped.values()):
         return (figures.first_event_number, figures.next_event_number)
     return figures.dropped_untold

@@ -13,9 +13,21 @@ from dataclasses import dataclass, field
 
 from tailrace.template_records import TemplateRecord
 from tailrace.topics import STATE
+from tailrace.wire import Origin
 from tailrace_stream.ledger_turns import LedgerTurns
 from tailrace_stream.records import Outgoing
 from tailrace_stream.resting import Silences, rested
+from tailrace_stream.seeding import Remembered, beginning_of
+from tailrace_stream.shaping.editions import (
+    NO_EDITIONS,
+    Editions,
+    RuledBy,
+    RuleMarks,
+    ruled_by_none,
+    ruling_of,
+)
+from tailrace_stream.shaping.fates import Ruling
+from tailrace_stream.state_store import ReadBack
 from tailrace_stream.templates.table import TemplateTable
 
 HOLE_ASKS_MAX = 3
@@ -43,6 +55,8 @@ class Lane:
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     templates: TemplateTable | None = None
     """None where templates are off."""
+    editions: Editions = NO_EDITIONS
+    """Which rules its records are judged by."""
     ledger_turns: LedgerTurns = field(default_factory=LedgerTurns)
     silences: Silences = field(default_factory=Silences)
     raw_end: int = 0
@@ -63,9 +77,38 @@ class Lane:
     hole_asks: int = 0
     """How often they were asked for."""
 
+    def remember(
+        self, found: ReadBack, templates: TemplateTable | None, editions: Editions
+    ) -> None:
+        """Begin with what was read back of the partition."""
+        self.states, self.words = found.states, found.words
+        self.templates, self.editions = templates, editions
+        self.silences = Silences(found.open_since_ms.items())
+        self.raw_end = found.raw_end
+
     def begin_at(self, offset: int) -> None:
         """Say where the partition is read from."""
         self.next_offset = self.acked_offset = self.committed_offset = offset
+
+    def rule(self, offset: int) -> RuledBy:
+        """Return what says by which rules the events of a record are judged.
+
+        To be asked before the next record of the partition is counted.
+        """
+
+        def ruled(origin: Origin) -> tuple[Ruling, RuleMarks]:
+            if not self.editions.revision:
+                return ruled_by_none(origin)
+            name = origin.generation
+            known = Remembered(self.states.get(name), self.words.get(name))
+            return ruling_of(
+                beginning_of(known, origin=origin).state,
+                origin=origin,
+                offset=offset,
+                editions=self.editions,
+            )
+
+        return ruled
 
     @property
     def uncommitted_count(self) -> int:

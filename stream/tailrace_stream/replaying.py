@@ -21,6 +21,8 @@ from tailrace_stream.intake import FOREIGN_AGENT, Chunk, read_record
 from tailrace_stream.own.parser import OwnParsers
 from tailrace_stream.records import RawRecord
 from tailrace_stream.redact.redaction import Redaction
+from tailrace_stream.shaping.fates import Ruling
+from tailrace_stream.shaping.rules import NO_RULES, Rules
 from tailrace_stream.work import Parsed, parse_record
 
 DETAIL_CHARACTERS_MAX: Final = 2_000
@@ -56,6 +58,8 @@ class Remaking:
     redaction: Redaction
     """What workers hide is hidden again: a replay publishes nothing that they would not."""
     guard: Guard
+    rules: Rules = NO_RULES
+    """They leave out nothing of what is made: what was stored is compared all the same."""
     takes: Callable[[Origin], bool]
     """Whether a chunk is meant."""
 
@@ -80,6 +84,7 @@ class Remaking:
             enrichment=self.enrichment,
             redaction=self.redaction,
             guard=self.guard,
+            rule=lambda _origin: (Ruling(((0, self.rules),), keeps_all=True), ()),
         )
         return _remade(read, parsed)
 
@@ -120,14 +125,19 @@ def _remade(chunk: Chunk, parsed: Parsed) -> Remade:
         dataset=origin.placement.dataset,
         observed_at_ms=origin.observed_at_ms,
         is_foreign=origin.agent_id == FOREIGN_AGENT,
-        documents=_documents(processed) if processed else (),
+        documents=_documents(processed, first_number=first) if processed else (),
         dead=tuple(dead),
         dropped=dropped,
         expired_count=len(processed.expired_positions) if processed else 0,
     )
 
 
-def _documents(processed: ProcessedChunk) -> tuple[MadeDocument, ...]:
+def _documents(
+    processed: ProcessedChunk, *, first_number: int
+) -> tuple[MadeDocument, ...]:
+    left = processed.left_out
+    numbers = (left.positions + first_number).tolist()
+    left_out_by = dict(zip(numbers, left.reasons, strict=True))
     found: list[MadeDocument] = []
     for piece in processed.pieces:
         lines = piece.body.split(b"\n")
@@ -141,6 +151,7 @@ def _documents(processed: ProcessedChunk) -> tuple[MadeDocument, ...]:
                     number=place.number,
                     offset=place.offset,
                     source=lines[at + 1],
+                    left_out_by=left_out_by.get(place.number, ""),
                 )
             )
     return tuple(found)

@@ -25,9 +25,10 @@ from tailrace.kafka_options import record_client_options
 from tailrace.kill_points import reach
 from tailrace.revisions import revision_of
 from tailrace.settings import Connections
-from tailrace.topics import LEDGER, RAW, STATE, TEMPLATES, Topic
+from tailrace.topics import DOCS, LEDGER, RAW, STATE, TEMPLATES, Topic
 from tailrace_stream.resting import has_open
 from tailrace_stream.seeding import BURIED
+from tailrace_stream.shaping.editions import EDITIONS_KEY
 
 POLL_MS = 500
 FETCH_WAIT_MS = 10
@@ -49,6 +50,10 @@ class ReadBack:
     """By generation the stream's newest word on the ledger."""
     templates: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     """By key the newest record, in the order in which they were told."""
+    fresh_offset: int = 0
+    """From this raw record on no worker can have sent anything: where the partition ended
+    meanwhile, or its beginning where nothing was ever sent of it."""
+
     open_since_ms: dict[str, int] = field(default_factory=dict[str, int])
     """By generation when its state was written, of those that have something open."""
     raw_end: int = 0
@@ -63,6 +68,10 @@ class ReadBack:
         self.open_since_ms.pop(generation, None)
         if value is not None and has_open(value):
             self.open_since_ms[generation] = at_ms
+
+    def take_editions(self) -> bytes | None:
+        """Take the record of the partition's rules out from among the states."""
+        return self.states.pop(EDITIONS_KEY, None)
 
 
 class StateReader(Protocol):
@@ -105,12 +114,15 @@ class KafkaStateReader:
         )
         topics = [STATE, LEDGER, *([TEMPLATES] if self.has_templates else [])]
         places = [TopicPartition(each.name(namespace), partition) for each in topics]
-        raw = TopicPartition(RAW.name(namespace), partition)
+        raw, docs = (
+            TopicPartition(each.name(namespace), partition) for each in (RAW, DOCS)
+        )
         try:
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
-            ends = consumer.end_offsets([*places, raw])
-            found = ReadBack(raw_end=ends.pop(raw))
+            ends = consumer.end_offsets([*places, raw, docs])
+            raw_end, docs_end = ends.pop(raw), ends.pop(docs)
+            found = ReadBack(raw_end=raw_end, fresh_offset=raw_end if docs_end else 0)
             for place, record in _records(consumer, ends, is_wanted):
                 topic = topics[places.index(place)]
                 _keep(found, topic, record)

@@ -18,9 +18,10 @@ import msgspec
 from tailrace.ledger import UNSENT
 from tailrace.number_sets import NO_NUMBERS, NumberSet
 from tailrace.wire import Origin
-from tailrace_stream.chunk import BulkPiece, ProcessedChunk
+from tailrace_stream.chunk import ProcessedChunk
 from tailrace_stream.figures import Span
 from tailrace_stream.intake import FOREIGN_AGENT
+from tailrace_stream.pieces import BulkPiece
 from tailrace_stream.windows import GenerationState, within_intervals
 
 EDGES_MAX: Final = 200

@@ -37,8 +37,7 @@ from tailrace_stream.window_tops import Top, with_texts
 ItemT = TypeVar("ItemT", "Window", Spread, Top)
 
 OPEN_WINDOWS_MAX = 512
-"""Groups of all open windows. The ones touched longest ago are closed; some 70 bytes each
-in the state."""
+"""Groups of all open windows, some 70 bytes each; closed is what was touched longest ago."""
 INTERVALS_MAX = 1_000
 """Beyond, the narrowest gap is taken for counted: it is the smallest possible mistake."""
 
@@ -81,9 +80,10 @@ class GenerationState(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = msgspec.field(name="groups", default=())
     """The one touched last stands last."""
     figures: Figures = Figures()
+    rule_marks: tuple[tuple[int, int], ...] = ()
+    """From which event number on which rules were (`shaping/editions.py`)."""
     edges: tuple[tuple[int, int], ...] = ()
-    """At the edges of what was not counted, offsets with the number of the first event
-    behind them (`unsent.py`)."""
+    """By offsets at the edges of gaps the number of the first event behind (`unsent.py`)."""
     spreads: tuple[Spread, ...] = ()
     """Likewise."""
     tops: tuple[Top, ...] = ()

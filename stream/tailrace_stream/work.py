@@ -33,6 +33,7 @@ from tailrace_stream.rates import rates_body
 from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.seeding import Remembered, beginning_of
+from tailrace_stream.shaping.editions import RuledBy, RuleMarks, ruled_by_none
 from tailrace_stream.templates.sightings import sightings_of
 from tailrace_stream.templates.table import TemplateTable
 from tailrace_stream.unsent import without_dropped
@@ -49,6 +50,8 @@ class Parsed:
     processed: ProcessedChunk | None = None
     dead: DeadLetter | None = None
     """Of the record, or of all its events; None where its agent wrote it already."""
+    rule_marks: RuleMarks = ()
+    """Those of its generation after it."""
 
 
 def parse_record(
@@ -63,14 +66,19 @@ def parse_record(
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
     shape: WindowShape = STANDARD,
+    rule: RuledBy = ruled_by_none,
 ) -> Parsed:
-    """Parse a record; it needs no state, so it may be done apart from its neighbours."""
+    """Parse a record; it may be done apart from its neighbours' deliveries.
+
+    `rule` says which rules its events are judged by, and its generation's marks then.
+    """
     read = read_record(record, topic_id=topic_id, died_at_ms=now_ms)
     if not isinstance(read, Chunk):
         dead = None if read is None else redaction.of_letter(read)
         return Parsed(record=record, dead=dead)
     if read.origin.dead_reason or read.origin.dropped_reason:
         return Parsed(record=record, chunk=read)
+    ruling, marks = rule(read.origin)
     try:
         processed = process_chunk(
             read.value,
@@ -82,6 +90,7 @@ def parse_record(
             redaction=redaction,
             guard=guard,
             counted=fields_of(shape),
+            ruling=ruling,
         )
     except WireError as error:
         dead = dead_chunk(
@@ -92,7 +101,7 @@ def parse_record(
             died_at_ms=now_ms,
         )
         return Parsed(record=record, chunk=read, dead=redaction.of_letter(dead))
-    return Parsed(record=record, chunk=read, processed=processed)
+    return Parsed(record=record, chunk=read, processed=processed, rule_marks=marks)
 
 
 def work_of(
@@ -124,6 +133,8 @@ def work_of(
         outputs, after, counts = _of_events(
             processed, before, shape, origin=origin, out=out, now_ms=now_ms
         )
+        if after.revision != before.revision:
+            after = msgspec.structs.replace(after, rule_marks=parsed.rule_marks)
         if templates is not None and parsed.processed.templates is not None:
             told, passed_over_count = _of_templates(
                 parsed.processed,
@@ -195,6 +206,8 @@ def _of_events(
         counts[reason] = counts.get(reason, 0) + 1
     if len(processed.expired_positions):
         counts[f"dropped.{EXPIRED}"] = len(processed.expired_positions)
+    for reason in processed.left_out.reasons:
+        counts[f"dropped.{reason}"] = counts.get(f"dropped.{reason}", 0) + 1
     if changed.late_count:
         counts["events_late"] = changed.late_count
     if processed.inner_unread_count:

@@ -21,10 +21,11 @@ from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.lanes import Lane, arrival, positions
 from tailrace_stream.offsets import Offsets, OffsetsUnknown
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
+from tailrace_stream.partition_figures import Taken, taken_after
 from tailrace_stream.protocol import CommitProtocol
 from tailrace_stream.records import Outgoing, RawRecord, Work
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
-from tailrace_stream.resting import Silences
+from tailrace_stream.shaping.book import NO_BOOK, RuleBook
 from tailrace_stream.state_store import KafkaError, ReadBack, StateReader
 from tailrace_stream.templates.table import TemplateTable
 from tailrace_stream.window_config import SILENT_MS
@@ -33,8 +34,8 @@ from tailrace_stream.work import parse_record, template_outputs, work_of
 
 LOAD_RETRY_S = 1.0
 LOADS_MAX = 2
-"""Partitions of which the states are read at once: each has a client of its own, and all
-at a time would take the processor from the answers that each waits for."""
+"""Partitions of which the states are read at once, each by a client of its own: all at a
+time would take the processor from the answers that each waits for."""
 
 
 class StreamWorker:
@@ -57,11 +58,13 @@ class StreamWorker:
         redaction: Redaction = NO_REDACTION,
         guard: Guard = UNCOUNTED,
         shape: WindowShape = STANDARD,
+        rules: RuleBook = NO_BOOK,
         silent_ms: int = SILENT_MS,
     ) -> None:
         self.lanes: dict[int, Lane] = {}
         self.counts: dict[str, int] = {}
         self.in_flight_bytes = 0
+        self.taken: dict[int, Taken] = {}
         self._protocol = protocol
         self._offsets = offsets
         self._states = states
@@ -76,6 +79,7 @@ class StreamWorker:
         self._redaction = redaction
         self._guard = guard
         self._shape = shape
+        self._rules = rules
         self._silent_ms = silent_ms
         self._room = asyncio.Event()
         self._room.set()
@@ -100,9 +104,8 @@ class StreamWorker:
     async def revoke(self, partitions: Iterable[int], *, wait_ms_max: int) -> None:
         """Close the lanes of partitions that are no longer ours.
 
-        What has begun and can be completed within the wait is completed and committed, so
-        that the next owner does not do it again; the rest is left to it, and counted. And
-        nothing begins meanwhile: it would be sent, and come too late for the commit.
+        What has begun is completed and committed within the wait, or left, and counted.
+        Nothing begins meanwhile: it would be sent, and come too late for the commit.
         """
         leaving = [p for p in partitions if p in self.lanes]
         if leaving:
@@ -179,6 +182,7 @@ class StreamWorker:
             redaction=self._redaction,
             guard=self._guard,
             shape=self._shape,
+            rule=lane.rule(record.offset),
         )
         await self._room.wait()
         generation = parsed.chunk.origin.generation if parsed.chunk else ""
@@ -186,6 +190,7 @@ class StreamWorker:
             await asyncio.wait({lane.rest})
         if not lane.is_taking or generation in lane.resting:
             return
+        self.taken[lane.partition] = taken_after(self.taken, parsed)
         work = work_of(
             parsed,
             state=lane.states.get(generation),
@@ -320,10 +325,7 @@ class StreamWorker:
         await self._give_up(tuple(self.lanes), wait_ms_max=wait_ms_max)
 
     def is_stuck(self, *, stuck_ms_max: int, has_waiting: bool) -> bool:
-        """Tell whether there has been work for so long, and none of it got done.
-
-        To be asked every few seconds: while there is nothing to do, time does not count.
-        """
+        """Tell whether there has been work for so long; to be asked every few seconds."""
         now_ms = self._clock.monotonic_ms()
         if not has_waiting and not any(lane.tasks for lane in self.lanes.values()):
             self._moved_at_ms = now_ms
@@ -333,8 +335,7 @@ class StreamWorker:
         """Tell whether the worker can only help by ending; to be asked like `is_stuck`.
 
         Offsets tell at no cost whether records wait. But not every offset has one, such
-        as the marker of a transaction that ends a partition, so that before it counts
-        the brokers are asked for the record.
+        as a transaction's marker, so that before it counts the brokers are asked.
         """
         waiting = [
             lane
@@ -370,6 +371,9 @@ class StreamWorker:
                     found, templates = await asyncio.get_running_loop().run_in_executor(
                         self._load_threads, self._read_back, lane
                     )
+                # Before any record: what is sent by these rules is then known to be.
+                editions, due = self._rules.editions_of(found, lane.partition)
+                await self._protocol.tell(due)
             except (KafkaError, OffsetsUnknown) as error:
                 self.count("failures.load")
                 self._log.warning(
@@ -379,10 +383,7 @@ class StreamWorker:
                 )
                 await asyncio.sleep(LOAD_RETRY_S)
             else:
-                lane.states, lane.words = found.states, found.words
-                lane.templates = templates
-                lane.silences = Silences(found.open_since_ms.items())
-                lane.raw_end = found.raw_end
+                lane.remember(found, templates, editions)
                 lane.begin_at(start)
                 lane.loading = None
                 self._moved_at_ms = self._clock.monotonic_ms()
@@ -393,7 +394,6 @@ class StreamWorker:
         found = self._states.read(lane.partition, is_wanted=lambda: lane.is_open)
         if not self._enrichment.has_templates:
             return found, None
-        known = found.templates.values()
-        return found, TemplateTable(
-            known, raw_topic_id=self._topic_id, partition=lane.partition
-        )
+        known, topic_id = found.templates.values(), self._topic_id
+        table = TemplateTable(known, raw_topic_id=topic_id, partition=lane.partition)
+        return found, table

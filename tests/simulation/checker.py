@@ -29,6 +29,7 @@ from tests.simulation.indexed import (
     indexed_rates,
     indexed_templates,
 )
+from tests.simulation.sent import sent_events
 from tests.simulation.templates_told import template_problems
 
 SHOWN_MAX = 5
@@ -49,6 +50,7 @@ def check(
     hosts: list[AgentHost],
     *,
     audits: list[tuple[str, AuditReport]],
+    has_rules: bool = False,
 ) -> Findings:
     """Compare what was written with what is in the index."""
     findings = Findings()
@@ -64,6 +66,8 @@ def check(
         if host.lost_all_at_ms is not None
     }
     hops = hops_of(cluster.kafka)
+    findings.witnesses["rules.left_out"] += hops.left_out_count
+    findings.witnesses["rules.changed_amid_a_file"] += hops.changed_rules_count
     is_redacting = any(host.is_redacting for host in hosts)
     claims = Claims(
         files.lives,
@@ -76,8 +80,10 @@ def check(
         },
     )
     problems = findings.problems
+    if has_rules:
+        claims.note_sent(sent_events(cluster.kafka))
     problems += claims.claim(events)
-    expired = Expired(read_floors(cluster))
+    expired = Expired(read_floors(cluster), has_rules=has_rules)
     problems += missing(
         files.lives,
         claims,
@@ -100,7 +106,7 @@ def check(
     )
     problems += _rates(claims, indexed_rates(indices), present=present, expired=expired)
     problems += template_problems(
-        events, indexed_templates(indices), has_expired=bool(expired.floors)
+        events, indexed_templates(indices), has_expired=expired.may_be_missing
     )
     problems += hops.disagreements(
         claims,
@@ -259,7 +265,7 @@ def _rates(
         if claims.has_repeats(generation):
             continue  # Two contents in one place: stored both, counted as one.
         lives = claims.lives_behind(generation)
-        if not lives and expired.floors:
+        if not lives and expired.may_be_missing:
             continue  # All of it has expired, and nothing tells which life it was.
         gone = [e for life in lives for e in expired.events(claims.gaps(life), life)]
         if gone and not {life.number for life in lives} <= present:

@@ -56,6 +56,10 @@ class Claims:
         default_factory=lambda: defaultdict[str, set[int]](set)
     )
     """By generation: those of which one of its events is for certain."""
+    sent_lives: dict[str, set[int]] = field(
+        default_factory=lambda: defaultdict[str, set[int]](set)
+    )
+    """By generation: those of which one of the events that were sent is for certain."""
     by_generation: dict[str, list[Claim]] = field(
         default_factory=lambda: defaultdict[str, list[Claim]](list)
     )
@@ -70,11 +74,7 @@ class Claims:
         problems: list[str] = []
         unclear: list[tuple[Indexed, list[Claim]]] = []
         for event in events:
-            possible = [
-                claim
-                for life in self.lives
-                if (claim := _claim(event, life, is_redacting=self.is_redacting))
-            ]
+            possible = self._possible(event)
             if not possible:
                 problems.append(f"altered, or never written: {event}")
             elif len(possible) == 1:
@@ -84,7 +84,7 @@ class Claims:
                 unclear.append((event, possible))
         homeless: list[list[Claim]] = []
         for event, possible in unclear:
-            known = self.lives_of.get(event.generation, set())
+            known = self._known_lives(event.generation)
             likely = [claim for claim in possible if claim.life.number in known]
             if likely:
                 # Of two lives in one generation, a line that stands in the same place
@@ -93,7 +93,11 @@ class Claims:
                 problems += self._take(likely)
             else:
                 homeless.append(possible)
-        others = {n for numbers in self.lives_of.values() for n in numbers}
+        others = {
+            n
+            for generation in {*self.lives_of, *self.sent_lives}
+            for n in self._known_lives(generation)
+        }
         for possible in homeless:
             # Another generation's life is that one's, for half a line is like the
             # beginning of many a line: it is of a life that ends with it rather than of
@@ -110,6 +114,28 @@ class Claims:
             problems += self._take(possible)
         return problems + self._overlaps()
 
+    def note_sent(self, events: Iterable[Indexed]) -> None:
+        """Learn of which lives a generation is also where nothing is kept of an event.
+
+        To be called before any event is claimed.
+        """
+        for event in events:
+            possible = self._possible(event)
+            if len(possible) == 1:
+                self.sent_lives[event.generation].add(possible[0].life.number)
+
+    def _known_lives(self, generation: str) -> set[int]:
+        """Return the lives that something of a generation is of for certain."""
+        sent = self.sent_lives.get(generation, set())
+        return self.lives_of.get(generation, set()) | sent
+
+    def _possible(self, event: Indexed) -> list[Claim]:
+        return [
+            claim
+            for life in self.lives
+            if (claim := _claim(event, life, is_redacting=self.is_redacting))
+        ]
+
     def all(self) -> Iterator[Claim]:
         for claims in self.by_life.values():
             yield from claims.values()
@@ -123,9 +149,13 @@ class Claims:
         return set(self.by_generation)
 
     def lives_behind(self, generation: str) -> list[Life]:
-        """Return the lives that the events of a generation are of."""
-        numbers = {claim.life.number for claim in self.of(generation)}
+        """Return the lives that the events of a generation are of, kept or not."""
+        numbers = self._lives_behind(generation)
         return [life for life in self.lives if life.number in numbers]
+
+    def _lives_behind(self, generation: str) -> set[int]:
+        numbers = {claim.life.number for claim in self.of(generation)}
+        return numbers | self.sent_lives.get(generation, set())
 
     def gaps(self, life: Life) -> list[tuple[int, int]]:
         """Return the spans of a life that no event is."""
@@ -144,7 +174,7 @@ class Claims:
 
         Or may do so, by its agent's own word; or shares a life with one that may.
         """
-        lives = {claim.life.number for claim in self.of(generation)}
+        lives = self._lives_behind(generation)
         if (
             lives & self.nameless
             or generation in self.rebuilt

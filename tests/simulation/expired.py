@@ -1,4 +1,4 @@
-"""Which lines are missing by right: those of a day whose index is below its floor.
+"""Which lines are missing by right: of a day whose index is below its floor, or by rules.
 
 Read off the lines themselves. A line without a time is of its generation's birth, and that
 is today in every run.
@@ -39,6 +39,18 @@ class Expired:
     """What the floors of a run say of its lines."""
 
     floors: Floors
+    has_rules: bool = False
+    """Rules may have left out what begins with a year; how many, the ledger says."""
+
+    @property
+    def may_be_missing(self) -> bool:
+        """Whether anything may be missing by right."""
+        return bool(self.floors) or self.has_rules
+
+    def is_missing_by_right(self, content: bytes) -> bool:
+        """Tell whether of a line nothing need be there."""
+        is_of_rule = self.has_rules and content.startswith(b"2026-")
+        return is_of_rule or self.is_expired(content)
 
     @property
     def is_today_expired(self) -> bool:
@@ -55,7 +67,7 @@ class Expired:
     def events(self, gaps: list[tuple[int, int]], life: Life) -> list[ExpiredEvent]:
         """Return the lines in gaps of a life that are missing by right."""
         found: list[ExpiredEvent] = []
-        if not self.floors:
+        if not self.may_be_missing:
             return found
         for start, end in gaps:
             at = start
@@ -63,7 +75,7 @@ class Expired:
                 newline = life.content.find(b"\n", at, end)
                 stop = end if newline < 0 else newline + 1
                 content = bytes(life.content[at:stop])
-                if self.is_expired(content):
+                if self.is_missing_by_right(content):
                     dated = _DATED.match(content)
                     minute = dated.group(1).decode().replace(" ", "T") if dated else ""
                     level = (dated.group(3) or b"") if dated else b""

@@ -15,9 +15,11 @@ from tailrace.ledger import (
     LedgerRecord,
     StreamLedger,
     decode_ledger,
+    is_of_rule,
 )
-from tailrace.topics import DOCS, LEDGER, PARTITIONS
+from tailrace.topics import DOCS, LEDGER, PARTITIONS, STATE
 from tailrace.wire import AgentLedger, DocumentsOrigin, decode, header_of
+from tailrace_stream.windows import GenerationState
 from tests.simulation.claims import Claims
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.expired import Expired
@@ -40,6 +42,8 @@ class Hops:
         )
     )
     """By generation and offset: which event number the documents give the place."""
+    changed_rules_count: int = 0
+    """States of generations that were judged by more than one edition of the rules."""
     has_halves: bool = False
     """Records were cut for their size; the parts all tell the span of the whole."""
     ambiguous: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
@@ -112,7 +116,7 @@ class Hops:
             f"generation {generation[:6]}: two words of revision {revision}"
             for generation, revision in sorted(self.ambiguous)
         ]
-        for generation in sorted(claims.lives_of):
+        for generation in sorted({*claims.lives_of, *claims.sent_lives}):
             events = claims.of(generation)
             lives = claims.lives_behind(generation)
             if claims.has_repeats(generation):
@@ -135,8 +139,21 @@ class Hops:
             is_clear = not expired.is_today_expired and all(e.is_one for e in gone)
             if set(told.values()) != {count} and is_clear:
                 problems.append(f"{name}: {told} events, {count} are there")
+            left_out = self._left_out(generation)
+            if is_clear and not expired.floors and left_out != len(gone):
+                problems.append(f"{name}: {left_out} left out, {len(gone)} are missing")
             problems += self._disorder(generation, name=name)
         return problems
+
+    @property
+    def left_out_count(self) -> int:
+        """Return how many events rules left out."""
+        return sum(map(self._left_out, self.streams))
+
+    def _left_out(self, generation: str) -> int:
+        stream = self.streams.get(generation)
+        dropped = stream.dropped if stream else {}
+        return sum(count for reason, count in dropped.items() if is_of_rule(reason))
 
     def _told(self, generation: str) -> dict[str, int | None]:
         """Return how many events each hop says that there are; None where it is silent."""
@@ -167,6 +184,10 @@ def hops_of(kafka: MemoryKafka) -> Hops:
             if kept.record.value is not None:
                 with contextlib.suppress(WireError):
                     hops.note(decode_ledger(kept.record.value))
+        for kept in kafka.read(Partition(STATE.name(NAMESPACE), number), offset=0):
+            with contextlib.suppress(WireError):
+                state = decode(kept.record.value or b"", as_type=GenerationState)
+                hops.changed_rules_count += len(state.rule_marks) > 1
         for kept in kafka.read(Partition(DOCS.name(NAMESPACE), number), offset=0):
             header = header_of(kept.record.headers)
             if header is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tailrace_stream.shaping.rules import Rule, Rules
 from tests.simulation.application import Applications
 from tests.simulation.director import Director
 from tests.simulation.rotation_director import RotationDirector
@@ -19,6 +20,8 @@ class Profile:
     applications: type[Applications]
     director: type[Director]
     checkpoint_lost_chance: float
+    rule_sets: tuple[Rules, ...] = ()
+    """Each life of a worker begins with one of them."""
 
 
 EVERYTHING = Profile(
@@ -26,6 +29,16 @@ EVERYTHING = Profile(
     applications=Applications,
     director=Director,
     checkpoint_lost_chance=0.15,
+)
+_WARN = Rule(name="warn", where={"log.level": ("warn",)})
+_SOME_INFO = Rule(name="some-info", keep_one_in=3, where={"log.level": ("info",)})
+_HALF = Rule(name="half", keep_one_in=2, where={"log.level": ("info", "err*")})
+CHANGING_RULES = Profile(
+    name="changing_rules",
+    applications=Applications,
+    director=Director,
+    checkpoint_lost_chance=0.15,
+    rule_sets=((), (_WARN,), (_SOME_INFO, _WARN), (_WARN, _HALF)),
 )
 ROTATION_STORM = Profile(
     name="rotation_storm",

@@ -104,7 +104,10 @@ def running(
     ):
         run = Run(World(seed), Path(disk), profile)
         put_in_place(patched, files=run.files, cluster=run.cluster)
-        if seed % COLUMNS_EVERY or mutate is not None:
+        # By rules chunks are worked in columns; worked plainly once and in columns then,
+        # one would have templates of two names.
+        is_plain = seed % COLUMNS_EVERY or mutate is not None
+        if is_plain and not profile.rule_sets:
             work_plainly(patched)
         if mutate is not None:
             mutate(patched)
@@ -164,7 +167,7 @@ class Run:
                     "stream",
                     f"stream {n}",
                     world,
-                    lambda: StreamLife(world, self.cluster),
+                    self._start_stream,
                 )
                 for n in range(2)
             ),
@@ -182,6 +185,14 @@ class Run:
         self.director = self.profile.director(
             world, self.applications, self.cluster, self.processes, self.hosts, CHAOS_MS
         )
+
+    def _start_stream(self) -> StreamLife:
+        sets = self.profile.rule_sets
+        if not sets:
+            return StreamLife(self.world, self.cluster)
+        rules = self.world.random.choice(sets)
+        self.world.witness("rules.chosen")
+        return StreamLife(self.world, self.cluster, rules=rules)
 
     def _add_leaders(self) -> None:
         """Add two candidates for the lead.
@@ -220,7 +231,13 @@ class Run:
             problems += self._sequel()
         problems += [p for process in self.processes for p in process.problems]
         self.audits.append(("at the end", self.audit(is_deep=True)))
-        found = check(self.files, self.cluster, self.hosts, audits=self.audits)
+        found = check(
+            self.files,
+            self.cluster,
+            self.hosts,
+            audits=self.audits,
+            has_rules=bool(self.profile.rule_sets),
+        )
         for process in self.processes:
             if process.life is not None:
                 process.life.kill()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tailrace.audit import facts as audit_facts
 from tailrace_agent import (
     archives,
     discovery,
@@ -21,11 +22,12 @@ from tailrace_agent import (
     wiring,
 )
 from tailrace_indexer import acked_writer, expiry, mending, sink
-from tailrace_stream import windows, work
+from tailrace_stream import figures, windows, work
+from tailrace_stream.shaping import fates
 from tests.simulation.cluster import MEND_LOOK_MS, Cluster, RemoteThreads
 from tests.simulation.filesystem import Files
 from tests.simulation.indexer_process import QueueModule, StoppedTime
-from tests.simulation.leader_process import FLOOR_READ_MS
+from tests.simulation.leader_process import FLOOR_READ_MS, WINDOW_EVENTS
 from tests.support.fakes.columns import (
     grouped_plainly,
     process_chunk_plainly,
@@ -83,6 +85,8 @@ def put_in_place(
     patched.setattr(sink, "time", StoppedTime)
     patched.setattr(expiry, "FLOOR_READ_MS", FLOOR_READ_MS)
     patched.setattr(mending, "LOOK_MS", MEND_LOOK_MS)
+    for module in (audit_facts, fates, figures):
+        patched.setattr(module, "WINDOW_EVENTS", WINDOW_EVENTS)
 
 
 def work_plainly(patched: pytest.MonkeyPatch) -> None:

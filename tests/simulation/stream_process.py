@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from tailrace.kafka_consumer import Partition
 from tailrace.kill_points import reach
-from tailrace.topics import LEDGER, RAW, STATE, TEMPLATES
+from tailrace.topics import DOCS, LEDGER, RAW, STATE, TEMPLATES
 from tailrace_stream.enrich.enrichment import Enrichment
 from tailrace_stream.offsets import OffsetsUnknown
 from tailrace_stream.protocol import (
@@ -21,6 +21,8 @@ from tailrace_stream.protocol import (
     Retry,
 )
 from tailrace_stream.records import Outgoing, RawRecord
+from tailrace_stream.shaping.book import RuleBook
+from tailrace_stream.shaping.rules import NO_RULES, Rules
 from tailrace_stream.state_store import (
     ReadBack,
     keep_template,
@@ -53,7 +55,12 @@ class StreamLife:
     """One life of a worker, and the part of Faust around it."""
 
     def __init__(
-        self, world: World, cluster: Cluster, *, commit_s: float = COMMIT_S
+        self,
+        world: World,
+        cluster: Cluster,
+        *,
+        commit_s: float = COMMIT_S,
+        rules: Rules = NO_RULES,
     ) -> None:
         self._world = world
         self._cluster = cluster
@@ -87,6 +94,7 @@ class StreamLife:
             in_flight_bytes_max=60_000,
             floors=lambda: self._floors.floors,
             enrichment=Enrichment(has_templates=True),
+            rules=RuleBook(rules=rules, namespace=NAMESPACE),
             silent_ms=REST_MS,
         )
         self._is_stuck = False
@@ -219,8 +227,10 @@ class StreamLife:
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         if self._cluster.is_down():
             raise KafkaError("the brokers are down")
-        raw_end = self._cluster.kafka.ends.get(Partition(self._topic, partition), 0)
-        found = ReadBack(raw_end=raw_end)
+        ends = self._cluster.kafka.ends
+        raw_end = ends.get(Partition(self._topic, partition), 0)
+        is_fresh = not ends.get(Partition(DOCS.name(NAMESPACE), partition), 0)
+        found = ReadBack(raw_end=raw_end, fresh_offset=0 if is_fresh else raw_end)
         place = Partition(STATE.name(NAMESPACE), partition)
         for kept in self._cluster.kafka.read(place, offset=0):
             if not is_wanted():

@@ -11,6 +11,7 @@ from tailrace.alerts.records import harmless
 from tailrace.alerts.rule_settings import RuleSettings
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
+from tailrace.ledger import SAMPLE_WEIGHT
 from tailrace.query import (
     Body,
     SearchRequest,
@@ -64,6 +65,10 @@ def counts_body(
     if rule.source == "rates":
         counted: Body = {"sum": {"field": "tailrace.rate.count"}}
         paged["aggs"] = {_COUNTED: counted}
+    elif rule.source == "events":
+        # One of a sample stands for others, which are nowhere.
+        weight: Body = {"sum": {"field": SAMPLE_WEIGHT, "missing": 1}}
+        paged["aggs"] = {_COUNTED: weight}
     return _asked(paged, rule, query=query, since_ms=since_ms, until_ms=until_ms)
 
 

@@ -84,6 +84,8 @@ def count_below_cut(
     """Return what became of the numbers below the cut."""
     count = Count()
     taken = facts.expired()
+    # Where numbers are not known they are held to their count, as a whole.
+    left_out = {} if expected.sent is None else facts.left_out()
     windows = windows_of(
         facts, expected=expected, sums=evidence.sums, window_events=window_events
     )
@@ -95,6 +97,7 @@ def count_below_cut(
             found = _Window(
                 span=span,
                 taken=taken.get(window, (0, 0)),
+                left_out=left_out.get(window, (0, 0)),
                 is_whole=span.stop == facts.sent_number or len(span) == window_events,
             )
             _count_numbers(found, expected=expected, evidence=evidence, to=count)
@@ -104,6 +107,7 @@ def count_below_cut(
         count.stored += stored.count if stored else 0
         count.dead += dead.count if dead else 0
         count.dropped += expected.dropped.within(span).count
+        count.dropped += left_out.get(window, (0, 0))[0]
         count.expired += expected.expired.within(span).count
         count.expired += taken.get(window, (0, 0))[0]
     if expected.sent is None:
@@ -116,6 +120,8 @@ class _Window:
     span: range
     taken: tuple[int, int]
     """How many of it retention took, and the sum of their numbers."""
+    left_out: tuple[int, int]
+    """Likewise, what rules left out: below the cut is all of that, or nothing."""
     is_whole: bool
     """All that was ever sent of it lies below the cut, so that its counts must fit."""
 
@@ -130,30 +136,50 @@ def _count_numbers(
     if expected.sent is None:
         to.expired += taken_count
         return  # Most numbers are nobody's; they are held to their count.
-    expired = min(taken_count, len(missing))
-    to.expired += expired
-    surplus = taken_count - len(missing)
-    if surplus > 0 and window.is_whole:
+    left_count, left_total = window.left_out
+    gone = min(taken_count + left_count, len(missing))
+    dropped = min(left_count, gone)
+    to.dropped += dropped
+    to.expired += gone - dropped
+    surplus = taken_count + left_count - len(missing)
+    rest = taken_total + left_total - sum(missing)
+    is_whole = window.is_whole or not taken_count
+    if surplus > 0 and is_whole:
         told_twice = _told_twice(window.span, expected=expected, evidence=evidence)
-        rest = taken_total - sum(missing)
-        if not _may_be_among(told_twice, count=surplus, total=rest):
-            to.expired_twice += surplus
-    if surplus == 0 and window.is_whole and sum(missing) != taken_total:
-        # As many are gone as retention took, but they are others.
+        if not taken_count or not _may_be_among(told_twice, count=surplus, total=rest):
+            _count_surplus(window, surplus=surplus, rest=rest, to=to)
+    if surplus == 0 and is_whole and rest:
+        # As many are gone as were told, but they are others.
         to.missing += 1
-        to.expired -= 1
+        to.dropped -= 1 if dropped else 0
+        to.expired -= 0 if dropped else 1
         to.is_vague = True
         return
-    left = len(missing) - expired
+    left = len(missing) - gone
     to.missing += left
     if not left:
         return
-    to.is_vague = to.is_vague or expired > 0
+    if left == 1 and left_count and not taken_count and -rest in missing:
+        # What the sums of the others leave.
+        to.missing_named += [-rest][: NAMED_MAX - len(to.missing_named)]
+    else:
+        to.is_vague = to.is_vague or gone > 0
+        to.missing_named += missing[: NAMED_MAX - len(to.missing_named)]
     untold = [n for n in missing if n in expected.untold_within]
     to.missing_where_untold += min(left, len(untold)) if expected.untold_count else 0
     unacked = sum(1 for n in missing if n in expected.unacked_within)
     to.missing_where_unacked += min(left, unacked)
-    to.missing_named += missing[: NAMED_MAX - len(to.missing_named)]
+
+
+def _count_surplus(window: _Window, *, surplus: int, rest: int, to: Count) -> None:
+    """Count what is there of a window, though it was told to be gone."""
+    if not window.left_out[0]:
+        to.expired_twice += surplus
+        return
+    if surplus == 1 and rest in window.span:
+        to.kept.add(rest)
+    else:
+        to.kept.count += surplus
 
 
 def _told_twice(span: range, *, expected: Expected, evidence: Evidence) -> NumberSet:
@@ -265,6 +291,7 @@ def _expect_count(facts: GenerationFacts, *, expected: Expected, to: Count) -> N
     """Hold a generation to its count, which is comparable only when it rests."""
     if facts.stream is None or facts.sent_number > facts.cut:
         return
+    to.dropped += sum(count for count, _ in facts.left_out().values())
     found = to.stored + to.dead + to.dropped + to.expired + to.pending
     to.missing = facts.stream.event_count - found
     if to.missing < 0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailrace.audit.facts import GenerationFacts
-from tailrace.ledger import EXPIRED
+from tailrace.ledger import EXPIRED, is_of_rule
 from tailrace.number_sets import NO_NUMBERS, NumberSet
 
 NUMBERS_END = 2**63
@@ -30,7 +30,8 @@ class Expected:
     expired: NumberSet = NO_NUMBERS
     """Numbers below the floor of their dataset, of which nothing is kept."""
     untold_count: int = 0
-    """Dropped events of which only this is known, and where they lie."""
+    """Dropped events of which only this is known, and where they lie; not those that rules
+    left out of a window, whose sum is known too (`GenerationFacts.left_out`)."""
     untold_expired_count: int = 0
     """Those of them that were below the floor."""
     untold_within: range = range(0)
@@ -73,7 +74,10 @@ def expected_of(facts: GenerationFacts) -> Expected:
     untold = {
         reason: max(count - told.get(reason, NO_NUMBERS).count, 0)
         for reason, count in stream.dropped.items()
+        if not is_of_rule(reason)
     }
+    left_out = sum(facts.left_out_by_reason.values())
+    told_by_sums = sum(count for count, _ in stream.left_out.values())
     within = stream.dropped_untold or (0, NUMBERS_END)
     unacked = _unacked(facts)
     return Expected(
@@ -81,7 +85,7 @@ def expected_of(facts: GenerationFacts) -> Expected:
         lowest=lowest,
         dropped=every.without(expired),
         expired=expired,
-        untold_count=sum(untold.values()),
+        untold_count=sum(untold.values()) + max(left_out - told_by_sums, 0),
         untold_expired_count=untold.get(EXPIRED, 0),
         untold_within=range(*within),
         unacked_count=unacked.count,

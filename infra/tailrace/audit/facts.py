@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from tailrace.ledger import (
     UNSENT,
+    WINDOW_EVENTS,
     IndexerLedger,
     LedgerRecord,
     RetentionLedger,
     StreamLedger,
+    is_of_rule,
     lost_of_seen,
     unread_bytes_of,
 )
@@ -60,6 +62,18 @@ class GenerationFacts:
         comes once a second at most, and only when a worker has got so far: of a generation
         that no stream has spoken of, nothing lies below the cut.
         """
+        told = self.told_number
+        window = told // WINDOW_EVENTS
+        if self.stream is None or told >= self.stream.next_event_number:
+            return told
+        if str(window) in self.stream.left_out:
+            # How much of it was left out is told of the window as a whole.
+            return max(window * WINDOW_EVENTS, self.first)
+        return told
+
+    @property
+    def told_number(self) -> int:
+        """Below it both indexer and stream have spoken of every event."""
         if self.indexer is None or self.stream is None:
             return self.first
         told = min(self.indexer.next_event_number, self.stream.next_event_number)
@@ -112,6 +126,17 @@ class GenerationFacts:
         return {r: count for r, count in dropped.items() if r in UNSENT}
 
     @property
+    def left_out_by_reason(self) -> Mapping[str, int]:
+        """Those of them that rules of the stream left out."""
+        dropped = self.stream.dropped if self.stream else {}
+        return {r: count for r, count in dropped.items() if is_of_rule(r)}
+
+    def left_out(self) -> dict[int, tuple[int, int]]:
+        """Return, by window, how many events these are and their numbers' sum."""
+        told = self.stream.left_out if self.stream else {}
+        return {int(name): sums for name, sums in told.items()}
+
+    @property
     def unsent(self) -> NumberSet:
         """The numbers of these, as far as they are told."""
         told = self.stream.dropped_spans if self.stream else {}
@@ -160,6 +185,14 @@ class GenerationFacts:
             return self
         gone = tuple(r for r in self.retention if r.index not in indices)
         return replace(self, retention=gone)
+
+    def gone_by_sums(self) -> dict[int, tuple[int, int]]:
+        """Return, by window, all of which only count and sum of the numbers are known."""
+        gone = self.expired()
+        for window, (count, total) in self.left_out().items():
+            before = gone.get(window, (0, 0))
+            gone[window] = (before[0] + count, before[1] + total)
+        return gone
 
     def expired(self) -> dict[int, tuple[int, int]]:
         """Return, by window, how many documents retention takes and their numbers' sum."""

@@ -85,7 +85,7 @@ def requests_for(
             next_offset=next_offset,
             first_event_number=first_number,
             event_count=next_number - first_number,
-            is_untold=next_number > facts.cut,
+            is_untold=next_number > facts.told_number,
         )
         for first_number, first_offset, next_number, next_offset in spans
     ]

@@ -1,7 +1,7 @@
 """Whether one generation adds up: what the ledger says against what the index holds.
 
 Pure. Over the event numbers from the first to the cut, each is exactly one of: stored once;
-dead and not stored; dropped by the stream; expired; declared lost, with its bytes, by the
+dead and not stored; dropped by the stream, one by one or as the sums of a window say; expired; declared lost, with its bytes, by the
 agent that could not bring it to the stream. What was dropped beyond the spans that
 the stream keeps is held to its count, and to where it lies.
 """
@@ -36,7 +36,12 @@ def judge(
     lost = unacked if expected.are_unacked_lost else 0
     to_come = unacked - lost
     told_above = expected.gone.within(range(facts.cut, NUMBERS_END)).count
-    dropped_above = told_above + expected.untold_count - untold
+    left_out_above = sum(
+        count
+        for window, (count, _) in facts.left_out().items()
+        if window * window_events >= facts.cut
+    )
+    dropped_above = told_above + left_out_above + expected.untold_count - untold
     in_flight = _in_flight(
         facts, expected=expected, evidence=evidence, dropped_above=dropped_above
     )

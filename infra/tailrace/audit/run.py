@@ -273,7 +273,7 @@ def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
     sent = max(_sent_by_agent(facts), _heard_by_indexer(facts))
     if sent > heard and drained.raw_lag.get(facts.partition) == 0:
         owed["stream"] = sent
-    if heard > facts.cut and drained.docs_lag.get(facts.partition) == 0:
+    if heard > facts.told_number and drained.docs_lag.get(facts.partition) == 0:
         owed["indexer"] = heard
     return owed
 
@@ -292,9 +292,9 @@ def _with_stranded(
         is_sent = sent <= _sent_by_agent(facts)
         known = "the agent sent" if is_sent else "the indexer was told of"
         problems.append(_stranded(known, sent, "stream", heard))
-    if facts.cut < owed.get("indexer", 0):
+    if facts.told_number < owed.get("indexer", 0):
         known = "the stream sent"
-        problems.append(_stranded(known, owed["indexer"], "indexer", facts.cut))
+        problems.append(_stranded(known, owed["indexer"], "indexer", facts.told_number))
     if not problems:
         return verdict
     # Most of them, if not all, are neither stored nor dead; what is, a repair sends in vain.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -316,15 +316,22 @@ def _moment(at_ms: int) -> str:
 def _unsent_remarks(report: AuditReport) -> Iterator[str]:
     unsent = [each for each in report.verdicts if each.facts.unsent_by_reason]
     for verdict in unsent[:LINES_MAX]:
-        reasons = ", ".join(
-            f"{count:,} events {reason}"
-            for reason, count in sorted(verdict.facts.unsent_by_reason.items())
-        )
         yield (
             f"DROP   {_place(verdict)}: not sent by its agent, as they were beyond the rate"
-            f" of their source: {reasons}"
+            f" of their source: {_by_reason(verdict.facts.unsent_by_reason)}"
         )
     yield from _more(len(unsent), "beyond the rate of their source")
+    left_out = [each for each in report.verdicts if each.facts.left_out_by_reason]
+    for verdict in left_out[:LINES_MAX]:
+        yield (
+            f"DROP   {_place(verdict)}: left out by rules of the stream:"
+            f" {_by_reason(verdict.facts.left_out_by_reason)}"
+        )
+    yield from _more(len(left_out), "of which rules left events out")
+
+
+def _by_reason(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} events {reason}" for reason, n in sorted(counts.items()))
 
 
 def _way_back(report: AuditReport) -> Iterator[str]:

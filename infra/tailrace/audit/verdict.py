@@ -168,6 +168,14 @@ class AuditReport:
         return found
 
     @property
+    def left_out_by_reason(self) -> Mapping[str, int]:
+        """What rules of the stream left out."""
+        found: Counter[str] = Counter()
+        for each in self.verdicts:
+            found.update(each.facts.left_out_by_reason)
+        return found
+
+    @property
     def loss_unknown(self) -> tuple[GenerationVerdict, ...]:
         """The generations that were truncated while no agent looked."""
         return tuple(
@@ -274,7 +282,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
         "dead_letters_not_indexed_and_unread": report.lagging_unread_count,
         "totals": _totals_json(totals_of(report.verdicts)),
-        "dropped_by_reason": dict(report.unsent_by_reason),
+        "dropped_by_reason": {**report.unsent_by_reason, **report.left_out_by_reason},
         "by_dataset_and_host": [
             {"dataset": dataset, "host": host, **_totals_json(totals)}
             for (dataset, host), totals in totals_by_place(report).items()

@@ -89,7 +89,7 @@ def suspects(
     Where only the count of the numbers is known, every window that holds something,
     unless their counts together are what the stream made of it.
     """
-    taken = facts.expired()
+    taken = facts.gone_by_sums()
     windows = windows_of(
         facts, expected=expected, sums=sums, window_events=window_events
     )

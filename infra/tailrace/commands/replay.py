@@ -304,6 +304,7 @@ def _remade(
     from tailrace_stream.own.build import own_parsers
     from tailrace_stream.redact.build import redaction_of
     from tailrace_stream.replaying import Remaking
+    from tailrace_stream.shaping.config import rules_of
 
     connections, clock = place.connections, place.clock
     settings = stream_settings_of(config)
@@ -317,6 +318,7 @@ def _remade(
         enrichment=enrichment,
         redaction=redaction_of(settings.redaction),
         guard=guard_of(settings.attribute_keys_max),
+        rules=rules_of(settings.shaping),
         takes=choice.takes,
     )
     topic = RawTopic(

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tailrace_agent.archives import AnyFile
     from tailrace_agent.config import AgentSettings
     from tailrace_agent.forms import Encoding
+    from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
+    from tailrace_stream.shaping.fates import Ruling
 
 INDEXER_STATUS = Path("indexer", "status.json")
 
@@ -73,7 +75,8 @@ def made_of(
 ) -> Made | None:
     """Return what the stream makes of a line; None where its code is not installed.
 
-    With the user's own parsers, as far as `config` or the environment has them here.
+    With the user's own parsers and rules, as far as `config` or the environment has them
+    here.
     """
     agent = facts.agent
     if agent is None or missing_modules("stream"):
@@ -85,11 +88,14 @@ def made_of(
 
     event = place.event or _event_of_text(place)
     value = place.line + b"\n" if event is None else encode_mapped([event])
+    enrichment, ruling = _rules_of(config)
     processed = process_chunk(
         value,
         origin=_origin(place, agent, event),
         namespace=namespace,
         own=_own_of(config),
+        enrichment=enrichment,
+        ruling=ruling,
     )
     placement = agent.placement
     if processed.dead:
@@ -109,6 +115,7 @@ def made_of(
         dataset=placement.dataset,
         parser=placement.parser,
         is_recognised=source.get("event.kind") != "pipeline_error",
+        left_out_by=next(iter(processed.left_out.reasons), ""),
     )
 
 
@@ -132,6 +139,25 @@ def _own_of(config: Path | None) -> OwnParsers:
         return own_of_config(config)
     except ConfigError:
         return {}  # The line is told of all the same; its stream says what is wrong.
+
+
+def _rules_of(config: Path | None) -> tuple[Enrichment, Ruling]:
+    """Return the rules of today, and what they need to know of a line."""
+    from tailrace.commands.parsed_file import enrichment_of_config, stream_settings_of
+    from tailrace_stream.enrich.enrichment import NO_ENRICHMENT
+    from tailrace_stream.shaping.config import rules_of
+    from tailrace_stream.shaping.fates import NO_RULING, Ruling
+
+    try:
+        rules = rules_of(stream_settings_of(config).shaping)
+        if not rules:
+            return NO_ENRICHMENT, NO_RULING
+        return enrichment_of_config(config), Ruling(((0, rules),), keeps_all=True)
+    except TailraceError:
+        return (
+            NO_ENRICHMENT,
+            NO_RULING,
+        )  # As with parsers: its stream says what is wrong.
 
 
 def event_around(

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from tailrace.dead.fixes import object_bytes
 from tailrace.dead.letters import Fields, Letter, read_document, read_fields
 from tailrace.dead.plan import FIX_FIELD
 from tailrace.dead.preview import Change
-from tailrace.digest import DIGEST_FIELD
+from tailrace.digest import DIGEST_FIELD, with_digest
+from tailrace.ledger import SAMPLE_WEIGHT
+from tailrace.replay.made import MadeDocument
 from tailrace.revised_indices import REVISED_BY
 
 OF_THE_READING: Final = frozenset({"event.created", DIGEST_FIELD, REVISED_BY})
@@ -42,7 +45,7 @@ class Fate(StrEnum):
     """Stored, and hidden by a revised document that is gone: what is sent again meets the
     hidden one, so that another replay alone brings it back."""
     DROPPED = "dropped"
-    """Beyond the rate of their source: its agent did not send it."""
+    """Left out by a rule of the stream, or not sent by its agent, beyond a rate."""
     EXPIRED = "expired"
     """Its index was taken away by retention."""
 
@@ -69,6 +72,22 @@ def changes_between(before: Fields, after: Fields) -> tuple[Change, ...]:
         for name in names
         if name not in OF_THE_READING and not _is_same(before, after, name)
     )
+
+
+def with_weight_of(made: MadeDocument, versions: Sequence[Version]) -> MadeDocument:
+    """Return a document with the weight that its stored version bears.
+
+    How many events it stands for was decided when it was first read, and the others are
+    not there, whatever the rules say by now.
+    """
+    for version in versions:
+        weight = version.fields.get(SAMPLE_WEIGHT)
+        fields = None if weight is None else read_fields(made.source)
+        if weight is not None and fields is not None:
+            rest = {n: value for n, value in fields.items() if n != DIGEST_FIELD}
+            body = object_bytes({**rest, SAMPLE_WEIGHT: weight})
+            return replace(made, source=with_digest(body))
+    return made
 
 
 def fate_of(

@@ -15,6 +15,8 @@ class MadeDocument:
     offset: int
     source: bytes
     """The document as it would be sent, its digest included."""
+    left_out_by: str = ""
+    """The rule that leaves it out today; it is then stored only where it was before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from tailrace.dead.letters import Letter, read_fields, text_of
 from tailrace.dead.plan import Plan
 from tailrace.dead.retry import Retried
 from tailrace.number_sets import NO_NUMBERS, NumberSet
-from tailrace.replay.compare import Fate, Version, fate_of
+from tailrace.replay.compare import Fate, Version, fate_of, with_weight_of
 from tailrace.replay.contracts import Letters, Revised, Stored
 from tailrace.replay.made import MadeDead, MadeDocument, Remade
 from tailrace.replay.publish import Publishing
@@ -156,8 +156,9 @@ class Replaying:
         )
         revised: list[Revised] = []
         undead: list[tuple[Remade, MadeDocument, Sequence[Letter]]] = []
-        for remade, made in batch:
-            formers = versions.get(made.document_id, ())
+        for remade, plain in batch:
+            formers = versions.get(plain.document_id, ())
+            made = with_weight_of(plain, formers)
             names = letters.get((remade.generation, made.number), ())
             is_hidden = made.document_id in hidden
             fate = self._judge(
@@ -191,6 +192,8 @@ class Replaying:
         fate, changes = fate_of(
             made.source, formers, letters=letters, is_hidden=is_hidden
         )
+        if fate is Fate.NOT_STORED and made.left_out_by:
+            fate = Fate.DROPPED
         tally.count(dataset, fate)
         tally.count_fields(dataset, changes)
         is_shown = fate in {Fate.CHANGED, Fate.NO_LONGER_DEAD, Fate.LOST}

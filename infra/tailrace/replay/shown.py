@@ -28,7 +28,7 @@ SAID: Final = {
     Fate.MENDED: "mended by a retry, left alone",
     Fate.LOST: "lost, their revised document is gone",
     Fate.NOT_STORED: "not stored, on their way or missing",
-    Fate.DROPPED: "dropped beyond their source's rate",
+    Fate.DROPPED: "left out by a rule, or dropped beyond a rate",
     Fate.EXPIRED: "expired",
 }
 ALWAYS_SAID: Final = frozenset(

@@ -9,7 +9,7 @@ from typing import Final
 
 from tailrace.audit.facts import GenerationFacts
 from tailrace.framing import MappedEvent
-from tailrace.ledger import OVERLOAD, REDIRECTED, UNSENT
+from tailrace.ledger import OVERLOAD, REDIRECTED, SAMPLED, UNSENT, WINDOW_EVENTS
 from tailrace.number_sets import NumberSet
 from tailrace.revised_indices import base_of
 
@@ -59,6 +59,8 @@ class Made:
     is_recognised: bool = True
     dead_reason: str = ""
     """Why no document can be made of it; empty where one can."""
+    left_out_by: str = ""
+    """The reason by which the ledger would count it, as rules leave it out today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,10 @@ def is_stored_once(witness: Witness) -> bool:
 
 
 def dropped_reason(witness: Witness) -> str:
-    """Return why an agent did not send a line; empty where it did, or that is not known."""
+    """Return why a line was dropped; empty where it was not, or that is not known.
+
+    Of what a rule left out, the rules of today tell which.
+    """
     stream, number = witness.facts.stream, witness.place.event_number
     if stream is None or witness.found.documents or witness.found.dead:
         return ""
@@ -137,7 +142,17 @@ def dropped_reason(witness: Witness) -> str:
         dropped = NumberSet.of(stream.dropped_spans[reason])
         if may_be and dropped.within(may_be).count == len(may_be):
             return reason
-    return ""
+    reason = witness.made.left_out_by if witness.made is not None else ""
+    is_so = reason in stream.dropped and left_out_around(witness) > 0
+    return reason if is_so else ""
+
+
+def left_out_around(witness: Witness) -> int:
+    """Return how many events rules left out of the part of the file where a line stands."""
+    number, facts = witness.place.event_number, witness.facts
+    if number is None:
+        return sum(facts.left_out_by_reason.values())
+    return facts.left_out().get(number // WINDOW_EVENTS, (0, 0))[0]
 
 
 def hops(witness: Witness) -> tuple[HopVerdict, ...]:
@@ -244,7 +259,7 @@ def _stream(witness: Witness) -> HopVerdict:
         )
     reason = dropped_reason(witness)
     if reason:
-        return HopVerdict(hop="stream", state=State.REFUSED, text=_DROPPED[reason])
+        return HopVerdict(hop="stream", state=State.REFUSED, text=_dropped_text(reason))
     if stream is not None and stream.dropped and not witness.found.documents:
         counts = [
             f"{count} {reason}" for reason, count in sorted(stream.dropped.items())
@@ -253,6 +268,15 @@ def _stream(witness: Witness) -> HopVerdict:
     is_dead = any(each.startswith("stream:") for each in witness.found.dead)
     state = State.REFUSED if is_dead else State.DONE
     return HopVerdict(hop="stream", state=state, text=text.strip("; ") or "read")
+
+
+def _dropped_text(reason: str) -> str:
+    rule = reason.partition(":")[2]
+    if reason.startswith(SAMPLED):
+        text = f"left out of the sample that the rule {rule!r} takes (`{reason}`)"
+    else:
+        text = _DROPPED.get(reason, f"left out by the rule {rule!r} (`{reason}`)")
+    return text if not rule else f"{text}, as rules are today"
 
 
 def _indexer(witness: Witness) -> HopVerdict:
@@ -300,6 +324,13 @@ def _indexer_without(witness: Witness, *, index: str) -> HopVerdict:
         text = (
             f"not there; retention took {of} documents of this file, and it may be one"
             " of them"
+        )
+        return HopVerdict(hop="indexer", state=State.UNKNOWN, text=text)
+    if left_out := left_out_around(witness):
+        text = (
+            f"not there; rules left {left_out} events out of this part of its file, and it"
+            " may be one of them, by rules that were others then; `tailrace audit` tells"
+            " whether one is missing"
         )
         return HopVerdict(hop="indexer", state=State.UNKNOWN, text=text)
     where = f"its index, {index}," if index else "the index"

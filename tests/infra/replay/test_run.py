@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace as dataclass_replace
 
 from msgspec.structs import replace
 
 from tailrace.dead.letters import Letter
+from tailrace.digest import is_unaltered
 from tailrace.replay.compare import Fate
 from tailrace.replay.made import MadeDead
 from tailrace.replay.run import BATCH_DOCUMENTS_MAX, Done
@@ -103,6 +105,36 @@ def test_what_its_agent_dropped_is_told_so_and_is_nowhere_also_where_it_comes_ag
     assert dict(tally.of("app").fates) == {Fate.DROPPED: 2, Fate.SAME: 2}
     assert tally.again_count == 2
     assert done.published_count == 0
+
+
+def test_a_weight_stays_what_it_was_and_what_a_rule_leaves_out_is_told_so() -> None:
+    """How many events a document stands for was decided when it was first read."""
+    memory = memory_with(0)
+    weight = {"tailrace.sample_weight": 10}
+    memory.store(*(made(n, user="old", more=weight) for n in (1, 2)))
+
+    tally, done = publish(
+        memory,
+        remade(
+            *(made(n, user="old") for n in (0, 1)),
+            made(2, user="new"),
+            dataclass_replace(made(3), left_out_by="sampled:some"),
+            made(4),
+        ),
+    )
+
+    assert dict(tally.of("app").fates) == {
+        Fate.SAME: 2,
+        Fate.CHANGED: 1,
+        Fate.DROPPED: 1,
+        Fate.NOT_STORED: 1,
+    }
+    assert done.published_count == 1
+    sources = {found_id: source for _, found_id, source in memory.visible()}
+    revised = sources[made(2).document_id]
+    assert is_unaltered(revised)
+    assert json.loads(revised)["tailrace.sample_weight"] == 10
+    assert json.loads(revised)["user"] == "new"
 
 
 def test_records_of_other_collectors_are_each_their_own() -> None:

@@ -26,14 +26,16 @@ from tailrace.framing import FLAG_CUT, FLAG_REDACTED, MappedEvent, decode_mapped
 from tailrace.identity import index_name
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
-from tailrace_stream.chunk import BulkPiece, ProcessedChunk
+from tailrace_stream.chunk import ProcessedChunk, process_chunk
 from tailrace_stream.counted_fields import NOTHING, Counted
 from tailrace_stream.documents import ECS_VERSION
 from tailrace_stream.enrich.enrichment import NO_ENRICHMENT, Enrichment
 from tailrace_stream.guard.guard import UNCOUNTED, Guard
 from tailrace_stream.own.parser import NO_OWN, OwnParsers
+from tailrace_stream.pieces import BulkPiece
 from tailrace_stream.placing import document_ids
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
+from tailrace_stream.shaping.fates import NO_RULING, Ruling
 from tailrace_stream.templates.masking import MASK, shown
 from tailrace_stream.templates.naming import template_id
 from tailrace_stream.templates.sightings import ChunkTemplates, Sighting
@@ -58,8 +60,19 @@ def process_chunk_plainly(
     redaction: Redaction = NO_REDACTION,
     guard: Guard = UNCOUNTED,
     counted: Counted = NOTHING,
+    ruling: Ruling = NO_RULING,
 ) -> ProcessedChunk:
-    """Return what to send for a chunk, as one piece."""
+    """Return what to send for a chunk, as one piece; by rules, as the real one does it."""
+    if ruling.spans:
+        return process_chunk(
+            value,
+            origin=origin,
+            namespace=namespace,
+            floors=floors,
+            enrichment=enrichment,
+            ruling=ruling,
+            counted=counted,
+        )
     del piece_bytes_max, counted  # Its lines have none of those fields.
     assert guard is UNCOUNTED, "lines of the simulation bring no keys of their own"
     assert not own, "nobody has a parser of their own in the simulation"
