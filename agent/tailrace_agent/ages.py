@@ -43,15 +43,17 @@ def is_from_before(
 ) -> bool:
     """Return whether a file seems to be from before a life was seen, and times can be believed.
 
-    Where the newest word of the life is of an earlier time than an older one, the clock
-    was set back: then the file is taken for what it looks like, and that is doubtful.
+    So does one that was last written before the life's own file was made. Where the
+    newest word of the life is of an earlier time than an older one, the clock was set
+    back: then the file is taken for what it looks like, and that is doubtful.
 
     Raises:
         OSError: the file system fails.
     """
     told_ms = max(record.placement.anchor_ms, record.unwatched_since_ms)
-    return record.updated_at_ms >= told_ms and seems_from_before(
-        file, record, size_bytes=size_bytes, sweep_ms=sweep_ms
+    return record.updated_at_ms >= told_ms and (
+        _is_older_than_its_file(file, record)
+        or seems_from_before(file, record, size_bytes=size_bytes, sweep_ms=sweep_ms)
     )
 
 
@@ -73,8 +75,7 @@ def is_too_old(suspect: TrackedFile, file: AnyFile, record: AgentLedger) -> bool
     made_at_ns = max(born_at_ns, file.status().st_mtime_ns)
     if record.updated_at_ms < record.identity.born_at_ns // 1_000_000 - CLOCK_STEP_MS:
         return False  # The clock was set back since: times tell nothing.
-    known_lines = record.next_event_number or len(record.head_line_ends)
-    return known_lines <= 1 and made_at_ns < record.identity.born_at_ns
+    return _has_a_line_at_most(record) and made_at_ns < record.identity.born_at_ns
 
 
 def is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
@@ -86,6 +87,22 @@ def is_made_after(suspect: TrackedFile, record: AgentLedger) -> bool:
     if born_at_ns is None or suspect.archive_suffix is not None:
         return False
     return born_at_ns > record.updated_at_ms * 1_000_000
+
+
+def _is_older_than_its_file(file: AnyFile, record: AgentLedger) -> bool:
+    """Return whether a file had all it has before that of a life was made.
+
+    An archive bears the time of what it was made of, and that may have been moved here
+    with a time older than its birth.
+    """
+    if isinstance(file, ArchiveFile) or not _has_a_line_at_most(record):
+        return False
+    return _written_at_ns(file) < record.identity.born_at_ns
+
+
+def _has_a_line_at_most(record: AgentLedger) -> bool:
+    """Return whether no more than the first line of a life is known, as others have it."""
+    return (record.next_event_number or len(record.head_line_ends)) <= 1
 
 
 def _written_at_ns(file: AnyFile) -> int:

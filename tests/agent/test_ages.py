@@ -22,6 +22,7 @@ from tests.agent.test_outside import (
 )
 
 BANNER = b"=== started ===\n" + b"as every life of this log is\n" * 3
+FIRST_LINE = b"=== started ===\n"
 OF_BEFORE = BANNER + lines(1_000, 1_010)
 MINUTE_MS = 60_000
 
@@ -96,6 +97,25 @@ def test_f8_copy_of_before_is_not_the_rest_of_a_life_that_a_running_agent_saw_en
     agent.pass_ms(60_000)
     assert stored(agent.sink) == sorted((BANNER + lines(500, 510)).splitlines())
     assert newest_losses(agent.sink) == [{"truncated": 0}]
+
+
+def test_f8_copy_made_before_the_file_of_a_life_is_not_its_rest_though_more_was_seen(
+    tmp_path: Path,
+) -> None:
+    """How much was seen of a life does not tell how old a shorter file is; its birth does."""
+    first = agent_on(tmp_path)
+    first.write("cpt.log.1", FIRST_LINE + lines(1_000, 1_003))
+    await_tick(first.state)
+    path = first.write("cpt.log", FIRST_LINE)
+    first.pass_ms(8_000)
+    first.crash()
+    first.write("cpt.log", lines(0, 10))
+    second = agent_on(tmp_path, sink=first.sink)
+    second.pass_ms(1)
+    os.truncate(path, 0)
+    second.pass_ms(60_000)
+    assert stored(first.sink) == [FIRST_LINE.rstrip()]
+    assert newest_losses(first.sink) == [{"truncated": len(lines(0, 10))}]
 
 
 def test_f4_longer_copies_of_before_do_not_hide_the_copy_of_a_life(
