@@ -255,14 +255,18 @@ def test_k11_records_that_nobody_can_read_and_records_of_others(
     assert (foreign.event_count, foreign.first_event_number) == (2, 2)
 
 
-def test_x18_a_worker_listens_nowhere(stream: StreamOnKafka) -> None:
+@pytest.mark.parametrize("use_metrics", [True, False])
+def test_x18_a_worker_listens_on_loopback_for_its_figures_or_nowhere(
+    stream: StreamOnKafka, *, use_metrics: bool
+) -> None:
     """Faust's web server would listen on every interface."""
     ship_all(stream, count=10)
-    worker = stream.start()
+    worker = stream.start(TAILRACE_STREAM_USE_METRICS=str(use_metrics).lower())
     stream.wait_until_all_is_committed()
     connections = psutil.Process(worker.pid).net_connections()
     assert connections
-    assert not [one for one in connections if one.status == psutil.CONN_LISTEN]
+    listening = [one for one in connections if one.status == psutil.CONN_LISTEN]
+    assert [one.laddr.ip for one in listening] == ["127.0.0.1"] * use_metrics
     assert stream.stop_all() == [0]
 
 
