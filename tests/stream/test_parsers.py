@@ -47,6 +47,7 @@ def test_a_common_access_line_without_size_leaves_out_what_it_lacks() -> None:
     assert only(line, parser="access") == {
         "@timestamp": "2026-11-24T01:02:03.000Z",
         "source.address": "example.org",
+        "source.domain": "example.org",
         "http.request.method": "HEAD",
         "url.original": "/",
         "url.path": "/",
