@@ -53,9 +53,11 @@ _HOSTED = (
     r' ([^ ]+) ([^ "\[]+) \[([^\]]+)\]' + _REST
 )
 _HOSTED_NAMES = ("host", "port", "addresses", "identity", "user", "time", *_REST_NAMES)
-# The same with the client's name, where no identity stands: a user may have blanks, too.
+# The same with the client's name, where no identity stands. A user's name may have blanks,
+# too, and is chosen by who knocks: `- x` must not make an address of what stands before it.
 _NAMED = (
-    r'^([^ :",\[]+)(?::([0-9]{1,5}))? ([^ ",\[]+) - ([^ "\[]+) \[([^\]]+)\]' + _REST
+    r'^([^ :",\[]+)(?::([0-9]{1,5}))? ([0-9A-Za-z_][^ ",\[]*) - ([^ "\[]+) \[([^\]]+)\]'
+    + _REST
 )
 _NAMED_NAMES = ("host", "port", "address", "user", "time", *_REST_NAMES)
 # Apache's log of requests over TLS, as its own configuration has it.
@@ -165,7 +167,7 @@ def _with_hosts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.Expr]]:
     frame = frame.with_columns(
         pl.coalesce("address", _reachable(named)).alias("address"), is_ip
     )
-    host = pl.col("host")
+    host = filled("host")
     name = pl.when(~pl.col("_host_is_ip")).then(host)
     if "url.domain" in frame.columns:
         frame = frame.with_columns(pl.coalesce("url.domain", name).alias("url.domain"))
