@@ -76,8 +76,10 @@ HEADS: Mapping[str, str] = {
         r"|\"type\": ?\"server\", ?\"timestamp\")"
     ),
     "elasticsearch.gc": (
-        rf"\[{_DATE}T{_CLOCK}\.[0-9]{{3}}[+-][0-9]{{4}}\](?:\[[0-9.,]{{1,20}}s\])?\[[0-9]{{1,10}}\]"
+        rf"(?:\[{_DATE}T{_CLOCK}\.[0-9]{{3}}[+-][0-9]{{4}}\](?:\[[0-9.,]{{1,20}}s\])?\[[0-9]{{1,10}}\]"
         r"(?:\[(?:trace|debug|info|warning|error) {0,8}\])?\[[a-z0-9,+]{1,64} {0,16}\]"
+        rf"|{_DATE}T{_CLOCK}\.[0-9]{{3}}[+-][0-9]{{4}}: [0-9]{{1,12}}[.,][0-9]{{3}}:"
+        r" (?:Total time|Application time|\[))"
     ),
     "iis.access": (
         rf"(?:#(?:Software: Microsoft Internet Information|Version: 1\.0|Date: [0-9]{{4}}-|Fields: date time )|{_DATE} {_CLOCK}(?: [^ ]{{1,64}}){{1,3}}"

@@ -57,6 +57,7 @@ PARSER_OF_DATASET = {
 
 _TIME = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
 _ZONE = rb"(?:Z|[+-]\d\d:?\d\d)"
+_MOMENT = rb"\[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|FINE)"
 _KEY = rb"[A-Za-z_@][A-Za-z0-9_.@/-]{0,127}"
 _VALUE = rb"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
@@ -66,8 +67,9 @@ _SHAPES = (
     (
         "access",
         re.compile(
-            rb"\S+ \S+ [^\[\"]{1,256}"
-            rb"\[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \""
+            rb"\S+ \S+ [^\[\"]{1,256}" + _MOMENT + rb" \""
+            # Apache's log of requests over TLS begins with its time.
+            rb"|" + _MOMENT + rb" \S+ (?:TLS|SSL)v[0-9.]{1,8} "
         ),
     ),
     (
@@ -90,8 +92,8 @@ _SHAPES = (
 )
 
 _AUTHENTICATES = re.compile(
-    rb" (?:sshd(?:-session)?|sudo|su|login|passwd|chpasswd|useradd|userdel|usermod|groupadd"
-    rb"|groupdel|groupmod|systemd-logind)(?:\[\d{1,10}\])?: "
+    rb" (?:sshd(?:-session|-auth)?|sudo|su|login|passwd|chpasswd|useradd|userdel|usermod"
+    rb"|groupadd|groupdel|groupmod|gpasswd|chage|unix_chkpwd|systemd-logind)(?:\[\d{1,10}\])?: "
 )
 
 
@@ -191,7 +193,8 @@ def _is_slow_log_to_be(lines: list[bytes], *, path: str) -> bool:
 
 def _dataset(parser: str, lines: list[bytes], *, path: str) -> str:
     if parser == "access":
-        is_apache = "apache" in path or "httpd" in path
+        is_secured = lines[0].startswith(b"[")
+        is_apache = is_secured or "apache" in path or "httpd" in path
         return "apache.access" if is_apache else "nginx.access"
     if parser == "syslog":
         return _syslog_dataset(lines, name=path.rsplit("/", 1)[-1])

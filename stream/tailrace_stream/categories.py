@@ -22,11 +22,20 @@ _EVENT: Words = {KIND: "event"}
 WORDS: Mapping[str, Words] = {
     "nginx.access": {**_EVENT, CATEGORY: ("web",), TYPE: ("access",)},
     "apache.access": {**_EVENT, CATEGORY: ("web",)},
+    "traefik.access": {
+        **_EVENT,
+        CATEGORY: ("web",),
+        TYPE: ("access",),
+        "network.transport": "tcp",
+        "observer.vendor": "traefik",
+        "observer.product": "traefik",
+        "observer.type": "proxy",
+    },
     # Measures of a virtual machine.
-    "elasticsearch.gc": {KIND: "metric"},
+    "elasticsearch.gc": {KIND: "metric", "service.type": "elasticsearch"},
     **dict.fromkeys(
         (
-            *("nginx.error", "apache.error", "iis.access", "traefik.access"),
+            *("nginx.error", "apache.error", "iis.access"),
             *("haproxy.log", "system.auth", "kafka.log", "redis.log", "mongodb.log"),
             *("mysql.error", "mysql.slowlog", "postgresql.log"),
             *("elasticsearch.server", "elasticsearch.slowlog"),

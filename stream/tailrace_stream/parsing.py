@@ -39,7 +39,13 @@ PIPELINE_ERROR = "pipeline_error"
 # What a line of its own must begin with, before the parser itself is asked.
 _AUTO = (
     ("json", r"^\s*\{"),
-    ("access", r'^[^ ]+ [^ ]+ [^"\[]+ \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:'),
+    (
+        "access",
+        (
+            r'^(?:[^ ]+ [^ ]+ [^"\[]+ \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:'
+            r"|\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} [+-][0-9]{4}\] [^ ]+ (?:TLS|SSL)v)"
+        ),
+    ),
     (
         "syslog",
         (

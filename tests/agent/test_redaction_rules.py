@@ -102,6 +102,13 @@ SECRETS = {
     '[{"key":"user","value":"bob"},{"key":"api_key","value":"hunter2"}]': "hunter2",
     '[{"value":"bob","key":"user"},{"value":"hunter2","key":"api_key"}]': "hunter2",
     '{"name":"Authorization","value":"Bearer hunter2"}': "hunter2",
+    '{"headers":{"X-Api-Key":["hunter2"],"Accept":["*/*"]}}': "hunter2",
+    '{"secret": [ "a\\"b" , "hunter2" ],"n":1}': "hunter2",
+    r'{"log":"{\"token\":[\"a\", \"hunter2\"]}\n"}': "hunter2",
+    "{'password': ['it', 'hunter2']}": "hunter2",
+    '{"args":["run","--db-password","hunter2","--v"]}': "hunter2",
+    r'{"log":"{\"args\":[\"--token\",\"hunter2\"]}"}': "hunter2",
+    "exec ['mysqldump', '--password', 'hunter2']": "hunter2",
     r'{"log":"{\"name\":\"password\",\"value\":\"hunter2\"}\n"}': "hunter2",
     r'{"log":"{\"value\":\"hunter2\",\"name\":\"password\"}\n"}': "hunter2",
     "{'name': 'password', 'value': 'hunter2'}": "hunter2",
@@ -139,6 +146,7 @@ PLAIN = (
     '{"name":"user","value":"joe"},{"name":"password","type":"t"},{"value":"joe"}',
     '{"a":"the password ","b":"c"} <passwords of="joe">list</passwords>',
     "GET /to?u=https%3A%2F%2Fhost%3A80%2Fa HTTP/1.1",
+    '{"args":["--password","--verbose"],"secret":[],"token":[1,2],"a":["b"]}',
     "select signature, password from users where identified as of today",
 )
 

@@ -31,6 +31,13 @@ _VALUES = st.one_of(_SCALARS, _SCALARS, _OBJECTS, st.lists(_SCALARS, max_size=2)
 _RECORDS = st.dictionaries(_KEYS, _VALUES, max_size=5)
 
 
+def _deep(levels: int) -> dict[str, object]:
+    return {"note": _deep(levels - 1)} if levels else {"size": 1}
+
+
+_DEEP = _deep(12)
+
+
 @st.composite
 def alike(draw: st.DrawFn) -> list[dict[str, object] | None]:
     """Some records, and each several times with other values of mostly the same types."""
@@ -63,6 +70,8 @@ def by_themselves(records: list[dict[str, object] | None]) -> Cells:
 @example([{"msg": "a"}, {"msg": 5}])
 @example([{"level": ""}, {"level": "INFO"}])
 @example([{"http": {"a": {"b": {"c": {"d": 1}}}}}])
+@example([{"note": [1, {"": {"a": []}}], "url": {"note": [{" .": 1}]}}] * 2)
+@example([{"note": _DEEP, "http": {"note": [_DEEP], "a": {"note": {"a": _DEEP}}}}] * 2)
 def test_records_read_together_are_as_read_alone(
     records: list[dict[str, object] | None],
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_common_access_line_without_size_leaves_out_what_it_lacks() -> None:
     assert only(line, parser="access") == {
         "@timestamp": "2026-11-24T01:02:03.000Z",
         "source.address": "example.org",
+        "source.domain": "example.org",
         "http.request.method": "HEAD",
         "url.original": "/",
         "url.path": "/",
@@ -103,6 +104,23 @@ def test_what_is_no_referrer_and_agent_costs_no_access_line(rest: str) -> None:
     document = only(line, parser="access")
     assert document["http.response.body.bytes"] == 23
     assert "user_agent.original" not in document
+
+
+@pytest.mark.parametrize("user", ["- b", "- - b", "a - b", "10.0.0.1 - b", "x 1.1.1.1"])
+def test_a_users_name_takes_no_clients_place(user: str) -> None:
+    """Whoever knocks chooses it, and would choose who knocked."""
+    line = f'203.0.113.7 - {user} [24/Nov/2026:01:02:03 +0000] "GET / HTTP/1.1" 401 1'
+    document = only(line, parser="access")
+    assert document["source.ip"] == "203.0.113.7"
+    assert document["user.name"] == user
+    assert "destination.ip" not in document
+
+
+def test_a_host_that_nobody_asked_for_is_none() -> None:
+    line = '- 203.0.113.7 - - [24/Nov/2026:01:02:03 +0000] "GET / HTTP/1.1" 400 1'
+    document = only(line, parser="access")
+    assert document["source.ip"] == "203.0.113.7"
+    assert not {"destination.domain", "url.domain"} & document.keys()
 
 
 def test_what_looks_like_an_address_but_is_none_is_not_called_one() -> None:

@@ -123,6 +123,20 @@ _ATTRIBUTES = (
     + _values(b"", first_in_quotes=b"")
 )  # fmt: skip
 """A name beside a value, as in settings and in lists of headers: of one object or tag."""
+_COMMA = rb"[ \t]*,[ \t]*"
+_LISTED = (
+    _NAMES + _QUOTED + _SIGN + rb"\[[ \t]*"
+    rb"(?:\\\"((?:[^\"\\]|" + _ESCAPE_WITHIN + rb"|\\\"" + _COMMA + rb"\\\")+)\\\""
+    rb"|\"((?:[^\"\\]|\\.|\"" + _COMMA + rb"\")+)\""
+    rb"|'((?:[^'\\]|\\.|'" + _COMMA + rb"')+)')"
+)  # fmt: skip
+"""Texts of a list, as Go has the values of a header: all of them are one secret."""
+_ARGUED = (
+    rb"--[a-z0-9_.-]*" + _NAMES + _QUOTED + _COMMA
+    + rb"(?:\\\"([^\"\\-](?:[^\"\\]|" + _ESCAPE_WITHIN + rb")*)\\\""
+    rb"|\"((?:[^\"\\-]|\\.)(?:[^\"\\]|\\.)*)\"|'((?:[^'\\-]|\\.)(?:[^'\\]|\\.)*)')"
+)  # fmt: skip
+"""An option of a command and its value, each a text of its own."""
 _SHAPED = (
     _START + rb"((?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[0-9A-Za-z]{20,}"
     rb"|github_pat_[0-9A-Za-z_]{20,}|gl(?:pat|dt|rt)-[0-9A-Za-z_-]{20,}"
@@ -171,7 +185,7 @@ class SecretPattern:
     def __init__(self) -> None:
         loose = [_NAMED, _PWD, _DIGEST, _AUTHORIZED, _BEARER, _SHORT, _IN_TAGS]
         loose += [_USER_OPTION, _IN_ESCAPED_URL, _IN_ESCAPED_QUERY, _SIGNED, _IN_SQL]
-        loose += [_PAIRED, _PAIRED_BACK, _ATTRIBUTES]
+        loose += [_PAIRED, _PAIRED_BACK, _ATTRIBUTES, _LISTED, _ARGUED]
         self._patterns = [Pattern(pattern, is_exact=False) for pattern in loose]
         self._patterns += [Pattern(_IN_URL), Pattern(_SHAPED)]
 

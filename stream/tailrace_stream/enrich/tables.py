@@ -21,7 +21,7 @@ from tailrace.wire import Origin
 from tailrace_stream.enrich.fragments import text_of
 from tailrace_stream.enrich.live_file import LiveFile, NotUsable
 from tailrace_stream.own.targets import Target
-from tailrace_stream.parsers.access import is_address
+from tailrace_stream.parsers.addresses import is_address
 
 SIZE_BYTES_MAX = 64 * 1_024 * 1_024
 ROWS_MAX = 1_000_000

@@ -13,7 +13,7 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from tailrace.index_templates import event_types
-from tailrace_stream.parsers.access import is_address
+from tailrace_stream.parsers.addresses import is_address
 
 INTEGER_BITS: Mapping[str, int] = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 FLOATS_MAX: Mapping[str, float] = {

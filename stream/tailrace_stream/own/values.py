@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from tailrace_stream.own.targets import Target
-from tailrace_stream.parsers.access import is_address
+from tailrace_stream.parsers.addresses import is_address
 from tailrace_stream.parsers.columns import MESSAGE
 from tailrace_stream.parsers.conflicts import marks, rows_of
 

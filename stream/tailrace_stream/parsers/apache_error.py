@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -18,7 +19,7 @@ from tailrace_stream.parsers.columns import (
     has,
 )
 from tailrace_stream.parsers.dating import Dating, named_month_columns_ns
-from tailrace_stream.parsers.shared import always, type_by_level, whole, with_address
+from tailrace_stream.parsers.shared import always, type_by_level, whole
 
 _TIME = (
     r"^\[[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ 0-9][0-9]) ([0-9][0-9]:[0-9][0-9]:[0-9][0-9])(?:\.([0-9]{1,9}))?"
@@ -80,6 +81,7 @@ def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
         whole("thread").alias("process.thread.id"),
         "source.ip",
         "source.address",
+        "source.domain",
         whole("port").alias("source.port"),
         "file.path",
         "http.request.referrer",

@@ -72,6 +72,37 @@ SHAPES = (
         ),
         ("pam_failure", "host", "user"),
     ),
+    (
+        r"^pam_faillock\([^)]+\): (Consecutive login failures) for user (\S+) account .*$",
+        ("locked", "user"),
+    ),
+    (
+        r"^pam_unix\([^:)]+:chauthtok\): (password changed) for (\S+)$",
+        ("password", "user"),
+    ),
+    (r"^pam_unix\([^:)]+:(chauthtok)\): .*$", ("password",)),
+    (r"^pam_unix\([^:)]+:auth\): (check pass; user unknown)$", ("pam_failure",)),
+    # sshd: PAM 2 more authentication failures; logname= uid=0 ... rhost=192.0.2.1  user=a
+    (
+        r"^PAM [0-9]{1,9} more (authentication failures?);.* rhost=(\S*)(?: +user=(.*))?$",
+        ("pam_failure", "host", "user"),
+    ),
+    (r"^(password check failed) for user \((.*)\)$", ("pam_failure", "user")),
+    # gpasswd: user a added by b to group c
+    (
+        r"^user (\S+) (added|removed) by (\S+) (?:to|from) group (\S+)$",
+        ("target", "membership", "user", "group"),
+    ),
+    # usermod and userdel: add 'a' to group 'b', delete user 'a', removed group 'b'
+    (
+        r"^(add|delete) '([^']+)' (?:to|from) (?:shadow )?group '([^']+)'$",
+        ("member", "user", "group"),
+    ),
+    (r"^(?:delete|change|lock|unlock) user '([^']+)'(?: .*)?$", ("user",)),
+    (
+        r"^(?:removed (?:shadow )?)?group '([^']+)' ?(?:removed from .*|owned by .*)?$",
+        ("group",),
+    ),
     # su: (to root) a on pts/0, and what it says where that is refused
     (
         r"^(FAILED SU) \(to (\S+)\) (\S+) on .*$",

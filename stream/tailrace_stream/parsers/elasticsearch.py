@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from tailrace_stream.parsers import log4j
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     MATCHED,
     MESSAGE,
@@ -21,7 +22,7 @@ from tailrace_stream.parsers.columns import (
 from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.parsers.fields import TIME
 from tailrace_stream.parsers.keyed import parse_keyed
-from tailrace_stream.parsers.shared import NS_PER_MS, always, whole, with_address
+from tailrace_stream.parsers.shared import NS_PER_MS, always, whole
 
 _OF_ALL = {
     "@timestamp": TIME,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from tailrace_stream.parsers import syslog
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -21,7 +22,6 @@ from tailrace_stream.parsers.dating import Dating, named_month_columns_ns
 from tailrace_stream.parsers.shared import (
     ms_as_ns,
     whole,
-    with_address,
     with_request,
 )
 
@@ -50,7 +50,7 @@ _HTTP = (
     # Headers that were captured, of the request, of the response, or of both
     + r' (?:\{([^}"]*)\} )?(?:\{([^}"]*)\} )?"([^"]*)"?'
     # httpslog: errors, resumption, name, version and cipher
-    + r"(?: [0-9]+/[0-9a-fA-F]+/[0-9]+/[0-9]+/([01]) ([^\s/]+)/([A-Za-z]*)v?([0-9.]*|-)/(\S+))?$"
+    + r"(?: ([0-9]+)/([0-9a-fA-F]+)/([0-9]+)/([0-9]+)/([01]) ([^\s/]+)/([A-Za-z]*)v?([0-9.]*|-)/(\S+))?$"
 )
 _SHAPES = (
     (
@@ -61,7 +61,8 @@ _SHAPES = (
             *_TIMES,
             *("status", "bytes", "request_cookie", "response_cookie", "termination"),
             *_COUNTED,
-            *("request_headers", "response_headers", "request", "resumed", "name"),
+            *("request_headers", "response_headers", "request"),
+            *("fc_err", "ssl_fc_err", "ssl_c_err", "ssl_c_ca_err", "resumed", "name"),
             *("tls_protocol", "tls_version", "cipher"),
         ),
     ),
@@ -105,6 +106,9 @@ _LONGS = {
     "retries": "haproxy.connections.retries",
     "server_queue": "haproxy.server_queue",
     "backend_queue": "haproxy.backend_queue",
+    "fc_err": "haproxy.connections.fc_err",
+    "ssl_c_err": "haproxy.connections.ssl_c_err",
+    "ssl_c_ca_err": "haproxy.connections.ssl_c_ca_err",
 }
 _WORDS = {
     "backend": "haproxy.backend_name",
@@ -173,13 +177,19 @@ def _of_traffic() -> list[pl.Expr]:
     status = whole("status")
     is_answered = status.is_between(100, 999)
     is_request, is_traffic = pl.col("raw").is_not_null(), pl.col("_is_traffic")
-    kinds = pl.lit(pl.Series([["web", "network"]]))
+    # A connection has two ends; of a line that tells one of them it is a request alone.
+    is_connection = (
+        pl.col("source.ip").is_not_null() & pl.col("destination.ip").is_not_null()
+    )
+    is_web = is_request | (pl.col("mode") == "HTTP").fill_null(value=False)
+    server_name = pl.when(pl.col("name") != "-").then(pl.col("name"))
     frontend = pl.col("frontend").str.strip_suffix("~")
     return [
-        *_named("source.ip", "source.address"),
+        *_named("source.ip", "source.address", "source.domain"),
         whole("port").alias("source.port"),
         *_named("destination.ip", "destination.address"),
         whole("target_port").alias("destination.port"),
+        server_name.alias("destination.domain"),
         frontend.alias("haproxy.frontend_name"),
         *[pl.col(name).alias(field) for name, field in _WORDS.items()],
         *[
@@ -197,9 +207,13 @@ def _of_traffic() -> list[pl.Expr]:
             pl.col(name).str.strip_prefix("+").cast(pl.Int64, strict=False).alias(field)
             for name, field in _LONGS.items()
         ],
+        pl.col("ssl_fc_err")
+        .str.to_integer(base=16, strict=False)
+        .alias("haproxy.connections.ssl_fc_err"),
         pl.col("raw").alias("haproxy.http.request.raw_request_line"),
         *_named("http.request.method", "url.original", "url.path", "url.query"),
-        pl.col("http.version"),
+        *_named("http.version", "url.scheme", "url.port"),
+        pl.coalesce("url.domain", server_name).alias("url.domain"),
         pl.when(is_answered).then(status).alias("http.response.status_code"),
         pl.when(is_request)
         .then(pl.col("bytes").str.strip_prefix("+").cast(pl.Int64, strict=False))
@@ -211,12 +225,14 @@ def _of_traffic() -> list[pl.Expr]:
             pl.when(status < 400).then(pl.lit("success")).otherwise(pl.lit("failure"))
         )
         .alias("event.outcome"),
-        pl.when(is_request | (pl.col("mode") == "HTTP"))
-        .then(kinds)
+        pl.when(is_web & is_connection)
+        .then(pl.lit(pl.Series([["web", "network"]])))
+        .when(is_web)
+        .then(pl.lit(pl.Series([["web"]])))
         .when(is_traffic)
         .then(pl.lit(pl.Series([["network"]])))
         .alias("event.category"),
-        pl.when(is_traffic)
+        pl.when(is_traffic & (is_connection | ~is_web))
         .then(pl.lit(pl.Series([["connection"]])))
         .alias("event.type"),
         pl.col(MESSAGE),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -17,7 +18,7 @@ from tailrace_stream.parsers.columns import (
     has,
 )
 from tailrace_stream.parsers.dating import NONE, Dating
-from tailrace_stream.parsers.shared import ms_as_ns, whole, with_address
+from tailrace_stream.parsers.shared import ms_as_ns, whole
 from tailrace_stream.times import iso_ns
 
 _TIME = r"^([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}) "
@@ -101,7 +102,8 @@ def parse(lines: pl.Series, _dating: Dating) -> pl.DataFrame:
         .then(filled("path"))
         .otherwise(pl.concat_str("path", pl.lit("?"), "query"))
         .alias("url.original"),
-        filled("domain").alias("url.domain"),
+        _host("domain").alias("destination.domain"),
+        _host("domain").alias("url.domain"),
         filled("user").alias("user.name"),
         filled("protocol").str.strip_prefix("HTTP/").alias("http.version"),
         # Blanks are written as plus signs.
@@ -122,15 +124,28 @@ def parse(lines: pl.Series, _dating: Dating) -> pl.DataFrame:
     )
 
 
+def _host(column: str) -> pl.Expr:
+    """Return what was asked for in `Host`, without the port that may stand behind it."""
+    return filled(column).str.replace(r":[0-9]{1,5}$", "")
+
+
 def _categories(status: pl.Expr, *, is_answered: pl.Expr) -> list[pl.Expr]:
+    # A connection has two ends; of a line that tells one of them it is a request alone.
+    is_connection = (
+        pl.col("source.ip").is_not_null() & pl.col("destination.ip").is_not_null()
+    )
     return [
         pl.when(is_answered & (status < 400))
         .then(pl.lit("success"))
         .when(is_answered)
         .then(pl.lit("failure"))
         .alias("event.outcome"),
-        pl.when(MATCHED)
+        pl.when(is_connection)
         .then(pl.lit(pl.Series([["web", "network"]])))
+        .when(MATCHED)
+        .then(pl.lit(pl.Series([["web"]])))
         .alias("event.category"),
-        pl.when(MATCHED).then(pl.lit(pl.Series([["connection"]]))).alias("event.type"),
+        pl.when(is_connection)
+        .then(pl.lit(pl.Series([["connection"]])))
+        .alias("event.type"),
     ]

@@ -2,7 +2,7 @@
 
 The names of the fields are those of Elastic's integration `mysql`, data stream `error`.
 Some of what they print, at their start and of a crash, has no time: such a line is theirs
-all the same, and has a message alone.
+all the same, and has a message and the words of all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tailrace_stream.parsers.columns import (
     has,
 )
 from tailrace_stream.parsers.dating import NONE, Dating, zoneless_ns
-from tailrace_stream.parsers.shared import always, whole
+from tailrace_stream.parsers.shared import whole
 from tailrace_stream.times import (
     ISO,
     iso_columns_ns,
@@ -78,10 +78,12 @@ def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
         whole("thread").alias("mysql.thread_id"),
         pl.col("code").alias("event.code"),
         pl.col("provider").alias("event.provider"),
-        always(["database"]).alias("event.category"),
+        pl.when(pl.col(MATCHED) | pl.col("_bare"))
+        .then(pl.lit(pl.Series([["database"]])))
+        .alias("event.category"),
         pl.when(level == "error")
         .then(pl.lit(pl.Series([["info", "error"]])))
-        .when(pl.col(MATCHED))
+        .when(pl.col(MATCHED) | pl.col("_bare"))
         .then(pl.lit(pl.Series([["info"]])))
         .alias("event.type"),
         pl.col("text").alias(MESSAGE),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -17,7 +18,7 @@ from tailrace_stream.parsers.columns import (
     extract,
 )
 from tailrace_stream.parsers.dating import NONE, Dating, zoneless_ns
-from tailrace_stream.parsers.shared import always, with_address
+from tailrace_stream.parsers.shared import always
 from tailrace_stream.times import ISO, believable, fraction_ns, iso_columns_ns
 
 _ENTRY = r"^((?:# (?:Time|User@Host|Thread_id|Schema|Query_time): [^\n]*)(?:\n#[^\n]*)*)(?:\n((?s:.*)))?$"

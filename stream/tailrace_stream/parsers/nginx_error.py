@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import GUESSED, MATCHED, MESSAGE, TIME_NS, extract
 from tailrace_stream.parsers.dating import NONE, Dating, zoneless_ns
 from tailrace_stream.parsers.shared import (
     always,
     type_by_level,
     whole,
-    with_address,
     with_request,
 )
 

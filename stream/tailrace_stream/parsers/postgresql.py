@@ -27,13 +27,13 @@ from tailrace_stream.parsers.shared import always, whole
 _LABEL = "|".join(sorted({*SEVERITIES, *PARTS}, key=len, reverse=True))
 _WHEN = ("moment", "fraction", "zone")
 _SAID = rf"({_LABEL}) ?: {{1,3}}((?s:.*))$"
-_NAMES = ("pid", "line", "line2", "prefix", "label", "text")
+_NAMES = ("pid", "line", "line2", "sequence", "prefix", "label", "text")
 _SHAPES = (
     # %m or %t, the process and its line, and whatever else, such as `%q%u@%d `
     (
         (
             rf"^{MOMENT} (?:\[([0-9]{{1,10}})(?:-([0-9]{{1,10}}))?\]:? ?)?"
-            rf"(?:\[([0-9]{{1,10}})-[0-9]{{1,10}}\] ?)?([^\n]*?){_SAID}"
+            rf"(?:\[([0-9]{{1,10}})-([0-9]{{1,10}})\] ?)?([^\n]*?){_SAID}"
         ),
         (*_WHEN, *_NAMES),
     ),
@@ -78,6 +78,7 @@ def _text(lines: pl.Series, dating: Dating) -> pl.DataFrame:
         pl.coalesce("line2", "line")
         .cast(pl.Int64, strict=False)
         .alias("postgresql.log.session_line_number"),
+        whole("sequence").alias("postgresql.log.sequence_number"),
         pl.col("user").alias("user.name"),
         pl.col("database").alias("postgresql.log.database"),
         pl.col("application").alias("postgresql.log.application_name"),

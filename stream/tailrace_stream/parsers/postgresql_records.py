@@ -15,7 +15,11 @@ from tailrace_stream.parsers.dating import Dating
 from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.postgresql_labels import SEVERITIES
 from tailrace_stream.parsers.postgresql_report import report_columns, with_duration
-from tailrace_stream.parsers.postgresql_times import MOMENT, moment_columns
+from tailrace_stream.parsers.postgresql_times import (
+    MOMENT,
+    moment_columns,
+    moment_texts,
+)
 from tailrace_stream.parsers.shared import always, whole
 
 _LOG = "postgresql.log."
@@ -53,6 +57,7 @@ _NUMBERS = {
 }
 _KEYS = (
     *("timestamp", "error_severity", "state_code", "message", "statement"),
+    "session_start",
     *_TEXTS,
     *_NUMBERS,
 )
@@ -113,6 +118,7 @@ def _frame(records: list[_Record | None], dating: Dating) -> pl.DataFrame:
     when = extract(frame["timestamp"], rf"^{MOMENT}$", ("moment", "fraction", "zone"))
     frame = frame.with_columns(
         *when.drop(MATCHED).get_columns(),
+        moment_texts(frame["session_start"], dating).alias(_LOG + "session_start_time"),
         pl.Series(MATCHED, [one is not None for one in records], pl.Boolean),
         pl.col("error_severity")
         .replace_strict(SEVERITIES, default=None, return_dtype=pl.String)
@@ -124,6 +130,7 @@ def _frame(records: list[_Record | None], dating: Dating) -> pl.DataFrame:
         *moment_columns(dating),
         *report_columns(),
         pl.coalesce("statement", "took_query").alias(_LOG + "query"),
+        _LOG + "session_start_time",
         *[pl.col(key).alias(field) for key, field in _TEXTS.items()],
         *[whole(key).alias(field) for key, field in _NUMBERS.items()],
         always(["database"]).alias("event.category"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from tailrace_stream.parsers.columns import GUESSED, TIME_NS
+from tailrace_stream.parsers.columns import GUESSED, TIME_NS, extract
 from tailrace_stream.parsers.dating import Dating
-from tailrace_stream.times import iso_ns
+from tailrace_stream.times import iso_ns, iso_texts
 
 MOMENT = (
     r"([0-9]{4}-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9])(?:\.([0-9]{1,9}))?"
@@ -33,6 +33,13 @@ _OFFSETS = {
     **dict.fromkeys(["AKST"], "-0900"),
     **dict.fromkeys(["HST"], "-1000"),
 }
+
+
+def moment_texts(texts: pl.Series, dating: Dating) -> pl.Series:
+    """Return moments that are written so as documents have them; null where one is none."""
+    names = ("moment", "fraction", "zone")
+    frame = extract(texts, rf"^{MOMENT}$", names)
+    return iso_texts(frame.select(*moment_columns(dating)).get_column(TIME_NS))
 
 
 def moment_columns(dating: Dating) -> list[pl.Expr]:

@@ -23,6 +23,7 @@ from tailrace_stream.parsers.fields import (
     attribute_key,
     fields_of,
     is_identifier,
+    kept,
     level_of,
     number_of,
     plan_of,
@@ -92,24 +93,51 @@ def cells_of(records: Sequence[Record | None], *, is_plain: bool) -> Cells:
     `is_plain` says that no text in them holds a NUL.
     """
     cells = Cells(len(records))
-    by_keys: dict[tuple[str, ...], list[int]] = {}
-    for row, record in enumerate(records):
-        if record is not None:
-            by_keys.setdefault(tuple(record), []).append(row)
-    for keys, rows in by_keys.items():
-        alike = [cast("Record", records[row]) for row in rows]
-        columns = [[record[key] for record in alike] for key in keys]
-        parts: list[tuple[Sequence[int], list[list[object]]]] = [(rows, columns)]
-        if any(len(set(map(type, column))) > 1 for column in columns):
-            parts = _parts_by_types(rows, columns)
-        for part_rows, part_columns in parts:
-            part = _part(keys, part_columns) if is_plain else None
-            if part is not None:
-                cells.put_part(part_rows, part)
-                continue
-            for row in part_rows:
-                cells.put(row, fields_of(cast("Record", records[row])))
+    put_records(cells, range(len(records)), records, is_plain=is_plain)
     return cells
+
+
+def put_records(
+    cells: Cells,
+    rows: Sequence[int],
+    records: Sequence[Record | None],
+    *,
+    is_plain: bool,
+) -> None:
+    """Put each record into its row; None leaves it as it is."""
+    by_keys: dict[tuple[str, ...], list[int]] = {}
+    for position, record in enumerate(records):
+        if record is not None:
+            by_keys.setdefault(tuple(record), []).append(position)
+    for keys, positions in by_keys.items():
+        alike = [cast("Record", records[position]) for position in positions]
+        columns = [[record[key] for record in alike] for key in keys]
+        parts: list[tuple[Sequence[int], list[list[object]]]] = [(positions, columns)]
+        if any(len(set(map(type, column))) > 1 for column in columns):
+            parts = _parts_by_types(positions, columns)
+        for part_positions, part_columns in parts:
+            part_rows = [rows[position] for position in part_positions]
+            if is_plain and put_columns(cells, part_rows, keys, part_columns):
+                continue
+            for position, row in zip(part_positions, part_rows, strict=True):
+                cells.put(row, fields_of(cast("Record", records[position])))
+
+
+def put_columns(
+    cells: Cells,
+    rows: Sequence[int],
+    keys: Sequence[str],
+    columns: Sequence[Sequence[object]],
+) -> bool:
+    """Put the values of records with these keys into their rows, each column of one type.
+
+    False where nothing was put, as they are to be asked one by one: no NUL is in any text.
+    """
+    part = _part(keys, columns) if rows else None
+    if part is None:
+        return False
+    cells.put_part(rows, part)
+    return True
 
 
 def _parts_by_types(
@@ -141,7 +169,7 @@ def _part(keys: Sequence[str], columns: Sequence[Sequence[object]]) -> Part | No
                 return None
             if left:
                 part.attributes[attribute_key(key)] = _objects(left)
-        elif not _take(column, target, key, part.attributes, part):
+        elif not _take(column, target, key, part.attributes, part, depth=1):
             return None
     return part
 
@@ -172,8 +200,11 @@ def _nested(
                 return None
             if rest:
                 left[attribute_key(name)] = _objects(rest)
-        elif not _take(column, inner_path if is_field else None, name, left, part):
-            return None
+        else:
+            target = inner_path if is_field else None
+            depth = 2 + path.count(".")
+            if not _take(column, target, name, left, part, depth=depth):
+                return None
     return left
 
 
@@ -183,8 +214,13 @@ def _take(
     key: str,
     attributes: dict[str, Sequence[object]],
     part: Part,
+    *,
+    depth: int,
 ) -> bool:
-    """Put a column where it belongs; False where its values are to be asked one by one."""
+    """Put a column where it belongs; False where its values are to be asked one by one.
+
+    `depth` is how deep it stands below the root of the attributes.
+    """
     if column[0] is None:
         return True
     if target is not None:
@@ -193,8 +229,10 @@ def _take(
             return False
         part.known[target] = values
         return True
+    if type(column[0]) not in _SIMPLE:
+        column = [kept(value, depth=depth) for value in column]
     attributes[attribute_key(key)] = column
-    return type(column[0]) in _SIMPLE
+    return True
 
 
 def _read(target: str, column: Sequence[object]) -> Sequence[Value] | None:

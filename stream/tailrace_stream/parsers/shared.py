@@ -1,4 +1,4 @@
-"""Expressions that several servers' parsers share: addresses, requests, categories."""
+"""Expressions that several servers' parsers share: numbers, requests, categories."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tailrace_stream.parsers.access import is_address
 from tailrace_stream.parsers.columns import MATCHED
+from tailrace_stream.parsers.urls import with_whole_urls
 
 REQUEST = r"^([A-Z][A-Z_-]{0,31}) ([^ ]+)(?: HTTP/([0-9.]{1,8}))?$"
 """Three groups: the method, what was asked for, and the version of HTTP."""
@@ -42,27 +42,23 @@ def type_by_level(level: pl.Expr, faults: Sequence[str]) -> pl.Expr:
     )
 
 
-def with_address(frame: pl.DataFrame, column: str, *, side: str) -> pl.DataFrame:
-    """Turn a text column into `<side>.ip`, or `<side>.address` where it is a name."""
-    is_ip = is_address(frame.get_column(column)).alias("_is_ip")
-    address = pl.col(column)
-    made = frame.with_columns(is_ip).with_columns(
-        pl.when("_is_ip").then(address).alias(f"{side}.ip"),
-        pl.when(~pl.col("_is_ip") & (address != "-") & (address != ""))
-        .then(address)
-        .alias(f"{side}.address"),
-    )
-    return made.drop("_is_ip", column)
-
-
 def with_request(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Turn a column such as `GET /a?b HTTP/1.1` into the fields of a request."""
+    """Turn a column such as `GET /a?b HTTP/1.1` into the fields of a request.
+
+    `url.scheme`, `url.domain` and `url.port` are null but for a proxy's.
+    """
     names = ["http.request.method", "url.original", "http.version"]
     groups = frame.get_column(column).str.extract_groups(REQUEST)
     made = groups.struct.rename_fields(names).struct.unnest()
     parts = made.get_column("url.original").str.splitn("?", 2).struct
-    return frame.drop(column).with_columns(
-        *made.get_columns(),
-        parts.field("field_0").alias("url.path"),
-        parts.field("field_1").alias("url.query"),
+    nothing = pl.lit(None, pl.String)
+    return with_whole_urls(
+        frame.drop(column).with_columns(
+            nothing.alias("url.scheme"),
+            nothing.alias("url.domain"),
+            nothing.cast(pl.Int64).alias("url.port"),
+            *made.get_columns(),
+            parts.field("field_0").alias("url.path"),
+            parts.field("field_1").alias("url.query"),
+        )
     )

@@ -6,7 +6,6 @@ here before it becomes cells.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 
 import msgspec
@@ -25,13 +24,11 @@ from tailrace_stream.parsers.columns import (
 from tailrace_stream.parsers.conflicts import with_marks
 from tailrace_stream.parsers.fields import NUMBER_FIELDS, TIME, Fields, fields_of, kept
 from tailrace_stream.parsers.json_objects import object_of
+from tailrace_stream.parsers.logfmt import read_logfmt, record_of
 from tailrace_stream.parsers.record_times import times_of
 from tailrace_stream.parsers.records import Cells, cells_of
 
 _encode = msgspec.json.Encoder().encode
-_PAIR = re.compile(r'([^\s="]{1,256})=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def parse_json(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
@@ -45,9 +42,14 @@ def parse_json(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
 
 def parse_logfmt(lines: pl.Series, *, time_zone: str) -> pl.DataFrame:
     """Return the fields of each line of `key=value` pairs, in logfmt's quoting."""
-    records = list(map(_logfmt_record, lines.to_list()))
-    is_plain = not lines.str.contains("\0", literal=True).any()
-    return _frame_of_records(records, is_plain=is_plain, time_zone=time_zone)
+    cells, matched = read_logfmt(lines)
+    return _frame(
+        cells,
+        matched=matched,
+        fields_at=lambda row: fields_of(record_of(lines[row]) or {}),
+        time_zone=time_zone,
+        numbers=NUMBER_FIELDS,
+    )
 
 
 def frame_of(
@@ -160,14 +162,3 @@ def _keep_unread(
 
 def _json_record(line: str) -> dict[str, object] | None:
     return object_of(line) if "{" in line[:64] else None
-
-
-def _logfmt_record(line: str) -> dict[str, object] | None:
-    record: dict[str, object] = {}
-    for name, quoted, bare in _PAIR.findall(line):
-        record[name] = _ESCAPE.sub(_unescaped, quoted) if quoted else bare
-    return record or None
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    return _UNESCAPED.get(found[1], found[1])

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -27,7 +28,6 @@ from tailrace_stream.parsers.keyed import parse_keyed
 from tailrace_stream.parsers.shared import (
     ms_as_ns,
     whole,
-    with_address,
     with_request,
 )
 from tailrace_stream.times import access_ns
@@ -68,7 +68,18 @@ _KEYS = {
     "FrontendName": _ACCESS + "router.name",
     "ServiceAddr": "target",
     "BackendAddr": "target",
+    "ServiceURL.Opaque": _ACCESS + "service.url.opaque",
+    "BackendURL.Opaque": _ACCESS + "service.url.opaque",
     "ServiceURL.Host": _ACCESS + "service.url.domain",
+    "BackendURL.Host": _ACCESS + "service.url.domain",
+    "BackendURL.Path": _ACCESS + "service.url.path",
+    "BackendURL.Scheme": _ACCESS + "service.url.scheme",
+    "ServiceURL.RawPath": _ACCESS + "service.url.raw_path",
+    "BackendURL.RawPath": _ACCESS + "service.url.raw_path",
+    "ServiceURL.RawQuery": _ACCESS + "service.url.raw_query",
+    "BackendURL.RawQuery": _ACCESS + "service.url.raw_query",
+    "ServiceURL.Fragment": _ACCESS + "service.url.fragment",
+    "BackendURL.Fragment": _ACCESS + "service.url.fragment",
     "ServiceURL.Path": _ACCESS + "service.url.path",
     "ServiceURL.Scheme": _ACCESS + "service.url.scheme",
     "ServiceName": "observer.egress.interface.name",
@@ -124,8 +135,10 @@ def _common(lines: pl.Series) -> pl.DataFrame:
         pl.lit(value=False).alias(GUESSED),
         "source.ip",
         "source.address",
+        "source.domain",
         "destination.ip",
         "destination.address",
+        "destination.domain",
         whole("target_port").alias("destination.port"),
         filled("identifier").alias(_ACCESS + "user_identifier"),
         filled("user").alias("user.name"),
@@ -133,6 +146,9 @@ def _common(lines: pl.Series) -> pl.DataFrame:
         "url.original",
         "url.path",
         "url.query",
+        "url.scheme",
+        "url.domain",
+        "url.port",
         "http.version",
         whole("status").alias("http.response.status_code"),
         whole("bytes").alias("http.response.body.bytes"),
@@ -183,7 +199,7 @@ def _json(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     frame = with_address(frame, "target", side="destination")
     return frame.drop(
         *("client_address", "protocol", "target_port", "peer_port"),
-        *("forwarded.ip", "forwarded.address"),
+        *("forwarded.ip", "forwarded.address", "forwarded.domain"),
     )
 
 
@@ -192,15 +208,9 @@ def _is_one(record: Mapping[str, object]) -> bool:
 
 
 def _outcome(status: pl.Expr) -> list[pl.Expr]:
-    """Return ECS' categories of a request."""
+    """Return whether a request was answered as asked; that it is one says its dataset."""
     is_answered = status.is_between(100, 999)
     return [
-        pl.when(MATCHED)
-        .then(pl.lit(pl.Series([["web", "network"]])))
-        .alias("event.category"),
-        pl.when(MATCHED)
-        .then(pl.lit(pl.Series([["access", "connection"]])))
-        .alias("event.type"),
         pl.when(is_answered & (status < 400))
         .then(pl.lit("success"))
         .when(is_answered)
