@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,12 +182,8 @@ class Services:
                 Topic.TICKETS, group=SELLER, message_type=Order, handle=self.sell
             ),
             **helpers,
-            # A group of its own with each start: a listener hears everything.
             "room": self._worker(
-                Topic.CHAT,
-                group=f"room-{secrets.token_hex(4)}",
-                message_type=Said,
-                handle=self.room.hear,
+                Topic.CHAT, group=None, message_type=Said, handle=self.room.hear
             ),
         }
 
@@ -196,7 +191,7 @@ class Services:
         self,
         topic: Topic,
         *,
-        group: str,
+        group: str | None,
         message_type: type[MessageT],
         handle: Callable[[MessageT], None],
     ) -> Worker:

@@ -138,6 +138,17 @@ def test_a_question_goes_to_one_helper_and_a_word_to_every_listener(
     assert not shop.problems
 
 
+def test_what_was_said_is_heard_again_by_the_next_shop(
+    stack: Endpoints, namespace: str, tmp_path: Path
+) -> None:
+    """A listener is in no group: it begins at the oldest word that is kept."""
+    with opened(stack, namespace=namespace, data_dir=tmp_path) as shop:
+        shop.link.speak("eva", text="hello")
+    with opened(stack, namespace=namespace, data_dir=tmp_path) as shop:
+        room = shop.shop.services.room
+        eventually(lambda: [one.text for one in room.said()] == ["hello"], WAIT_S_MAX)
+
+
 def test_who_comes_while_too_many_are_let_in_is_sent_to_a_waiting_page(
     stack: Endpoints, namespace: str, tmp_path: Path
 ) -> None:

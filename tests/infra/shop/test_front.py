@@ -86,6 +86,7 @@ def test_who_is_silent_for_long_or_says_so_is_not_present() -> None:
         ("kim", SaidKind.LEFT, 3),
     ):
         room.hear(Said(member=member, kind=kind, at_ms=at_ms, text="hello"))
+    room.hear(Said(member="bob", at_ms=1, text="hello"))  # Sent again.
     assert room.present(now_ms=5) == ["bob", "eva"]
     assert room.present(now_ms=PRESENT_MS) == ["bob"]
     assert [said.member for said in room.said()] == ["bob"]
