@@ -16,6 +16,7 @@ import msgspec
 from kafka.errors import KafkaError
 
 from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer, Partition
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
@@ -124,6 +125,17 @@ class Worker:
     def is_running(self) -> bool:
         """Tell whether it takes messages."""
         return self._thread is not None and self._thread.is_alive()
+
+    def waiting(self, admin: KafkaAdmin) -> int:
+        """Return how many messages wait for its group; of no group none does.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        if self._group is None:
+            return 0
+        lags = admin.group_lag(self._group, topics=[self._topic])
+        return sum(lag.lag_records for lag in lags)
 
     def start(self) -> None:
         """Start it, or start it again where it was stopped."""
