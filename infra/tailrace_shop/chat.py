@@ -1,8 +1,8 @@
 """A chat room on Kafka: what is said reaches everyone, a question one of those who answer.
 
-Every listener is a group of its own, so that each gets every message (publish and
-subscribe); those who answer are one group, so that each question goes to one of them (point
-to point). Who is present tells it again and again; who is silent for long has left.
+A listener is in no group, so that each gets every message (publish and subscribe); those
+who answer are one group, so that each question goes to one of them (point to point). Who is
+present tells it again and again; who is silent for long has left.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ class Room:
                 self._heard_at_ms.pop(said.member, None)
                 return
             self._heard_at_ms[said.member] = said.at_ms
-            if said.kind is SaidKind.SAID:
+            # A word may come twice: sent again, or heard again from the oldest on.
+            if said.kind is SaidKind.SAID and said not in self._said:
                 self._said.append(said)
 
     def said(self) -> list[Said]:
         """Return the last words, the oldest first."""
         with self._lock:
-            return list(self._said)
+            # Heard from the oldest on, one partition may be ahead of the other.
+            return sorted(self._said, key=lambda one: one.at_ms)
 
     def present(self, *, now_ms: int) -> list[str]:
         """Return who is there."""

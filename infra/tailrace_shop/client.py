@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 ANSWER_S_MAX = 30.0
 
 
 class Visitor:
-    """One connection; an asynchronous context manager."""
+    """One connection, as whoever visits by it shows himself."""
 
-    def __init__(self, url: str, *, address: str, agent: str) -> None:
-        place = urlsplit(url)
-        self._host, self._port = str(place.hostname), int(place.port or 80)
-        self._common = f"host: {self._host}\r\nuser-agent: {agent}\r\nx-forwarded-for: {address}\r\n"
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def __aenter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            OSError: nothing listens there.
-        """
-        self._reader, self._writer = await asyncio.open_connection(
-            self._host, self._port
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, common: str
     ) -> None:
-        assert self._writer is not None
-        self._writer.close()
+        self._reader = reader
+        self._writer = writer
+        self._common = common
 
     async def ask(
         self,
@@ -54,8 +33,6 @@ class Visitor:
         Raises:
             OSError, EOFError: the connection broke; whether it was done is not known.
         """
-        assert self._reader is not None
-        assert self._writer is not None
         own = "".join(f"{name}: {text}\r\n" for name, text in (headers or {}).items())
         head = (
             f"{method} {target} HTTP/1.1\r\n{self._common}{own}"
@@ -71,3 +48,19 @@ class Visitor:
                 if line.lower().startswith("content-length:")
             )
             return int(first.split(" ")[1]), await self._reader.readexactly(length)
+
+
+@asynccontextmanager
+async def visiting(url: str, *, address: str, agent: str) -> AsyncGenerator[Visitor]:
+    """Yield a connection to the shop, from `address`, by a browser called `agent`.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    common = f"host: {place.hostname}\r\nuser-agent: {agent}\r\nx-forwarded-for: {address}\r\n"
+    try:
+        yield Visitor(reader, writer, common=common)
+    finally:
+        writer.close()

@@ -7,7 +7,6 @@ import hmac
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 import msgspec
 
@@ -15,19 +14,13 @@ from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
 from tailrace.shop_link import KEY_HEADER, SaleState, ShopState
 from tailrace.shop_loads import Load
-from tailrace_shop.front import Front
 from tailrace_shop.http import Request, Response
 from tailrace_shop.incidents import Incident, Incidents
-from tailrace_shop.messages import Topic, group_name
+from tailrace_shop.queue import CLIENT_ID
 from tailrace_shop.services import FULFILMENT, INVENTORY, NOTIFIER, SELLER, Services
 
-READS = {
-    NOTIFIER: Topic.USERS,
-    INVENTORY: Topic.ORDERS,
-    FULFILMENT: Topic.ORDERS,
-    SELLER: Topic.TICKETS,
-}
-"""The services that a person may stop, and what then waits for each."""
+STEERED = (NOTIFIER, INVENTORY, FULFILMENT, SELLER)
+"""The services that a person may stop."""
 STOCK_MAX = 100_000
 SALES_SHOWN_MAX = 5
 KAFKA_ANSWER_MS_MAX = 10_000
@@ -41,19 +34,21 @@ class Control:
         connections: Connections,
         *,
         key: str,
-        front: Front,
         services: Services,
         incidents: Incidents,
-        cause: Callable[[Incident], None],
     ) -> None:
         self._connections = connections
         self._key = key
-        self._front = front
         self._services = services
         self._incidents = incidents
-        self._cause = cause
         self._lock = threading.Lock()
-        self._admin: KafkaAdmin | None = None
+        """The admin client is not made for several threads."""
+        self._admin = KafkaAdmin(
+            connections,
+            client_id=CLIENT_ID,
+            # Whoever asks waits no longer than for any answer of the shop.
+            answer_ms_max=KAFKA_ANSWER_MS_MAX,
+        )
         self._loads: dict[Load, subprocess.Popen[bytes]] = {}
 
     async def answer(self, request: Request) -> Response:
@@ -68,13 +63,15 @@ class Control:
                 stock = int(request.query.get("stock", "0"))
                 if not 1 <= stock <= STOCK_MAX:
                     raise ValueError(f"stock must be 1 to {STOCK_MAX}, got {stock}")
-                self._front.open_sale(sale, stock=stock)
+                self._services.open_sale(sale, stock=stock)
             case ("POST", "incidents", name):
                 if name not in list(Incident):
                     known = ", ".join(Incident)
                     return _refused(f"no incident {name!r}; there are {known}")
-                self._cause(Incident(name))
-            case ("POST", "services", name, "stop" | "start" as what) if name in READS:
+                self._incidents.cause(Incident(name))
+            case ("POST", "services", name, "stop" | "start" as what) if (
+                name in STEERED
+            ):
                 worker = self._services.workers[name]
                 await asyncio.to_thread(
                     worker.start if what == "start" else worker.stop
@@ -91,8 +88,7 @@ class Control:
         for running in self._loads.values():
             running.terminate()
             running.wait()
-        if self._admin is not None:
-            self._admin.close()
+        self._admin.close()
 
     def _start_load(self, load: Load) -> None:
         running = self._loads.get(load)
@@ -110,42 +106,24 @@ class Control:
         )
 
     def _state(self) -> ShopState:
-        workers, sales = self._services.workers, self._services.sales
+        services = self._services
+        workers = {name: services.workers[name] for name in STEERED}
+        with self._lock:
+            waiting = {name: one.waiting(self._admin) for name, one in workers.items()}
         return ShopState(
-            services={name: workers[name].is_running for name in READS},
-            waiting=self._waiting(),
+            services={name: one.is_running for name, one in workers.items()},
+            waiting=waiting,
             incidents=self._incidents.under_way(),
             sales=[
                 SaleState(
                     name=name,
                     stock=gate.stock,
                     admitted=gate.admitted_count,
-                    sold=sales.taken(name),
+                    sold=services.sales.taken(name),
                 )
-                for name, gate in list(self._front.gates.items())[-SALES_SHOWN_MAX:]
+                for name, gate in list(services.gates.items())[-SALES_SHOWN_MAX:]
             ],
         )
-
-    def _waiting(self) -> dict[str, int]:
-        namespace = self._connections.namespace
-        # The admin client is not made for several threads.
-        with self._lock:
-            if self._admin is None:
-                self._admin = KafkaAdmin(
-                    self._connections,
-                    client_id="tailrace-shop",
-                    # Whoever asks waits no longer than for any answer of the shop.
-                    answer_ms_max=KAFKA_ANSWER_MS_MAX,
-                )
-            return {
-                name: sum(
-                    lag.lag_records
-                    for lag in self._admin.group_lag(
-                        group_name(namespace, name), topics=[topic.name_in(namespace)]
-                    )
-                )
-                for name, topic in READS.items()
-            }
 
 
 def _refused(why: str, *, status: int = 404) -> Response:

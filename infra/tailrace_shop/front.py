@@ -7,27 +7,26 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.log import logger
-from tailrace_shop.chat import Speaker
-from tailrace_shop.gate import Gate, Verdict
-from tailrace_shop.gateways import GatewayTimeout
-from tailrace_shop.http import Request, Response
-from tailrace_shop.incidents import Incident, Incidents
+from tailrace_shop.gate import Verdict
+from tailrace_shop.gateways import GatewayTimeout, Outside
+from tailrace_shop.http import Handler, Request, Response
+from tailrace_shop.incidents import BAD_VERSION, Deploys
 from tailrace_shop.logs import AccessLog, JavaLog, JsonLog
 from tailrace_shop.messages import Order, Registered, Said, SaidKind, Topic
 from tailrace_shop.queue import PUBLISH_S_MAX, Queue
 from tailrace_shop.registration import Mode, Registration
-from tailrace_shop.services import ITEMS, Outside, Services
+from tailrace_shop.services import ITEMS, Services
 
 THREADS = 32
 """Registrations and orders at once; more wait their turn."""
@@ -44,10 +43,6 @@ BROKEN_FRAMES = (
     "orders.OrderController.post(OrderController.java:58)",
 )
 _TRACE_ID = re.compile(r"[0-9a-f]{8,64}")
-_ADDRESS = re.compile(r"[0-9a-fA-F.:]{2,45}")
-
-ResultT = TypeVar("ResultT")
-Control = Callable[[Request], Awaitable[Response]]
 
 
 class _Named(msgspec.Struct):
@@ -76,21 +71,18 @@ class Front:
         queue: Queue,
         services: Services,
         outside: Outside,
-        incidents: Incidents,
+        deploys: Deploys,
+        control: Handler,
         logs: Path,
         clock: Clock,
         random: Random,
-        waiting_max: int,
     ) -> None:
         self._queue = queue
         self._services = services
-        self._speaker: Speaker = services.speaker
-        self._incidents = incidents
+        self._deploys = deploys
+        self._control = control
         self._clock = clock
         self._random = random
-        self._waiting_max = waiting_max
-        self.control: Control | None = None
-        self.gates: dict[str, Gate] = {}
         self._threads = ThreadPoolExecutor(THREADS, "front")
         self._senders = ThreadPoolExecutor(THREADS, "send")
         self._tickets = ThreadPoolExecutor(THREADS, "ticket")
@@ -121,8 +113,7 @@ class Front:
 
     async def _answered(self, request: Request) -> Response:
         began_ns = time.perf_counter_ns()
-        headers = request.headers
-        trace_id = headers.get("x-trace-id", "")
+        trace_id = request.headers.get("x-trace-id", "")
         if not _TRACE_ID.fullmatch(trace_id):
             trace_id = secrets.token_hex(16)
         try:
@@ -134,28 +125,9 @@ class Front:
         except Exception:  # noqa: BLE001 - whoever asks is answered, and has a line
             logger("shop").exception("request_failed", target=request.target)
             response = _json({"error": "something went wrong"}, status=500)
-        address = headers.get("x-forwarded-for", "")
-        self._access.answered(
-            f"{request.method} {request.target} HTTP/1.1",
-            address=address if _ADDRESS.fullmatch(address) else "127.0.0.1",
-            status=response.status,
-            size_bytes=len(response.body),
-            referrer=headers.get("referer", "-"),
-            agent=headers.get("user-agent", "-"),
-            took_ms=(time.perf_counter_ns() - began_ns) / 1e6,
-            trace_id=trace_id,
-        )
+        took_ms = (time.perf_counter_ns() - began_ns) / 1e6
+        self._access.answered(request, response, took_ms=took_ms, trace_id=trace_id)
         return response
-
-    def open_sale(self, sale: str, *, stock: int) -> None:
-        """Put so many on the shelf of a flash sale, and open its gate.
-
-        Raises:
-            ValueError: there was such a sale before, and nobody knows any more how many
-                it let in.
-        """
-        self._services.shelve(sale, stock=stock)
-        self.gates[sale] = Gate(stock=stock, waiting_max=self._waiting_max)
 
     def close(self) -> None:
         """Finish what is under way, in another thread than it, and close the logs."""
@@ -191,20 +163,20 @@ class Front:
                 return self._room()
             case ("POST", "chat"):
                 return await self._in_thread(self._speak, request, trace_id)
-            case (_, "control", *_) if self.control is not None:
-                return await self.control(request)
+            case (_, "control", *_):
+                return await self._control(request)
             case _:
                 return _json({"error": "there is no such page"}, status=404)
 
     async def _in_thread(
-        self, work: Callable[[Request, str], ResultT], request: Request, trace_id: str
-    ) -> ResultT:
+        self, work: Callable[[Request, str], Response], request: Request, trace_id: str
+    ) -> Response:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, work, request, trace_id)
 
     async def _ticket(self, sale: str, trace_id: str) -> Response:
         """Let one into a flash sale, who is admitted once the ticket is durable."""
-        gate = self.gates.get(sale)
+        gate = self._services.gates.get(sale)
         if gate is None:
             return _json({"error": "there is no such sale"}, status=404)
         verdict = gate.ask()
@@ -244,35 +216,30 @@ class Front:
             else:
                 return
 
-    def _enqueue(self, user: str, /, *, trace_id: str) -> None:
-        self._queue.publish(
-            Topic.USERS, Registered(user=user, trace_id=trace_id), key=user
-        )
+    def _enqueue(self, registered: Registered) -> None:
+        self._queue.publish(Topic.USERS, registered, key=registered.user)
 
     def _register(self, request: Request, trace_id: str) -> Response:
         user = _name(msgspec.json.decode(request.body, type=_Named).name)
         mode = Mode(request.query.get("mode", Mode.QUEUED))
-        began_ns = time.perf_counter_ns()
+        began_ns, failure = time.perf_counter_ns(), ""
         try:
-            self._registration.register(user, mode=mode, trace_id=trace_id)
-        except GatewayTimeout as error:
-            self._registrations.write(
-                f"registration of {user} failed",
-                level="error",
-                action="failed",
-                trace_id=trace_id,
-                took_ns=time.perf_counter_ns() - began_ns,
-                mode=mode,
-                error=str(error),
+            self._registration.register(
+                Registered(user=user, trace_id=trace_id), mode=mode
             )
-            return _json({"error": str(error)}, status=503)
+        except GatewayTimeout as error:
+            failure = str(error)
         self._registrations.write(
-            f"user {user} registered",
-            action="registered",
+            f"registration of {user} failed" if failure else f"user {user} registered",
+            level="error" if failure else "info",
+            action="failed" if failure else "registered",
             trace_id=trace_id,
             took_ns=time.perf_counter_ns() - began_ns,
             mode=mode,
+            error=failure,
         )
+        if failure:
+            return _json({"error": failure}, status=503)
         return _json({"user": user}, status=201)
 
     def _order(self, request: Request, trace_id: str) -> Response:
@@ -285,7 +252,7 @@ class Front:
             quantity=ordered.quantity,
             trace_id=trace_id,
         )
-        is_broken = self._incidents.is_on(Incident.BAD_DEPLOY)
+        is_broken = self._deploys.version() == BAD_VERSION
         if is_broken and self._random.random() < BROKEN_SHARE:
             self._orders.error(
                 f"order {order.order_id} failed trace_id={trace_id}",
@@ -308,9 +275,9 @@ class Front:
         spoken = msgspec.json.decode(request.body, type=_Spoken)
         member = _name(spoken.member)
         if spoken.kind is SaidKind.SAID:
-            self._speaker.say(member, spoken.text[:TEXT_CHARACTERS_MAX])
+            self._services.speaker.say(member, spoken.text[:TEXT_CHARACTERS_MAX])
         else:
-            self._speaker.tell(member, spoken.kind)
+            self._services.speaker.tell(member, spoken.kind)
         return self._room()
 
     def _room(self) -> Response:

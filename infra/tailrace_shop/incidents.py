@@ -1,11 +1,16 @@
-"""Which small incidents the shop can have, which are under way, and when they are over."""
+"""Which small incidents the shop can have, which are under way, what version is in place."""
 
 from __future__ import annotations
 
 import threading
 from enum import StrEnum
+from pathlib import Path
 
 from tailrace.clock import Clock
+from tailrace_shop.logs import JsonLog
+
+GOOD_VERSION = "1.4.0"
+BAD_VERSION = "1.4.1"
 
 
 class Incident(StrEnum):
@@ -25,32 +30,42 @@ class Incidents:
     def __init__(self, *, length_ms: int, clock: Clock) -> None:
         self._length_ms = length_ms
         self._clock = clock
-        self._lock = threading.Lock()
-        self._ends_at_ms: dict[Incident, int] = {}
+        self._ends_at_ms = dict.fromkeys(Incident, 0)
 
-    def cause(self, incident: Incident) -> bool:
-        """Begin one; return False where it was under way, and is only prolonged."""
-        with self._lock:
-            is_new = incident not in self._ends_at_ms
-            self._ends_at_ms[incident] = self._clock.monotonic_ms() + self._length_ms
-        return is_new
+    def cause(self, incident: Incident) -> None:
+        """Begin one, which is over by itself; one that is under way is prolonged."""
+        self._ends_at_ms[incident] = self._clock.monotonic_ms() + self._length_ms
 
     def is_on(self, incident: Incident) -> bool:
         """Tell whether one is under way."""
-        return incident in self._ends_at_ms
+        return self._clock.monotonic_ms() < self._ends_at_ms[incident]
 
     def under_way(self) -> list[str]:
         """Return the names of all that are."""
-        with self._lock:
-            return sorted(self._ends_at_ms)
+        return sorted(filter(self.is_on, Incident))
 
-    def take_ended(self) -> list[Incident]:
-        """Return those whose time is over, each once; they are under way no more."""
-        now_ms = self._clock.monotonic_ms()
+
+class Deploys:
+    """Which version of the orders service is in place; any thread may look."""
+
+    def __init__(self, incidents: Incidents, *, logs: Path, clock: Clock) -> None:
+        self._incidents = incidents
+        self._log = JsonLog(logs / "deploys.log", service="orders", clock=clock)
+        self._lock = threading.Lock()
+        self._version = ""
+
+    def version(self) -> str:
+        """Return it; a new one has its line in the log before it does anything."""
+        is_bad = self._incidents.is_on(Incident.BAD_DEPLOY)
+        version = BAD_VERSION if is_bad else GOOD_VERSION
         with self._lock:
-            ended = [
-                one for one, end_ms in self._ends_at_ms.items() if end_ms <= now_ms
-            ]
-            for one in ended:
-                del self._ends_at_ms[one]
-        return ended
+            if version != self._version:
+                self._version = version
+                self._log.write(
+                    f"orders {version} deployed", action="deployed", version=version
+                )
+        return version
+
+    def close(self) -> None:
+        """Close the log."""
+        self._log.close()

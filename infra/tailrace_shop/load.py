@@ -7,16 +7,18 @@ count of the client and that of the server's log stand side by side in one index
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from tailrace.clock import Clock
 from tailrace.shop_loads import LOAD_AGENT, Load
-from tailrace_shop.client import Visitor
+from tailrace_shop.client import visiting
 from tailrace_shop.logs import JsonLog
 from tailrace_shop.registration import Mode
 from tailrace_shop.services import ITEMS
@@ -50,17 +52,15 @@ async def register(url: str, *, count: int) -> Counted:
     In turn, so that whatever else this machine does strikes each of them alike.
 
     Raises:
-        OSError, EOFError: the shop does not answer.
+        OSError: the shop does not answer.
     """
-    name, answers = secrets.token_hex(4), Counter[str]()
-    began_ns = time.perf_counter_ns()
-    async with Visitor(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
-        for number in range(count):
-            for mode in Mode:
-                body = msgspec.json.encode({"name": f"{name}-{number}"})
-                status, _ = await visitor.ask("POST", f"/users?mode={mode}", body=body)
-                answers[str(status)] += 1
-    return _counted(Load.REGISTRATION, name, answers, began_ns=began_ns)
+    name = secrets.token_hex(4)
+    requests = [
+        (f"/users?mode={mode}", msgspec.json.encode({"name": f"{name}-{number}"}))
+        for number in range(count)
+        for mode in Mode
+    ]
+    return await _asked(url, requests, load=Load.REGISTRATION, name=name, workers=1)
 
 
 async def order(url: str, *, count: int) -> Counted:
@@ -69,54 +69,30 @@ async def order(url: str, *, count: int) -> Counted:
     Raises:
         OSError: the shop does not answer.
     """
-    name, answers = secrets.token_hex(4), Counter[str]()
-    began_ns = time.perf_counter_ns()
-    numbers = iter(range(count))
+    name = secrets.token_hex(4)
+    requests = [("/orders", order_body(name, number)) for number in range(count)]
+    return await _asked(url, requests, load=Load.ORDERS, name=name, workers=8)
 
-    async def work() -> None:
-        async with Visitor(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
-            for number in numbers:
-                one = {
-                    "order_id": f"{name}-{number}",
-                    "item": ITEMS[number % len(ITEMS)],
-                }
-                answers[
-                    await _status(visitor, "/orders", msgspec.json.encode(one))
-                ] += 1
 
-    await asyncio.gather(*(work() for _ in range(min(8, count))))
-    return _counted(Load.ORDERS, name, answers, began_ns=began_ns)
+def order_body(name: str, number: int) -> bytes:
+    """Return what is sent for one order of a load; sent again, it is the same order."""
+    item = ITEMS[number % len(ITEMS)]
+    return msgspec.json.encode({"order_id": f"{name}-{number}", "item": item})
 
 
 async def storm(url: str, *, sale: str, requests: int, per_s: int) -> Counted:
     """Ask for `requests` tickets of a sale, `per_s` a second, whatever is answered.
 
     Where the shop is slower than that, all connections are busy, and it is asked as fast
-    as it answers. A connection that breaks takes one request with it, and the others go on.
+    as it answers.
 
     Raises:
         OSError: the shop does not answer.
     """
-    answers, unanswered = Counter[str](), 0
-    numbers = iter(range(requests))
-    target = f"/sales/{sale}/tickets"
-    began_ns = time.perf_counter_ns()
-
-    async def work() -> None:
-        nonlocal unanswered
-        async with Visitor(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
-            for number in numbers:
-                due_s = number / per_s - (time.perf_counter_ns() - began_ns) / 1e9
-                if due_s > 0:
-                    await asyncio.sleep(due_s)
-                try:
-                    answers[await _status(visitor, target, b"")] += 1
-                except (OSError, EOFError):
-                    unanswered += 1
-                    return
-
-    await asyncio.gather(*(work() for _ in range(min(CONNECTIONS, requests))))
-    return _counted(Load.SALE, sale, answers, began_ns=began_ns, unanswered=unanswered)
+    same = [(f"/sales/{sale}/tickets", b"")] * requests
+    return await _asked(
+        url, same, load=Load.SALE, name=sale, workers=CONNECTIONS, per_s=per_s
+    )
 
 
 def write_down(counted: Counted, *, folder: Path, clock: Clock) -> None:
@@ -135,19 +111,38 @@ def write_down(counted: Counted, *, folder: Path, clock: Clock) -> None:
     log.close()
 
 
-async def _status(visitor: Visitor, target: str, body: bytes) -> str:
-    status, _ = await visitor.ask("POST", target, body=body)
-    return str(status)
-
-
-def _counted(
+async def _asked(
+    url: str,
+    requests: Sequence[tuple[str, bytes]],
+    *,
     load: Load,
     name: str,
-    answers: Counter[str],
-    *,
-    began_ns: int,
-    unanswered: int = 0,
+    workers: int,
+    per_s: float = math.inf,
 ) -> Counted:
+    """Post each target and body by one of the workers, and count the answers.
+
+    A connection that breaks takes one request and its worker with it; the others go on.
+    """
+    answers, unanswered = Counter[str](), 0
+    numbered = enumerate(requests)
+    began_ns = time.perf_counter_ns()
+
+    async def work() -> None:
+        nonlocal unanswered
+        async with visiting(url, address=ADDRESS, agent=LOAD_AGENT) as visitor:
+            for number, (target, body) in numbered:
+                due_s = number / per_s - (time.perf_counter_ns() - began_ns) / 1e9
+                if due_s > 0:
+                    await asyncio.sleep(due_s)
+                try:
+                    status, _ = await visitor.ask("POST", target, body=body)
+                except (OSError, EOFError):
+                    unanswered += 1
+                    return
+                answers[str(status)] += 1
+
+    await asyncio.gather(*(work() for _ in range(min(workers, len(requests)))))
     return Counted(
         load=load,
         name=name,

@@ -6,6 +6,7 @@ These are ordinary log files that an agent collects; nothing here knows that it 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import traceback
 from datetime import UTC, datetime
@@ -15,10 +16,12 @@ import msgspec
 
 from tailrace.clock import Clock
 from tailrace.moments import moment_text
+from tailrace_shop.http import Request, Response
 
 FILE_BYTES_MAX = 32 * 1_024 * 1_024
 """Then the file is renamed to `.1`, as logrotate would; one such is kept."""
 JAVA_PACKAGE = "com.example.shop"
+_ADDRESS = re.compile(r"[0-9a-fA-F.:]{2,45}")
 
 
 class LogFile:
@@ -61,33 +64,32 @@ class AccessLog(LogFile):
         self._time_text = ""
 
     def answered(
-        self,
-        request: str,
-        *,
-        address: str,
-        status: int,
-        size_bytes: int,
-        referrer: str,
-        agent: str,
-        took_ms: float,
-        trace_id: str,
+        self, request: Request, response: Response, *, took_ms: float, trace_id: str
     ) -> None:
         """Write one request's line; it belongs to the server's thread.
 
         What a client says of itself cannot end its own quotes.
         """
-        said = [
+        headers = request.headers
+        address = headers.get("x-forwarded-for", "")
+        if not _ADDRESS.fullmatch(address):
+            address = "127.0.0.1"
+        target, referrer, agent = (
             text.replace("\\", "\\x5C").replace('"', "\\x22")
-            for text in (request, referrer, agent)
-        ]
+            for text in (
+                f"{request.method} {request.target}",
+                headers.get("referer", "-"),
+                headers.get("user-agent", "-"),
+            )
+        )
         second = self._clock.now_ms() // 1_000
         if second != self._second:
             self._second = second
             moment = datetime.fromtimestamp(second, tz=UTC)
             self._time_text = f"{moment:%d/%b/%Y:%H:%M:%S} +0000"
         self.append(
-            f"{address} - - [{self._time_text}]"
-            f' "{said[0]}" {status} {size_bytes} "{said[1]}" "{said[2]}"'
+            f'{address} - - [{self._time_text}] "{target} HTTP/1.1" {response.status}'
+            f' {len(response.body)} "{referrer}" "{agent}"'
             f" rt={took_ms / 1_000:.3f} trace_id={trace_id}"
         )
 

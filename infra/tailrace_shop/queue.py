@@ -16,16 +16,19 @@ import msgspec
 from kafka.errors import KafkaError
 
 from tailrace.errors import ServiceUnavailable
+from tailrace.kafka_admin import KafkaAdmin
 from tailrace.kafka_consumer import Consumer, Partition
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_probe import require_listener
+from tailrace.kafka_reader import topic_reader
 from tailrace.settings import Connections
-from tailrace_shop.messages import Topic, group_name
+from tailrace_shop.messages import PARTITIONS, Topic, group_name
 
 # The stubs that type checkers bundle describe an older release.
 _kafka: Any = kafka
 
+CLIENT_ID = "tailrace-shop"
 PUBLISH_S_MAX = 10.0
 POLL_MS = 500
 RETRY_MS = 1_000
@@ -48,7 +51,7 @@ class Queue:
         try:
             self._producer = open_client(
                 _kafka.KafkaProducer,
-                **record_client_options(connections, client_id="tailrace-shop"),
+                **record_client_options(connections, client_id=CLIENT_ID),
                 acks="all",
                 # What it sends twice is counted once by whoever reads it; and so no failed
                 # message stands in the way of those after it.
@@ -93,6 +96,8 @@ class Worker:
 
     Workers of one group share the topic: each message goes to one of them (point to
     point). Workers of different groups each get every message (publish and subscribe).
+    So does a worker of no group, which keeps no position: whenever it begins, it hears
+    all that is kept, and Kafka remembers nothing of it once it is gone.
     """
 
     def __init__(
@@ -100,14 +105,16 @@ class Worker:
         connections: Connections,
         *,
         topic: Topic,
-        group: str,
+        group: str | None,
         message_type: type[MessageT],
         handle: Callable[[MessageT], None],
         problem: Problem,
     ) -> None:
         self._connections = connections
-        self._topic = topic
-        self._group = group_name(connections.namespace, group)
+        self._topic = topic.name_in(connections.namespace)
+        self._group = (
+            None if group is None else group_name(connections.namespace, group)
+        )
         self._decoder = msgspec.json.Decoder(message_type)
         self._handle = cast("Callable[[msgspec.Struct], None]", handle)
         self._problem = problem
@@ -119,12 +126,23 @@ class Worker:
         """Tell whether it takes messages."""
         return self._thread is not None and self._thread.is_alive()
 
+    def waiting(self, admin: KafkaAdmin) -> int:
+        """Return how many messages wait for its group; of no group none does.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        if self._group is None:
+            return 0
+        lags = admin.group_lag(self._group, topics=[self._topic])
+        return sum(lag.lag_records for lag in lags)
+
     def start(self) -> None:
         """Start it, or start it again where it was stopped."""
         if not self.is_running:
             self._stop.clear()
             self._thread = threading.Thread(
-                target=self._run, name=self._group, daemon=True
+                target=self._run, name=self._group or self._topic, daemon=True
             )
             self._thread.start()
 
@@ -141,18 +159,21 @@ class Worker:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._consume()
+                if self._group is None:
+                    self._listen()
+                else:
+                    self._consume(self._group)
             except ServiceUnavailable as error:
                 self._problem("Kafka cannot be reached", error=error)
                 self._stop.wait(RETRY_MS / 1_000)
 
-    def _consume(self) -> None:
+    def _consume(self, group: str) -> None:
         """Handle messages until stopped: 1 the work, 2 the position."""
         consumer = Consumer.connect(
             self._connections,
-            group=self._group,
-            client_id="tailrace-shop",
-            topics=[self._topic.name_in(self._connections.namespace)],
+            group=group,
+            client_id=CLIENT_ID,
+            topics=[self._topic],
         )
         try:
             while not self._stop.is_set():
@@ -166,6 +187,17 @@ class Worker:
                     consumer.commit(next_offsets)
         finally:
             consumer.close(wait_ms_max=POLL_MS)
+
+    def _listen(self) -> None:
+        """Handle every message that is kept, and what comes, until stopped."""
+        places = [_kafka.TopicPartition(self._topic, n) for n in range(PARTITIONS)]
+        with topic_reader(self._connections, client_id=CLIENT_ID) as reader:
+            reader.assign(places)
+            reader.seek_to_beginning(*places)
+            while not self._stop.is_set():
+                for records in reader.poll(timeout_ms=POLL_MS).values():
+                    for record in records:
+                        self._take(record.value or b"")
 
     def _take(self, value: bytes) -> None:
         try:

@@ -7,10 +7,12 @@ queue, the 50 ms of the write alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+
+from tailrace_shop.messages import Registered
 
 
 class Mode(StrEnum):
@@ -21,42 +23,33 @@ class Mode(StrEnum):
     QUEUED = "queued"
 
 
-class Step(Protocol):
-    """One thing that a registration needs done."""
-
-    def __call__(self, user: str, /, *, trace_id: str) -> None:
-        """Do it, and return when it is done."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """The steps; `enqueue` leaves both messages to whoever reads the queue."""
+    """The steps, each of which returns when it is done."""
 
-    write: Step
-    send_email: Step
-    send_sms: Step
-    enqueue: Step
+    write: Callable[[str], None]
+    send_email: Callable[[str], None]
+    send_sms: Callable[[str], None]
+    enqueue: Callable[[Registered], None]
+    """Leaves both messages to whoever reads the queue."""
     senders: Executor
     """Runs the two messages at once."""
 
-    def register(self, user: str, *, mode: Mode, trace_id: str) -> None:
-        """Register `user`; the user is written first, so no message greets nobody.
+    def register(self, registered: Registered, *, mode: Mode) -> None:
+        """Register a user, who is written first, so that no message greets nobody.
 
         Raises:
             Exception: whatever a step raises.
         """
-        self.write(user, trace_id=trace_id)
+        user = registered.user
+        self.write(user)
         match mode:
             case Mode.SERIAL:
-                self.send_email(user, trace_id=trace_id)
-                self.send_sms(user, trace_id=trace_id)
+                self.send_email(user)
+                self.send_sms(user)
             case Mode.PARALLEL:
-                sent = [
-                    self.senders.submit(send, user, trace_id=trace_id)
-                    for send in (self.send_email, self.send_sms)
-                ]
-                for each in sent:
-                    each.result()
+                sends = (self.send_email, self.send_sms)
+                for sent in [self.senders.submit(send, user) for send in sends]:
+                    sent.result()
             case Mode.QUEUED:
-                self.enqueue(user, trace_id=trace_id)
+                self.enqueue(registered)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +11,8 @@ import msgspec
 from tailrace.clock import Clock
 from tailrace.settings import Connections
 from tailrace_shop.chat import Helper, Room, Speaker
-from tailrace_shop.gateways import Gateway, GatewayTimeout
+from tailrace_shop.gate import Gate
+from tailrace_shop.gateways import GatewayTimeout, Outside
 from tailrace_shop.logs import JsonLog, PythonLog
 from tailrace_shop.messages import Order, Registered, Said, Topic
 from tailrace_shop.queue import Queue, Worker
@@ -31,15 +30,6 @@ SELLER = "seller"
 MessageT = TypeVar("MessageT", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """The simulated world outside of the shop."""
-
-    database: Gateway
-    mail: Gateway
-    sms: Gateway
-
-
 class Services:
     """Every service that reads a queue, by its name."""
 
@@ -51,10 +41,12 @@ class Services:
         queue: Queue,
         outside: Outside,
         clock: Clock,
+        waiting_max: int,
     ) -> None:
         self._connections = connections
         self._clock = clock
         self._outside = outside
+        self._waiting_max = waiting_max
         logs = folder / "logs"
         self._notifier_log = PythonLog(
             logs / "notifier.log", logger="shop.notifier", clock=clock
@@ -67,6 +59,8 @@ class Services:
         for item in ITEMS:
             self.inventory.put(item, SHELF_COUNT)
         self.sales = Stock(folder / "sales.db")
+        self.gates: dict[str, Gate] = {}
+        """Of the flash sales by name; they belong to the web server's thread."""
         self.speaker = Speaker(queue, clock=clock)
         self.room = Room()
         self.workers = self._workers()
@@ -87,14 +81,16 @@ class Services:
         for log in (self._notifier_log, *self._logs.values()):
             log.close()
 
-    def shelve(self, sale: str, *, stock: int) -> None:
-        """Put on the shelf what a flash sale sells.
+    def open_sale(self, sale: str, *, stock: int) -> None:
+        """Put so many on the shelf of a flash sale, and open its gate.
 
         Raises:
-            ValueError: there was a sale of this name.
+            ValueError: there was such a sale before, and nobody knows any more how many
+                it let in.
         """
         if not self.sales.put(sale, stock):
             raise ValueError(f"there was a sale {sale!r} before: name another one")
+        self.gates[sale] = Gate(stock=stock, waiting_max=self._waiting_max)
         self._logs[SELLER].write(
             f"sale {sale} opened: {stock} pieces",
             action="opened",
@@ -129,7 +125,7 @@ class Services:
         began_ms = self._clock.monotonic_ms()
         level, said = "info", "shipped"
         try:
-            self._outside.sms(order.order_id, trace_id=order.trace_id)
+            self._outside.sms(order.order_id)
         except GatewayTimeout as error:
             level, said = "warning", f"shipped, and nobody told: {error}"
         self._logs[FULFILMENT].write(
@@ -145,7 +141,7 @@ class Services:
         for gateway in (self._outside.mail, self._outside.sms):
             traced = f"trace_id={registered.trace_id}"
             try:
-                gateway(registered.user, trace_id=registered.trace_id)
+                gateway(registered.user)
             except GatewayTimeout as error:
                 self._notifier_log.error(
                     f"welcome by {gateway.name} to {registered.user} failed {traced}",
@@ -183,12 +179,8 @@ class Services:
                 Topic.TICKETS, group=SELLER, message_type=Order, handle=self.sell
             ),
             **helpers,
-            # A group of its own with each start: a listener hears everything.
             "room": self._worker(
-                Topic.CHAT,
-                group=f"room-{secrets.token_hex(4)}",
-                message_type=Said,
-                handle=self.room.hear,
+                Topic.CHAT, group=None, message_type=Said, handle=self.room.hear
             ),
         }
 
@@ -196,7 +188,7 @@ class Services:
         self,
         topic: Topic,
         *,
-        group: str,
+        group: str | None,
         message_type: type[MessageT],
         handle: Callable[[MessageT], None],
     ) -> Worker:

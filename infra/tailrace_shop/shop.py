@@ -15,13 +15,13 @@ from tailrace.shop_link import LINK_FILE, SHOP_DIR, ShopLink
 from tailrace_shop.config import ShopSettings
 from tailrace_shop.control import Control
 from tailrace_shop.front import Front
-from tailrace_shop.gateways import Gateway
+from tailrace_shop.gateways import Outside
 from tailrace_shop.http import serve
-from tailrace_shop.incidents import Incidents
+from tailrace_shop.incidents import Deploys, Incidents
 from tailrace_shop.jobs import Jobs
 from tailrace_shop.messages import make_topics
 from tailrace_shop.queue import Queue
-from tailrace_shop.services import Outside, Services
+from tailrace_shop.services import Services
 from tailrace_shop.visitors import visit_now_and_then
 
 ADDRESS = "127.0.0.1"
@@ -43,41 +43,44 @@ class Shop:
         Raises:
             ServiceUnavailable: Kafka does not answer.
         """
-        self._connections = connections
+        self._data_dir = connections.data_dir
         self._settings = settings
         self._random = random
         folder = connections.data_dir / SHOP_DIR
+        logs = folder / "logs"
         make_topics(connections)
         self._queue = Queue(connections)
-        self.outside = Outside(
-            database=self._gateway("database", clock=clock),
-            mail=self._gateway("e-mail", clock=clock),
-            sms=self._gateway("SMS", clock=clock),
-        )
+        incidents = Incidents(length_ms=settings.incident_ms, clock=clock)
+        outside = Outside.simulated(settings, incidents=incidents, clock=clock)
+        self._deploys = Deploys(incidents, logs=logs, clock=clock)
         self.services = Services(
             connections,
             folder=folder,
             queue=self._queue,
-            outside=self.outside,
+            outside=outside,
             clock=clock,
+            waiting_max=settings.waiting_max,
         )
-        self.incidents = Incidents(length_ms=settings.incident_ms, clock=clock)
+        self._key = secrets.token_hex(16)
+        self._control = Control(
+            connections, key=self._key, services=self.services, incidents=incidents
+        )
         self._front = Front(
             queue=self._queue,
             services=self.services,
-            outside=self.outside,
-            incidents=self.incidents,
-            logs=folder / "logs",
+            outside=outside,
+            deploys=self._deploys,
+            control=self._control.answer,
+            logs=logs,
             clock=clock,
             random=random,
-            waiting_max=settings.waiting_max,
         )
         self._jobs = Jobs(
             settings,
             services=self.services,
-            outside=self.outside,
-            incidents=self.incidents,
-            logs=folder / "logs",
+            incidents=incidents,
+            deploys=self._deploys,
+            logs=logs,
             clock=clock,
             random=random,
         )
@@ -88,31 +91,24 @@ class Shop:
         Raises:
             ServiceUnavailable: the port is taken.
         """
-        key = secrets.token_hex(16)
-        control = Control(
-            self._connections,
-            key=key,
-            front=self._front,
-            services=self.services,
-            incidents=self.incidents,
-            cause=self._jobs.cause,
-        )
-        self._front.control = control.answer
         server = await self._listen()
         port = int(server.sockets[0].getsockname()[1])
-        link = ShopLink(url=f"http://{ADDRESS}:{port}", pid=os.getpid(), key=key)
+        link = ShopLink(url=f"http://{ADDRESS}:{port}", pid=os.getpid(), key=self._key)
         self.services.start()
         self._jobs.start()
-        visitors = self._visitors(link.url)
-        link.write(self._connections.data_dir)
+        visitors = asyncio.create_task(
+            visit_now_and_then(
+                link.url, pause_ms=self._settings.visit_pause_ms, random=self._random
+            )
+        )
+        link.write(self._data_dir)
         try:
             await asyncio.to_thread(stop.wait)
         finally:
-            (self._connections.data_dir / LINK_FILE).unlink(missing_ok=True)
-            if visitors is not None:
-                visitors.cancel()
+            (self._data_dir / LINK_FILE).unlink(missing_ok=True)
+            visitors.cancel()
             server.close()
-            await asyncio.to_thread(self._stop, control)
+            await asyncio.to_thread(self._stop)
 
     async def _listen(self) -> asyncio.Server:
         port = self._settings.port
@@ -126,25 +122,10 @@ class Shop:
                 remedy="set TAILRACE_SHOP_PORT to another one; 0 takes a free one",
             ) from error
 
-    def _visitors(self, url: str) -> asyncio.Task[None] | None:
-        pause_ms = self._settings.visit_pause_ms
-        if not pause_ms:
-            return None
-        return asyncio.create_task(
-            visit_now_and_then(url, pause_ms=pause_ms, random=self._random)
-        )
-
-    def _stop(self, control: Control) -> None:
-        control.close()
+    def _stop(self) -> None:
+        self._control.close()
         self._front.close()
         self._jobs.stop()
+        self._deploys.close()
         self.services.stop()
         self._queue.close()
-
-    def _gateway(self, name: str, *, clock: Clock) -> Gateway:
-        return Gateway(
-            name,
-            latency_ms=self._settings.step_ms,
-            timeout_ms=self._settings.gateway_timeout_ms,
-            clock=clock,
-        )

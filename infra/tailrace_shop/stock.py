@@ -77,17 +77,11 @@ class Stock:
 
     def left(self, item: str) -> int | None:
         """Return how many of an item are left; None where it was never there."""
-        found = self._ask("SELECT left_count FROM shelf WHERE item = ?", item)
-        return None if found is None else int(found)
+        return self._ask("SELECT left_count FROM shelf WHERE item = ?", item)
 
     def taken(self, item: str) -> int:
         """Return how many of an item were taken."""
-        return int(
-            self._ask(
-                "SELECT COALESCE(SUM(quantity), 0) FROM taken WHERE item = ?", item
-            )
-            or 0
-        )
+        return self._ask("SELECT SUM(quantity) FROM taken WHERE item = ?", item) or 0
 
     def close(self) -> None:
         """Close the file."""

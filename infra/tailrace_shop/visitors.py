@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 
-from tailrace_shop.client import Visitor
+from tailrace_shop.client import visiting
 from tailrace_shop.registration import Mode
 from tailrace_shop.services import ITEMS
 
@@ -21,8 +21,11 @@ NAMES = ("mia", "noah", "emma", "liam", "lea", "paul", "ida", "finn", "zoe", "be
 
 
 async def visit_now_and_then(url: str, *, pause_ms: int, random: Random) -> None:
-    """Let visitors come until cancelled; one that is refused is simply gone."""
-    while True:
+    """Let visitors come until cancelled; one that is refused is simply gone.
+
+    A pause of 0 lets none come.
+    """
+    while pause_ms:
         await asyncio.sleep(pause_ms * random.uniform(0.5, 1.5) / 1_000)
         try:
             await visit(url, random=random)
@@ -39,7 +42,7 @@ async def visit(url: str, *, random: Random) -> None:
     # Of the networks that are kept for documentation.
     address = f"{random.choice(('192.0.2', '198.51.100', '203.0.113'))}.{random.randint(1, 254)}"
     item = random.choice(ITEMS)
-    async with Visitor(url, address=address, agent=random.choice(AGENTS)) as visitor:
+    async with visiting(url, address=address, agent=random.choice(AGENTS)) as visitor:
         chance = random.random()
         if chance < 0.5:
             await visitor.ask("GET", random.choice(("/", f"/items/{item}")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import signal
@@ -18,8 +17,7 @@ from tailrace_embedded.config import config_from_environment
 from tailrace_embedded.progress import SilentProgress
 from tailrace_embedded.stack import Stack
 from tailrace_shop import load
-from tailrace_shop.client import Visitor
-from tailrace_shop.services import ITEMS
+from tailrace_shop.client import visiting
 from tests.support.shops import WAIT_S_MAX, opened
 from tests.support.stack import temporary_data_dir
 from tests.support.waiting import eventually
@@ -57,10 +55,9 @@ async def order_until_accepted(url: str) -> int:
     """
     refused = 0
     async with asyncio.timeout(AMID_S_MAX):
-        async with Visitor(url, address="192.0.2.1", agent="test") as visitor:
+        async with visiting(url, address="192.0.2.1", agent="test") as visitor:
             for number in range(ORDERS):
-                one = {"order_id": f"amid-{number}", "item": ITEMS[number % len(ITEMS)]}
-                body = json.dumps(one).encode()
+                body = load.order_body("amid", number)
                 while (await visitor.ask("POST", "/orders", body=body))[0] != 202:
                     refused += 1
                     await asyncio.sleep(AGAIN_S)

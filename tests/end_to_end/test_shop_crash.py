@@ -18,7 +18,7 @@ from tailrace.errors import CommandFailed
 from tailrace.shop_link import SHOP_DIR, ShopLink
 from tailrace_embedded.stack import Endpoints
 from tailrace_shop import load
-from tailrace_shop.client import Visitor
+from tailrace_shop.client import visiting
 from tailrace_shop.messages import Order
 from tailrace_shop.services import ITEMS
 from tailrace_shop.stock import Outcome, Stock
@@ -160,7 +160,7 @@ async def admitted_until_it_dies(
 
     async def ask() -> None:
         with suppress(OSError, EOFError):
-            async with Visitor(url, address="192.0.2.1", agent="x") as visitor:
+            async with visiting(url, address="192.0.2.1", agent="x") as visitor:
                 while True:
                     status, body = await visitor.ask("POST", "/sales/amid/tickets")
                     if status == ADMITTED:

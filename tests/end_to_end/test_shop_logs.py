@@ -28,7 +28,7 @@ from tailrace_dashboard.shop import (
 from tailrace_dashboard.shop_sale import Storm, read_storm, storms_body
 from tailrace_embedded.stack import Endpoints
 from tailrace_shop import load
-from tailrace_shop.client import Visitor
+from tailrace_shop.client import visiting
 from tests.support.shops import WAIT_S_MAX, Whole, order_again, whole_shop
 from tests.support.waiting import eventually
 
@@ -82,7 +82,7 @@ def test_the_two_systems_are_whole(whole: Whole) -> None:
     trace_id = secrets.token_hex(16)
 
     async def order() -> int:
-        async with Visitor(
+        async with visiting(
             whole.shop.link.url, address="192.0.2.1", agent="test"
         ) as visitor:
             status, _ = await visitor.ask(
@@ -166,7 +166,7 @@ def test_a_flash_sale_is_never_oversold_and_its_answers_are_counted_alike(
     assert answers[410] > answers.get(303, 0)
 
     async def ask_as_another() -> int:
-        async with Visitor(
+        async with visiting(
             whole.shop.link.url, address="192.0.2.1", agent="x"
         ) as visitor:
             return (await visitor.ask("POST", path))[0]

@@ -35,9 +35,9 @@ from tailrace_dashboard.shop import (
 from tailrace_dashboard.shop_alerts import alerts_body, read_alerts
 from tailrace_dashboard.shop_sale import Answers, answers_body, read_answers
 from tailrace_embedded.stack import Endpoints
-from tailrace_shop.client import Visitor
+from tailrace_shop.client import visiting
 from tailrace_shop.config import ShopSettings
-from tailrace_shop.load import Counted
+from tailrace_shop.load import Counted, order_body
 from tailrace_shop.messages import Topic
 from tailrace_shop.queue import Worker
 from tailrace_shop.services import ITEMS, SHELF_COUNT
@@ -132,14 +132,10 @@ def opened(
 
 async def order_again(url: str, placed: Counted) -> list[int]:
     """Place the orders of a load once more, as a customer does who saw no answer."""
-    async with Visitor(url, address="192.0.2.1", agent="test") as visitor:
+    async with visiting(url, address="192.0.2.1", agent="test") as visitor:
         answers: list[int] = []
         for number in range(placed.requests):
-            one = {
-                "order_id": f"{placed.name}-{number}",
-                "item": ITEMS[number % len(ITEMS)],
-            }
-            body = msgspec.json.encode(one)
+            body = order_body(placed.name, number)
             status, _ = await visitor.ask("POST", "/orders", body=body)
             answers.append(status)
         return answers

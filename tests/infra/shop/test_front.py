@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+from pathlib import Path
 
 import pytest
 
 from tailrace_shop.chat import PRESENT_MS, Room
 from tailrace_shop.http import Request, Response, serve
-from tailrace_shop.incidents import Incident, Incidents
+from tailrace_shop.incidents import (
+    BAD_VERSION,
+    GOOD_VERSION,
+    Deploys,
+    Incident,
+    Incidents,
+)
 from tailrace_shop.messages import Said, SaidKind
 from tests.support.standing_clock import StandingClock
 
@@ -65,16 +73,37 @@ def test_what_is_not_understood_is_refused(sent: bytes) -> None:
 def test_an_incident_is_over_once_its_time_is() -> None:
     clock = StandingClock(0)
     incidents = Incidents(length_ms=1_000, clock=clock)
-    assert incidents.cause(Incident.BAD_DEPLOY)
+    assert incidents.under_way() == []
+    incidents.cause(Incident.BAD_DEPLOY)
     clock.at_ms = 600
-    assert not incidents.cause(Incident.BAD_DEPLOY)
+    incidents.cause(Incident.BAD_DEPLOY)
     clock.at_ms = 1_599
-    assert incidents.take_ended() == []
+    assert incidents.is_on(Incident.BAD_DEPLOY)
     assert incidents.under_way() == ["bad-deploy"]
     clock.at_ms = 1_600
-    assert incidents.take_ended() == [Incident.BAD_DEPLOY]
     assert not incidents.is_on(Incident.BAD_DEPLOY)
-    assert incidents.take_ended() == []
+    assert incidents.under_way() == []
+
+
+def test_each_version_has_its_line_before_it_does_anything(tmp_path: Path) -> None:
+    clock = StandingClock(0)
+    incidents = Incidents(length_ms=1_000, clock=clock)
+    deploys = Deploys(incidents, logs=tmp_path, clock=clock)
+
+    def told() -> list[str]:
+        lines = (tmp_path / "deploys.log").read_text().splitlines()
+        return [json.loads(line)["service.version"] for line in lines]
+
+    versions: list[str] = []
+    for at_ms in (0, 100, 200, 1_200):
+        clock.at_ms = at_ms
+        if at_ms == 100:
+            incidents.cause(Incident.BAD_DEPLOY)
+        versions.append(deploys.version())
+        assert told()[-1] == versions[-1]
+    deploys.close()
+    assert versions == [GOOD_VERSION, BAD_VERSION, BAD_VERSION, GOOD_VERSION]
+    assert told() == [GOOD_VERSION, BAD_VERSION, GOOD_VERSION]
 
 
 def test_who_is_silent_for_long_or_says_so_is_not_present() -> None:
@@ -86,6 +115,7 @@ def test_who_is_silent_for_long_or_says_so_is_not_present() -> None:
         ("kim", SaidKind.LEFT, 3),
     ):
         room.hear(Said(member=member, kind=kind, at_ms=at_ms, text="hello"))
+    room.hear(Said(member="bob", at_ms=1, text="hello"))  # Sent again.
     assert room.present(now_ms=5) == ["bob", "eva"]
     assert room.present(now_ms=PRESENT_MS) == ["bob"]
     assert [said.member for said in room.said()] == ["bob"]

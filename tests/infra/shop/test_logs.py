@@ -12,10 +12,18 @@ from tailrace.detect import detect
 from tailrace.multiline.auto import rule_for
 from tailrace_shop import logs
 from tailrace_shop.gateways import Gateway, GatewayTimeout
+from tailrace_shop.http import Request, Response
 from tailrace_shop.logs import AccessLog, JavaLog, JsonLog, LogFile, PythonLog
 from tests.support.standing_clock import StandingClock
 
 NOW_MS = 1_795_738_918_879
+
+
+def asked(
+    target: str, *, agent: str, referrer: str = "-", address: str = "192.0.2.7"
+) -> Request:
+    headers = {"user-agent": agent, "referer": referrer, "x-forwarded-for": address}
+    return Request(method="GET", target=target, headers=headers, body=b"")
 
 
 def write_all(folder: Path) -> None:
@@ -26,12 +34,8 @@ def write_all(folder: Path) -> None:
     python = PythonLog(folder / "notifier.log", logger="shop.notifier", clock=clock)
     for number in range(5):
         access.answered(
-            f"GET /items/{number} HTTP/1.1",
-            address="192.0.2.7",
-            status=200,
-            size_bytes=12,
-            referrer="-",
-            agent="curl/8",
+            asked(f"/items/{number}", agent="curl/8"),
+            Response(body=b"twelve bytes"),
             took_ms=1.5,
             trace_id="ab" * 16,
         )
@@ -39,10 +43,9 @@ def write_all(folder: Path) -> None:
         java.write(f"order {number} accepted")
         python.write(f"welcome by e-mail to mia{number} sent")
     java.error("order 6 failed", fault="java.lang.Error: x", frames=("A.b(A.java:1)",))
-    sms = Gateway("SMS", latency_ms=0, timeout_ms=1, clock=clock)
-    sms.delay_ms = 10
+    sms = Gateway("SMS", latency_ms=0, timeout_ms=1, clock=clock, hangs=lambda: True)
     with pytest.raises(GatewayTimeout) as caught:
-        sms("mia", trace_id="t")
+        sms("mia")
     python.error("welcome failed", error=caught.value)
     for log in (access, service, java, python):
         log.close()
@@ -83,20 +86,15 @@ def test_a_json_line_has_no_empty_field(tmp_path: Path) -> None:
 
 def test_what_a_client_says_of_itself_stays_within_its_quotes(tmp_path: Path) -> None:
     log = AccessLog(tmp_path / "a.log", clock=StandingClock(NOW_MS))
-    log.answered(
-        "GET / HTTP/1.1",
-        address="192.0.2.7",
-        status=200,
-        size_bytes=1,
-        referrer='"',
-        agent='x" 500 "',
-        took_ms=1,
-        trace_id="t",
+    hostile = asked(
+        '/"x" 500', agent='x" 500 "', referrer='"', address="192.0.2.7 - forged"
     )
+    log.answered(hostile, Response(), took_ms=1, trace_id="t")
     log.close()
     line = (tmp_path / "a.log").read_text()
     assert line.count('"') == 6
-    assert r'"\x22" "x\x22 500 \x22"' in line
+    assert r'"GET /\x22x\x22 500 HTTP/1.1" 200 0 "\x22" "x\x22 500 \x22"' in line
+    assert line.startswith("127.0.0.1 - - [")
 
 
 def test_a_full_file_is_renamed_and_no_line_is_cut(

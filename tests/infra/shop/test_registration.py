@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tailrace_shop.registration import Mode, Registration, Step
+from tailrace_shop.messages import Registered
+from tailrace_shop.registration import Mode, Registration
 
 MEET_S_MAX = 10
+MIA = Registered(user="mia", trace_id="t")
 
 
 class Steps:
@@ -19,14 +22,18 @@ class Steps:
         self.done: list[str] = []
         self._meeting = meeting
 
-    def step(self, name: str) -> Step:
-        def do(user: str, /, *, trace_id: str) -> None:
-            assert (user, trace_id) == ("mia", "t")
+    def step(self, name: str) -> Callable[[str], None]:
+        def do(user: str) -> None:
+            assert user == "mia"
             if self._meeting is not None and name.startswith("send"):
                 self._meeting.wait(MEET_S_MAX)
             self.done.append(name)
 
         return do
+
+    def enqueue(self, registered: Registered) -> None:
+        assert registered == MIA
+        self.done.append("enqueue")
 
     def register(self, mode: Mode) -> None:
         with ThreadPoolExecutor(2) as senders:
@@ -34,9 +41,9 @@ class Steps:
                 write=self.step("write"),
                 send_email=self.step("send e-mail"),
                 send_sms=self.step("send SMS"),
-                enqueue=self.step("enqueue"),
+                enqueue=self.enqueue,
                 senders=senders,
-            ).register("mia", mode=mode, trace_id="t")
+            ).register(MIA, mode=mode)
 
 
 def test_serial_does_one_after_another() -> None:
@@ -63,8 +70,7 @@ def test_queued_sends_nothing_itself() -> None:
 def test_nobody_is_greeted_who_could_not_be_written(mode: Mode) -> None:
     steps = Steps()
 
-    def fail(user: str, /, *, trace_id: str) -> None:
-        del trace_id
+    def fail(user: str) -> None:
         raise OSError(user)
 
     with ThreadPoolExecutor(2) as senders:
@@ -72,9 +78,9 @@ def test_nobody_is_greeted_who_could_not_be_written(mode: Mode) -> None:
             write=fail,
             send_email=steps.step("send e-mail"),
             send_sms=steps.step("send SMS"),
-            enqueue=steps.step("enqueue"),
+            enqueue=steps.enqueue,
             senders=senders,
         )
         with pytest.raises(OSError, match="mia"):
-            registration.register("mia", mode=mode, trace_id="t")
+            registration.register(MIA, mode=mode)
     assert not steps.done
