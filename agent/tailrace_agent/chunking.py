@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
+from tailrace.multiline.streams import StreamsJoiner
 from tailrace.wire import Cut
 from tailrace_agent.building import LongEvent, chunk_of, cut_event_of
 from tailrace_agent.forms import PLAIN, Form
@@ -48,6 +49,7 @@ class AtRest(NamedTuple):
 
     is_flushing: bool
     is_settled: bool
+    is_stale: bool = False
 
 
 class Chunker:
@@ -72,12 +74,14 @@ class Chunker:
         form: Form = PLAIN,
         is_flushing: bool = False,
         is_settled: bool = False,
+        is_stale: bool = False,
         held: OpenEvent | None = None,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Return the next chunk at `position`, or why there is none.
 
         `cuts` are those known from an earlier reading; `is_flushing` takes a last line
-        that has no newline, `is_settled` an event of whole lines that might go on; so
+        that has no newline, `is_settled` an event of whole lines that might go on, and
+        `is_stale` such a one while another stream of the file goes on; so
         many NULs at the head of the file or more are a hole. A `LongEvent` is handed to
         `pass_event` until it ends; an `OpenEvent` is `held` at the next call, which
         tells whether it still stands.
@@ -107,7 +111,9 @@ class Chunker:
             if not size:
                 # Only NULs, or the newline of a flushed line: events are yet to come.
                 return nothing
-        if held is not None and not self._is_held(held, start=start, size=size):
+        if held is not None and not (
+            start == held.offset and self._holds(held, size=size, room=room)
+        ):
             return Reading.REWRITTEN
         is_full = size == self._room(start, None, form)
         taken = take(
@@ -117,13 +123,20 @@ class Chunker:
             # Where there is more than was read, no time has passed over its end.
             is_flushing=is_flushing and not is_full,
             is_settled=is_settled and not is_full,
+            is_stale=is_stale and not is_full,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
-            at_rest = AtRest(is_flushing, is_settled)
+            at_rest = AtRest(is_flushing, is_settled, is_stale)
             return self._long(source, position, start, cut, form, at_rest, held=held)
         return chunk_of(
-            source, self._buffer, taken, position=position, start=start, form=form
+            source,
+            self._buffer,
+            taken,
+            position=position,
+            start=start,
+            form=form,
+            held=held,
         )
 
     def pass_event(
@@ -232,10 +245,12 @@ class Chunker:
         is_return = self._buffer.startswith(form.carriage_return, 0, size)
         return unit_bytes if is_return and size == unit_bytes else 0
 
-    def _is_held(self, held: OpenEvent, *, start: int, size: int) -> bool:
-        """Return whether the buffer, which was read at `start`, begins with `held`."""
-        known = held.value[: len(self._buffer)]
-        return start == held.offset and self._buffer.startswith(known, 0, size)
+    def _holds(self, held: OpenEvent, *, size: int, room: int) -> bool:
+        """Return whether the buffer begins with `held`, as far as it has room.
+
+        A cut may end it before all that is held: the younger event is left whole.
+        """
+        return self._buffer.startswith(held.value[:room], 0, size)
 
     def _long(
         self,
@@ -253,6 +268,8 @@ class Chunker:
         if form.joiner is not None:
             # Whatever the limit is now, the generation's own decides of several lines.
             limit = max(limit, form.joiner.rule.max_bytes)
+        if isinstance(form.joiner, StreamsJoiner):
+            limit = max(limit, form.joiner.bounds.knot_bytes_max)
         limit -= limit % form.unit_bytes
         room = limit + form.unit_bytes
         if cut is not None:
@@ -260,7 +277,7 @@ class Chunker:
         event = bytearray(room)
         size = source.read_into((memoryview(event),), offset=start)
         size -= size % form.unit_bytes
-        if held is not None and not event.startswith(held.value, 0, size):
+        if held is not None and not event.startswith(held.value[:room], 0, size):
             return Reading.REWRITTEN
         is_full = size > limit
         taken = take(
@@ -269,11 +286,20 @@ class Chunker:
             size,
             is_flushing=at_rest.is_flushing and not is_full,
             is_settled=at_rest.is_settled and not is_full,
+            is_stale=at_rest.is_stale and not is_full,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
             return LongEvent.begun(start, bytes(event[:limit]), form=form)
-        return chunk_of(source, event, taken, position=position, start=start, form=form)
+        return chunk_of(
+            source,
+            event,
+            taken,
+            position=position,
+            start=start,
+            form=form,
+            held=held,
+        )
 
     def held_chunk(self, held: OpenEvent, *, position: Position, form: Form) -> Chunk:
         """Return the chunk of an open event that its file does not hold any more."""
