@@ -80,7 +80,8 @@ def chunk_of(
 ) -> Chunk | OpenEvent | Reading:
     """Return the chunk of what is taken, or what it waits for where nothing is.
 
-    What was `held` from `start` on and is not taken is held on. `before` is what stands before it, and tells what is secret, where no file is asked.
+    What was `held` from `start` on and is not taken is held on. `before` is what stands
+    before it, and tells what is secret, where no file is asked.
     """
     if form.redactor is not None and source is not None:
         read = text_before(source, start, position=position, form=form)
@@ -108,10 +109,8 @@ def chunk_of(
             value = value[:size_bytes]
             events = [event for event in events if event.offset < start + size_bytes]
             joined = [one for one in taken.joined if one.start < size_bytes]
-            taken, open_event = (
-                Taken(size_bytes, is_by_content=True, joined=joined),
-                None,
-            )
+            taken = Taken(size_bytes, is_by_content=True, joined=joined)
+            open_event = None
         stored, event_count = encode_mapped(events), len(events)
         last_start = events[-1].offset - start
     else:

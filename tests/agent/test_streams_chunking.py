@@ -314,3 +314,25 @@ def test_f27_pieces_far_apart_in_a_block_are_found_without_the_lines_between() -
         assert reader.read(content_of(lines, container=container)) is Reading.EMPTY
         sizes = [e.stored.count(b"\n") + 1 for e in stored(reader.chunks)]
         assert sizes == [1, 1, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("container", ["cri", "docker"])
+@pytest.mark.parametrize("language", sorted(traces.BY_LANGUAGE))
+def test_f30_traces_in_a_container_are_those_of_a_plain_file(
+    language: str, container: str
+) -> None:
+    """Line by line between those of the other stream, and escaped where that is JSON."""
+    wanted = traces.BY_LANGUAGE[language]
+    own = [("stderr", text, False) for event in wanted for text in event.split("\n")]
+    lines = [line for one in own for line in (one, ("stdout", "GET /", False))]
+    content = content_of(lines, container=container)
+    reader = Reader(form_of(rule(language, container=container)), 65_536)
+    reader.read(content, is_settled=True)
+    reader.read(content, is_settled=True)
+    assert of_stream(stored(reader.chunks), "stderr") == [
+        content_of(
+            [("stderr", text, False) for text in event.split("\n")],
+            container=container,
+        ).removesuffix(b"\n")
+        for event in wanted
+    ]
