@@ -88,11 +88,8 @@ def chunk_of(
         if read is None:
             return Reading.REWRITTEN
         before = read
-    behind = taken.size_bytes + taken.open_bytes
     open_event = None
-    lines = bytes(memoryview(buffer)[taken.size_bytes : behind])
-    if held is not None:
-        lines = max(lines, held.value[taken.size_bytes :], key=len)
+    lines = _lines_behind(taken, buffer, held)
     if lines:
         open_event = OpenEvent(start + taken.size_bytes, lines, before)
     if not taken.size_bytes:
@@ -138,6 +135,15 @@ def chunk_of(
         parted=tuple(one for one in taken.joined if one.runs),
         follower=open_event,
     )
+
+
+def _lines_behind(taken: Taken, buffer: bytearray, held: OpenEvent | None) -> bytes:
+    """Return the whole lines behind what is taken; those of a file may end with a cut."""
+    behind = taken.size_bytes + taken.open_bytes
+    lines = bytes(memoryview(buffer)[taken.size_bytes : behind])
+    if held is None:
+        return lines
+    return max(lines, held.value[taken.size_bytes :], key=len)
 
 
 def _between_events(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from crc32c import crc32c
 
@@ -29,7 +28,7 @@ from tailrace_agent.positions import (
     Source,
     tail_of,
 )
-from tailrace_agent.taking import take
+from tailrace_agent.taking import BUSY, AtRest, Taken, take
 
 SCAN_BYTES_MAX = 1_024 * 1_024
 """How far one call looks for the end of a too long event: other files want a turn, and
@@ -42,14 +41,6 @@ class Limits:
 
     chunk_bytes: int
     event_bytes_max: int
-
-
-class AtRest(NamedTuple):
-    """How long nothing has come to a file: enough to take what may not be over."""
-
-    is_flushing: bool
-    is_settled: bool
-    is_stale: bool = False
 
 
 class Chunker:
@@ -116,19 +107,29 @@ class Chunker:
         ):
             return Reading.REWRITTEN
         is_full = size == self._room(start, None, form)
+        at_rest = AtRest(is_flushing, is_settled, is_stale)
         taken = take(
             form,
             self._buffer,
             size,
             # Where there is more than was read, no time has passed over its end.
-            is_flushing=is_flushing and not is_full,
-            is_settled=is_settled and not is_full,
-            is_stale=is_stale and not is_full,
+            at_rest=BUSY if is_full else at_rest,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
-            at_rest = AtRest(is_flushing, is_settled, is_stale)
             return self._long(source, position, start, cut, form, at_rest, held=held)
+        return self._chunk(source, taken, position, start, form, held=held)
+
+    def _chunk(
+        self,
+        source: Source,
+        taken: Taken,
+        position: Position,
+        start: int,
+        form: Form,
+        *,
+        held: OpenEvent | None,
+    ) -> Chunk | OpenEvent | Reading:
         return chunk_of(
             source,
             self._buffer,
@@ -284,9 +285,7 @@ class Chunker:
             form,
             event,
             size,
-            is_flushing=at_rest.is_flushing and not is_full,
-            is_settled=at_rest.is_settled and not is_full,
-            is_stale=at_rest.is_stale and not is_full,
+            at_rest=BUSY if is_full else at_rest,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
@@ -308,8 +307,7 @@ class Chunker:
             form,
             value,
             len(value),
-            is_flushing=True,
-            is_settled=True,
+            at_rest=AtRest(is_flushing=True),
             cut_bytes=None,
         )
         chunk = chunk_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crc32c import crc32c
 from msgspec import structs
@@ -31,28 +32,38 @@ class Taken:
     """Whole lines behind it, of an event that the next line may continue."""
 
 
+class AtRest(NamedTuple):
+    """How long nothing has come to a file: enough to take what may not be over."""
+
+    is_flushing: bool = False
+    """A last line without newline is taken."""
+    is_settled: bool = False
+    """Whole lines are taken that might go on."""
+    is_stale: bool = False
+    """So are those whose stream is silent while the other one of its file goes on."""
+
+
+BUSY = AtRest()
+
+
 def take(
     form: Form,
     buffer: bytearray,
     seen_bytes: int,
     *,
-    is_flushing: bool,
-    is_settled: bool,
+    at_rest: AtRest,
     cut_bytes: int | None,
-    is_stale: bool = False,
 ) -> Taken:
     """Return which head of `buffer[:seen_bytes]`, which begins with an event, is events.
 
-    `is_flushing` takes a last line without newline, `is_settled` whole lines that might
-    go on, `is_stale` those whose stream is silent while the other one goes on.
     `cut_bytes` is where an earlier reading ended an event.
     """
     if form.is_entries:
-        is_over = is_flushing or seen_bytes == cut_bytes
+        is_over = at_rest.is_flushing or seen_bytes == cut_bytes
         return _take_entries(buffer, seen_bytes, is_over=is_over)
     size = before_nuls(buffer, seen_bytes) if form.unit_bytes == 1 else seen_bytes
     end = form.end_of_last(buffer, size)
-    is_over = is_flushing or size == cut_bytes
+    is_over = at_rest.is_flushing or size == cut_bytes
     joiner = form.joiner
     if joiner is None:
         if end:
@@ -71,8 +82,8 @@ def take(
             return Taken(
                 whole, is_by_content=True, joined=joined, open_bytes=end - whole
             )
-        stale_end = grouped.stale_end if is_stale else None
-    if not is_over and not (is_settled and end == size):
+        stale_end = grouped.stale_end if at_rest.is_stale else None
+    if not is_over and not (at_rest.is_settled and end == size):
         if stale_end is None:
             return Taken(0, is_by_content=False, open_bytes=end)
         size, open_bytes = stale_end, end - stale_end

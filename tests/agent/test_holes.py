@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.wire import ORIGIN_HEADER, Origin, decode
+from tailrace_agent.hole_spans import SpanEnds, begin_of
 from tests.agent.harness import (
     AgentHarness,
     Event,
@@ -329,10 +330,18 @@ def test_f27_a_hole_that_begins_where_time_ended_a_piece_is_sent_as_it_was(
     agent.pass_ms(10_000)
     sent = events_of(agent.sink)
     assert (count, len(sent)) == (1, 4)
+    request = _request(sent, 1, 3, end_offset=sent[3].offset)
 
-    agent.requests.asked.append(_request(sent, 1, 3, end_offset=sent[3].offset))
+    agent.requests.asked.append(request)
     agent.pass_ms()
 
     assert [a.refusal for a in _answers(agent.sink)] == [""]
     assert events_of(agent.sink)[4:] == sent[1:3]
+    # Also where no chunk is known to have ended there.
+    record = agent.delivery.record_of(sent[0].generation)
+    record = msgspec.structs.replace(record, marks=())
+    ends = SpanEnds(request, is_end_met=True)
+    assert begin_of(request, record, ends).offset == request.first_offset
+    ends.is_begin_met = True
+    assert begin_of(request, record, ends).offset == 0
     agent.crash()

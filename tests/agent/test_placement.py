@@ -97,8 +97,8 @@ def test_auto_asks_each_stream_of_a_container_for_its_rule(container: str) -> No
 
 
 def test_a_rule_of_ones_own_sees_what_a_container_wrote() -> None:
-    for given in ({"multiline": "go"}, {"multiline": {"start": r"^\d"}}):
-        rule = placed(cri("x"), **given).multiline
+    for given in ("go", {"start": r"^\d"}):
+        rule = placed(cri("x"), multiline=given).multiline
         assert rule is not None
         assert rule.rule in {"go", "start"}
         assert rule.container == "cri"
