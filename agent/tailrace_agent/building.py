@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crc32c import crc32c
 
 from tailrace.framing import FLAG_CUT, FLAG_UNTERMINATED, MappedEvent, encode_mapped
+from tailrace.multiline.joining import Joined
 from tailrace.multiline.journald import EntryScan
 from tailrace.wire import Cut
 from tailrace_agent.forms import Form
@@ -14,7 +16,7 @@ from tailrace_agent.hiding import (
     Redacted,
     hidden_of,
     hidden_of_long,
-    starts_of,
+    runs_of,
     text_before,
     with_tokens,
 )
@@ -74,20 +76,21 @@ def chunk_of(
     start: int,
     form: Form,
     before: bytes = b"",
+    held: OpenEvent | None = None,
 ) -> Chunk | OpenEvent | Reading:
     """Return the chunk of what is taken, or what it waits for where nothing is.
 
-    `before` is what stands before it, and tells what is secret, where no file is asked.
+    What was `held` from `start` on and is not taken is held on. `before` is what stands
+    before it, and tells what is secret, where no file is asked.
     """
     if form.redactor is not None and source is not None:
         read = text_before(source, start, position=position, form=form)
         if read is None:
             return Reading.REWRITTEN
         before = read
-    behind = taken.size_bytes + taken.open_bytes
     open_event = None
-    if taken.open_bytes:
-        lines = bytes(memoryview(buffer)[taken.size_bytes : behind])
+    lines = _lines_behind(taken, buffer, held)
+    if lines:
         open_event = OpenEvent(start + taken.size_bytes, lines, before)
     if not taken.size_bytes:
         return open_event or Reading.PARTIAL
@@ -99,9 +102,12 @@ def chunk_of(
     stored, last_start = value, 0
     if events:
         if len(events) > MAPPED_EVENTS_MAX:
-            value = value[: events[MAPPED_EVENTS_MAX].offset - start]
-            del events[MAPPED_EVENTS_MAX:]
-            taken, open_event = Taken(len(value), is_by_content=True), None
+            size_bytes = _between_events(events, taken.joined, start=start)
+            value = value[:size_bytes]
+            events = [event for event in events if event.offset < start + size_bytes]
+            joined = [one for one in taken.joined if one.start < size_bytes]
+            taken = Taken(size_bytes, is_by_content=True, joined=joined)
+            open_event = None
         stored, event_count = encode_mapped(events), len(events)
         last_start = events[-1].offset - start
     else:
@@ -126,8 +132,29 @@ def chunk_of(
         cut=None if taken.is_by_content else cut,
         split_count=sum(one.is_split for one in taken.joined),
         redacted=redacted,
+        parted=tuple(one for one in taken.joined if one.runs),
         follower=open_event,
     )
+
+
+def _lines_behind(taken: Taken, buffer: bytearray, held: OpenEvent | None) -> bytes:
+    """Return the whole lines behind what is taken; those of a file may end with a cut."""
+    behind = taken.size_bytes + taken.open_bytes
+    lines = bytes(memoryview(buffer)[taken.size_bytes : behind])
+    if held is None:
+        return lines
+    return max(lines, held.value[taken.size_bytes :], key=len)
+
+
+def _between_events(
+    events: Sequence[MappedEvent], joined: Sequence[Joined], *, start: int
+) -> int:
+    """Return how much of a chunk has room in its table, up to where no event is parted."""
+    end = events[MAPPED_EVENTS_MAX].offset - start
+    for one in reversed(joined):
+        if one.start < end < one.end:
+            end = one.start
+    return end
 
 
 def cut_event_of(
@@ -215,8 +242,10 @@ def _events(
     if not found:
         return events, ()
     events = events or listed()
-    starts = starts_of(events[:MAPPED_EVENTS_MAX], form=form, start=start)
-    return with_tokens(events, found, starts=starts)
+    runs = runs_of(
+        events[:MAPPED_EVENTS_MAX], form=form, start=start, joined=taken.joined
+    )
+    return with_tokens(events, found, runs=runs)
 
 
 def _tail_before(source: Source | None, offset: int, *, ending: bytes) -> Tail:

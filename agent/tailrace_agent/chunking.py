@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from crc32c import crc32c
 
+from tailrace.multiline.streams import StreamsJoiner
 from tailrace.wire import Cut
 from tailrace_agent.building import LongEvent, chunk_of, cut_event_of
 from tailrace_agent.forms import PLAIN, Form
@@ -28,7 +28,7 @@ from tailrace_agent.positions import (
     Source,
     tail_of,
 )
-from tailrace_agent.taking import take
+from tailrace_agent.taking import BUSY, AtRest, Taken, take
 
 SCAN_BYTES_MAX = 1_024 * 1_024
 """How far one call looks for the end of a too long event: other files want a turn, and
@@ -41,13 +41,6 @@ class Limits:
 
     chunk_bytes: int
     event_bytes_max: int
-
-
-class AtRest(NamedTuple):
-    """How long nothing has come to a file: enough to take what may not be over."""
-
-    is_flushing: bool
-    is_settled: bool
 
 
 class Chunker:
@@ -72,12 +65,14 @@ class Chunker:
         form: Form = PLAIN,
         is_flushing: bool = False,
         is_settled: bool = False,
+        is_stale: bool = False,
         held: OpenEvent | None = None,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Return the next chunk at `position`, or why there is none.
 
         `cuts` are those known from an earlier reading; `is_flushing` takes a last line
-        that has no newline, `is_settled` an event of whole lines that might go on; so
+        that has no newline, `is_settled` an event of whole lines that might go on, and
+        `is_stale` such a one while another stream of the file goes on; so
         many NULs at the head of the file or more are a hole. A `LongEvent` is handed to
         `pass_event` until it ends; an `OpenEvent` is `held` at the next call, which
         tells whether it still stands.
@@ -107,23 +102,42 @@ class Chunker:
             if not size:
                 # Only NULs, or the newline of a flushed line: events are yet to come.
                 return nothing
-        if held is not None and not self._is_held(held, start=start, size=size):
+        if held is not None and not (
+            start == held.offset and self._holds(held, size=size, room=room)
+        ):
             return Reading.REWRITTEN
         is_full = size == self._room(start, None, form)
+        at_rest = AtRest(is_flushing, is_settled, is_stale)
         taken = take(
             form,
             self._buffer,
             size,
             # Where there is more than was read, no time has passed over its end.
-            is_flushing=is_flushing and not is_full,
-            is_settled=is_settled and not is_full,
+            at_rest=BUSY if is_full else at_rest,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
-            at_rest = AtRest(is_flushing, is_settled)
             return self._long(source, position, start, cut, form, at_rest, held=held)
+        return self._chunk(source, taken, position, start, form, held=held)
+
+    def _chunk(
+        self,
+        source: Source,
+        taken: Taken,
+        position: Position,
+        start: int,
+        form: Form,
+        *,
+        held: OpenEvent | None,
+    ) -> Chunk | OpenEvent | Reading:
         return chunk_of(
-            source, self._buffer, taken, position=position, start=start, form=form
+            source,
+            self._buffer,
+            taken,
+            position=position,
+            start=start,
+            form=form,
+            held=held,
         )
 
     def pass_event(
@@ -232,10 +246,12 @@ class Chunker:
         is_return = self._buffer.startswith(form.carriage_return, 0, size)
         return unit_bytes if is_return and size == unit_bytes else 0
 
-    def _is_held(self, held: OpenEvent, *, start: int, size: int) -> bool:
-        """Return whether the buffer, which was read at `start`, begins with `held`."""
-        known = held.value[: len(self._buffer)]
-        return start == held.offset and self._buffer.startswith(known, 0, size)
+    def _holds(self, held: OpenEvent, *, size: int, room: int) -> bool:
+        """Return whether the buffer begins with `held`, as far as it has room.
+
+        A cut may end it before all that is held: the younger event is left whole.
+        """
+        return self._buffer.startswith(held.value[:room], 0, size)
 
     def _long(
         self,
@@ -253,6 +269,8 @@ class Chunker:
         if form.joiner is not None:
             # Whatever the limit is now, the generation's own decides of several lines.
             limit = max(limit, form.joiner.rule.max_bytes)
+        if isinstance(form.joiner, StreamsJoiner):
+            limit = max(limit, form.joiner.bounds.knot_bytes_max)
         limit -= limit % form.unit_bytes
         room = limit + form.unit_bytes
         if cut is not None:
@@ -260,20 +278,27 @@ class Chunker:
         event = bytearray(room)
         size = source.read_into((memoryview(event),), offset=start)
         size -= size % form.unit_bytes
-        if held is not None and not event.startswith(held.value, 0, size):
+        if held is not None and not event.startswith(held.value[:room], 0, size):
             return Reading.REWRITTEN
         is_full = size > limit
         taken = take(
             form,
             event,
             size,
-            is_flushing=at_rest.is_flushing and not is_full,
-            is_settled=at_rest.is_settled and not is_full,
+            at_rest=BUSY if is_full else at_rest,
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
             return LongEvent.begun(start, bytes(event[:limit]), form=form)
-        return chunk_of(source, event, taken, position=position, start=start, form=form)
+        return chunk_of(
+            source,
+            event,
+            taken,
+            position=position,
+            start=start,
+            form=form,
+            held=held,
+        )
 
     def held_chunk(self, held: OpenEvent, *, position: Position, form: Form) -> Chunk:
         """Return the chunk of an open event that its file does not hold any more."""
@@ -282,8 +307,7 @@ class Chunker:
             form,
             value,
             len(value),
-            is_flushing=True,
-            is_settled=True,
+            at_rest=AtRest(is_flushing=True),
             cut_bytes=None,
         )
         chunk = chunk_of(

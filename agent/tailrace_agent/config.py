@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import SettingsConfigDict
 
-from tailrace.detect import CSV, DATASET_OF_CONTAINER, INNER_PARSERS, inner_parser
+from tailrace.detect import CSV, INNER_PARSERS, inner_parser
 from tailrace.fleet.desired import NAME_PATTERN
 from tailrace.key_files import KEY_CHARACTERS_MIN
 from tailrace.multiline.journald import JOURNALD
@@ -148,18 +148,11 @@ class SourceSettings(BaseModel):
         return with_own_names(value)
 
     @model_validator(mode="after")
-    def _container_lines_have_no_named_rule(self) -> Self:
+    def _entries_have_no_rule(self) -> Self:
         if self.multiline is not None and self.format == JOURNALD:
             raise ValueError(
                 "multiline cannot be used with format 'journald', whose events are"
                 " entries of fields; leave it out"
-            )
-        rule = None if self.multiline is None else self.multiline.rule
-        if rule is not None and self.format in DATASET_OF_CONTAINER:
-            raise ValueError(
-                f"multiline rule {rule!r} cannot be used with format {self.format!r},"
-                " whose lines begin with the runtime's own words; leave it out, or give"
-                " `start` or `continuation` for the lines as the runtime writes them"
             )
         return self
 

@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import Literal
 
 from crc32c import crc32c
+from msgspec import structs
 
 from tailrace.framing import MappedEvent
 from tailrace.multiline.joining import Joiner, joiner_of
 from tailrace.multiline.journald import JOURNALD
+from tailrace.multiline.streams import StreamsJoiner, streams_joiner_of
 from tailrace.redaction.redactor import Redactor
 from tailrace.wire import MultilineRule
 
@@ -37,7 +39,7 @@ class Form:
     """Whether the chunk's value is not simply the file's bytes."""
     mark: bytes = b""
     """The byte order mark that a file of this form may begin with: no event's byte."""
-    joiner: Joiner | None = None
+    joiner: Joiner | StreamsJoiner | None = None
     """Which lines make one event; None where each line is one."""
     redactor: Redactor | None = None
     """What is taken out of events; None where they are sent as they are."""
@@ -123,6 +125,11 @@ def with_rule(form: Form, rule: MultilineRule | None) -> Form:
         return form
     if rule.rule == JOURNALD:
         return replace(form, is_entries=True)
+    if rule.container and form.codec is None:
+        return replace(form, joiner=streams_joiner_of(rule))
+    if rule.container:
+        # No runtime writes UTF-16: who converted the file has its lines looked at as such.
+        rule = structs.replace(rule, rule=rule.container, container="")
     return replace(form, joiner=joiner_of(rule))
 
 

@@ -24,11 +24,16 @@ class HeldEvents:
         self._bytes = 0
         """At least what is held: files that were let go of are counted until it is full."""
 
-    def hold(self, tracked: TrackedFile, event: OpenEvent | None) -> bool:
+    def hold(
+        self, tracked: TrackedFile, event: OpenEvent | None, *, now_ms: int
+    ) -> bool:
         """Put an event in the place of the file's last one; say if there is room.
 
         Where there is none it is held all the same, and to be sent at once.
         """
+        before = tracked.held
+        if event is None or before is None or event.offset != before.offset:
+            tracked.held_since_ms = now_ms
         self._bytes += _size_bytes(event) - _size_bytes(tracked.held)
         tracked.held = event
         if event is None:

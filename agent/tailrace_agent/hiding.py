@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate, groupby
+from itertools import accumulate
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -72,44 +73,76 @@ def hidden_of(
     `joined` are those of several lines; a text that `is_open` ends within a line.
     """
     found = _hidden_of(redactor, text, before=before, is_open=is_open)
-    rule = "" if form.joiner is None else form.joiner.rule.rule
-    if rule in JOINS and form.codec is None:
-        for one in joined:
-            found = with_pieces(redactor, text, found, start=one.start, end=one.end)
+    rule = None if form.joiner is None else form.joiner.rule
+    if rule is not None and (rule.container or rule.rule in JOINS):
+        for one in joined if form.codec is None else ():
+            found = with_pieces(redactor, text, found, runs=one.spans)
     return found
 
 
-def starts_of(events: Sequence[MappedEvent], *, form: Form, start: int) -> list[int]:
-    """Return where each event begins in the text of all."""
+class Run(NamedTuple):
+    """Lines of an event that stand one behind the other in the text of all."""
+
+    start: int
+    end: int
+    number: int
+    """Which event they are of."""
+    stored_start: int
+    """Where they begin in what is stored of it."""
+
+
+def runs_of(
+    events: Sequence[MappedEvent],
+    *,
+    form: Form,
+    start: int,
+    joined: Sequence[Joined] = (),
+) -> list[Run]:
+    """Return where the lines of events stand in the text of all, in its order."""
     if form.codec is None:
-        return [event.offset - start for event in events]
-    return list(accumulate((len(e.stored) + 1 for e in events[:-1]), initial=0))
+        starts = [event.offset - start for event in events]
+    else:
+        starts = [*accumulate((len(e.stored) + 1 for e in events[:-1]), initial=0)]
+    parted = {one.start: one.runs for one in joined if one.runs}
+    found: list[Run] = []
+    for number, (place, event) in enumerate(zip(starts, events, strict=True)):
+        stored_start = 0
+        for run in parted.get(place, ((place, place + len(event.stored)),)):
+            found.append(Run(*run, number, stored_start))
+            stored_start += run[1] - run[0] + 1
+    return sorted(found) if parted else found
 
 
 def with_tokens(
     events: list[MappedEvent],
     replacements: Sequence[Replacement],
     *,
-    starts: Sequence[int],
+    runs: Sequence[Run],
 ) -> tuple[list[MappedEvent], Redacted]:
     """Return the events as they are stored, and how often each rule was needed.
 
-    `starts` say where each event begins in the text of all; events behind them are left
-    as they are, for their chunk has no room for them.
+    `runs` say where the lines of each event stand in the text of all; what stands behind
+    them is left as it is, for the chunk has no room for it.
     """
     if not replacements:
         return events, ()
     made, done = list(events), list[Replacement]()
-    by_event = groupby(replacements, key=lambda one: bisect_right(starts, one.start))
-    for number, group in by_event:
-        start, event, here = starts[number - 1], made[number - 1], list(group)
-        if here[0].start - start >= max(1, len(event.stored)):
-            break
-        stored = replaced(event.stored, here, offset=start)
-        made[number - 1] = structs.replace(
+    starts = [run.start for run in runs]
+    by_event: dict[int, list[Replacement]] = {}
+    for one in replacements:
+        run = runs[bisect_right(starts, one.start) - 1]
+        if one.start - run.start >= max(1, run.end - run.start):
+            continue
+        shift = run.stored_start - run.start
+        here = replace(one, start=one.start + shift, end=min(one.end, run.end) + shift)
+        by_event.setdefault(run.number, []).append(here)
+    for number, all_here in by_event.items():
+        event = made[number]
+        stored = replaced(event.stored, all_here, offset=0)
+        made[number] = structs.replace(
             event, stored=stored, flags=event.flags | FLAG_REDACTED
         )
-        done += here
+        done += all_here
     return made, counted(done)
 
 

@@ -4,7 +4,8 @@ The audit finds event numbers of which the index holds nothing, and asks the age
 span around them. What the agent sends has the offsets and event numbers of the first time,
 so the ids are the same, and what was there already stays once. Three steps:
 
-1. The file is found that holds the span (`hole_files.py`), an archive is inflated for that. The
+1. The file is found that holds the span (`hole_files.py`), an archive is inflated for that. Of a
+   container's log it is asked where to begin (`hole_spans.py`). The
    whole span is read and counted. Where it does not hold just as many events between
    the same two offsets, nothing is sent, and the answer says why.
 2. It is read once more and sent, beside the file's own reading, whose position is not
@@ -26,6 +27,7 @@ from tailrace.clock import Clock
 from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.log import FilteringBoundLogger
+from tailrace.multiline.streams import StreamsJoiner
 from tailrace.redaction.rules import Redactors
 from tailrace.wire import AgentLedger, Cut
 from tailrace_agent.archives import AnyFile, ArchiveFile
@@ -42,9 +44,16 @@ from tailrace_agent.forms import (
 )
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.hole_files import HeldFile, HoleFiles, HoleUnfillable
+from tailrace_agent.hole_spans import SpanEnds, begin_of, end_before, narrowed
 from tailrace_agent.nuls import HOLE_BYTES_MIN
 from tailrace_agent.outbox import Sent
-from tailrace_agent.positions import NO_TAIL, Chunk, OpenEvent, Position, Reading
+from tailrace_agent.positions import (
+    START,
+    Chunk,
+    OpenEvent,
+    Position,
+    Reading,
+)
 from tailrace_agent.records import Records
 from tailrace_agent.table import FileTable
 
@@ -63,6 +72,7 @@ class Requests(Protocol):
 
 class _Step(Enum):
     FIND = "step 1: is it the file that holds them"
+    ENDS = "step 1: is it lines that tell where the span begins and ends"
     COUNT = "step 1: does the span still hold these events"
     SEND = "step 2: each chunk once more"
     AWAIT = "step 3: Kafka has all of it, then the answer"
@@ -76,9 +86,13 @@ class _Filling:
     held: HeldFile
     source: SourceSettings
     form: Form
-    position: Position
+    position: Position = START
     step: _Step = _Step.FIND
     long_event: LongEvent | None = None
+    ends: SpanEnds | None = None
+    """Of a span that may begin and end amid other events."""
+    event_number: int = 0
+    """Of the next event to be counted or sent."""
     sent: list[Sent] = field(default_factory=list[Sent])
 
     @property
@@ -141,7 +155,7 @@ class Holes:
         except (HoleUnfillable, OSError) as error:
             self._send_answer(request, refusal=str(error))
             return
-        self._current = _Filling(request, held, source, form, _start(request))
+        self._current = _Filling(request, held, source, form)
 
     def _advance(self, filling: _Filling) -> None:
         if filling.step is _Step.AWAIT:
@@ -151,9 +165,12 @@ class Holes:
         if filling.step is _Step.FIND:
             if self._files().is_held(filling.held, source=filling.source):
                 filling.form = self._form(filling.held, filling.source)
-                filling.step = _Step.COUNT
+                self._begin_reading(filling)
             return
         if not _is_reached(filling):
+            return
+        if filling.step is _Step.ENDS:
+            self._note_ends(filling)
             return
         chunk = self._read(filling)
         if chunk is not None:
@@ -164,16 +181,50 @@ class Holes:
             filling.step = _Step.AWAIT
             return
         self._check_count(filling)
-        filling.step, filling.position = _Step.SEND, _start(filling.request)
+        self._restart(filling, step=_Step.SEND)
+
+    def _begin_reading(self, filling: _Filling) -> None:
+        if not isinstance(filling.form.joiner, StreamsJoiner):
+            self._restart(filling, step=_Step.COUNT)
+            return
+        filling.ends = SpanEnds(filling.request)
+        filling.position = end_before(filling.request, filling.record)
+        filling.step = _Step.ENDS
+
+    def _note_ends(self, filling: _Filling) -> None:
+        """Read one chunk more of what tells where the span's events are to be read."""
+        assert filling.ends is not None, "asked where nothing else tells"
+        read = self._result(filling, cuts=())
+        if isinstance(read, LongEvent):
+            filling.long_event = read
+        elif isinstance(read, Chunk):
+            filling.ends.note(read)
+            filling.position, filling.long_event = read.after, None
+        is_over = not isinstance(read, LongEvent | Chunk) and read is not Reading.MORE
+        if is_over or filling.position.offset > filling.request.next_offset:
+            self._restart(filling, step=_Step.COUNT)
+
+    def _restart(self, filling: _Filling, *, step: _Step) -> None:
+        """Go back to where the span is read from."""
+        filling.step, filling.long_event = step, None
+        filling.event_number = filling.request.first_event_number
+        filling.position = begin_of(filling.request, filling.record, filling.ends)
 
     def _take(self, filling: _Filling, chunk: Chunk) -> None:
         """Count a chunk, and send it where the span is known to be as it was."""
+        filling.position, filling.long_event = chunk.after, None
+        if filling.ends is not None:
+            part = narrowed(chunk, filling.request, event_number=filling.event_number)
+            if part is None:
+                return
+            chunk = part
+        filling.event_number += chunk.event_count
         if chunk.split_count:
             # Where time ended an event before, a limit would end others now, and
             # the count alone would not tell.
             raise HoleUnfillable(
                 f"{filling.request.path} has, from byte {chunk.first_offset} on, an"
-                " event with more lines than one may have: where it was ended when"
+                " event that a limit ends: where it was ended when"
                 " it was sent is not known"
             )
         if filling.step is _Step.SEND:
@@ -187,8 +238,6 @@ class Holes:
                 size_bytes=len(chunk.value),
             )
             filling.sent.append(sent)
-        filling.position = chunk.after
-        filling.long_event = None
 
     def _read(self, filling: _Filling) -> Chunk | None:
         """Return the next chunk of the span, None where another call is needed.
@@ -204,23 +253,8 @@ class Holes:
             next_offset=request.next_offset,
             reason="flushed",
         )
-        if filling.long_event is not None:
-            read = self.chunker.pass_event(
-                filling.file,
-                filling.long_event,
-                position=filling.position,
-                cuts=(end,),
-                form=filling.form,
-            )
-        else:
-            truncations = filling.record.identity.truncation_count
-            read = self.chunker.next_chunk(
-                filling.file,
-                position=filling.position,
-                cuts=(end,),
-                hole_bytes_min=1 if truncations else HOLE_BYTES_MIN,
-                form=filling.form,
-            )
+        is_met = filling.ends is not None and filling.ends.is_end_met
+        read = self._result(filling, cuts=() if is_met else (end,))
         if isinstance(read, LongEvent):
             filling.long_event = read
             return None
@@ -235,13 +269,33 @@ class Holes:
             )
         return read
 
+    def _result(
+        self, filling: _Filling, *, cuts: tuple[Cut, ...]
+    ) -> Chunk | LongEvent | OpenEvent | Reading:
+        if filling.long_event is not None:
+            return self.chunker.pass_event(
+                filling.file,
+                filling.long_event,
+                position=filling.position,
+                cuts=cuts,
+                form=filling.form,
+            )
+        truncations = filling.record.identity.truncation_count
+        return self.chunker.next_chunk(
+            filling.file,
+            position=filling.position,
+            cuts=cuts,
+            hole_bytes_min=1 if truncations else HOLE_BYTES_MIN,
+            form=filling.form,
+        )
+
     def _check_count(self, filling: _Filling) -> None:
         request = filling.request
-        count = filling.position.event_number - request.first_event_number
-        is_same = (
-            filling.position.offset == request.next_offset
-            and count == request.event_count
+        count = filling.event_number - request.first_event_number
+        is_at_end = (
+            filling.ends is not None or filling.position.offset == request.next_offset
         )
+        is_same = is_at_end and count == request.event_count
         if not is_same:
             raise HoleUnfillable(
                 f"{request.path} holds {count} events from byte {request.first_offset}"
@@ -343,7 +397,3 @@ def _is_reached(filling: _Filling) -> bool:
     return not isinstance(file, ArchiveFile) or file.reach(
         filling.position.offset, budget_bytes=INFLATE_BYTES_MAX
     )
-
-
-def _start(request: HoleRequest) -> Position:
-    return Position(request.first_offset, request.first_event_number, NO_TAIL)

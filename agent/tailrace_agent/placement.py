@@ -13,8 +13,10 @@ from tailrace.detect import (
     parser_for,
 )
 from tailrace.multiline.auto import RULE_OF_PARSER, rule_for
-from tailrace.multiline.container import format_of
+from tailrace.multiline.container import KINDS, format_of, head_text
 from tailrace.multiline.journald import JOURNALD, begins_entry
+from tailrace.multiline.shapes import LANGUAGES
+from tailrace.multiline.streams import PIECES
 from tailrace.tables import table_of
 from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import MultilineRule, Placement, Table
@@ -108,7 +110,10 @@ def _rule_of(
     if settings is None:
         if container is not None:
             return MultilineRule(
-                rule=container, max_lines=PIECES_MAX, max_bytes=PIECES_BYTES_MAX
+                rule=PIECES,
+                max_lines=PIECES_MAX,
+                max_bytes=PIECES_BYTES_MAX,
+                container=container,
             )
         if parser not in RULE_OF_PARSER:
             return None
@@ -122,8 +127,8 @@ def _rule_of(
         name, pattern = "start", settings.start
     elif settings.continuation is not None:
         name, pattern = "continuation", settings.continuation
-    elif container is not None:
-        name = container
+    elif name == AUTO and container is not None:
+        name = _rule_in(sample, container=container)
     elif name == AUTO:
         name = rule_for(sample, parser=parser)
     if name is None:
@@ -133,4 +138,29 @@ def _rule_of(
         pattern=pattern,
         max_lines=settings.max_lines,
         max_bytes=settings.max_bytes,
+        container=container or "",
     )
+
+
+def _rule_in(sample: bytes, *, container: str) -> str:
+    """Return the rule that what a container wrote wants, asked of each stream's lines.
+
+    One whose lines are each an event does not speak against another stream's traces.
+    Where they want different ones, any language's is for both.
+    """
+    texts: dict[bytes, list[bytes]] = {}
+    start = 0
+    while (end := sample.find(b"\n", start)) >= 0:
+        stream, _ = KINDS[container](sample, start, end)
+        if stream is not None:
+            texts.setdefault(stream, []).append(head_text(sample, start, end))
+        start = end + 1
+    wanted: set[str | None] = set()
+    for lines in texts.values():
+        text = b"\n".join(lines) + b"\n"
+        wanted.add(rule_for(text, parser=detect(text, path="").parser))
+    if len(wanted) <= 1:
+        return next(iter(wanted), None) or PIECES
+    named = wanted - {None}
+    is_of_one = len(named) == 1 and named <= set(LANGUAGES)
+    return named.pop() or PIECES if is_of_one else "trace"

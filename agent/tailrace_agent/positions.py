@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol
 
+from tailrace.multiline.joining import Joined
 from tailrace.wire import Cut
 
 TAIL_BYTES = 1_024
@@ -67,6 +68,8 @@ class Chunk:
     """How often each rule took something out of its events."""
     is_cut: bool = False
     """It is one event beyond the limit, of which it holds the beginning."""
+    parted: tuple[Joined, ...] = ()
+    """Its events between whose lines others stand, as places in the chunk."""
     follower: OpenEvent | None = None
     """The event that begins behind it, as far as whole lines of it were read."""
 

@@ -7,7 +7,7 @@ for more is an event then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -53,6 +53,34 @@ class Preview:
 
     placement: Placement
     chunks: Iterator[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """An event that a line belongs to."""
+
+    event: MappedEvent
+    line_starts: tuple[int, ...] = ()
+    """Where each of its lines begins, if they need not stand one behind the other: then
+    nothing but that tells which lines are its own."""
+
+    def part(self, offset: int, *, starts: Collection[int]) -> MappedEvent:
+        """Return the part that holds the line at `offset`, if events begin at `starts`.
+
+        Time may have ended it where no line tells that; others' places say nothing.
+        """
+        begins = [place for place in self.line_starts if place in starts]
+        if not begins:
+            return self.event
+        first = max((b for b in begins if b <= offset), default=self.line_starts[0])
+        end = min((b for b in begins if b > offset), default=self.line_starts[-1] + 1)
+        lines = self.event.stored.split(b"\n")
+        stored = b"\n".join(
+            line
+            for place, line in zip(self.line_starts, lines, strict=True)
+            if first <= place < end
+        )
+        return MappedEvent(first, len(stored), crc32c(stored), stored)
 
 
 class StreamFile:
@@ -159,7 +187,7 @@ def event_around(
     encoding: Encoding,
     start: int = 0,
     cut: Cut | None = None,
-) -> MappedEvent | None:
+) -> Around | None:
     """Return the first event of the line from `offset` to the newline at `end_offset`.
 
     It may be a part of that line or hold more than it; None where none is made of it.
@@ -180,10 +208,38 @@ def event_around(
     ):
         if chunk.after.offset <= offset:
             continue
+        spans = {chunk.first_offset + one.start: one.spans for one in chunk.parted}
         for event in events_of(chunk):
-            if event.offset + event.original_size_bytes >= offset:
-                return event if event.offset <= end_offset else None
+            starts: tuple[int, ...] = ()
+            if placement.multiline is not None and placement.multiline.container:
+                here = spans.get(event.offset)
+                starts = _line_starts(event, spans=here, start=chunk.first_offset)
+            if event.offset in spans:
+                if offset in starts:
+                    return Around(event, starts)
+            elif event.offset + event.original_size_bytes >= offset:
+                return Around(event, starts) if event.offset <= end_offset else None
     return None
+
+
+def _line_starts(
+    event: MappedEvent, *, spans: Sequence[tuple[int, int]] | None, start: int
+) -> tuple[int, ...]:
+    """Return where the lines of an event begin; `spans` are places in a chunk at `start`."""
+    if spans is None:
+        spans = ((0, event.original_size_bytes),)
+        start = event.offset
+    if len(event.stored) != event.original_size_bytes:
+        return ()  # A line that was cut, and alone is one event.
+    sizes = [len(line) for line in event.stored.split(b"\n")]
+    places: list[int] = []
+    for run_start, run_end in spans:
+        at = start + run_start
+        while at <= start + run_end:
+            at_next = at + sizes[len(places)] + 1
+            places.append(at)
+            at = at_next
+    return tuple(places)
 
 
 def events_of(chunk: Chunk) -> list[MappedEvent]:

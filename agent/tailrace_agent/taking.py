@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crc32c import crc32c
 from msgspec import structs
@@ -12,6 +13,7 @@ from tailrace.framing import FLAG_SPLIT, MappedEvent
 from tailrace.multiline.joining import Grouped, Joined, Joiner
 from tailrace.multiline.journald import whole_entries
 from tailrace.multiline.lines import ListedLines
+from tailrace.multiline.streams import StreamsJoiner
 from tailrace_agent.forms import Form
 from tailrace_agent.nuls import HOLE_BYTES_MIN, before_nuls
 
@@ -30,31 +32,45 @@ class Taken:
     """Whole lines behind it, of an event that the next line may continue."""
 
 
+class AtRest(NamedTuple):
+    """How long nothing has come to a file: enough to take what may not be over."""
+
+    is_flushing: bool = False
+    """A last line without newline is taken."""
+    is_settled: bool = False
+    """Whole lines are taken that might go on."""
+    is_stale: bool = False
+    """So are those whose stream is silent while the other one of its file goes on."""
+
+
+BUSY = AtRest()
+
+
 def take(
     form: Form,
     buffer: bytearray,
     seen_bytes: int,
     *,
-    is_flushing: bool,
-    is_settled: bool,
+    at_rest: AtRest,
     cut_bytes: int | None,
 ) -> Taken:
     """Return which head of `buffer[:seen_bytes]`, which begins with an event, is events.
 
-    `is_flushing` takes a last line without newline, `is_settled` whole lines that might
-    go on. `cut_bytes` is where an earlier reading ended an event.
+    `cut_bytes` is where an earlier reading ended an event.
     """
     if form.is_entries:
-        is_over = is_flushing or seen_bytes == cut_bytes
+        is_over = at_rest.is_flushing or seen_bytes == cut_bytes
         return _take_entries(buffer, seen_bytes, is_over=is_over)
     size = before_nuls(buffer, seen_bytes) if form.unit_bytes == 1 else seen_bytes
     end = form.end_of_last(buffer, size)
-    is_over = is_flushing or size == cut_bytes
+    is_over = at_rest.is_flushing or size == cut_bytes
     joiner = form.joiner
     if joiner is None:
         if end:
             return Taken(end, is_by_content=True)
         return Taken(size if is_over else 0, is_by_content=False)
+    stale_end: int | None = None
+    open_bytes = 0
     if end:
         # A line begins nothing before it is whole: how its head goes on may decide.
         grouped = _group(form, joiner, buffer, end, seen_bytes=seen_bytes)
@@ -66,10 +82,15 @@ def take(
             return Taken(
                 whole, is_by_content=True, joined=joined, open_bytes=end - whole
             )
-    if not is_over and not (is_settled and end == size):
-        return Taken(0, is_by_content=False, open_bytes=end)
+        stale_end = grouped.stale_end if at_rest.is_stale else None
+    if not is_over and not (at_rest.is_settled and end == size):
+        if stale_end is None:
+            return Taken(0, is_by_content=False, open_bytes=end)
+        size, open_bytes = stale_end, end - stale_end
     grouped = _group(form, joiner, buffer, size, seen_bytes=size)
-    return Taken(size, is_by_content=False, joined=grouped.joined)
+    return Taken(
+        size, is_by_content=False, joined=grouped.joined, open_bytes=open_bytes
+    )
 
 
 def _take_entries(buffer: bytearray, size: int, *, is_over: bool) -> Taken:
@@ -93,34 +114,45 @@ def mapped_events(
     if not joined:
         return form.mapped(value, offset=offset, flags=flags)
     events: list[MappedEvent] = []
-    start = 0
-    for one in joined:
-        if one.start > start:
-            before = value[start : one.start]
+    start, last = 0, -1
+    index_of: dict[int, int] = {}
+    runs = sorted((*run, one) for one in joined for run in one.spans)
+    for run_start, run_end, one in runs:
+        if run_start > start:
+            before = value[start:run_start]
             events += form.mapped(before, offset=offset + start, flags=0)
-        original = value[one.start : one.end]
-        mark = FLAG_SPLIT if one.is_split else 0
-        events.append(
-            MappedEvent(
-                offset + one.start,
-                len(original),
-                crc32c(original),
-                form.stored(original),
-                mark,
-            )
-        )
-        start = one.end + form.unit_bytes
+        if run_start == one.start:
+            index_of[run_start] = len(events)
+            events.append(_joined_event(form, value, one, offset=offset))
+        start, last = run_end + form.unit_bytes, index_of[one.start]
     if start < len(value):
         events += form.mapped(value[start:], offset=offset + start, flags=flags)
     elif flags:
-        events[-1] = structs.replace(events[-1], flags=events[-1].flags | flags)
+        events[last] = structs.replace(events[last], flags=events[last].flags | flags)
     return events
 
 
+def _joined_event(form: Form, value: bytes, one: Joined, *, offset: int) -> MappedEvent:
+    """Return an event of several lines; what stands between its runs is none of it."""
+    original = form.newline.join([value[start:end] for start, end in one.spans])
+    return MappedEvent(
+        offset + one.start,
+        len(original),
+        crc32c(original),
+        form.stored(original),
+        FLAG_SPLIT if one.is_split else 0,
+    )
+
+
 def _group(
-    form: Form, joiner: Joiner, buffer: bytearray, size: int, *, seen_bytes: int
+    form: Form,
+    joiner: Joiner | StreamsJoiner,
+    buffer: bytearray,
+    size: int,
+    *,
+    seen_bytes: int,
 ) -> Grouped:
-    if form.codec is None:
+    if isinstance(joiner, StreamsJoiner) or form.codec is None:
         return joiner.group(buffer, size, seen_bytes=seen_bytes)
     lines = form.lines(bytes(memoryview(buffer)[:size]))
     return joiner.group_texts(

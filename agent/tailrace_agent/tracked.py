@@ -58,6 +58,8 @@ class TrackedFile:
     long_event: LongEvent | None = None
     held: OpenEvent | None = None
     """What was read of an event that may go on, should the file lose it."""
+    held_since_ms: int = 0
+    """Since when that, or less of it, is held."""
     is_crowded: bool = False
     """There is no room to hold that: it is sent as it stands."""
     stage: Stage = Stage.FOLLOWED

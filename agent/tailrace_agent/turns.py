@@ -96,7 +96,10 @@ class Turns:
         is_settled = idle_ms >= self._settle_ms(tracked)
         is_flushing = idle_ms >= self._settings.flush_after_ms
         is_flushing = is_flushing or is_over or tracked.is_crowded
-        is_waiting = not (is_flushing or is_settled)
+        # Another stream of its file may go on for ever.
+        held_ms = 0 if tracked.held is None else now_ms - tracked.held_since_ms
+        is_stale = held_ms >= self._settle_ms(tracked)
+        is_waiting = not (is_flushing or is_settled or is_stale)
         if 0 < tracked.unread_bytes < self._settings.chunk_bytes and is_waiting:
             due_ms = tracked.unread_since_ms + self._settings.linger_ms_max
             if now_ms < due_ms:
@@ -110,7 +113,11 @@ class Turns:
         if slot_ms is not None:
             return slot_ms
         result = self._read(
-            tracked, file, is_flushing=is_flushing, is_settled=is_settled
+            tracked,
+            file,
+            is_flushing=is_flushing,
+            is_settled=is_settled,
+            is_stale=is_stale,
         )
         next_ms = self._act_on(tracked, result, now_ms=now_ms)
         if next_ms is not None:
@@ -187,7 +194,7 @@ class Turns:
             tracked.long_event = result
             return NOW
         if isinstance(result, OpenEvent):
-            tracked.is_crowded = not self._held.hold(tracked, result)
+            tracked.is_crowded = not self._held.hold(tracked, result, now_ms=now_ms)
             return NOW if tracked.is_crowded else None
         if result is Reading.MORE:
             return NOW
@@ -264,6 +271,7 @@ class Turns:
         *,
         is_flushing: bool,
         is_settled: bool,
+        is_stale: bool = False,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         is_fixed = isinstance(file, ArchiveFile)
         if not is_fixed and not self.looks.has_its_head(tracked, file):
@@ -287,6 +295,7 @@ class Turns:
             form=form,
             is_flushing=is_flushing,
             is_settled=is_settled,
+            is_stale=is_stale,
             held=tracked.held,
         )
 
@@ -331,7 +340,7 @@ class Turns:
             self._pacing.note_sent(tracked, size_bytes=size_bytes)
         tracked.long_event = None
         before, tracked.position = tracked.position, chunk.after
-        tracked.is_crowded = not self._held.hold(tracked, chunk.follower)
+        tracked.is_crowded = not self._held.hold(tracked, chunk.follower, now_ms=now_ms)
         tracked.unread_since_ms = now_ms
         offset = chunk.after.offset
         tracked.cuts = tuple(cut for cut in tracked.cuts if cut.next_offset >= offset)

@@ -27,15 +27,19 @@ class MultilineRule(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines of a file make one event; ids depend on it, so it never changes."""
 
     rule: str
-    """A name of `tailrace.multiline.shapes.SHAPES`, `start`, `continuation`, the format
-    of a container's log, `docker` or `cri`, whose pieces of one line make one event, or
-    `journald`, whose events are entries of fields: the limits are then not asked."""
+    """A name of `tailrace.multiline.shapes.SHAPES`, `start`, `continuation`; `pieces` of
+    one line of a container, or `docker` and `cri`, by which pieces make one event only
+    where they stand one behind the other; or `journald`, whose events are entries of
+    fields: the limits are then not asked."""
     pattern: str = ""
     """What a line matches that begins an event (`start`) or goes on with one."""
     max_lines: int
     """An event ends with this many lines."""
     max_bytes: int
     """A line that would make an event longer than this begins the next one."""
+    container: str = ""
+    """The format of a container's log, `docker` or `cri`, where the rule is asked of what
+    its program wrote, stdout and stderr each by itself; empty elsewhere."""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):

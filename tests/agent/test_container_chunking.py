@@ -92,8 +92,8 @@ def test_f27_pieces_of_a_line_are_one_document(name: str) -> None:
 def test_f27_stdout_and_stderr_are_never_one_event(name: str) -> None:
     piece = cri("half", tag="P") if name == "cri" else docker("half")
     made = documents(piece + OTHER[name] + WHOLE[name])
-    assert [one["message"] for one in made] == ["half", "E", "and"]
-    assert [one["stream"] for one in made] == ["stdout", "stderr", "stdout"]
+    assert [one["message"] for one in made] == ["halfand", "E"]
+    assert [one["stream"] for one in made] == ["stdout", "stderr"]
 
 
 def test_f27_a_text_that_only_looks_like_a_head_joins_nothing() -> None:

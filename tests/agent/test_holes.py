@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tailrace.holes import HOLE_BYTES_MAX, HoleRequest
 from tailrace.ledger import HoleAnswer
 from tailrace.wire import ORIGIN_HEADER, Origin, decode
+from tailrace_agent.hole_spans import SpanEnds, begin_of
 from tests.agent.harness import (
     AgentHarness,
     Event,
@@ -20,6 +21,7 @@ from tests.agent.harness import (
     events_of,
     ledger_records_of,
 )
+from tests.agent.test_container_chunking import cri
 
 
 def _request(
@@ -285,3 +287,61 @@ def test_k1_a_hole_is_sent_again_when_kafka_comes_back(tmp_path: Path) -> None:
 
     assert events_of(sink)[len(sent) :] == sent
     assert len(agent.requests.done) == 1
+
+
+STREAMS = [
+    cri("one"),
+    cri("E1 ", stream="stderr", tag="P"),
+    cri("half ", tag="P"),
+    cri("of E1", stream="stderr"),
+    cri("E2", stream="stderr"),
+    cri("whole"),
+    cri("E3", stream="stderr"),
+    cri("last"),
+]
+
+
+@pytest.mark.parametrize("first", range(6))
+@pytest.mark.parametrize("last", range(1, 7))
+def test_f27_a_hole_amid_two_streams_is_sent_with_the_events_of_the_first_time(
+    tmp_path: Path, first: int, last: int
+) -> None:
+    """Where it begins, or ends, an event of the other stream may not be over."""
+    if first >= last:
+        return
+    content = b"".join(STREAMS)
+    agent, sent, count = _agent_with(tmp_path, content)
+    assert count == 6
+    end = sent[last].offset if last < count else len(content)
+
+    agent.requests.asked.append(_request(sent, first, last, end_offset=end))
+    agent.pass_ms()
+
+    assert [a.refusal for a in _answers(agent.sink)] == [""]
+    assert events_of(agent.sink)[count:] == sent[first:last]
+    agent.crash()
+
+
+def test_f27_a_hole_that_begins_where_time_ended_a_piece_is_sent_as_it_was(
+    tmp_path: Path,
+) -> None:
+    agent, sent, count = _agent_with(tmp_path, cri("half ", tag="P"))
+    agent.write("a.log", cri("other") + cri("E", stream="stderr") + cri("last"))
+    agent.pass_ms(10_000)
+    sent = events_of(agent.sink)
+    assert (count, len(sent)) == (1, 4)
+    request = _request(sent, 1, 3, end_offset=sent[3].offset)
+
+    agent.requests.asked.append(request)
+    agent.pass_ms()
+
+    assert [a.refusal for a in _answers(agent.sink)] == [""]
+    assert events_of(agent.sink)[4:] == sent[1:3]
+    # Also where no chunk is known to have ended there.
+    record = agent.delivery.record_of(sent[0].generation)
+    record = msgspec.structs.replace(record, marks=())
+    ends = SpanEnds(request, is_end_met=True)
+    assert begin_of(request, record, ends).offset == request.first_offset
+    ends.is_begin_met = True
+    assert begin_of(request, record, ends).offset == 0
+    agent.crash()

@@ -75,7 +75,12 @@ class Reader:
     _event: LongEvent | None = None
 
     def read(
-        self, content: bytes, *, is_flushing: bool = False, is_settled: bool = False
+        self,
+        content: bytes,
+        *,
+        is_flushing: bool = False,
+        is_settled: bool = False,
+        is_stale: bool = False,
     ) -> Reading | OpenEvent:
         """Take all chunks there are; return what there is then."""
         reader = Chunker(Limits(self.chunk_bytes, EVENT_BYTES_MAX))
@@ -89,6 +94,7 @@ class Reader:
                     form=self.form,
                     is_flushing=is_flushing,
                     is_settled=is_settled,
+                    is_stale=is_stale,
                     held=self.held,
                 )
             else:

@@ -268,7 +268,7 @@ def test_a_hole_where_a_limit_ended_events_is_refused(tmp_path: Path) -> None:
     agent.pass_ms(2_000)
     assert events_of(agent.sink) == sent
     (told,) = agent.said("hole_not_filled")
-    assert "more lines than one may have" in str(told["why"])
+    assert "that a limit ends" in str(told["why"])
 
 
 def test_lines_that_trickle_in_are_joined_whatever_the_looks_see(

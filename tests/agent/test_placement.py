@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from tailrace.wire import Placement, Table
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.placement import ENTRY_LINES_MAX, placement_of
+from tests.agent.test_container_chunking import cri
+from tests.agent.test_streams_chunking import Written, content_of
 
 SLOW = (
     b"# User@Host: a[a] @ b []  Id: 1\n# Query_time: 1.0  Lock_time: 0.0\nSELECT 1;\n"
@@ -72,3 +74,31 @@ def test_what_has_no_columns_is_read_line_by_line_whatever_it_is_called() -> Non
 def test_columns_that_can_name_nothing_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="columns"):
         placed(ROWS, **given)
+
+
+@pytest.mark.parametrize("container", ["cri", "docker"])
+def test_auto_asks_each_stream_of_a_container_for_its_rule(container: str) -> None:
+    access: Written = ("stdout", '{"level":"info","message":"GET /"}', False)
+    error: Written = ("stderr", "java.lang.Error: no", False)
+    frame: Written = ("stderr", "\tat app.Orders.take(Orders.java:41)", False)
+    timed: Written = ("stdout", "2026-11-24 10:00:00,100 INFO started", False)
+    for lines, name in (
+        ([access, access], "pieces"),
+        ([access, error, frame], "java"),
+        ([timed, timed], "time"),
+        ([timed, error, frame], "trace"),
+        ([access, ("stderr", timed[1], False)], "trace"),
+    ):
+        rule = placed(
+            content_of(lines, container=container), multiline="auto"
+        ).multiline
+        assert rule is not None
+        assert (rule.rule, rule.container) == (name, container)
+
+
+def test_a_rule_of_ones_own_sees_what_a_container_wrote() -> None:
+    for given in ("go", {"start": r"^\d"}):
+        rule = placed(cri("x"), multiline=given).multiline
+        assert rule is not None
+        assert rule.rule in {"go", "start"}
+        assert rule.container == "cri"

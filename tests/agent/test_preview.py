@@ -129,13 +129,14 @@ def test_the_event_around_any_byte_is_the_one_that_is_shipped() -> None:
     shipped = events(of_pipe(TRACES, multiline="java")[0])
 
     def around(offset: int) -> MappedEvent | None:
-        return event_around(
+        found = event_around(
             BytesFile(TRACES),
             offset,
             end_offset=offset,
             placement=java(),
             encoding="auto",
         )
+        return None if found is None else found.event
 
     assert len(shipped) == len(traces.JAVA) * 3
     for event in shipped:
@@ -162,7 +163,7 @@ def test_where_time_ended_an_event_it_ends_for_a_reader_too() -> None:
             cut=end,
         )
         assert found is not None
-        return found.stored
+        return found.event.stored
 
     assert around(3) == long
     assert around(3, end=cut) == long[: second_line - 1]

@@ -144,3 +144,75 @@ def test_an_event_known_by_its_document_alone_has_that_id_too(path: Path) -> Non
         placed(f"{path}:3", path, KnowingLookup()), facts=facts, namespace="t"
     )
     assert made == of_file
+
+
+STAMP = "2026-11-25T10:00:00.123456789Z"
+ACCESS, BROKE, AT, AT_AGAIN = (
+    f"{STAMP} stdout F GET /".encode(),
+    f"{STAMP} stderr F java.lang.Error: no".encode(),
+    f"{STAMP} stderr F \tat a.b(c)".encode(),
+    f"{STAMP} stderr F \tat d.e(f)".encode(),
+)
+STREAMS = [BROKE, ACCESS, AT, ACCESS, AT_AGAIN, BROKE]
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Path:
+    file = tmp_path / "0.log"
+    file.write_bytes(b"".join(line + b"\n" for line in STREAMS))
+    return file
+
+
+def in_container(line: str, path: Path, lookup: Lookup) -> LinePlace:
+    rule = MultilineRule(rule="java", max_lines=500, max_bytes=1 << 18, container="cri")
+    agent = agent_word(number=4, path=str(path), identity=identity_here(path))
+    placement = replace(agent.placement, multiline=rule, parser="cri")
+    facts = GenerationFacts(
+        generation=GENERATION, agent=replace(agent, placement=placement)
+    )
+    (place,) = places_of(
+        line, places=Places(told={GENERATION: facts}, lookup=lookup, encodings={})
+    ).places
+    return place
+
+
+def offset_of(number: int) -> int:
+    return sum(len(line) + 1 for line in STREAMS[: number - 1])
+
+
+def test_f27_each_line_of_a_containers_streams_is_told_as_its_own_event(
+    container: Path,
+) -> None:
+    starts = [offset_of(number) for number in (1, 2, 4, 6)]
+    trace = b"\n".join([BROKE, AT, AT_AGAIN])
+    for number, (offset, line) in enumerate(
+        [
+            (0, trace),
+            (starts[1], ACCESS),
+            (0, trace),
+            (starts[2], ACCESS),
+            (0, trace),
+            (starts[3], BROKE),
+        ],
+        start=1,
+    ):
+        place = in_container(
+            f"{container}:{number}", container, KnowingLookup(offsets=starts)
+        )
+        assert (place.offset, place.line) == (offset, line)
+        assert place.event is not None
+        assert place.event.checksum == crc32c(line)
+
+
+def test_f28_an_event_of_a_stream_that_time_ended_is_told_by_its_documents(
+    container: Path,
+) -> None:
+    """A document of the other stream begins amid it and says nothing of it."""
+    starts = [offset_of(number) for number in (1, 2, 4, 5, 6)]
+    lookup = KnowingLookup(offsets=starts)
+    head = b"\n".join([BROKE, AT])
+    assert in_container(f"{container}:1", container, lookup).line == head
+    assert in_container(f"{container}:3", container, lookup).line == head
+    last = in_container(f"{container}:5", container, lookup)
+    assert (last.offset, last.line) == (starts[3], AT_AGAIN)
+    assert in_container(f"{container}:4", container, lookup).line == ACCESS

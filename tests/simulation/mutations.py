@@ -318,9 +318,9 @@ def secret_shown(patched: Patch) -> None:
         events: list[MappedEvent],
         _replacements: object,
         *,
-        starts: object,
+        runs: object,
     ) -> tuple[list[MappedEvent], hiding.Redacted]:
-        del starts
+        del runs
         return events, ()
 
     patched.setattr(building, "with_tokens", mutated)

@@ -45,8 +45,13 @@ class Installation:
 
 
 @contextmanager
-def installed(stack: Endpoints, folder: Path) -> Generator[Installation]:
-    """Yield an agent, a stream worker and an indexer of a namespace of their own."""
+def installed(
+    stack: Endpoints, folder: Path, *, settings: str = ""
+) -> Generator[Installation]:
+    """Yield an agent, a stream worker and an indexer of a namespace of their own.
+
+    The agent watches `folder / "logs"`, unless the text of other `settings` is given.
+    """
     namespace = f"t{secrets.token_hex(3)}"
     connections = Connections(
         kafka_bootstrap=stack.kafka_bootstrap,
@@ -59,6 +64,7 @@ def installed(stack: Endpoints, folder: Path) -> Generator[Installation]:
             namespace=namespace,
             folder=folder,
             plans={"agent": (), "stream": (), "indexer": ()},
+            settings=settings,
         ) as roles,
         Elastic(connections) as elastic,
     ):

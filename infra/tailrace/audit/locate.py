@@ -94,7 +94,9 @@ def _span_of(
     begin = end = None
     if before in found:
         place = found[before][0]
-        begin = place.offset + (place.size_bytes or 0)
+        # Lines of a container's other stream may stand between those of an event.
+        is_parted = _is_of_streams(facts)
+        begin = place.offset + (0 if is_parted else place.size_bytes or 0)
     elif before < 0:
         begin = 0
     if after in found:
@@ -114,17 +116,25 @@ def _exact(
     """Return where an event begins that is not there, if its neighbours tell it.
 
     It begins behind the newline of the one before it, unless a hole lies between, or the
-    empty lines that may stand before an entry of a journal.
+    empty lines that may stand before an entry of a journal, or lines of an event before
+    that another stream of its file stands amid.
     """
     before = found.get(number - 1)
     rule = facts.agent.placement.multiline if facts.agent is not None else None
     if not before or end is None or (rule is not None and rule.rule == JOURNALD):
+        return None
+    if _is_of_streams(facts):
         return None
     place = before[0]
     if place.size_bytes is None or place.newline_bytes is None:
         return None
     begin = place.offset + place.size_bytes + place.newline_bytes
     return begin if begin < end < begin + HOLE_BYTES_MIN else None
+
+
+def _is_of_streams(facts: GenerationFacts) -> bool:
+    rule = facts.agent.placement.multiline if facts.agent is not None else None
+    return rule is not None and bool(rule.container)
 
 
 def _with_documents(problem: Problem, copies: Sequence[StoredPlace]) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,22 +46,26 @@ def event_place(
     """
     agent, encoding = facts.agent, places.encoding(facts)
     assert agent is not None, "a file is known by its agent's word"
-    event = event_around(found, file=file, agent=agent, encoding=encoding)
-    if event is None:
+    around = event_around(found, file=file, agent=agent, encoding=encoding)
+    if around is None:
         return None
-    starts: Sequence[int] = ()
-    if event.original_size_bytes:
-        starts = places.lookup.event_offsets(
+    event, lookup = around.event, places.lookup
+    if around.line_starts:
+        begins = lookup.stored_offsets(facts.generation, offsets=around.line_starts[1:])
+        event = around.part(found.offset, starts=begins)
+    elif event.original_size_bytes:
+        starts = lookup.event_offsets(
             facts.generation,
             first=event.offset + 1,
             last=event.offset + event.original_size_bytes,
         )
-    if starts:
-        event = event_around(
-            found, file=file, agent=agent, encoding=encoding, starts=starts
-        )
-    if event is None:
-        return None
+        if starts:
+            around = event_around(
+                found, file=file, agent=agent, encoding=encoding, starts=starts
+            )
+        if around is None:
+            return None
+        event = around.event
     return LinePlace(
         generation=facts.generation,
         offset=event.offset,

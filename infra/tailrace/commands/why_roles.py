@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tailrace_agent.archives import AnyFile
     from tailrace_agent.config import AgentSettings
     from tailrace_agent.forms import Encoding
+    from tailrace_agent.preview import Around
     from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
     from tailrace_stream.shaping.fates import Ruling
@@ -167,7 +168,7 @@ def event_around(
     agent: AgentLedger,
     encoding: Encoding,
     starts: Sequence[int] = (),
-) -> MappedEvent | None:
+) -> Around | None:
     """Return the first event that the agent makes of a line, or of more around it.
 
     None where it makes none of it. At `starts` events are known to begin: time may have

@@ -1,16 +1,19 @@
-r"""Which lines of a container's log are pieces of one: `docker` and `cri` as rules.
+r"""Which lines of a container's log are pieces of one, and where their text stands.
 
 A runtime writes a long line in pieces of some 16 KiB. Docker's json-file has a piece
-whose text does not end with `\n`; CRI tags it `P`, and the last one `F`. A line continues
-the one before if that is a piece, and both are of one stream: stdout and stderr are never
-mixed. Two neighbours decide, so reading may begin at any event. A block without pieces,
-as nearly all are, costs some searches for a few bytes and nothing a line.
+whose text does not end with `\n`; CRI tags it `P`, and the last one `F`. The next line of
+the same stream goes on with it; `streams.py` says which lines make an event by that. A
+block without pieces, as nearly all are, costs some searches for a few bytes and nothing a
+line.
+
+`docker` and `cri` as rules, which files have that were first seen before, join a piece
+with the line directly behind it, and nothing over lines of the other stream.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 Block = bytes | bytearray
 
@@ -19,6 +22,7 @@ CRI_HEAD = re.compile(
     rb" (stdout|stderr) ([PF])(?::[^ \n]{0,64})?(?: |\r?\n|\Z)"
 )
 """Time, stream, tags of which the first says whether it is a piece; then the text."""
+_CRI_PIECE = re.compile(rb" std(?:out|err) P")
 DOCKER_BEGIN = b'{"log":"'
 DOCKER_STREAM = b'","stream":"'
 """Ends the text: within it every quote is escaped, so these bytes cannot stand there."""
@@ -26,6 +30,9 @@ _DOCKER_WHOLE = b'\\n","stream":"'
 _DOCKER_DOUBTFUL = b'\\\\n","stream":"'
 """A backslash and an `n` of the text itself, or a newline behind a backslash."""
 _STREAM_BYTES = 6
+HEAD_TEXT_BYTES = 4_096
+_ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|[^u])")
+_PLAIN_ESCAPES = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 
 
 def cri_joins(block: Block, size: int) -> list[int]:
@@ -48,9 +55,7 @@ def cri_joins(block: Block, size: int) -> list[int]:
 
 def docker_joins(block: Block, size: int) -> list[int]:
     """Return the newlines of `block[:size]` behind which a line of Docker goes on."""
-    line_count = block.count(b"\n", 0, size)
-    is_each_whole = block.count(_DOCKER_WHOLE, 0, size) >= line_count
-    if is_each_whole and block.find(_DOCKER_DOUBTFUL, 0, size) < 0:
+    if not docker_has_pieces(block, size):
         return []
     found: list[int] = []
     before: bytes | None = None
@@ -64,6 +69,32 @@ def docker_joins(block: Block, size: int) -> list[int]:
         before = stream if is_piece else None
         start = end + 1
     return found
+
+
+def cri_next_piece(block: Block, start: int, size: int) -> int:
+    """Return where, from a line's start on, the next line is that may be a piece, or -1."""
+    mark = _CRI_PIECE.search(block, start, size)
+    return -1 if mark is None else block.rfind(b"\n", start, mark.start()) + 1 or start
+
+
+def docker_next_piece(block: Block, start: int, size: int) -> int:
+    """Return where, from a line's start on, the next line is that may be a piece, or -1."""
+    if not start and not docker_has_pieces(block, size):
+        return -1
+    at = block.find(DOCKER_STREAM, start, size)
+    while at >= 0:
+        ending = bytes(block[at - 3 : at])
+        if not ending.endswith(b"\\n") or ending.startswith(b"\\"):
+            return block.rfind(b"\n", start, at) + 1 or start
+        at = block.find(DOCKER_STREAM, at + 1, size)
+    return -1
+
+
+def docker_has_pieces(block: Block, size: int) -> bool:
+    """Return whether `block[:size]` may hold a piece of a line of Docker."""
+    line_count = block.count(b"\n", 0, size)
+    is_each_whole = block.count(_DOCKER_WHOLE, 0, size) >= line_count
+    return not is_each_whole or block.find(_DOCKER_DOUBTFUL, 0, size) >= 0
 
 
 def is_cri_whole(block: Block, start: int, end: int) -> bool:
@@ -97,20 +128,51 @@ def text_place(block: Block, start: int, end: int) -> tuple[int, int]:
     return text_start, text_end
 
 
-def text_places(block: Block, start: int, end: int) -> list[tuple[int, int]]:
-    """Return where the text of each line of an event stands."""
-    places: list[tuple[int, int]] = []
-    while start <= end:
-        newline = block.find(b"\n", start, end)
-        line_end = end if newline < 0 else newline
-        places.append(text_place(block, start, line_end))
-        start = line_end + 1
-    return places
+def written_lines(
+    block: Block, runs: Iterable[tuple[int, int]]
+) -> list[list[tuple[int, int]]]:
+    """Return where the text of each line stands that a program wrote, piece by piece.
+
+    `runs` are the lines of one event, without those of other events between them.
+    """
+    lines: list[list[tuple[int, int]]] = []
+    is_begun = False
+    for run_start, run_end in runs:
+        start = run_start
+        while start <= run_end:
+            newline = block.find(b"\n", start, run_end)
+            end = run_end if newline < 0 else newline
+            place = text_place(block, start, end)
+            if is_begun:
+                lines[-1].append(place)
+            else:
+                lines.append([place])
+            is_begun = is_piece(block, start, end)
+            start = end + 1
+    return lines
+
+
+def is_piece(block: Block, start: int, end: int) -> bool:
+    """Return whether a line is a piece of one that goes on, whatever runtime wrote it."""
+    return _cri_kind(block, start, end)[1] or _docker_kind(block, start, end)[1]
+
+
+def head_text(block: Block, start: int, end: int) -> bytes:
+    """Return how the text of a line begins, as its program wrote it; at most 4 KiB of it."""
+    text_start, text_end = text_place(block, start, end)
+    head = bytes(block[text_start : min(text_end, text_start + HEAD_TEXT_BYTES)])
+    if b"\\" in head and block.startswith(DOCKER_BEGIN, start, end):
+        head = _ESCAPE.sub(_unescaped, head)
+    return head.removesuffix(b"\r")
 
 
 JOINS: dict[str, Callable[[Block, int], list[int]]] = {
     "cri": cri_joins,
     "docker": docker_joins,
+}
+NEXT_PIECE: dict[str, Callable[[Block, int, int], int]] = {
+    "cri": cri_next_piece,
+    "docker": docker_next_piece,
 }
 IS_WHOLE: dict[str, Callable[[Block, int, int], bool]] = {
     "cri": is_cri_whole,
@@ -133,6 +195,12 @@ def _cri_piece(block: Block, start: int, size: int) -> bytes | None:
     return bytes(head[1]) if head is not None and head[2] == b"P" else None
 
 
+def _cri_kind(block: Block, start: int, end: int) -> tuple[bytes | None, bool]:
+    """Return the line's stream, None for another line, and whether it is a piece."""
+    head = CRI_HEAD.match(block, start, end)
+    return (None, False) if head is None else (bytes(head[1]), head[2] == b"P")
+
+
 def _docker_kind(block: Block, start: int, end: int) -> tuple[bytes | None, bool]:
     """Return the line's stream, None for another line, and whether it is a piece."""
     if not block.startswith(DOCKER_BEGIN, start, end):
@@ -149,3 +217,17 @@ def _docker_kind(block: Block, start: int, end: int) -> tuple[bytes | None, bool
         return stream, True
     escapes = len(text) - 1 - len(text[:-1].rstrip(b"\\"))
     return stream, escapes % 2 == 0
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    code = escape[1]
+    if len(code) == 1:
+        return _PLAIN_ESCAPES.get(code, code)
+    return chr(int(code[1:], 16)).encode("utf-8", "replace")
+
+
+KINDS: dict[str, Callable[[Block, int, int], tuple[bytes | None, bool]]] = {
+    "cri": _cri_kind,
+    "docker": _docker_kind,
+}
+"""Tells of a line its stream, None for another line, and whether it is a piece."""

@@ -36,6 +36,14 @@ class Joined:
     """Where its last line ends, without the newline."""
     is_split: bool
     """A limit ended it: the next event may go on with what belongs to it."""
+    runs: tuple[tuple[int, int], ...] = ()
+    """Where its lines stand, if lines of other events stand between them; each run from
+    its first byte to the newline of its last line. Empty where none do."""
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Return where its lines stand, be it in one run or in several."""
+        return self.runs or ((self.start, self.end),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,13 @@ class Grouped:
     """The events of a block of whole lines."""
 
     joined: list[Joined]
-    """Those that are not one line alone, in order; between them each line is one."""
+    """Those that are not one line alone, in order; each line of none of them is one."""
     last_start: int
     """Where the last event begins."""
     is_last_full: bool
     """Whether no line can continue the last event: it has all lines that it may have."""
+    stale_end: int | None = None
+    """Where time may end what others wait for: they stand behind an event that may go on."""
 
 
 class Joiner:
@@ -128,7 +138,7 @@ def pattern_problem(pattern: str) -> str | None:
     and back-references.
     """
     try:
-        is_any = _matches(pattern, [""])[0]
+        is_any = matches(pattern, [""])[0]
     except SchemaError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         reason = next((s for s in reversed(lines) if s.startswith("error:")), lines[-1])
@@ -191,7 +201,8 @@ def _joins_by_pattern(
     return found
 
 
-def _matches(pattern: str, texts: Sequence[str]) -> list[bool]:
+def matches(pattern: str, texts: Sequence[str]) -> list[bool]:
+    """Tell of each text whether a user's pattern matches it."""
     found = _validator(pattern).validate_python(list(texts))
     return [text is not None for text in found]
 

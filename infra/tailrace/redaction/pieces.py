@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from tailrace.multiline.container import text_places
+from tailrace.multiline.container import written_lines
 from tailrace.redaction.redactor import Redactor, Replacement
 
 
@@ -14,16 +14,31 @@ def with_pieces(
     text: bytes,
     found: Sequence[Replacement],
     *,
-    start: int,
-    end: int,
+    runs: Iterable[tuple[int, int]],
 ) -> list[Replacement]:
     """Return what is hidden where a line was written in pieces, as if it were whole.
 
-    The event stands from `start` to `end`; `found` is what was found in all of the text.
+    The event's lines stand at `runs`; `found` is what was found in all of the text.
+    """
+    all_found = list(found)
+    for places in written_lines(text, runs):
+        if len(places) > 1:
+            all_found = _with_line(redactor, text, all_found, places=places)
+    return all_found
+
+
+def _with_line(
+    redactor: Redactor,
+    text: bytes,
+    found: Sequence[Replacement],
+    *,
+    places: Sequence[tuple[int, int]],
+) -> list[Replacement]:
+    """Return what is hidden of a line, and of all others as it was found.
+
     A secret may stand on both sides of where the runtime parted the line. Its token
     stands in the first piece, and nothing in those after it.
     """
-    places = text_places(text, start, end)
     whole = b"".join(text[start:end] for start, end in places)
     sizes = list(accumulate((end - start for start, end in places), initial=0))
     outside = [

@@ -59,7 +59,7 @@ def without_secrets(
             is_open=is_open,
             # What begins a file begins within nothing.
             is_begun=origin.first_offset > 0,
-            is_joined=_rule_of(origin) in JOINS,
+            is_joined=_is_of_container(origin),
         )
     if not changed.stored:
         return events, ()
@@ -102,9 +102,11 @@ def with_stored(events: Events, changed: dict[int, bytes]) -> Events:
     )
 
 
-def _rule_of(origin: Origin) -> str:
+def _is_of_container(origin: Origin) -> bool:
     multiline = origin.placement.multiline
-    return "" if multiline is None else multiline.rule
+    return multiline is not None and (
+        bool(multiline.container) or multiline.rule in JOINS
+    )
 
 
 def _of_lines(
@@ -124,8 +126,8 @@ def _of_lines(
     if is_joined:
         for row, one in enumerate(stored):
             if b"\n" in one:
-                start, end = starts[row], starts[row] + len(one)
-                found = with_pieces(redactor, text, found, start=start, end=end)
+                run = (starts[row], starts[row] + len(one))
+                found = with_pieces(redactor, text, found, runs=(run,))
     changed = _Changed({}, [])
     whole = set(range(len(stored))) - set(cut) if cut else range(len(stored))
     for number, group in groupby(

@@ -82,14 +82,24 @@ def test_f17_an_event_that_a_hole_may_stand_before_is_named_between_two_offsets(
     assert spans([2], at(1, 30), beyond) == [(59, None, beyond.offset)]
 
 
-def test_an_entry_of_a_journal_is_named_between_two_offsets() -> None:
+def _facts_with(rule: MultilineRule) -> GenerationFacts:
     facts = facts_at_rest(60)
     assert facts.agent is not None
-    rule = MultilineRule(rule="journald", max_lines=1, max_bytes=1)
     placement = msgspec.structs.replace(facts.agent.placement, multiline=rule)
     agent = msgspec.structs.replace(facts.agent, placement=placement)
-    facts = replace(facts, agent=agent)
+    return replace(facts, agent=agent)
+
+
+def test_an_entry_of_a_journal_is_named_between_two_offsets() -> None:
+    facts = _facts_with(MultilineRule(rule="journald", max_lines=1, max_bytes=1))
     assert spans([2], at(1, 30), at(3, 90), facts=facts) == [(59, None, 90)]
+
+
+def test_f27_an_event_amid_a_containers_streams_is_named_between_two_offsets() -> None:
+    """Behind the one before it may stand the rest of an event that began earlier."""
+    rule = MultilineRule(rule="pieces", container="cri", max_lines=2, max_bytes=100)
+    found = spans([2], at(1, 30), at(3, 90), facts=_facts_with(rule))
+    assert found == [(30, None, 90)]
 
 
 def test_each_event_of_a_run_is_named_within_what_the_run_can_hold() -> None:
