@@ -46,6 +46,8 @@ class BulkWatch(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = urlsplit(url)
         self.bulks: list[Bulk] = []
+        self.asked: set[str] = set()
+        """Every question so far as its method and path, such as `POST /_bulk`."""
         self.under_way = 0
         self.lock = threading.Lock()
 
@@ -74,7 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         watch = self.server
         assert isinstance(watch, BulkWatch)
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        is_bulk = self.path.partition("?")[0].endswith("/_bulk")
+        path = self.path.partition("?")[0]
+        is_bulk = path.endswith("/_bulk")
+        watch.asked.add(f"{self.command} {path}")
         began_s, beside = time.monotonic(), 0
         if is_bulk:
             with watch.lock:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.bench.alone import indices_of, joined, lines_of, renamed, send
-from tailrace.bench.corpus import LINES_PER_S
+from tailrace.bench.draws import LINES_PER_S
 from tailrace.bench.live import measure_freshness
 from tailrace.bench.measure import machine
 from tailrace.bench.progress import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from tailrace.bench.corpus import LINES_PER_S, Corpus
+from tailrace.bench.corpus import Corpus
+from tailrace.bench.draws import LINES_PER_S
 from tailrace.bench.freshness import Mark, Percentiles, percentiles
 from tailrace.bench.progress import SEED, found_now, require_all, running
 from tailrace.bench.stand import Round, Stand

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from tailrace.bench.corpus import Corpus
+from tailrace.bench.corpus import Corpus, Kind
 from tailrace.bench.stand import Round, RunningRole, Stand
 from tailrace.elasticsearch import Elastic
 from tailrace.errors import CommandFailed, ServiceUnavailable
@@ -31,9 +31,10 @@ SETTLED_MS = 1_500
 WAIT_MS_MAX = 600_000
 
 
-def corpus_of(stand: Stand, *, lines: int) -> Corpus:
-    """Return the corpus, which began as long ago as its lines take."""
-    return Corpus(lines=lines, seed=SEED, start_ms=stand.clock.now_ms() - 3_600_000)
+def corpus_of(stand: Stand, *, lines: int, kind: Kind = Kind.ACCESS) -> Corpus:
+    """Return the corpus, which began an hour ago."""
+    start_ms = stand.clock.now_ms() - 3_600_000
+    return Corpus(lines=lines, seed=SEED, start_ms=start_ms, kind=kind)
 
 
 @contextmanager

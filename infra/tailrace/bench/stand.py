@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tailrace.bench.corpus import Corpus
+from tailrace.bench.corpus import DATASETS, Corpus, Kind
 from tailrace.bench.measure import Meter
 from tailrace.clock import Clock
 from tailrace.errors import CommandFailed
@@ -33,7 +33,6 @@ is never nearly idle. Seven times what that took for a thousand."""
 QUIET_LOOK_MS = 500
 QUIET_LOOKS = 3
 QUIET_WAIT_MS_MAX = 60_000
-SOURCE_DATASET = "nginx.access"
 
 
 @dataclass(slots=True)
@@ -128,7 +127,7 @@ class Stand:
         """Write the corpus over several files, and return its size in bytes."""
         place = self.empty_corpus_dir()
         size_bytes = 0
-        paths = [place / f"access-{number}.log" for number in range(files_count)]
+        paths = [place / f"{corpus.kind}-{number}.log" for number in range(files_count)]
         files = [path.open("wb") for path in paths]
         try:
             for number, block in enumerate(corpus.blocks()):
@@ -149,8 +148,11 @@ class Stand:
         self.corpus_dir.mkdir()
         return self.corpus_dir
 
-    def round(self, namespace: str) -> Round:
-        """Return a namespace of its own, provisioned, with an empty watched folder."""
+    def round(self, namespace: str, *, dataset: str = DATASETS[Kind.ACCESS]) -> Round:
+        """Return a namespace of its own, provisioned, with an empty watched folder.
+
+        What is put into that is read as of `dataset`.
+        """
         connections = read_connections(data_dir=self.folder / namespace).model_copy(
             update={
                 "namespace": namespace,
@@ -163,7 +165,9 @@ class Stand:
         provision(connections)
         watched = self.folder / namespace / "in"
         watched.mkdir(parents=True)
-        return Round(stand=self, connections=connections, watched=watched)
+        return Round(
+            stand=self, connections=connections, watched=watched, dataset=dataset
+        )
 
     def wait_for(
         self, condition: Callable[[], bool], *, what: str, wait_ms_max: int
@@ -199,6 +203,7 @@ class Round:
     stand: Stand
     connections: Connections
     watched: Path
+    dataset: str
     roles: list[RunningRole] = field(default_factory=list[RunningRole])
 
     def start(self, names: Sequence[str]) -> None:
@@ -207,7 +212,7 @@ class Round:
         source = {
             "name": "bench",
             "paths": [f"{self.watched}/*.log"],
-            "dataset": SOURCE_DATASET,
+            "dataset": self.dataset,
         }
         config.write_text(toml_text({"agent": {"sources": [source]}}))
         environment = {
