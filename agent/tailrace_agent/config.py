@@ -32,6 +32,7 @@ from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 from tailrace_agent.forms import Encoding
 from tailrace_agent.globs import climb_problem, glob_problem
 from tailrace_agent.overload_settings import OverloadSettings
+from tailrace_agent.routing import ROUTES_MAX, RouteSettings, routing_problem
 from tailrace_agent.setting_problems import names_given, with_problems
 from tailrace_agent.users import number_of
 
@@ -64,6 +65,8 @@ class SourceSettings(BaseModel):
     files_max: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
     """Files that are followed in all; where there are more, each folder has its share."""
     dataset: str = "auto"
+    routing: Annotated[tuple[RouteSettings, ...], Field(max_length=ROUTES_MAX)] = ()
+    """Which datasets go to indices of another name, for files that begin from now on."""
     start_at: Literal["beginning", "end"] = "beginning"
     """Where to begin in files that are there when the source is first seen."""
     ignore_older_ms: Annotated[int, Field(ge=0, le=3_650 * DAY_MS)] | None = None
@@ -366,6 +369,10 @@ def _limit_problems(
         settings.redact_key.get_secret_value() and settings.redact_key_file is not None
     ):
         yield "redact_key and redact_key_file are both given; give one"
+    if knows("sources") and (
+        problem := routing_problem(r for s in settings.sources for r in s.routing)
+    ):
+        yield problem
     if knows("event_bytes_max", "sources"):
         for index, source in enumerate(settings.sources):
             rule = source.multiline

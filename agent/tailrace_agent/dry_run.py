@@ -31,6 +31,8 @@ class MatchedFile:
     source: str
     size_bytes: int
     dataset: str
+    index: str
+    """What stands in the dataset's place in the index name; empty where that does."""
     multiline: str
     """Which rule joins its lines; empty where each is an event."""
     trouble: str
@@ -79,7 +81,7 @@ def dry_run(
 def _matched(
     path: str, source: SourceSettings, opener: Opener, *, size_bytes: int, now_ms: int
 ) -> MatchedFile:
-    dataset, multiline, trouble = source.dataset, "", ""
+    dataset, index, multiline, trouble = source.dataset, "", "", ""
     try:
         file = opener.open_plain(path, source=source)
     except NotARegularFile:
@@ -93,7 +95,7 @@ def _matched(
             placement = preview(
                 file, path=path, source=source, host_time_zone="UTC", now_ms=now_ms
             ).placement
-            dataset = placement.dataset
+            dataset, index = placement.dataset, placement.index
             multiline = placement.multiline.rule if placement.multiline else ""
         except OSError as error:
             trouble = error.strerror or str(error)
@@ -104,6 +106,7 @@ def _matched(
         source=source.name,
         size_bytes=size_bytes,
         dataset=dataset,
+        index=index,
         multiline=multiline,
         trouble=trouble,
     )

@@ -175,6 +175,7 @@ class Naming:
             path=tracked.shown_path,
             generation=tracked.generation,
             dataset=placement.dataset,
+            index=placement.index or placement.dataset,
             offset=tracked.position.offset,
             identity_rebuilt=tracked.identity_rebuilt,
             repeatable_bytes=tracked.repeatable_bytes,

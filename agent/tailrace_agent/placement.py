@@ -22,6 +22,7 @@ from tailrace.topics import EVENT_BYTES_MAX
 from tailrace.wire import MultilineRule, Placement, Table
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings
+from tailrace_agent.routing import index_for
 
 EARLIEST_BEFORE_MS = 3_650 * DAY_MS
 """Ten years: archives are imported, but a device without a clock says 1970."""
@@ -71,6 +72,7 @@ def placement_of(
         parser = CSV if table is not None else AUTO
     return Placement(
         dataset=dataset,
+        index=index_for(dataset, source.routing),
         parser=parser,
         time_rule="event" if has_time(parser) else "generation",
         time_zone=source.time_zone or host_time_zone,

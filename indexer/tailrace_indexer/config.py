@@ -21,7 +21,8 @@ class DatasetSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9_.*]{1,100}$")
-    """A dataset, or a glob of some, such as `nginx.*`."""
+    """A dataset, or a glob of some, such as `nginx.*`; of what is routed, the name that
+    stands in the dataset's place in its indices."""
     age_days_max: int = Field(default=0, ge=0, le=36_500)
     """An index goes when all of its day, or month, is older. 0: no limit."""
     size_bytes_max: int = Field(default=0, ge=0)

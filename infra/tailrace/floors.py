@@ -28,6 +28,7 @@ class IndexSpan:
     """What the name of an event index says: whose events of which time it holds."""
 
     dataset: str
+    """Or the name that stands in its place, where its files are routed."""
     period: Period
     start_ms: int
     end_ms: int

@@ -8,6 +8,7 @@ every re-send a no-op (design: "Identity, and why nothing comes twice").
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,6 +27,9 @@ imported archive must not create a thousand day indices."""
 RESERVED_DATASETS = frozenset(
     {"dead", "rates", "alerts", "ledger", "templates", "events"}
 )
+_INDEX_PART = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
+"""No hyphen, which ends it in the name. With namespace, day and `-r<N>` around it a name has
+at most 155 bytes of the 255 that Elasticsearch takes."""
 
 
 def generation_of(identity: FileIdentity) -> str:
@@ -76,13 +80,31 @@ def index_time_ms(
     return event_ms
 
 
+def index_part_problem(name: str) -> str:
+    """Return why no index of events can be called so; empty where one can."""
+    if not _INDEX_PART.fullmatch(name):
+        return "must be 1 to 100 lower-case letters, digits, _ and ., a letter or digit first"
+    if name in RESERVED_DATASETS:
+        return f"must not be {name!r}, which names indices of Tailrace's own"
+    return ""
+
+
+def index_prefix(placement: Placement, *, namespace: str) -> str:
+    """Return what stands before the date in the name of a placement's indices."""
+    return f"{namespace}-{placement.index or placement.dataset}-"
+
+
 def index_name(
     event_ms: int | None, *, namespace: str, placement: Placement, born_at_ms: int
 ) -> str:
-    """Return `<namespace>-<dataset>-<yyyy.MM.dd>`, or `<yyyy.MM>` for old events."""
+    """Return `<namespace>-<dataset>-<yyyy.MM.dd>`, or `<yyyy.MM>` for old events.
+
+    The placement may have another name in its dataset's place.
+    """
     at_ms = index_time_ms(event_ms, placement=placement, born_at_ms=born_at_ms)
     is_old = at_ms < born_at_ms - OLD_EVENT_MS
-    return f"{namespace}-{placement.dataset}-{_date(at_ms // DAY_MS, is_old)}"
+    prefix = index_prefix(placement, namespace=namespace)
+    return f"{prefix}{_date(at_ms // DAY_MS, is_old)}"
 
 
 @lru_cache(maxsize=4_096)

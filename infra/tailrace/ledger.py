@@ -69,6 +69,8 @@ class StreamLedger(
     host_name: str
     path: str
     dataset: str
+    index: str = ""
+    """That of the placement, for whoever has not heard the agent's word."""
     first_event_number: int
     """The lowest that came; 0, but where a record is an event of another collector."""
     next_event_number: int

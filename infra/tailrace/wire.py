@@ -58,7 +58,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     dataset: str
-    """Names the shape, and is part of the index name: `[a-z0-9_.]+`, such as `nginx.access`."""
+    """Names the shape: `[a-z0-9_.]+`, such as `nginx.access`."""
+    index: str = ""
+    """What stands in the index name in the dataset's place; empty where the dataset does."""
     parser: str
     """Which parser reads the lines: a name of `tailrace.detect.PARSERS`, or `auto`."""
     time_rule: Literal["event", "generation"]

@@ -201,6 +201,7 @@ def ledger_of(
         host_name=origin.host_name,
         path=origin.path,
         dataset=origin.placement.dataset,
+        index=origin.placement.index,
         first_event_number=figures.first_event_number,
         next_event_number=figures.next_event_number,
         next_offset=state.counted[-1][1] if state.counted else 0,

@@ -16,7 +16,7 @@ from tailrace.capped_records import UNPACKED_TOO_LARGE, refusal_of
 from tailrace.detect import AUTO, GENERIC
 from tailrace.errors import WireError
 from tailrace.framing import MappedEvent, encode_mapped
-from tailrace.identity import DAY_MS, GENERATION_BYTES
+from tailrace.identity import DAY_MS, GENERATION_BYTES, index_part_problem
 from tailrace.wire import DeadLetter, Origin, Placement, decode, header_of
 from tailrace_stream.foreign.reading import PREFIX
 from tailrace_stream.records import RawRecord
@@ -75,6 +75,8 @@ def check_origin(origin: Origin) -> None:
     allowed = set("abcdefghijklmnopqrstuvwxyz0123456789_.")
     if not 0 < len(name) <= 100 or set(name) - allowed or name[0] in "_.":
         raise WireError(f"an Origin has the dataset {name[:100]!r}")
+    if placement.index and index_part_problem(placement.index):
+        raise WireError(f"an Origin has the index {placement.index[:100]!r}")
     # The years that an index name and a date of Elasticsearch can hold.
     for at_ms in (origin.born_at_ms, origin.observed_at_ms):
         if not 0 <= at_ms < 2**43:

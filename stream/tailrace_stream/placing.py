@@ -18,6 +18,7 @@ from tailrace.identity import (
     ID_CHARACTERS,
     OLD_EVENT_MS,
     birth_second,
+    index_prefix,
 )
 from tailrace.wire import Placement
 
@@ -65,7 +66,7 @@ def index_names(
     is_old = at_ms < born - OLD_EVENT_MS
     # A chunk has a few names, each of which is written once.
     distinct, rows = np.unique(at_ms // DAY_MS * 2 + is_old, return_inverse=True)
-    prefix = f"{namespace}-{placement.dataset}-"
+    prefix = index_prefix(placement, namespace=namespace)
     names = pl.Series([_name(int(one), prefix) for one in distinct], dtype=pl.String)
     if len(names) == 1:
         return names.new_from_index(0, len(ns))

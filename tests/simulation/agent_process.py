@@ -30,6 +30,7 @@ from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.redactors import redactors_for
+from tailrace_agent.routing import RouteSettings, index_for
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX
@@ -97,6 +98,8 @@ class AgentHost:
     """At a restart: someone has cleaned up its folder."""
     is_redacting: bool = False
     """Whether secrets are taken out of events before they leave."""
+    route_sets: tuple[tuple[RouteSettings, ...], ...] = ()
+    """Which datasets go to which indices: each life begins with one of these."""
     had_life: bool = False
     is_to_lose_all: bool = False
     """At the next start the ledger knows nothing of this host, either."""
@@ -112,6 +115,11 @@ class AgentHost:
 
     def start(self) -> AgentLife:
         """Start as `tailrace_agent.main` does."""
+        if self.route_sets:
+            routes = self.world.random.choice(self.route_sets)
+            self.settings = _settings(
+                self.name, self.glob, is_redacting=self.is_redacting, routes=routes
+            )
         may_lose = self.had_life and not self.world.is_calm
         if self.is_to_lose_all:
             self._lose_all()
@@ -145,6 +153,10 @@ class AgentHost:
             time_zone="UTC",
         )
         known = KnownGenerations(restored.records)
+        routes = self.settings.sources[0].routing
+        for placement in (record.placement for record in restored.records):
+            if placement.index != index_for(placement.dataset, routes):
+                self.world.witness("routes.changed_amid_a_file")
         parts = wiring.assemble(
             connections_of_run(),
             self.settings,
@@ -213,12 +225,19 @@ class AgentHost:
 
 
 @cache
-def _settings(host: str, glob: str, *, is_redacting: bool) -> AgentSettings:
+def _settings(
+    host: str,
+    glob: str,
+    *,
+    is_redacting: bool,
+    routes: tuple[RouteSettings, ...] = (),
+) -> AgentSettings:
     """Return an agent's settings; made once, for it takes longer than many steps."""
     source = SourceSettings(
         name="logs",
         paths=(f"/{host}/logs/{glob}",),
         dataset="java.log",
+        routing=routes,
         redact=(RedactRule(name="secrets"),) if is_redacting else (),
     )
     return AgentSettings(

@@ -19,7 +19,7 @@ from tests.simulation.application import CONFLICT
 from tests.simulation.audits import audit_problems
 from tests.simulation.canaries import is_hidden, leaks
 from tests.simulation.claims import Claims
-from tests.simulation.cluster import Cluster
+from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.simulation.expired import Expired
 from tests.simulation.filesystem import Files, Life, is_meant
 from tests.simulation.floors_seen import read_floors
@@ -57,6 +57,9 @@ def check(
     indices = cluster.elasticsearch.indices
     events = list(indexed_events(indices))
     findings.event_count = len(events)
+    findings.witnesses["routes.elsewhere"] += sum(
+        name.startswith((f"{NAMESPACE}-web-", f"{NAMESPACE}-shop-")) for name in indices
+    )
     findings.witnesses["canary.hidden"] += sum(is_hidden(one.stored) for one in events)
     safe = safe_of(files, glob=hosts[0].glob)
     present = {n for n, size in safe.items() if size == len(files.lives[n].content)}

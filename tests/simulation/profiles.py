@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tailrace_agent.routing import RouteSettings
 from tailrace_stream.shaping.rules import Rule, Rules
 from tests.simulation.application import Applications
 from tests.simulation.director import Director
@@ -22,6 +23,8 @@ class Profile:
     checkpoint_lost_chance: float
     rule_sets: tuple[Rules, ...] = ()
     """Each life of a worker begins with one of them."""
+    route_sets: tuple[tuple[RouteSettings, ...], ...] = ()
+    """Each life of an agent begins with one of them."""
 
 
 EVERYTHING = Profile(
@@ -39,6 +42,15 @@ CHANGING_RULES = Profile(
     director=Director,
     checkpoint_lost_chance=0.15,
     rule_sets=((), (_WARN,), (_SOME_INFO, _WARN), (_WARN, _HALF)),
+)
+_WEB = RouteSettings(datasets=("java.*",), index="web")
+_SHOP = RouteSettings(datasets=("*",), index="shop")
+CHANGING_ROUTES = Profile(
+    name="changing_routes",
+    applications=Applications,
+    director=Director,
+    checkpoint_lost_chance=0.4,
+    route_sets=((), (_WEB, _SHOP), (_SHOP,)),
 )
 ROTATION_STORM = Profile(
     name="rotation_storm",

@@ -150,6 +150,7 @@ class Run:
                 glob,
                 self.profile.checkpoint_lost_chance,
                 is_redacting=is_redacting,
+                route_sets=self.profile.route_sets,
             )
             for name, clock in zip(HOSTS, clocks, strict=True)
         ]
@@ -201,7 +202,8 @@ class Run:
         """
         world = self.world
         quota_documents: int | None = None
-        if world.has_luck(RETENTION_CHANCE):
+        # Which lines are missing by right is told by the index that the dataset names.
+        if world.has_luck(RETENTION_CHANCE) and not self.profile.route_sets:
             quota_documents = world.random.randint(*QUOTA_DOCUMENTS)
             self.applications.days = (TODAY - 2, TODAY - 1, TODAY, TODAY)
         self.processes += [

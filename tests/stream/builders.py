@@ -27,12 +27,14 @@ def placement(
     parser: str = "auto",
     *,
     dataset: str = "generic",
+    index: str = "",
     time_rule: Literal["event", "generation"] = "event",
     time_zone: str = "UTC",
     anchor_ms: int = SEEN_AT_MS,
 ) -> Placement:
     return Placement(
         dataset=dataset,
+        index=index,
         parser=parser,
         time_rule=time_rule,
         time_zone=time_zone,

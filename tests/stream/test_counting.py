@@ -275,6 +275,17 @@ def test_numbers_of_other_collectors_are_told_only_where_they_are_exact() -> Non
     assert own.event_numbers == ()
 
 
+def test_a_word_tells_to_which_index_a_file_is_routed() -> None:
+    """An audit that has not heard its agent finds the documents at home."""
+    told = ledger_of(
+        GenerationState(generation=GENERATION),
+        origin=origin(b"x", placed=placement(dataset="json", index="web")),
+        record=raw_record(b"x"),
+        now_ms=SEEN_AT_MS,
+    )
+    assert (told.dataset, told.index) == ("json", "web")
+
+
 def test_a_state_from_before_there_were_figures_counts_on() -> None:
     file = ShippedFile([b"0123456\n"] * 9)
     file.send(0, 4)

@@ -73,6 +73,10 @@ def test_x9_what_was_not_unpacked_is_a_dead_letter_with_its_packed_bytes() -> No
         {"placement": placement(dataset="../x")},
         {"placement": placement(dataset="UPPER")},
         {"placement": placement(dataset="")},
+        {"placement": placement(index="../x")},
+        {"placement": placement(index="a-b")},
+        {"placement": placement(index="dead")},
+        {"placement": placement(index="x" * 101)},
     ],
 )
 def test_an_origin_that_could_name_no_document_is_refused(

@@ -46,12 +46,19 @@ def test_ids_are_those_of_the_contract(
     TIMES_MS,
     TIMES_MS,
     st.sampled_from(["event", "generation"]),
+    st.sampled_from(["", "web"]),
 )
 def test_e9_e13_indices_are_those_of_the_contract(
-    times_ns: list[int | None], born_at_ms: int, one_ms: int, other_ms: int, rule: str
+    times_ns: list[int | None],
+    born_at_ms: int,
+    one_ms: int,
+    other_ms: int,
+    rule: str,
+    index: str,
 ) -> None:
     placement = Placement(
         dataset="a.b",
+        index=index,
         parser="plain",
         time_rule="event" if rule == "event" else "generation",
         time_zone="UTC",
@@ -65,6 +72,7 @@ def test_e9_e13_indices_are_those_of_the_contract(
         placement=placement,
         born_at_ms=born_at_ms,
     )
+    assert {name.split("-")[1] for name in found} <= {index or "a.b"}
     assert found.to_list() == [
         identity.index_name(
             None if time is None else time // 1_000_000,

@@ -170,7 +170,7 @@ class GenerationFacts:
 
     @property
     def dataset(self) -> str:
-        """Where its documents go; empty where only the indexer has spoken."""
+        """What its lines are; empty where only the indexer has spoken."""
         if self.agent is not None:
             return self.agent.placement.dataset
         return self.stream.dataset if self.stream else ""

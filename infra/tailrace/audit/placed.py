@@ -3,7 +3,8 @@
 Sent again, one that lies elsewhere would be stored a second time where it belongs. An agent's
 word has the file's birth and placement. Of another collector's events the stream's word has
 the day of arrival, which is their birth and alone decides. Where neither has spoken, the
-document's own `_id` tells a birth, and its own fields dataset and time.
+document's own `_id` tells a birth, and its own fields dataset and time; whether its file is
+routed to another name than that dataset's, nobody can tell then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tailrace.answers import field as field_of
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.line import IdParts
 from tailrace.audit.sources import StoredDocument
+from tailrace.floors import span_of
 from tailrace.identity import DAY_MS, index_name
 from tailrace.revised_indices import base_of
 from tailrace.wire import Placement
@@ -49,9 +51,18 @@ def is_elsewhere(
     born_at_ms = born_at_ms_of(facts)
     if born_at_ms is None:
         born_at_ms = parts.birth_second * 1_000
-    placement = _placement_of(facts, document)
     # A namespace has no hyphen; a replay's index has `-r2` behind its name.
     index = base_of(stored.index)
+    if facts.agent is not None:
+        placement = facts.agent.placement
+    else:
+        span = span_of(index, namespace=namespace)
+        lies_under = span.dataset if span is not None else ""
+        placement = _placement_of(
+            facts,
+            document,
+            index=lies_under if facts.stream is None else facts.stream.index,
+        )
     return index not in {
         index_name(
             event_ms,
@@ -63,11 +74,13 @@ def is_elsewhere(
     }
 
 
-def _placement_of(facts: GenerationFacts, document: Document) -> Placement:
-    if facts.agent is not None:
-        return facts.agent.placement
+def _placement_of(
+    facts: GenerationFacts, document: Document, *, index: str
+) -> Placement:
+    """Return a placement as far as it is known without the agent's word."""
     return Placement(
         dataset=facts.dataset or str(field_of(document, "event.dataset")),
+        index=index,
         parser="",
         time_rule="generation" if facts.is_foreign else "event",
         time_zone="UTC",

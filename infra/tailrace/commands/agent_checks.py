@@ -71,7 +71,8 @@ def show_dry_run(settings: AgentSettings) -> None:
 
 def _file_line(file: MatchedFile) -> str:
     rule = f", lines joined by {file.multiline}" if file.multiline else ""
-    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}{rule}"
+    to = f" for the indices of {file.index}" if file.index else ""
+    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}{to}{rule}"
     return f"{printable(path_text(file.path))}: {printable(what)}"
 
 

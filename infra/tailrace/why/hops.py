@@ -172,9 +172,11 @@ def _source(witness: Witness) -> HopVerdict:
         text = "no agent's word of this generation: it came from another collector"
         return HopVerdict(hop="source", state=State.UNKNOWN, text=text)
     by = f", by the glob {witness.glob}" if witness.glob else ""
+    placement = agent.placement
+    to = f", for the indices of {placement.index}" if placement.index else ""
     text = (
         f"{agent.path} on {agent.host_name} is read for the source {agent.source!r}{by},"
-        f" as {agent.placement.dataset}"
+        f" as {placement.dataset}{to}"
     )
     return HopVerdict(hop="source", state=State.DONE, text=text)
 

@@ -96,6 +96,48 @@ def test_a_document_at_home_or_in_a_replay_is_as_it_was(
     assert not found(document, facts)
 
 
+WEB = "t-web-2023.11.14"
+
+
+def routed(facts: GenerationFacts) -> GenerationFacts:
+    """Return the facts where the file's lines go to the indices of `web`."""
+    agent, stream = facts.agent, facts.stream
+    if agent is not None:
+        placement = msgspec.structs.replace(agent.placement, index="web")
+        agent = msgspec.structs.replace(agent, placement=placement)
+    if stream is not None:
+        stream = msgspec.structs.replace(stream, index="web")
+    return replace(facts, agent=agent, stream=stream)
+
+
+def unspoken() -> GenerationFacts:
+    return replace(of_silent_agent(), stream=None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "index", "is_home"),
+    [
+        (routed(of_agent()), WEB, True),
+        (routed(of_agent()), f"{WEB}-r2", True),
+        (routed(of_agent()), HOME, False),
+        (routed(of_agent()), "t-web-2023.11.15", False),
+        (of_agent(), WEB, False),
+        (routed(of_silent_agent()), WEB, True),
+        (routed(of_silent_agent()), HOME, False),
+        (of_silent_agent(), WEB, False),
+        (unspoken(), WEB, True),
+        (unspoken(), "t-web-2023.11.15", False),
+    ],
+)
+def test_a_routed_document_is_at_home_where_its_file_was_routed_to(
+    facts: GenerationFacts, index: str, is_home: bool
+) -> None:
+    """By the agent's word, by the stream's where that has not come, else by its day."""
+    document = HeldDocument(2, index=index, says={"event.dataset": "generic"})
+
+    assert (altered(stored(document), facts=facts) is None) == is_home
+
+
 def test_another_collectors_event_lies_by_its_arrival_whatever_time_it_bears() -> None:
     facts = of_another_collector()
     says = {"@timestamp": "2023-11-16T09:00:00.000Z"}
