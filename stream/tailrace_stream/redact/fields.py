@@ -28,6 +28,7 @@ from tailrace_stream.redact.hiding import Counts, with_stored
 
 OF_ATTRIBUTES = "attributes."
 _JSON_TEXTS = (ATTRIBUTES, ENRICHED, LABELS)
+_TEXT_LIST = pl.List(pl.String)
 
 
 class _Hidden:
@@ -228,6 +229,8 @@ def _writings(value: str) -> tuple[str, ...]:
 
 
 def _hidden_column(column: pl.Series, secrets: Secrets) -> pl.Series:
+    if column.dtype == _TEXT_LIST and column.name != CONFLICTS:
+        return _hidden_lists(column, secrets)
     if column.dtype != pl.String:
         return column
     texts: list[str | None] = column.to_list()
@@ -239,6 +242,17 @@ def _hidden_column(column: pl.Series, secrets: Secrets) -> pl.Series:
             texts[row] = _json(text, hidden) if is_json else hidden.taken_out(text)
             changed = True
     return pl.Series(column.name, texts, dtype=pl.String) if changed else column
+
+
+def _hidden_lists(column: pl.Series, secrets: Secrets) -> pl.Series:
+    lists: list[list[str | None] | None] = column.to_list()
+    changed = False
+    for row, hidden in secrets.items():
+        texts = lists[row]
+        if texts and any(text and hidden.is_in(text) for text in texts):
+            lists[row] = [text and hidden.taken_out(text) for text in texts]
+            changed = True
+    return pl.Series(column.name, lists, dtype=_TEXT_LIST) if changed else column
 
 
 def _json(text: str, hidden: _Hidden) -> str:

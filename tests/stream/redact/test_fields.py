@@ -69,6 +69,17 @@ def test_x11_address_is_no_address_any_more_and_its_country_stays() -> None:
     assert "193.0.6.139" not in json.dumps(document)
 
 
+def test_x11_value_is_hidden_in_the_lists_that_hold_it() -> None:
+    line = b"e.com 10.0.0.2, " + ACCESS_LINE.replace(b" - frank ", b" - 10.0.0.2 ")
+    document = documents(line, "source.ip", "user.name", parser="access")[0]
+    assert document["nginx.access.remote_ip_list"] == [
+        token("10.0.0.2", "user.name"),
+        token("203.0.113.7", "source.ip"),
+    ]
+    assert "203.0.113.7" not in json.dumps(document)
+    assert "10.0.0.2" not in json.dumps(document)
+
+
 def test_x11_part_of_a_field_is_hidden_in_the_fields_that_hold_it() -> None:
     document = documents(ACCESS_LINE, "url.query", parser="access")[0]
     assert "c=d" not in json.dumps(document)
