@@ -22,6 +22,7 @@ from pydantic_settings import SettingsConfigDict
 
 from tailrace.detect import CSV, INNER_PARSERS, inner_parser
 from tailrace.fleet.desired import NAME_PATTERN
+from tailrace.identity import index_part_problem
 from tailrace.key_files import KEY_CHARACTERS_MIN
 from tailrace.multiline.journald import JOURNALD
 from tailrace.redaction.config import RedactRule, with_names, with_own_names
@@ -35,8 +36,6 @@ from tailrace_agent.overload_settings import OverloadSettings
 from tailrace_agent.routing import ROUTES_MAX, RouteSettings, routing_problem
 from tailrace_agent.setting_problems import names_given, with_problems
 from tailrace_agent.users import number_of
-
-DATASET_PATTERN = re.compile(r"[a-z0-9_.]{1,100}")
 
 Format = Literal["auto", "lines", "docker", "cri", "journald"]
 FollowLinks = Literal["safe", "always", "never"]
@@ -182,8 +181,8 @@ class SourceSettings(BaseModel):
     @field_validator("dataset")
     @classmethod
     def _dataset_can_name_an_index(cls, value: str) -> str:
-        if not DATASET_PATTERN.fullmatch(value):
-            raise ValueError("must be `auto`, or lower-case letters, digits, _ and .")
+        if problem := index_part_problem(value):
+            raise ValueError(f"{problem} (or be `auto`), got {value[:100]!r}")
         return value
 
     @field_validator("columns")

@@ -44,6 +44,16 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         assert f"agent.{key}" in told or f".{key}" in told, key
 
 
+@pytest.mark.parametrize("name", ["dead", "ledger", "_x", ".x"])
+def test_a_dataset_that_names_no_index_of_events_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    """Events of dataset `dead` would lie among the dead letters, `_x` have no index."""
+    source = f"name = 'n'\npaths = ['/v/*.log']\ndataset = {name!r}\n"
+    with pytest.raises(ConfigError, match=name):
+        read(tmp_path, f"[[agent.sources]]\n{source}")
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -133,6 +133,7 @@ def refusal_without(*barred: str, command: list[str], folder: Path) -> str:
         (["status"], 1, "tailrace up"),
         (["parse", "/no/such/file"], 1, "/no/such/file cannot be read"),
         (["parse", "/"], 1, "/ is a folder"),
+        (["parse", "/dev/zero"], 1, "/dev/zero is a device"),
         (["parse", "--timezone", "Mars/Base", "-"], 2, "Mars/Base"),
         (["parse", "--dataset", "No Such!", "-"], 2, "No Such!"),
         (["search", "x", "--since", "yesteryear"], 2, "'yesteryear' is not a moment"),

@@ -264,10 +264,10 @@ def require_text(opened: OpenFile | StreamFile, *, file: str) -> None:
 
 @contextmanager
 def opened_file(file: str) -> Generator[OpenFile | StreamFile]:
-    """Open a file as the agent does, or anything else that can be read as a pipe.
+    """Open a file as the agent does, or a pipe, or a terminal.
 
     Raises:
-        CommandFailed: it is a folder.
+        CommandFailed: it is a folder, or a device, which need not have an end.
         OSError: it cannot be read.
     """
     from tailrace_agent.open_file import open_file
@@ -284,6 +284,10 @@ def opened_file(file: str) -> Generator[OpenFile | StreamFile]:
         )
     if not stat.S_ISREG(mode):
         with Path(file).open("rb") as pipe:
+            if not stat.S_ISFIFO(mode) and not pipe.isatty():
+                raise CommandFailed(
+                    f"{path_text(file)} is a device.", remedy="name a file or a pipe"
+                )
             yield StreamFile(pipe)
         return
     opened = open_file(Path(file).absolute(), rules=rules_of_user())
