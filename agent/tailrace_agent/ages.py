@@ -95,9 +95,12 @@ def _is_older_than_its_file(file: AnyFile, record: AgentLedger) -> bool:
     An archive bears the time of what it was made of, and that may have been moved here
     with a time older than its birth.
     """
+    born_at_ns = record.identity.born_at_ns
     if isinstance(file, ArchiveFile) or not _has_a_line_at_most(record):
         return False
-    return _written_at_ns(file) < record.identity.born_at_ns
+    if record.placement.anchor_ms < born_at_ns // 1_000_000:
+        return False  # The clock was set back between: so are the times of its copies.
+    return _written_at_ns(file) < born_at_ns
 
 
 def _has_a_line_at_most(record: AgentLedger) -> bool:

@@ -118,6 +118,26 @@ def test_f8_copy_made_before_the_file_of_a_life_is_not_its_rest_though_more_was_
     assert newest_losses(first.sink) == [{"truncated": len(lines(0, 10))}]
 
 
+def test_f34_f4_copy_over_an_older_file_is_read_though_the_clock_was_set_back(
+    tmp_path: Path,
+) -> None:
+    """A log that is older than the step has a birth that no time of a copy comes up to."""
+    first = set_ahead(agent_on(tmp_path), -MINUTE_MS)
+    first.write("cpt.log.1", b"another file\n")
+    await_tick(first.state)
+    path = first.write("cpt.log", FIRST_LINE)
+    first.pass_ms(8_000)
+    first.crash()
+    first.write("cpt.log", lines(0, 10))
+    second = set_ahead(agent_on(tmp_path, sink=first.sink), -MINUTE_MS)
+    second.pass_ms(1)
+    set_back_s = time.time() - MINUTE_MS // 1_000
+    os.utime(copytruncate(path), (set_back_s, set_back_s))
+    second.pass_ms(60_000)
+    assert stored(first.sink) == sorted((FIRST_LINE + lines(0, 10)).splitlines())
+    assert newest_losses(first.sink) in ([], [{"truncated": 0}])
+
+
 def test_f4_longer_copies_of_before_do_not_hide_the_copy_of_a_life(
     tmp_path: Path,
 ) -> None:
