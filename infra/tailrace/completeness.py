@@ -72,11 +72,13 @@ class HostCompleteness:
 
     host_name: str
     complete_to_ms: int | None
-    """None where nothing was ever looked at, or said."""
+    """None where nothing was ever looked at, or said, and where the clock is ahead."""
     waiting_events: int
     unread_bytes: int
     lost_bytes: int
     is_silent: bool
+    is_ahead: bool = False
+    """Its clock is, so that no moment it tells says up to when its lines were looked at."""
     purged_events: int = 0
     """Sent, not stored, and no longer in Kafka: nobody will read them there."""
 
@@ -153,6 +155,8 @@ class _Host:
     is_silent: bool = False
     silent_agents: int = 0
     ahead_agents: int = 0
+    lead_ms: int = 0
+    """By how much its clock is ahead at least, if only as much as clocks differ."""
 
     @property
     def is_gone(self) -> bool:
@@ -278,8 +282,8 @@ def _take_heartbeat(
     sweeps = host.gone_sweeps_ms
     if not is_gone(said_at_ms, now_ms=now_ms):
         sweeps = host.sweeps_ms
-    # By a clock that is ahead it may have looked at what is not yet there.
-    sweeps.append(min(held_at_ms, now_ms))
+    host.lead_ms = max(host.lead_ms, said_at_ms - now_ms)
+    sweeps.append(held_at_ms)
 
 
 def _take(document: Document, *, host: _Host) -> None:
@@ -337,9 +341,14 @@ def _stated(
         if behind or each.unread_bytes:
             moment = each.complete_to_ms
             complete_to_ms = min(complete_to_ms or moment, moment)
+    is_known = host.swept_at_ms is not None and not host.ahead_agents
     return HostCompleteness(
         host_name=name,
-        complete_to_ms=complete_to_ms if host.swept_at_ms is not None else None,
+        # All its moments are of one clock, which has told what is not yet by so much.
+        complete_to_ms=max((complete_to_ms or 0) - host.lead_ms, 0)
+        if is_known
+        else None,
+        is_ahead=host.ahead_agents > 0,
         waiting_events=waiting,
         unread_bytes=sum(each.unread_bytes for each in host.generations.values()),
         lost_bytes=sum(each.lost_bytes for each in host.generations.values()),

@@ -72,8 +72,11 @@ def _waiting_parts(stated: Completeness) -> Iterator[str]:
 def _moment_part(stated: Completeness) -> str:
     moment_ms = stated.complete_to_ms
     if moment_ms is None:
-        unheard = [h.host_name for h in stated.hosts if h.complete_to_ms is None]
-        return f"how complete {_names(unheard)} is cannot be said: no heartbeat yet"
+        unknown = [h for h in stated.hosts if h.complete_to_ms is None]
+        is_ahead = any(host.is_ahead for host in unknown)
+        named = [h.host_name for h in unknown if h.is_ahead == is_ahead]
+        why = "by a clock that is ahead" if is_ahead else "no heartbeat yet"
+        return f"how complete {_names(named)} is cannot be said: {why}"
     if moment_ms <= 0:
         waiting = [h.host_name for h in stated.hosts if h.complete_to_ms == 0]
         return f"nothing of some files of {_names(waiting)} is stored yet"

@@ -497,11 +497,18 @@ def ahead(host: str, by_ms: int = 400_000) -> dict[str, Any]:
     return heartbeat(host, swept_ago_ms=-by_ms, said_ago_ms=-by_ms)
 
 
-def test_a_heartbeat_from_the_future_claims_at_most_now_and_no_life() -> None:
-    told = completeness_of([ahead("a")], now_ms=NOW_MS, until_ms=LATER_MS)
+def test_a_heartbeat_from_the_future_claims_nothing_and_no_life() -> None:
+    """What it says was stored an hour ahead may be of any moment before now."""
+    told = completeness_of(
+        [ahead("a"), heartbeat("b", swept_ago_ms=900)], now_ms=NOW_MS, until_ms=LATER_MS
+    )
 
-    assert [host.complete_to_ms for host in told.hosts] == [NOW_MS]
+    assert [host.complete_to_ms for host in told.hosts] == [None, NOW_MS - 900]
+    assert told.complete_to_ms is None
     assert told.ahead_agents == 1
+    assert statement(told).startswith(
+        "how complete a is cannot be said: by a clock that is ahead"
+    )
     assert statement(told).endswith(
         "; whether 1 agent lives is not known, as its clock is ahead"
     )
@@ -509,6 +516,17 @@ def test_a_heartbeat_from_the_future_claims_at_most_now_and_no_life() -> None:
         "; whether 2 agents live is not known, as their clocks are ahead"
     )
     assert "ahead" not in said(ahead("a", AHEAD_MS_MAX))
+
+
+def test_a_clock_that_is_a_little_ahead_claims_so_much_less() -> None:
+    """Its sweep began before now, however its clock calls that moment."""
+    lead_ms = AHEAD_MS_MAX - 100
+    told = completeness_of(
+        [heartbeat("a", swept_ago_ms=700 - lead_ms, said_ago_ms=-lead_ms)],
+        now_ms=NOW_MS,
+        until_ms=LATER_MS,
+    )
+    assert [host.complete_to_ms for host in told.hosts] == [NOW_MS - 700]
 
 
 def test_at_a_standstill_what_waits_is_told_as_of_its_moment() -> None:
