@@ -69,7 +69,11 @@ async def run_app(
             app, retry=Retry(), wait=_wait, random=random, on_failure=failed
         ),
         offsets=app,
-        states=KafkaStateReader(connections, has_templates=enrichment.has_templates),
+        states=KafkaStateReader(
+            connections,
+            has_templates=enrichment.has_templates,
+            has_rules=bool(settings.shaping),
+        ),
         clock=clock,
         log=log,
         namespace=connections.namespace,

@@ -13,7 +13,7 @@ generation in the partition that is being read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 from kafka import KafkaConsumer
@@ -52,8 +52,8 @@ class ReadBack:
     """By key the newest record, in the order in which they were told."""
     fresh_offset: int = 0
     """From this raw record on no worker can have sent anything: where the partition ended
-    meanwhile, or its beginning where nothing was ever sent of it."""
-
+    meanwhile, or its beginning where nothing was ever sent of it. 0 where nobody asks, as
+    no rules ever held in it."""
     open_since_ms: dict[str, int] = field(default_factory=dict[str, int])
     """By generation when its state was written, of those that have something open."""
     raw_end: int = 0
@@ -95,6 +95,8 @@ class KafkaStateReader:
     connections: Connections
     has_templates: bool = False
     """Whether those are read, too."""
+    has_rules: bool = False
+    """Whether the worker leaves events out by rules."""
 
     def read(self, partition: int, *, is_wanted: Callable[[], bool]) -> ReadBack:
         """Return the newest state of each generation in a partition, and its word.
@@ -120,12 +122,15 @@ class KafkaStateReader:
         try:
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
-            ends = consumer.end_offsets([*places, raw, docs])
-            raw_end, docs_end = ends.pop(raw), ends.pop(docs)
-            found = ReadBack(raw_end=raw_end, fresh_offset=raw_end if docs_end else 0)
+            ends = consumer.end_offsets([*places, raw])
+            found = ReadBack(raw_end=ends.pop(raw))
             for place, record in _records(consumer, ends, is_wanted):
                 topic = topics[places.index(place)]
                 _keep(found, topic, record)
+            # Where there are no rules nobody waits for a topic that is not to be had.
+            if self.has_rules or EDITIONS_KEY in found.states:
+                is_fresh = not consumer.end_offsets([docs])[docs]
+                found = replace(found, fresh_offset=0 if is_fresh else found.raw_end)
         finally:
             consumer.close()
         return found
