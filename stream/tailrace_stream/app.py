@@ -69,11 +69,7 @@ async def run_app(
             app, retry=Retry(), wait=_wait, random=random, on_failure=failed
         ),
         offsets=app,
-        states=KafkaStateReader(
-            connections,
-            has_templates=enrichment.has_templates,
-            has_rules=bool(settings.shaping),
-        ),
+        states=_states(connections, settings, enrichment),
         clock=clock,
         log=log,
         namespace=connections.namespace,
@@ -109,6 +105,16 @@ async def run_app(
         watch.close()
         await app.stop()
         log.info("worker_stopped", **worker.counts)
+
+
+def _states(
+    connections: Connections, settings: StreamSettings, enrichment: Enrichment
+) -> KafkaStateReader:
+    return KafkaStateReader(
+        connections,
+        has_templates=enrichment.has_templates,
+        has_rules=bool(settings.shaping),
+    )
 
 
 async def _wait(wait_ms: int) -> None:
