@@ -19,19 +19,11 @@ from pydantic import SecretStr
 from tailrace.elasticsearch import Elastic
 from tailrace.settings import Connections
 from tailrace.whole_files import READABLE, replace_file
-from tailrace_embedded.config import config_from_environment
-from tailrace_embedded.elasticsearch import (
-    Node,
-    elasticsearch_spec,
-    node_settings,
-    server_arguments,
-)
 from tailrace_embedded.server import Server
-from tests.support.own_server import ground_for, own_server
-from tests.support.stack import temporary_data_dir
+from tests.support.own_elasticsearch import prepared_elasticsearch
+from tests.support.own_server import own_server
 from tests.support.waiting import eventually
 
-HEAP_MB = 400
 ADMIN = "admin"
 PROBE = "probe"
 """Whose only right is another one each time, so that it tells which roles are known."""
@@ -116,34 +108,15 @@ def password_of(user: str) -> str:
 @contextmanager
 def secured_elasticsearch(roles: Roles) -> Generator[SecuredElasticsearch]:
     """Yield a server of its own with a user for each role, and take it down."""
-    with temporary_data_dir() as data_dir:
-        ground = ground_for("elasticsearch-1", "transport", data_dir=data_dir)
-        node = Node(number=1, http_port=ground.ports[0], transport_port=ground.ports[1])
-        folders, home = ground.folders, ground.runtime.elasticsearch_home
-        spec = elasticsearch_spec(
-            node,
-            nodes=[node],
-            folders=folders,
-            home=home,
-            java_home=ground.runtime.java_home,
-            heap_mb=HEAP_MB,
-            java_flags=config_from_environment().java_flags,
-            user=ground.user,
-        )
-        settings = {
-            **node_settings(node, nodes=[node], folders=folders, home=home),
-            "xpack.security.enabled": "true",
-            "resource.reload.interval.high": "500ms",
-        }
-        secured = replace(
-            spec,
-            standard_input=server_arguments(
-                settings, conf_dir=folders.conf, logs_dir=folders.logs
-            ),
-            is_ready=_asks_for_a_name(node.http_port),
-        )
+    settings = {
+        "xpack.security.enabled": "true",
+        "resource.reload.interval.high": "500ms",
+    }
+    with prepared_elasticsearch(settings) as prepared:
+        node, ground = prepared.node, prepared.ground
+        secured = replace(prepared.spec, is_ready=_asks_for_a_name(node.http_port))
         with own_server(secured, user=ground.user) as server:
-            made = SecuredElasticsearch(server, conf=folders.conf, url=node.url)
+            made = SecuredElasticsearch(server, conf=ground.folders.conf, url=node.url)
             made.set_roles(roles)
             made.set_users({name: password_of(name) for name in roles})
             server.start()

@@ -41,6 +41,11 @@ def with_address(frame: pl.DataFrame, column: str, *, side: str) -> pl.DataFrame
     return made.drop("_is_ip", column)
 
 
+def has_both_ends() -> pl.Expr:
+    """Tell which lines name both ends of a connection: the others tell of a request alone."""
+    return pl.col("source.ip").is_not_null() & pl.col("destination.ip").is_not_null()
+
+
 def _is_ipv6(text: str) -> bool:
     try:
         ipaddress.IPv6Address(text)

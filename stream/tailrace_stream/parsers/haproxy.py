@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from tailrace_stream.parsers import syslog
-from tailrace_stream.parsers.addresses import with_address
+from tailrace_stream.parsers.addresses import has_both_ends, with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -177,10 +177,7 @@ def _of_traffic() -> list[pl.Expr]:
     status = whole("status")
     is_answered = status.is_between(100, 999)
     is_request, is_traffic = pl.col("raw").is_not_null(), pl.col("_is_traffic")
-    # A connection has two ends; of a line that tells one of them it is a request alone.
-    is_connection = (
-        pl.col("source.ip").is_not_null() & pl.col("destination.ip").is_not_null()
-    )
+    is_connection = has_both_ends()
     is_web = is_request | (pl.col("mode") == "HTTP").fill_null(value=False)
     server_name = pl.when(pl.col("name") != "-").then(pl.col("name"))
     frontend = pl.col("frontend").str.strip_suffix("~")

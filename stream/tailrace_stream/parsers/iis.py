@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tailrace_stream.parsers.addresses import with_address
+from tailrace_stream.parsers.addresses import has_both_ends, with_address
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
@@ -130,10 +130,7 @@ def _host(column: str) -> pl.Expr:
 
 
 def _categories(status: pl.Expr, *, is_answered: pl.Expr) -> list[pl.Expr]:
-    # A connection has two ends; of a line that tells one of them it is a request alone.
-    is_connection = (
-        pl.col("source.ip").is_not_null() & pl.col("destination.ip").is_not_null()
-    )
+    is_connection = has_both_ends()
     return [
         pl.when(is_answered & (status < 400))
         .then(pl.lit("success"))
