@@ -178,6 +178,8 @@ def missing(
     gone: Counter[tuple[str, str]] = Counter()
     for life in lives:
         gaps = expired.without(claims.gaps(life), life=life)
+        if is_begun_again(life, lives):
+            gaps = []
         gone[life.host, life.log] += life.written_over_bytes
         if life.was_copied:
             gone[life.host, life.log] += len(life.content)
@@ -205,6 +207,27 @@ def missing(
         if declared > gone[name]:
             problems.append(f"{name}: {declared} declared, {gone[name]} are gone")
     return problems
+
+
+def is_begun_again(life: Life, lives: list[Life]) -> bool:
+    """Return whether a file was emptied amid its first line, and then begun likewise.
+
+    What is there then is what stood there, and more: nobody can tell that from a line
+    that was written on, nor a copy of the former from one of the latter. Its bytes are
+    stored as those of the next life.
+    """
+    later = (
+        one
+        for one in lives[life.number + 1 :]
+        if (one.host, one.log) == (life.host, life.log)
+        and one.born_at_s == life.born_at_s
+    )
+    following = next(later, None)
+    return (
+        b"\n" not in life.content
+        and following is not None
+        and following.content.startswith(life.content)
+    )
 
 
 def _left_in_copies(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crc32c import crc32c
 
+from tests.simulation.checker import is_begun_again
 from tests.simulation.claims import Claims
 from tests.simulation.filesystem import Life
 from tests.simulation.indexed import Indexed
@@ -93,3 +94,19 @@ def test_first_lines_that_several_lives_have_are_of_the_file_of_their_generation
     claims.births_ns = {"generation": 2_000_000_000}
     assert not claims.claim([event(b"started", offset=0)])
     assert [life.number for life in claims.lives_behind("generation")] == [1]
+
+
+def test_a_file_that_was_emptied_amid_a_first_line_and_begun_likewise_tells_nobody() -> (
+    None
+):
+    """Only there: a line that ended, or another beginning, or another file, does tell."""
+    half, whole = bytearray(b"2026-11-24"), bytearray(b"2026-11-24 and on\n")
+    lives = [
+        Life(0, "host", "app", half, born_at_s=1.0),
+        Life(1, "other host", "app", bytearray(b"2027"), born_at_s=1.0),
+        Life(2, "host", "app", whole, born_at_s=1.0),
+        Life(3, "host", "app", bytearray(b"2027\n"), born_at_s=1.0),
+        Life(4, "host", "app", bytearray(b"2027"), born_at_s=2.0),
+        Life(5, "host", "app", bytearray(b"2027\n"), born_at_s=3.0),
+    ]
+    assert [is_begun_again(life, lives) for life in lives] == [True] + [False] * 5

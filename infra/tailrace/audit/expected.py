@@ -104,28 +104,21 @@ class _Unacked:
 def _unacked(facts: GenerationFacts) -> _Unacked:
     """Return what an agent sent, or was about to, before a chunk that came without it.
 
-    Kafka may refuse a chunk and take the next. The agent counts as safe what lies before
-    the refused one alone, so a gap behind that is its own to fill; or, where the file went
-    before it could, a part of what it declared as lost. A gap before that is a hole.
+    A gap behind what its agent counts as safe is its own to fill; or, where the file went
+    before it could, a part of what it declared as lost, in bytes or as what nobody saw.
     """
-    agent, stream = facts.agent, facts.stream
-    if agent is None or stream is None or facts.is_foreign:
-        return _Unacked()
-    gap_bytes = sum(end - start for start, end in stream.gaps)
-    if not gap_bytes or stream.gaps[0][0] < agent.next_offset:
+    agent, stream, gap_bytes = facts.agent, facts.stream, facts.unacked_gap_bytes
+    if agent is None or stream is None or not gap_bytes:
         return _Unacked()
     # What is unread may be read of a copy yet, or be on its way still.
-    are_lost = (
-        agent.is_closed
-        and not facts.unread_bytes
-        and facts.lost_of_seen_bytes >= gap_bytes
-    )
-    if agent.is_closed and not facts.unread_bytes and not are_lost:
+    is_over = agent.is_closed and not facts.unread_bytes
+    is_declared = facts.is_loss_unknown or facts.lost_of_seen_bytes >= gap_bytes
+    if is_over and not is_declared:
         return _Unacked()
     return _Unacked(
         count=max(stream.next_event_number - facts.first - stream.event_count, 0),
         within=range(agent.next_event_number, stream.next_event_number),
-        are_lost=are_lost,
+        are_lost=is_over,
     )
 
 

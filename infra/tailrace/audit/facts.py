@@ -115,6 +115,25 @@ class GenerationFacts:
         return lost_of_seen(self.agent.lost_bytes) if self.agent else 0
 
     @property
+    def unacked_gap_bytes(self) -> int:
+        """What never came to the stream, behind all that its agent says Kafka has.
+
+        Kafka may refuse a chunk and take the next; the agent counts as safe what lies
+        before the refused one alone. 0 where any of the gaps lies before that: a hole.
+        """
+        agent, stream = self.agent, self.stream
+        if agent is None or stream is None or self.is_foreign or not stream.gaps:
+            return 0
+        if stream.gaps[0][0] < agent.next_offset:
+            return 0
+        return sum(end - start for start, end in stream.gaps)
+
+    @property
+    def is_loss_unknown(self) -> bool:
+        """Whether it was truncated or deleted while no agent looked."""
+        return self.agent is not None and self.agent.unwatched_since_ms > 0
+
+    @property
     def dropped_count(self) -> int:
         """Events of which the stream kept nothing, for a rule, sampling or their age."""
         return sum(self.stream.dropped.values()) if self.stream else 0

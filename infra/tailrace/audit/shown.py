@@ -187,7 +187,8 @@ def _remarks(report: AuditReport) -> Iterator[str]:
     yield from _way_back(report)
     unknown = report.loss_unknown
     for verdict in unknown[:LINES_MAX]:
-        seen = verdict.facts.lost_bytes
+        # Chunks that came tell of those before them that did not.
+        seen = max(verdict.facts.lost_bytes, verdict.facts.unacked_gap_bytes)
         beside = f"beside {seen:,} bytes that were seen, " if seen else ""
         yield (
             f"NOTE   {_place(verdict)}: truncated or deleted while no agent looked, and no"

@@ -178,11 +178,7 @@ class AuditReport:
     @property
     def loss_unknown(self) -> tuple[GenerationVerdict, ...]:
         """The generations that were truncated while no agent looked."""
-        return tuple(
-            each
-            for each in self.verdicts
-            if each.facts.agent is not None and each.facts.agent.unwatched_since_ms
-        )
+        return tuple(each for each in self.verdicts if each.facts.is_loss_unknown)
 
     @property
     def repeatable(self) -> tuple[GenerationVerdict, ...]:

@@ -791,6 +791,22 @@ def test_k2_events_behind_a_refused_chunk_do_not_make_a_declared_loss_a_failure(
     assert sum(each.count for each in report.unsound[0].problems) == 1
 
 
+def test_k2_events_of_a_refused_chunk_are_a_part_of_the_loss_that_nobody_saw() -> None:
+    """Its agent was killed, and its file emptied before the next one started."""
+    facts = refused_chunk(
+        is_closed=True, unwatched_since_ms=1_790_000_000_000, blank_bytes=700
+    )
+    report = report_of(held(0, 1, *range(5, 9)), facts)
+
+    assert report.is_sound
+    assert report.is_settled
+    told = "\n".join(report_lines(report))
+    assert f"beside {3 * LINE_BYTES:,} bytes that were seen" in told
+
+    report = report_of(held(0, 1, *range(6, 9)), facts)
+    assert kinds_of(report.unsound[0].problems) == {ProblemKind.MISSING}
+
+
 def test_k2_events_that_an_agent_is_to_send_again_are_in_flight() -> None:
     report = report_of(held(0, 1, *range(5, 9)), refused_chunk())
 
