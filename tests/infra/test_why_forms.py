@@ -13,7 +13,12 @@ from msgspec.structs import replace
 from tailrace.audit.facts import GenerationFacts
 from tailrace.commands.why_events import Places
 from tailrace.commands.why_place import places_of
-from tailrace.commands.why_roles import encodings_of, made_of
+from tailrace.commands.why_roles import (
+    encodings_of,
+    exclusion_of,
+    glob_of,
+    made_of,
+)
 from tailrace.errors import CommandFailed
 from tailrace.identity import document_id
 from tailrace.why.hops import LinePlace
@@ -261,6 +266,40 @@ def test_why_nobody_has_told_of_a_file_is_said_as_far_as_it_can_be_seen(
         place_of(f"{new}:1", places=places)
     with pytest.raises(CommandFailed, match="is an archive, and no agent's word"):
         place_of(f"{archive}:1", places=places)
+
+
+def test_of_a_file_that_a_source_excludes_it_is_said_which_and_by_what(
+    tmp_path: Path,
+) -> None:
+    """Unless another source takes it."""
+    path, config = tmp_path / "debug.log", tmp_path / "tailrace.toml"
+    path.write_bytes(b"one\n")
+    excluding = (
+        f"[[agent.sources]]\nname = 'app'\npaths = ['{tmp_path}/*.log']\n"
+        "exclude = ['old*', 'debug*']\n"
+    )
+    config.write_text(excluding)
+
+    def said() -> str:
+        places = Places(
+            told={},
+            lookup=KnowingLookup(),
+            encodings={},
+            glob_of=lambda path: glob_of(path, config=config),
+            exclusion_of=lambda path: exclusion_of(path, config=config),
+        )
+        with pytest.raises(CommandFailed) as failed:
+            place_of(f"{path}:1", places=places)
+        return str(failed.value)
+
+    assert f"the glob {tmp_path}/*.log of the source 'app' takes it" in said()
+    assert "`exclude` leaves it out, by debug*." in said()
+    config.write_text(
+        f"{excluding}[[agent.sources]]\nname = 'all'\npaths = ['{tmp_path}/d*']\n"
+    )
+    assert f"is watched, by the glob {tmp_path}/d*" in said()
+    config.write_text(excluding.replace("debug*", "other*").replace("*.log", "x.log"))
+    assert said().startswith(f"{path} is not watched: no agent's word")
 
 
 @pytest.mark.parametrize(("number", "offset"), [(1, 0), (2, 0), (3, 13), (5, 13)])

@@ -56,7 +56,7 @@ def why(
     from tailrace.audit.kafka import KafkaLedger
     from tailrace.commands.why_events import Places
     from tailrace.commands.why_place import places_of
-    from tailrace.commands.why_roles import encodings_of, glob_of
+    from tailrace.commands.why_roles import encodings_of, exclusion_of, glob_of
     from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
     from tailrace.own_stack import names_own_stack, own_config
     from tailrace.settings import read_connections
@@ -83,6 +83,7 @@ def why(
             lookup=lookup,
             encodings=encodings_of(config),
             glob_of=lambda path: glob_of(path, config=config),
+            exclusion_of=lambda path: exclusion_of(path, config=config),
         )
         asked = places_of(line, places=places)
         witnesses = _witnesses(

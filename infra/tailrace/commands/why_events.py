@@ -13,6 +13,7 @@ from tailrace.why.lookup import Lookup
 from tailrace.why.place import FileLine
 
 if TYPE_CHECKING:
+    from tailrace.commands.why_untold import Exclusion
     from tailrace_agent.archives import AnyFile
     from tailrace_agent.forms import Encoding
 
@@ -29,6 +30,8 @@ class Places:
     """By source, how its files are written; `auto` where it is not known here."""
     glob_of: Callable[[str], str] = lambda _path: ""
     """Which glob of this machine's agent takes a path; "" where none does."""
+    exclusion_of: Callable[[str], Exclusion | None] = lambda _path: None
+    """How this machine's agent would take a path if it did not exclude it."""
 
     def encoding(self, facts: GenerationFacts) -> Encoding:
         """Return what the source of a generation says of its files."""

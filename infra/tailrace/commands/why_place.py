@@ -194,6 +194,7 @@ def _copied(
             size_bytes=size_bytes,
             is_archive=is_inflated(file),
             glob=places.glob_of(str(path.absolute())),
+            exclusion=places.exclusion_of(str(path.absolute())),
         )
     found: list[LinePlace] = []
     for copy in copies:

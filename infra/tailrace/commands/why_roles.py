@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.audit.facts import GenerationFacts
+from tailrace.commands.why_untold import Exclusion
 from tailrace.errors import ConfigError, TailraceError
 from tailrace.extras import missing_modules
 from tailrace.framing import MappedEvent
@@ -41,6 +42,19 @@ def glob_of(path: str, *, config: Path | None, source: str = "") -> str:
         if glob := taken_by(path, globs=each.paths, exclude=each.exclude):
             return glob
     return ""
+
+
+def exclusion_of(path: str, *, config: Path | None) -> Exclusion | None:
+    """Return how this machine's agent would take a path if it did not exclude it."""
+    from tailrace_agent.globs import excluder, taken_by
+
+    settings = _agent_settings(config)
+    for each in settings.sources if settings else ():
+        glob = taken_by(path, globs=each.paths, exclude=())
+        by = next((one for one in each.exclude if excluder((one,))(path)), None)
+        if glob and by is not None:
+            return Exclusion(source=each.name, glob=glob, by=by)
+    return None
 
 
 def encodings_of(config: Path | None) -> Mapping[str, Encoding]:

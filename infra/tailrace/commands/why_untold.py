@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tailrace.archive_kinds import HEAD_BYTES, archive_kind
@@ -11,6 +12,16 @@ from tailrace.errors import CommandFailed
 from tailrace.text import path_text
 
 HOSTS_SHOWN_MAX = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """How a source would take a file that it excludes."""
+
+    source: str
+    glob: str
+    by: str
+    """The pattern of `exclude` that means the file."""
 
 
 def nowhere(line: str) -> CommandFailed:
@@ -42,7 +53,13 @@ def no_file(path: Path, *, line: str, told: Iterable[GenerationFacts]) -> Comman
 
 
 def untold(
-    path: Path, line_number: int, *, size_bytes: int, is_archive: bool, glob: str
+    path: Path,
+    line_number: int,
+    *,
+    size_bytes: int,
+    is_archive: bool,
+    glob: str,
+    exclusion: Exclusion | None = None,
 ) -> CommandFailed:
     """Return why no agent's word is of a file, as far as that can be seen from here."""
     if not size_bytes:
@@ -65,6 +82,14 @@ def untold(
             " is of this file.",
             remedy="wait for the agent's first look if it is new; `tailrace status` says"
             " whether the agent runs, and which files it cannot read",
+        )
+    if exclusion is not None:
+        return CommandFailed(
+            f"{shown} is not watched: the glob {exclusion.glob} of the source"
+            f" {exclusion.source!r} takes it, and its `exclude` leaves it out, by"
+            f" {exclusion.by}.",
+            remedy=f"take {exclusion.by} out of the source's `exclude` if the file is to"
+            " be shipped",
         )
     return CommandFailed(
         f"{shown} is not watched: no agent's word in the ledger is of this file.",

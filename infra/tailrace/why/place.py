@@ -192,7 +192,8 @@ def _unfinished(path: Path, line_number: int) -> CommandFailed:
 
 
 def _beyond(path: Path, line_number: int, *, lines: int) -> CommandFailed:
+    count = f"{lines:,} complete line{'' if lines == 1 else 's'}"
     return CommandFailed(
-        f"{path_text(str(path))} has {lines} complete lines, and no line {line_number}.",
+        f"{path_text(str(path))} has {count}, and no line {line_number}.",
         remedy="if it was rotated, name the file that the line is in now",
     )

@@ -56,10 +56,10 @@ def checkpoint_before_ack(delivery: Any) -> None:
     """The agent takes what it has sent for acknowledged, and checkpoints it."""
     ship = delivery.Delivery.ship
 
-    def eager(self: Any, generation: str, chunk: Any) -> bool:
+    def eager(self: Any, generation: str, chunk: Any, **reason: Any) -> bool:
         import msgspec
 
-        if not ship(self, generation, chunk):
+        if not ship(self, generation, chunk, **reason):
             return False
         ledger = self._ledgers[generation]
         ledger.record = msgspec.structs.replace(
