@@ -141,7 +141,9 @@ def _place(verdict: GenerationVerdict) -> str:
 def _moving(verdict: GenerationVerdict) -> str:
     parts: list[str] = []
     if verdict.in_flight_count:
-        parts.append(f"{verdict.in_flight_count:,} events sent and not yet stored")
+        count = verdict.in_flight_count
+        events = "1 event" if count == 1 else f"{count:,} events"
+        parts.append(f"{events} sent and not yet stored")
     if verdict.facts.unread_bytes:
         parts.append(f"{verdict.facts.unread_bytes:,} bytes not yet read")
     return ", ".join(parts) or "a hop has not yet said what it did"
@@ -247,8 +249,10 @@ def _verdict(report: AuditReport) -> str:
         else ""
     )
     if not report.is_sound:
-        count = len(report.unsound) + len(report.problems)
-        return f"It does NOT add up: {count} contradictions above{compared}."
+        problems = [*report.problems, *(p for v in report.unsound for p in v.problems)]
+        count = sum(problem.count for problem in problems)
+        noun = "contradiction" if count == 1 else "contradictions"
+        return f"It does NOT add up: {count:,} {noun}, as shown above{compared}."
     moving = f"; {totals.in_flight:,} in flight" if report.in_flight else ""
     if unfound := sum(each.unfound_count for each in report.unfound):
         return (

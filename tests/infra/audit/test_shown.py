@@ -44,7 +44,9 @@ def test_what_is_missing_is_shown_with_file_number_and_offset() -> None:
 
     assert "WRONG  web-1:/srv/app.log" in text
     assert f"missing: event 2 at offset {2 * LINE_BYTES}" in text
-    assert text.endswith("It does NOT add up: 1 contradictions above.")
+    assert text.endswith("It does NOT add up: 1 contradiction, as shown above.")
+    text = "\n".join(report_lines(report_of(held(0, 1, 4), facts_at_rest(5))))
+    assert text.endswith("It does NOT add up: 2 contradictions, as shown above.")
 
 
 def test_of_an_altered_document_it_is_said_how_it_comes_back() -> None:
