@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -32,7 +32,6 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "checkpoint-before-ack": ("kill at A6", "kill agent", "kafka s"),
     "random-id": ("kill at S3", "kill at I4"),
     "id-without-host": ("poison",),
-    # Brokers that refuse documents of records that were read before.
     "publish-error-swallowed": ("too few copies",),
     "forbidden-is-dead": ("elasticsearch forbidden",),
     "acks-of-one": ("too few copies",),
@@ -51,6 +50,12 @@ OF_THREE = frozenset(
     }
 )
 """Seen only where there are three servers of a kind."""
+
+ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
+    # Else the driver tries again until the brokers take it, and nothing is to be swallowed.
+    "publish-error-swallowed": {"TAILRACE_STREAM_REQUEST_TIMEOUT_MS": "2000"},
+}
+"""By mutation, what its roles are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ def run(mutation: str, *, seed: int) -> Verdict:
         ],
         env={
             **os.environ,
+            **ENVIRONMENT.get(mutation, {}),
             MUTATION_VARIABLE: mutation,
             "PYTHONPATH": str(MUTATED_FOLDER),
         },
