@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from tailrace.clock import Clock
 from tailrace.errors import (
@@ -32,6 +32,18 @@ class Patience:
     """By the monotonic clock."""
     tell: Callable[[str], None]
     """Is given a line for a person whenever it is waited for one."""
+
+    @classmethod
+    def from_now(
+        cls, clock: Clock, *, wait_ms_max: int, tell: Callable[[str], None]
+    ) -> Self:
+        """Return one whose time begins now."""
+        return cls(
+            clock=clock,
+            wait_ms_max=wait_ms_max,
+            begun_at_ms=clock.monotonic_ms(),
+            tell=tell,
+        )
 
     @property
     def deadline_ms(self) -> int:
