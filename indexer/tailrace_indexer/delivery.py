@@ -15,7 +15,7 @@ from tailrace.kafka_consumer import Partition, Polled
 from tailrace.kill_points import reach
 from tailrace_indexer.admission import admit
 from tailrace_indexer.alarms import Alarms
-from tailrace_indexer.bulk import AnswerUnreadable, JudgedPiece, judge_answer
+from tailrace_indexer.bulk import AnswerUnreadable, Bulk, JudgedPiece, judge_answer
 from tailrace_indexer.burial import Burial
 from tailrace_indexer.contracts import (
     BulkLost,
@@ -171,6 +171,8 @@ class Delivery:
             self._sending.push_back(bulk, finished.verdict, probed=probed)
             return
         if finished.refusal is not None:
+            if finished.refusal.reason is Reason.TOO_LARGE:
+                self._sending.learn_bound(bulk, finished.refusal)
             if finished.refusal.outcome is Outcome.DEAD_LETTER:
                 self._faults.divide(bulk, finished.refusal, probed=probed)
             else:
@@ -184,7 +186,7 @@ class Delivery:
             return
         self._alarms.clear(ELASTICSEARCH, now_ms=self._clock.now_ms())
         self.figures.bulks += 1
-        self._settle(judged, took_ms=finished.took_ms, probed=probed)
+        self._settle(bulk, judged, took_ms=finished.took_ms, probed=probed)
 
     def _take_index(self, finished: IndexAnswered) -> None:
         if finished.verdict.outcome is Outcome.STORED:
@@ -197,7 +199,12 @@ class Delivery:
             self._sending.not_made(finished.index, finished.verdict)
 
     def _settle(
-        self, judged: Sequence[JudgedPiece], *, took_ms: int, probed: str | None
+        self,
+        bulk: Bulk,
+        judged: Sequence[JudgedPiece],
+        *,
+        took_ms: int,
+        probed: str | None,
     ) -> None:
         """Act on what became of each document of a bulk."""
         outcomes = {each.verdict.outcome for each in judged}
@@ -207,8 +214,13 @@ class Delivery:
             self._sending.pace.taken(took_ms=took_ms)
         if outcomes != {Outcome.STORED}:
             self._reach("I3")
+        large = [each for each in judged if each.verdict.reason is Reason.TOO_LARGE]
+        if large:
+            suspects = Bulk(bulk.number, [each.piece for each in large])
+            self._faults.divide(suspects, large[0].verdict, probed=None)
         for each in judged:
-            self._settle_piece(each.piece, each.verdict)
+            if each.verdict.reason is not Reason.TOO_LARGE:
+                self._settle_piece(each.piece, each.verdict)
         if probed is None:
             return
         if outcomes & {Outcome.STORED, Outcome.DEAD_LETTER}:

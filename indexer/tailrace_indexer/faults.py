@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailrace.clock import Clock
+from tailrace.topics import KIBIBYTE
 from tailrace_indexer.alarms import Alarms
 from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.burial import Burial
@@ -20,6 +21,9 @@ from tailrace_indexer.pieces import (
     is_bulk_document,
 )
 from tailrace_indexer.sending import Sending
+
+SMALL_BYTES = 64 * KIBIBYTE
+"""A server that finds so little too large is set up wrong: the document is not at fault."""
 
 
 class Faults:
@@ -56,7 +60,9 @@ class Faults:
         if piece.document_count > 1:
             for half in halves(piece):
                 ready.add_apart([half])
-        elif verdict.reason is Reason.TOO_LARGE or not is_bulk_document(piece):
+        elif not is_bulk_document(piece) or (
+            verdict.reason is Reason.TOO_LARGE and piece.size_bytes > SMALL_BYTES
+        ):
             invalid = Verdict(Outcome.DEAD_LETTER, Reason.DOCUMENT_INVALID)
             is_suspect = verdict.outcome is Outcome.DEAD_LETTER
             self.condemn(piece, verdict if is_suspect else invalid)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tailrace.kafka_consumer import Partition
 from tailrace.topics import KIBIBYTE
 from tailrace_indexer.outcomes import Reason, Verdict
-from tailrace_indexer.pieces import Piece, marker_of
+from tailrace_indexer.pieces import Piece, marker_of, parts
 
 WAIT_MS_MIN = 1_000
 WAIT_MS_MAX = 30_000
@@ -121,11 +121,17 @@ class Holds:
             if now_ms >= hold.retry_at_ms and not hold.is_asked
         ]
 
-    def take_probe(self, hold: Hold) -> list[Piece]:
-        """Take a few documents to feel out an index; they come back by `add`."""
-        taken: list[Piece] = []
-        size = 0
-        while hold.pieces and (not taken or size < PROBE_BYTES):
+    def take_probe(self, hold: Hold, *, bytes_max: int) -> list[Piece]:
+        """Take a few documents to feel out an index; they come back by `add`.
+
+        At most `PROBE_BYTES`, and `bytes_max`, but at least one document.
+        """
+        size_max = min(PROBE_BYTES, bytes_max)
+        first, *rest = parts(hold.pieces.popleft(), bytes_max=size_max)
+        hold.pieces.extendleft(reversed(rest))
+        taken = [first]
+        size = first.size_bytes
+        while hold.pieces and size + hold.pieces[0].size_bytes <= size_max:
             taken.append(hold.pieces.popleft())
             size += taken[-1].size_bytes
         self._forget_bytes(taken)

@@ -104,12 +104,18 @@ _DOCUMENT_FAULTS = (
     "can't get text",
     "depth_limit",
 )
+_OPERATION_TOO_LARGE = "exceeds the maximum allowed limit"
+"""Said by 429 of every document that goes to a shard beside one that it never takes."""
 _SHARD_LIMITS = ("maximum shards", "maximum normal shards", "maximum frozen shards")
 _DISK_FULL = ("no space left", "disk usage exceeded", "disk is full")
 
 
 def judge_item(status: int, error: ItemError | None) -> Verdict:
-    """Return what one item of a bulk answer means for its document."""
+    """Return what one item of a bulk answer means for its document.
+
+    `TOO_LARGE` is a suspicion only, as another document may be meant: the caller divides
+    what has it until a single one is left.
+    """
     if 200 <= status < 300:
         return STORED
     # Of a create: the id is there. Of a revision: a newer one is there.
@@ -118,11 +124,11 @@ def judge_item(status: int, error: ItemError | None) -> Verdict:
     found = error or ItemError()
     detail = f"{status} {found.sentence()}"
     text = detail.lower()
+    if status == 413 or (status == 429 and _OPERATION_TOO_LARGE in text):
+        return Verdict(Outcome.DEAD_LETTER, Reason.TOO_LARGE, detail)
     known = _known_state(status, found, text=text)
     if known is not None:
         return _explained(known, found, detail=detail)
-    if status == 413:
-        return Verdict(Outcome.DEAD_LETTER, Reason.TOO_LARGE, detail)
     if status == 400 and found.type in _DOCUMENT_ERRORS:
         return Verdict(Outcome.DEAD_LETTER, Reason.MAPPING_CONFLICT, detail)
     is_fault = any(fault in text for fault in _DOCUMENT_FAULTS)

@@ -100,6 +100,25 @@ def halves(piece: Piece) -> list[Piece]:
     ]
 
 
+def parts(piece: Piece, *, bytes_max: int) -> list[Piece]:
+    """Cut a piece into whole documents together, `bytes_max` a part; in order, none empty.
+
+    A document that is larger is a part alone. A piece whose header counted wrong stays
+    whole, because it is recounted whole.
+    """
+    body = piece.body
+    if len(body) <= bytes_max or body.count(b"\n") != 2 * piece.document_count:
+        return [piece]
+    cut: list[Piece] = []
+    start = 0
+    while start < len(body):
+        end = _end_of_documents(body, start=start, bytes_max=bytes_max)
+        count = body.count(b"\n", start, end) // 2
+        cut.append(Piece(piece.place, body[start:end], count, piece.kind))
+        start = end
+    return cut
+
+
 def index_of(piece: Piece) -> str:
     """Return the index of the first document, "" where its action cannot be read."""
     action = _action(piece.body)
@@ -146,6 +165,19 @@ def mentions(piece: Piece, *, markers: Sequence[bytes]) -> bool:
 def marker_of(index: str) -> bytes:
     """Return the bytes by which an index stands in an action line of ours."""
     return b'"_index":"%b"' % index.encode()
+
+
+def _end_of_documents(body: bytes, *, start: int, bytes_max: int) -> int:
+    """Return where the last document ends that fits, or the first where none does."""
+    limit = start + bytes_max
+    if limit >= len(body):
+        return len(body)
+    end = body.rfind(b"\n", start, limit) + 1
+    if body.count(b"\n", start, end) % 2:
+        end = body.rfind(b"\n", start, end - 1) + 1  # Not between action and document.
+    if end > start:
+        return end
+    return body.find(b"\n", body.find(b"\n", start) + 1) + 1
 
 
 def _action(body: bytes) -> _Action | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tailrace_indexer.pieces import Piece
+from tailrace_indexer.pieces import Piece, parts
 
 
 class Ready:
@@ -42,9 +42,11 @@ class Ready:
     def take(
         self, *, bytes_max: int, is_current: Callable[[Piece], bool]
     ) -> list[Piece]:
-        """Take what the next bulk holds: at least one piece, about `bytes_max`.
+        """Take what the next bulk holds: at most `bytes_max`, but at least one document.
 
-        Pieces that are not current are dropped: another owner reads them.
+        A piece that is larger is cut, and the rest of it stays the next to be sent. What
+        was put apart is taken as it was put. Pieces that are not current are dropped:
+        another owner reads them.
         """
         while self._apart:
             pieces = self._apart.popleft()
@@ -59,6 +61,8 @@ class Ready:
             piece = self._pieces.popleft()
             self.size_bytes -= piece.size_bytes
             if is_current(piece):
-                taken.append(piece)
-                size += piece.size_bytes
+                first, *rest = parts(piece, bytes_max=bytes_max)
+                self.put_back(rest)
+                taken.append(first)
+                size += first.size_bytes
         return taken

@@ -61,6 +61,8 @@ class Sending:
         """Each bulk on its way by number; for a probe, the index that it feels out."""
         self._last_number = 0
         self._seen: set[str] = set()
+        self._told_bytes = policy.bulk_bytes_max
+        """What a bulk may have at most, as was said last."""
         self.pace = Pace(policy, chance=chance)
         self.ready = Ready()
         self.holds = Holds(chance=chance)
@@ -88,7 +90,8 @@ class Sending:
             if hold.needs_index:
                 self._sink.submit_index(hold.index)
             elif hold.pieces:
-                self._submit(self.holds.take_probe(hold), probed=hold.index)
+                probe = self.holds.take_probe(hold, bytes_max=self.pace.bulk_bytes)
+                self._submit(probe, probed=hold.index)
             else:
                 self.release(hold.index)
         while self.ready and self.pace.may_send(
@@ -147,6 +150,25 @@ class Sending:
             self.hold_longer(probed, verdict)
         else:
             self.ready.put_back(bulk.pieces)
+
+    def learn_bound(self, bulk: Bulk, verdict: Verdict) -> None:
+        """Send no bulk as large as this one, which was too large for one request.
+
+        Said only where that is less than ever: later the pace asks again now and then.
+        """
+        self.pace.too_large(size_bytes=bulk.size_bytes)
+        if self.pace.bulk_bytes >= self._told_bytes:
+            return
+        self._told_bytes = self.pace.bulk_bytes
+        self._alarms.happened(
+            ELASTICSEARCH,
+            reason=verdict.reason.value,
+            detail=(
+                f"a request of {bulk.size_bytes} bytes was too large, so none has more"
+                f" than {self._told_bytes} now; see http.max_content_length there, and"
+                f" the limit of a proxy before it: {verdict.detail}"
+            ),
+        )
 
     def hold(self, piece: Piece, verdict: Verdict) -> None:
         """Let a piece wait until its index takes something again."""

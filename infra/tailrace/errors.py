@@ -5,6 +5,7 @@ TailraceError                 what happened, with which value, and what to do
 |-- RoleNotInstalled          the extra that brings a role is missing
 |-- ServiceUnavailable        a server did not answer where it was configured
 |   |-- NoAnswer              it listens there, and says nothing
+|   |-- StillAway             it was waited for, and did not come
 |   |-- TopicMissing          the brokers answer, but the topic is not there
 |   |-- RightMissing          Elasticsearch answers, but who asks may not do this
 |   |-- NodeForbidden         likewise ZooKeeper
@@ -93,6 +94,17 @@ class NoAnswer(ServiceUnavailable):
             address=address,
             reason=f"no answer within {wait_s:g} s",
             remedy=f"{SILENT_REMEDY}; `tailrace doctor` checks {service}",
+        )
+
+
+class StillAway(ServiceUnavailable):
+    """A server was waited for, for as long as was asked, and did not come."""
+
+    def __init__(self, last: ServiceUnavailable, *, waited_ms: int) -> None:
+        TailraceError.__init__(
+            self,
+            f"{last} (still, after {waited_ms / 1_000:g} s)",
+            remedy=f"{last.remedy}; or wait longer",
         )
 
 

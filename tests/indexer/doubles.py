@@ -18,6 +18,7 @@ from tailrace.ledger import IndexerLedger
 from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.contracts import BulkLost, Finished, IndexAnswered
 from tailrace_indexer.outcomes import STORED, Outcome, Reason, Verdict
+from tailrace_indexer.pieces import document_lines
 from tailrace_indexer.sink import answered
 from tests.support.fakes.elasticsearch import (
     MemoryElasticsearch,
@@ -117,6 +118,27 @@ class RefusingSink(ImmediateSink):
                 bulk, error_answer(self.status, self.kind, "no"), took_ms=10
             )
         return answered(bulk, self.elasticsearch.bulk(bulk.body()), took_ms=10)
+
+
+@dataclass(slots=True)
+class ShardLimitSink(ImmediateSink):
+    """Rejects a whole bulk by items where one document of it is beyond a shard's limit."""
+
+    limit_bytes: int = 100_000
+
+    def _answer(self, bulk: Bulk) -> Finished:
+        bodies = [body for piece in bulk.pieces for body in document_lines(piece.body)]
+        largest = max(map(len, bodies))
+        if largest <= self.limit_bytes:
+            return answered(bulk, self.elasticsearch.bulk(bulk.body()), took_ms=10)
+        rejected = reason(
+            "es_rejected_execution_exception",
+            f"Request contains an operation of size [{largest}] bytes, which exceeds"
+            f" the maximum allowed limit of [{self.limit_bytes}] bytes",
+        )
+        items = [{"create": {"status": 429, "error": rejected}} for _body in bodies]
+        body = json.dumps({"errors": True, "items": items}).encode()
+        return answered(bulk, Answer(200, body), took_ms=10)
 
 
 @dataclass(slots=True)

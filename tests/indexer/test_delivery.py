@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from collections.abc import Callable
 
 import pytest
 
 from tailrace import wire
-from tailrace_indexer.bulk import Bulk
 from tailrace_indexer.flow import DeliveryPolicy
+from tailrace_indexer.holds import PROBE_BYTES
 from tests.indexer.builders import (
     DEAD,
     DOCS,
@@ -23,6 +24,7 @@ from tests.indexer.doubles import (
     ExpiredSink,
     ImmediateSink,
     RefusingSink,
+    ShardLimitSink,
     SilentSink,
     TimingOutAfterStoringSink,
 )
@@ -213,24 +215,75 @@ def test_a_request_refused_as_invalid_spares_documents_that_are_sound() -> None:
     assert "Elasticsearch" in bench.alarms.on
 
 
-def test_e7_a_request_that_is_too_large_is_divided() -> None:
-    def too_large(bulk: Bulk) -> bool:
-        return bulk.size_bytes > 1_000
+def taking_at_most(size_bytes: int) -> Callable[[MemoryElasticsearch], RefusingSink]:
+    """Return what makes a server that finds a larger request too large."""
 
     def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
-        return RefusingSink(elasticsearch, status=413, refuses=too_large)
+        return RefusingSink(
+            elasticsearch, status=413, refuses=lambda bulk: bulk.size_bytes > size_bytes
+        )
 
-    bench = Bench(sink_of=refusing)
-    written(bench)
-    huge = "x" * 2_000
+    return refusing
+
+
+def test_e7_a_request_that_is_too_large_is_divided() -> None:
+    bench = Bench(sink_of=taking_at_most(100_000))
+    lines = [f"{line} {'.' * 40_000}" for line in LINES]
+    written(bench, lines)
+    huge = "x" * 200_000
     bench.kafka.write(DOCS, documents([huge, "small"], first=500))
     bench.run()
 
-    assert bench.stored() == sorted([*LINES, "small"])
+    assert bench.stored() == sorted([*lines, "small"])
     (letter,) = bench.dead_letters.letters
     assert letter.reason == "too_large"
     assert huge.encode() in letter.original
     assert bench.kafka.commits[DOCS] == 6
+
+
+def test_e7_what_was_too_large_once_is_not_sent_as_large_again() -> None:
+    """Records are as large as the stream makes them, and are cut for such a server."""
+    bench = Bench(sink_of=taking_at_most(1_000_000))
+    lines = [f"line {number:04} {'.' * 10_000}" for number in range(1_000)]
+    written(bench, lines, size=250)
+    bench.run()
+
+    sink = bench.sink
+    assert isinstance(sink, RefusingSink)
+    assert bench.stored() == lines
+    refused = [bulk for bulk in sink.bulks if sink.refuses(bulk)]
+    assert 0 < len(refused) <= 8, [bulk.size_bytes for bulk in sink.bulks]
+    told = [n.detail for n in bench.alarms.take(now_ms=0) if n.kind == "happened"]
+    assert told
+    assert "http.max_content_length" in told[-1]
+
+
+def test_e7_a_server_that_finds_everything_too_large_makes_no_dead_letter() -> None:
+    """A proxy that was told a wrong limit must not bury a million good lines."""
+    bench = Bench(sink_of=taking_at_most(100))
+    written(bench)
+    bench.run()
+
+    assert not bench.dead_letters.letters
+    assert not bench.stored()
+    assert DOCS not in bench.kafka.commits
+    assert "Elasticsearch" in bench.alarms.on
+
+
+def test_e7_one_document_that_no_shard_takes_leaves_those_beside_it_alone() -> None:
+    """Elasticsearch refuses all that goes to a shard with it, each by 429 and for ever."""
+    bench = Bench(sink_of=ShardLimitSink)
+    huge = "x" * 200_000
+    texts = [*LINES[:7], huge, *LINES[7:]]
+    bench.kafka.write(DOCS, documents(texts))
+    bench.run()
+
+    assert bench.stored() == LINES
+    (letter,) = bench.dead_letters.letters
+    assert letter.reason == "too_large"
+    assert huge.encode() in letter.original
+    assert bench.kafka.commits[DOCS] == 1
+    assert not bench.alarms.on
 
 
 def test_e5_a_mapping_conflict_is_a_dead_letter_with_its_bytes() -> None:
@@ -299,6 +352,24 @@ def test_a_held_index_is_not_asked_with_everything_again_and_again() -> None:
     requests_after_30_s = bench.elasticsearch.requests
 
     assert requests_after_30_s < 12
+
+
+def test_e4_a_held_index_is_felt_out_with_little_however_large_a_record_is() -> None:
+    bench = Bench()
+    bench.elasticsearch.block(INDEX)
+    lines = [f"line {number:04} {'.' * 10_000}" for number in range(100)]
+    written(bench, lines, size=100)
+    bench.run()
+
+    assert isinstance(bench.sink, ImmediateSink)
+    first, *probes = bench.sink.bulks
+    assert first.size_bytes > 1_000_000
+    assert len(probes) > 3
+    assert max(bulk.size_bytes for bulk in probes) <= PROBE_BYTES
+    bench.elasticsearch.unblock(INDEX)
+    bench.run()
+    assert bench.stored() == lines
+    assert bench.kafka.commits[DOCS] == 1
 
 
 def test_p3_held_documents_have_a_bound_and_only_their_partitions_pause() -> None:
@@ -500,19 +571,13 @@ def test_e9_a_dead_letter_whose_day_is_gone_is_kept_whole_in_the_present_days_in
 def test_a_dead_letter_that_is_refused_is_stored_in_a_form_that_fits() -> None:
     """And never becomes a dead letter again, which would go round for ever."""
 
-    def too_large(bulk: Bulk) -> bool:
-        return bulk.size_bytes > 1_500
-
-    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
-        return RefusingSink(elasticsearch, status=413, refuses=too_large)
-
-    bench = Bench(sink_of=refusing)
+    bench = Bench(sink_of=taking_at_most(70_000))
     letter = wire.DeadLetter(
         dead_id="d1",
         stage="stream",
         reason="r",
         detail="d",
-        original=b"\x1b[31m" * 1_000,
+        original=b"\x1b[31m" * 20_000,
         died_at_ms=1_795_480_000_000,
         topic="t.raw",
         partition=1,
@@ -525,8 +590,9 @@ def test_a_dead_letter_that_is_refused_is_stored_in_a_form_that_fits() -> None:
     assert not bench.dead_letters.letters
     assert bench.kafka.commits[DEAD] == 1
     dead = bench.elasticsearch.documents("t-dead-2026.11.24")
-    assert len(dead) <= 1
-    assert bench.delivery.figures.refused + len(dead) == 1
+    (stored,) = dead.values()
+    assert (stored["dead.id"], stored["dead.reason"]) == ("d1", "refused")
+    assert bench.delivery.figures.refused == 0
 
 
 @pytest.mark.parametrize(
@@ -618,10 +684,8 @@ def test_k11_a_record_without_a_value_asks_for_nothing() -> None:
 
 
 def test_a_dead_letter_refused_in_every_form_is_told_and_counted_once() -> None:
-    def refusing(elasticsearch: MemoryElasticsearch) -> RefusingSink:
-        return RefusingSink(elasticsearch, status=413)
-
-    bench = Bench(sink_of=refusing)
+    bench = Bench()
+    bench.elasticsearch.conflicts = lambda _line: True
     bench.kafka.write(DEAD, b"no dead letter at all \x1b[31m")
 
     bench.run()
@@ -630,4 +694,4 @@ def test_a_dead_letter_refused_in_every_form_is_told_and_counted_once() -> None:
     assert bench.delivery.figures.refused == 1
     assert bench.kafka.commits[DEAD] == 1
     told = [n for n in bench.alarms.take(now_ms=0) if n.kind == "happened"]
-    assert [notice.reason for notice in told] == ["too_large"]
+    assert [notice.reason for notice in told] == ["mapping_conflict"]

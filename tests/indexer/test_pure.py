@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,9 @@ from tailrace_indexer.pieces import (
     id_of,
     index_of,
     is_bulk_document,
+    parts,
 )
+from tailrace_indexer.ready import Ready
 from tailrace_indexer.retention import IndexFacts, expired, quota_of
 from tests.indexer.builders import INDEX, document, documents, line_id
 
@@ -177,6 +180,80 @@ def test_e2_pace_halves_when_refused_and_grows_while_it_goes_well() -> None:
     assert pace.in_flight_max == policy.in_flight_max
     assert pace.may_send(now_ms=0, in_flight=policy.in_flight_max - 1)
     assert not pace.may_send(now_ms=0, in_flight=policy.in_flight_max)
+
+
+def test_e7_pace_keeps_below_what_was_too_large_and_asks_again_seldom() -> None:
+    """A limit that is raised again is found, at the price of a refusal in hundreds."""
+    policy = PacePolicy()
+    pace = Pace(policy, chance=random.Random(1))
+    limit = 1_000_000
+    refused = 0
+
+    def send(count: int) -> None:
+        nonlocal refused
+        for _bulk in range(count):
+            if pace.bulk_bytes > limit:
+                refused += 1
+                pace.too_large(size_bytes=pace.bulk_bytes)
+            else:
+                pace.taken(took_ms=100)
+
+    send(20)
+    assert limit // 2 <= pace.bulk_bytes <= limit
+    assert refused <= 3, "each halves it"
+    refused = 0
+    send(10_000)
+    assert 0 < refused <= 10_000 // policy.bound_bulks // 4
+    assert pace.bulk_bytes > limit // 3
+    limit = policy.bulk_bytes_max
+    send(10_000)
+    assert pace.bulk_bytes == policy.bulk_bytes_max
+    pace.too_large(size_bytes=10)
+    assert pace.bulk_bytes == policy.bound_bytes_min
+
+
+@given(
+    st.lists(st.text(max_size=60), min_size=1, max_size=20),
+    st.integers(min_value=1, max_value=3_000),
+)
+def test_e7_parts_are_whole_documents_and_no_larger_than_asked(
+    texts: list[str], bytes_max: int
+) -> None:
+    body = documents(texts)
+    cut = parts(Piece(PLACE, body, len(texts)), bytes_max=bytes_max)
+
+    assert b"".join(part.body for part in cut) == body
+    assert sum(part.document_count for part in cut) == len(texts)
+    for part in cut:
+        assert part.document_count == count_documents(part.body) > 0
+        assert part.size_bytes <= bytes_max or part.document_count == 1
+    for one, other in pairwise(cut):
+        following = next(document_lines(other.body))
+        assert one.size_bytes + len(following) > bytes_max, "as few as possible"
+
+
+def test_a_piece_that_its_header_counts_wrong_is_not_cut() -> None:
+    piece = Piece(PLACE, documents(["a", "b", "c"]), 2)
+
+    assert parts(piece, bytes_max=100) == [piece]
+
+
+def test_what_is_left_of_a_piece_is_sent_next_and_its_size_is_known() -> None:
+    ready = Ready()
+    first = Piece(PLACE, documents(["a", "b", "c"]), 3)
+    second = Piece(PLACE, documents(["d"], first=3), 1)
+    ready.add(first)
+    ready.add(second)
+    one = len(documents(["a"]))
+    taken: list[Piece] = []
+    while ready:
+        waiting = ready.size_bytes
+        bulk = ready.take(bytes_max=2 * one, is_current=lambda _piece: True)
+        assert waiting - ready.size_bytes == sum(each.size_bytes for each in bulk)
+        taken += bulk
+
+    assert [piece.document_count for piece in taken] == [2, 1, 1]
+    assert b"".join(piece.body for piece in taken) == first.body + second.body
 
 
 def index_facts(name: str, *, latest: int, written: int, size: int = 10) -> IndexFacts:

@@ -56,6 +56,47 @@ def test_p2_a_second_request_to_stop_ends_what_does_not_drain(
     assert stuck.wait(10) == code
 
 
+PUT_AWAY = """
+import sys, threading
+from tailrace.commands.common import ended_by_signals
+
+try:
+    with ended_by_signals():
+        print("started", flush=True)
+        threading.Event().wait()
+finally:
+    print("putting away", flush=True)
+    threading.Event().wait(float(sys.argv[1]))
+    print("put away", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_p2_what_was_begun_is_put_away_before_a_signal_ends_it(
+    number: signal.Signals,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PUT_AWAY, "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(number)
+        told, _ = process.communicate(timeout=60)
+    assert (process.returncode, told) == (143, "putting away\nput away\n")
+
+
+def test_p2_a_second_request_ends_what_is_not_put_away() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PUT_AWAY, "600"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.terminate()
+        assert process.stdout.readline() == "putting away\n"
+        process.terminate()
+        assert process.wait(10) == -signal.SIGTERM
+
+
 SLOW_LIBRARY = """
 import threading
 print("importing", flush=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.left import with_left
 from tailrace.audit.look import Looked, Looker
+from tailrace.audit.patience import Patience
 from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
 from tailrace.audit.verdict import (
@@ -94,19 +95,32 @@ def audit(
     is_deep: bool,
     wait_ms_max: int,
     tell: Callable[[str], None],
+    begun_at_ms: int | None = None,
 ) -> AuditReport:
     """Return whether all adds up; wait at most `wait_ms_max` for what is in flight.
 
-    And for agents that are silent: what lies in their files since, nobody has seen.
-    `tell` is given a line for a person whenever another look begins.
+    And for agents that are silent: what lies in their files since, nobody has seen; and
+    for servers that are away. That time begins now, or at `begun_at_ms` of the monotonic
+    clock, where something was waited for already. `tell` is given a line for a person
+    whenever another look begins.
 
     Raises:
         CommandFailed: indices went away as often as they were looked at.
         TailraceError: a server cannot be asked.
     """
-    deadline_ms = clock.monotonic_ms() + wait_ms_max
+    patience = Patience(
+        clock=clock,
+        wait_ms_max=wait_ms_max,
+        begun_at_ms=clock.monotonic_ms() if begun_at_ms is None else begun_at_ms,
+        tell=tell,
+    )
+    deadline_ms = patience.deadline_ms
     look = _Look(looker, clock)
-    report = _audit_once(look, is_deep=is_deep and not wait_ms_max, tell=tell)
+
+    def audited(*, is_deep: bool) -> AuditReport:
+        return patience(lambda: _audit_once(look, is_deep=is_deep, tell=tell))
+
+    report = audited(is_deep=is_deep and not wait_ms_max)
     stuck = _Stuck()
     while not report.is_settled and clock.monotonic_ms() < deadline_ms:
         if stuck.for_ms(report, now_ms=clock.monotonic_ms()) >= STUCK_MS:
@@ -118,9 +132,9 @@ def audit(
             " silent, looking again"
         )
         clock.sleep_ms(min(WAIT_POLL_MS, max(left_ms, 0)))
-        report = _audit_once(look, is_deep=False, tell=tell)
+        report = audited(is_deep=False)
     if is_deep and wait_ms_max:
-        report = _audit_once(look, is_deep=True, tell=tell)
+        report = audited(is_deep=True)
     return replace(report, waited_ms=wait_ms_max)
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -95,7 +95,7 @@ class Stand:
         """
         with ExitStack() as cleanup:
             folder = Path(tempfile.mkdtemp(prefix="tailrace-bench-", dir=parent))
-            cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+            cleanup.callback(_remove, folder)
             # The servers may run as another user, who must be able to get there.
             folder.chmod(0o755)
             stack = Stack.start(folder / "data", progress=progress, clock=clock)
@@ -191,6 +191,14 @@ class Stand:
     def watched_fd(self) -> int:
         """Return the pipe whose end tells the roles' watchers that we are gone."""
         return self._watched_fd
+
+
+def _remove(folder: Path) -> None:
+    """Remove a stand's folder, and what its servers keep elsewhere for want of a way in."""
+    with suppress(OSError):
+        state = (folder / "data" / "servers").readlink()
+        shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 POLL_MS = 50

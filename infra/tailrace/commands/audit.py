@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,8 +41,8 @@ def audit(
             min=0,
             max=86_400,
             metavar="SECONDS",
-            help="Wait so long for what is in flight, and for agents that are silent;"
-            " fail where some is left.",
+            help="Wait so long for what is in flight, for agents that are silent, and for"
+            " servers that are away; fail where some is left.",
         ),
     ] = 0.0,
     repair: Annotated[
@@ -58,9 +59,10 @@ def audit(
     """Prove that of what was sent nothing is missing or there twice; exit 0 only then.
 
     Events after the indexer's last word are in flight, and no contradiction; what was
-    written since an agent is silent, nobody has seen. With --wait both are waited for; an
-    agent that has been silent for a day is named only. With --repair the agents read again, from the files as far as
-    they still exist, what the index is missing.
+    written since an agent is silent, nobody has seen. With --wait both are waited for, and
+    servers that are away; an agent that has been silent for a day is named only. With
+    --repair the agents read again, from the files as far as they still exist, what the
+    index is missing.
     """
     from tailrace.audit.shown import overdue, show
     from tailrace.audit.verdict import report_json
@@ -106,9 +108,10 @@ def run_audit(
     from tailrace.audit.index import ElasticIndex
     from tailrace.audit.kafka import CLIENT_ID, KafkaLedger, progress_of
     from tailrace.audit.look import Looker
+    from tailrace.audit.patience import Patience
     from tailrace.audit.run import audit as audit_with
     from tailrace.clock import SystemClock
-    from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S, Elastic
+    from tailrace.elasticsearch import Elastic
     from tailrace.kafka_admin import KafkaAdmin
     from tailrace.ledger import WINDOW_EVENTS
     from tailrace.own_stack import names_own_stack
@@ -116,18 +119,14 @@ def run_audit(
 
     connections = read_connections(config, data_dir=data_dir)
     clock = SystemClock()
+    patience = Patience.from_now(clock, wait_ms_max=wait_ms_max, tell=tell)
     with (
         names_own_stack(connections),
-        KafkaAdmin(connections, client_id=CLIENT_ID) as admin,
+        patience(lambda: KafkaAdmin(connections, client_id=CLIENT_ID)) as admin,
         Elastic(connections, timeout_s=SEARCH_TIMEOUT_S) as elastic,
     ):
-        # One that stands still is told soon; any status is an answer. What an audit asks
-        # for afterwards may take minutes.
-        elastic.request(
-            "GET", "/_cluster/health?timeout=0s", timeout_s=INTERACTIVE_TIMEOUT_S
-        )
-        namespace = connections.namespace
-        ledger = KafkaLedger(connections)
+        patience(lambda: _require_answer(elastic))
+        namespace, ledger = connections.namespace, KafkaLedger(connections)
         index = ElasticIndex(
             elastic, namespace=namespace, window_events=WINDOW_EVENTS, clock=clock
         )
@@ -137,16 +136,18 @@ def run_audit(
             index=index,
             window_events=WINDOW_EVENTS,
         )
-
-        def look() -> AuditReport:
-            return audit_with(
-                looker, clock=clock, is_deep=is_deep, wait_ms_max=wait_ms_max, tell=tell
-            )
-
-        report = look()
+        look = partial(
+            audit_with,
+            looker,
+            clock=clock,
+            is_deep=is_deep,
+            wait_ms_max=wait_ms_max,
+            tell=tell,
+        )
+        report = look(begun_at_ms=patience.begun_at_ms)
         if not is_repairing or not any(each.missing for each in report.verdicts):
             return report
-        repairing = _repairing(
+        return _repairing(
             connections,
             index=index,
             ledger=ledger,
@@ -154,8 +155,20 @@ def run_audit(
             elastic=elastic,
             clock=clock,
             tell=tell,
-        )
-        return repairing.until_sound(report, look=look, tell=tell)
+        ).until_sound(report, look=look, tell=tell)
+
+
+def _require_answer(elastic: Elastic) -> None:
+    """Ask for any answer: one that stands still is told soon, and not after minutes.
+
+    Raises:
+        ServiceUnavailable: none came.
+    """
+    from tailrace.elasticsearch import INTERACTIVE_TIMEOUT_S
+
+    elastic.request(
+        "GET", "/_cluster/health?timeout=0s", timeout_s=INTERACTIVE_TIMEOUT_S
+    )
 
 
 def _repairing(

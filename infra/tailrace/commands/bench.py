@@ -12,7 +12,13 @@ import msgspec
 import typer
 
 from tailrace.bench.corpus import Kind
-from tailrace.commands.common import AsJson, console, write_json, write_line
+from tailrace.commands.common import (
+    AsJson,
+    console,
+    ended_by_signals,
+    write_json,
+    write_line,
+)
 from tailrace.commands.roles import ROLES
 from tailrace.extras import require
 
@@ -86,7 +92,10 @@ def bench(
     )
     measure = _measures(load=load, kind=corpus)[name]
     progress = RichProgress(console())
-    with Stand.set_up(progress=progress, clock=SystemClock(), parent=folder) as stand:
+    with (
+        ended_by_signals(),
+        Stand.set_up(progress=progress, clock=SystemClock(), parent=folder) as stand,
+    ):
         report, shown = measure(stand, lines=lines or LINES[name], say=progress.step)
     if as_json:
         write_json(msgspec.to_builtins(report))

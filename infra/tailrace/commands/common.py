@@ -145,6 +145,38 @@ def stop_on_signals() -> Generator[threading.Event]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ended_by_signals() -> Generator[None]:
+    """Let SIGTERM, and a terminal that closes, end a block as Ctrl-C does.
+
+    What the block began is put away first; asked twice, the process ends at once.
+
+    Raises:
+        SystemExit: a signal came, in the block.
+    """
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        # As `nohup` has it.
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        restore()
+        raise SystemExit(EXIT_TERMINATED)
+
+    former = {number: signal.signal(number, end) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    try:
+        yield
+    finally:
+        restore()
+
+
 def forget_standard_output() -> None:
     """Send what is printed from now on nowhere."""
     # What Python still holds would be flushed at exit, and fail once more.
