@@ -20,6 +20,7 @@ from tailrace.framing import (
     check_end,
     table_end,
 )
+from tailrace.multiline.container import with_whole_characters
 from tailrace.wire import Origin
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -210,7 +211,8 @@ def text_of_lines(lines: list[bytes]) -> tuple[pl.Series, pl.Series | None]:
         try:
             texts.append(line.decode("utf-8"))
         except UnicodeDecodeError:
-            texts.append(line.decode("utf-8", "backslashreplace"))
+            whole = with_whole_characters(line) if b"\n" in line else line
+            texts.append(whole.decode("utf-8", "backslashreplace"))
             base64[row] = b64encode(line).decode("ascii")
             is_any_broken = True
     text = pl.Series(texts, dtype=pl.String).str.strip_suffix("\r")

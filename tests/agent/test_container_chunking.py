@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 
 import pytest
 from hypothesis import given
@@ -86,6 +87,37 @@ def test_f27_pieces_of_a_line_are_one_document(name: str) -> None:
     assert str(joined["@timestamp"]).startswith("2026-11-24T01:02:03.123")
     assert (other["message"], other["stream"]) == ("E", "stderr")
     assert joined["event.dataset"] == DATASET_OF_CONTAINER[name]
+
+
+@pytest.mark.parametrize("character", ["é", "€", "😀"])
+def test_f30_a_character_that_the_runtime_parted_is_whole_in_the_message(
+    character: str,
+) -> None:
+    for at in range(1, len(character.encode())):
+        parts = character.encode()[:at], character.encode()[at:]
+        begin, end = f"{AT} stdout P ".encode(), f"{AT} stdout F ".encode()
+        content = begin + b"caf" + parts[0] + b"\n" + end + parts[1] + b" x\n"
+
+        (made,) = documents(content)
+
+        assert made["message"] == f"caf{character} x"
+        kept = b64decode(str(made["tailrace.original_base64"]))
+        assert kept == content.removesuffix(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("tag", "rest"), [("P", b"\xc3\xa9"), ("P", b"x"), ("F", b"\xa9")]
+)
+def test_f31_bytes_that_are_no_parts_of_one_character_stay_as_they_are(
+    tag: str, rest: bytes
+) -> None:
+    content = f"{AT} stdout {tag} caf".encode() + b"\xc3\n"
+    content += f"{AT} stdout F ".encode() + rest + b" x\n"
+
+    made = documents(content)
+
+    text = "".join(str(one["message"]) for one in made)
+    assert text == "caf\\xc3" + rest.decode("utf-8", "backslashreplace") + " x"
 
 
 @pytest.mark.parametrize("name", ["cri", "docker"])

@@ -371,6 +371,9 @@ def test_x8_no_text_makes_the_built_in_rules_slow() -> None:
         b'\\"value\\":\\"a\\",',
         b'name="token" ',
         b"&sig=",
+        b"password=\\u005c",
+        b'"\\password=',
+        b'{"log":"{\\"log\\":\\"token=1\\\\n\\"}\\n","stream":"stdout"}\n',
     ):
         ALL.find(piece * (200_000 // len(piece)))
         ALL.context(piece * 1_000)

@@ -47,6 +47,31 @@ def test_x11_a_secret_in_pieces_is_hidden_though_the_other_stream_stands_between
     assert [(t[0], t[-1]) for t in texts] == [("x", "y"), ("c", "."), ("y", "z")]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "secret"),
+    [
+        (("password:", "\t", "hunter2hunter2 x"), "hunter2hunter2"),
+        (("u https://bob:hun", "ter2&x@host/"), "hun"),
+        (("-u bob:hunter2", "hunter2 x"), "hunter2"),
+    ],
+)
+@pytest.mark.parametrize("container", ["cri", "docker"])
+def test_x11_a_secret_in_pieces_is_told_by_what_they_say(
+    container: str, pieces: tuple[str, ...], secret: str
+) -> None:
+    lines = [("stdout", piece, True) for piece in pieces[:-1]]
+    lines.append(("stdout", pieces[-1], False))
+    content = b"".join(line_of(line, container=container) for line in lines)
+    content = content.replace(b"&", b"\\u0026" if container == "docker" else b"&")
+    form = with_rule(PLAIN, rule("pieces", container=container))
+
+    (event,) = stored(content, form=with_redactor(form, ALL))
+
+    text = text_of(event, container=container)
+    assert secret not in text
+    assert text.count("[secret:") == 1
+
+
 @pytest.mark.parametrize("container", ["cri", "docker"])
 def test_x11_lines_of_a_trace_are_not_taken_for_pieces_of_one(container: str) -> None:
     """A number that ends one line and begins the next one is none."""

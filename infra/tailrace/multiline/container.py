@@ -31,6 +31,11 @@ _DOCKER_DOUBTFUL = b'\\\\n","stream":"'
 """A backslash and an `n` of the text itself, or a newline behind a backslash."""
 _STREAM_BYTES = 6
 HEAD_TEXT_BYTES = 4_096
+_BEGUN_CHARACTER = re.compile(
+    rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z"
+)
+"""A character of UTF-8 to whose end some bytes are missing."""
+_CONTINUING = bytes(range(0x80, 0xC0))
 _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|[^u])")
 _PLAIN_ESCAPES = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 
@@ -155,6 +160,30 @@ def written_lines(
 def is_piece(block: Block, start: int, end: int) -> bool:
     """Return whether a line is a piece of one that goes on, whatever runtime wrote it."""
     return _cri_kind(block, start, end)[1] or _docker_kind(block, start, end)[1]
+
+
+def with_whole_characters(event: bytes) -> bytes:
+    """Return an event in which no piece of a line ends amid a character of UTF-8.
+
+    CRI counts bytes: what of a character stands in the next piece is put to its beginning.
+    """
+    lines = event.split(b"\n")
+    for number, line in enumerate(lines[:-1]):
+        begun = _BEGUN_CHARACTER.search(line)
+        behind = CRI_HEAD.match(lines[number + 1])
+        if begun is None or behind is None or not _cri_kind(line, 0, len(line))[1]:
+            continue
+        start, following = behind.end(), lines[number + 1]
+        end = start + _bytes_of_character(begun[0]) - len(begun[0])
+        rest = following[start:end]
+        if len(rest) == end - start and not rest.strip(_CONTINUING):
+            lines[number] = line + rest
+            lines[number + 1] = following[:start] + following[end:]
+    return b"\n".join(lines)
+
+
+def _bytes_of_character(begun: bytes) -> int:
+    return 2 if begun[0] < 0xE0 else 3 if begun[0] < 0xF0 else 4
 
 
 def head_text(block: Block, start: int, end: int) -> bytes:

@@ -16,8 +16,11 @@ _NUMBER = (
 # or a URL writes for another character something may.
 _BEFORE = rb"(?:^|[^0-9A-Za-z.]|[^0-9]\.|\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})"
 CANDIDATE = _BEFORE + _NUMBER
-SCREEN = _BEFORE + _NUMBER.replace(b"([2-6]", b"(?:[2-6]")
-"""The same without a group: asked of a chunk once."""
+SCREEN = (
+    rb"(?:" + _BEFORE + rb"|\\u[0-9A-Fa-f]{4}\.)"
+    + _NUMBER.replace(b"([2-6]", b"(?:[2-6]").replace(b"|%20", rb"|%20|\\+u002[Bb]")
+)  # fmt: skip
+"""The same without a group, and also as JSON writes it: asked of a chunk once."""
 BEGUN = _BEFORE + rb"([2-6][0-9](?:[ +-]?[0-9]){4,18}[ +-]?)$"
 """What may be the beginning of a number where the text ends before its line does."""
 _SEPARATORS = b" +-"

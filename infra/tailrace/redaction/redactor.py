@@ -9,11 +9,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import Protocol
 
+from tailrace.redaction.behind_escapes import (
+    LEVELS_MAX,
+    as_json,
+    lines_that_say_more,
+    rest_of,
+    said_in,
+    says_more,
+    texts_behind,
+    texts_of_lines,
+)
 from tailrace.redaction.escapes import fitted, quote_for, with_backslash
 from tailrace.redaction.linear import Pattern
 from tailrace.redaction.private_keys import (
@@ -67,6 +77,8 @@ class Replacement:
 
 _Found = tuple[int, int, Rule]
 """A piece of a text that a rule wants out of it."""
+_Span = tuple[int, int]
+"""Where a line of a text begins and ends."""
 
 
 class Redactor:
@@ -106,19 +118,31 @@ class Redactor:
         `is_open` ends where its last line does not. One that `is_begun` may begin within
         a private key, and nobody has what stands before it.
         """
-        found = [
-            (start, end, rule)
-            for rule in self._own
-            for start, end in rule.finder.find(text)
-        ]
+        found = self._of_own(text)
+        lines: list[_Span] = []
         if self._screen is not None:
-            found += self._built_in(text, self._screen)
+            lines = _suspect_lines(text, self._screen)
+            found += self._built_in(text, lines)
+            if self._keys is not None and any(
+                text.find(b"PRIVATE KEY", start, end) >= 0 for start, end in lines
+            ):
+                found += self._of_keys(text, 0, len(text))
         if is_open:
             found += self._begun(text)
         if is_begun and self._keys is not None:
             secret = self._rules[0]
             found += [(start, end, secret) for start, end in self._keys.begun(text)]
-        return self._replacements(text, found, begin=begin) if found else []
+        made = self._replacements(text, found, begin=begin) if found else []
+        if self._own:
+            lines += self._own_lines(text)
+        if is_open:
+            lines.append((text.rfind(b"\n") + 1, len(text)))
+        if not lines:
+            return made
+        behind = self._behind_escapes(
+            text, sorted(set(lines)), is_open=is_open, levels=LEVELS_MAX
+        )
+        return _merged(made, behind, begin=begin)
 
     def context(self, before: bytes) -> bytes:
         """Return the end of what stands before a text that may tell what is in it.
@@ -131,29 +155,86 @@ class Redactor:
                 return before[start:]
         return before[before.rfind(b"\n") + 1 :]
 
-    def _built_in(self, text: bytes, screen: Pattern) -> Iterator[_Found]:
-        """Yield what the built-in rules find: in the few lines that may hold anything."""
-        lines: list[bytes] = []
-        starts: list[int] = []
-        end = 0
-        while (hit := screen.first_end(text, end)) >= 0:
-            start = text.rfind(b"\n", 0, hit) + 1
-            newline = text.find(b"\n", hit)
-            end = len(text) if newline < 0 else newline
-            lines.append(text[start:end])
-            starts.append(start)
-        if not lines:
+    def _behind_escapes(
+        self, text: bytes, lines: Iterable[_Span], *, is_open: bool, levels: int
+    ) -> list[Replacement]:
+        """Return what is to be replaced for what these lines say behind their escapes."""
+        said = said_in(text, lines)
+        if said is None:
+            return []
+        found = self._of_own(said.text)
+        if self._screen is not None:
+            found += self._built_in(said.text, _suspect_lines(said.text, self._screen))
+        if self._keys is not None and b"PRIVATE KEY" in said.text:
+            # Pieces that stand here side by side need not do so in the file.
+            for start, end in said.pieces:
+                found += self._of_keys(said.text, start, end)
+        is_open = is_open and said.origins[-1][1] == len(text)
+        if is_open:
+            last, _ = said.pieces[-1]
+            begun = self._begun(said.text[last:])
+            found += [(last + start, last + end, rule) for start, end, rule in begun]
+        made = self._replacements(said.text, found, begin=0)
+        if levels > 1:
+            deeper = self._behind_escapes(
+                said.text,
+                lines_that_say_more(said.text),
+                is_open=is_open,
+                levels=levels - 1,
+            )
+            made = _merged(made, deeper, begin=0)
+        return [
+            Replacement(*said.written(one.start, one.end), as_json(one.token), one.rule)
+            for one in made
+        ]
+
+    def _of_own(self, text: bytes) -> list[_Found]:
+        return [
+            (start, end, rule)
+            for rule in self._own
+            for start, end in rule.finder.find(text)
+        ]
+
+    def _own_lines(self, text: bytes) -> list[_Span]:
+        """Return the lines behind whose escapes a rule of the user's may find anything."""
+        if not says_more(text):
+            return []
+        numbers: set[int] = set()
+        after = texts_of_lines(text)
+        for _ in range(LEVELS_MAX):
+            number = 0
+            found = sorted(at for at, _, _ in self._of_own(after.replace(b"\0", b"\n")))
+            for before, at in pairwise((0, *found)):
+                number += after.count(b"\0", before, at)
+                numbers.add(number)
+            if b"\\" not in after:
+                break
+            shallow, after = after, texts_behind(after)
+            if shallow == after:
+                break
+        lines = text.split(b"\n") if numbers else []
+        starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        return [(starts[n], starts[n] + len(lines[n])) for n in numbers]
+
+    def _built_in(self, text: bytes, spans: Sequence[_Span]) -> Iterator[_Found]:
+        """Yield what the built-in rules find in the few lines that may hold anything."""
+        if not spans:
             return
-        suspect = b"\n".join(lines)
+        spans = [rest_of(text, span) for span in spans]
+        lines = [text[start:end] for start, end in spans]
         places = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        suspect = b"\n".join(lines)
         for rule in self._rules:
             for start, end in rule.finder.find(suspect):
                 index = bisect_right(places, start) - 1
-                shift = starts[index] - places[index]
+                shift = spans[index][0] - places[index]
                 yield start + shift, end + shift, rule
-        if self._keys is not None and b"PRIVATE KEY" in suspect:
-            secret = self._rules[0]
-            yield from ((start, end, secret) for start, end in self._keys.find(text))
+
+    def _of_keys(self, text: bytes, start: int, end: int) -> Iterator[_Found]:
+        assert self._keys is not None
+        secret = self._rules[0]
+        for key_start, key_end in self._keys.find(text[start:end]):
+            yield start + key_start, start + key_end, secret
 
     def _begun(self, text: bytes) -> Iterator[_Found]:
         line = text.rfind(b"\n") + 1
@@ -191,6 +272,45 @@ class Redactor:
                 made.append(Replacement(max(start, begin), end, token, rule.name))
             last_end = end
         return made
+
+
+def _suspect_lines(text: bytes, screen: Pattern) -> list[_Span]:
+    """Return the few lines that may hold anything that a built-in rule looks for."""
+    lines: list[_Span] = []
+    end = 0
+    while (hit := screen.first_end(text, end)) >= 0:
+        start = text.rfind(b"\n", 0, hit) + 1
+        newline = text.find(b"\n", hit)
+        end = len(text) if newline < 0 else newline
+        lines.append((start, end))
+    return lines
+
+
+def _merged(
+    written: list[Replacement], behind: list[Replacement], *, begin: int
+) -> list[Replacement]:
+    """Return both as one list, of `text[begin:]`: where they overlap, one piece.
+
+    The longer one names it; of two equal ones, what the text says.
+    """
+    if not behind:
+        return written
+    made: list[Replacement] = []
+    longest = 0
+    for one in sorted([*behind, *written], key=lambda each: each.start):
+        size = one.end - one.start
+        if one.end <= begin:
+            continue
+        if made and one.start < made[-1].end:
+            last = made[-1]
+            named = one if size > longest else last
+            end = max(last.end, one.end)
+            made[-1] = Replacement(last.start, end, named.token, named.rule)
+            longest = max(longest, size)
+        else:
+            made.append(replace(one, start=max(one.start, begin)))
+            longest = size
+    return made
 
 
 def replaced(text: bytes, replacements: Iterable[Replacement], *, offset: int) -> bytes:

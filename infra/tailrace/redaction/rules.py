@@ -10,6 +10,7 @@ from typing import Protocol
 from tailrace.errors import RoleNotInstalled
 from tailrace.extras import missing_modules
 from tailrace.redaction import addresses, cards, secrets
+from tailrace.redaction.behind_escapes import UNUSUAL
 from tailrace.redaction.linear import EXTRA, NotAPattern, Pattern
 from tailrace.redaction.private_keys import KeyPattern
 from tailrace.redaction.redactor import Redactor, Rule
@@ -155,4 +156,5 @@ def _built_in(name: str) -> Rule:
 def _screen(names: frozenset[str]) -> Pattern:
     """Return one pattern that matches each line in which a rule of these finds anything."""
     parts = {SECRETS: secrets.SCREEN, CARDS: cards.SCREEN, EMAIL: addresses.SCREEN}
-    return Pattern(b"|".join(part for name, part in parts.items() if name in names))
+    asked = [part for name, part in parts.items() if name in names]
+    return Pattern(b"|".join((*asked, UNUSUAL)))

@@ -152,21 +152,27 @@ _SHAPED_NEEDLE = (
     rb"|pypi-[0-9A-Za-z_-]{8}|SG\.[0-9A-Za-z_-]{16}|hv[bs]\.[0-9A-Za-z_-]{24}"
     rb"|sk-[0-9A-Za-z_-]{20}|eyJ[0-9A-Za-z_-]{8}"
 )
+# The same as JSON writes it, also within JSON: a screen sees the bytes alone.
+_TAB_SEEN = rb"(?:[ \t]|\\+t)"
+_EQUALS_SEEN = rb"(?:=|\\+u003d)"
+_QUOTED_SEEN = rb"(?:\\*[\"']|\\+u002[27])"
+_BETWEEN_SEEN = _QUOTED_SEEN + rb"?" + _TAB_SEEN + rb"{0,8}(?:[:=]|\\+u003d)"
+_TAG_SEEN = (
+    rb"(?:<|\\+u003c)(?:[a-z0-9_.-]*[:_.-])?" + _NAMES
+    + rb"(?:" + _TAB_SEEN + rb"[^<>\r\n]*)?(?:>|\\+u003e)"
+)  # fmt: skip
 SCREEN = (
     rb"(?i:"
-    + _NAMES
-    + _BETWEEN
-    + rb"|pwd"
-    + _BETWEEN
-    + rb"|authorization"
-    + _BETWEEN
-    + rb"|pass=|--pass|"
-    + _TAG
-    + rb"|-u [^ ]*:|--user[ =][^ ]*:|"
+    + (_NAMES + _BETWEEN_SEEN + rb"|pwd" + _BETWEEN_SEEN)
+    + (rb"|authorization" + _BETWEEN_SEEN + rb"|pass" + _EQUALS_SEEN + rb"|--pass|")
+    + (_TAG_SEEN + rb"|-u [^ ]*:|--user(?: |" + _EQUALS_SEEN + rb")[^ ]*:|")
     + (_NAMES + _PERCENT + rb"3D|" + _PERCENT + rb"3A" + _PERCENT + rb"2F")
-    + (rb"|-signature(?:=|%)|[?&,;] ?sig(?:nature)?(?:=|%)|identified[ \t]|")
-    + (rb"\bpassword[ \t(]+\\*['\"]|" + _PAIR_NAMES + _QUOTED + rb"[ \t]*[,}a-z]")
-) + (rb"|bearer |://[^ /:]*:[^ /]*@|" + NEEDLE + rb")|" + _SHAPED_NEEDLE)
+    + (rb"|-signature(?:%|" + _EQUALS_SEEN + rb")|identified" + _TAB_SEEN)
+    + (rb"|(?:[?&,;]|\\+u0026) ?sig(?:nature)?(?:%|" + _EQUALS_SEEN + rb")")
+    + (rb"|password(?:\(|" + _TAB_SEEN + rb")+" + _QUOTED_SEEN + rb"|")
+    + (_PAIR_NAMES + _QUOTED_SEEN + _TAB_SEEN + rb"*[,}a-z]")
+    + (rb"|bearer |:(?:\\*/){2}[^ /:]*:[^ /]*@|" + NEEDLE + rb")|" + _SHAPED_NEEDLE)
+)
 """What every secret brings with it; it is asked of a chunk once, for all of them."""
 BEGUN = (
     _START
