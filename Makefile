@@ -8,7 +8,7 @@ PIP_MIN := pip>=25.1
 DATA_DIR_OPTION := $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test simulation check types house faults bench chaos chaos-mutations
+.PHONY: help install up down test simulation fuzz check types house faults bench chaos chaos-mutations
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ test: install ## Run every test, on real servers that it starts and stops itself
 
 simulation: install ## Try 10,000 seeds of the whole pipeline in one process (SEEDS=... for fewer)
 	TAILRACE_SIMULATION_SEEDS=$(or $(SEEDS),10000) $(BIN)/python -m pytest -q tests/simulation/test_simulation.py
+
+fuzz: install ## Give every parser spoiled lines (MINUTES=... SEED=...)
+	$(BIN)/python -m tests.stream.fuzz --minutes $(or $(MINUTES),5) --seed $(or $(SEED),0)
 
 check: install ## What every change must pass: lint, format, types, rules of the house
 	$(BIN)/ruff check .

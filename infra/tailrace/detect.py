@@ -77,7 +77,14 @@ _SHAPES = (
         re.compile(
             rb"<\d{1,3}>1 (?:-|\d{4}-)\S* \S+ \S+ \S+ \S+ [\[-]"
             rb"|(?:<\d{1,3}>)?[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \S"
-            rb"|(?:<\d{1,3}>)?" + _TIME + rb"(?:\.\d{1,9})?" + _ZONE + rb" \S{1,255} "
+            rb"|(?:<\d{1,3}>)?"
+            + _TIME
+            + rb"(?:\.\d{1,9})?"
+            + _ZONE
+            # Another program's line has its level there, and a host ends with no colon.
+            + rb" (?!\[?(?i:"
+            + _LEVEL
+            + rb"|VERBOSE|FINER|FINEST)\]? )\S{0,254}[^\s:] "
             rb"[^\s:\[]{1,128}(?:\[\d{1,10}\])?: "
         ),
     ),

@@ -29,6 +29,7 @@ from tailrace_stream.parsers.columns import (
     INNER_UNREAD,
     LABELS,
     MATCHED,
+    OF_ANOTHER,
     TIME_NS,
     TOLD,
 )
@@ -46,7 +47,7 @@ _LOOKED_UP = user_agents.ORIGINAL
 _NO_FIELDS = frozenset(
     {
         *(TIME_NS, GUESSED, MATCHED, ATTRIBUTES, INNER_UNREAD, ENRICHED, LABELS, TOLD),
-        "message",
+        *(OF_ANOTHER, "message"),
     }
 )
 """Columns of a parser that are no field as they stand."""
@@ -206,6 +207,8 @@ def _none_of_dataset(parsed: pl.DataFrame, text: pl.Series) -> pl.Series | None:
     others = text.str.strip_chars() == ""
     if KIND in parsed.columns:
         others |= parsed.get_column(KIND).is_not_null()
+    if OF_ANOTHER in parsed.columns:
+        others |= parsed.get_column(OF_ANOTHER).is_not_null()
     return others if others.any() else None
 
 

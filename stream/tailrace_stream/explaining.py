@@ -18,7 +18,7 @@ from tailrace_stream.own.misfit import misfit
 from tailrace_stream.own.parser import NO_OWN, OwnParser, OwnParsers
 from tailrace_stream.parsers import journald
 from tailrace_stream.parsers.columns import MATCHED, MESSAGE
-from tailrace_stream.parsing import auto_shapes, parse_as
+from tailrace_stream.parsing import auto_shapes, is_read_by_shape, parse_as
 
 PLAIN = "plain"
 
@@ -60,6 +60,8 @@ def explain(
         )
         for is_one in frame.get_column(MATCHED)
     ]
+    if is_read_by_shape(placement, own=own):
+        return _with_others(first, lines, placement=placement)
     has_inner = placement.parser in DATASET_OF_CONTAINER and MESSAGE in frame.columns
     if not has_inner or not (placement.inner or reader):
         return [(one,) for one in first]
@@ -78,6 +80,23 @@ def explain(
     return [
         (one, *others) if one.took_it else (one,)
         for one, others in zip(first, within, strict=True)
+    ]
+
+
+def _with_others(
+    first: Sequence[Asked], lines: pl.Series, *, placement: Placement
+) -> list[tuple[Asked, ...]]:
+    """Return who was asked further for what the file's own parser did not take."""
+    rows = [row for row, asked in enumerate(first) if not asked.took_it]
+    texts = lines.gather(pl.Series(rows, dtype=pl.UInt32))
+    found = [(asked,) for asked in first]
+    others: dict[int, tuple[Asked, ...]] = dict(
+        zip(rows, _of_auto(texts, placement=placement), strict=True)
+    )
+    # Plain text is what is left where nobody takes it.
+    return [
+        (*asked, *(one for one in others.get(row, ()) if one.name != PLAIN))
+        for row, asked in enumerate(found)
     ]
 
 

@@ -26,6 +26,7 @@ from tailrace_stream.parsers import (
 from tailrace_stream.parsers.columns import (
     GUESSED,
     MATCHED,
+    OF_ANOTHER,
     TIME_NS,
     TOLD,
     in_order,
@@ -72,8 +73,8 @@ def parse(
 
     `stored` are the same lines as bytes, for a parser that text says too little; `own` are
     a user's parsers, each for a dataset that no parser of ours is for.
-    A line that its parser does not know is dated like plain text, and says in
-    `error.message` what it is not. Parsers never raise for a line that is only odd; if
+    A line that its parser does not know is read by its own shape; if it has none it is
+    dated like plain text, and says in `error.message` what it is not. Parsers never raise for a line that is only odd; if
     one does all the same, the caller asks again for the lines one by one.
     """
     reader = own.get(placement.dataset)
@@ -92,7 +93,18 @@ def parse(
         frame = _with_inner(frame, placement=placement, reader=reader)
     if frame.get_column(MATCHED).all():
         return frame
-    return _with_unmatched(frame, lines, placement=placement)
+    may_be_any = is_read_by_shape(placement, own=own)
+    return _with_unmatched(frame, lines, placement=placement, may_be_any=may_be_any)
+
+
+def is_read_by_shape(placement: Placement, *, own: OwnParsers = NO_OWN) -> bool:
+    """Tell whether a line that its parser does not know may be one of another program.
+
+    Not in a runtime's log, whose lines are around others; and what a user's patterns do
+    not take is to be seen.
+    """
+    is_of_runtime = placement.parser in {JOURNALD, *DATASET_OF_CONTAINER}
+    return not is_of_runtime and own.get(placement.dataset) is None
 
 
 def parse_as(parser: str, lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
@@ -172,37 +184,50 @@ def _read_foreign(
 
 
 def _with_unmatched(
-    frame: pl.DataFrame, lines: pl.Series, *, placement: Placement
+    frame: pl.DataFrame, lines: pl.Series, *, placement: Placement, may_be_any: bool
 ) -> pl.DataFrame:
     rows = pl.int_range(len(lines), eager=True)
     is_matched = frame.get_column(MATCHED)
-    other_rows = rows.filter(~is_matched)
-    others = lines.gather(other_rows)
-    # An empty line is nobody's mistake.
-    is_empty = others.str.strip_chars() == ""
-    read = parse_as("plain", others, placement=placement).with_columns(
-        pl.when(~is_empty).then(pl.lit(PIPELINE_ERROR)).alias("event.kind"),
-        pl.when(~is_empty)
-        .then(pl.lit(f"not a line of {placement.dataset}"))
-        .alias("error.message"),
-    )
-    kept = with_rows(frame, rows).filter(is_matched)
-    return in_order([kept, with_rows(read, other_rows)])
+    parts = [with_rows(frame, rows).filter(is_matched)]
+    left = rows.filter(~is_matched)
+    if may_be_any:
+        read, left = _read_by_shape(left, lines=lines, placement=placement)
+        is_another = pl.lit(value=True).alias(OF_ANOTHER)
+        parts += [part.with_columns(is_another) for part in read]
+    if len(left):
+        others = lines.gather(left)
+        # An empty line is nobody's mistake.
+        is_empty = others.str.strip_chars() == ""
+        plainly = parse_as("plain", others, placement=placement).with_columns(
+            pl.when(~is_empty).then(pl.lit(PIPELINE_ERROR)).alias("event.kind"),
+            pl.when(~is_empty)
+            .then(pl.lit(f"not a line of {placement.dataset}"))
+            .alias("error.message"),
+        )
+        parts.append(with_rows(plainly, left))
+    return in_order(parts)
 
 
 def _each_by_its_own_shape(lines: pl.Series, *, placement: Placement) -> pl.DataFrame:
     rows = pl.int_range(len(lines), eager=True)
-    parts, rows = _read_by(_AUTO, rows, lines=lines, placement=placement)
-    if len(rows):
-        # Of what nothing general reads, one look tells whether any server wrote it.
-        is_servers = lines.gather(rows).str.contains(_ANY_SERVER)
-        asked, others = rows.filter(is_servers), rows.filter(~is_servers)
-        read, left = _read_by(_SERVERS, asked, lines=lines, placement=placement)
-        parts += read
-        rows = pl.concat([others, left]).sort()
+    parts, rows = _read_by_shape(rows, lines=lines, placement=placement)
     read = parse_as("plain", lines.gather(rows), placement=placement)
     parts.append(with_rows(read, rows))
     return in_order(parts)
+
+
+def _read_by_shape(
+    rows: pl.Series, *, lines: pl.Series, placement: Placement
+) -> tuple[list[pl.DataFrame], pl.Series]:
+    """Return what is read of rows whose lines have a shape, and the rows that are left."""
+    parts, rows = _read_by(_AUTO, rows, lines=lines, placement=placement)
+    if not len(rows):
+        return parts, rows
+    # Of what nothing general reads, one look tells whether any server wrote it.
+    is_servers = lines.gather(rows).str.contains(_ANY_SERVER)
+    asked, others = rows.filter(is_servers), rows.filter(~is_servers)
+    read, left = _read_by(_SERVERS, asked, lines=lines, placement=placement)
+    return parts + read, pl.concat([others, left]).sort()
 
 
 def _read_by(

@@ -144,7 +144,7 @@ PLAIN = (
     '"-----BEGIN PRIVATE KEY-----" was expected',
     r"-----BEGIN PRIVATE KEY-----\nwas expected here",
     '{"name":"user","value":"joe"},{"name":"password","type":"t"},{"value":"joe"}',
-    '{"a":"the password ","b":"c"} <passwords of="joe">list</passwords>',
+    '{"a":"the password ","b":"c"} <passwordless of="joe">list</passwordless>',
     "GET /to?u=https%3A%2F%2Fhost%3A80%2Fa HTTP/1.1",
     '{"args":["--password","--verbose"],"secret":[],"token":[1,2],"a":["b"]}',
     "select signature, password from users where identified as of today",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from tailrace.redaction import cookies
+from tailrace.redaction.held import HeldPattern
 from tailrace.redaction.linear import Pattern
 from tailrace.redaction.private_keys import NEEDLE
 
 _NAMES = (
-    rb"(?:pass(?:word|wd|phrase|code)[0-9]?|secret|token|api[_-]?key|access[_-]?key"
-    rb"|secret[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key"
-    rb"|shared[_-]?key|private[_-]?key|credentials?|client[_-]?secret|j?sessionid"
+    rb"(?:pass(?:word|wd|phrase|code)[0-9]?s?|secrets?|tokens?|api[_-]?keys?"
+    rb"|(?:access|secret|signing|encryption|account|shared|private)[_-]?keys?"
+    rb"|credentials?|client[_-]?secrets?|j?sessionids?"
     rb"|phpsessid)"
 )
 _SIGN = rb"[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}"
@@ -106,7 +109,7 @@ _IN_SQL = (
     _SQL_NEEDLE + rb"(?:'([^',}\] :\\](?:[^'\\]|''|\\[^\"])*)"
     rb"|\\+[\"']([^\"'\\]+)|([^'\" \t\\](?:[^'\" \t\\;]*))\\*\")"
 )
-_PAIR_NAMES = rb"[a-z0-9_.-]*(?:" + _NAMES + rb"|authorization|pwd)"
+_PAIR_NAMES = rb"[a-z0-9_.-]*(?:" + _NAMES + rb"|authorization|pwd|cookie)"
 _NAME_KEY = _QUOTED + rb"(?:name|key|field|header|param)" + _QUOTED + rb"[ \t]*:[ \t]*"
 _VALUE_KEY = _QUOTED + rb"val(?:ue)?" + _QUOTED + rb"[ \t]*:[ \t]*"
 _PAIRED = (
@@ -137,6 +140,23 @@ _ARGUED = (
     rb"|\"((?:[^\"\\-]|\\.)(?:[^\"\\]|\\.)*)\"|'((?:[^'\\-]|\\.)(?:[^'\\]|\\.)*)')"
 )  # fmt: skip
 """An option of a command and its value, each a text of its own."""
+_HEADER = (
+    rb"[\[(][ \t]*b?" + _QUOTED + rb"(?:(?:set-|proxy-)?(?:cookie|authorization)"
+    rb"|x-(?:[a-z0-9]{1,32}-){0,4}(?:token|key|secret))" + _QUOTED + _COMMA + rb"b?"
+    rb"(?:\\\"((?:[^\"\\]|" + _ESCAPE_WITHIN + rb")+)\\\"|\"((?:[^\"\\]|\\.)+)\""
+    rb"|'((?:[^'\\]|\\.)+)')"
+)  # fmt: skip
+"""A header as a list of its name and its value. Other names stand in lists of names."""
+_SEVERAL = (
+    _NAMES + rb"s" + _BETWEEN + rb"([^ \t\r\"'&;,=:()}\]<>{\[\\]+"
+    rb"(?:,[^ \t\r\"'&;,=:()}\]<>{\[\\]+)+)(?:[ \t\r\"'&;)}\]]|$)"
+)
+"""Words with commas between them: behind one secret's name what follows is another field."""
+_COUNTED = re.compile(
+    rb"s\\*[\"']?[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}\\*[\"']?\Z", re.IGNORECASE
+)
+_COUNTED_BYTES = 48
+_COUNT_DIGITS_MAX = 9
 _SHAPED = (
     _START + rb"((?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[0-9A-Za-z]{20,}"
     rb"|github_pat_[0-9A-Za-z_]{20,}|gl(?:pat|dt|rt)-[0-9A-Za-z_-]{20,}"
@@ -169,7 +189,8 @@ SCREEN = (
     + (_NAMES + _PERCENT + rb"3D|" + _PERCENT + rb"3A" + _PERCENT + rb"2F")
     + (rb"|-signature(?:%|" + _EQUALS_SEEN + rb")|identified" + _TAB_SEEN)
     + (rb"|(?:[?&,;]|\\+u0026) ?sig(?:nature)?(?:%|" + _EQUALS_SEEN + rb")")
-    + (rb"|password(?:\(|" + _TAB_SEEN + rb")+" + _QUOTED_SEEN + rb"|")
+    + (rb"|cookies?2?" + _BETWEEN_SEEN + rb"|--cookie(?: |" + _EQUALS_SEEN + rb")|")
+    + (cookies.CURL + rb"|password(?:\(|" + _TAB_SEEN + rb")+" + _QUOTED_SEEN + rb"|")
     + (_PAIR_NAMES + _QUOTED_SEEN + _TAB_SEEN + rb"*[,}a-z]")
     + (rb"|bearer |:(?:\\*/){2}[^ /:]*:[^ /]*@|" + NEEDLE + rb")|" + _SHAPED_NEEDLE)
 )
@@ -192,17 +213,29 @@ class SecretPattern:
         loose = [_NAMED, _PWD, _DIGEST, _AUTHORIZED, _BEARER, _SHORT, _IN_TAGS]
         loose += [_USER_OPTION, _IN_ESCAPED_URL, _IN_ESCAPED_QUERY, _SIGNED, _IN_SQL]
         loose += [_PAIRED, _PAIRED_BACK, _ATTRIBUTES, _LISTED, _ARGUED]
-        self._patterns = [Pattern(pattern, is_exact=False) for pattern in loose]
+        loose += [_HEADER, _SEVERAL]
+        self._patterns: list[Pattern | HeldPattern | cookies.CookiePattern] = [
+            Pattern(pattern, is_exact=False) for pattern in loose
+        ]
         self._patterns += [Pattern(_IN_URL), Pattern(_SHAPED)]
+        self._patterns += [HeldPattern(_NAMES + _BETWEEN), cookies.CookiePattern()]
 
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield where secrets stand; several may be found in one place."""
         for pattern in self._patterns:
             for start, end in pattern.find(text):
-                if _is_secret(text[start:end]):
+                value = text[start:end]
+                if _is_secret(value) and not _is_count(value, text, start):
                     yield start, end
 
 
 def _is_secret(value: bytes) -> bool:
     """Return whether a value is one, and not the word for none or a mask."""
     return value.lower() not in _NO_SECRETS and bool(value.strip(b"*x.{}[]()"))
+
+
+def _is_count(value: bytes, text: bytes, start: int) -> bool:
+    """Return whether a value says how many there are, such as that of `max_tokens`."""
+    if not value.isdigit() or len(value) > _COUNT_DIGITS_MAX:
+        return False
+    return bool(_COUNTED.search(text, max(0, start - _COUNTED_BYTES), start))

@@ -22,6 +22,9 @@ ATTRIBUTES = "_attributes"
 CONFLICTS = "tailrace.conflicts"
 """Texts, where it is there: fields whose value in the line is not of their type, and stands
 in `attributes` for that; null where there is none."""
+OF_ANOTHER = "_of_another"
+"""Boolean, where it is there: the line is none of its file's dataset, and was read by its
+own shape; null for the others."""
 INNER_UNREAD = "_inner_unread"
 """Boolean, where it is there: the text in a container's line is none of its own parser."""
 UNREADABLE = "_unreadable"

@@ -57,6 +57,14 @@ SHAPES = (
         rf"^\[?{ISO}\]? *-? *\[?{LEVEL}\]? +\[([^\]]*)\] +{LOGGER} *[-:] +{TEXT}",
         (*WHEN, "level", "thread", "logger", "text"),
     ),
+    # time LEVEL logger: message, as of Rust's tracing, whose loggers are modules.
+    (
+        (
+            rf"^\[?{ISO}\]? *[-|]? *\[?{LEVEL}\]? +"
+            rf"([A-Za-z_][A-Za-z0-9_$-]*(?:(?:\.|::)[A-Za-z0-9_$]+)+): +{TEXT}"
+        ),
+        (*WHEN, "level", "logger", "text"),
+    ),
     # Python's usual format, the logger before the level.
     (
         rf"^{ISO} *-? {LOGGER} *-? {LEVEL} *[-:]? {TEXT}",

@@ -24,7 +24,12 @@ _LEGACY = (
     r"^((?:<\d{1,3}>)?)([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?"
     r" (\S{1,255}) " + _TAIL
 )
-_DATED = r"^((?:<\d{1,3}>)?)" + ISO + r" (\S{1,255}) " + _TAIL
+_DATED = r"^((?:<\d{1,3}>)?)" + ISO + r" (\S{0,254}[^\s:]) " + _TAIL
+_NO_HOST = (
+    r"(?i)^\[?(?:trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|severe"
+    r"|fine|finer|finest)\]?$"
+)
+"""What stands behind the time in another program's line: its level, and no host."""
 _STRUCTURED = (
     r"^(<\d{1,3}>)1 (?:-|" + ISO + r") (\S+) (\S+) (\S+) (\S+)"
     r' (-|(?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: ((?s:.*)))?$'
@@ -64,6 +69,12 @@ _PARAMETER = re.compile(r'([^\s=\]"\[]+)="((?:[^"\\]|\\.)*)"')
 def parse(lines: pl.Series, *, time_zone: str, anchor_ms: int) -> pl.DataFrame:
     """Return the fields of each syslog line."""
     frame = has(by_shape(lines, _SHAPES), *_USED)
+    is_anothers = (
+        pl.col("moment").is_not_null()
+        & (pl.col("pri") == "")
+        & pl.col("host").str.contains(_NO_HOST)
+    )
+    frame = frame.with_columns(pl.col(MATCHED) & ~is_anothers.fill_null(value=False))
     fraction = pl.col("fraction")
     legacy = yearless_ns(
         pl.col("month"),

@@ -117,7 +117,11 @@ def test_parsers_of_ours_are_explained_too() -> None:
         ("logfmt", True),
         ("plain", True),
     ]
-    assert explained(lines[:2], "json", "json") == [[("json", True)], [("json", False)]]
+    own, other, text = explained(["a=1 b=2", '{"a":1}', "{broken"], "logfmt", "logfmt")
+    assert own == [("logfmt", True)]
+    assert other == [("logfmt", False), ("json", True)]
+    assert text[0] == ("logfmt", False)
+    assert ("plain", True) not in text
 
 
 def written(folder: Path) -> tuple[Path, Path]:
