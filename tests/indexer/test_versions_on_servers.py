@@ -1,4 +1,4 @@
-"""The documents of a fixed corpus are the same on Elasticsearch 8.19 and 9.2.
+"""The documents of a fixed corpus are the same on Elasticsearch 8.12, 8.19 and 9.2.
 
 The golden lines of every dataset and some documents that do not fit their index go through
 the indexer twice, once to each server, and what the two hold is compared document by
@@ -35,11 +35,11 @@ from tests.indexer.builders import document
 from tests.stream.builders import origin
 from tests.stream.golden import samples
 from tests.support.versions import (
+    V8_12_2,
     V8_19_9,
     V8_19_21,
     Version,
     elasticsearch_of,
-    whole_jdk,
 )
 from tests.support.waiting import eventually
 
@@ -178,12 +178,12 @@ def corpus(namespace: str) -> list[tuple[bytes, bytes]]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("older", [V8_19_9, V8_19_21], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "older", [V8_12_2, V8_19_9, V8_19_21], ids=lambda one: one.name
+)
 def test_e5_the_documents_of_a_corpus_are_the_same_on_8_and_9(
     stack: Endpoints, namespace: str, tmp_path: Path, older: Version
 ) -> None:
-    if older.needs_whole_jdk and whole_jdk() is None:
-        pytest.skip(f"{older.name} starts on a whole JDK alone: name one by JAVA_HOME")
     with elasticsearch_of(older) as older_url:
         found: list[dict[tuple[str, str], dict[str, Any]]] = []
         for name, url in (("a", stack.elasticsearch_url), ("b", older_url)):

