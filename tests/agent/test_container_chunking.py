@@ -153,6 +153,26 @@ def test_f27_pieces_of_both_streams_are_joined_wherever_they_stand(name: str) ->
     assert [one["stream"] for one in made] == ["stderr", "stdout", "stderr"]
 
 
+@pytest.mark.parametrize("name", ["cri", "docker"])
+@pytest.mark.parametrize("torn", [b'he end\\n","stream":"stdout"}', b"me end", b""])
+def test_f29_a_file_that_begins_amid_a_line_is_of_a_container_all_the_same(
+    name: str, torn: bytes
+) -> None:
+    content = torn + b"\n" + WHOLE[name] + BROKEN[name]
+
+    made = documents(content)
+
+    assert [one["message"] for one in made][-2:] == ["and", "one two three"]
+    assert {one["event.dataset"] for one in made} == {DATASET_OF_CONTAINER[name]}
+
+
+def test_f29_lines_of_other_kinds_behind_the_first_one_say_nothing() -> None:
+    assert format_of(b"torn\n") is None
+    assert format_of(b"torn\n" + WHOLE["cri"].removesuffix(b"\n")) is None
+    assert format_of(b"torn\n" + WHOLE["cri"] + WHOLE["docker"]) is None
+    assert format_of(b"torn\n" + WHOLE["docker"] + b"other\n") is None
+
+
 def test_f27_json_that_only_looks_like_a_container_is_none() -> None:
     """An application may well write `log` and `stream` of its own."""
     without_time = b'{"log":"half","stream":"stdout"}\n'

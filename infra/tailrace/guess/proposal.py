@@ -109,7 +109,7 @@ def _written_by(name: str, text: bytes) -> list[Guess]:
             setting="format",
             value=name,
             confidence=1.0,
-            evidence=f"the first line has {shape}; its times name their zone",
+            evidence=f"the first lines have {shape}; their times name their zone",
         )
     ]
     if name == JOURNALD:

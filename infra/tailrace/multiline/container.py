@@ -31,6 +31,8 @@ _DOCKER_DOUBTFUL = b'\\\\n","stream":"'
 """A backslash and an `n` of the text itself, or a newline behind a backslash."""
 _STREAM_BYTES = 6
 HEAD_TEXT_BYTES = 4_096
+SAMPLE_LINES_MAX = 64
+"""Of a file whose first line no runtime wrote so many are asked."""
 _BEGUN_CHARACTER = re.compile(
     rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z"
 )
@@ -210,8 +212,20 @@ IS_WHOLE: dict[str, Callable[[Block, int, int], bool]] = {
 
 
 def format_of(sample: bytes) -> str | None:
-    """Return `docker` or `cri` where the first line leaves no doubt, else None."""
-    line = sample.partition(b"\n")[0]
+    """Return `docker` or `cri` where the first lines leave no doubt, else None.
+
+    The first one may be torn: a file that was cut begins amid a line. Then all whole
+    lines behind it tell, of at most `SAMPLE_LINES_MAX`.
+    """
+    first, *behind = sample.split(b"\n", SAMPLE_LINES_MAX)
+    found = _format_of_line(first)
+    if found is not None:
+        return found
+    formats = {_format_of_line(line) for line in behind[:-1]}
+    return formats.pop() if len(formats) == 1 else None
+
+
+def _format_of_line(line: bytes) -> str | None:
     if CRI_HEAD.match(line):
         return "cri"
     stream, _ = _docker_kind(line, 0, len(line))
