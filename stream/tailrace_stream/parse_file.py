@@ -104,7 +104,11 @@ def chunk_documents(
 
 
 def chunk_explanations(
-    value: bytes, *, origin: Origin, own: OwnParsers = NO_OWN
+    value: bytes,
+    *,
+    origin: Origin,
+    own: OwnParsers = NO_OWN,
+    enrichment: Enrichment = NO_ENRICHMENT,
 ) -> Iterator[Explained]:
     """Yield each event of a chunk with who was asked for it, and its document.
 
@@ -115,7 +119,7 @@ def chunk_explanations(
     asked = explain(
         events.text, stored=events.stored, placement=origin.placement, own=own
     )
-    documents = chunk_documents(value, origin=origin, own=own)
+    documents = chunk_documents(value, origin=origin, own=own, enrichment=enrichment)
     lines: list[str] = events.text.to_list()
     offsets: list[int] = events.offsets.tolist()
     numbers: list[int] = events.numbers(origin=origin).tolist()

@@ -67,8 +67,18 @@ def parse(
         config=config,
         own=own,
     )
+    enrichment = enrichment_of_config(config)
+    for alarm in enrichment.alarms():
+        console().print(f"Left out: {alarm}", markup=False, highlight=False)
     if explain:
-        explain_file(file, source=source, time_zone=timezone, own=own, as_json=as_json)
+        explain_file(
+            file,
+            source=source,
+            time_zone=timezone,
+            own=own,
+            enrichment=enrichment,
+            as_json=as_json,
+        )
         return
     output = sys.stdout.buffer
     pending: list[bytes] = []
@@ -78,7 +88,7 @@ def parse(
         source=source,
         time_zone=timezone,
         own=own,
-        enrichment=enrichment_of_config(config),
+        enrichment=enrichment,
     )
     for document in documents:
         line = document if document.endswith(b"\n") else document + b"\n"

@@ -14,6 +14,7 @@ from tailrace.text import printable
 
 if TYPE_CHECKING:
     from tailrace_agent.config import SourceSettings
+    from tailrace_stream.enrich.enrichment import Enrichment
     from tailrace_stream.own.parser import OwnParsers
     from tailrace_stream.parse_file import Explained
 
@@ -34,6 +35,7 @@ def explain_file(
     source: SourceSettings,
     time_zone: str,
     own: OwnParsers,
+    enrichment: Enrichment,
     as_json: bool,
 ) -> None:
     """Print each event of a file with who was asked for it, and at the end how many
@@ -46,7 +48,9 @@ def explain_file(
 
     taken: Counter[str] = Counter()
     for value, origin in chunks_of(file, source=source, time_zone=time_zone):
-        for one in chunk_explanations(value, origin=origin, own=own):
+        for one in chunk_explanations(
+            value, origin=origin, own=own, enrichment=enrichment
+        ):
             if as_json:
                 write_json(_json(one))
                 continue

@@ -186,3 +186,30 @@ def test_a_dataset_beside_a_configuration_must_be_one_of_its_parsers(
     assert done.exit_code == 2
     assert DATASET in done.output
     assert "'json'" in done.output
+
+
+def test_what_cannot_be_looked_up_is_said_and_what_can_is_shown(tmp_path: Path) -> None:
+    config, log = written(tmp_path)
+    (tmp_path / "known.csv").write_text("address,team\n10.0.0.1,payments\n")
+    (tmp_path / "wrong.json").write_text('{"10.0.0.1": {"racks": [1]}}')
+    (tmp_path / "wrong.mmdb").write_bytes(b"no database")
+    tables = "".join(
+        f"""\n[[stream.enrichment.tables]]\nfile = "{tmp_path}/{name}"\nkey = "source.ip"\n"""
+        for name in ("known.csv", "wrong.json", "none.csv")
+    )
+    databases = (
+        f"""\n[stream.enrichment]\ngeo_databases = ["{tmp_path}/wrong.mmdb"]\n"""
+    )
+    config.write_text(config.read_text() + databases + tables)
+    arguments = ["parse", "--config", str(config), str(log)]
+
+    for more in ([], ["--explain"], ["--explain", "--json"]):
+        done = runner.invoke(app, [*arguments, *more])
+
+        assert done.exit_code == 0
+        told = [one for one in done.stderr.splitlines() if one.startswith("Left out: ")]
+        assert [one.split(" ")[2] for one in told] == [
+            str(tmp_path / name) for name in ("wrong.mmdb", "wrong.json", "none.csv")
+        ]
+        assert "has no plain value in row 1, column racks" in told[1]
+        assert "payments" in done.stdout
