@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from tailrace.template_grouping import group
+from tailrace.template_text import MASK, shown
 from tailrace.wire import Origin
 from tailrace_stream.events import read_events
-from tailrace_stream.templates.grouping import group
-from tailrace_stream.templates.masking import MASK, shown
 from tailrace_stream.templates.naming import template_id, templates_of
 
 MASKED_TEXTS_MAX = 200_000

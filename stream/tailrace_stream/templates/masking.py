@@ -22,14 +22,11 @@ from collections.abc import Callable
 
 import polars as pl
 
+from tailrace.template_text import MASK
+
 CHARACTERS_MAX = 1_000
 """Of a longer line the beginning decides. An event of several lines goes by its first:
 what follows, such as a stack's frames, differs from one release to the next."""
-
-MASK = "\x1a"
-"""Stands for a value while texts are compared: a control character that logs do not have;
-a line that has it all the same holds a value there."""
-SHOWN_MASK = "<*>"
 
 _LEVEL = (
     r"(?:TRACE|DEBUG|INFO|INFORMATION|NOTICE|WARN|WARNING|ERROR|ERR|FATAL|CRITICAL|CRIT"
@@ -239,11 +236,6 @@ def contents(texts: pl.Series) -> pl.Series:
     text = text.str.replace_all(_RUN, MASK).str.replace_all(_SPACES, " ")
     text = text.str.strip_chars()
     return _selected(texts, pl.when(text == "").then(pl.lit(MASK)).otherwise(text))
-
-
-def shown(text: str) -> str:
-    """Return a masked text as people read it."""
-    return text.replace(MASK, SHOWN_MASK)
 
 
 def _masked(text: pl.Expr, passes: tuple[tuple[str, str], ...]) -> pl.Expr:

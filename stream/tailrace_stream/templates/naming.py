@@ -2,7 +2,7 @@
 
 So every worker gives a line the same id, with no word between them, and gives it again
 after a crash: a document that is sent twice is the same to the byte. Texts that turn out
-to be one template later (`grouping.py`) keep their ids, and one of them stands for all when
+to be one template later (`tailrace.template_grouping`) keep their ids, and one of them stands for all when
 somebody asks.
 """
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tailrace.template_text import shown
 from tailrace.wire import Origin
 from tailrace_stream.placing import within_bounds
-from tailrace_stream.templates.masking import shown
 
 _NS_PER_MS = 1_000_000
 _INT64 = np.iinfo(np.int64)

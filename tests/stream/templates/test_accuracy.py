@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from tailrace_stream.templates.grouping import group
+from tailrace.template_grouping import group
 from tailrace_stream.templates.masking import masked
 from tests.stream.templates.corpora import corpus_of, grouping_accuracy, systems
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.template_text import MASK, shown
 from tailrace_stream.templates import masking
-from tailrace_stream.templates.masking import CHARACTERS_MAX, MASK, masked, shown
+from tailrace_stream.templates.masking import CHARACTERS_MAX, masked
 
 
 def mask(*lines: str) -> list[str]:

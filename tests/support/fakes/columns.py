@@ -24,6 +24,7 @@ from tailrace.digest import with_digest
 from tailrace.floors import NO_FLOORS, Floors
 from tailrace.framing import FLAG_CUT, FLAG_REDACTED, MappedEvent, decode_mapped
 from tailrace.identity import index_name
+from tailrace.template_text import MASK, shown
 from tailrace.topics import DOCUMENTS_BYTES_MAX
 from tailrace.wire import Origin
 from tailrace_stream.chunk import ProcessedChunk, process_chunk
@@ -36,7 +37,6 @@ from tailrace_stream.pieces import BulkPiece
 from tailrace_stream.placing import document_ids
 from tailrace_stream.redact.redaction import NO_REDACTION, Redaction
 from tailrace_stream.shaping.fates import NO_RULING, Ruling
-from tailrace_stream.templates.masking import MASK, shown
 from tailrace_stream.templates.naming import template_id
 from tailrace_stream.templates.sightings import ChunkTemplates, Sighting
 from tailrace_stream.window_groups import KNOWN_LEVELS, OTHER, Group, GroupColumns

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace_stream.templates.grouping import WORDS_MAX, group
-from tailrace_stream.templates.masking import MASK, shown
+from tailrace.template_grouping import WORDS_MAX, group
+from tailrace.template_text import MASK, shown
 
 NAMES = ("root", "anna", "boris", "carla", "dirk", "emil")
 

@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tailrace_stream.templates.masking import MASK
+from tailrace.template_text import MASK
 
 TEXTS_MAX = 20_000
 """Compared at a time; what is beyond them stays a template of its own."""
@@ -76,7 +76,7 @@ def group(texts: Iterable[str], *, texts_max: int = TEXTS_MAX) -> dict[str, str]
     """
     chosen = sorted(set(texts))
     compared, beyond = chosen[:texts_max], chosen[texts_max:]
-    of_text = {text: _parts(text) for text in compared}
+    of_text = {text: parts_of(text) for text in compared}
     forms: dict[Text, Text] = {form: form for form in of_text.values()}
     for _ in range(ROUNDS_MAX):
         changed = _with_variables(set(forms.values()))
@@ -95,7 +95,8 @@ def group(texts: Iterable[str], *, texts_max: int = TEXTS_MAX) -> dict[str, str]
     return named | {text: text for text in beyond}
 
 
-def _parts(text: str) -> Text:
+def parts_of(text: str) -> Text:
+    """Return a masked text's words, values and signs: the places that are compared."""
     parts: list[str] = []
     for found in _PARTS.finditer(text):
         parts.append(found[0])
@@ -104,6 +105,13 @@ def _parts(text: str) -> Text:
     if len(parts) > WORDS_MAX:
         parts[WORDS_MAX:] = [" ".join(parts[WORDS_MAX:])]
     return tuple(parts)
+
+
+def may_vary(part: str) -> bool:
+    """Tell whether a part can stand where others have a value."""
+    if part in (MASK, _NOTHING):
+        return True
+    return _is_word(part) and not _is_constant(part)
 
 
 def _is_word(part: str) -> bool:
