@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -184,6 +185,25 @@ def test_f30_a_file_that_grows_in_any_steps_has_the_same_events_of_several_lines
     whole = content[: content.rfind(b"\n") + 1]
     waiting = [e for e in expected(whole, rule) if e[0] >= over]
     assert len(waiting) <= 1
+
+
+@pytest.mark.parametrize("name", ["python", "trace"])
+def test_f30_a_limit_that_parts_a_chain_of_tracebacks_parts_it_for_every_reading(
+    name: str,
+) -> None:
+    """Found by chance: behind such a limit nobody knows what stood before the blank line."""
+    begin = b"  in f\nDuring handling of the above exception, x:\n"
+    content = begin + b"\nTraceback (most recent call last):\n  in g\n"
+    form = with_rule(PLAIN, rule(name, max_lines=2))
+    whole, behind = Reader(form, 1_024), Reader(form, 1_024)
+    whole.read(content, is_flushing=True)
+    behind.read(content[len(begin) :], is_flushing=True)
+
+    expected_behind = [
+        (offset + len(begin), *rest) for offset, *rest in events_in(behind.chunks)
+    ]
+    assert events_in(whole.chunks)[1:] == expected_behind
+    assert [event[1] for event in expected_behind] == [0, 41]
 
 
 def test_f30_a_carriage_return_alone_at_the_end_is_a_blank_line() -> None:

@@ -23,8 +23,12 @@ from tailrace.wire import MultilineRule
 HEAD_BYTES = 1_024
 """How much of a line a pattern is shown."""
 
-Joins = Callable[[bytes | bytearray, int], list[int]]
-"""Returns the newlines of `block[:size]` behind which an event goes on, in order."""
+Block = bytes | bytearray
+Take = Callable[[int], bool]
+"""Takes the next newline behind which an event goes on; returns whether it does, and a limit
+does not end it there."""
+Joins = Callable[[Block, int, Take], None]
+"""Hands over the newlines of `block[:size]` behind which an event goes on, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,16 @@ class Joiner:
         # Such a line says itself that its event is over: nobody needs to wait.
         self._is_whole = IS_WHOLE.get(rule.rule)
 
-    def group(self, block: bytes | bytearray, size: int, *, seen_bytes: int) -> Grouped:
+    def group(self, block: Block, size: int, *, seen_bytes: int) -> Grouped:
         r"""Return the events of `block[:size]`, whose lines end with the byte `\n`.
 
         A last line without newline is taken as it stands. The block is known up to
         `seen_bytes`: what stands behind the lines is the beginning of the next one.
         """
         lines = PlainLines(block, size)
-        grouped = self._limited(self._joins(block, size), lines, seen_bytes=seen_bytes)
+        limited = _Limited(self.rule, lines)
+        self._joins(block, size, limited.take)
+        grouped = limited.grouped(seen_bytes=seen_bytes)
         if self._is_whole is None or grouped.is_last_full:
             return grouped
         last = lines.start_before(lines.end)
@@ -96,33 +102,48 @@ class Joiner:
         for text, end in zip(texts, lines.ends, strict=True):
             newline += 1 + len(text)
             at[newline] = end
-        joins = [at[newline] for newline in self._joins(block, len(block))]
-        return self._limited(joins, lines, seen_bytes=seen_bytes)
+        limited = _Limited(self.rule, lines)
+        self._joins(block, len(block), lambda newline: limited.take(at[newline]))
+        return limited.grouped(seen_bytes=seen_bytes)
 
-    def _limited(
-        self, joins: Sequence[int], lines: Lines, *, seen_bytes: int
-    ) -> Grouped:
-        """Turn newlines that join two lines into events within the limits."""
-        lines_max, bytes_max = self.rule.max_lines, self.rule.max_bytes
-        found: list[Joined] = []
-        start, end, count = 0, -1, 0
-        for newline in joins:
-            if newline != end:
-                if count > 1:
-                    found.append(Joined(start, end, is_split=count == lines_max))
-                start, count = lines.start_before(newline), 1
-            end = lines.end_behind(newline)
-            if count == lines_max or end - start > bytes_max:
-                found.append(Joined(start, newline, is_split=True))
-                start, count = newline + lines.newline_bytes, 1
-            else:
-                count += 1
-        if count > 1:
-            found.append(Joined(start, end, is_split=count == lines_max))
-        if end != lines.end:
-            start, count = lines.start_before(lines.end), 1
-        is_full = count == lines_max or seen_bytes - start > bytes_max
-        return Grouped(found, start, is_full)
+
+class _Limited:
+    """Turns newlines that join two lines into events within the limits of a rule."""
+
+    def __init__(self, rule: MultilineRule, lines: Lines) -> None:
+        self._lines_max, self._bytes_max = rule.max_lines, rule.max_bytes
+        self._lines = lines
+        self._found: list[Joined] = []
+        self._start, self._end, self._count = 0, -1, 0
+
+    def take(self, newline: int) -> bool:
+        """Join the lines on both sides of a newline; return whether a limit lets it."""
+        if newline != self._end:
+            self._end_event()
+            self._start, self._count = self._lines.start_before(newline), 1
+        self._end = self._lines.end_behind(newline)
+        size_bytes = self._end - self._start
+        if self._count == self._lines_max or size_bytes > self._bytes_max:
+            self._found.append(Joined(self._start, newline, is_split=True))
+            self._start, self._count = newline + self._lines.newline_bytes, 1
+            return False
+        self._count += 1
+        return True
+
+    def grouped(self, *, seen_bytes: int) -> Grouped:
+        """Return the events of all lines, when all newlines were taken."""
+        self._end_event()
+        if self._end != self._lines.end:
+            self._start, self._count = self._lines.start_before(self._lines.end), 1
+        is_full = (
+            self._count == self._lines_max or seen_bytes - self._start > self._bytes_max
+        )
+        return Grouped(self._found, self._start, is_full)
+
+    def _end_event(self) -> None:
+        if self._count > 1:
+            is_split = self._count == self._lines_max
+            self._found.append(Joined(self._start, self._end, is_split=is_split))
 
 
 @lru_cache(maxsize=256)
@@ -148,43 +169,48 @@ def pattern_problem(pattern: str) -> str | None:
 
 def _joins_of(rule: MultilineRule) -> Joins:
     if rule.rule in JOINS:
-        return JOINS[rule.rule]
+        joins = JOINS[rule.rule]
+        return lambda block, size, take: _take_all(joins(block, size), take)
     if rule.rule in SHAPES:
         shape = shape_of(rule.rule)
-        return lambda block, size: _joins_by_shape(shape, block, size)
+        return lambda block, size, take: _take_by_shape(shape, block, size, take)
     is_continued = rule.rule == "continuation"
     validator = _validator(rule.pattern)
-    return lambda block, size: _joins_by_pattern(
-        validator, block, size, is_continued=is_continued
+    return lambda block, size, take: _take_all(
+        _joins_by_pattern(validator, block, size, is_continued=is_continued), take
     )
 
 
-def _joins_by_shape(shape: Shape, block: bytes | bytearray, size: int) -> list[int]:
-    """Return the newlines that join two lines; only lines that are not plain cost."""
+def _take_all(newlines: Sequence[int], take: Take) -> None:
+    for newline in newlines:
+        take(newline)
+
+
+def _take_by_shape(shape: Shape, block: Block, size: int, take: Take) -> None:
+    """Take the newlines that join two lines; only lines that are not plain cost.
+
+    A line that a limit parts from the one before begins an event, and whoever reads from
+    there on does not know that one: so of its kind nothing stays.
+    """
     first = shape.head.match(block, 0, size)
     kind_before = first.lastindex or PLAIN if first else PLAIN
     start_before = 0
-    found: list[int] = []
     for match in shape.behind_newline.finditer(block, 0, size):
         newline, kind = match.start(), match.lastindex or PLAIN
         if newline + 1 == size:
             break  # Behind the last newline no line begins yet.
         if block.rfind(b"\n", 0, newline) + 1 != start_before:
             kind_before = PLAIN
-        if (kind_before, kind) in shape.joins:
-            found.append(newline)
-        kind_before = shape.stays.get((kind_before, kind), kind)
+        pair = kind_before, kind
+        is_joined = pair in shape.joins and take(newline)
+        kind_before = shape.stays.get(pair, kind) if is_joined else kind
         start_before = newline + 1
-    return found
 
 
 def _joins_by_pattern(
-    validator: SchemaValidator,
-    block: bytes | bytearray,
-    size: int,
-    *,
-    is_continued: bool,
+    validator: SchemaValidator, block: Block, size: int, *, is_continued: bool
 ) -> list[int]:
+    """Return the newlines of `block[:size]` that join two lines by a user's pattern."""
     lines = bytes(memoryview(block)[:size]).split(b"\n")
     if not lines[-1]:
         lines.pop()

@@ -35,7 +35,7 @@ def events_of(content: bytes, rule: MultilineRule) -> list[Event]:
     count = 0
     for line in lines:
         end = start + len(line)
-        kind, is_joined = _look(line, before, rule)
+        kind, stayed, is_joined = _look(line, before, rule)
         last = events[-1] if events else None
         if (
             last is not None
@@ -45,6 +45,7 @@ def events_of(content: bytes, rule: MultilineRule) -> list[Event]:
         ):
             events[-1] = Event(last.start, end)
             count += 1
+            kind = stayed
         else:
             events.append(Event(start, end))
             count = 1
@@ -56,12 +57,13 @@ def texts_of(content: bytes, rule: MultilineRule) -> list[str]:
     return [content[e.start : e.end].decode() for e in events_of(content, rule)]
 
 
-def _look(line: bytes, before: int, rule: MultilineRule) -> tuple[int, bool]:
-    """Return the line's kind, and whether it continues the one before it."""
+def _look(line: bytes, before: int, rule: MultilineRule) -> tuple[int, int, bool]:
+    """Return the line's kind, that which counts if it is joined, and whether it may be."""
     if rule.rule not in SHAPES:
         is_match = re.search(rule.pattern.encode(), line) is not None
-        return PLAIN, is_match == (rule.rule == "continuation")
+        return PLAIN, PLAIN, is_match == (rule.rule == "continuation")
     shape = shape_of(rule.rule)
     found = shape.head.match(line + b"\n")
     kind = found.lastindex or PLAIN if found else PLAIN
-    return shape.stays.get((before, kind), kind), (before, kind) in shape.joins
+    stayed = shape.stays.get((before, kind), kind)
+    return kind, stayed, (before, kind) in shape.joins
