@@ -26,7 +26,7 @@ from tailrace_stream.parsers.syslog import LEVELS
 
 _ECS_ROOTS = ROOTS | {
     "@metadata", "agent", "cloud", "container", "ecs", "fields", "host", "input",
-    "kubernetes", "labels", "orchestrator", "related", "tags",
+    "kubernetes", "labels", "orchestrator", "related", "systemd", "tags",
 }  # fmt: skip
 """What Beats put beside the keys of a decoded line, under names that are ECS's."""
 _RSYSLOG_KEYS = frozenset(
@@ -122,7 +122,10 @@ _FLUENT_BIT_KUBERNETES = {
 def fluent_bit(record: Json) -> Fields:
     """Read a record of Fluent Bit: whatever its inputs and filters made, and its time."""
     found = Fields()
-    if put(found, TIME, record.get("time")):
+    # A time without a year, as of its syslog input, says less than the record's own.
+    time = record.get("time")
+    is_whole = not isinstance(time, str) or time[:4].isdigit()
+    if is_whole and put(found, TIME, time):
         # A container's own runtime knows better when a line was written.
         names = {k: v for k, v in _FLUENT_BIT.items() if v != TIME}
         used = {"time", TIME, "date"}

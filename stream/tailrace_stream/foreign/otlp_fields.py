@@ -79,8 +79,8 @@ def otlp(record: Json) -> Fields:
     """
     found = Fields()
     log_record, scope = _object(record, "logRecord"), _object(record, "scope")
-    times = (log_record.get("timeUnixNano"), log_record.get("observedTimeUnixNano"))
-    put(found, TIME, next((time for time in times if number_of(time)), None))
+    times = map(log_record.get, ("timeUnixNano", "observedTimeUnixNano"))
+    put(found, TIME, next(filter(None, map(_nanoseconds, times)), None))
     _put_level(found, log_record)
     for key, name in (("traceId", "trace.id"), ("spanId", "span.id")):
         identifier = text_of(log_record.get(key))
@@ -165,6 +165,13 @@ def _value(value: object, *, depth: int = 0) -> object:
             if is_object(pair)
         }
     return inner
+
+
+def _nanoseconds(value: object) -> int | None:
+    """Return a time, which OTLP/JSON writes as text: it has 64 bits."""
+    if isinstance(value, str):
+        return int(value) if _is_int(value) else None
+    return number_of(value)
 
 
 def _is_int(text: str) -> bool:

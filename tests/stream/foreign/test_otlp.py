@@ -18,6 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as PublishedRecord
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
 
+from tailrace_stream.foreign.config import ForeignSettings
 from tailrace_stream.foreign.otlp import (
     DEPTH_MAX,
     OtlpError,
@@ -26,6 +27,7 @@ from tailrace_stream.foreign.otlp import (
 )
 from tailrace_stream.foreign.otlp_fields import otlp
 from tailrace_stream.foreign.protobuf import ProtobufError, fields_in
+from tests.stream.foreign.builders import TOPIC, batch, foreign_record, made_of
 
 texts = st.text(max_size=20)
 whole = st.integers(-(2**63), 2**63 - 1)
@@ -250,3 +252,25 @@ def test_k11_a_request_that_was_cut_is_read_or_refused(
 def test_what_is_no_message_is_said_to_be_none(message: bytes) -> None:
     with pytest.raises(ProtobufError):
         list(fields_in(message))
+
+
+@pytest.mark.parametrize("is_json", [True, False], ids=["json", "protobuf"])
+@pytest.mark.parametrize("seen_alone", [True, False], ids=["observed", "told"])
+def test_the_time_is_the_record_s_in_both_encodings(
+    *, is_json: bool, seen_alone: bool
+) -> None:
+    """Its nanoseconds have 19 digits, and are text in OTLP/JSON."""
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.time_unix_nano = 0 if seen_alone else 1_795_499_998_120_000_001
+    record.observed_time_unix_nano = 1_795_499_999_000_000_000
+    said = MessageToDict(request, use_integers_for_enums=True)
+    value = orjson.dumps(said) if is_json else request.SerializeToString()
+    source = ForeignSettings(topic=TOPIC, shape="otlp")
+
+    (stored,) = made_of(batch([foreign_record(value)], source=source)).stored
+
+    assert stored.document["@timestamp"] == (
+        "2026-11-24T05:59:59.000Z" if seen_alone else "2026-11-24T05:59:58.120000001Z"
+    )
+    assert "tailrace.time_source" not in stored.document
