@@ -17,7 +17,8 @@ REMEDY = (
 NAMES_SHOWN_MAX = 3
 
 _REFUSAL = re.compile(
-    r"action \[(?P<action>[^\]]+)\] is unauthorized for (?P<who>.+?)"
+    # That of a bulk is `indices:data/write/bulk[s]`.
+    r"action \[(?P<action>\S+)\] is unauthorized for (?P<who>.+?)"
     r"(?: with (?:effective|assigned) roles \[[^\]]*\])?"
     r"(?: on (?:restricted )?indices \[(?P<indices>[^\]]*)\])?"
     r", this action is granted by the (?P<kind>index|cluster) privileges"

@@ -206,7 +206,7 @@ def test_x13_a_missing_index_that_the_writer_may_not_make_is_ordered() -> None:
 
 
 def test_x13_a_missing_right_is_one_sentence_that_names_it() -> None:
-    error = unauthorized("indices:data/write/index", "create_doc,create,write,all")
+    error = unauthorized("indices:data/write/bulk[s]", "create_doc,create,write,all")
     for verdict in (judge_item(403, error), judge_request(403, error)):
         assert verdict.outcome is Outcome.HOLD
         assert verdict.right == "create_doc"
