@@ -250,6 +250,29 @@ def test_f19_deleted_file_is_read_to_its_end_and_its_descriptor_given_back(
     assert not AgentHarness(tmp_path, sink=agent.sink).table.known.records()
 
 
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_f1_f19_a_file_without_its_name_is_read_on_as_long_as_its_grace_lasts(
+    tmp_path: Path, *, is_renamed: bool
+) -> None:
+    """A writer may not have noticed for seconds; a look at what grew just now is over."""
+    agent = AgentHarness(tmp_path, rotated_grace_ms=10_000)
+    path = agent.write("a.log", lines(0, 10))
+    agent.pass_ms()
+    with path.open("ab") as writer:
+        if is_renamed:
+            path.rename(path.with_suffix(".log.1"))
+        else:
+            path.unlink()
+        agent.pass_ms(8_000)
+        writer.write(lines(10, 20))
+        writer.flush()
+        agent.pass_ms(8_000)
+        writer.write(lines(20, 30))
+    agent.pass_ms(20_000)
+    assert unique_lines(agent.sink) == expected(0, 30)
+    assert not agent.table.files
+
+
 def test_f19_deleted_file_is_read_before_other_settings_have_their_turn(
     tmp_path: Path,
 ) -> None:
