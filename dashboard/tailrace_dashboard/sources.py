@@ -11,6 +11,7 @@ from tailrace_dashboard.fleet import FleetGateway, LagGateway
 from tailrace_dashboard.fleet_gateway import KafkaLags, ZooKeeperFleet
 from tailrace_dashboard.gateway import ElasticsearchGateway, SearchGateway
 from tailrace_dashboard.shop_gateway import RunningShop, ShopGateway
+from tailrace_dashboard.templates import Templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Sources:
     fleet: FleetGateway
     lags: LagGateway
     shop: ShopGateway
+    templates: Templates
     clock: Clock
 
 
@@ -35,13 +37,16 @@ def from_environment() -> Sources:
     """
     connections = read_connections()
     settings = read_role_settings(DashboardSettings)
+    namespace, clock = connections.namespace, SystemClock()
+    search = ElasticsearchGateway(connections)
     return Sources(
-        namespace=connections.namespace,
+        namespace=namespace,
         elasticsearch_url=connections.elasticsearch_url,
         rows_max=settings.rows_max,
-        search=ElasticsearchGateway(connections),
+        search=search,
         fleet=ZooKeeperFleet(connections),
         lags=KafkaLags(connections),
         shop=RunningShop(connections.data_dir),
-        clock=SystemClock(),
+        templates=Templates(search, namespace=namespace, clock=clock),
+        clock=clock,
     )

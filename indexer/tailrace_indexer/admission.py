@@ -9,13 +9,14 @@ from tailrace.capped_records import UNPACKED_TOO_LARGE, refusal_of
 from tailrace.errors import WireError
 from tailrace.kafka_consumer import Record
 from tailrace.ledger import decode_ledger
+from tailrace.template_aliases import TemplateAlias
 from tailrace.template_records import TemplateRecord
-from tailrace.topics import DEAD, DOCS, LEDGER, TEMPLATES
+from tailrace.topics import DEAD, DOCS, LEDGER, TEMPLATE_ALIASES, TEMPLATES
 from tailrace_indexer.dead_letters import dead_lines, letter_of_record, read_letter
 from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.pieces import Kind, count_documents, is_bulk_body
 from tailrace_indexer.spans import NOTHING_TOLD, Span, span_of
-from tailrace_indexer.template_documents import template_lines
+from tailrace_indexer.template_documents import alias_lines, template_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def admit(record: Record, *, namespace: str, now_ms: int) -> Admission:
         return _admit_ledger(record, value, namespace=namespace, now_ms=now_ms)
     if topic == TEMPLATES.name(namespace):
         return _admit_template(record, value, namespace=namespace, now_ms=now_ms)
+    if topic == TEMPLATE_ALIASES.name(namespace):
+        return _admit_alias(record, value, namespace=namespace, now_ms=now_ms)
     span = span_of(wire.header_of(record.headers))
     return _admit_lines(record, value, span=span, now_ms=now_ms)
 
@@ -115,3 +118,16 @@ def _admit_template(
         )
         return Admission(value, 1, letter=letter)
     return Admission(template_lines(read, namespace=namespace), 1)
+
+
+def _admit_alias(
+    record: Record, value: bytes, *, namespace: str, now_ms: int
+) -> Admission:
+    try:
+        read = wire.decode(value, as_type=TemplateAlias)
+    except WireError as error:
+        letter = letter_of_record(
+            record, reason="alias_unreadable", detail=str(error), now_ms=now_ms
+        )
+        return Admission(value, 1, letter=letter)
+    return Admission(alias_lines(read, namespace=namespace), 1)

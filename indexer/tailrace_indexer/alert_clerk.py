@@ -1,13 +1,8 @@
-"""Judges the rules of alerts in a thread of its own, for as long as this process leads.
-
-Beside the leader's other work, which may take minutes, and beside the indexing, which it
-never holds up. An idle system writes no line of it: only what changes is said.
-"""
+"""Judges the rules of alerts, for as long as this process leads: what a clerk is wired to."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tailrace.alerts.config import AlertSettings
 from tailrace.alerts.fact_watch import Lags
@@ -18,60 +13,13 @@ from tailrace.alerts.telling.teller import ChannelTeller
 from tailrace.alerts.watch import Watch
 from tailrace.clock import Clock
 from tailrace.elasticsearch import Elastic
-from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.log import FilteringBoundLogger
 from tailrace.partition_lag import PartitionLag
 from tailrace.settings import Connections
 from tailrace.topics import DOCS, LEDGER, RAW
-from tailrace_indexer.fence import Guard, LeadLost
-
-LOOK_S = 1.0
-RETRY_S_MAX = 30.0
-CLOSE_S_MAX = 5.0
-
-
-class AlertClerk:
-    """The thread; `close` ends it."""
-
-    def __init__(self, look: Callable[[], None], *, log: FilteringBoundLogger) -> None:
-        self._look = look
-        self._log = log
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
-
-    def start(self) -> None:
-        """Begin to judge."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Judge no more."""
-        self._stop.set()
-        self._thread.join(CLOSE_S_MAX)
-
-    def _run(self) -> None:
-        failing = ""
-        wait_s = LOOK_S
-        while not self._stop.wait(wait_s):
-            try:
-                self._look()
-            except LeadLost:
-                return  # Whoever leads now judges.
-            except ServiceUnavailable as error:
-                # Said when it begins, and not at each turn.
-                if failing != type(error).__name__:
-                    self._log.warning("alerts_wait", reason=str(error)[:500])
-                failing = type(error).__name__
-                wait_s = min(wait_s * 2, RETRY_S_MAX)
-            except Exception as error:  # noqa: BLE001 - alerts never end the leader's other work
-                if failing != repr(error):
-                    self._log.error("alerts_failed", reason=repr(error)[:500])
-                failing = repr(error)
-                wait_s = min(wait_s * 2, RETRY_S_MAX)
-            else:
-                if failing:
-                    self._log.info("alerts_go_on")
-                failing, wait_s = "", LOOK_S
+from tailrace_indexer.clerk import Clerk
+from tailrace_indexer.fence import Guard
 
 
 def alert_clerk(
@@ -83,7 +31,7 @@ def alert_clerk(
     group: str,
     clock: Clock,
     log: FilteringBoundLogger,
-) -> AlertClerk:
+) -> Clerk:
     """Return a clerk for one lead, wired to the servers."""
     namespace = connections.namespace
     watch = Watch(
@@ -102,7 +50,7 @@ def alert_clerk(
         clock=clock,
         log=log,
     )
-    return AlertClerk(watch.look, log=log)
+    return Clerk(watch.look, name="alerts", log=log)
 
 
 class KafkaLags:

@@ -65,6 +65,10 @@ class IndexerSettings(RoleSettings):
     """What dead letters may take, days as a whole, the oldest first. 0: no limit."""
     merge_closed_days: bool = True
     """Whether indices of days that are over are merged, each once, one at a time."""
+    merge_templates: bool = True
+    """Whether the elected leader looks for templates that differ in a variable word."""
+    templates_check_ms: int = Field(default=60_000, ge=1_000, le=3_600_000)
+    """How often it looks, at most."""
     retention_check_ms: int = Field(default=30_000, ge=1_000, le=3_600_000)
     """How often the elected leader looks at the quota."""
     alerts: AlertSettings = AlertSettings()

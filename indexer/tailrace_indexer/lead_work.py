@@ -1,7 +1,8 @@
 """What a leader does, wired to the servers for as long as one lead lasts.
 
 1. It claims the lead where all leaders look (`fence.py`), and from then on answers orders
-   for indices, and judges the rules of alerts (`alert_clerk.py`).
+   for indices, judges the rules of alerts (`alert_clerk.py`), and looks for templates that
+   are one (`template_clerk.py`).
 2. It mends compacted topics, which only ZooKeeper's word guards: two that mend write the
    same, and it must go on while Elasticsearch is away.
 3. It looks how full the nodes' disks are, for alarms before they take nothing more.
@@ -49,6 +50,7 @@ from tailrace_indexer.merge_indices import ElasticMergeIndices
 from tailrace_indexer.merging import Merging
 from tailrace_indexer.outcomes import Verdict
 from tailrace_indexer.status import DiskStatus
+from tailrace_indexer.template_clerk import start_template_clerk
 
 EXPIRED_SHOWN_MAX = 10
 
@@ -164,6 +166,15 @@ class LeadWork:
         self._answer_orders()
         if self._settings.alerts.is_on:
             self._judge_alerts()
+        if self._settings.merge_templates:
+            start_template_clerk(
+                self._connections,
+                elastic=self._elastic,
+                guard=self._fence,
+                look_ms=self._settings.templates_check_ms,
+                log=self._log,
+                closing=self._closing,
+            )
         return True
 
     def _judge_alerts(self) -> None:

@@ -16,7 +16,16 @@ from tailrace.kafka_consumer import Consumer
 from tailrace.log import FilteringBoundLogger, logger
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
-from tailrace.topics import ALERTS, DEAD, DOCS, FLOORS, LEDGER, RATES, TEMPLATES
+from tailrace.topics import (
+    ALERTS,
+    DEAD,
+    DOCS,
+    FLOORS,
+    LEDGER,
+    RATES,
+    TEMPLATE_ALIASES,
+    TEMPLATES,
+)
 from tailrace.zookeeper_rights import login_of
 from tailrace_indexer.acked_writer import AckedWriter
 from tailrace_indexer.alarms import Alarms
@@ -36,7 +45,7 @@ from tailrace_indexer.sink import ElasticsearchSink
 from tailrace_indexer.status import StatusFile
 
 FOLDER_NAME = "indexer"
-TOPICS = (DOCS, RATES, ALERTS, DEAD, LEDGER, TEMPLATES)
+TOPICS = (DOCS, RATES, ALERTS, DEAD, LEDGER, TEMPLATES, TEMPLATE_ALIASES)
 START_RETRY_S = 1.0
 CLOSE_MS_MAX = 5_000
 

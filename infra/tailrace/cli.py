@@ -31,6 +31,7 @@ from tailrace.commands import (
     search,
     shop,
     status,
+    templates,
     why,
 )
 from tailrace.commands.common import (
@@ -139,6 +140,12 @@ _add(
     "search",
     search.search,
     example="tailrace search 'log.level:error AND kafka' --since 1h",
+)
+_add(
+    app,
+    "templates",
+    templates.templates,
+    example="tailrace templates --dataset nginx.access",
 )
 _add(
     app,

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from tailrace.errors import TopicMissing
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_probe import require_listener
 from tailrace.settings import Connections
+from tailrace.topics import Topic
+
+POLL_MS = 500
+STALLED_POLLS_MAX = 60
+"""Half a minute without a record and without an end: the brokers are not well."""
+
+
+class TopicEntry(NamedTuple):
+    """One record of a topic, as it stands there."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
 
 
 @contextmanager
@@ -43,3 +58,65 @@ def topic_reader(connections: Connections, *, client_id: str) -> Generator[Any]:
         raise kafka_unavailable(brokers, error) from error
     finally:
         consumer.close(autocommit=False)
+
+
+def read_topic(
+    connections: Connections,
+    topic: Topic,
+    *,
+    client_id: str,
+    is_stopping: Callable[[], bool],
+    begin: Mapping[int, int] | None = None,
+) -> Iterator[TopicEntry]:
+    """Yield each record, up to the end that the topic has now.
+
+    With `begin` only of the partitions named there, from these offsets on. It ends early,
+    without an error, once `is_stopping` says so.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer, or stopped answering.
+        TopicMissing: there is no such topic, so `tailrace provision` has not run.
+    """
+    import kafka
+
+    # The stubs that type checkers bundle describe an older release.
+    library = cast("Any", kafka)
+    name = topic.name(connections.namespace)
+    with topic_reader(connections, client_id=client_id) as consumer:
+        numbers = cast("set[int] | None", consumer.partitions_for_topic(name))
+        if not numbers:
+            raise TopicMissing(name, brokers=connections.kafka_bootstrap)
+        wanted = sorted(numbers if begin is None else numbers & begin.keys())
+        partitions = [library.TopicPartition(name, n) for n in wanted]
+        consumer.assign(partitions)
+        ends = cast("dict[Any, int]", consumer.end_offsets(partitions))
+        if begin is None:
+            consumer.seek_to_beginning(*partitions)
+        else:
+            for place in partitions:
+                consumer.seek(place, begin[place.partition])
+        yield from _read_to(consumer, ends, is_stopping=is_stopping)
+
+
+def _read_to(
+    consumer: Any,  # noqa: ANN401 - the library has no types
+    ends: dict[Any, int],
+    *,
+    is_stopping: Callable[[], bool],
+) -> Iterator[TopicEntry]:
+    from kafka.errors import KafkaTimeoutError
+
+    stalled_polls = 0
+    while any(consumer.position(p) < end for p, end in ends.items()):
+        if is_stopping():
+            return
+        batches = cast("dict[Any, list[Any]]", consumer.poll(timeout_ms=POLL_MS))
+        stalled_polls = 0 if batches else stalled_polls + 1
+        if stalled_polls > STALLED_POLLS_MAX:
+            name = next(iter(ends)).topic
+            raise KafkaTimeoutError(f"{name} could not be read to its end")
+        for place, records in batches.items():
+            for record in records:
+                yield TopicEntry(
+                    record.key, record.value, place.partition, record.offset
+                )

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
 
-from tailrace.errors import TopicMissing, WireError
-from tailrace.kafka_reader import topic_reader
+from tailrace.errors import WireError
+from tailrace.kafka_reader import TopicEntry, read_topic
 from tailrace.ledger import LedgerRecord, decode_ledger
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
 from tailrace.topics import LEDGER
 
-POLL_MS = 500
-STALLED_POLLS_MAX = 60
-"""Half a minute without a record and without an end: the brokers are not well."""
-
-
-class LedgerEntry(NamedTuple):
-    """One record of the topic, as it stands there."""
-
-    key: bytes | None
-    value: bytes | None
-    partition: int
-    offset: int
+LedgerEntry = TopicEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,54 +84,16 @@ def read_ledger_topic(
     is_stopping: Callable[[], bool],
     begin: Mapping[int, int] | None = None,
 ) -> Iterator[LedgerEntry]:
-    """Yield each record, up to the end that the topic has now.
-
-    With `begin` only of the partitions named there, from these offsets on. It ends early,
-    without an error, once `is_stopping` says so.
+    """Yield each record, up to the end that the topic has now; see `read_topic`.
 
     Raises:
         ServiceUnavailable: Kafka does not answer, or stopped answering.
         TopicMissing: there is no ledger, so `tailrace provision` has not run.
     """
-    import kafka
-
-    # The stubs that type checkers bundle describe an older release.
-    library = cast("Any", kafka)
-    topic = LEDGER.name(connections.namespace)
-    with topic_reader(connections, client_id=client_id) as consumer:
-        numbers = cast("set[int] | None", consumer.partitions_for_topic(topic))
-        if not numbers:
-            raise TopicMissing(topic, brokers=connections.kafka_bootstrap)
-        wanted = sorted(numbers if begin is None else numbers & begin.keys())
-        partitions = [library.TopicPartition(topic, n) for n in wanted]
-        consumer.assign(partitions)
-        ends = cast("dict[Any, int]", consumer.end_offsets(partitions))
-        if begin is None:
-            consumer.seek_to_beginning(*partitions)
-        else:
-            for place in partitions:
-                consumer.seek(place, begin[place.partition])
-        yield from _read_to(consumer, ends, is_stopping=is_stopping)
-
-
-def _read_to(
-    consumer: Any,  # noqa: ANN401 - the library has no types
-    ends: dict[Any, int],
-    *,
-    is_stopping: Callable[[], bool],
-) -> Iterator[LedgerEntry]:
-    from kafka.errors import KafkaTimeoutError
-
-    stalled_polls = 0
-    while any(consumer.position(p) < end for p, end in ends.items()):
-        if is_stopping():
-            return
-        batches = cast("dict[Any, list[Any]]", consumer.poll(timeout_ms=POLL_MS))
-        stalled_polls = 0 if batches else stalled_polls + 1
-        if stalled_polls > STALLED_POLLS_MAX:
-            raise KafkaTimeoutError("the ledger could not be read to its end")
-        for place, records in batches.items():
-            for record in records:
-                yield LedgerEntry(
-                    record.key, record.value, place.partition, record.offset
-                )
+    return read_topic(
+        connections,
+        LEDGER,
+        client_id=client_id,
+        is_stopping=is_stopping,
+        begin=begin,
+    )

@@ -18,6 +18,8 @@ from tailrace.topics import TOPICS, Topic
 REPLICATION_MAX = 3
 """Two brokers may then be lost without a record lost; more copies cost more than that."""
 INSYNC_KEY = "min.insync.replicas"
+ONE_INDEX = ("rates", "templates")
+"""Kinds of documents that have one index for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +133,12 @@ def provision_templates(connections: Connections) -> TemplatesReport:
             else:
                 admin.put_template(name, body=body)
                 written.append(name)
-        rates = f"{connections.namespace}-rates"
-        if rates in written:
-            # One index for good: what its template gained, no new index would bring.
-            mappings = wanted[rates]["template"]["mappings"]
-            admin.add_fields(rates, properties=mappings["properties"])
+        for kind in ONE_INDEX:
+            name = f"{connections.namespace}-{kind}"
+            if name in written:
+                # What its template gained, no new index would bring.
+                mappings = wanted[name]["template"]["mappings"]
+                admin.add_fields(name, properties=mappings["properties"])
     return TemplatesReport(
         templates_written=tuple(written), templates_unchanged=tuple(unchanged)
     )

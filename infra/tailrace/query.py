@@ -25,6 +25,7 @@ from tailrace.lucene import explain_query_error, without_regex
 from tailrace.moments import TimeRange, interval_ms_for, parse_moment
 
 __all__ = [
+    "AnyOf",
     "Body",
     "Document",
     "Filter",
@@ -85,6 +86,16 @@ class Filter:
     is_excluded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One field that must have, or must not have, one of some values."""
+
+    field: str
+    values: tuple[str, ...]
+    """At most 65,536, as many as Elasticsearch takes."""
+    is_excluded: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
     """What to look for: words, time, fields, how many, and after which row."""
@@ -94,6 +105,7 @@ class SearchRequest:
     since_ms: int
     until_ms: int
     filters: tuple[Filter, ...] = ()
+    any_of: tuple[AnyOf, ...] = ()
     size_max: int = 100
     after: tuple[Any, ...] = ()
     """The cursor of the last row already shown (`SearchPage.next_after`)."""
@@ -274,6 +286,9 @@ def matching(request: SearchRequest) -> Body:
     for one in request.filters:
         place = "must_not" if one.is_excluded else "filter"
         query.setdefault(place, []).append(_filter_clause(one))
+    for some in request.any_of:
+        place = "must_not" if some.is_excluded else "filter"
+        query.setdefault(place, []).append({"terms": {some.field: list(some.values)}})
     return {"bool": query}
 
 

@@ -151,6 +151,16 @@ TEMPLATES = Topic(
     retention_ms=90 * DAY_MS,
     segment_bytes=16 * MEBIBYTE,
 )
+# Small and read as a whole, as floors are; told again while anybody knows the templates.
+TEMPLATE_ALIASES = Topic(
+    suffix="aliases",
+    key="alias|template id|group id",
+    partitions=1,
+    message_bytes_max=1 * MEBIBYTE,
+    cleanup="compact",
+    retention_ms=90 * DAY_MS,
+    segment_bytes=16 * MEBIBYTE,
+)
 
 TOPICS = (
     RAW,
@@ -163,6 +173,7 @@ TOPICS = (
     FLOORS,
     STATE,
     TEMPLATES,
+    TEMPLATE_ALIASES,
 )
 
 

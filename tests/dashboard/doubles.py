@@ -19,6 +19,7 @@ from tailrace_dashboard.fleet import Agent, FleetGateway, LagGateway, PartitionL
 from tailrace_dashboard.gateway import NoIndexYet, SearchGateway
 from tailrace_dashboard.shop_gateway import ShopGateway
 from tailrace_dashboard.sources import Sources
+from tailrace_dashboard.templates import Templates
 
 T = TypeVar("T")
 SILENT_WAIT_S = 30
@@ -239,15 +240,18 @@ def sources(
     shop: ShopGateway | None = None,
 ) -> Sources:
     """Return sources that all answer, but for those that are given."""
+    asked = search or ScriptedSearch([])
+    clock = SystemClock()
     return Sources(
         namespace="ns",
         elasticsearch_url="http://127.0.0.1:9",
         rows_max=10,
-        search=search or ScriptedSearch([]),
+        search=asked,
         fleet=fleet or KnownFleet(),
         lags=lags or KnownLags(),
         shop=shop or AbsentShop(),
-        clock=SystemClock(),
+        templates=Templates(asked, namespace="ns", clock=clock),
+        clock=clock,
     )
 
 

@@ -58,8 +58,8 @@ BUSINESS = {
         "docs rates dead state templates ledger",
     ),
     "indexer": (
-        "docs rates alerts dead ledger floors state templates",
-        "dead ledger floors state templates",
+        "docs rates alerts dead ledger floors state templates aliases",
+        "dead ledger floors state templates aliases",
     ),
     "dashboard": ("ledger", ""),
     "auditor": ("docs dead ledger", ""),

@@ -7,8 +7,9 @@ from random import Random
 import orjson
 
 from tailrace.kafka_consumer import Partition, Record
+from tailrace.template_aliases import TemplateAlias
 from tailrace.template_records import TemplateRecord, template_key
-from tailrace.topics import TEMPLATES
+from tailrace.topics import TEMPLATE_ALIASES, TEMPLATES, Topic
 from tailrace.wire import encode
 from tailrace_indexer.admission import Admission, admit
 from tests.support.fakes.elasticsearch import MemoryElasticsearch
@@ -32,9 +33,9 @@ def record(*, partition: int = 1, revision: int = 7, count: int = 9) -> Template
     )
 
 
-def admitted(value: bytes | None) -> Admission:
+def admitted(value: bytes | None, *, topic: Topic = TEMPLATES) -> Admission:
     read = Record(
-        partition=Partition(TEMPLATES.name("t"), 1),
+        partition=Partition(topic.name("t"), 1),
         offset=0,
         key=b"k",
         value=value,
@@ -87,3 +88,25 @@ def test_what_is_no_record_is_a_dead_letter_and_a_tombstone_is_nothing() -> None
     assert asked.letter is not None
     assert asked.letter.reason == "template_unreadable"
     assert admitted(None).document_count == 0
+
+
+def test_an_alias_is_a_document_of_both_ids_that_counts_nothing() -> None:
+    alias = TemplateAlias(
+        template_id="b", group_id="a", text="user <*> left", revision=4
+    )
+    asked = admitted(encode(alias), topic=TEMPLATE_ALIASES)
+    action, document = map(orjson.loads, asked.body.splitlines())
+    assert action["index"]["_id"] == "alias|b|a"
+    assert (action["index"]["_index"], action["index"]["version"]) == (INDEX, 4)
+    assert document == {
+        "@timestamp": 4,
+        "template.id": "b",
+        "template.alias_of": "a",
+        "template.text": "user <*> left",
+    }
+
+
+def test_an_alias_that_cannot_be_read_is_a_dead_letter() -> None:
+    asked = admitted(b"{", topic=TEMPLATE_ALIASES)
+    assert asked.letter is not None
+    assert asked.letter.reason == "alias_unreadable"

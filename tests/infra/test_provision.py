@@ -125,6 +125,21 @@ def test_the_one_index_of_rates_gains_the_fields_that_its_template_gained(
 
 @pytest.mark.stack
 @pytest.mark.timeout(60)
+def test_the_one_index_of_templates_gains_the_field_by_which_aliases_are_found(
+    connections: Connections,
+) -> None:
+    templates = f"{connections.namespace}-templates"
+    old = {"dynamic": False, "properties": {"template.id": {"type": "keyword"}}}
+    with Elastic(connections) as elastic:
+        elastic.ask("PUT", f"/{templates}", body={"mappings": old})
+        provision_templates(connections)
+        found = elastic.ask("GET", f"/{templates}/_mapping")[templates]["mappings"]
+        assert "alias_of" in found["properties"]["template"]["properties"]
+        elastic.ask("DELETE", f"/{templates}")
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(60)
 def test_a_topic_with_other_partitions_is_left_as_it_is(
     connections: Connections,
 ) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 import tailrace_dashboard
 from tailrace.errors import TailraceError
 from tailrace_dashboard.sources import Sources, from_environment
-from tailrace_dashboard.views import fleet, overview, search, shop
+from tailrace_dashboard.views import fleet, overview, search, shop, templates
 from tailrace_dashboard.views.parts import draw_problem
 from tailrace_dashboard.views.session import arrive
 
@@ -46,6 +46,12 @@ def main() -> None:
             title="Overview",
             icon=":material/stacked_bar_chart:",
             url_path="overview",
+        ),
+        st.Page(
+            lambda: templates.show(sources),
+            title="Templates",
+            icon=":material/pattern:",
+            url_path="templates",
         ),
         st.Page(
             lambda: fleet.show(sources),

@@ -105,7 +105,7 @@ def _show_rows(found: Found, *, sources: Sources, zone: tzinfo) -> bool:
             answer = wait_for(
                 sources.search.ask(
                     index=events_alias(sources.namespace),
-                    body=search_body(request),
+                    body=search_body(sources.templates.asked(request)),
                     query=found.state.query,
                 ),
                 what="Searching",
@@ -200,7 +200,9 @@ def _show_histogram(found: Found, *, sources: Sources) -> None:
             answer = wait_for(
                 sources.search.ask(
                     index=events_alias(sources.namespace),
-                    body=histogram_body(request, buckets_max=BUCKETS_MAX),
+                    body=histogram_body(
+                        sources.templates.asked(request), buckets_max=BUCKETS_MAX
+                    ),
                     query=found.state.query,
                 ),
                 what="Counting",

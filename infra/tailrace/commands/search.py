@@ -77,6 +77,7 @@ def search(
         names_own_stack(connections),
         Elastic(connections, timeout_s=timeout_s) as elastic,
     ):
+        request = _with_groups(request, elastic, namespace=connections.namespace)
         searcher = Searcher(AsksElastic(elastic), namespace=connections.namespace)
         if follow:
             _follow(searcher, request, as_json=as_json)
@@ -92,6 +93,25 @@ def search(
             _completeness(asked, elastic, connections=connections, request=request),
             err=True,
         )
+
+
+def _with_groups(
+    request: SearchRequest, elastic: Elastic, *, namespace: str
+) -> SearchRequest:
+    """Return a request that asks for all ids of each template it names.
+
+    Raises:
+        QueryInvalid: a template has too many for the place where it stands.
+        ServiceUnavailable: Elasticsearch does not answer, or refuses.
+    """
+    from tailrace.template_alias_index import all_aliases, asking
+    from tailrace.template_aliases import TemplateGroups
+    from tailrace.template_query import named_templates, with_groups
+
+    if not named_templates(request):
+        return request
+    aliases = all_aliases(asking(elastic, namespace=namespace))
+    return with_groups(request, TemplateGroups(aliases))
 
 
 def _ledger_words(elastic: Elastic, namespace: str) -> LedgerAsked | ServiceUnavailable:
