@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tailrace import template_alias_index, template_list
+from tailrace.alerts.kinds import Kinds
+from tailrace.alerts.questions import ElasticQuestions
 from tailrace.elasticsearch import NDJSON, Elastic
 from tailrace.provision import provision_templates
 from tailrace.settings import Connections
@@ -65,6 +67,16 @@ class Indices:
             template_id=name, group_id=group, text=text, revision=revision
         )
         self.put(alias_lines(alias, namespace=self.namespace))
+
+    def store(self, name: str, *, created_ms: int) -> None:
+        path = f"/{self.namespace}-app-2026.09.21/_doc?refresh=true"
+        moment_ms = NOON_MS + created_ms
+        document = {
+            "@timestamp": moment_ms,
+            "event.created": moment_ms,
+            "tailrace.template.id": name,
+        }
+        self.elastic.ask("POST", path, body=document)
 
 
 @pytest.fixture
@@ -136,3 +148,25 @@ def test_aliases_are_read_page_by_page_and_then_what_is_new(
     assert "h" not in reader.groups(now_ms=NOON_MS + FULL_MS - 1).ids_of("a")
     # From time to time all of them, so also what was told long ago and stored late.
     assert "h" in reader.groups(now_ms=NOON_MS + 2 * FULL_MS).ids_of("a")
+
+
+def test_a_template_is_of_a_kind_by_its_alias_or_by_its_text(indices: Indices) -> None:
+    """Older is what any of a group was, and however it is known to be of it."""
+
+    def kinds() -> Kinds:
+        questions = ElasticQuestions(indices.elastic, namespace=indices.namespace)
+        asked = {"carl", "zoe", "odd", "untold"}
+        return questions.kinds(asked, before_ms=NOON_MS, now_ms=NOON_MS)
+
+    indices.store("anna", created_ms=-1_000)
+    indices.store("odd", created_ms=1_000)
+    for name in ("anna", "zoe", "carl"):
+        indices.see(name, f"user {name} left")
+    indices.see("odd", "odd one came")
+    # While there is no group at all, nobody waits for a text.
+    assert kinds() == Kinds()
+    indices.tell("carl", "anna", "user <*> left")
+    indices.tell("even", "odd", "odd <*> came")
+    assert kinds() == Kinds(
+        older=frozenset({"carl", "zoe"}), untold=frozenset({"untold"})
+    )

@@ -75,6 +75,7 @@ class NewsWatch:
             questions=asked,
             since_ms=since_ms,
             learnt_by_ms=now_ms,
+            now_ms=now_ms,
             looked_at_max=NEW_MAX,
         )
         return News(

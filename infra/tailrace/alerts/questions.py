@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from tailrace.alerts.judging import Group, Observed, history_ms
+from tailrace.alerts.kinds import IDS_MAX, Kinds, companions
 from tailrace.alerts.news import Sighting
 from tailrace.alerts.queries import (
     counts_body,
@@ -40,7 +41,13 @@ from tailrace.errors import ServiceUnavailable, TailraceError
 from tailrace.ledger_answer import read_answer
 from tailrace.query import Body, events_alias
 from tailrace.rights import error_reason
+from tailrace.template_alias_index import AliasReader, asking
+from tailrace.template_aliases import TemplateGroups
+from tailrace.template_list import read_texts, texts_body
+from tailrace.template_patterns import TemplatePatterns
 
+ALIASES_FRESH_MS = 5_000
+"""How old what is known of templates' groups may be."""
 GROUPS_MAX = 1_000
 CELLS_MAX = 200_000
 """Groups times buckets of one question."""
@@ -82,6 +89,10 @@ class Questions(Protocol):
         """Return of which of these an event had arrived before a moment."""
         ...
 
+    def kinds(self, ids: Collection[str], *, before_ms: int, now_ms: int) -> Kinds:
+        """Return what is known of these templates' groups, of which none is older itself."""
+        ...
+
     def older_datasets(self, *, before_ms: int) -> set[str]:
         """Return the datasets of which an event had arrived before a moment."""
         ...
@@ -111,6 +122,9 @@ class ElasticQuestions:
     def __init__(self, elastic: Elastic, *, namespace: str) -> None:
         self._elastic = elastic
         self._namespace = namespace
+        self._ask_templates = asking(elastic, namespace=namespace)
+        self._aliases = AliasReader(self._ask_templates, fresh_ms=ALIASES_FRESH_MS)
+        self._patterns: tuple[TemplateGroups, TemplatePatterns] | None = None
 
     def observe(self, rule: RuleSettings, *, after_ms: int, to_ms: int) -> Observed:
         """Return what must be known to judge a rule at moments in `(after_ms, to_ms]`.
@@ -197,6 +211,29 @@ class ElasticQuestions:
             return set()
         body = older_templates_body(ids, before_ms=before_ms)
         return keys_of(self._search(self._events, body))
+
+    def kinds(self, ids: Collection[str], *, before_ms: int, now_ms: int) -> Kinds:
+        """Return what is known of these templates' groups, of which none is older itself."""
+        groups = self._aliases.groups(now_ms=now_ms) if ids else TemplateGroups()
+        if not len(groups):
+            return Kinds()
+        texts = read_texts(self._ask_templates(texts_body(sorted(ids))))
+        of_group = companions(
+            ids, texts=texts, groups=groups, patterns=self._patterns_of(groups)
+        )
+        asked = sorted({one for each in of_group.values() for one in each})[:IDS_MAX]
+        older = self.older_templates(asked, before_ms=before_ms)
+        return Kinds(
+            older=frozenset(
+                one for one in of_group if not older.isdisjoint(of_group[one])
+            ),
+            untold=frozenset(set(ids) - texts.keys() - of_group.keys()),
+        )
+
+    def _patterns_of(self, groups: TemplateGroups) -> TemplatePatterns:
+        if self._patterns is None or self._patterns[0] is not groups:
+            self._patterns = groups, TemplatePatterns(groups.patterns())
+        return self._patterns[1]
 
     def older_datasets(self, *, before_ms: int) -> set[str]:
         """Return the datasets of which an event had arrived before a moment."""

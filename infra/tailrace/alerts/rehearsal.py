@@ -56,6 +56,7 @@ def rehearse_news(
         questions=questions,
         since_ms=since_ms,
         learnt_by_ms=until_ms,
+        now_ms=until_ms,
         looked_at_max=SAMPLES_MAX,
     )
     return list(unseen.new)

@@ -30,11 +30,14 @@ def unseen_of(
     questions: Questions,
     since_ms: int,
     learnt_by_ms: int,
+    now_ms: int,
     looked_at_max: int,
 ) -> Unseen:
     """Return which of the templates that came since a moment had never come before.
 
-    Of these the first `looked_at_max` are looked at. A dataset that was there for
+    Nor had any other of its group (`tailrace.template_aliases`). Of these the first
+    `looked_at_max` are looked at; one whose text is to be known in a moment is left to
+    the next look, which finds it again. A dataset that was there for
     `rule.learn_ms` at `learnt_by_ms` is one of which new templates are told.
 
     Raises:
@@ -42,7 +45,13 @@ def unseen_of(
         ServiceUnavailable: Elasticsearch does not answer.
     """
     older = questions.older_templates(found.keys(), before_ms=since_ms)
-    unseen = sorted(found.keys() - older, key=lambda one: found[one].first_seen_ms)
+    first_seen_ms = {name: found[name].first_seen_ms for name in found.keys() - older}
+    kinds = questions.kinds(first_seen_ms.keys(), before_ms=since_ms, now_ms=now_ms)
+    older = older | kinds.older
+    waiting = kinds.waiting(first_seen_ms, now_ms=now_ms)
+    unseen = sorted(
+        first_seen_ms.keys() - older - waiting, key=first_seen_ms.__getitem__
+    )
     if not unseen:
         return Unseen(new=(), looked_at=frozenset(older), is_all=True)
     learnt = questions.older_datasets(before_ms=learnt_by_ms - rule.learn_ms)

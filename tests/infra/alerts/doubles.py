@@ -10,6 +10,7 @@ import structlog
 from tailrace.alerts.config import AlertSettings, ChannelSettings
 from tailrace.alerts.fact_watch import Lags
 from tailrace.alerts.judging import Group, Observed
+from tailrace.alerts.kinds import Kinds
 from tailrace.alerts.news import Sighting
 from tailrace.alerts.records import Alert
 from tailrace.alerts.rule_settings import RuleSettings
@@ -116,6 +117,12 @@ class EventsInMemory:
     )
     templates: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     """By template, when its events arrived."""
+    group_of: dict[str, tuple[str, ...]] = field(
+        default_factory=dict[str, tuple[str, ...]]
+    )
+    """By template, the others of its group."""
+    untold: set[str] = field(default_factory=set[str])
+    """Templates whose text is not known yet."""
     complete_to_ms: int | None = None
     heartbeats: list[Document] = field(default_factory=list[Document])
     lost: list[Document] = field(default_factory=list[Document])
@@ -155,6 +162,17 @@ class EventsInMemory:
             for name in ids
             if any(at < before_ms for at in self.templates.get(name, []))
         }
+
+    def kinds(self, ids: Collection[str], *, before_ms: int, now_ms: int) -> Kinds:
+        del now_ms
+        return Kinds(
+            older=frozenset(
+                one
+                for one in ids
+                if self.older_templates(self.group_of.get(one, ()), before_ms=before_ms)
+            ),
+            untold=frozenset(self.untold & set(ids)),
+        )
 
     def older_datasets(self, *, before_ms: int) -> set[str]:
         moments = [at for each in self.templates.values() for at in each]

@@ -357,6 +357,39 @@ def test_a_kind_of_line_never_seen_before_is_one_alert_within_seconds_and_for_go
     assert len(one.index.created) == 1
 
 
+def test_another_of_a_group_that_was_there_before_is_no_new_kind() -> None:
+    one = scene(NEW)
+    now_ms = one.clock.now_ms()
+    one.events.templates = {"user-anna": [now_ms - 10 * MINUTE_MS]}
+    one.events.group_of = {
+        "user-zoe": ("user-anna", "user-zoe"),
+        "odd-one": ("odd-one", "odd-two"),
+    }
+    watch = one.watch()
+    watch.look()
+    one.events.templates |= {"user-zoe": [now_ms + 1_000], "odd-one": [now_ms + 1_000]}
+    pass_minutes(one, 2, watch=watch)
+    # Of the other group nothing is older, so it is new although it is one already.
+    assert [a.fields["tailrace.template.id"] for a in one.index.alerts()] == ["odd-one"]
+
+
+def test_a_template_whose_text_is_not_known_yet_is_told_of_a_moment_later() -> None:
+    one = scene(NEW)
+    now_ms = one.clock.now_ms()
+    one.events.templates = {"old": [now_ms - 10 * MINUTE_MS]}
+    watch = one.watch()
+    watch.look()
+    one.clock.sleep_ms(2_000)
+    one.events.templates["strange"] = [one.clock.now_ms() - 500]
+    one.events.untold = {"strange"}
+    watch.look()
+    assert one.index.alerts() == []
+    # Its text may never come, as when too many are new at once.
+    one.clock.sleep_ms(2_000)
+    watch.look()
+    assert [a.fields["tailrace.template.id"] for a in one.index.alerts()] == ["strange"]
+
+
 def test_a_template_that_was_stored_late_is_new_all_the_same() -> None:
     one = scene(NEW)
     now_ms = one.clock.now_ms()
