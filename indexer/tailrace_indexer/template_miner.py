@@ -90,20 +90,14 @@ class _Known:
             read = decode(entry.value or b"", as_type=TemplateRecord)
         except WireError:
             return
-        known = self.templates.get(read.template_id)
-        grown = KnownTemplate(
+        told = KnownTemplate(
             text=read.text,
             first_seen_ms=read.first_seen_ms,
             last_seen_ms=read.last_seen_ms,
             datasets=frozenset(read.datasets),
         )
-        if known is not None:
-            grown = KnownTemplate(
-                text=read.text,
-                first_seen_ms=min(known.first_seen_ms, read.first_seen_ms),
-                last_seen_ms=max(known.last_seen_ms, read.last_seen_ms),
-                datasets=known.datasets | grown.datasets,
-            )
+        known = self.templates.get(read.template_id)
+        grown = told if known is None else known.joined(told)
         if known is None or known.datasets != grown.datasets:
             self.has_news = True
         self.templates[read.template_id] = grown

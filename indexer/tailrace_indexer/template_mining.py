@@ -37,6 +37,15 @@ class KnownTemplate:
     last_seen_ms: int
     datasets: frozenset[str]
 
+    def joined(self, other: KnownTemplate) -> KnownTemplate:
+        """Return what two partitions, or two moments of one, know together."""
+        return KnownTemplate(
+            text=other.text,
+            first_seen_ms=min(self.first_seen_ms, other.first_seen_ms),
+            last_seen_ms=max(self.last_seen_ms, other.last_seen_ms),
+            datasets=self.datasets | other.datasets,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Same:

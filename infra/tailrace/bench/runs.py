@@ -28,6 +28,7 @@ from tailrace.bench.progress import (
     shipped_at,
 )
 from tailrace.bench.records import events_in, values_of
+from tailrace.bench.recovery import measure_recovery
 from tailrace.bench.report import Report
 from tailrace.bench.stand import Stand
 from tailrace.topics import DOCS, RAW
@@ -86,8 +87,8 @@ def bench_agent(stand: Stand, *, lines: int, say: Say, load: AgentLoad) -> Repor
     )
 
 
-def bench_stream(stand: Stand, *, lines: int, say: Say) -> Report:
-    """Measure chunks to documents."""
+def bench_stream(stand: Stand, *, lines: int, say: Say, generations: int = 0) -> Report:
+    """Measure chunks to documents, then a start with the states of many generations."""
     raw_bytes = stand.write_corpus(corpus_of(stand, lines=lines))
     with running(stand.round("stream"), "agent", "stream") as one:
         role = one.role("stream")
@@ -101,6 +102,10 @@ def bench_stream(stand: Stand, *, lines: int, say: Say) -> Report:
         role.end()
         documents = sum(lines_of([value]) for value in values_of(one.connections, DOCS))
         require_all(documents, lines=lines, what="parsed")
+    recovery = None
+    if generations:
+        say(f"a worker dies that has the states of {generations:,} files")
+        recovery = measure_recovery(stand, generations=generations)
     return Report(
         name="stream",
         lines=lines,
@@ -108,6 +113,7 @@ def bench_stream(stand: Stand, *, lines: int, say: Say) -> Report:
         lines_per_s=rate(lines, began_ms=began_ms, ended_ms=ended_ms),
         cpu_us_per_line=cpu_us_by_role([role], lines=lines),
         rss_mb=memory_by_role([role]),
+        recovery=recovery,
         machine=machine(),
     )
 

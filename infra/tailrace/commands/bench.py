@@ -75,6 +75,12 @@ def bench(
         float,
         typer.Option(min=0, max=1_000, help="So much waits for the agent (0: not)."),
     ] = 0,
+    generations: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1_000_000, help="The stream recovers so many states (0: not)."
+        ),
+    ] = 100_000,
     as_json: AsJson = False,
 ) -> None:
     """Measure a role, all of them, or what documents take in an index; takes minutes."""
@@ -90,7 +96,7 @@ def bench(
         busy_files=busy_files,
         backlog_bytes=round(backlog_gb * GIGABYTE),
     )
-    measure = _measures(load=load, kind=corpus)[name]
+    measure = _measures(load=load, generations=generations, kind=corpus)[name]
     progress = RichProgress(console())
     with (
         ended_by_signals(),
@@ -104,7 +110,9 @@ def bench(
         write_line(line)
 
 
-def _measures(*, load: AgentLoad, kind: Kind) -> dict[Bench, Callable[..., Measured]]:
+def _measures(
+    *, load: AgentLoad, generations: int, kind: Kind
+) -> dict[Bench, Callable[..., Measured]]:
     """Return by name what measures a stand, and tells it to programs and to people."""
     from tailrace.bench.compared import bench_indexer, bench_pipeline
     from tailrace.bench.report import table_lines
@@ -125,7 +133,7 @@ def _measures(*, load: AgentLoad, kind: Kind) -> dict[Bench, Callable[..., Measu
 
     return {
         Bench.AGENT: told(partial(bench_agent, load=load)),
-        Bench.STREAM: told(bench_stream),
+        Bench.STREAM: told(partial(bench_stream, generations=generations)),
         Bench.INDEXER: told(bench_indexer),
         Bench.PIPELINE: told(bench_pipeline),
         Bench.STORAGE: storage,
