@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,10 @@ def test_p2_a_second_request_to_stop_ends_what_does_not_drain(
 
 
 PUT_AWAY = """
-import sys, threading
+import signal, sys, threading
 from tailrace.commands.common import ended_by_signals
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # These tests may run below `nohup`.
 try:
     with ended_by_signals():
         print("started", flush=True)
@@ -71,26 +73,35 @@ finally:
 """
 
 
+@contextmanager
+def putting_away(*, takes_s: int) -> Generator[subprocess.Popen[str]]:
+    """Give a process that has begun what it will put away; it is killed in any case."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PUT_AWAY, str(takes_s)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "started\n"
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_p2_what_was_begun_is_put_away_before_a_signal_ends_it(
     number: signal.Signals,
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PUT_AWAY, "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
+    with putting_away(takes_s=0) as process:
         process.send_signal(number)
-        told, _ = process.communicate(timeout=60)
+        told, _ = process.communicate(timeout=15)
     assert (process.returncode, told) == (143, "putting away\nput away\n")
 
 
 def test_p2_a_second_request_ends_what_is_not_put_away() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PUT_AWAY, "600"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with putting_away(takes_s=600) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
         process.terminate()
         assert process.stdout.readline() == "putting away\n"
         process.terminate()

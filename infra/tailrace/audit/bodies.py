@@ -34,6 +34,8 @@ DEAD_ID: Final = "dead.id"
 
 
 class _Stats(msgspec.Struct):
+    count: int = 0
+    """Of numbers, and not of documents."""
     min: float | None = None
     max: float | None = None
     sum: float = 0.0
@@ -52,7 +54,6 @@ class _Key(msgspec.Struct):
 class _Bucket(msgspec.Struct):
     key: _Key
     doc_count: int
-    """Not the count of numbers: a document of two would hide one that is missing."""
     numbers: _Stats
     events: _Sum | None = None
 
@@ -128,7 +129,10 @@ class WindowsAnswer(msgspec.Struct):
                     lowest=int(found.min or 0),
                     highest=int(found.max or 0),
                     squares=int(squares) if squares is not None and is_exact else None,
-                    is_single=(
+                    # A document of two numbers would hide one that is missing: the sums
+                    # are of both, and as one document it fits a double to that.
+                    is_single=found.count == bucket.doc_count
+                    and (
                         bucket.events is None
                         or int(bucket.events.value) == bucket.doc_count
                     ),

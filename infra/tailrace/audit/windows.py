@@ -31,7 +31,8 @@ class WindowSum:
     squares: int | None = None
     """The sum of squares; None where it was not asked for, or is not exact."""
     is_single: bool = True
-    """Whether each document speaks of one event; a dead letter may hold more."""
+    """Whether each document speaks of one event; a dead letter may hold more, and so may a
+    document that somebody gave several numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

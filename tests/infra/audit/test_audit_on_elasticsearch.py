@@ -251,3 +251,18 @@ def test_a_source_comes_back_byte_for_byte(elastic: Elastic, namespace: str) -> 
 
     assert bytes(document.source) == odd
     assert isinstance(document.source, msgspec.Raw)
+
+
+def test_a_document_of_two_numbers_hides_none_that_is_missing_beside_a_double(
+    elastic: Elastic, namespace: str
+) -> None:
+    """Their sums are those of what must be there, and so is the count of documents."""
+    index = f"{namespace}-generic-2023.11.14"
+    of_two = HeldDocument(7, says={"event.sequence": [7, 8]})
+    others = [HeldDocument(number) for number in range(WINDOW) if number not in {7, 8}]
+    store(elastic, index, [*others, of_two, HeldDocument(0, copy=1)])
+
+    report = audited(elastic, namespace, facts_at_rest(WINDOW))
+
+    found = {(each.kind, each.event_number) for each in report.unsound[0].problems}
+    assert found == {(ProblemKind.MISSING, 8), (ProblemKind.DOUBLED, 0)}
