@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tailrace import wire
@@ -11,7 +12,14 @@ from tailrace.kafka_consumer import Record
 from tailrace.ledger import decode_ledger
 from tailrace.template_aliases import TemplateAlias
 from tailrace.template_records import TemplateRecord
-from tailrace.topics import DEAD, DOCS, LEDGER, TEMPLATE_ALIASES, TEMPLATES
+from tailrace.topics import (
+    DEAD,
+    DOCS,
+    LEDGER,
+    TEMPLATE_ALIASES,
+    TEMPLATES,
+    Topic,
+)
 from tailrace_indexer.dead_letters import dead_lines, letter_of_record, read_letter
 from tailrace_indexer.ledger_documents import ledger_lines
 from tailrace_indexer.pieces import Kind, count_documents, is_bulk_body
@@ -35,6 +43,17 @@ class Admission:
 NOTHING = Admission(b"", 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A topic of which each record is one document."""
+
+    topic: Topic
+    lines_of: Callable[[bytes, str], bytes]
+    """Returns the bulk lines of a value in a namespace; raises `WireError`."""
+    unreadable: str
+    """Why a record is dead that cannot be read."""
+
+
 def admit(record: Record, *, namespace: str, now_ms: int) -> Admission:
     """Return what a record asks for.
 
@@ -53,12 +72,9 @@ def admit(record: Record, *, namespace: str, now_ms: int) -> Admission:
         letter = read_letter(record, now_ms=now_ms)
         lines = dead_lines(letter, namespace=namespace)
         return Admission(lines, 1, Kind.DEAD_LETTERS)
-    if topic == LEDGER.name(namespace):
-        return _admit_ledger(record, value, namespace=namespace, now_ms=now_ms)
-    if topic == TEMPLATES.name(namespace):
-        return _admit_template(record, value, namespace=namespace, now_ms=now_ms)
-    if topic == TEMPLATE_ALIASES.name(namespace):
-        return _admit_alias(record, value, namespace=namespace, now_ms=now_ms)
+    for told in _TOLD:
+        if topic == told.topic.name(namespace):
+            return _admit_told(record, value, told, namespace=namespace, now_ms=now_ms)
     span = span_of(wire.header_of(record.headers))
     return _admit_lines(record, value, span=span, now_ms=now_ms)
 
@@ -94,40 +110,35 @@ def _admit_lines(record: Record, value: bytes, *, span: Span, now_ms: int) -> Ad
     return Admission(value, counted if counted > 0 else count_documents(value))
 
 
-def _admit_ledger(
-    record: Record, value: bytes, *, namespace: str, now_ms: int
+def _admit_told(
+    record: Record, value: bytes, told: _Told, *, namespace: str, now_ms: int
 ) -> Admission:
     try:
-        lines = ledger_lines(decode_ledger(value), namespace=namespace)
+        lines = told.lines_of(value, namespace)
     except WireError as error:
         letter = letter_of_record(
-            record, reason="ledger_unreadable", detail=str(error), now_ms=now_ms
+            record, reason=told.unreadable, detail=str(error), now_ms=now_ms
         )
         return Admission(value, 1, letter=letter)
     return Admission(lines, 1)
 
 
-def _admit_template(
-    record: Record, value: bytes, *, namespace: str, now_ms: int
-) -> Admission:
-    try:
-        read = wire.decode(value, as_type=TemplateRecord)
-    except WireError as error:
-        letter = letter_of_record(
-            record, reason="template_unreadable", detail=str(error), now_ms=now_ms
-        )
-        return Admission(value, 1, letter=letter)
-    return Admission(template_lines(read, namespace=namespace), 1)
+def _lines_of_ledger(value: bytes, namespace: str) -> bytes:
+    return ledger_lines(decode_ledger(value), namespace=namespace)
 
 
-def _admit_alias(
-    record: Record, value: bytes, *, namespace: str, now_ms: int
-) -> Admission:
-    try:
-        read = wire.decode(value, as_type=TemplateAlias)
-    except WireError as error:
-        letter = letter_of_record(
-            record, reason="alias_unreadable", detail=str(error), now_ms=now_ms
-        )
-        return Admission(value, 1, letter=letter)
-    return Admission(alias_lines(read, namespace=namespace), 1)
+def _lines_of_template(value: bytes, namespace: str) -> bytes:
+    return template_lines(
+        wire.decode(value, as_type=TemplateRecord), namespace=namespace
+    )
+
+
+def _lines_of_alias(value: bytes, namespace: str) -> bytes:
+    return alias_lines(wire.decode(value, as_type=TemplateAlias), namespace=namespace)
+
+
+_TOLD = (
+    _Told(LEDGER, _lines_of_ledger, "ledger_unreadable"),
+    _Told(TEMPLATES, _lines_of_template, "template_unreadable"),
+    _Told(TEMPLATE_ALIASES, _lines_of_alias, "alias_unreadable"),
+)

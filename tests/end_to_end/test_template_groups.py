@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from tailrace.template_aliases import TemplateGroups
 from tailrace.topics import TEMPLATE_ALIASES
 from tailrace_embedded.stack import Endpoints
 from tailrace_indexer.template_miner import told_in
-from tests.support.roles import KilledRole, started_roles
+from tests.support.installation import installed
+from tests.support.roles import KilledRole
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -97,23 +97,15 @@ def search(role: KilledRole, template_id: str) -> list[dict[str, Any]]:
 def test_templates_of_two_workers_are_one_and_stay_one_whatever_is_lost(
     stack: Endpoints, tmp_path: Path
 ) -> None:
-    namespace = f"t{secrets.token_hex(3)}"
     logs = tmp_path / "logs"
-    connections = Connections(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        elasticsearch_url=stack.elasticsearch_url,
-        namespace=namespace,
-    )
-    with (
-        started_roles(
-            stack,
-            namespace=namespace,
-            folder=tmp_path,
-            plans={"agent": (), "stream": (), "indexer": ()},
-            settings=SETTINGS.format(logs=logs),
-        ) as (agent, stream, indexer),
-        Elastic(connections) as elastic,
-    ):
+    with installed(
+        stack, tmp_path, settings=SETTINGS.format(logs=logs)
+    ) as installation:
+        agent, stream, indexer = (
+            installation.roles[name] for name in ("agent", "stream", "indexer")
+        )
+        connections, elastic = installation.connections, installation.elastic
+        namespace = connections.namespace
         other = tmp_path / "other"
         other.mkdir()
         second = KilledRole(
