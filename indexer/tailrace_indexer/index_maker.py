@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +26,9 @@ from tailrace_indexer.outcomes import (
     Verdict,
     judge_request,
 )
+
+LOOKING = "view_index_metadata"
+"""The least right that answers whether an index is there; a refusal of that names none."""
 
 
 class _ErrorAnswer(msgspec.Struct):
@@ -78,7 +82,7 @@ class IndexMaker:
             answer = self._elastic.request("PUT", path)
         except RightMissing as error:
             detail = f"{error}; {error.remedy}"
-            return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail)
+            return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail, error.right)
         except ServiceUnavailable as error:
             return Verdict(Outcome.HOLD, Reason.UNREACHABLE, f"{error}; {error.remedy}")
         return _verdict(answer)
@@ -108,6 +112,8 @@ def kind_of(index: str, *, namespace: str) -> str | None:
 def _unseen(index: str, *, status: int) -> Verdict:
     """Return why it is not known whether an index is there; such an answer has no text."""
     verdict = judge_request(status, ItemError("", f"asked whether {index} is there"))
+    if verdict.reason is Reason.UNAUTHORIZED:
+        return replace(verdict, right=LOOKING)
     if verdict.outcome is Outcome.DEAD_LETTER:
         return Verdict(Outcome.HOLD, Reason.UNEXPECTED, verdict.detail)
     return verdict

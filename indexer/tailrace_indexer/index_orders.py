@@ -30,6 +30,8 @@ UNANSWERED_MS = 20_000
 """Where none answers, others are not waited for either, for as long as this."""
 ASK_LOOK_MS = 50
 LEAD_LOOK_S = 0.25
+MAKING = "create_index"
+"""The right that an order stands in for: one alarm for all indices that none makes."""
 ORDERS_MAX = 1_000
 """Of all indexers; each has but one."""
 
@@ -41,18 +43,25 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str = ""
     reason: str = ""
     detail: str = ""
+    right: str = ""
 
     def answered(self, verdict: Verdict) -> Order:
         """Return it with an answer."""
         return Order(
-            self.index, verdict.outcome.name, verdict.reason.value, verdict.detail
+            self.index,
+            verdict.outcome.name,
+            verdict.reason.value,
+            verdict.detail,
+            verdict.right,
         )
 
     def verdict(self) -> Verdict | None:
         """Return the answer; None while there is none."""
         if not self.outcome:
             return None
-        return Verdict(Outcome[self.outcome], Reason(self.reason), self.detail)
+        return Verdict(
+            Outcome[self.outcome], Reason(self.reason), self.detail, self.right
+        )
 
 
 class Maker(Protocol):
@@ -123,7 +132,7 @@ class OrderingMaker:
         except ServiceUnavailable as error:
             self._unanswered_until_ms = self._clock.monotonic_ms() + UNANSWERED_MS
             detail = f"{index} cannot be ordered from the leader: {error}"
-            return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail)
+            return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail, MAKING)
         if answer is None:
             self._unanswered_until_ms = self._clock.monotonic_ms() + UNANSWERED_MS
             return _no_leader(index, own=verdict)
@@ -242,4 +251,4 @@ def _no_leader(index: str, *, own: Verdict) -> Verdict:
         " elasticsearch_leader_* may make indices (docs/rights.md), or let this one;"
         f" it was refused: {own.detail}"
     )
-    return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail)
+    return Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, detail, MAKING)

@@ -247,7 +247,8 @@ class Elastic:
         remedy = None
         right = missing_right(error_reason(answer.json(), characters_max=None))
         if right is not None:
-            return RightMissing(right.sentence(), address=self._address, remedy=REMEDY)
+            what, name = right.sentence(), right.name
+            return RightMissing(what, right=name, address=self._address, remedy=REMEDY)
         if (shut := shut_by(answer.json())) is not None:
             return shut
         if answer.status in {401, 403}:

@@ -123,7 +123,8 @@ class TopicMissing(ServiceUnavailable):
 class RightMissing(ServiceUnavailable):
     """Elasticsearch answers, but who asks lacks a right; says which."""
 
-    def __init__(self, what: str, *, address: str, remedy: str) -> None:
+    def __init__(self, what: str, *, right: str, address: str, remedy: str) -> None:
+        self.right = right
         super().__init__(
             "Elasticsearch", address=address, reason=f"here {what}", remedy=remedy
         )

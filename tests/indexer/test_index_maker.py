@@ -91,6 +91,33 @@ def test_e10_a_template_that_may_not_be_written_holds_and_no_index_is_made() -> 
     assert PUT not in asked
 
 
+def test_x13_every_refusal_of_a_right_names_it_so_that_many_indices_are_one_alarm() -> (
+    None
+):
+    """An answer to HEAD has no text: which right it wants is known beforehand."""
+
+    def lacking(action: str, kind: str, rights: str) -> Said:
+        reason = (
+            f"action [{action}] is unauthorized for user [l] with effective roles [l], this"
+            f" action is granted by the {kind} privileges [{rights}]"
+        )
+        return refused(403, "security_exception", reason)
+
+    templates = lacking("indices:admin/index_template/put", "cluster", "manage,all")
+    making = lacking("indices:admin/create", "index", "create_index,manage,all")
+    for answers, right in (
+        ({HEAD: refused(403, "security_exception")}, "view_index_metadata"),
+        ({f"GET {TEMPLATE}": MISSING, f"PUT {TEMPLATE}": templates}, "manage"),
+        ({f"GET {TEMPLATE}": HAS_TEMPLATE, PUT: making}, "create_index"),
+    ):
+        verdict, _ = made({HEAD: MISSING, **answers})
+        assert (verdict.outcome, verdict.reason, verdict.right) == (
+            Outcome.HOLD,
+            Reason.UNAUTHORIZED,
+            right,
+        )
+
+
 def test_e9_an_index_that_retention_took_is_never_made_again() -> None:
     verdict, asked = made({HEAD: MISSING}, is_expired=lambda index: index == INDEX)
     assert (verdict.outcome, verdict.reason) == (

@@ -144,11 +144,29 @@ def test_e9_the_leaders_word_that_an_index_is_expired_is_the_writers() -> None:
 
 
 def test_x13_the_leaders_refusal_is_told_as_it_is() -> None:
-    leader = SaysMaker(Verdict(Outcome.HOLD, Reason.SHARD_LIMIT, "too many shards"))
-    maker = ordered(
-        SaysMaker(REFUSED), leader=leader, book=Book(), clock=LeadingClock()
-    )
-    assert maker.make(INDEX) == leader.verdict
+    for told in (
+        Verdict(Outcome.HOLD, Reason.SHARD_LIMIT, "too many shards"),
+        Verdict(Outcome.HOLD, Reason.UNAUTHORIZED, "l lacks manage", "manage"),
+    ):
+        leader = SaysMaker(told)
+        maker = ordered(
+            SaysMaker(REFUSED), leader=leader, book=Book(), clock=LeadingClock()
+        )
+        assert maker.make(INDEX) == told
+
+
+def test_x13_indices_that_no_leader_makes_are_one_alarm() -> None:
+    """As are those whose leader cannot be asked, or may not look or make them itself."""
+    away = Book()
+    away.is_away = True
+    alarms, clock = Alarms(), LeadingClock()
+    holds = HoldAlarms(alarms, clock=clock)
+    for book in (Book(), away):
+        maker = ordered(SaysMaker(REFUSED), leader=None, book=book, clock=clock)
+        for day in range(10, 30):
+            index = f"t-a-2026.11.{day}"
+            holds.sound(index, maker.make(index))
+        assert alarms.on == {"right create_index": "unauthorized"}
 
 
 def test_x13_without_a_leader_an_index_is_held_and_others_are_not_waited_for() -> None:

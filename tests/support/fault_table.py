@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -297,11 +297,11 @@ def _row(case: Case, mutations: Sequence[Mutation], tests: Sequence[NamedTest]) 
         stands += f": {case.lacks}"
     if case.brought_by:
         stands += f" ({case.brought_by})"
-    held = [
-        f"`{_short(t.node)}`" for t in tests if case.id in t.cases and not t.is_skipped
-    ]
+    holding = [test for test in tests if case.id in test.cases]
+    nodes = {test.node for test in holding}
+    held = [f"`{_short(test.node)}`" for test in holding if not test.is_skipped]
     broken = [
-        f"{m.broken} (`{m.file}`, {m.date}): {_red(case, m, tests)}"
+        f"{m.broken} (`{m.file}`, {m.date}): {_red(m, nodes)}"
         for m in mutations
         if case.id in m.cases
     ]
@@ -309,8 +309,8 @@ def _row(case: Case, mutations: Sequence[Mutation], tests: Sequence[NamedTest]) 
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
-def _red(case: Case, mutation: Mutation, tests: Sequence[NamedTest]) -> str:
-    holding = {test.node for test in tests if case.id in test.cases}
+def _red(mutation: Mutation, holding: Collection[str]) -> str:
+    """Return the tests of a case that a mutation turned red."""
     return ", ".join(f"`{_name(t)}`" for t in mutation.tests if t in holding)
 
 

@@ -66,7 +66,9 @@ def test_e3_a_server_that_stays_away_is_named_once_the_time_is_out() -> None:
 
 
 def test_a_right_that_is_missing_is_not_waited_for() -> None:
-    missing = RightMissing("user 'a' lacks read", address="http://es:9200", remedy="r")
+    missing = RightMissing(
+        "user 'a' lacks read", right="read", address="http://es:9200", remedy="r"
+    )
     clock = SteppingClock()
     with pytest.raises(RightMissing):
         audited(away_for(1, error=missing), clock)
