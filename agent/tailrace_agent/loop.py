@@ -76,6 +76,7 @@ class AgentLoop:
         wake: threading.Event,
         on_status: Callable[[], None],
         on_turn: Callable[[], None] = lambda: None,
+        paused_why: Callable[[], str] = lambda: "",
     ) -> None:
         self._settings = settings
         self._discovery = discovery
@@ -93,6 +94,8 @@ class AgentLoop:
         self._fair_turns = FairTurns()
         self._on_status = on_status
         self._on_turn = on_turn
+        self._paused_why = paused_why
+        self._is_paused = False
         self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
         self._watched_ms = clock.monotonic_ms()
         self._commit_ms = 0
@@ -159,6 +162,7 @@ class AgentLoop:
                 for tracked in list(self._table.files.values()):
                     self._look(tracked)
         self._settle(now_ms)
+        self._heed_pause()
         self._read()
         if self._has_room():
             self._holes.step()
@@ -223,7 +227,14 @@ class AgentLoop:
         self._recover_ms = self._clock.monotonic_ms() + wait_ms
         self._recover_wait_ms = min(RECOVER_MS_MAX, self._recover_wait_ms * 2)
 
+    def _heed_pause(self) -> None:
+        """Take in whether files are the buffer now, as they are while Kafka is away."""
+        was_paused, self._is_paused = self._is_paused, bool(self._paused_why())
+        self._has_news = self._has_news or was_paused != self._is_paused
+
     def _has_room(self) -> bool:
+        if self._is_paused:
+            return False
         room_bytes = (
             self._settings.in_flight_bytes_max - self._delivery.outbox.in_flight_bytes
         )

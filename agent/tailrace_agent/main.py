@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from tailrace.clock import Clock, SystemClock
@@ -88,6 +88,7 @@ def run(
                         agent=agent,
                         folder=folder,
                         hole_requests=registration.holes,
+                        paused_why=registration.pause.why,
                         observed=observed,
                         metrics_url="" if metrics is None else metrics.url,
                         clock=clock,
@@ -109,6 +110,7 @@ def _follow(
     agent: Agent,
     folder: StateFolder,
     hole_requests: HoleRequests,
+    paused_why: Callable[[], str],
     observed: Observed,
     metrics_url: str,
     clock: Clock,
@@ -145,6 +147,7 @@ def _follow(
         restored=restored,
         known=known,
         hole_requests=hole_requests,
+        paused_why=paused_why,
         redactors=redactors,
         observed=observed,
         clock=clock,

@@ -72,6 +72,8 @@ def health_of(status: AgentStatus | None, *, still_ms: int) -> Health:
         return Health((*problems, "the agent has not looked at its files yet"))
     if status.kafka != "connected":
         problems.append(f"no connection to Kafka: {status.kafka}")
+    if status.paused:
+        problems.append(f"files wait, and nothing of them is read: {status.paused}")
     if status.checkpoint != "written":
         problems.append(f"the checkpoint cannot be written: {status.checkpoint}")
     return Health(tuple(problems), tuple(_notes(status)))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.clock import SystemClock
 from tailrace.fleet.desired import agent_scope, group_scope
 from tailrace.fleet.nodes import AgentNode, agents_folder
 from tailrace.key_files import chosen_key
@@ -23,6 +24,7 @@ from tailrace.zookeeper_rights import login_of
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.fleet_config import FleetConfig, Report
 from tailrace_agent.hole_requests import HoleRequests
+from tailrace_agent.pause import RetentionPause
 from tailrace_agent.records import Agent
 
 
@@ -56,6 +58,7 @@ class AgentRegistration:
         *,
         node: AgentNode,
         holes: HoleRequests,
+        pause: RetentionPause,
     ) -> None:
         self._zookeeper = zookeeper
         self._registration = registration
@@ -64,6 +67,7 @@ class AgentRegistration:
         # The thread that follows the fleet tells what was taken, the agent's own the rest.
         self._telling = threading.Lock()
         self.holes = holes
+        self.pause = pause
 
     def hold_up(self, why: str) -> None:
         """Say what is waited for before any file is read, or "" once nothing is."""
@@ -107,6 +111,7 @@ class AgentRegistration:
         if self._fleet is not None:
             self._fleet.close()
         self.holes.close()
+        self.pause.close()
         self._registration.close()
         self._zookeeper.close()
 
@@ -157,7 +162,17 @@ def register(
         log=log,
     )
     holes.start()
-    return AgentRegistration(zookeeper, registration, node=node, holes=holes)
+    pause = RetentionPause(
+        zookeeper,
+        namespace=connections.namespace,
+        clock=SystemClock(),
+        jitter=random.Random(),  # noqa: S311 - spreads load, no secret
+        log=log,
+    )
+    pause.start()
+    return AgentRegistration(
+        zookeeper, registration, node=node, holes=holes, pause=pause
+    )
 
 
 def _version() -> str:

@@ -55,6 +55,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`connected`, or why nothing can be sent now."""
     checkpoint: str
     """`written`, or why it cannot be."""
+    paused: str = ""
+    """Why nothing more is read, as retention comes near to what is unread in Kafka."""
     lost_bytes: int
     """Gone before they could be read, since the start."""
     redacted: dict[str, int] = {}

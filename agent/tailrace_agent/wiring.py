@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -61,6 +61,8 @@ class Assembly:
     holes: Holes
     status_file: StatusFile
     observed: Observed
+    paused_why: Callable[[], str]
+    """What is waited for before more is read; empty where nothing is."""
     waiting: Waiting
     wake: threading.Event
 
@@ -108,6 +110,7 @@ class Assembly:
             unmatched_globs=self.discovery.unmatched_globs,
             kafka=self.delivery.broken or "connected",
             checkpoint=self.delivery.unwritable or "written",
+            paused=self.paused_why(),
             hints=self.hints.state,
             metrics_url=metrics_url,
             files=files,
@@ -145,6 +148,7 @@ class Assembly:
             wake=self.wake,
             on_status=partial(self.write_status, clock=clock, metrics_url=metrics_url),
             on_turn=self.observed.turn,
+            paused_why=self.paused_why,
         )
 
 
@@ -159,6 +163,7 @@ def assemble(
     restored: Restored,
     known: KnownGenerations,
     hole_requests: Requests,
+    paused_why: Callable[[], str],
     redactors: Redactors,
     observed: Observed,
     clock: Clock,
@@ -214,6 +219,7 @@ def assemble(
         ),
         status_file=StatusFile(folder.path, clock=clock),
         observed=observed,
+        paused_why=paused_why,
         waiting=Waiting(),
         wake=wake,
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tailrace.alerts.config import AlertSettings
 from tailrace.alerts.fact_watch import Lags
-from tailrace.alerts.facts import NEAR_HALF, TopicLag
+from tailrace.alerts.facts import NEAR_HALF
 from tailrace.alerts.questions import ElasticQuestions
 from tailrace.alerts.store import ElasticAlerts
 from tailrace.alerts.telling.teller import ChannelTeller
@@ -15,11 +13,11 @@ from tailrace.clock import Clock
 from tailrace.elasticsearch import Elastic
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.log import FilteringBoundLogger
-from tailrace.partition_lag import PartitionLag
 from tailrace.settings import Connections
 from tailrace.topics import DOCS, LEDGER, RAW
 from tailrace_indexer.clerk import Clerk
 from tailrace_indexer.fence import Guard
+from tailrace_indexer.unread import late_topic
 
 
 def alert_clerk(
@@ -90,12 +88,13 @@ class KafkaLags:
                 *kafka.group_lag(self._group, topics=[docs, ledger]),
             )
             topics = [
-                topic_lag(
+                late_topic(
                     kafka,
                     [lag for lag in lags if lag.topic == topic],
                     topic=topic,
                     group=group,
-                    retention_ms=int(settings[topic].get("retention.ms", "-1")),
+                    settings=settings[topic],
+                    share=NEAR_HALF,
                     now_ms=self._clock.now_ms(),
                 )
                 for topic, group in ((raw, stream), (docs, self._group))
@@ -106,36 +105,3 @@ class KafkaLags:
                 lag.lag_records for lag in lags if lag.topic == ledger
             ),
         )
-
-
-def topic_lag(
-    kafka: KafkaAdmin,
-    lags: Iterable[PartitionLag],
-    *,
-    topic: str,
-    group: str,
-    retention_ms: int,
-    now_ms: int,
-) -> TopicLag:
-    """Return in how many partitions something unread is near half of its retention.
-
-    `lags` are the group's in this topic.
-
-    Raises:
-        ServiceUnavailable: Kafka does not answer.
-    """
-    late_partitions = 0
-    if retention_ms > 0:
-        since_ms = max(now_ms - round(retention_ms * NEAR_HALF), 0)
-        recent = kafka.offsets_at([topic], at_ms=since_ms)
-        for lag in lags:
-            # Without a record since then all that is unread is older.
-            first = recent.get((lag.topic, lag.partition), -1)
-            late_before = lag.end_offset if first < 0 else first
-            late_partitions += lag.next_offset < min(late_before, lag.end_offset)
-    return TopicLag(
-        topic=topic,
-        group=group,
-        late_partitions=late_partitions,
-        retention_ms=retention_ms,
-    )

@@ -1,5 +1,7 @@
 """What a leader does, wired to the servers for as long as one lead lasts.
 
+0. It has agents wait while retention comes near to what is unread (`pause_clerk.py`): also
+   while Elasticsearch is away, so by ZooKeeper's word alone, and without the fence.
 1. It claims the lead where all leaders look (`fence.py`), and from then on answers orders
    for indices, judges the rules of alerts (`alert_clerk.py`), and looks for templates that
    are one (`template_clerk.py`).
@@ -49,6 +51,7 @@ from tailrace_indexer.mending import Mender
 from tailrace_indexer.merge_indices import ElasticMergeIndices
 from tailrace_indexer.merging import Merging
 from tailrace_indexer.outcomes import Verdict
+from tailrace_indexer.pause_clerk import start_pause_clerk
 from tailrace_indexer.status import DiskStatus
 from tailrace_indexer.template_clerk import start_template_clerk
 
@@ -100,6 +103,14 @@ class LeadWork:
             is_stopping=is_stopping,
         )
         closing.callback(topics.close)
+        start_pause_clerk(
+            connections,
+            zookeeper,
+            group=group,
+            require=lead.require,
+            log=log,
+            closing=closing,
+        )
         self._mender = Mender(topics=topics, clock=SystemClock(), log=log)
         self._expiry = self._expiry_with(writer, group=group)
         self._index_settings = IndexSettings(

@@ -161,6 +161,24 @@ class KafkaAdmin:
             if not folder["error_code"] and folder.get("usable_bytes", -1) >= 0
         )
 
+    def partition_sizes(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Return the bytes that each partition takes on the disk of the broker with most.
+
+        Empty where the cluster is not to be described by this user.
+
+        Raises:
+            ServiceUnavailable: the brokers do not answer.
+        """
+        sizes: dict[tuple[str, int], int] = {}
+        for answer in self._ask("describe_log_dirs", list(topics)):
+            for folder in answer["log_dirs"]:
+                for topic in folder["topics"]:
+                    for told in topic["partitions"]:
+                        place = (str(topic["name"]), int(told["partition_index"]))
+                        size_bytes = int(told["partition_size"])
+                        sizes[place] = max(sizes.get(place, 0), size_bytes)
+        return sizes
+
     def partition_counts(self) -> dict[str, int]:
         """Return every topic's number of partitions.
 

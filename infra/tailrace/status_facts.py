@@ -104,6 +104,7 @@ class _Agent(msgspec.Struct):
     pid: int = 0
     kafka: str = "connected"
     checkpoint: str = "written"
+    paused: str = ""
     lag_bytes: int = 0
     lost_bytes: int = 0
     gone_unread_bytes: int = 0
@@ -152,6 +153,8 @@ def role_facts(
     problems += [f"the indexer reports {problem}" for problem in indexer.problems]
     if agent.kafka != "connected":
         problems.append(f"the agent has no connection to Kafka: {agent.kafka}")
+    if agent.paused:
+        problems.append(f"the agent waits, and reads no file on: {agent.paused}")
     if agent.checkpoint != "written":
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
     return RoleFacts(

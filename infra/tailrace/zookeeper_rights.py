@@ -35,6 +35,7 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
     # up documents.
     "orders": {"indexer": "rc", "leader": "rwc"},
     "leaders": {"leader": "rwcd"},
+    "pause": {"agent": "r", "leader": "rwcd", "operator": "r"},
     "replaying": {"operator": "rwcd"},
 }
 """By node below the namespace's, the letters of what each role may do there and with what

@@ -227,6 +227,8 @@ class AgentHarness:
             log=log,
         )
         self.requests = ListedRequests()
+        self.paused = ""
+        """What the agent is to wait for; it may be changed at any time."""
         known = KnownGenerations(self.restored.records)
         self.table = FileTable(
             settings=self.settings,
@@ -298,6 +300,7 @@ class AgentHarness:
             log=log,
             wake=threading.Event(),
             on_status=lambda: self._tell(on_status),
+            paused_why=lambda: self.paused,
         )
 
     def _tell(self, on_status: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 from tailrace.fleet.nodes import AgentNode, read_node
 from tailrace.zookeeper import Registration, ZooKeeper
 from tailrace_agent.hole_requests import HoleRequests
+from tailrace_agent.pause import RetentionPause
 from tailrace_agent.registration import AgentRegistration
 
 
@@ -27,6 +28,7 @@ def test_what_an_agent_waits_for_is_told_once_and_taken_back() -> None:
         cast("Registration", node),
         node=first,
         holes=cast("HoleRequests", None),
+        pause=cast("RetentionPause", None),
     )
 
     registration.hold_up("")

@@ -166,6 +166,7 @@ class AgentHost:
             loaded=loaded,
             restored=restored,
             hole_requests=NoRequests(),
+            paused_why=self.paused_why,
             redactors=redactors_for(self.settings, folder=self.folder),
             observed=Observed(self.clock),
             known=known,
@@ -185,6 +186,10 @@ class AgentHost:
             self.world.tell(f"{self.name} cannot keep what it restored")
         self.had_life = True
         return life
+
+    def paused_why(self) -> str:
+        """Return what the leader has agents wait for, while it does."""
+        return "what is unread" if self.world.strikes("agents.paused") else ""
 
     def _lose_all(self) -> None:
         """Lose checkpoint and ledger, as a host and a cluster that are both new do."""
@@ -287,6 +292,7 @@ class AgentLife:
             log=SILENT,
             wake=wake,
             on_status=lambda: None,
+            paused_why=parts.paused_why,
         )
 
     @property

@@ -13,6 +13,7 @@ from tests.simulation.process import Process
 from tests.simulation.world import World
 
 STORMS = (
+    "agents.paused",
     "kafka.refused",
     "kafka.ack_lost",
     "kafka.late",

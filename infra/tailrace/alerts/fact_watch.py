@@ -10,7 +10,6 @@ from tailrace.alerts.builtin import FactRule
 from tailrace.alerts.facts import (
     Fact,
     Holding,
-    TopicLag,
     ledger_holes,
     lost_bytes,
     put_aside,
@@ -22,6 +21,7 @@ from tailrace.alerts.questions import Questions
 from tailrace.alerts.records import harmless
 from tailrace.alerts.watermark import Watermark
 from tailrace.errors import ServiceUnavailable
+from tailrace.retention_pause import LateTopic
 
 LOSS_AGAIN_MS = 3_600_000
 """A file of which more and more is lost is told of once in this time."""
@@ -40,7 +40,7 @@ class Seen:
 class Lags:
     """What Kafka says of how far the roles have read."""
 
-    topics: tuple[TopicLag, ...]
+    topics: tuple[LateTopic, ...]
     is_ledger_read: bool
     """Whether the indexers have read all that there is of the ledger."""
 

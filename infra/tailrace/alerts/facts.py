@@ -17,11 +17,12 @@ from tailrace.alerts.judging import Group
 from tailrace.answers import Document
 from tailrace.answers import field as field_of
 from tailrace.heartbeat_claims import number_in
+from tailrace.retention_pause import GO_ON_SHARE, PAUSE_SHARE, LateTopic
 from tailrace.silence import ahead_ms, is_gone, is_silent, newest_by_host
 from tailrace.standstill import standstill_of
 
-NEAR_HALF: Final = 0.4
-"""Which share of a topic's retention is near half of it, where agents are to wait."""
+NEAR_HALF: Final = GO_ON_SHARE
+"""Which share of a topic's retention is near that at which agents wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +33,6 @@ class Fact:
     key: str
     value: float
     text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicLag:
-    """How far a group is behind in a topic that brokers keep for a while."""
-
-    topic: str
-    group: str
-    late_partitions: int
-    """Those whose oldest unread record is older than `NEAR_HALF` of the retention."""
-    retention_ms: int
 
 
 def silent_agents(
@@ -128,21 +118,20 @@ def ledger_holes(documents: Iterable[Document]) -> list[Fact]:
     return facts
 
 
-def retention_lags(lags: Iterable[TopicLag]) -> list[Fact]:
+def retention_lags(late: Iterable[LateTopic]) -> list[Fact]:
     """Return the topics of which something unread is near half of the retention."""
     return [
         Fact(
-            group=(lag.topic,),
+            group=(each.topic,),
             key="",
-            value=lag.late_partitions,
+            value=each.partitions,
             text=(
-                f"{lag.group} has not read what has stood in {lag.topic} for"
-                f" {NEAR_HALF:.0%} of the {lag.retention_ms / 3_600_000:,.0f} h that it is"
-                f" kept, in {lag.late_partitions} partitions"
+                f"{each.sentence()}: {NEAR_HALF:.0%} of the time or room that Kafka keeps it"
+                f" for is used up, and at {PAUSE_SHARE:.0%} agents wait"
             ),
         )
-        for lag in lags
-        if lag.late_partitions
+        for each in late
+        if each.partitions
     ]
 
 

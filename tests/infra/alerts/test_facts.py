@@ -8,13 +8,13 @@ from tailrace.alerts.builtin import FACT_RULES
 from tailrace.alerts.facts import (
     Fact,
     Holding,
-    TopicLag,
     ledger_holes,
     lost_bytes,
     put_aside,
     retention_lags,
     silent_agents,
 )
+from tailrace.retention_pause import LateTopic
 
 NOW_MS = 1_790_000_000_000
 
@@ -101,14 +101,12 @@ def test_a_word_that_cannot_be_read_is_no_hole(gaps: object) -> None:
 
 def test_a_topic_is_told_of_when_something_late_is_unread_in_it() -> None:
     lags = [
-        TopicLag(
-            topic="t.raw", group="t-stream", late_partitions=2, retention_ms=7_200_000
-        ),
-        TopicLag(topic="t.docs", group="t-indexer", late_partitions=0, retention_ms=1),
+        LateTopic(topic="t.raw", group="t-stream", partitions=2),
+        LateTopic(topic="t.docs", group="t-indexer", partitions=0),
     ]
     (fact,) = retention_lags(lags)
     assert fact.group == ("t.raw",)
-    assert "40% of the 2 h" in fact.text
+    assert "t-stream has not read the oldest of t.raw in 2 partitions: 40%" in fact.text
 
 
 def test_s11_a_rule_that_is_put_aside_is_told_with_its_reason() -> None:

@@ -12,13 +12,13 @@ from tailrace.alerts.aside import RETRY_MS_MAX, Aside
 from tailrace.alerts.book import Book
 from tailrace.alerts.config import AlertSettings
 from tailrace.alerts.fact_watch import Lags
-from tailrace.alerts.facts import TopicLag
 from tailrace.alerts.questions import RuleFault
 from tailrace.alerts.records import alert_id
 from tailrace.alerts.store import AlertChanged
 from tailrace.alerts.watch import Watch
 from tailrace.alerts.watermark import LESS_WAIT_MS_MAX, MORE_WAIT_MS_MAX, SETTLE_MS
 from tailrace.errors import ServiceUnavailable
+from tailrace.retention_pause import LateTopic
 from tests.infra.alerts.doubles import Killed, LeadGone, MemoryStore, Scene
 from tests.infra.alerts.rules import MINUTE_MS, NOON_MS, minutes
 from tests.infra.alerts.test_facts import NOW_MS, file_word, heartbeat
@@ -416,7 +416,7 @@ def test_built_in_rules_tell_of_what_is_so_now() -> None:
     one = scene()
     one.events.lost = [file_word(lost=5)]
     one.events.gaps = [file_word(gaps=[[1, 9]])]
-    late = TopicLag(topic="t.raw", group="s", late_partitions=1, retention_ms=1)
+    late = LateTopic(topic="t.raw", group="s", partitions=1)
     one.lags = Lags(topics=(late,), is_ledger_read=True)
     watch = pass_minutes(one, 3)
     assert rules_on(one) == {"bytes-lost": "happened", "retention-lag": "on"}
