@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from tailrace.clock import Clock, SystemClock
@@ -14,10 +14,9 @@ from tailrace.settings import Connections
 from tailrace.wire import AgentLedger
 from tailrace_agent import descriptors
 from tailrace_agent.allocation import keep_buffers
-from tailrace_agent.checkpoint import Checkpoint, Condition
+from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.fleet_config import FleetConfig
-from tailrace_agent.hole_requests import HoleRequests
 from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import read_ledger
@@ -25,7 +24,7 @@ from tailrace_agent.observed import Observed
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.redactors import redactors_for
-from tailrace_agent.registration import register
+from tailrace_agent.registration import AgentRegistration, register
 from tailrace_agent.rehearsal import list_once
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.state_folder import StateFolder, take_folder
@@ -87,8 +86,7 @@ def run(
                         given,
                         agent=agent,
                         folder=folder,
-                        hole_requests=registration.holes,
-                        paused_why=registration.pause.why,
+                        registration=registration,
                         observed=observed,
                         metrics_url="" if metrics is None else metrics.url,
                         clock=clock,
@@ -109,8 +107,7 @@ def _follow(
     *,
     agent: Agent,
     folder: StateFolder,
-    hole_requests: HoleRequests,
-    paused_why: Callable[[], str],
+    registration: AgentRegistration,
     observed: Observed,
     metrics_url: str,
     clock: Clock,
@@ -122,8 +119,7 @@ def _follow(
     redactors = redactors_for(settings, folder=folder.path)
     checkpoint = Checkpoint(folder.path, clock=clock)
     loaded = checkpoint.load()
-    if loaded.condition is Condition.DAMAGED:
-        log.error("checkpoint_damaged", why=loaded.detail, remedy="it was set aside")
+    _say_loaded(loaded, log)
     restored = restore(
         loaded,
         had_life=folder.had_life,
@@ -146,8 +142,8 @@ def _follow(
         loaded=loaded,
         restored=restored,
         known=known,
-        hole_requests=hole_requests,
-        paused_why=paused_why,
+        hole_requests=registration.holes,
+        paused_why=registration.pause.why,
         redactors=redactors,
         observed=observed,
         clock=clock,
@@ -235,6 +231,11 @@ def _within_limits(
         "descriptors_limited", files=given, wanted=wanted, remedy=descriptors.REMEDY
     )
     return settings.model_copy(update={"descriptors_max": given})
+
+
+def _say_loaded(loaded: Loaded, log: FilteringBoundLogger) -> None:
+    if loaded.condition is Condition.DAMAGED:
+        log.error("checkpoint_damaged", why=loaded.detail, remedy="it was set aside")
 
 
 def _say_restored(restored: Restored, log: FilteringBoundLogger) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
@@ -63,8 +63,8 @@ class Assembly:
     observed: Observed
     paused_why: Callable[[], str]
     """What is waited for before more is read; empty where nothing is."""
-    waiting: Waiting
     wake: threading.Event
+    waiting: Waiting = field(default_factory=Waiting)
 
     def write_status(self, *, clock: Clock, metrics_url: str) -> None:
         """Tell this machine how things stand."""
@@ -220,7 +220,6 @@ def assemble(
         status_file=StatusFile(folder.path, clock=clock),
         observed=observed,
         paused_why=paused_why,
-        waiting=Waiting(),
         wake=wake,
     )
 
