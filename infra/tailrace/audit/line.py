@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, urlsafe_b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import crc32c
@@ -115,20 +116,21 @@ def alteration(
     return None
 
 
-def _readings(document: Document) -> list[bytes]:
+def _readings(document: Document) -> Iterator[bytes]:
     encoded = field(document, "tailrace.original_base64")
     if isinstance(encoded, str):
         try:
             stored = b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
-            return []
+            return
+        yield stored
         try:
             text = stored.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
-            return [stored]
-        return [stored, *_written(text, ends=("",))]
-    text = _text(document)
-    return [] if text is None else _written(text, ends=("", "\r"))
+            return
+        yield from _written(text, ends=("",))
+    elif (text := _text(document)) is not None:
+        yield from _written(text, ends=("", "\r"))
 
 
 def _text(document: Document) -> str | None:
@@ -138,10 +140,8 @@ def _text(document: Document) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _written(text: str, *, ends: tuple[str, ...]) -> list[bytes]:
-    """Return the bytes that a file may have had for a text."""
-    return [
-        (text + end).encode(encoding, "surrogatepass")
-        for encoding in ("utf-8", "utf-16-le", "utf-16-be")
-        for end in ends
-    ]
+def _written(text: str, *, ends: tuple[str, ...]) -> Iterator[bytes]:
+    """Yield the bytes that a file may have had for a text, the likeliest first."""
+    for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+        for end in ends:
+            yield (text + end).encode(encoding, "surrogatepass")
