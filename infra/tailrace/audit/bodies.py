@@ -23,6 +23,8 @@ DOCUMENTS_PAGE: Final = 2_000
 LETTERS_PAGE: Final = 50
 """A letter is a kilobyte or two, and may be ten megabytes."""
 KEEP_ALIVE: Final = "5m"
+RENEW_MS: Final = 60_000
+"""A moment that was not asked for so long is asked for, lest it ends."""
 RANGES_MAX: Final = 500
 """More spans of numbers than these are asked for as the one that covers them all."""
 UNREACHED_NAMED_MAX: Final = 20
@@ -361,6 +363,11 @@ def _common(pit: str, *, filters: Sequence[Body]) -> Body:
         "query": {"bool": {"filter": list(filters)}},
         "track_total_hits": False,
     }
+
+
+def renewing_body(pit: str) -> Body:
+    """Build the search that finds nothing and keeps a point in time."""
+    return {**_common(pit, filters=()), "size": 0}
 
 
 def senders_body(pit: str, hosts: Collection[str]) -> Body:

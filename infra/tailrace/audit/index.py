@@ -17,6 +17,7 @@ from tailrace.audit.bodies import (
     KEEP_ALIVE,
     LETTERS_PAGE,
     NUMBERS_PAGE,
+    RENEW_MS,
     SEQUENCE,
     Hit,
     HitsAnswer,
@@ -28,6 +29,7 @@ from tailrace.audit.bodies import (
     named_body,
     numbers_body,
     numbers_filter,
+    renewing_body,
     senders_body,
     undelivered_filter,
     unnumbered_body,
@@ -93,6 +95,7 @@ class ElasticIndex:
                 events_pit=events_pit,
                 dead_pit=dead_pit,
                 window_events=self._window_events,
+                clock=self._clock,
             )
 
 
@@ -106,11 +109,14 @@ class ElasticSnapshot:
         events_pit: str,
         dead_pit: str,
         window_events: int,
+        clock: Clock,
     ) -> None:
         self._elastic = elastic
         self._events_pit = events_pit
         self._dead_pit = dead_pit
         self._window_events = window_events
+        self._clock = clock
+        self._asked_ms = dict.fromkeys((events_pit, dead_pit), clock.monotonic_ms())
 
     def holding(self, indices: Collection[str]) -> frozenset[str]:
         """Return those of these indices that hold something.
@@ -323,7 +329,14 @@ class ElasticSnapshot:
             after = hits[-1].sort
 
     def _search(self, body: Body, *, as_type: type[AnswerT]) -> AnswerT:
-        return msgspec.json.decode(self._answer(body), type=as_type)
+        answer = self._answer(body)
+        self._asked_ms[body["pit"]["id"]] = now_ms = self._clock.monotonic_ms()
+        for pit, asked_ms in self._asked_ms.items():
+            # Millions of documents take longer than what nobody asks for is kept.
+            if now_ms - asked_ms >= RENEW_MS:
+                self._answer(renewing_body(pit))
+                self._asked_ms[pit] = now_ms
+        return msgspec.json.decode(answer, type=as_type)
 
     def _answer(self, body: Body) -> bytes:
         # A shard that does not answer must not pass for one that holds nothing.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import msgspec
 import orjson
 import pytest
 
+import tailrace.audit.index as audited_index
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.index import ElasticIndex
 from tailrace.audit.look import Looker
@@ -15,10 +17,11 @@ from tailrace.audit.run import audit
 from tailrace.audit.sources import Drained, SnapshotLost
 from tailrace.audit.verdict import AuditReport, ProblemKind, totals_of
 from tailrace.clock import SystemClock
-from tailrace.elasticsearch import NDJSON, Elastic
+from tailrace.elasticsearch import NDJSON, Answer, Elastic
 from tailrace.errors import IndexShut
 from tailrace.index_templates import events_alias
 from tailrace.provision import provision_templates
+from tailrace.query import Body
 from tailrace.settings import Connections
 from tailrace_embedded.stack import Endpoints
 from tests.infra.audit.builders import (
@@ -31,6 +34,7 @@ from tests.infra.audit.builders import (
     ToldLedger,
     facts_at_rest,
 )
+from tests.support.standing_clock import StandingClock
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 EVENTS = 95
@@ -236,6 +240,42 @@ def test_an_index_that_is_deleted_while_it_is_read_is_never_taken_for_empty(
         elastic.ask("DELETE", f"/{namespace}-generic-2023.11.14-r2")
         with pytest.raises(SnapshotLost):
             snapshot.sums(None)
+
+
+def test_no_moment_ends_while_the_other_is_read_for_hours(
+    elastic: Elastic, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elasticsearch forgets a point in time of which nobody asks for five minutes: that of
+    the dead letters was gone once millions of documents were read, at each new attempt.
+    """
+    stored(elastic, namespace)
+    clock, asked = StandingClock(), list[tuple[str, int]]()
+    ask = elastic.look_up
+
+    def noting(method: str, path: str, *, body: Body | None = None) -> Answer:
+        if body is not None:
+            asked.append((body["pit"]["id"], clock.at_ms))
+        return ask(method, path, body=body)
+
+    index = ElasticIndex(
+        elastic, namespace=namespace, window_events=WINDOW, clock=clock
+    )
+    monkeypatch.setattr(audited_index, "DOCUMENTS_PAGE", 2)
+    with index.snapshot() as snapshot:
+        monkeypatch.setattr(elastic, "look_up", noting)
+        count = 0
+        for _ in snapshot.documents(None):
+            clock.at_ms += 60_000
+            count += 1
+        assert list(snapshot.letters()) == []
+
+    assert count == EVENTS
+    moments = {pit: [0] for pit, _ in asked}
+    for pit, at_ms in asked:
+        moments[pit].append(at_ms)
+    assert len(moments) == 2
+    for times in moments.values():
+        assert max(after - before for before, after in pairwise(times)) <= 180_000
 
 
 def test_a_source_comes_back_byte_for_byte(elastic: Elastic, namespace: str) -> None:
