@@ -115,6 +115,7 @@ class Turns:
         result = self._read(
             tracked,
             file,
+            now_ms=now_ms,
             is_flushing=is_flushing,
             is_settled=is_settled,
             is_stale=is_stale,
@@ -149,7 +150,11 @@ class Turns:
         if slot_ms is not None:
             return slot_ms
         result = self._read(
-            tracked, file, is_flushing=is_flushing, is_settled=is_flushing
+            tracked,
+            file,
+            now_ms=now_ms,
+            is_flushing=is_flushing,
+            is_settled=is_flushing,
         )
         next_ms = self._act_on(tracked, result, now_ms=now_ms)
         if next_ms is not None:
@@ -269,6 +274,7 @@ class Turns:
         tracked: TrackedFile,
         file: AnyFile,
         *,
+        now_ms: int,
         is_flushing: bool,
         is_settled: bool,
         is_stale: bool = False,
@@ -297,6 +303,9 @@ class Turns:
             is_settled=is_settled,
             is_stale=is_stale,
             held=tracked.held,
+            value_bytes_max=self.overload.room_bytes(
+                tracked.source.name, now_ms=now_ms
+            ),
         )
 
     def _full_form(self, tracked: TrackedFile, form: Form) -> Form:
@@ -318,7 +327,7 @@ class Turns:
         source = tracked.source.name
         reason: DroppedReason = ""
         if chunk.event_count:
-            reason = self.overload.reason_of(source, now_ms=now_ms)
+            reason = self.overload.reason_of(source, chunk, now_ms=now_ms)
         try:
             is_sent = self._delivery.ship(
                 tracked.generation, chunk, dropped_reason=reason
