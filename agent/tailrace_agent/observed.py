@@ -116,6 +116,11 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     yield _counter(
         "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
     )
+    yield _counter(
+        "hints_overflows",
+        "How often the kernel's queue of hints overflowed; all files were looked at.",
+        status.hints_overflows_count,
+    )
     yield from _of_files(status, now_ms=now_ms)
 
 

@@ -73,6 +73,13 @@ class Turns:
         """Return by source what had to wait for its rate, since the start."""
         return {} if self._pacing is None else dict(self._pacing.held_back_bytes)
 
+    @property
+    def line_wait_ms(self) -> int:
+        """Return how long a line may wait for its newline, or an event for its next line."""
+        multilines = [source.multiline for source in self._settings.sources]
+        waits_ms = [one.flush_after_ms for one in multilines if one is not None]
+        return max(self._settings.flush_after_ms, *waits_ms, 0)
+
     def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
 

@@ -109,6 +109,8 @@ class Assembly:
             kafka=self.delivery.broken or "connected",
             checkpoint=self.delivery.unwritable or "written",
             hints=self.hints.state,
+            hints_overflows_count=self.hints.overflows_count,
+            line_wait_ms=self.turns.line_wait_ms,
             metrics_url=metrics_url,
             files=files,
         )
