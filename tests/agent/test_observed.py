@@ -198,6 +198,29 @@ def test_f18_nuls_at_an_end_wait_for_nobody(tmp_path: Path) -> None:
     assert (listed.unsent_since_ms, listed.still_since_ms) == (7, 7)
 
 
+def test_x5_names_of_files_are_figures_and_notes_that_steer_no_terminal() -> None:
+    hostile = "/var/log/\x1b]0;owned\x07\u202e\nfigure 1.log"
+    shown = r"/var/log/\x1b]0;owned\x07\u202e\x0afigure 1.log"
+    status = replace(
+        STATUS,
+        files=(replace(FILE, path=hostile),),
+        unreadable={hostile: "denied"},
+        unreadable_count=1,
+        waiting={hostile: 1},
+        waiting_count=1,
+    )
+    paths = {
+        sample.labels["path"]
+        for metric in figures_of(status, now_ms=9_500)
+        for sample in metric.samples
+        if "path" in sample.labels
+    }
+    assert paths == {shown}
+    notes = "".join(health_of(status, still_ms=0).notes)
+    assert notes.count(shown) == 2
+    assert notes.isprintable()
+
+
 def test_f23_how_often_the_queue_of_hints_overflowed_is_a_figure() -> None:
     assert values(STATUS)["tailrace_agent_hints_overflows_total", ""] == 0
     status = replace(STATUS, hints_overflows_count=2)
