@@ -31,6 +31,7 @@ from tailrace_agent.positions import (
     Tail,
     tail_of,
 )
+from tailrace_agent.shortening import shortened
 from tailrace_agent.taking import Taken, mapped_events
 
 MAPPED_EVENTS_MAX = 65_536
@@ -77,12 +78,45 @@ def chunk_of(
     form: Form,
     before: bytes = b"",
     held: OpenEvent | None = None,
+    value_bytes_max: int | None = None,
 ) -> Chunk | OpenEvent | Reading:
     """Return the chunk of what is taken, or what it waits for where nothing is.
 
     What was `held` from `start` on and is not taken is held on. `before` is what stands
-    before it, and tells what is secret, where no file is asked.
+    before it, and tells what is secret, where no file is asked. Where the value would be
+    larger than it may be, fewer of the events are taken.
     """
+
+    def made_of(taken: Taken) -> Chunk | OpenEvent | Reading:
+        return _chunk_of_all(
+            source,
+            buffer,
+            taken,
+            position=position,
+            start=start,
+            form=form,
+            before=before,
+            held=held,
+        )
+
+    made = made_of(taken)
+    if value_bytes_max is None or not isinstance(made, Chunk):
+        return made
+    fewer = shortened(taken, made, value_bytes_max=value_bytes_max)
+    return made if fewer is taken else made_of(fewer)
+
+
+def _chunk_of_all(
+    source: Source | None,
+    buffer: bytearray,
+    taken: Taken,
+    *,
+    position: Position,
+    start: int,
+    form: Form,
+    before: bytes,
+    held: OpenEvent | None,
+) -> Chunk | OpenEvent | Reading:
     if form.redactor is not None and source is not None:
         read = text_before(source, start, position=position, form=form)
         if read is None:

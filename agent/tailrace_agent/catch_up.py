@@ -51,9 +51,10 @@ class Pace:
         """Take in that more or less was sent than had been reserved."""
         self.free_at_ms += self._length_ms(sent_bytes - reserved_bytes)
 
-    def has_room(self, *, now_ms: int, unused_bytes: int = 0) -> bool:
-        """Return whether something may begin to go now, with so much of the burst unused."""
-        return self.free_at_ms <= now_ms - self._length_ms(unused_bytes)
+    def unused_bytes(self, *, now_ms: int) -> int:
+        """Return how much of the burst nobody took; below 0 while some is owed."""
+        unused_ms = now_ms - self.free_at_ms
+        return min(int(unused_ms * self.bytes_per_s / 1_000), self.burst_bytes)
 
     def _length_ms(self, size_bytes: int) -> float:
         return size_bytes * 1_000 / self.bytes_per_s

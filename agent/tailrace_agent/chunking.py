@@ -67,9 +67,11 @@ class Chunker:
         is_settled: bool = False,
         is_stale: bool = False,
         held: OpenEvent | None = None,
+        value_bytes_max: int | None = None,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Return the next chunk at `position`, or why there is none.
 
+        Its value has at most `value_bytes_max`, or is that of one event.
         `cuts` are those known from an earlier reading; `is_flushing` takes a last line
         that has no newline, `is_settled` an event of whole lines that might go on, and
         `is_stale` such a one while another stream of the file goes on; so
@@ -106,8 +108,35 @@ class Chunker:
             start == held.offset and self._holds(held, size=size, room=room)
         ):
             return Reading.REWRITTEN
-        is_full = size == self._room(start, None, form)
         at_rest = AtRest(is_flushing, is_settled, is_stale)
+        found = self._take(source, start, size, cut, form, at_rest, held=held)
+        if not isinstance(found, tuple):
+            return found
+        buffer, taken = found
+        return chunk_of(
+            source,
+            buffer,
+            taken,
+            position=position,
+            start=start,
+            form=form,
+            held=held,
+            value_bytes_max=value_bytes_max,
+        )
+
+    def _take(
+        self,
+        source: Source,
+        start: int,
+        size: int,
+        cut: Cut | None,
+        form: Form,
+        at_rest: AtRest,
+        *,
+        held: OpenEvent | None,
+    ) -> tuple[bytearray, Taken] | LongEvent | Reading:
+        """Return the events that were read, and where they stand."""
+        is_full = size == self._room(start, None, form)
         taken = take(
             form,
             self._buffer,
@@ -117,28 +146,8 @@ class Chunker:
             cut_bytes=cut.next_offset - start if cut and not is_full else None,
         )
         if not taken.size_bytes and is_full:
-            return self._long(source, position, start, cut, form, at_rest, held=held)
-        return self._chunk(source, taken, position, start, form, held=held)
-
-    def _chunk(
-        self,
-        source: Source,
-        taken: Taken,
-        position: Position,
-        start: int,
-        form: Form,
-        *,
-        held: OpenEvent | None,
-    ) -> Chunk | OpenEvent | Reading:
-        return chunk_of(
-            source,
-            self._buffer,
-            taken,
-            position=position,
-            start=start,
-            form=form,
-            held=held,
-        )
+            return self._long(source, start, cut, form, at_rest, held=held)
+        return self._buffer, taken
 
     def pass_event(
         self,
@@ -256,14 +265,13 @@ class Chunker:
     def _long(
         self,
         source: Source,
-        position: Position,
         start: int,
         cut: Cut | None,
         form: Form,
         at_rest: AtRest,
         *,
         held: OpenEvent | None,
-    ) -> Chunk | LongEvent | OpenEvent | Reading:
+    ) -> tuple[bytearray, Taken] | LongEvent | Reading:
         """Read an event that does not fit a chunk but may be within the limit."""
         limit = self.limits.event_bytes_max
         if form.joiner is not None:
@@ -290,15 +298,7 @@ class Chunker:
         )
         if not taken.size_bytes and is_full:
             return LongEvent.begun(start, bytes(event[:limit]), form=form)
-        return chunk_of(
-            source,
-            event,
-            taken,
-            position=position,
-            start=start,
-            form=form,
-            held=held,
-        )
+        return event, taken
 
     def held_chunk(self, held: OpenEvent, *, position: Position, form: Form) -> Chunk:
         """Return the chunk of an open event that its file does not hold any more."""

@@ -1,4 +1,4 @@
-"""Early news of changes from the kernel: a hint only, as its queue overflows in silence.
+"""Early news of changes from the kernel: a hint only, as its queue may overflow.
 
 What is asked for is what a sweep would find late and what is rare: names that come, go
 and move, and files closed after writing. Growth is not asked for: a busy writer makes an
@@ -66,6 +66,8 @@ class FileHints:
         self._observer: BaseObserver | None = None
         self._watched: frozenset[str] = frozenset()
         self.state = "off"
+        self.overflows_count = 0
+        """How often the kernel had no room for its news, since the start."""
         self._thread = threading.Thread(
             target=self._supervise, name="hints", daemon=True
         )
@@ -92,6 +94,17 @@ class FileHints:
         self._heard.set()
         self._wake()
 
+    def _note_overflow(self) -> None:
+        """Count it, and have all looked at: what was to be told of is there by now."""
+        self.overflows_count += 1
+        self._log.warning(
+            "hints_overflowed",
+            overflows_count=self.overflows_count,
+            remedy="nothing is lost, as all files are looked at; for room raise"
+            " fs.inotify.max_queued_events",
+        )
+        self._note()
+
     def _supervise(self) -> None:
         """Keep an observer alive, for the folders that are there."""
         while not self._closing.is_set():
@@ -107,6 +120,7 @@ class FileHints:
         self._watched = present
         try:
             observer = self._make_observer()
+            _hear_overflows(observer, note=self._note_overflow)
             handler = _Handler(self._note)
             for base in sorted(present):
                 observer.schedule(
@@ -152,8 +166,42 @@ def _lives(observer: BaseObserver) -> bool:
     The one that reads from the kernel is none of its emitters (since watchdog 7): it can
     end by itself, and the others then wait for ever for what it reads.
     """
-    kept = [one for one in vars(observer).values() if isinstance(one, threading.Thread)]
+    kept = _threads_in(observer)
     return all(thread.is_alive() for thread in (observer, *observer.emitters, *kept))
+
+
+def _threads_in(observer: BaseObserver) -> list[threading.Thread]:
+    return [one for one in vars(observer).values() if isinstance(one, threading.Thread)]
+
+
+def _hear_overflows(observer: BaseObserver, *, note: Callable[[], None]) -> None:
+    """Have `note` called when the kernel says that its queue overflowed.
+
+    The library (since 7.1) then watches anew what is below its folders, and tells nobody:
+    what it read from the kernel goes through this one method of its reading thread.
+    """
+    for reader in _threads_in(observer):
+        handle = getattr(reader, "handle_event", None)
+        if handle is not None:
+            setattr(reader, "handle_event", _Telling(handle, note))  # noqa: B010
+
+
+class _Telling:
+    """Hands over what the kernel said, and tells of the one thing that is no event."""
+
+    def __init__(
+        self, handle: Callable[[object], None], note: Callable[[], None]
+    ) -> None:
+        self._handle = handle
+        self._note = note
+
+    def __call__(self, event: object) -> None:
+        try:
+            self._handle(event)
+        finally:
+            # Behind it: by then what is below the folders is watched anew.
+            if getattr(event, "is_queue_overflow", False):
+                self._note()
 
 
 class _Handler(FileSystemEventHandler):

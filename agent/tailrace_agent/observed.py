@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from tailrace.clock import Clock
 from tailrace.health import Health
+from tailrace.text import printable
 from tailrace_agent.records import RECORD_TOO_LARGE
 from tailrace_agent.status import AgentStatus
 
@@ -85,7 +86,7 @@ def _notes(status: AgentStatus) -> Iterator[str]:
         path, why = next(iter(status.unreadable.items()), ("", ""))
         yield (
             f"{status.unreadable_count} files with {status.unreadable_bytes} bytes cannot"
-            f" be read; {path}: {why}"
+            f" be read; {printable(path)}: {why}"
         )
     if status.waiting_count:
         folder, count = next(iter(status.waiting.items()), ("", status.waiting_count))
@@ -93,7 +94,7 @@ def _notes(status: AgentStatus) -> Iterator[str]:
         more = f", and more in {others} other folders" if others > 0 else ""
         yield (
             f"{status.waiting_count} files with {status.waiting_bytes} bytes are not read:"
-            f" {count} files in {folder} wait for room{more}; raise `folder_files_max` or"
+            f" {count} files in {printable(folder)} wait for room{more}; raise `folder_files_max` or"
             " `files_max` of their source, or remove what is old"
         )
     if status.away_bytes:
@@ -117,6 +118,11 @@ def figures_of(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
     )
     yield _counter(
         "gone_unread_bytes", "What they held when seen.", status.gone_unread_bytes
+    )
+    yield _counter(
+        "hints_overflows",
+        "How often the kernel's queue of hints overflowed; all files were looked at.",
+        status.hints_overflows_count,
     )
     yield from _of_files(status, now_ms=now_ms)
 
@@ -277,7 +283,8 @@ def _of_files(status: AgentStatus, *, now_ms: int) -> Iterator[Metric]:
         labels=(*labels, "reason"),
     )
     for file in status.files:
-        values = (file.source, file.path, file.generation)
+        # Prometheus keeps what it is given, but a page of figures is read in terminals, too.
+        values = (file.source, printable(file.path), file.generation)
         lag.add_metric(values, file.lag_bytes)
         since_ms = file.unsent_since_ms
         unsent_ms = 0 if since_ms is None else now_ms - since_ms

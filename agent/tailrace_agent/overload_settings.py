@@ -20,7 +20,8 @@ class OverloadSettings(BaseModel):
     bytes_per_s: Annotated[int, Field(ge=RATE_MIN, le=RATE_MAX)]
     """Of all its files together, as their bytes stand in their chunks."""
     burst_bytes: Annotated[int, Field(ge=0, le=RATE_MAX)] | None = None
-    """What it may send at once of what it did not use before; ten seconds' unless given."""
+    """What it may send at once of what it did not use before; ten seconds' unless given.
+    But for `block` it is one second's at least: so much of a file may be met at once."""
     policy: Literal["block", "drop", "redirect"] = "block"
     """What is beyond the rate waits in its file (`block`), is told to the stream by its
     event numbers alone (`drop`), or so and sent to the topic `overflow` (`redirect`)."""

@@ -33,7 +33,10 @@ class FileStatus(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_offset: int
     lag_bytes: int
     unsent_since_ms: int | None
-    """Since when, at least, its oldest byte without an acknowledgement waits."""
+    """Since when, at least, its oldest byte without an acknowledgement waits; NULs at its
+    end, which are no line as they stand, do not count."""
+    still_since_ms: int | None = None
+    """Since when, at least, none of what waits was acknowledged."""
     events: int
     lost_bytes: dict[str, int]
     state: str
@@ -96,6 +99,10 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Those that match no file now."""
     hints: str
     """`on`, `off`, or why the kernel tells of no changes."""
+    hints_overflows_count: int = 0
+    """How often its queue of them overflowed since the start; a sweep followed each time."""
+    line_wait_ms: int = 0
+    """How long a line may wait for its newline, or an event for its next line."""
     metrics_url: str
     """Where `/metrics` and `/health` answer; empty where they do not."""
     files: tuple[FileStatus, ...]
@@ -149,6 +156,12 @@ def file_statuses(
         record = delivery.record_of(tracked.generation) if is_known else None
         offset = record.next_offset if record else tracked.position.offset
         state = "leaving" if tracked.stage is Stage.LEAVING else "followed"
+        wait = waiting.of(
+            tracked.generation,
+            size_bytes=tracked.size_bytes - tracked.blank_bytes,
+            acknowledged_offset=offset,
+            now_ms=now_ms,
+        )
         statuses.append(
             FileStatus(
                 path=tracked.shown_path,
@@ -158,12 +171,8 @@ def file_statuses(
                 size_bytes=tracked.size_bytes,
                 acknowledged_offset=offset,
                 lag_bytes=max(0, tracked.size_bytes - offset),
-                unsent_since_ms=waiting.since_ms(
-                    tracked.generation,
-                    size_bytes=tracked.size_bytes,
-                    acknowledged_offset=offset,
-                    now_ms=now_ms,
-                ),
+                unsent_since_ms=wait.since_ms if wait else None,
+                still_since_ms=wait.still_since_ms if wait else None,
                 events=record.next_event_number if record else 0,
                 lost_bytes=record.lost_bytes if record else {},
                 state=tracked.trouble or state,

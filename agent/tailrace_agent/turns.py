@@ -73,6 +73,13 @@ class Turns:
         """Return by source what had to wait for its rate, since the start."""
         return {} if self._pacing is None else dict(self._pacing.held_back_bytes)
 
+    @property
+    def line_wait_ms(self) -> int:
+        """Return how long a line may wait for its newline, or an event for its next line."""
+        multilines = [source.multiline for source in self._settings.sources]
+        waits_ms = [one.flush_after_ms for one in multilines if one is not None]
+        return max(self._settings.flush_after_ms, *waits_ms, 0)
+
     def take(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """Take one turn; return the monotonic time of the next one, or None.
 
@@ -115,6 +122,7 @@ class Turns:
         result = self._read(
             tracked,
             file,
+            now_ms=now_ms,
             is_flushing=is_flushing,
             is_settled=is_settled,
             is_stale=is_stale,
@@ -149,7 +157,11 @@ class Turns:
         if slot_ms is not None:
             return slot_ms
         result = self._read(
-            tracked, file, is_flushing=is_flushing, is_settled=is_flushing
+            tracked,
+            file,
+            now_ms=now_ms,
+            is_flushing=is_flushing,
+            is_settled=is_flushing,
         )
         next_ms = self._act_on(tracked, result, now_ms=now_ms)
         if next_ms is not None:
@@ -269,6 +281,7 @@ class Turns:
         tracked: TrackedFile,
         file: AnyFile,
         *,
+        now_ms: int,
         is_flushing: bool,
         is_settled: bool,
         is_stale: bool = False,
@@ -297,6 +310,9 @@ class Turns:
             is_settled=is_settled,
             is_stale=is_stale,
             held=tracked.held,
+            value_bytes_max=self.overload.room_bytes(
+                tracked.source.name, now_ms=now_ms
+            ),
         )
 
     def _full_form(self, tracked: TrackedFile, form: Form) -> Form:
@@ -318,7 +334,7 @@ class Turns:
         source = tracked.source.name
         reason: DroppedReason = ""
         if chunk.event_count:
-            reason = self.overload.reason_of(source, now_ms=now_ms)
+            reason = self.overload.reason_of(source, chunk, now_ms=now_ms)
         try:
             is_sent = self._delivery.ship(
                 tracked.generation, chunk, dropped_reason=reason

@@ -112,6 +112,8 @@ class Assembly:
             checkpoint=self.delivery.unwritable or "written",
             paused=self.paused_why(),
             hints=self.hints.state,
+            hints_overflows_count=self.hints.overflows_count,
+            line_wait_ms=self.turns.line_wait_ms,
             metrics_url=metrics_url,
             files=files,
         )

@@ -24,6 +24,7 @@ from tailrace.status import RoleFacts, StatusFacts
 from tailrace.supervise import MemberRecord, MemberState
 from tailrace.text import printable
 from tailrace.topics import DOCS, RAW
+from tailrace.unsent_files import UnsentFile, unsent_texts
 from tailrace.up_record import read_running
 from tailrace.watched import MACHINE_LOGS
 from tailrace.zookeeper_probe import require_zookeeper
@@ -113,6 +114,9 @@ class _Agent(msgspec.Struct):
     unreadable: dict[str, str] = {}
     waiting: dict[str, int] = {}
     unmatched_globs: list[str] = []
+    held_back_bytes: dict[str, int] = {}
+    line_wait_ms: int = 0
+    files: list[UnsentFile] = []
 
 
 class _Stream(msgspec.Struct):
@@ -157,10 +161,20 @@ def role_facts(
         problems.append(f"the agent waits, and reads no file on: {agent.paused}")
     if agent.checkpoint != "written":
         problems.append(f"the agent cannot write its checkpoint: {agent.checkpoint}")
+    stuck, waiting = unsent_texts(
+        agent.files,
+        held_back=[source for source, held in agent.held_back_bytes.items() if held],
+        line_wait_ms=agent.line_wait_ms,
+        is_sending=agent.kafka == "connected",
+        now_ms=now_ms,
+    )
+    if stuck:
+        problems.append(stuck)
     return RoleFacts(
         lost_bytes=agent.lost_bytes + agent.gone_unread_bytes,
         unread_bytes=agent.lag_bytes,
         warnings=[
+            *([waiting] if waiting else ()),
             *_agent_warnings(agent, data_dir=data_dir),
             *_stream_warnings(stream),
             *indexer.disk.low_nodes,

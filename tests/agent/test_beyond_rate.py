@@ -238,15 +238,88 @@ def test_what_is_once_empty_must_be_half_full_before_it_is_sent_from_again() -> 
 
     def reason(second: float) -> str:
         now_ms = 100_000 + round(second * 1_000)
-        found = overload.reason_of("s", now_ms=now_ms)
-        overload.note("s", chunk_of(2 * KIBIBYTE), reason=found, now_ms=now_ms)
+        chunk = chunk_of(2 * KIBIBYTE)
+        found = overload.reason_of("s", chunk, now_ms=now_ms)
+        overload.note("s", chunk, reason=found, now_ms=now_ms)
         return found
 
-    assert [reason(0) for _ in range(7)] == [*[""] * 6, "overload"]
-    # It owes two seconds, and half of the burst are five.
-    assert [reason(second) for second in (1, 3, 6)] == ["overload"] * 3
-    assert [reason(7) for _ in range(5)] == ["", "", "", "overload", "overload"]
+    assert [reason(0) for _ in range(6)] == [*[""] * 5, "overload"]
+    # Half of the burst are five seconds.
+    assert [reason(second) for second in (1, 3, 4.9)] == ["overload"] * 3
+    assert [reason(5) for _ in range(4)] == ["", "", "overload", "overload"]
     assert overload.by_source(of_bytes=True) == {"s": {"overload": 12 * KIBIBYTE}}
+
+
+def test_what_is_larger_than_the_bucket_passes_when_that_is_full_and_is_owed() -> None:
+    overload = overload_of(settings_with("drop", burst_bytes=4 * KIBIBYTE))
+
+    def reason(second: float, size_bytes: int) -> str:
+        now_ms = 100_000 + round(second * 1_000)
+        chunk = chunk_of(size_bytes)
+        found = overload.reason_of("s", chunk, now_ms=now_ms)
+        overload.note("s", chunk, reason=found, now_ms=now_ms)
+        return found
+
+    assert reason(0, 100) == ""
+    assert reason(0, 10 * KIBIBYTE) == "overload"
+    assert reason(1, 10 * KIBIBYTE) == ""
+    # Six seconds are owed, and two more until half of the bucket is full.
+    assert [reason(second, 100) for second in (6, 8.9, 9)] == [*["overload"] * 2, ""]
+
+
+@pytest.mark.parametrize("policy", ["drop", "redirect"])
+@pytest.mark.parametrize("chunk_bytes", [4 * KIBIBYTE, 512 * KIBIBYTE])
+def test_of_what_one_reading_brings_no_more_is_sent_than_the_burst(
+    tmp_path: Path, policy: str, chunk_bytes: int
+) -> None:
+    """Found by hand: 87,018 bytes were one chunk, and passed a burst of 8,000 whole."""
+    overload = {"bytes_per_s": KIBIBYTE, "burst_bytes": 8_000, "policy": policy}
+    agent = AgentHarness(
+        tmp_path, source={"overload": overload}, chunk_bytes=chunk_bytes
+    )
+    agent.write("a.log", lines(870) + b"x" * 17 + b"\n")
+    agent.pass_ms(3_000)
+    sent, told = numbers_sent(agent), numbers_told(agent)
+    assert len(sent) == 80
+    assert sorted([*sent, *told]) == list(range(871))
+    agent.pass_ms(5_000)
+    assert read_to(agent) == (87_018, 871)
+    dropped = agent.turns.overload.by_source(of_bytes=True)["test"]
+    assert sum(dropped.values()) == 87_018 - 8_000
+
+
+def test_events_of_several_lines_pass_the_burst_whole_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    overload = {"bytes_per_s": KIBIBYTE, "burst_bytes": 8_000, "policy": "drop"}
+    agent = AgentHarness(
+        tmp_path,
+        source={
+            "overload": overload,
+            "multiline": {"continuation": "^ "},
+        },
+    )
+    agent.write(
+        "a.log", b"".join(b"%04d\n more\n   and more\n" % n for n in range(900))
+    )
+    agent.pass_ms(8_000)
+    sent = [event.stored for event in events_of(agent.sink)]
+    assert sent == [b"%04d\n more\n   and more" % n for n in range(len(sent))]
+    sizes_bytes = [len(r.value) for r in agent.sink.stored if r.topic == "t.raw"]
+    assert 7_900 < sum(sizes_bytes) <= 8_000
+    assert sorted([*numbers_sent(agent), *numbers_told(agent)]) == list(range(900))
+
+
+def test_who_writes_a_seconds_lines_at_once_is_not_beyond_its_rate(
+    tmp_path: Path,
+) -> None:
+    """A file at rest is looked at after a sweep, which takes that long."""
+    agent = limited(tmp_path, "drop", burst_bytes=0)
+    for number in range(10):
+        agent.write("a.log", lines(RATE // 100, first=number * 1_000))
+        agent.pass_ms(1_000)
+    assert not words_of(agent.sink)
+    assert not agent.turns.overload.events
 
 
 def settings_with(policy: str | None, *, burst_bytes: int = 0) -> AgentSettings:

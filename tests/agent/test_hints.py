@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import structlog
 from structlog.testing import LogCapture
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyObserver
+from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
 from watchdog.utils import BaseThread
 
 from tailrace_agent.hints import FileHints
@@ -104,6 +107,73 @@ def test_f22_kernel_without_watches_left_is_told_and_survived(
     eventually(lambda: hints.state.startswith("off: "))
     (said,) = [e for e in logged.entries if e["event"] == "hints_off"]
     assert "max_user_watches" in said["remedy"]
+
+
+QUEUED_MAX = Path("/proc/sys/fs/inotify/max_queued_events")
+QUEUED_BOUND = 100_000
+"""Where the kernel has more room than this, to use it up would take too long."""
+
+
+def observer_behind(gate: threading.Event) -> BaseObserver:
+    """Return one that reads nothing from the kernel while the gate is shut.
+
+    Of what came meanwhile it hears only whether the queue overflowed, as to tell of tens
+    of thousands of files takes its time.
+    """
+    observer = InotifyObserver()
+    (reader,) = [t for t in vars(observer).values() if isinstance(t, InotifyFD)]
+    read = reader.read_events
+
+    def read_when_open() -> list[InotifyEvent]:
+        events = read()
+        is_late = not gate.is_set()
+        gate.wait()
+        if is_late or len(events) > 1_000:
+            return [event for event in events if event.is_queue_overflow]
+        return events
+
+    setattr(reader, "read_events", read_when_open)  # noqa: B010
+    return observer
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
+def test_f23_overflow_of_the_kernels_queue_is_counted_told_and_all_is_looked_at(
+    tmp_path: Path, logged: LogCapture, made: list[FileHints]
+) -> None:
+    queued_max = int(QUEUED_MAX.read_text())
+    if queued_max > QUEUED_BOUND:
+        pytest.skip(f"the kernel's queue has room for {queued_max} events")
+    gate = threading.Event()
+    gate.set()
+    log = structlog.wrap_logger(None, processors=[logged])
+    hints = FileHints(
+        {str(tmp_path): True},
+        wake=lambda: None,
+        log=log,
+        make_observer=lambda: observer_behind(gate),
+    )
+    made.append(hints)
+    hints.start()
+    eventually(lambda: hints.state == "on")
+    gate.clear()
+    # In turns: of two like ones after each other the kernel keeps one.
+    names = [str(tmp_path / name) for name in ("a.log", "b.log")]
+    for number in range(queued_max + 4_000):
+        os.close(os.open(names[number % 2], os.O_WRONLY | os.O_CREAT))
+    late = tmp_path / "late"
+    late.mkdir()
+    assert hints.overflows_count == 0
+    hints.take()
+    gate.set()
+    eventually(lambda: hints.overflows_count == 1, 30)
+    assert hints.take()
+    (said,) = [e for e in logged.entries if e["event"] == "hints_overflowed"]
+    assert "max_queued_events" in said["remedy"]
+    # Of a folder that came when there was no room the next news is heard.
+    eventually(lambda: not hints.take(), 30)
+    (late / "c.log").write_bytes(b"x\n")
+    eventually(hints.take, 30)
 
 
 def threads_of(observer: BaseObserver) -> dict[str, BaseThread]:

@@ -73,6 +73,8 @@ class Reader:
     cuts: tuple[Cut, ...] = ()
     chunks: list[Chunk] = field(default_factory=list[Chunk])
     held: OpenEvent | None = None
+    value_bytes_max: int | None = None
+    """As of a source that is nearly at its rate."""
     _event: LongEvent | None = None
 
     def read(
@@ -97,6 +99,7 @@ class Reader:
                     is_settled=is_settled,
                     is_stale=is_stale,
                     held=self.held,
+                    value_bytes_max=self.value_bytes_max,
                 )
             else:
                 result = reader.pass_event(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tailrace_agent import status as status_file
 from tailrace_agent.observed import STUCK_MS_MAX, Observed, figures_of, health_of
 from tailrace_agent.status import AgentStatus, FileStatus, file_statuses, lag_bytes_of
-from tailrace_agent.waiting import Waiting
+from tailrace_agent.waiting import Wait, Waiting
 from tests.agent.harness import AgentHarness, SteppedClock
 
 FILE = FileStatus(
@@ -136,12 +136,8 @@ def test_age_is_that_of_the_oldest_byte_and_never_more() -> None:
     waiting = Waiting()
 
     def since(size_bytes: int, acknowledged_offset: int, *, now_ms: int) -> int | None:
-        return waiting.since_ms(
-            "g",
-            size_bytes=size_bytes,
-            acknowledged_offset=acknowledged_offset,
-            now_ms=now_ms,
-        )
+        wait = wait_of(waiting, size_bytes, acknowledged_offset, now_ms=now_ms)
+        return None if wait is None else wait.since_ms
 
     assert since(10, 10, now_ms=0) is None
     assert since(20, 10, now_ms=1) == 1
@@ -152,6 +148,83 @@ def test_age_is_that_of_the_oldest_byte_and_never_more() -> None:
     assert since(30, 5, now_ms=6) == 6, "a truncation ended the life of the mark"
     waiting.keep_only(())
     assert since(60, 5, now_ms=7) == 7
+
+
+def wait_of(
+    waiting: Waiting, size_bytes: int, acknowledged_offset: int, *, now_ms: int
+) -> Wait | None:
+    return waiting.of(
+        "g",
+        size_bytes=size_bytes,
+        acknowledged_offset=acknowledged_offset,
+        now_ms=now_ms,
+    )
+
+
+def test_what_is_acknowledged_little_by_little_is_old_and_does_not_stand_still() -> (
+    None
+):
+    waiting = Waiting()
+
+    def still_ms(size_bytes: int, offset: int, *, now_ms: int) -> int:
+        wait = wait_of(waiting, size_bytes, offset, now_ms=now_ms)
+        assert wait is not None
+        return wait.still_since_ms
+
+    assert still_ms(100, 10, now_ms=1) == 1
+    assert still_ms(150, 10, now_ms=2) == 1
+    assert still_ms(150, 20, now_ms=3) == 3
+    assert wait_of(waiting, 150, 20, now_ms=4) == Wait(1, 3)
+    assert still_ms(150, 100, now_ms=5) == 5
+    assert still_ms(300, 100, now_ms=6) == 5
+    assert wait_of(waiting, 300, 300, now_ms=7) is None
+    assert still_ms(301, 300, now_ms=8) == 8
+
+
+def test_f18_nuls_at_an_end_wait_for_nobody(tmp_path: Path) -> None:
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", b"whole\n" + b"\0" * 5_000)
+    agent.pass_ms(20_000)
+    (listed,) = file_statuses(
+        agent.table, delivery=agent.delivery, waiting=Waiting(), now_ms=0
+    )
+    assert (listed.lag_bytes, listed.unsent_since_ms) == (5_000, None)
+    agent.sink.is_holding = True
+    agent.write("a.log", b"more\n")
+    agent.pass_ms()
+    (listed,) = file_statuses(
+        agent.table, delivery=agent.delivery, waiting=Waiting(), now_ms=7
+    )
+    assert (listed.unsent_since_ms, listed.still_since_ms) == (7, 7)
+
+
+def test_x5_names_of_files_are_figures_and_notes_that_steer_no_terminal() -> None:
+    hostile = "/var/log/\x1b]0;owned\x07\u202e\nfigure 1.log"
+    shown = r"/var/log/\x1b]0;owned\x07\u202e\x0afigure 1.log"
+    status = replace(
+        STATUS,
+        files=(replace(FILE, path=hostile),),
+        unreadable={hostile: "denied"},
+        unreadable_count=1,
+        waiting={hostile: 1},
+        waiting_count=1,
+    )
+    paths = {
+        sample.labels["path"]
+        for metric in figures_of(status, now_ms=9_500)
+        for sample in metric.samples
+        if "path" in sample.labels
+    }
+    assert paths == {shown}
+    notes = "".join(health_of(status, still_ms=0).notes)
+    assert notes.count(shown) == 2
+    assert notes.isprintable()
+
+
+def test_f23_how_often_the_queue_of_hints_overflowed_is_a_figure() -> None:
+    assert values(STATUS)["tailrace_agent_hints_overflows_total", ""] == 0
+    status = replace(STATUS, hints_overflows_count=2)
+    assert values(status)["tailrace_agent_hints_overflows_total", ""] == 2
 
 
 def test_x4_bytes_of_files_that_are_not_read_are_told_beside_health() -> None:

@@ -16,9 +16,10 @@ from tailrace.errors import ServiceUnavailable
 from tailrace.misfits import Misfits
 from tailrace.role_status import AGE_MS_MAX, WRITERS
 from tailrace.settings import Connections
-from tailrace.status import RoleFacts, StatusFacts, judge
+from tailrace.status import RoleFacts, Status, StatusFacts, judge
 from tailrace.status_facts import LAST_LINES, last_lines, role_facts
 from tailrace.supervise import MemberRecord, MemberState
+from tailrace.unsent_files import UNSENT_MS_MAX
 from tailrace.up_record import Phase, UpRecord, created_at_s, write_record
 from tailrace.watched import MACHINE_LOGS
 from tests.support.waiting import eventually
@@ -189,6 +190,69 @@ def test_what_no_file_is_read_for_is_a_note_and_no_trouble(tmp_path: Path) -> No
     assert "/a.log cannot be read: Permission denied, and 2 more" in unreadable
     assert "9 bytes in all" in unreadable
     assert "no file matches /srv/*.log" in unmatched
+
+
+def file_of(path: str, **changes: object) -> dict[str, object]:
+    return {"path": path, "source": "logs", "state": "followed", "lag_bytes": 1_500} | (
+        changes
+    )
+
+
+def told_of(folder: Path, *files: dict[str, object], **changes: object) -> Status:
+    agent = {"pid": 7, "files": list(files)} | changes
+    write_status(folder, "agent", msgspec.json.encode(agent).decode())
+    found = role_facts(folder, [AGENT], now_ms=NOW_MS)
+    return judge(change(WELL, roles=found))
+
+
+LONG_AGO_MS = NOW_MS - UNSENT_MS_MAX - 15_000
+OF_LATE_MS = NOW_MS - UNSENT_MS_MAX
+
+
+def test_bytes_of_which_none_goes_are_told_with_their_file_and_age(
+    tmp_path: Path,
+) -> None:
+    stuck = {"unsent_since_ms": LONG_AGO_MS, "still_since_ms": LONG_AGO_MS}
+    judged = told_of(
+        tmp_path,
+        file_of("/young.log", unsent_since_ms=OF_LATE_MS, still_since_ms=OF_LATE_MS),
+        file_of("/a.log", **stuck),
+        file_of("/b.log", **stuck),
+    )
+    (reason,) = judged.reasons
+    assert reason == (
+        "the agent has sent nothing of /a.log for 75 s, and 1,500 bytes of it wait, and"
+        " more of 1 other file, 3,000 bytes in all; see the agent's log"
+    )
+    assert not judged.warnings
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_agent"),
+    [
+        ({"still_since_ms": OF_LATE_MS}, {}),
+        ({}, {"held_back_bytes": {"logs": 9}}),
+        ({}, {"line_wait_ms": 15_000}),
+        ({"state": "Input/output error"}, {}),
+    ],
+)
+def test_old_bytes_that_move_or_wait_for_a_reason_are_told_and_all_is_well(
+    tmp_path: Path, of_file: dict[str, object], of_agent: dict[str, object]
+) -> None:
+    waits = {"unsent_since_ms": LONG_AGO_MS, "still_since_ms": LONG_AGO_MS} | of_file
+    judged = told_of(tmp_path, file_of("/a.log", **waits), **of_agent)
+    assert judged.ok
+    assert judged.warnings == [
+        "1,500 bytes of /a.log wait to be sent, the oldest for 75 s"
+    ]
+
+
+def test_that_nothing_goes_without_kafka_is_said_once(tmp_path: Path) -> None:
+    stuck = {"unsent_since_ms": LONG_AGO_MS, "still_since_ms": LONG_AGO_MS}
+    judged = told_of(tmp_path, file_of("/a.log", **stuck), kafka="refused")
+    assert len(judged.reasons) == 1
+    assert "no connection to Kafka" in judged.reasons[0]
+    assert len(judged.warnings) == 1
 
 
 def test_what_an_earlier_process_wrote_says_nothing_of_now(tmp_path: Path) -> None:

@@ -537,6 +537,24 @@ def test_s10_standing_still_counts_only_while_there_is_work() -> None:
     to_end(run())
 
 
+def test_s10_a_worker_whose_topic_stays_empty_is_never_stuck() -> None:
+    """As where no glob of any agent matches a file, for hours."""
+    partition = MemoryPartition([])
+
+    async def run() -> None:
+        clock = SteppedClock()
+        worker = worker_on(partition, RecordingPublisher(), clock=clock)
+        worker.assign([PARTITION])
+        loading = worker.lanes[PARTITION].loading
+        assert loading is not None
+        await loading
+        for _ in range(10):
+            clock.sleep_ms(3_600_000)
+            assert not await worker.stands_still(stuck_ms_max=60_000)
+
+    to_end(run())
+
+
 @pytest.mark.parametrize(
     ("answer", "is_stuck"), [(True, True), (None, True), (False, False)]
 )
