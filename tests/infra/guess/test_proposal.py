@@ -290,11 +290,24 @@ def test_what_is_no_text_is_told_and_why(head: bytes) -> None:
     path=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
     .filter(lambda one: one.strip("/"))
     .map(lambda one: "/" + one),
+    at=st.none() | st.just(WRITTEN),
 )
 def test_x5_any_file_gives_settings_that_are_accepted_and_steer_no_terminal(
-    text: bytes, path: str
+    text: bytes, path: str, at: datetime | None
 ) -> None:
-    shown = settings_text(proposed(text, path=path), path=path)
+    """Whatever time is read of its lines, or none."""
+    events = [
+        ReadTime(text=line, at=at, is_guessed=at is not None)
+        for line in text.split(b"\n")
+    ]
+    guesses = with_times(
+        propose(text, path=path, writing=UTF8),
+        events,
+        tail=text,
+        host_time_zone="UTC",
+        written_at_ms=0,
+    )
+    shown = settings_text(guesses, path=path)
     assert shown.replace("\n", "").isprintable()
     source = source_of(shown)
     assert source.name == source_name(path)
