@@ -22,6 +22,7 @@ _REDIS = (
 _PEER = r"[^ \[\]\"]{1,256}:[0-9]{1,5}"
 _MOMENT = rf"\[[0-9]{{2}}/[A-Z][a-z]{{2}}/[0-9]{{4}}:{_CLOCK}"
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\""
+_ELASTICSEARCH = rf"\[{_DATE}T{_CLOCK},[0-9]{{3}}\]"
 _PYTHON_LEVEL = r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)"
 _PYTHON_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,255}"
 
@@ -60,16 +61,19 @@ HEADS: Mapping[str, str] = {
         rf" (?:[0-9]{{1,18}}|-) (?:{_QUOTED}|-) (?:{_QUOTED}|-) [0-9]{{1,18}}ms)"
     ),
     "elasticsearch.slowlog": (
-        r"\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.(?:index_(?:search|indexing)_)?slowlog\""
+        r"(?:\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.(?:index_(?:search|indexing)_)?slowlog\""
         r"|\"type\": ?\"index_(?:search|indexing)_slowlog\", ?\"timestamp\")"
+        rf"|{_ELASTICSEARCH}\[[A-Z]{{4,5}} ?\]\[(?:index\.(?:search|indexing)\.slowlog\.[a-z]{{1,16}}"
+        r"|i\.[si]\.s\.(?:query|fetch|index)) *\] )"
     ),
     "elasticsearch.deprecation": (
         r"\{(?:[^\n]*?\"event\.dataset\": ?\"(?:deprecation\.elasticsearch|elasticsearch\.deprecation)\""
         r"|\"type\": ?\"deprecation(?:\.elasticsearch)?\", ?\"timestamp\")"
     ),
     "elasticsearch.audit": (
-        r"\{(?:\"type\": ?\"audit\", ?\"timestamp\""
+        r"(?:\{(?:\"type\": ?\"audit\", ?\"timestamp\""
         r"|\"@timestamp\":[^\n]*?\"event\.type\": ?\"(?:rest|transport|ip_filter)\", ?\"event\.action\")"
+        rf"|{_ELASTICSEARCH} (?:\[[^\]\n]{{1,256}}\] ){{0,3}}\[(?:rest|transport|ip_filter)\] \[[a-z_]{{1,64}}\][ \t])"
     ),
     "elasticsearch.server": (
         r"\{(?:[^\n]*?\"event\.dataset\": ?\"elasticsearch\.server\""
@@ -85,7 +89,7 @@ HEADS: Mapping[str, str] = {
         rf"(?:#(?:Software: Microsoft Internet Information|Version: 1\.0|Date: [0-9]{{4}}-|Fields: date time )|{_DATE} {_CLOCK}(?: [^ ]{{1,64}}){{1,3}}"
         r" (?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND) /[^ ]* [^ ]+ [0-9]{1,5} )"
     ),
-    "klog": rf"[IWEF][01][0-9][0-3][0-9] {_CLOCK}\.[0-9]{{6}} +[0-9]{{1,19}} [^ :\]]{{1,256}}:[0-9]{{1,9}}\]",
+    "klog": rf"[IWEF](?:20[0-9]{{2}})?[01][0-9][0-3][0-9] {_CLOCK}\.[0-9]{{6}} +[0-9]{{1,19}} [^ :\]]{{1,256}}:[0-9]{{1,9}}\]",
     "gelf": r"\{[^\n]*?\"short_message\"",
     "mysql.slowlog": (
         rf"# (?:Time: (?:{_DATE}T|[0-9]{{6}} )|User@Host: [^\n]{{0,512}} @ |Query_time: [0-9]"

@@ -11,7 +11,7 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 
-from tailrace import datasets
+from tailrace import datasets, evidence
 from tailrace.multiline.journald import JOURNALD
 from tailrace.tables import table_of
 from tailrace.wire import Table
@@ -59,8 +59,6 @@ _TIME = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
 _ZONE = rb"(?:Z|[+-]\d\d:?\d\d)"
 _MOMENT = rb"\[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|FINE)"
-_KEY = rb"[A-Za-z_@][A-Za-z0-9_.@/-]{0,127}"
-_VALUE = rb"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
 
 _SHAPES = (
     ("json", re.compile(rb"\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\}\s*$)")),
@@ -76,7 +74,8 @@ _SHAPES = (
         "syslog",
         re.compile(
             rb"<\d{1,3}>1 (?:-|\d{4}-)\S* \S+ \S+ \S+ \S+ [\[-]"
-            rb"|(?:<\d{1,3}>)?[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \S"
+            # A host begins with no `<`, and who speaks in a chat does.
+            rb"|(?:<\d{1,3}>)?[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d [^\s<]"
             rb"|(?:<\d{1,3}>)?"
             + _TIME
             + rb"(?:\.\d{1,9})?"
@@ -91,11 +90,15 @@ _SHAPES = (
     (
         "log4j",
         re.compile(
-            rb"\[?" + _TIME + rb"(?:[.,]\d{1,9})?" + _ZONE + rb"?"
-            rb"[^A-Za-z0-9]{0,8}(?:.{0,160}?[^A-Za-z])??" + _LEVEL + rb"(?![A-Za-z])"
+            rb"\[?"
+            + _TIME
+            + rb"(?:[.,]\d{1,9})? ?"
+            + _ZONE
+            + rb"?"
+            + evidence.LEVEL_BEHIND_TIME.encode("ascii")
         ),
     ),
-    ("logfmt", re.compile(_KEY + rb"=" + _VALUE + rb"\s+" + _KEY + rb"=")),
+    ("logfmt", re.compile(evidence.LOGFMT.encode("ascii"))),
 )
 
 _AUTHENTICATES = re.compile(
@@ -127,6 +130,8 @@ def detect(sample: bytes, *, path: str) -> Detection:
     the parser `auto`, which looks at each line by itself.
     """
     lines = sample_lines(sample)
+    if evidence.UNIT_STATUS.match(sample):
+        return Detection(GENERIC, AUTO, 0.0)
     votes: dict[str, int] = {}
     before: str | None = None
     for line in lines:
@@ -222,7 +227,9 @@ def _syslog_dataset(lines: list[bytes], *, name: str) -> str:
 def _java_dataset(lines: list[bytes], *, path: str) -> str:
     text = b"\n".join(line[:LINE_BYTES_MAX] for line in lines)
     if b"][o.e." in text or b"][org.elasticsearch" in text:
-        return "elasticsearch.server"
+        # Their lines differ in nothing: of a cluster each log has its own file.
+        is_deprecation = path.rsplit("/", 1)[-1].endswith("_deprecation.log")
+        return f"elasticsearch.{'deprecation' if is_deprecation else 'server'}"
     if b"[myid:" in text or b"org.apache.zookeeper" in text:
         return "zookeeper.log"
     if b"(kafka." in text or b"(org.apache.kafka." in text:

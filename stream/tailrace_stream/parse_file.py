@@ -54,8 +54,7 @@ def origin_of(path: str, *, placement: Placement, now_ms: int) -> Origin:
     It has no agent and no life of its own, and any time in it is believed. A time
     without a year is the latest there was until now, give or take a day.
     """
-    time_zone = placement.time_zone
-    return Origin(
+    origin = Origin(
         agent_id="",
         host_id="",
         host_name=socket.gethostname(),
@@ -68,14 +67,21 @@ def origin_of(path: str, *, placement: Placement, now_ms: int) -> Origin:
         event_count=0,
         source="parse",
         placement=msgspec.structs.replace(
-            placement,
-            anchor_ms=anchor_of_past(now_ms, time_zone=time_zone),
-            earliest_ms=-_FAR_MS,
-            latest_ms=_FAR_MS,
+            placement, earliest_ms=-_FAR_MS, latest_ms=_FAR_MS
         ),
-        time_zone=time_zone,
+        time_zone=placement.time_zone,
         observed_at_ms=now_ms,
     )
+    return with_zone(origin, time_zone=placement.time_zone, now_ms=now_ms)
+
+
+def with_zone(origin: Origin, *, time_zone: str, now_ms: int) -> Origin:
+    """Return what the same file has whose times are of a zone where they name none."""
+    anchor_ms = anchor_of_past(now_ms, time_zone=time_zone)
+    placement = msgspec.structs.replace(
+        origin.placement, time_zone=time_zone, anchor_ms=anchor_ms
+    )
+    return msgspec.structs.replace(origin, placement=placement, time_zone=time_zone)
 
 
 def chunk_documents(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 
+from tailrace import evidence
 from tailrace.datasets import HEADS
 from tailrace.detect import AUTO, DATASET_OF_CONTAINER
 from tailrace.multiline.journald import JOURNALD
@@ -50,13 +51,13 @@ _AUTO = (
     (
         "syslog",
         (
-            r"^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S"
+            r"^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [^\s<]"
             r"|1 |\d{4}-\d\d-\d\dT[0-9:.,]{8,18}(?:Z|[+-]\d\d:?\d\d) \S{1,255}"
             r" [^\s:\[]{1,128}(?:\[\d{1,10}\])?: )"
         ),
     ),
     ("log4j", r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"),
-    ("logfmt", r'^[A-Za-z_@][^\s="]{0,127}=(?:"[^"]*"|\S*)\s+[^\s="]{1,128}='),
+    ("logfmt", f"^{evidence.LOGFMT}"),
 )
 _SERVERS = tuple((parser, f"^(?:{head})") for parser, head in HEADS.items())
 _ANY_SERVER = "^(?:" + "|".join(HEADS.values()) + ")"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,34 @@ def test_standard_input_is_read_once_and_has_no_name(runner: CliRunner) -> None:
     assert source["dataset"] == "java.log"
     assert source["paths"] == ["/path/to/the/file.log"]
     assert "1,000 events looked at" in printed.stdout
+
+
+def test_colours_hide_a_time_and_none_is_promised(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("\x1b[2m2026-11-24T01:02:03Z\x1b[0m INFO app: started\n" * 5)
+    printed = runner.invoke(app, ["guess", "--json", str(path)])
+    found = json.loads(printed.stdout)
+    assert found["timed_count"] == 0
+    assert [one["setting"] for one in found["guesses"]] == [
+        *("encoding", "dataset", "time_format", "multiline")
+    ]
+    assert "no parser reads" in found["configuration"]
+
+
+def test_what_is_shown_is_read_in_the_zone_that_is_proposed(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_text(LINE)
+    written_s = datetime(2026, 11, 24, 1, 2, 4, tzinfo=UTC).timestamp()
+    os.utime(path, (written_s, written_s))
+    more = ["--timezone", "Asia/Tokyo", "--json", str(path)]
+    found = json.loads(runner.invoke(app, ["guess", *more]).stdout)
+    assert found["source"]["time_zone"] == "UTC"
+    document = found["events"][0]["document"]
+    assert document["@timestamp"] == "2026-11-24T01:02:03.000Z"
 
 
 @pytest.mark.parametrize(

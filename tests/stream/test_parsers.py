@@ -446,14 +446,14 @@ def test_auto_looks_at_each_line_by_itself() -> None:
         "plain words",
         "Nov 24 01:02:03 web1 cron[1]: tick",
         ACCESS_LINE,
-        "a=1 b=2",
+        "level=info a=1 b=2",
         "2026-11-24 01:02:03 WARN careful",
         "2026-11-24T01:02:03Z something",
         parser="auto",
     )
     assert [d["message"] for d in found] == [
         *("j", "plain words", "tick", ACCESS_LINE.decode()),
-        *("a=1 b=2", "careful", "2026-11-24T01:02:03Z something"),
+        *("level=info a=1 b=2", "careful", "2026-11-24T01:02:03Z something"),
     ]
     assert found[0]["log.level"] == "error"
     assert found[2]["process.name"] == "cron"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,9 +23,11 @@ from tailrace.commands.parsed_file import (
 from tailrace.errors import CommandFailed
 from tailrace.extras import require
 from tailrace.guess.encoding import Writing, writing_of
-from tailrace.guess.proposal import Guess, propose
+from tailrace.guess.proposal import Guess, propose, with_times
 from tailrace.guess.settings_text import settings_text
+from tailrace.guess.times import ReadTime
 from tailrace.text import path_text
+from tailrace.wire import Origin
 
 if TYPE_CHECKING:
     from tailrace_agent.config import SourceSettings
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
     from tailrace_stream.parse_file import Explained
 
 MEASURED_EVENTS_MAX = 1_000
+TIMED_EVENTS_MAX = 200
+"""So many events tell how times are written, and in which zone."""
 TAIL_BYTES = 65_536
 
 
@@ -98,30 +105,83 @@ def _guessed(
     event_count: int,
     now_ms: int,
 ) -> Guessed:
-    from tailrace_agent.config import SourceSettings
+    from tailrace_stream.parse_file import with_zone
 
     require_text(opened, file=file)
     name = "Standard input" if file == STANDARD_INPUT else path_text(file)
     writing, head = _text_of(_head(opened), name=name)
     tail, written_at_ms = _end(opened)
     path = None if file == STANDARD_INPUT else str(Path(file).absolute())
-    guesses = propose(
-        _decoded(head, writing),
+    timeless = propose(_decoded(head, writing), path=path or "", writing=writing)
+    source = _source_of(settings_text(timeless, path=path))
+    chunks = origins_of(opened, file, source, time_zone, redactor=None, now_ms=now_ms)
+    first, events = _first_of(chunks)
+    guesses = with_times(
+        timeless,
+        events,
         tail=_decoded(tail, writing),
-        path=path or "",
-        writing=writing,
         host_time_zone=time_zone,
         written_at_ms=written_at_ms,
     )
     text = settings_text(guesses, path=path)
-    given = cast("dict[str, Any]", tomllib.loads(text)["agent"]["sources"][0])
-    source = SourceSettings.model_validate(given)
-    applied = _applied(
-        _explained(opened, file, source, time_zone=time_zone, now_ms=now_ms),
-        event_count=event_count,
+    zone = _source_of(text).time_zone or time_zone
+    in_zone = (
+        (value, with_zone(origin, time_zone=zone, now_ms=now_ms))
+        for value, origin in chain(first, chunks)
     )
     return Guessed(
-        file=file, guesses=guesses, configuration=text, source=given, applied=applied
+        file=file,
+        guesses=guesses,
+        configuration=text,
+        source=_settings_of(text),
+        applied=_applied(_explained(in_zone), event_count=event_count),
+    )
+
+
+def _settings_of(text: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", tomllib.loads(text)["agent"]["sources"][0])
+
+
+def _source_of(text: str) -> SourceSettings:
+    from tailrace_agent.config import SourceSettings
+
+    return SourceSettings.model_validate(_settings_of(text))
+
+
+def _first_of(
+    chunks: Iterator[tuple[bytes, Origin]],
+) -> tuple[list[tuple[bytes, Origin]], list[ReadTime]]:
+    """Return as many chunks as tell how times are written, and the times of their events.
+
+    They are kept, as of a pipe they come once.
+    """
+    first: list[tuple[bytes, Origin]] = []
+    events: list[ReadTime] = []
+    for value, origin in chunks:
+        first.append((value, origin))
+        zone = origin.placement.time_zone
+        events += [
+            read_time(event, time_zone=zone) for event in _explained(((value, origin),))
+        ]
+        if len(events) >= TIMED_EVENTS_MAX:
+            break
+    return first, events[:TIMED_EVENTS_MAX]
+
+
+def read_time(event: Explained, *, time_zone: str) -> ReadTime:
+    """Return the time that is read of an event, where times were taken to be in a zone."""
+    fields = cast("dict[str, Any]", msgspec.json.decode(event.document))
+    source = fields.get("tailrace.time_source")
+    text = event.line.encode()
+    # What the stream would send to the dead letters has no time at all.
+    if source == "observed" or "@timestamp" not in fields:
+        return ReadTime(text=text, at=None)
+    at = datetime.fromisoformat(fields["@timestamp"])
+    is_guessed = source == "guessed"
+    return ReadTime(
+        text=text,
+        at=at.astimezone(ZoneInfo(time_zone)) if is_guessed else at,
+        is_guessed=is_guessed,
     )
 
 
@@ -181,17 +241,9 @@ def _decoded(raw: bytes, writing: Writing) -> bytes:
     return whole.decode(writing.codec, "replace").removeprefix("\ufeff").encode()
 
 
-def _explained(
-    opened: OpenFile | StreamFile,
-    file: str,
-    source: SourceSettings,
-    *,
-    time_zone: str,
-    now_ms: int,
-) -> Iterator[Explained]:
+def _explained(chunks: Iterable[tuple[bytes, Origin]]) -> Iterator[Explained]:
     from tailrace_stream.parse_file import chunk_explanations
 
-    chunks = origins_of(opened, file, source, time_zone, redactor=None, now_ms=now_ms)
     for value, origin in chunks:
         yield from chunk_explanations(value, origin=origin)
 

@@ -1,7 +1,8 @@
 """Which settings a source of a file should have: each with a confidence and its evidence.
 
 Asks what the agent asks at first sight (`detect`, `rule_for`, `format_of`), so what is proposed
-is what would be chosen, written down and explained; and what it does not ask: the zone.
+is what would be chosen, written down and explained; and what it does not ask: the zone. Of
+times it speaks last, when the rest was applied: it tells those that were read, and no others.
 """
 
 from __future__ import annotations
@@ -21,11 +22,17 @@ from tailrace.detect import (
     shape_of,
 )
 from tailrace.guess.encoding import Writing
-from tailrace.guess.times import TimeFormat, format_of_times, zone_of
+from tailrace.guess.times import (
+    ReadTime,
+    TimeFormat,
+    format_of_times,
+    format_seen,
+    zone_of,
+)
 from tailrace.multiline.auto import RULE_OF_PARSER, rule_for
 from tailrace.multiline.container import format_of as container_of
 from tailrace.multiline.container import text_place
-from tailrace.multiline.joining import Joined, joiner_of
+from tailrace.multiline.joining import joiner_of
 from tailrace.multiline.journald import JOURNALD, begins_entry
 from tailrace.tables import table_of
 from tailrace.wire import MultilineRule
@@ -33,8 +40,6 @@ from tailrace.wire import MultilineRule
 Value = str | tuple[str, ...]
 CONFIDENCE_MIN = 0.5
 """Below it a setting is told, and left as it is unless its user says otherwise."""
-LINES_MAX = 200
-"""So many lines, or events, tell how times are written."""
 JOINED_LINES_MAX = 500
 JOINED_BYTES_MAX = 256 * 1_024
 
@@ -57,19 +62,10 @@ class Guess:
         return is_setting and self.confidence >= CONFIDENCE_MIN
 
 
-def propose(
-    text: bytes,
-    *,
-    tail: bytes,
-    path: str,
-    writing: Writing,
-    host_time_zone: str,
-    written_at_ms: int | None,
-) -> tuple[Guess, ...]:
-    """Return what to say of a source that has this file.
+def propose(text: bytes, *, path: str, writing: Writing) -> tuple[Guess, ...]:
+    """Return what to say of a source that has this file, but for its times.
 
-    `text` are its first bytes in UTF-8 and `tail` the last ones; `written_at_ms` is when it was
-    written last, None where nobody knows.
+    `text` are its first bytes, in UTF-8.
     """
     lines = sample_lines(text)
     container = container_of(text)
@@ -87,19 +83,39 @@ def propose(
         guesses += _written_by(container or JOURNALD, text)
         return tuple(guesses)
     guesses += _dataset(found, text, lines, path=path)
-    multiline, heads = _multiline(text, parser=found.parser)
-    told = format_of_times(heads)
-    guesses.append(_time_format(told, heads))
-    if told is not None:
-        guesses.append(
-            _zone(
-                told,
-                tail=tail,
-                host_time_zone=host_time_zone,
-                written_at_ms=written_at_ms,
-            )
+    return (*guesses, _multiline(text, parser=found.parser))
+
+
+def with_times(
+    guesses: Sequence[Guess],
+    events: Sequence[ReadTime],
+    *,
+    tail: bytes,
+    host_time_zone: str,
+    written_at_ms: int | None,
+) -> tuple[Guess, ...]:
+    """Return what `propose` said, and what to say of times.
+
+    `events` are the first ones as the proposal reads them, `tail` the last bytes;
+    `written_at_ms` is when the file was written last, None where nobody knows.
+    """
+    if any(one.setting == "format" for one in guesses):
+        return tuple(
+            guesses
+        )  # Who wrote it around each line dates that, with its zone.
+    told = format_of_times(events)
+    times = [_time_format(told, events)]
+    if any(event.at is not None for event in events):
+        zone = _zone(
+            told,
+            events,
+            tail=tail,
+            host_time_zone=host_time_zone,
+            written_at_ms=written_at_ms,
         )
-    return (*guesses, multiline)
+        times.append(zone)
+    *before, multiline = guesses
+    return (*before, *times, multiline)
 
 
 def _written_by(name: str, text: bytes) -> list[Guess]:
@@ -185,23 +201,38 @@ def _evidence_of(found: Detection, lines: Sequence[bytes]) -> str:
     return f"no shape has most of the lines looked at: {named}; each is read by its own"
 
 
-def _time_format(told: TimeFormat | None, lines: Sequence[bytes]) -> Guess:
+def _time_format(told: TimeFormat | None, events: Sequence[ReadTime]) -> Guess:
+    count = len(events)
+    read_count = sum(event.at is not None for event in events)
+    if not read_count:
+        seen = format_seen(events)
+        looks = f": what looks like one, as `{seen}`, no parser reads" if seen else ""
+        evidence = f"no line has a time{looks}; it will be the time at which it is read"
+        return _left_out("time_format", 1.0 if events else 0.0, evidence)
     if told is None:
-        evidence = "no line has a time: it will be the time at which it is read"
-        return _left_out("time_format", 1.0 if lines else 0.0, evidence)
+        evidence = (
+            f"events looked at whose time is read: {read_count} of {count}, in a form"
+            " that no name is for"
+        )
+        return _left_out("time_format", read_count / count, evidence)
     return Guess(
         setting="time_format",
         value=told.shown,
-        confidence=told.line_count / len(lines),
-        evidence=f"events looked at that have such a time: {told.line_count} of {len(lines)}",
+        confidence=told.line_count / count,
+        evidence=f"events looked at whose time is read so: {told.line_count} of {count}",
     )
 
 
 def _zone(
-    told: TimeFormat, *, tail: bytes, host_time_zone: str, written_at_ms: int | None
+    told: TimeFormat | None,
+    events: Sequence[ReadTime],
+    *,
+    tail: bytes,
+    host_time_zone: str,
+    written_at_ms: int | None,
 ) -> Guess:
-    if told.zone_count == told.line_count:
-        evidence = "each time names its zone, or counts from 1970"
+    if not any(event.is_guessed for event in events):
+        evidence = "each time that is read names its zone, or needs none"
         return _left_out("time_zone", 1.0, evidence)
     zone = zone_of(
         told, tail=tail, host_time_zone=host_time_zone, written_at_ms=written_at_ms
@@ -214,14 +245,12 @@ def _zone(
     )
 
 
-def _multiline(text: bytes, *, parser: str) -> tuple[Guess, list[bytes]]:
-    """Return what to say of joining lines, and the lines that then begin an event."""
+def _multiline(text: bytes, *, parser: str) -> Guess:
     whole = text[: text.rfind(b"\n") + 1] or text
-    lines = [line for line in whole.split(b"\n")[:LINES_MAX] if line.strip()]
     name = rule_for(text, parser=parser)
     if name is None:
         evidence = f"each line of {parser} is an event"
-        return _left_out("multiline", 1.0, evidence), lines
+        return _left_out("multiline", 1.0, evidence)
     rule = MultilineRule(
         rule=name, max_lines=JOINED_LINES_MAX, max_bytes=JOINED_BYTES_MAX
     )
@@ -230,30 +259,18 @@ def _multiline(text: bytes, *, parser: str) -> tuple[Guess, list[bytes]]:
         evidence = (
             f"no line looked at goes on with the one before, by the rule `{name}`"
         )
-        return _left_out("multiline", CONFIDENCE_MIN, evidence), lines
-    heads = _heads(whole, joined)[:LINES_MAX]
+        return _left_out("multiline", CONFIDENCE_MIN, evidence)
     longest = max(whole.count(b"\n", one.start, one.end) + 1 for one in joined)
     events = "1 event has" if len(joined) == 1 else f"{len(joined)} events have"
     evidence = f"{events} several lines, up to {longest}"
     if parser in RULE_OF_PARSER:
-        return _left_out("multiline", 1.0, f"{evidence}: {parser} joins them"), heads
-    guess = Guess(
+        return _left_out("multiline", 1.0, f"{evidence}: {parser} joins them")
+    return Guess(
         setting="multiline",
         value=name,
         confidence=0.7 if name == "trace" else 0.9,
         evidence=f"{evidence}, by this rule",
     )
-    return guess, heads
-
-
-def _heads(text: bytes, joined: Sequence[Joined]) -> list[bytes]:
-    heads: list[bytes] = []
-    at = 0
-    for one in joined:
-        heads += text[at : one.start].splitlines()
-        heads.append(text[one.start : one.end].split(b"\n", 1)[0])
-        at = one.end + 1
-    return [line for line in heads + text[at:].splitlines() if line.strip()]
 
 
 def _left_out(setting: str, confidence: float, evidence: str) -> Guess:

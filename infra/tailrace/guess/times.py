@@ -1,6 +1,7 @@
-"""How lines write their times, and which zone times are in that name none.
+"""How lines write the times that are read of them, and which zone those are in that name none.
 
-The zone is told by when the file was written last: that is when its last line was.
+A time that nobody reads is no line's time, however much it looks like one. The zone is told by
+when the file was written last: that is when its last line was.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 LOOKED_AT_BYTES = 512
 """Of a line: a time stands near its head."""
+MOMENTS_MAX = 8
+"""Of one form in a line: the one that is read is rarely the last of many."""
 WRITTEN_AFTER_MS_MAX = 120_000
 """How long after its line's time a line may be written, and be taken for it."""
 UNIX_UNITS = {"unix": 1, "unix_ms": 1_000}
@@ -102,15 +106,25 @@ _FORMS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTime:
+    """An event, and the time that its parser reads of it."""
+
+    text: bytes
+    at: datetime | None
+    """In the zone that times were taken to be in which name none; None where none is read."""
+    is_guessed: bool = False
+    """Whether it names no zone, or no year."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeFormat:
-    """How most lines write their time, as `strptime` has it, or `unix`, `unix_ms`."""
+    """How most events write the time that is read of them, as `strptime` has it, or `unix`,
+    `unix_ms`.
+    """
 
     shown: str
     form: int
     line_count: int
-    zone_count: int
-    """How many of them name a zone."""
-    has_year: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,41 +136,49 @@ class Zone:
     evidence: str
 
 
-def format_of_times(lines: Sequence[bytes]) -> TimeFormat | None:
-    """Return how most lines write their time; None where no line has one."""
+def format_of_times(events: Sequence[ReadTime]) -> TimeFormat | None:
+    """Return how most events write the time that is read of them.
+
+    None where none is read, or those that are have a form that no name is for.
+    """
     shown: Counter[tuple[int, str]] = Counter()
-    zones: Counter[int] = Counter()
     counts: Counter[int] = Counter()
-    for line in lines:
-        found = _first_time(line)
+    for event in events:
+        found = None if event.at is None else _time_at(event.text, event.at)
         if found is None:
             continue
         number, match = found
         counts[number] += 1
         shown[number, _shown(number, match)] += 1
-        groups = match.groupdict()
-        zones[number] += _FORMS[number].has_zone or bool(groups.get("zone"))
     if not counts:
         return None
     number = counts.most_common(1)[0][0]
     usual = next(text for (form, text), _ in shown.most_common() if form == number)
-    return TimeFormat(
-        shown=usual,
-        form=number,
-        line_count=counts[number],
-        zone_count=zones[number],
-        has_year=_FORMS[number].has_year,
+    return TimeFormat(shown=usual, form=number, line_count=counts[number])
+
+
+def format_seen(events: Sequence[ReadTime]) -> str | None:
+    """Return what looks like a time in most of some events, read or not."""
+    seen = Counter(
+        _shown(*found)
+        for found in (_first_time(event.text) for event in events)
+        if found is not None
     )
+    return seen.most_common(1)[0][0] if seen else None
 
 
 def zone_of(
-    told: TimeFormat, *, tail: bytes, host_time_zone: str, written_at_ms: int | None
+    told: TimeFormat | None,
+    *,
+    tail: bytes,
+    host_time_zone: str,
+    written_at_ms: int | None,
 ) -> Zone:
     """Return the zone of times that name none, by the last of them and the file's own."""
     host = Zone(
         host_time_zone, 0.4, f"no time names its zone; this host's is {host_time_zone}"
     )
-    if written_at_ms is None:
+    if written_at_ms is None or told is None:
         return host
     written = datetime.fromtimestamp(written_at_ms / 1_000, tz=UTC)
     naive = _last_moment(tail, told, year=written.year)
@@ -199,21 +221,44 @@ def moment_of(line: bytes, *, time_zone: str | None, year: int) -> datetime | No
     found = _first_time(line)
     if found is None:
         return None
-    form, match = _FORMS[found[0]], found[1]
+    return _moment(
+        *found, zone=None if time_zone is None else _known(time_zone), year=year
+    )
+
+
+def _moment(
+    number: int, match: re.Match[bytes], *, zone: tzinfo | None, year: int
+) -> datetime | None:
+    form = _FORMS[number]
     moment = match["moment"].decode("ascii", "replace")
     if form.shown.startswith("unix"):
         return datetime.fromtimestamp(int(moment) / UNIX_UNITS[form.shown], tz=UTC)
-    naive = _read_moment(moment, found[0], year=year)
+    naive = _read_moment(moment, number, year=year)
     said = (match.groupdict().get("zone") or b"").decode("ascii").strip()
     if naive is None:
         return None
     if not said:
-        zone = None if time_zone is None else _known(time_zone)
         return naive.astimezone() if zone is None else naive.replace(tzinfo=zone)
     try:
         return naive.replace(tzinfo=datetime.strptime(said, "%z").tzinfo)
     except ValueError:
         return None
+
+
+def _time_at(text: bytes, at: datetime) -> tuple[int, re.Match[bytes]] | None:
+    """Return the first time in a text that is the one which was read."""
+    best: tuple[int, re.Match[bytes]] | None = None
+    second = int(at.timestamp())
+    for number, form in enumerate(_FORMS):
+        places = form.pattern.finditer(text, 0, LOOKED_AT_BYTES)
+        for match in islice(places, MOMENTS_MAX):
+            if best is not None and match.start("moment") >= best[1].start("moment"):
+                break
+            moment = _moment(number, match, zone=at.tzinfo, year=at.year)
+            if moment is not None and int(moment.timestamp()) == second:
+                best = number, match
+                break
+    return best
 
 
 def _first_time(line: bytes) -> tuple[int, re.Match[bytes]] | None:

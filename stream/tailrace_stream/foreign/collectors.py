@@ -21,12 +21,14 @@ from tailrace_stream.foreign.names import (
     text_of,
     walk,
 )
-from tailrace_stream.parsers.fields import ROOTS, TIME, Fields
+from tailrace_stream.parsers.fields import ROOTS, TIME, Fields, fields_of
+from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.syslog import LEVELS
 
 _ECS_ROOTS = ROOTS | {
-    "@metadata", "agent", "cloud", "container", "ecs", "fields", "host", "input",
-    "kubernetes", "labels", "orchestrator", "related", "systemd", "tags",
+    "@metadata", "agent", "client", "cloud", "container", "destination", "ecs",
+    "fields", "host", "input", "kubernetes", "labels", "network", "orchestrator",
+    "related", "server", "systemd", "tags",
 }  # fmt: skip
 """What Beats put beside the keys of a decoded line, under names that are ECS's."""
 _RSYSLOG_KEYS = frozenset(
@@ -56,6 +58,8 @@ def shape_of(record: Json) -> str:
     is_container = "stream" in record and "time" in record
     if "log" in record and (has_time or is_container or TIME in record):
         return "fluent_bit"
+    if is_object(record.get(_MERGED)) and (has_time or TIME in record):
+        return "fluent_bit"
     # No other collector writes a number there.
     return "fluent_bit" if isinstance(record.get(TIME), float) else ""
 
@@ -73,8 +77,41 @@ def filebeat(record: Json) -> Fields:
     left.pop("@metadata", None)
     for key, value in left.items():
         keep(found.attributes, key, value)
+    used |= _of_syslog_input(found, own)
     take_rest(found, own, without=used)
     return found
+
+
+_BEATS_SYSLOG = {
+    "facility": FACILITY,
+    "facility_label": "log.syslog.facility.name",
+    "priority": "log.syslog.priority",
+    "severity_label": "log.syslog.severity.name",
+}
+
+
+def _of_syslog_input(found: Fields, own: Json) -> set[str]:
+    """Read what the input `syslog` of Filebeat says, which is older than ECS's names."""
+    said = own.get("syslog")
+    if not is_object(said):
+        return set()
+    used = take(found, said, _BEATS_SYSLOG)
+    put(found, "log.level", said.get("severity_label"))
+    # The event's severity is syslog's here; of other inputs it is whatever they count in.
+    severity = number_of(said.get("severity", found.known.get("event.severity")))
+    priority = number_of(found.known.get("log.syslog.priority"))
+    if severity is None and priority is not None:
+        severity = priority & 7
+    if _put_severity(found, severity):
+        used.add("severity")
+    process = found.attributes.get("process")
+    if is_object(process) and put(found, "process.name", process.get("program")):
+        left = {k: v for k, v in process.items() if k != "program"}
+        found.attributes.pop("process")
+        keep(found.attributes, "process", left)
+    left = {key: value for key, value in said.items() if key not in used}
+    keep(found.attributes, "syslog", left)
+    return {"syslog"}
 
 
 def _of_old_beats(found: Fields, record: Json) -> set[str]:
@@ -133,6 +170,7 @@ def fluent_bit(record: Json) -> Fields:
         names, used = _FLUENT_BIT, set[str]()
     used |= take(found, record, names)
     used |= _with_object(found, record, "kubernetes", _FLUENT_BIT_KUBERNETES)
+    used |= _with_merged(found, record)
     _put_severity(found, record.get("PRIORITY"))
     pri = number_of(record.get("pri"))
     if pri is not None and pri < 192:
@@ -141,6 +179,49 @@ def fluent_bit(record: Json) -> Fields:
         _put_severity(found, pri & 7)
     take_rest(found, record, without=used)
     return found
+
+
+_MERGED = "log_processed"
+"""Under which Fluent Bit's documentation has its filter put what it read out of a line."""
+_WHOLE_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,12})? ?(?:Z|[+-]\d\d:?\d\d)"
+)
+
+
+def _with_merged(found: Fields, record: Json) -> set[str]:
+    """Read the object that the Kubernetes filter made of `log` (`Merge_Log`, `Merge_Log_Key`).
+
+    Such an object is that of the usual key, or says what the text of `log` says.
+    """
+    key = _merged_key(record)
+    merged = record.get(key)
+    if not is_object(merged):
+        return set()
+    inner = fields_of(merged)
+    time = inner.known.pop(TIME, None)
+    is_whole = not isinstance(time, str) or _WHOLE_TIME.fullmatch(time) is not None
+    if time is not None and is_whole:
+        # When the line was written; its collector says when it was read.
+        found.known[TIME] = time
+    elif time is not None:
+        found.known.setdefault(TIME, time)
+    for name, value in inner.known.items():
+        if found.known.setdefault(name, value) != value and name != "message":
+            found.attributes.setdefault(name, value)
+    for name, value in inner.attributes.items():
+        found.attributes.setdefault(name, value)
+    return {key}
+
+
+def _merged_key(record: Json) -> str:
+    if is_object(record.get(_MERGED)):
+        return _MERGED
+    text = text_of(record.get("log"))
+    if text is None or not text.startswith("{"):
+        return ""
+    others = [k for k, v in record.items() if k != "kubernetes" and is_object(v)]
+    said = object_of(text) if others else None
+    return next((key for key in others if record[key] == said), "")
 
 
 _VECTOR = {

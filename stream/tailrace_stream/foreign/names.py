@@ -7,6 +7,7 @@ All of them are in the index template. What fits none, by name or by type, stand
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import TypeGuard, cast
 
 from tailrace_stream.parsers.fields import (
@@ -22,12 +23,20 @@ from tailrace_stream.parsers.fields import (
 from tailrace_stream.parsers.syslog import LEVELS
 
 FACILITY, SEVERITY = "log.syslog.facility.code", "log.syslog.severity.code"
+SIDES = ("client", "destination", "server", "source")
 NUMBERS = NUMBER_FIELDS | {
     FACILITY,
     SEVERITY,
+    "destination.bytes",
+    "event.severity",
+    "http.request.bytes",
+    "http.response.bytes",
     "log.origin.file.line",
     "log.syslog.priority",
     "process.thread.id",
+    "source.bytes",
+    "url.port",
+    *(f"{side}.port" for side in SIDES),
 }
 TEXTS = TEXT_FIELDS | {
     "agent.id", "agent.type", "agent.version",
@@ -46,9 +55,12 @@ TEXTS = TEXT_FIELDS | {
     "log.file.path", "log.origin.file.name", "log.origin.function",
     "log.syslog.appname", "log.syslog.facility.name", "log.syslog.hostname",
     "log.syslog.msgid", "log.syslog.procid", "log.syslog.severity.name",
+    "http.request.id", "network.protocol", "network.transport",
     "orchestrator.cluster.name", "service.type", "stream", "systemd.unit",
-    "url.scheme",
+    "url.extension", "url.fragment", "url.full", "url.scheme",
+    *(f"{side}.address" for side in SIDES), *(f"{side}.domain" for side in SIDES),
 }  # fmt: skip
+ADDRESSES = frozenset(f"{side}.ip" for side in SIDES)
 _IDENTIFIERS = frozenset({"trace.id", "span.id", "user.id", "error.code", "event.code"})
 DEPTH_MAX = 4
 """No field of ECS that is filled here has more names in one another."""
@@ -126,6 +138,26 @@ def level_of(value: object) -> str | None:
     return None if number is None else LEVELS.get(number)
 
 
+def put_addresses(found: Fields) -> None:
+    """Tell of each address which is said whether it is one of IP or a name, as ECS does."""
+    for side in SIDES:
+        address = found.known.get(f"{side}.address")
+        if not isinstance(address, str) or address.startswith("/"):
+            continue  # A socket of this host has a path.
+        if not put(found, f"{side}.ip", address) and f"{side}.ip" not in found.known:
+            found.known.setdefault(f"{side}.domain", address)
+
+
+def _ip(value: object) -> str | None:
+    # An index takes no zone of an interface.
+    if not isinstance(value, str) or "%" in value:
+        return None
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        return None
+
+
 def _identifier(value: object) -> str | None:
     number = number_of(value)
     return text_of(value) or (None if number is None else str(number))
@@ -142,6 +174,7 @@ def _time(value: object) -> str | int | float | None:
 
 _READERS: dict[str, Callable[[object], str | int | float | None]] = {
     **dict.fromkeys(TEXTS, text_of),
+    **dict.fromkeys(ADDRESSES, _ip),
     **dict.fromkeys(_IDENTIFIERS, _identifier),
     **dict.fromkeys(NUMBERS, number_of),
     "log.level": level_of,

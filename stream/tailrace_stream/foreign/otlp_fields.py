@@ -6,26 +6,39 @@ from typing import Final, cast
 
 import msgspec
 
-from tailrace_stream.foreign.names import Json, is_object, keep, number_of, put, text_of
+from tailrace_stream.foreign.names import (
+    Json,
+    is_object,
+    keep,
+    number_of,
+    put,
+    put_addresses,
+    text_of,
+)
 from tailrace_stream.parsers.fields import TIME, Fields, fields_of
 
 DEPTH_MAX: Final = 64
+_SAME = (
+    "client.address", "client.port", "cloud.account.id", "cloud.availability_zone",
+    "cloud.provider", "cloud.region", "container.id", "container.image.name",
+    "container.name", "container.runtime", "destination.address", "destination.port",
+    "error.message", "error.type", "host.id", "host.name", "http.request.method",
+    "http.response.status_code", "log.file.path", "network.transport", "process.pid",
+    "server.address", "server.port", "service.name", "service.version",
+    "source.address", "source.port", "url.domain", "url.extension", "url.fragment",
+    "url.full", "url.original", "url.path", "url.port", "url.query", "url.scheme",
+    "user.id", "user.name", "user_agent.original",
+)  # fmt: skip
+"""Names that both have for the same."""
 NAMES = {
-    "cloud.account.id": "cloud.account.id",
-    "cloud.availability_zone": "cloud.availability_zone",
+    **{name: name for name in _SAME},
     "cloud.platform": "cloud.service.name",
-    "cloud.provider": "cloud.provider",
-    "cloud.region": "cloud.region",
     "code.file.path": "log.origin.file.name",
     "code.filepath": "log.origin.file.name",
     "code.function": "log.origin.function",
     "code.function.name": "log.origin.function",
     "code.line.number": "log.origin.file.line",
     "code.lineno": "log.origin.file.line",
-    "container.id": "container.id",
-    "container.image.name": "container.image.name",
-    "container.name": "container.name",
-    "container.runtime": "container.runtime",
     "deployment.environment": "service.environment",
     "deployment.environment.name": "service.environment",
     "enduser.id": "user.id",
@@ -33,12 +46,20 @@ NAMES = {
     "exception.stacktrace": "error.stack_trace",
     "exception.type": "error.type",
     "host.arch": "host.architecture",
-    "host.id": "host.id",
-    "host.name": "host.name",
+    "http.client_ip": "client.address",
+    "http.flavor": "http.version",
     "http.method": "http.request.method",
-    "http.request.method": "http.request.method",
-    "http.response.status_code": "http.response.status_code",
+    "http.request.body.size": "http.request.body.bytes",
+    "http.request.size": "http.request.bytes",
+    "http.request_content_length": "http.request.body.bytes",
+    "http.response.body.size": "http.response.body.bytes",
+    "http.response.size": "http.response.bytes",
+    "http.response_content_length": "http.response.body.bytes",
+    "http.scheme": "url.scheme",
     "http.status_code": "http.response.status_code",
+    "http.target": "url.original",
+    "http.url": "url.full",
+    "http.user_agent": "user_agent.original",
     "k8s.cluster.name": "orchestrator.cluster.name",
     "k8s.container.name": "kubernetes.container.name",
     "k8s.deployment.name": "kubernetes.deployment.name",
@@ -46,26 +67,16 @@ NAMES = {
     "k8s.node.name": "kubernetes.node.name",
     "k8s.pod.name": "kubernetes.pod.name",
     "k8s.pod.uid": "kubernetes.pod.uid",
-    "log.file.path": "log.file.path",
     "log.iostream": "stream",
+    "network.protocol.name": "network.protocol",
     "os.type": "host.os.type",
     "os.version": "host.os.version",
     "process.executable.name": "process.name",
-    "process.pid": "process.pid",
     "service.instance.id": "service.node.name",
-    "service.name": "service.name",
-    "service.version": "service.version",
     "telemetry.sdk.name": "agent.type",
     "telemetry.sdk.version": "agent.version",
     "thread.id": "process.thread.id",
     "thread.name": "process.thread.name",
-    "url.full": "url.original",
-    "url.path": "url.path",
-    "url.query": "url.query",
-    "url.scheme": "url.scheme",
-    "user.id": "user.id",
-    "user.name": "user.name",
-    "user_agent.original": "user_agent.original",
 }
 """Of the semantic conventions, the older names too; each to a field of the same meaning."""
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
@@ -96,6 +107,9 @@ def otlp(record: Json) -> Fields:
         for name, value in _attributes(holder).items():
             _take(found, name, value, rest=rest)
         keep(found.attributes, owner, rest)
+    put_addresses(found)
+    if "url.full" in found.known:
+        found.known.setdefault("url.original", found.known["url.full"])
     return found
 
 

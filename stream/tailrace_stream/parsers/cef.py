@@ -48,6 +48,10 @@ _TEXTS = {
     "proto": "network.transport",
     "app": "network.protocol",
 }
+_LOWERED = frozenset({"proto", "app"})
+"""What ECS has in small letters alone."""
+_TRANSPORTS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "132": "sctp"}
+"""By IANA's numbers, which firewalls write."""
 _NUMBERS = {
     "spt": "source.port",
     "dpt": "destination.port",
@@ -123,6 +127,8 @@ def _place(found: Fields, key: str, value: str) -> None:
         known[_ADDRESSES[key]] = value
     elif key in _NUMBERS and value.isascii() and value.isdigit() and len(value) < 19:
         known[_NUMBERS[key]] = int(value)
+    elif key in _LOWERED and _TEXTS[key] not in known:
+        known[_TEXTS[key]] = _TRANSPORTS.get(value, value.lower())
     elif key in _TEXTS and _TEXTS[key] not in known:
         known[_TEXTS[key]] = value
     else:

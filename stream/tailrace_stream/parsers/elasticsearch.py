@@ -6,11 +6,11 @@ name them in part already: as ECS since 8, by words of their own in 7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from tailrace_stream.parsers import log4j
+from tailrace_stream.parsers import elasticsearch_text, log4j
 from tailrace_stream.parsers.addresses import with_address
 from tailrace_stream.parsers.columns import (
     MATCHED,
@@ -61,6 +61,8 @@ _OF_SLOWLOG = {
     "took_millis": _SLOW + "duration",
 }
 _SLOW_NUMBERS = frozenset({_SLOW + "total_shards", _SLOW + "duration"})
+_SLOW_WRITTEN = frozenset(_SLOW + word for word in ("source", "stats", "types"))
+"""Lists and objects in lines of 7, where those of 8 have texts."""
 _AUDIT = "elasticsearch.audit."
 _OF_AUDIT = {
     **_OF_ALL,
@@ -81,6 +83,7 @@ _OF_AUDIT = {
     "action": _AUDIT + "action",
     "opaque_id": _AUDIT + "opaque_id",
 }
+_Read = Callable[[pl.Series, Dating], pl.DataFrame]
 _ORIGIN = r"^\[?(.*?)\]?:([0-9]{1,5})$"
 _DENIED = r"denied|failed|tampered"
 _SHARD = r"^\[([a-zA-Z0-9_.-]+)\]\[([0-9]{1,9})\]"
@@ -98,30 +101,39 @@ def parse_deprecation(lines: pl.Series, dating: Dating) -> pl.DataFrame:
 
 def parse_slowlog(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     """Return the fields of each line of the slow logs, of searching and of indexing."""
-    frame = _json(lines, dating, names=_OF_SLOWLOG, numbers=_SLOW_NUMBERS)
-    took = _SLOW + "duration"
+    frame = _by_form(lines, dating, json=_slow_json, text=elasticsearch_text.parse_slow)
+    took = pl.col(_SLOW + "duration")
+    is_sane = took.is_between(0, 9_000_000_000)
+    return _categorised(
+        frame.with_columns(
+            pl.when(is_sane).then(took * NS_PER_MS).alias("event.duration")
+        )
+    )
+
+
+def _slow_json(lines: pl.Series, dating: Dating) -> pl.DataFrame:
+    frame = _json(
+        lines,
+        dating,
+        names=_OF_SLOWLOG,
+        numbers=_SLOW_NUMBERS,
+        written=_SLOW_WRITTEN,
+    )
     for number in sorted(_SLOW_NUMBERS - set(frame.columns)):
         frame = frame.with_columns(pl.lit(None, pl.Int64).alias(number))
     shard = frame.get_column(MESSAGE).str.extract_groups(_SHARD)
     names = ["elasticsearch.index.name", "elasticsearch.shard.id"]
-    is_sane = pl.col(took).is_between(0, 9_000_000_000)
-    return _categorised(
-        frame.with_columns(
-            *shard.struct.rename_fields(names).struct.unnest().get_columns(),
-            pl.when(is_sane).then(pl.col(took) * NS_PER_MS).alias("event.duration"),
-        )
+    return frame.with_columns(
+        *shard.struct.rename_fields(names).struct.unnest().get_columns()
     )
 
 
 def parse_audit(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     """Return the fields of each line that tells who asked for what, and if they may."""
-    frame = _json(lines, dating, names=_OF_AUDIT)
-    frame = has(frame, "origin", "event.action", "url.path", "url.query")
-    origin = frame.get_column("origin").str.extract_groups(_ORIGIN)
-    parts = origin.struct.rename_fields(["peer", "peer_port"]).struct.unnest()
-    frame = with_address(
-        frame.with_columns(*parts.get_columns()).drop("origin"), "peer", side="source"
+    frame = _by_form(
+        lines, dating, json=_audit_json, text=elasticsearch_text.parse_audit
     )
+    frame = with_address(frame, "peer", side="source")
     path, query = pl.col("url.path"), pl.col("url.query")
     action = pl.col("event.action")
     return frame.with_columns(
@@ -140,18 +152,39 @@ def parse_audit(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     ).drop("peer_port")
 
 
+def _audit_json(lines: pl.Series, dating: Dating) -> pl.DataFrame:
+    frame = _json(lines, dating, names=_OF_AUDIT)
+    frame = has(frame, "origin", "event.action", "url.path", "url.query")
+    origin = frame.get_column("origin").str.extract_groups(_ORIGIN)
+    parts = origin.struct.rename_fields(["peer", "peer_port"]).struct.unnest()
+    return frame.with_columns(*parts.get_columns()).drop("origin")
+
+
 def _of_both(lines: pl.Series, dating: Dating) -> pl.DataFrame:
+    return _categorised(_by_form(lines, dating, json=_all_json, text=_all_text))
+
+
+def _all_json(lines: pl.Series, dating: Dating) -> pl.DataFrame:
+    return _json(lines, dating, names=_OF_ALL)
+
+
+def _all_text(lines: pl.Series, dating: Dating) -> pl.DataFrame:
+    text = log4j.parse(lines, time_zone=dating.time_zone)
+    return text.rename({"service.node.name": "elasticsearch.node.name"})
+
+
+def _by_form(
+    lines: pl.Series, dating: Dating, *, json: _Read, text: _Read
+) -> pl.DataFrame:
+    """Return what each line says, of JSON and of text; a file may have both."""
     rows = pl.int_range(len(lines), eager=True)
     is_json = lines.str.starts_with("{")
-    text = log4j.parse(lines.filter(~is_json), time_zone=dating.time_zone)
-    text = text.rename({"service.node.name": "elasticsearch.node.name"})
-    parts = [
-        with_rows(
-            _json(lines.filter(is_json), dating, names=_OF_ALL), rows.filter(is_json)
-        ),
-        with_rows(text, rows.filter(~is_json)),
-    ]
-    return _categorised(in_order(parts))
+    return in_order(
+        [
+            with_rows(text(lines.filter(~is_json), dating), rows.filter(~is_json)),
+            with_rows(json(lines.filter(is_json), dating), rows.filter(is_json)),
+        ]
+    )
 
 
 def _json(
@@ -160,6 +193,7 @@ def _json(
     *,
     names: Mapping[str, str],
     numbers: frozenset[str] = frozenset(),
+    written: frozenset[str] = frozenset(),
 ) -> pl.DataFrame:
     frame = parse_keyed(
         lines,
@@ -167,6 +201,7 @@ def _json(
         numbers=numbers,
         is_one=_is_one,
         time_zone=dating.time_zone,
+        written=written,
     )
     frame = has(frame, "log.level", MESSAGE)
     return frame.with_columns(

@@ -42,16 +42,24 @@ ROOTS = frozenset(name.split(".")[0] for name in FIELDS if "." in name)
 
 # In the order in which they are believed, where a line has several.
 ALIASES = {
-    TIME: (TIME, "timestamp", "time", "ts", "datetime", "asctime"),
-    "log.level": ("log.level", "level", "severity", "levelname", "lvl", "loglevel"),
-    "message": ("message", "msg", "log", "short_message"),
+    TIME: (TIME, "timestamp", "time", "ts", "datetime", "asctime", "@t"),
+    "log.level": (
+        "log.level",
+        "level",
+        "severity",
+        "levelname",
+        "lvl",
+        "loglevel",
+        "@l",
+    ),
+    "message": ("message", "msg", "log", "short_message", "@m", "@mt"),
     "log.logger": ("log.logger", "logger", "logger_name", "loggerName"),
     "process.thread.name": ("thread", "thread_name", "threadName"),
     "service.name": ("service", "service_name", "app"),
     "trace.id": ("trace_id", "traceId", "traceid", "otelTraceID"),
     "span.id": ("span_id", "spanId", "spanid", "otelSpanID"),
     "error.message": ("error", "err"),
-    "error.stack_trace": ("exception", "stack_trace", "stacktrace", "exc_info"),
+    "error.stack_trace": ("exception", "stack_trace", "stacktrace", "exc_info", "@x"),
     "host.hostname": ("hostname", "host"),
     "process.pid": ("pid", "process_id"),
     "user.name": ("user", "username"),
@@ -132,6 +140,8 @@ def plan_of(keys: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
     best: dict[str, tuple[int, str]] = {}
     for key in keys:
         target, rank = _target(key)
+        if key == "service" and "dyno" in keys:
+            continue  # Of Heroku's router: how long a request was served.
         if target is not None and (target not in best or rank < best[target][0]):
             best[target] = (rank, key)
     chosen = {key: target for target, (_, key) in best.items()}

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
 
+import msgspec
 import polars as pl
 
 from tailrace_stream.parsers.fields import LONG_MAX, TIME, Fields, kept
 from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.structured import frame_of
+
+_Reader = Callable[[object], str | int | float | None]
 
 
 def parse_keyed(
@@ -22,11 +25,13 @@ def parse_keyed(
     numbers: Collection[str],
     is_one: Callable[[Mapping[str, object]], bool],
     time_zone: str,
+    written: Collection[str] = (),
 ) -> pl.DataFrame:
     """Return the fields of each line that `is_one`; a nested key's name has dots.
 
     `names` tells the field of each key, in the order in which they are believed where
-    several have one; `numbers` are the fields that hold whole numbers.
+    several have one; `numbers` are the fields that hold whole numbers, and `written` those
+    that hold an object or a list as text.
     """
 
     # A key's text before each of its dots: what is entered.
@@ -34,11 +39,17 @@ def parse_keyed(
         name[:at] for name in names for at, one in enumerate(name) if one == "."
     )
 
+    readers: dict[str, _Reader] = {
+        TIME: _time,
+        **dict.fromkeys(numbers, _number),
+        **dict.fromkeys(written, _written),
+    }
+
     def read(line: str) -> Fields | None:
         record = object_of(line)
         if record is None or not is_one(record):
             return None
-        return _sorted(record, names, numbers, entered)
+        return _sorted(record, names, readers, entered)
 
     return frame_of(
         [read(line) for line in lines], time_zone=time_zone, numbers=numbers
@@ -48,7 +59,7 @@ def parse_keyed(
 def _sorted(
     record: Mapping[str, object],
     names: Mapping[str, str],
-    numbers: Collection[str],
+    readers: Mapping[str, _Reader],
     entered: Collection[str],
 ) -> Fields:
     found = Fields()
@@ -56,8 +67,7 @@ def _sorted(
     for key, field in names.items():
         if key not in flat or field in found.known:
             continue
-        read = _number if field in numbers else _text
-        value = _time(flat[key]) if field == TIME else read(flat[key])
+        value = readers.get(field, _text)(flat[key])
         if value is not None:
             found.known[field] = value
             del flat[key]
@@ -84,11 +94,23 @@ def _flat(
 
 
 def _is_nothing(value: object) -> bool:
-    return value is None or value in ("", "-")
+    return value is None or value in ("", "-", [], {})
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value not in {"", "-"} else None
+
+
+def _written(value: object) -> str | None:
+    """Return what a list of words or an object says; words as the server's text has them."""
+    if isinstance(value, list):
+        words = cast("list[object]", value)
+        if all(isinstance(word, str) for word in words):
+            return _text(", ".join(cast("list[str]", words)))
+    elif not isinstance(value, dict):
+        return _text(value)
+    is_said = value not in ([], {})
+    return msgspec.json.encode(cast("object", value)).decode() if is_said else None
 
 
 def _number(value: object) -> int | None:

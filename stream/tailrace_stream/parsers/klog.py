@@ -1,4 +1,7 @@
-"""What Kubernetes' own programs say by klog, and others by glog, of which it comes."""
+"""What Kubernetes' own programs say by klog, and others by glog, of which it comes.
+
+Since its version 0.6 glog of C++ writes the year, too.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,25 @@ from tailrace_stream.parsers.shared import whole
 from tailrace_stream.times import MONTH_NUMBERS
 
 _LINE = (
-    r"^([IWEF])([01][0-9])([0-3][0-9]) ([0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{1,9})"
+    r"^([IWEF])(20[0-9]{2})?([01][0-9])([0-3][0-9]) ([0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{1,9})"
     r" +([0-9]{1,19}) ([^\s:\]]+):([0-9]{1,9})\] ?((?s:.*))$"
 )
 _NAMES = (
-    *("level", "month", "day", "clock", "fraction", "thread", "file", "line", "text"),
+    *("level", "year", "month", "day", "clock", "fraction", "thread", "file", "line"),
+    "text",
 )
 _LEVELS = {"I": "info", "W": "warning", "E": "error", "F": "fatal"}
 _MONTHS = {number: name for name, number in MONTH_NUMBERS.items()}
 
 
 def parse(lines: pl.Series, dating: Dating) -> pl.DataFrame:
-    """Return the fields of each line; it has a month and a day, but no year."""
+    """Return the fields of each line; its time has no zone, and mostly no year."""
     frame = extract(lines, _LINE, _NAMES)
     month = pl.col("month")
     return frame.select(
         MATCHED,
         named_month_ns(
-            pl.lit(None, pl.String),
+            pl.col("year"),
             month=month.replace_strict(_MONTHS, default=None, return_dtype=pl.String),
             day=pl.col("day"),
             clock=pl.col("clock"),

@@ -22,6 +22,7 @@ from tailrace_stream.times import (
 LEVEL = r"(TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|FATAL|CRITICAL|SEVERE|FINEST|FINER|FINE)"
 LOGGER = r"([A-Za-z_][A-Za-z0-9_.$/-]*)"
 TEXT = r"((?s:.*))$"
+_CALLER = r"(?:[^\s:]{1,256}\.go:[0-9]{1,9}\t)?"
 WHEN = ("moment", "fraction", "zone")
 SHAPES = (
     # Elasticsearch: [time][LEVEL ][logger ] [node] message
@@ -47,6 +48,11 @@ SHAPES = (
         ),
         (*WHEN, "level", "pid", "thread", "logger", "text"),
     ),
+    # WildFly, JBoss and Quarkus: time LEVEL [logger] (thread) message
+    (
+        rf"^{ISO} +{LEVEL} +\[ *{LOGGER}\] \(([^()\n]{{1,256}})\) {TEXT}",
+        (*WHEN, "level", "logger", "thread", "text"),
+    ),
     # logback and log4j: time [thread] LEVEL logger - message
     (
         rf"^\[?{ISO}\]? *-? *\[([^\]]*)\] *-? *\[?{LEVEL}\]? +{LOGGER} *[-:] +{TEXT}",
@@ -65,6 +71,13 @@ SHAPES = (
         ),
         (*WHEN, "level", "logger", "text"),
     ),
+    # zap's console, as of operators of Kubernetes: tabs, and where in the code before the text.
+    # A word before an object is what was said.
+    (
+        rf"^{ISO}\t{LEVEL}\t{LOGGER}\t{_CALLER}([^{{](?s:.*))$",
+        (*WHEN, "level", "logger", "text"),
+    ),
+    (rf"^{ISO}\t{LEVEL}\t{_CALLER}{TEXT}", (*WHEN, "level", "text")),
     # Python's usual format, the logger before the level.
     (
         rf"^{ISO} *-? {LOGGER} *-? {LEVEL} *[-:]? {TEXT}",
@@ -73,7 +86,7 @@ SHAPES = (
     # time [thread] LEVEL message
     (
         (
-            rf"^\[?{ISO}\]? *[-|]? *\[([^\]]*)\] *[-|]? *\[?{LEVEL}\]?"
+            rf"^\[?{ISO}\]?[ \t]*[-|]?[ \t]*\[([^\]]*)\] *[-|]? *\[?{LEVEL}\]?"
             rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){TEXT}"
         ),
         (*WHEN, "thread", "level", "text"),
@@ -81,7 +94,7 @@ SHAPES = (
     # time LEVEL message
     (
         (
-            rf"^\[?{ISO}\]? *[-|]? *\[?{LEVEL}\]?"
+            rf"^\[?{ISO}\]?[ \t]*[-|]?[ \t]*\[?{LEVEL}\]?"
             rf"(?:[ \t]*[-:|]+[ \t]*|[ \t]+|$){TEXT}"
         ),
         (*WHEN, "level", "text"),

@@ -9,17 +9,23 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tailrace.commands.guessed_file import read_time
 from tailrace.detect import AUTO
+from tailrace.framing import MappedEvent, encode_mapped
 from tailrace.guess.encoding import Writing, writing_of
-from tailrace.guess.proposal import Guess, propose
+from tailrace.guess.proposal import Guess, propose, with_times
 from tailrace.guess.settings_text import glob_of, settings_text, source_name
+from tailrace.guess.times import ReadTime
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.globs import matches
 from tailrace_agent.placement import placement_of
-from tests.stream.golden import Sample, samples
+from tailrace_stream.parse_file import chunk_explanations, origin_of
+from tests.stream.builders import SEEN_AT_MS
+from tests.stream.golden import Sample, samples, split
 
 UTF8 = Writing(codec="utf-8", setting=None, confidence=1.0, evidence="told")
 PATH = "/srv/x.log"
@@ -33,16 +39,40 @@ def proposed(
     zone: str = "UTC",
     written_at: datetime | None = None,
 ) -> tuple[Guess, ...]:
-    return propose(
-        text,
+    guesses = propose(text, path=path, writing=UTF8)
+    return with_times(
+        guesses,
+        read_times(text, guesses, path=path, zone=zone),
         tail=text if tail is None else tail,
-        path=path,
-        writing=UTF8,
         host_time_zone=zone,
         written_at_ms=None
         if written_at is None
         else int(written_at.timestamp() * 1_000),
     )
+
+
+def read_times(
+    text: bytes, guesses: tuple[Guess, ...], *, path: str, zone: str
+) -> list[ReadTime]:
+    """Return what agent and stream read of a text, by what is proposed."""
+    placement = placement_of(
+        text,
+        path=path,
+        source=source_of(settings_text(guesses, path=path)),
+        host_time_zone=zone,
+        first_seen_at_ms=SEEN_AT_MS,
+    )
+    rule = "" if placement.multiline is None else placement.multiline.rule
+    events = split(text, multiline=rule)
+    rows = encode_mapped(
+        [MappedEvent(at, len(one), crc32c(one), one) for at, one in enumerate(events)]
+    )
+    origin = origin_of(path, placement=placement, now_ms=SEEN_AT_MS)
+    origin = msgspec.structs.replace(origin, framing="mapped")
+    return [
+        read_time(event, time_zone=zone)
+        for event in chunk_explanations(rows, origin=origin)
+    ]
 
 
 def told(guesses: tuple[Guess, ...], setting: str) -> Guess:
@@ -119,7 +149,10 @@ def test_what_is_told_with_little_confidence_stands_there_and_is_not_set() -> No
     [
         (LINE, "%Y-%m-%d %H:%M:%S"),
         (b"2026-11-24T01:02:03,456+01:00 x\n", "%Y-%m-%dT%H:%M:%S,%f%z"),
-        (b'1.2.3.4 - - [24/Nov/2026:01:02:03 +0100] "GET', "%d/%b/%Y:%H:%M:%S %z"),
+        (
+            b'1.2.3.4 - - [24/Nov/2026:01:02:03 +0100] "GET / HTTP/1.1" 200 1\n',
+            "%d/%b/%Y:%H:%M:%S %z",
+        ),
         (b"Nov 24 01:02:03 web1 su: x\n", "%b %d %H:%M:%S"),
         (b"[Tue Nov 24 01:02:03.123456 2026] [error] x\n", "%a %b %d %H:%M:%S %Y"),
         (b"7:M 24 Nov 2026 01:02:03.123 * x\n", "%d %b %Y %H:%M:%S.%f"),
@@ -132,6 +165,58 @@ def test_the_format_of_times_is_named_as_strptime_has_it(
 ) -> None:
     found = told(proposed(line), "time_format")
     assert (found.value, found.confidence, found.is_taken) == (shown, 1.0, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\x1b[2m2026-11-24T01:02:03Z\x1b[0m \x1b[32m INFO\x1b[0m app: started\n",
+        b"the backup of 2026-11-24 01:02:03 is complete\n",
+        b"2026-11-31 01:02:03 is no date at all\n",
+        b'{"msg":"copied at 2026-11-24 01:02:03","n":1}\n',
+    ],
+    ids=["colours", "within prose", "no date", "within a text of JSON"],
+)
+def test_no_time_is_promised_that_no_parser_reads(line: bytes) -> None:
+    guesses = proposed(line * 3, zone="Europe/Berlin")
+    found = told(guesses, "time_format")
+    assert (found.value, found.confidence) == (None, 1.0)
+    assert "no parser reads" in found.evidence
+    assert all(one.setting != "time_zone" for one in guesses)
+
+
+def test_the_format_told_is_that_of_the_time_which_is_read() -> None:
+    """Another may stand before it in the line."""
+    line = (
+        b'{"msg":"due 24/Nov/2026:05:06:07 +0000",'
+        b'"@timestamp":"2026-11-24T01:02:03.5Z"}\n'
+    )
+    guesses = proposed(line * 3)
+    assert told(guesses, "time_format").value == "%Y-%m-%dT%H:%M:%S.%f%z"
+    assert told(guesses, "time_zone").value is None
+
+
+def test_as_many_times_are_told_as_are_read() -> None:
+    text = b"time=2026-11-24T01:02:03Z level=info msg=a\n" * 3
+    text += b'level=info msg="at 2026-11-24T01:02:03Z all went well"\n'
+    found = told(proposed(text), "time_format")
+    assert found.confidence == 0.75
+    assert found.evidence.endswith("3 of 4")
+
+
+def test_a_zone_that_a_format_fixes_is_not_asked_for() -> None:
+    """IIS counts in UTC, which none of its lines says."""
+    iis = next(one for one in samples() if one.label == "iis.access-10")
+    found = told(proposed(iis.content, zone="Europe/Berlin"), "time_zone")
+    assert found.value is None
+
+
+def test_a_time_in_a_form_without_a_name_is_told_to_be_read() -> None:
+    guesses = proposed(b'{"time":1795482123456789,"msg":"x"}\n' * 2)
+    found = told(guesses, "time_format")
+    assert (found.value, found.confidence) == (None, 1.0)
+    assert "read: 2 of 2" in found.evidence
+    assert told(guesses, "time_zone").value is None
 
 
 def test_times_that_name_their_zone_need_none() -> None:
@@ -205,11 +290,24 @@ def test_what_is_no_text_is_told_and_why(head: bytes) -> None:
     path=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
     .filter(lambda one: one.strip("/"))
     .map(lambda one: "/" + one),
+    at=st.none() | st.just(WRITTEN),
 )
 def test_x5_any_file_gives_settings_that_are_accepted_and_steer_no_terminal(
-    text: bytes, path: str
+    text: bytes, path: str, at: datetime | None
 ) -> None:
-    shown = settings_text(proposed(text, path=path), path=path)
+    """Whatever time is read of its lines, or none."""
+    events = [
+        ReadTime(text=line, at=at, is_guessed=at is not None)
+        for line in text.split(b"\n")
+    ]
+    guesses = with_times(
+        propose(text, path=path, writing=UTF8),
+        events,
+        tail=text,
+        host_time_zone="UTC",
+        written_at_ms=0,
+    )
+    shown = settings_text(guesses, path=path)
     assert shown.replace("\n", "").isprintable()
     source = source_of(shown)
     assert source.name == source_name(path)

@@ -9,19 +9,23 @@ from typing import Any
 import orjson
 import pytest
 
-from tailrace.index_templates import Capabilities, index_templates
+from tailrace.index_templates import Capabilities, event_types, index_templates
 from tailrace_stream.foreign.collectors import shape_of
 from tailrace_stream.foreign.config import ForeignSettings, Shape
-from tailrace_stream.foreign.names import FIELDS
+from tailrace_stream.foreign.names import FIELDS, NUMBERS
 from tailrace_stream.foreign.otlp_fields import NAMES
 from tests.stream.builders import Stored
 from tests.stream.enrich.builders import only
 from tests.stream.foreign.builders import TOPIC, batch, foreign_record, made_of
+from tests.stream.test_datasets import PUBLISHED, family, published_family
 
 RECORDS: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "records.toml").read_text("utf-8")
 )["record"]
 NAMED = [record["name"] for record in RECORDS]
+NOT_OF_ECS = frozenset(
+    name for name in FIELDS if name.split(".")[0] in {"kubernetes", "stream", "systemd"}
+)
 
 
 def document_of(
@@ -86,6 +90,22 @@ def test_every_field_that_a_record_can_fill_is_in_the_index_template() -> None:
     properties = body["template"]["mappings"]["properties"]
     assert not FIELDS - properties.keys()
     assert not set(NAMES.values()) - FIELDS
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS - NOT_OF_ECS))
+def test_a_field_that_a_record_can_fill_is_of_the_type_that_ecs_publishes(
+    field: str,
+) -> None:
+    known = PUBLISHED["ecs"]
+    assert family(event_types()[field]) == published_family(field, known)
+    assert (field in NUMBERS) == (known[field] == "long")
+
+
+def test_what_ecs_does_not_have_is_named_by_who_made_its_name() -> None:
+    """Kubernetes as Elastic's processor names it, and what Beats say of streams and units."""
+    others = {name for name in NOT_OF_ECS if not name.startswith("kubernetes.")}
+    assert others == {"stream", "systemd.unit"}
+    assert not NOT_OF_ECS & PUBLISHED["ecs"].keys()
 
 
 def test_the_messages_of_a_dataset_are_read_by_its_parser() -> None:

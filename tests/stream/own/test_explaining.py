@@ -110,14 +110,16 @@ def explained(lines: list[str], parser: str, dataset: str) -> list[list[object]]
 
 
 def test_parsers_of_ours_are_explained_too() -> None:
-    lines = ['{"a":1}', "{broken", "a=1 b=2", "plain words"]
+    lines = ['{"a":1}', "{broken", "level=info a=1 b=2", "plain words"]
     assert [asked[-1] for asked in explained(lines, "auto", "generic")] == [
         ("json", True),
         ("plain", True),
         ("logfmt", True),
         ("plain", True),
     ]
-    own, other, text = explained(["a=1 b=2", '{"a":1}', "{broken"], "logfmt", "logfmt")
+    own, other, text = explained(
+        ["level=info a=1 b=2", '{"a":1}', "{broken"], "logfmt", "logfmt"
+    )
     assert own == [("logfmt", True)]
     assert other == [("logfmt", False), ("json", True)]
     assert text[0] == ("logfmt", False)

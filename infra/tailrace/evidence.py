@@ -1,0 +1,51 @@
+"""What tells a line that a program wrote from plain text which only has a time or a word of it.
+
+People write times, levels and equals signs, too: a line is a program's where they stand in the
+places that programs give them. As in `tailrace.datasets`, one text serves Python's `re` and
+Rust's, and nothing in it can be made slow.
+"""
+
+from __future__ import annotations
+
+import re
+
+LEVEL = (
+    r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|FINE|FINER"
+    r"|FINEST)"
+)
+_BETWEEN = r"[ \t|:-]"
+_BRACKETS = rf"\[[^\]\n]{{0,512}}\]{_BETWEEN}{{0,8}}"
+_NUMBER = rf"[0-9]{{1,19}}{_BETWEEN}{{1,8}}"
+# With no colon behind it: that is who says something, in a chat.
+_NAME = r"[A-Za-z_][A-Za-z0-9_.$/-]{0,255}[ \t|-]{1,8}"
+LEVEL_BEHIND_TIME = (
+    rf"\]?[ \t|,:-]{{0,8}}(?:{_BRACKETS}|{_NUMBER}){{0,4}}"
+    rf"(?:{_NAME}(?:{_BRACKETS}|{_NUMBER}){{0,3}})?\[? {{0,4}}{LEVEL}(?:[^A-Za-z0-9_]|$)"
+)
+"""What stands between a time and its level: threads and the like in brackets, numbers, a name.
+In prose other words do, or signs such as those around who speaks in a chat."""
+
+_KEY = r"[A-Za-z_@][A-Za-z0-9_.@/-]{0,127}"
+_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
+_TOLD = (
+    r"(?:t|ts|time|timestamp|at|level|lvl|severity|msg|message|caller|logger|component"
+    r"|method|status|duration|err|error)"
+)
+"""Keys of which a line of a log has one, whatever program wrote it."""
+LOGFMT = (
+    # It begins with two pairs, and a key of some pair says what only a log says,
+    rf"(?:{_TOLD}={_VALUE}\s+{_KEY}="
+    rf"|{_KEY}={_VALUE}\s+(?:{_TOLD}=|{_KEY}=[^\n]*?\s{_TOLD}=)"
+    # or it is of nothing but pairs, three at the least, with keys that are no variables'.
+    rf"|(?:[a-z_@][A-Za-z0-9_.@/-]*={_VALUE}(?:\s+|$)){{2}}"
+    rf"(?:[a-z_@][A-Za-z0-9_.@/-]*={_VALUE}(?:\s+|$))+$)"
+)
+"""Pairs, but no assignments of a shell, nor the settings or the formulas of a text."""
+
+UNIT_STATUS = re.compile(
+    # A bullet of systemd's, in UTF-8 or as it is written without.
+    rb"(?:\xe2\x97[\x8f\x8b]|\xc3\x97|\xe2\x86\xbb|\xe2\x9f\xb3|[*x]) [^\s/]{1,256}\."
+    rb"(?:service|socket|target|device|mount|automount|swap|path|timer|slice|scope)\b[^\n]{0,512}"
+    rb"\n {1,16}Loaded: "
+)
+"""How what `systemctl status` prints begins, whose last lines are those of a journal."""
