@@ -10,7 +10,7 @@ from playwright.sync_api import TimeoutError as NotThere
 
 from tailrace.shop_rules import ORDERS_FAIL
 from tailrace_embedded.stack import Endpoints
-from tailrace_shop.services import HELPERS
+from tailrace_shop.chat import HELPERS
 from tests.support import browser as support
 from tests.support.shops import WAIT_S_MAX, Whole, whole_shop
 from tests.support.waiting import eventually
