@@ -172,7 +172,7 @@ class Worker:
         self._problem = problem
         self._stop = threading.Event()
         self._steered = threading.Lock()
-        """Held by who starts or stops it: a start amid a stop is after it."""
+        """Held by who starts or stops it, so that each has its effect in its turn."""
         self._thread: threading.Thread | None = None
 
     @property
@@ -192,8 +192,10 @@ class Worker:
         return sum(lag.lag_records for lag in lags)
 
     def start(self) -> None:
-        """Start it, or start it again where it was stopped."""
+        """Start it, or start it again where it was stopped, once it has ended."""
         with self._steered:
+            if self._stop.is_set():
+                self._await_end()
             if not self.is_running:
                 self._stop.clear()
                 self._thread = threading.Thread(
@@ -209,8 +211,11 @@ class Worker:
         """Finish the message at hand and leave the group; the others wait in Kafka."""
         with self._steered:
             self.ask_to_stop()
-            if self._thread is not None:
-                self._thread.join(STOP_S_MAX)
+            self._await_end()
+
+    def _await_end(self) -> None:
+        if self._thread is not None:
+            self._thread.join(STOP_S_MAX)
 
     def _run(self) -> None:
         while not self._stop.is_set():

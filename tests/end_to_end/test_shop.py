@@ -91,6 +91,31 @@ def test_a_worker_that_dies_in_a_message_meets_it_again(shop: Opened) -> None:
     assert [problem[:5] for problem in shop.problems] == ["Kafka"]
 
 
+def test_a_service_that_is_started_while_it_ends_runs(shop: Opened) -> None:
+    """The last press holds: it had looked as if it ran, and then it had ended."""
+    works, may_end = threading.Event(), threading.Event()
+
+    def work(order: Order) -> None:
+        del order
+        works.set()
+        may_end.wait(WAIT_S_MAX)
+
+    worker = shop.other_worker(Topic.ORDERS, message_type=Order, handle=work)
+    worker.start()
+    asyncio.run(load.order(shop.link.url, count=1))
+    assert works.wait(WAIT_S_MAX)
+    worker.ask_to_stop()
+    starting = threading.Thread(target=worker.start)
+    starting.start()
+    may_end.set()
+    starting.join(WAIT_S_MAX)
+    works.clear()
+    asyncio.run(load.order(shop.link.url, count=1))
+    assert works.wait(WAIT_S_MAX)
+    worker.stop()
+    assert not worker.is_running
+
+
 def test_a_question_goes_to_one_helper_and_a_word_to_every_listener(
     shop: Opened,
 ) -> None:
