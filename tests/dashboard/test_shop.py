@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from tailrace.alerts.records import Status, alert_document, new_alert
 from tailrace.errors import CommandFailed
+from tailrace.moments import TimeRange
 from tailrace.query import Body
 from tailrace.shop_link import (
     LINK_FILE,
@@ -38,6 +39,7 @@ from tailrace_dashboard.shop import (
     read_orders,
     read_troubles,
 )
+from tailrace_dashboard.shop_charts import troubles_chart
 from tailrace_dashboard.shop_gateway import RunningShop
 from tailrace_dashboard.shop_sale import read_answers, read_storm
 from tests.dashboard.doubles import EmptySearch, KnownShop, done, failed, sources
@@ -277,6 +279,22 @@ def test_findings_name_the_version_in_whose_time_most_errors_came() -> None:
     assert "1.4.1" in of(59_000)
     # Of what another service says, no version of the orders is accused.
     assert "1.4.0" in of(59_000, "notifier")
+
+
+def test_no_version_stands_behind_the_bar_that_holds_what_it_broke() -> None:
+    troubles = Troubles(
+        points=((18_000, "orders", 3),),
+        deploys=(Deploy(at_ms=17_900, service="orders", version="1.4.1"),),
+        report_at_ms=None,
+    )
+    drawn = troubles_chart(troubles, time_range=TimeRange(0, 60_000)).to_dict()
+    bars, lines, texts = drawn["layer"]
+    data = drawn["datasets"]
+    begins_at_ms = min(bar["at_ms"] for bar in data[bars["data"]["name"]])
+    for layer in (lines, texts):
+        (mark,) = data[layer["data"]["name"]]
+        assert mark[layer["encoding"]["x"]["field"]] == begins_at_ms
+        assert mark["at_ms"] == 17_900
 
 
 def test_findings_miss_a_report_that_comes_no_more() -> None:
