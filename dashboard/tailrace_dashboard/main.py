@@ -137,6 +137,9 @@ def streamlit_flags(settings: DashboardSettings, *, port: int) -> list[str]:
         "client.toolbarMode": "minimal",
         "client.showSidebarNavigation": "false",
         "runner.magicEnabled": "false",
+        # A press has a run of its own, at once: those that wait for the end of one are
+        # folded into one, and lose their turn.
+        "runner.fastReruns": "true",
         "logger.level": "warning",
         # With it, what a page raised would go to standard output, which nobody reads.
         "logger.enableRich": "false",

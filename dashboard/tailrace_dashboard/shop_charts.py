@@ -96,6 +96,8 @@ def troubles_chart(troubles: Troubles, *, time_range: TimeRange) -> alt.LayerCha
     bars = series_chart(breakdown_of(points), time_range=time_range, interval_ms=BAR_MS)
     marks = [
         {
+            # Where its bar begins: what it broke within that bar must not lie before it.
+            "bar_ms": one.at_ms - one.at_ms % BAR_MS,
             "at_ms": one.at_ms,
             "version": one.version,
             "deployed": f"{one.service} {one.version}",
@@ -105,12 +107,12 @@ def troubles_chart(troubles: Troubles, *, time_range: TimeRange) -> alt.LayerCha
     lines = (
         alt.Chart(alt.InlineData(values=marks))
         .mark_rule(color="#d3302f", strokeDash=[4, 3], strokeWidth=2)
-        .encode(x="at_ms:T", tooltip=["deployed:N", "at_ms:T"])
+        .encode(x="bar_ms:T", tooltip=["deployed:N", "at_ms:T"])
     )
     texts = (
         alt.Chart(alt.InlineData(values=marks))
         .mark_text(align="left", dx=2, fontSize=9, baseline="top", color="#d3302f")
-        .encode(x="at_ms:T", y=alt.value(0), text="version:N")
+        .encode(x="bar_ms:T", y=alt.value(0), text="version:N")
     )
     chart = cast("alt.LayerChart", alt.layer(bars, lines, texts))
     return chart.properties(height=210)

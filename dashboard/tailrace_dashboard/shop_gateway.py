@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -44,7 +44,11 @@ class RunningShop:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._threads = ThreadPoolExecutor(4, "shop")
+        self._looks = ThreadPoolExecutor(4, "shop-look")
+        # One thread each, as what a person orders or says has an order of its own; and
+        # apart, as an order may take seconds, which no word is to wait for.
+        self._orders = ThreadPoolExecutor(1, "shop-order")
+        self._words = ThreadPoolExecutor(1, "shop-word")
 
     def is_there(self) -> bool:
         """Tell whether a shop runs on this data folder, without asking it."""
@@ -55,24 +59,28 @@ class RunningShop:
 
     def state(self) -> Future[ShopState]:
         """Start asking what it says of itself."""
-        return self._ask(lambda link: link.state())
+        return self._ask(self._looks, lambda link: link.state())
 
     def tell(self, order: str) -> Future[ShopState]:
-        """Start giving it an order."""
-        return self._ask(lambda link: link.tell(order))
+        """Give it an order, after those that it was given before."""
+        return self._ask(self._orders, lambda link: link.tell(order))
 
     def room(self) -> Future[RoomState]:
         """Start asking what was said in its chat room."""
-        return self._ask(lambda link: link.room())
+        return self._ask(self._looks, lambda link: link.room())
 
     def speak(self, member: str, *, text: str, kind: str) -> Future[RoomState]:
-        """Start saying something there."""
-        return self._ask(lambda link: link.speak(member, text=text, kind=kind))
+        """Say something there, after what was said before; a sign of life is a look."""
+        threads = self._words if text else self._looks
+        return self._ask(threads, lambda link: link.speak(member, text=text, kind=kind))
 
     def close(self) -> None:
         """Finish what was asked; no question may follow."""
-        self._threads.shutdown()
+        for threads in (self._looks, self._orders, self._words):
+            threads.shutdown()
 
-    def _ask(self, question: Callable[[ShopLink], AnswerT]) -> Future[AnswerT]:
+    def _ask(
+        self, threads: Executor, question: Callable[[ShopLink], AnswerT]
+    ) -> Future[AnswerT]:
         # Read anew each time: a shop that is started again has another port and key.
-        return self._threads.submit(lambda: question(ShopLink.read(self._data_dir)))
+        return threads.submit(lambda: question(ShopLink.read(self._data_dir)))

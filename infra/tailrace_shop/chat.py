@@ -9,16 +9,40 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from enum import StrEnum
+from functools import partial
 
-from tailrace.clock import Clock
-from tailrace_shop.messages import Said, SaidKind, Topic
-from tailrace_shop.queue import Queue
+import msgspec
+
+from tailrace_shop.http import Request, Response, checked_name
+from tailrace_shop.premises import Premises
+from tailrace_shop.queue import Topic, Worker
 
 PRESENT_MS = 10_000
 """Who was not heard of for this long is not there any more."""
 KEPT_COUNT = 200
+TEXT_CHARACTERS_MAX = 500
+HELPERS = ("ada", "grace")
 QUESTION = "@helpdesk"
 """What begins a question."""
+
+
+class SaidKind(StrEnum):
+    """Why a member of the chat room is heard."""
+
+    SAID = "said"
+    HERE = "here"
+    """A sign of life, without a word."""
+    LEFT = "left"
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's word or sign of life."""
+
+    member: str
+    at_ms: int
+    kind: SaidKind = SaidKind.SAID
+    text: str = ""
 
 
 class Room:
@@ -56,52 +80,69 @@ class Room:
             )
 
 
-class Speaker:
-    """Says things in the room, for any member."""
+class _Spoken(msgspec.Struct):
+    member: str
+    text: str = ""
+    kind: SaidKind = SaidKind.SAID
 
-    def __init__(self, queue: Queue, *, clock: Clock) -> None:
-        self._queue = queue
-        self._clock = clock
 
-    def say(self, member: str, text: str) -> None:
-        """Say it to everyone; a question also goes to one of those who answer.
+class Chat:
+    """The room as it is reached at the shop's front, and those who answer in it."""
+
+    def __init__(self, premises: Premises) -> None:
+        self._queue = premises.queue
+        self._clock = premises.clock
+        self.room = Room()
+        self.workers: dict[str, Worker] = {
+            # In no group: whoever listens hears everything.
+            "room": premises.worker(
+                Topic.CHAT, group=None, message_type=Said, handle=self.room.hear
+            )
+        }
+        for name in HELPERS:
+            # In one group: each question goes to one of them.
+            self.workers[f"helper-{name}"] = premises.worker(
+                Topic.QUESTIONS,
+                group="helpdesk",
+                message_type=Said,
+                handle=partial(self.help, name),
+            )
+
+    def look(self) -> Response:
+        """Answer with what was said, and who is there."""
+        present = self.room.present(now_ms=self._clock.now_ms())
+        return Response.saying({"said": self.room.said(), "present": present})
+
+    def speak(self, request: Request, trace_id: str) -> Response:
+        """Say a word, or give a sign of life, and answer with what is there then.
 
         Raises:
+            DecodeError, ValueError: it is not said what, or by whom.
             ServiceUnavailable: it is not known to be said; say it again.
         """
-        said = self.tell(member, SaidKind.SAID, text=text)
+        del trace_id
+        spoken = msgspec.json.decode(request.body, type=_Spoken)
+        member, is_word = checked_name(spoken.member), spoken.kind is SaidKind.SAID
+        text = spoken.text[:TEXT_CHARACTERS_MAX] if is_word else ""
+        said = self._tell(member, text, kind=spoken.kind)
         if text.startswith(QUESTION):
             # By the text, not the member: the questions of one member may be shared, too.
             self._queue.publish(Topic.QUESTIONS, said, key=f"{member}{said.at_ms}")
+        return self.look()
 
-    def tell(self, member: str, kind: SaidKind, *, text: str = "") -> Said:
-        """Tell everyone, and them alone: that a member is there, or left, or said what.
+    def help(self, helper: str, question: Said) -> None:
+        """Answer a question in the room.
 
         Raises:
-            ServiceUnavailable: it is not known to be told.
+            ServiceUnavailable: it is not known to be answered.
         """
+        asked = question.text.removeprefix(QUESTION).strip() or "..."
+        # Told alone: an answer to a member named as the helpdesk is no question.
+        text = f"{question.member}, about {asked[:200]!r}: we look into it."
+        self._tell(helper, text)
+
+    def _tell(self, member: str, text: str, *, kind: SaidKind = SaidKind.SAID) -> Said:
+        """Tell everyone, and them alone: that a member is there, or left, or said what."""
         said = Said(member=member, kind=kind, text=text, at_ms=self._clock.now_ms())
         self._queue.publish(Topic.CHAT, said, key=member)
         return said
-
-
-class Helper:
-    """One of those who answer questions."""
-
-    def __init__(self, name: str, *, speaker: Speaker) -> None:
-        self.name = name
-        self._speaker = speaker
-
-    def answer(self, question: Said) -> None:
-        """Answer in the room.
-
-        Raises:
-            ServiceUnavailable: it is not known to be said.
-        """
-        asked = question.text.removeprefix(QUESTION).strip() or "..."
-        # Told, not said: an answer to a member named as the helpdesk is no question.
-        self._speaker.tell(
-            self.name,
-            SaidKind.SAID,
-            text=f"{question.member}, about {asked[:200]!r}: we look into it.",
-        )

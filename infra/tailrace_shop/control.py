@@ -7,22 +7,18 @@ import hmac
 import subprocess
 import sys
 import threading
-
-import msgspec
+from collections.abc import Mapping
 
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.settings import Connections
-from tailrace.shop_link import KEY_HEADER, SaleState, ShopState
+from tailrace.shop_link import KEY_HEADER, ShopState
 from tailrace.shop_loads import Load
 from tailrace_shop.http import Request, Response
 from tailrace_shop.incidents import Incident, Incidents
-from tailrace_shop.queue import CLIENT_ID
-from tailrace_shop.services import FULFILMENT, INVENTORY, NOTIFIER, SELLER, Services
+from tailrace_shop.queue import CLIENT_ID, Worker
+from tailrace_shop.sale import Sales
 
-STEERED = (NOTIFIER, INVENTORY, FULFILMENT, SELLER)
-"""The services that a person may stop."""
 STOCK_MAX = 100_000
-SALES_SHOWN_MAX = 5
 KAFKA_ANSWER_MS_MAX = 10_000
 
 
@@ -34,12 +30,15 @@ class Control:
         connections: Connections,
         *,
         key: str,
-        services: Services,
+        workers: Mapping[str, Worker],
+        sales: Sales,
         incidents: Incidents,
     ) -> None:
+        """Steer; `workers` are those that a person may stop."""
         self._connections = connections
         self._key = key
-        self._services = services
+        self._workers = workers
+        self._sales = sales
         self._incidents = incidents
         self._lock = threading.Lock()
         """The admin client is not made for several threads."""
@@ -55,7 +54,7 @@ class Control:
         """Do what is asked, and answer with what is then."""
         key = request.headers.get(KEY_HEADER, "")
         if not hmac.compare_digest(key.encode(), self._key.encode()):
-            return _refused("this is for who has the key", status=403)
+            return Response.refusing("this is for who has the key", status=403)
         match (request.method, *request.path.strip("/").split("/")[1:]):
             case ("GET",):
                 pass
@@ -63,25 +62,25 @@ class Control:
                 stock = int(request.query.get("stock", "0"))
                 if not 1 <= stock <= STOCK_MAX:
                     raise ValueError(f"stock must be 1 to {STOCK_MAX}, got {stock}")
-                self._services.open_sale(sale, stock=stock)
+                self._sales.open(sale, stock=stock)
             case ("POST", "incidents", name):
                 if name not in list(Incident):
                     known = ", ".join(Incident)
-                    return _refused(f"no incident {name!r}; there are {known}")
+                    return Response.refusing(f"no incident {name!r}; there are {known}")
                 self._incidents.cause(Incident(name))
             case ("POST", "services", name, "stop" | "start" as what) if (
-                name in STEERED
+                name in self._workers
             ):
-                worker = self._services.workers[name]
+                worker = self._workers[name]
                 await asyncio.to_thread(
                     worker.start if what == "start" else worker.stop
                 )
             case ("POST", "loads", name) if name in list(Load):
                 self._start_load(Load(name))
             case _:
-                return _refused(f"nothing is at {request.path}")
+                return Response.refusing(f"nothing is at {request.path}")
         state = await asyncio.to_thread(self._state)
-        return Response(body=msgspec.json.encode(state))
+        return Response.saying(state)
 
     def close(self) -> None:
         """End the load generators, and let go of Kafka."""
@@ -106,25 +105,12 @@ class Control:
         )
 
     def _state(self) -> ShopState:
-        services = self._services
-        workers = {name: services.workers[name] for name in STEERED}
+        workers = self._workers
         with self._lock:
             waiting = {name: one.waiting(self._admin) for name, one in workers.items()}
         return ShopState(
             services={name: one.is_running for name, one in workers.items()},
             waiting=waiting,
             incidents=self._incidents.under_way(),
-            sales=[
-                SaleState(
-                    name=name,
-                    stock=gate.stock,
-                    admitted=gate.admitted_count,
-                    sold=services.sales.taken(name),
-                )
-                for name, gate in list(services.gates.items())[-SALES_SHOWN_MAX:]
-            ],
+            sales=self._sales.states(),
         )
-
-
-def _refused(why: str, *, status: int = 404) -> Response:
-    return Response(status=status, body=msgspec.json.encode({"error": why}))

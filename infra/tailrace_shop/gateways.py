@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 from tailrace.clock import Clock
 from tailrace_shop.config import ShopSettings
@@ -49,31 +49,18 @@ class Gateway:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """All of it."""
+    """All of it; its SMS gateway hangs while that is the incident."""
 
-    database: Gateway
-    mail: Gateway
-    sms: Gateway
-
-    @classmethod
-    def simulated(
-        cls, settings: ShopSettings, *, incidents: Incidents, clock: Clock
-    ) -> Outside:
-        """Return one whose SMS gateway hangs while that is the incident."""
-
-        def gateway(name: str, *, hangs: Callable[[], bool]) -> Gateway:
-            return Gateway(
-                name,
-                latency_ms=settings.step_ms,
-                timeout_ms=settings.gateway_timeout_ms,
-                clock=clock,
-                hangs=hangs,
-            )
-
-        return cls(
-            database=gateway("database", hangs=lambda: False),
-            mail=gateway("e-mail", hangs=lambda: False),
-            sms=gateway("SMS", hangs=lambda: incidents.is_on(Incident.SLOW_GATEWAY)),
+    def __init__(
+        self, settings: ShopSettings, *, incidents: Incidents, clock: Clock
+    ) -> None:
+        gateway = partial(
+            Gateway,
+            latency_ms=settings.step_ms,
+            timeout_ms=settings.gateway_timeout_ms,
+            clock=clock,
         )
+        self.database = gateway("database", hangs=lambda: False)
+        self.mail = gateway("e-mail", hangs=lambda: False)
+        self.sms = gateway("SMS", hangs=lambda: incidents.is_on(Incident.SLOW_GATEWAY))

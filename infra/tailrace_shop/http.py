@@ -11,10 +11,14 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
 
 HEAD_BYTES_MAX = 16 * 1_024
 BODY_BYTES_MAX = 64 * 1_024
+NAME_CHARACTERS_MAX = 64
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What would begin a line of its own in a log."""
 REASONS = {
@@ -59,6 +63,16 @@ class Response:
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def saying(cls, value: Any, *, status: int = 200) -> Response:  # noqa: ANN401 - whatever JSON can say
+        """Return one that says `value`."""
+        return cls(status=status, body=msgspec.json.encode(value))
+
+    @classmethod
+    def refusing(cls, why: str, *, status: int = 404) -> Response:
+        """Return one that says why not."""
+        return cls.saying({"error": why}, status=status)
 
     def encoded(self) -> bytes:
         """Return it as it goes over the wire."""
@@ -106,6 +120,18 @@ async def serve(handler: Handler, *, address: str, port: int) -> asyncio.Server:
     )
     await server.start_serving()
     return server
+
+
+def checked_name(text: str) -> str:
+    """Return the name that someone gave, without the blanks around it.
+
+    Raises:
+        ValueError: it is none that could stand in a log.
+    """
+    name = text.strip()
+    if not 0 < len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
+        raise ValueError(f"a name has 1 to {NAME_CHARACTERS_MAX} characters that print")
+    return name
 
 
 async def _answer_all(

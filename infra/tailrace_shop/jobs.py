@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from random import Random
 
-from tailrace.clock import Clock
 from tailrace_shop.config import ShopSettings
 from tailrace_shop.incidents import Deploys, Incident, Incidents
-from tailrace_shop.logs import JsonLog
-from tailrace_shop.services import ITEMS, Services
+from tailrace_shop.orders import ITEMS
+from tailrace_shop.premises import Premises
+from tailrace_shop.stock import Stock
 
 TICK_MS = 250
 
@@ -21,24 +19,22 @@ class Jobs:
     def __init__(
         self,
         settings: ShopSettings,
+        premises: Premises,
         *,
-        services: Services,
+        inventory: Stock,
         incidents: Incidents,
         deploys: Deploys,
-        logs: Path,
-        clock: Clock,
-        random: Random,
     ) -> None:
         self._settings = settings
-        self._services = services
+        self._inventory = inventory
         self._incidents = incidents
         self._deploys = deploys
-        self._clock = clock
-        self._random = random
-        self._reports = JsonLog(logs / "report.log", service="report", clock=clock)
+        self._clock = premises.clock
+        self._random = premises.random
+        self._reports = premises.json_log("report")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
-        self._report_at_ms = clock.monotonic_ms()
+        self._report_at_ms = self._clock.monotonic_ms()
         self._incident_at_ms = self._report_at_ms + self._incident_pause_ms()
 
     def start(self) -> None:
@@ -70,7 +66,7 @@ class Jobs:
             self._incidents.cause(self._random.choice(list(Incident)))
 
     def _report(self) -> None:
-        sold = {item: self._services.inventory.taken(item) for item in ITEMS}
+        sold = {item: self._inventory.taken(item) for item in ITEMS}
         self._reports.write(
             f"report finished: {sum(sold.values())} items sold",
             action="report",

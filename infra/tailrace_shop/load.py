@@ -20,8 +20,8 @@ from tailrace.clock import Clock
 from tailrace.shop_loads import LOAD_AGENT, Load
 from tailrace_shop.client import visiting
 from tailrace_shop.logs import JsonLog
+from tailrace_shop.orders import ITEMS
 from tailrace_shop.registration import Mode
-from tailrace_shop.services import ITEMS
 
 ADDRESS = "192.0.2.1"
 CONNECTIONS = 64

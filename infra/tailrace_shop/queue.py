@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
 import kafka
@@ -16,25 +17,78 @@ import msgspec
 from kafka.errors import KafkaError
 
 from tailrace.errors import ServiceUnavailable
-from tailrace.kafka_admin import KafkaAdmin
+from tailrace.kafka_admin import KafkaAdmin, NewTopic
 from tailrace.kafka_consumer import Consumer, Partition
 from tailrace.kafka_opening import open_client
 from tailrace.kafka_options import kafka_unavailable, record_client_options
 from tailrace.kafka_probe import require_listener
 from tailrace.kafka_reader import topic_reader
+from tailrace.provision import INSYNC_KEY, copies_on, insync_min
 from tailrace.settings import Connections
-from tailrace_shop.messages import PARTITIONS, Topic, group_name
 
 # The stubs that type checkers bundle describe an older release.
 _kafka: Any = kafka
 
 CLIENT_ID = "tailrace-shop"
+PARTITIONS = 2
+"""Enough that two workers of a group share the work."""
+RETENTION_MS = 86_400_000
+MESSAGE_BYTES_MAX = 64 * 1_024
 PUBLISH_S_MAX = 10.0
 POLL_MS = 500
 RETRY_MS = 1_000
 STOP_S_MAX = 15.0
 
 MessageT = TypeVar("MessageT", bound=msgspec.Struct)
+
+
+class Topic(StrEnum):
+    """The shop's queues; each is a topic `<namespace>.shop.<name>`."""
+
+    USERS = "users"
+    """Who registered, for the e-mail and the SMS that welcome them."""
+    ORDERS = "orders"
+    """What was ordered, for the inventory, and once more for the fulfilment."""
+    TICKETS = "tickets"
+    """Who was admitted to a flash sale."""
+    CHAT = "chat"
+    """What was said, for everyone who listens."""
+    QUESTIONS = "questions"
+    """What was asked, for one of those who answer."""
+
+    def name_in(self, namespace: str) -> str:
+        """Return the topic's whole name."""
+        return f"{namespace}.shop.{self}"
+
+
+def make_topics(connections: Connections) -> None:
+    """Make the queues that are missing, on as many brokers as there are, at most three.
+
+    A message is acknowledged when it is on all of them that are in step, at least two
+    of three: so an accepted order survives the loss of a broker.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer, or refuses a topic.
+    """
+    with KafkaAdmin(connections, client_id=CLIENT_ID) as admin:
+        copies = copies_on(admin.broker_count())
+        there = admin.partition_counts()
+        settings = {
+            INSYNC_KEY: insync_min(copies),
+            "retention.ms": str(RETENTION_MS),
+            "max.message.bytes": str(MESSAGE_BYTES_MAX),
+        }
+        names = [topic.name_in(connections.namespace) for topic in Topic]
+        admin.create_topics(
+            NewTopic(
+                name=name,
+                partitions=PARTITIONS,
+                replication_factor=copies,
+                settings=settings,
+            )
+            for name in names
+            if name not in there
+        )
 
 
 class Queue:
@@ -112,13 +166,13 @@ class Worker:
     ) -> None:
         self._connections = connections
         self._topic = topic.name_in(connections.namespace)
-        self._group = (
-            None if group is None else group_name(connections.namespace, group)
-        )
+        self._group = group and f"{connections.namespace}-shop-{group}"
         self._decoder = msgspec.json.Decoder(message_type)
         self._handle = cast("Callable[[msgspec.Struct], None]", handle)
         self._problem = problem
         self._stop = threading.Event()
+        self._steered = threading.Lock()
+        """Held by who starts or stops it, so that each has its effect in its turn."""
         self._thread: threading.Thread | None = None
 
     @property
@@ -138,13 +192,16 @@ class Worker:
         return sum(lag.lag_records for lag in lags)
 
     def start(self) -> None:
-        """Start it, or start it again where it was stopped."""
-        if not self.is_running:
-            self._stop.clear()
-            self._thread = threading.Thread(
-                target=self._run, name=self._group or self._topic, daemon=True
-            )
-            self._thread.start()
+        """Start it, or start it again where it was stopped, once it has ended."""
+        with self._steered:
+            if self._stop.is_set():
+                self._await_end()
+            if not self.is_running:
+                self._stop.clear()
+                self._thread = threading.Thread(
+                    target=self._run, name=self._group or self._topic, daemon=True
+                )
+                self._thread.start()
 
     def ask_to_stop(self) -> None:
         """Let it end, and do not wait for it."""
@@ -152,7 +209,11 @@ class Worker:
 
     def stop(self) -> None:
         """Finish the message at hand and leave the group; the others wait in Kafka."""
-        self.ask_to_stop()
+        with self._steered:
+            self.ask_to_stop()
+            self._await_end()
+
+    def _await_end(self) -> None:
         if self._thread is not None:
             self._thread.join(STOP_S_MAX)
 

@@ -12,6 +12,7 @@ from tailrace.clock import Clock
 from tailrace.errors import ServiceUnavailable
 from tailrace.settings import Connections
 from tailrace.shop_link import LINK_FILE, SHOP_DIR, ShopLink
+from tailrace_shop.chat import Chat
 from tailrace_shop.config import ShopSettings
 from tailrace_shop.control import Control
 from tailrace_shop.front import Front
@@ -19,9 +20,12 @@ from tailrace_shop.gateways import Outside
 from tailrace_shop.http import serve
 from tailrace_shop.incidents import Deploys, Incidents
 from tailrace_shop.jobs import Jobs
-from tailrace_shop.messages import make_topics
-from tailrace_shop.queue import Queue
-from tailrace_shop.services import Services
+from tailrace_shop.logs import PythonLog
+from tailrace_shop.orders import Orders
+from tailrace_shop.premises import Premises
+from tailrace_shop.queue import Queue, make_topics
+from tailrace_shop.registration import Accounts
+from tailrace_shop.sale import Sales
 from tailrace_shop.visitors import visit_now_and_then
 
 ADDRESS = "127.0.0.1"
@@ -51,38 +55,48 @@ class Shop:
         make_topics(connections)
         self._queue = Queue(connections)
         incidents = Incidents(length_ms=settings.incident_ms, clock=clock)
-        outside = Outside.simulated(settings, incidents=incidents, clock=clock)
         self._deploys = Deploys(incidents, logs=logs, clock=clock)
-        self.services = Services(
-            connections,
+        self._notifier_log = PythonLog(
+            logs / "notifier.log", logger="shop.notifier", clock=clock
+        )
+        premises = Premises(
+            connections=connections,
             folder=folder,
             queue=self._queue,
-            outside=outside,
+            outside=Outside(settings, incidents=incidents, clock=clock),
             clock=clock,
-            waiting_max=settings.waiting_max,
+            random=random,
+            notifier_log=self._notifier_log,
         )
+        self.accounts = Accounts(premises)
+        self.orders = Orders(premises, deploys=self._deploys)
+        self.sales = Sales(premises, waiting_max=settings.waiting_max)
+        self.chat = Chat(premises)
+        services = self.accounts.workers | self.orders.workers | self.sales.workers
+        self._workers = (services | self.chat.workers).values()
         self._key = secrets.token_hex(16)
         self._control = Control(
-            connections, key=self._key, services=self.services, incidents=incidents
+            connections,
+            key=self._key,
+            workers=services,
+            sales=self.sales,
+            incidents=incidents,
         )
         self._front = Front(
-            queue=self._queue,
-            services=self.services,
-            outside=outside,
-            deploys=self._deploys,
+            accounts=self.accounts,
+            orders=self.orders,
+            sales=self.sales,
+            chat=self.chat,
             control=self._control.answer,
             logs=logs,
             clock=clock,
-            random=random,
         )
         self._jobs = Jobs(
             settings,
-            services=self.services,
+            premises,
+            inventory=self.orders.inventory,
             incidents=incidents,
             deploys=self._deploys,
-            logs=logs,
-            clock=clock,
-            random=random,
         )
 
     async def run(self, stop: threading.Event) -> None:
@@ -94,7 +108,8 @@ class Shop:
         server = await self._listen()
         port = int(server.sockets[0].getsockname()[1])
         link = ShopLink(url=f"http://{ADDRESS}:{port}", pid=os.getpid(), key=self._key)
-        self.services.start()
+        for worker in self._workers:
+            worker.start()
         self._jobs.start()
         visitors = asyncio.create_task(
             visit_now_and_then(
@@ -126,6 +141,12 @@ class Shop:
         self._control.close()
         self._front.close()
         self._jobs.stop()
-        self._deploys.close()
-        self.services.stop()
+        for worker in self._workers:
+            worker.ask_to_stop()
+        for worker in self._workers:
+            worker.stop()
+        for one in (self.accounts, self.orders, self.sales):
+            one.close()
         self._queue.close()
+        self._deploys.close()
+        self._notifier_log.close()

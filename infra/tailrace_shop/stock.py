@@ -12,7 +12,16 @@ import threading
 from enum import StrEnum
 from pathlib import Path
 
-from tailrace_shop.messages import Order
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of one item, for a customer; the same id is the same order."""
+
+    order_id: str
+    item: str
+    quantity: int
+    trace_id: str
 
 
 class Outcome(StrEnum):

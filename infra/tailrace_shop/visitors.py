@@ -8,8 +8,8 @@ from random import Random
 import msgspec
 
 from tailrace_shop.client import visiting
+from tailrace_shop.orders import ITEMS
 from tailrace_shop.registration import Mode
-from tailrace_shop.services import ITEMS
 
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

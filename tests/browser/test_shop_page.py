@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotThere
 
+from tailrace.shop_link import SHOP_DIR
 from tailrace.shop_rules import ORDERS_FAIL
 from tailrace_embedded.stack import Endpoints
-from tailrace_shop.services import HELPERS
+from tailrace_shop.chat import HELPERS
 from tests.support import browser as support
 from tests.support.shops import WAIT_S_MAX, Whole, whole_shop
 from tests.support.waiting import eventually
@@ -20,6 +22,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(600)]
 LATENCIES_MS = {"serial": 150, "parallel": 100, "queued": 50}
 """What each way takes of the simulated outside alone."""
 LOOK_MS_MAX = 10_000
+PRESS_MS = 250
+"""From one press to the next, as fast as a hand is; a drawing takes longer."""
+TYPE_MS = 50
+FAST_ROUNDS = 3
+FAST_WORDS = 8
 ARRIVED_S_MAX = 240
 """Until the last of a storm's lines is indexed, where all of it runs on one busy machine."""
 
@@ -60,7 +67,7 @@ def rows(panel: Locator) -> list[list[str]]:
 
 
 def begin(panel: Locator, load: str) -> None:
-    """Click on a load's button, and wait until it runs: a click amid it would undo this."""
+    """Click on a load's button, and wait until the page says that it runs."""
     panel.get_by_role("button", name=load).click()
     runs = panel.get_by_text("It runs; refresh in a few seconds")
     expect(runs).to_be_visible(timeout=60_000)
@@ -179,3 +186,53 @@ def test_two_people_meet_in_the_chat_room_and_one_helper_answers(
     context.close()
     # Who left is silent, and soon present no more.
     expect(eva.get_by_text("Present: bob, eva")).to_have_count(0, timeout=30_000)
+
+
+def test_each_of_many_fast_presses_is_acted_upon_once_and_in_its_turn(
+    page: Page, shop_url: str, whole: Whole
+) -> None:
+    """Each comes amid the drawing that the one before it began."""
+
+    def told() -> list[str]:
+        log = whole.shop.connections.data_dir / SHOP_DIR / "logs" / "access.log"
+        return re.findall(r'"POST /control/(\S+) HTTP', log.read_text())[before:]
+
+    before = 0
+    before = len(told())
+    panel = tab(page, shop_url, "Orders")
+    inventory = panel.get_by_test_id("stMetric").filter(has_text="Inventory")
+    expect(inventory).to_contain_text("runs")
+    presses = {
+        "Orders": {
+            "Stop the inventory": "services/inventory/stop",
+            "Start the inventory": "services/inventory/start",
+        },
+        "Incidents": {"Cron job stops": "incidents/cron-stops"},
+    }
+    for _round in range(FAST_ROUNDS):
+        for name, buttons in presses.items():
+            panel = opened_tab(page, name)
+            for text in buttons:
+                panel.get_by_role("button", name=text).click(delay=PRESS_MS)
+                page.get_by_role("button", name="Refresh").click(delay=PRESS_MS)
+    orders = [order for buttons in presses.values() for order in buttons.values()]
+    eventually(lambda: len(told()) >= len(orders) * FAST_ROUNDS, WAIT_S_MAX)
+    assert told() == orders * FAST_ROUNDS
+    opened_tab(page, "Orders")
+    expect(inventory).to_contain_text("runs", timeout=60_000)
+
+
+def test_words_that_are_said_fast_are_each_heard_once_and_in_their_turn(
+    page: Page, shop_url: str, whole: Whole
+) -> None:
+    panel = tab(page, shop_url, "Chat")
+    expect(panel.get_by_text("Present:")).to_be_visible(timeout=60_000)
+    words = [f"word {number}" for number in range(FAST_WORDS)]
+    line = panel.get_by_placeholder("Say something")
+    for word in words:
+        line.press_sequentially(word, delay=TYPE_MS)
+        line.press("Enter")
+    for word in words:
+        expect(panel.get_by_text(f"guest: {word}", exact=True)).to_have_count(1)
+    said = [one.text for one in whole.shop.shop.chat.room.said()]
+    assert [text for text in said if text in words] == words

@@ -6,15 +6,19 @@ import copy
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tailrace.alerts.records import Status, alert_document, new_alert
 from tailrace.errors import CommandFailed
+from tailrace.moments import TimeRange
 from tailrace.query import Body
 from tailrace.shop_link import (
     LINK_FILE,
@@ -35,10 +39,12 @@ from tailrace_dashboard.shop import (
     read_orders,
     read_troubles,
 )
+from tailrace_dashboard.shop_charts import troubles_chart
 from tailrace_dashboard.shop_gateway import RunningShop
 from tailrace_dashboard.shop_sale import read_answers, read_storm
 from tests.dashboard.doubles import EmptySearch, KnownShop, done, failed, sources
 from tests.dashboard.test_pages import buttons, said, shown
+from tests.support.saying import Said, saying
 
 MODES = {"queued": 50e6, "serial": 150e6, "parallel": 100e6}
 MEASURED: Body = {
@@ -82,6 +88,8 @@ COUNTED: Body = {
         },
     }
 }
+PRESSED = ("services/inventory/start", "loads/sale", "incidents/bad-deploy")
+WAIT_S = 10
 NO_STORM: Body = {"hits": {"hits": []}}
 TROUBLES: Body = {
     "aggregations": {
@@ -186,6 +194,25 @@ class ShopsLogs:
                 return done(self._storm)
 
 
+class EndingLogs(ShopsLogs):
+    """Ends the drawing at its first question, when it is to."""
+
+    ends = False
+
+    def ask(self, *, index: str, body: Body, query: str = "") -> Future[Body]:
+        if self.ends:
+            st.stop()
+        return super().ask(index=index, body=body, query=query)
+
+
+class RefusingShop(KnownShop):
+    """Does nothing that it is told."""
+
+    def tell(self, order: str) -> Future[ShopState]:
+        self.told.append(order)
+        return failed(CommandFailed("The shop refuses: it is closed.", remedy="wait"))
+
+
 def shop_page(given: object) -> None:
     from tailrace_dashboard.sources import Sources
     from tailrace_dashboard.views import shop
@@ -254,6 +281,22 @@ def test_findings_name_the_version_in_whose_time_most_errors_came() -> None:
     assert "1.4.0" in of(59_000, "notifier")
 
 
+def test_no_version_stands_behind_the_bar_that_holds_what_it_broke() -> None:
+    troubles = Troubles(
+        points=((18_000, "orders", 3),),
+        deploys=(Deploy(at_ms=17_900, service="orders", version="1.4.1"),),
+        report_at_ms=None,
+    )
+    drawn = troubles_chart(troubles, time_range=TimeRange(0, 60_000)).to_dict()
+    bars, lines, texts = drawn["layer"]
+    data = drawn["datasets"]
+    begins_at_ms = min(bar["at_ms"] for bar in data[bars["data"]["name"]])
+    for layer in (lines, texts):
+        (mark,) = data[layer["data"]["name"]]
+        assert mark[layer["encoding"]["x"]["field"]] == begins_at_ms
+        assert mark["at_ms"] == 17_900
+
+
 def test_findings_miss_a_report_that_comes_no_more() -> None:
     troubles = Troubles(points=(), deploys=(), report_at_ms=0)
     assert findings(troubles, now_ms=REPORT_SILENCE_MS) == []
@@ -303,14 +346,82 @@ def test_the_queue_is_shown_and_the_inventory_is_told() -> None:
     test = page(ShopsLogs(), shop)
     metric = next(one for one in test.metric if one.label == "Inventory")
     assert (metric.value, metric.delta) == ("60 waiting", "is stopped")
-    for key, order in (
-        ("shop_services/inventory/start", "services/inventory/start"),
-        ("load_sale", "loads/sale"),
-        ("incident_bad-deploy", "incidents/bad-deploy"),
-    ):
-        test.button(key=key).click().run()
-        assert shop.told[-1] == order
+    for number, order in enumerate(PRESSED, start=1):
+        test.button(key=f"shop_{order}").click().run()
+        assert shop.told == list(PRESSED[:number])
     assert not test.exception
+
+
+@pytest.mark.parametrize("order", PRESSED)
+def test_a_press_is_acted_upon_though_the_drawing_ends_at_its_first_question(
+    order: str,
+) -> None:
+    """As it does where the next press comes amid it."""
+    shop, logs = KnownShop(STATE, ROOM), EndingLogs()
+    test = page(logs, shop)
+    logs.ends = True
+    test.button(key=f"shop_{order}").click().run()
+    assert shop.told == [order]
+    logs.ends = False
+    test.run()
+    assert shop.told == [order]
+    assert ("It runs; refresh" in said(test)) == order.startswith("loads/sale")
+
+
+def test_a_word_is_said_once_though_the_drawing_ends_at_its_first_question() -> None:
+    shop, logs = KnownShop(STATE, ROOM), EndingLogs()
+    test = page(logs, shop)
+    test.text_input(key="chat_member").set_value(" eva ")
+    logs.ends = True
+    test.chat_input(key="chat_line").set_value("hello").run()
+    logs.ends = False
+    test.run()
+    assert [one for one in shop.spoken if one[2] == "said"] == [
+        ("eva", "hello", "said")
+    ]
+
+
+def test_what_the_shop_refused_is_told_by_the_next_drawing_and_then_no_more() -> None:
+    shop, logs = RefusingShop(STATE, ROOM), EndingLogs()
+    test = page(logs, shop)
+    logs.ends = True
+    test.button(key="shop_incidents/bad-deploy").click().run()
+    logs.ends = False
+    assert "it is closed" in said(test.run())
+    assert "it is closed" not in said(test.run())
+
+
+def test_who_has_no_name_is_not_let_speak() -> None:
+    test = page(ShopsLogs())
+    assert not test.chat_input(key="chat_line").disabled
+    test.text_input(key="chat_member").set_value(" ").run()
+    assert test.chat_input(key="chat_line").disabled
+
+
+def test_orders_are_given_one_after_another_and_nothing_else_waits_for_them(
+    tmp_path: Path,
+) -> None:
+    may_answer = threading.Event()
+
+    def say(method: str, path: str) -> Said:
+        if method == "POST" and path != "/chat":
+            may_answer.wait(WAIT_S)
+        return Said(200, msgspec.to_builtins(ROOM if path == "/chat" else STATE))
+
+    with saying(say) as server:
+        ShopLink(url=server.url, pid=os.getpid(), key="k").write(tmp_path)
+        gateway = RunningShop(tmp_path)
+        orders = [gateway.tell(f"{number}") for number in range(6)]
+        words = [gateway.speak("eva", text="hello", kind="said") for _ in range(6)]
+        for answer in (*words, gateway.state(), gateway.room()):
+            answer.result(WAIT_S)
+        told = [one for one in server.asked if "/control/" in one]
+        assert told == ["POST /control/0"]
+        may_answer.set()
+        gateway.close()
+        told = [one for one in server.asked if "/control/" in one]
+        assert told == [f"POST /control/{number}" for number in range(6)]
+        assert all(order.done() for order in orders)
 
 
 def test_x6_what_is_said_in_the_room_is_text() -> None:

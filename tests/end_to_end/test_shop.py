@@ -17,14 +17,12 @@ from tailrace.errors import CommandFailed, ServiceUnavailable
 from tailrace.shop_link import SHOP_DIR
 from tailrace_embedded.stack import Endpoints
 from tailrace_shop import load
-from tailrace_shop.chat import QUESTION, Room
+from tailrace_shop.chat import HELPERS, QUESTION, Room, Said
 from tailrace_shop.client import visiting
-from tailrace_shop.front import WAITING_PAGE, WAITING_TEXT
 from tailrace_shop.jobs import TICK_MS
-from tailrace_shop.messages import Order, Said, Topic
-from tailrace_shop.queue import Queue
-from tailrace_shop.services import HELPERS
-from tailrace_shop.stock import Outcome
+from tailrace_shop.queue import Queue, Topic
+from tailrace_shop.sale import WAITING_PAGE, WAITING_TEXT
+from tailrace_shop.stock import Order, Outcome
 from tests.support.shops import WAIT_S_MAX, Opened, opened, order_again
 from tests.support.waiting import eventually
 
@@ -62,7 +60,7 @@ def test_orders_go_on_without_the_inventory_which_then_counts_each_once(
     seen: list[str] = []
 
     def reserve_again(order: Order) -> None:
-        shop.shop.services.reserve(order)
+        shop.shop.orders.reserve(order)
         seen.append(order.order_id)
 
     again = shop.other_worker(Topic.ORDERS, message_type=Order, handle=reserve_again)
@@ -93,6 +91,31 @@ def test_a_worker_that_dies_in_a_message_meets_it_again(shop: Opened) -> None:
     assert [problem[:5] for problem in shop.problems] == ["Kafka"]
 
 
+def test_a_service_that_is_started_while_it_ends_runs(shop: Opened) -> None:
+    """The last press holds: it had looked as if it ran, and then it had ended."""
+    works, may_end = threading.Event(), threading.Event()
+
+    def work(order: Order) -> None:
+        del order
+        works.set()
+        may_end.wait(WAIT_S_MAX)
+
+    worker = shop.other_worker(Topic.ORDERS, message_type=Order, handle=work)
+    worker.start()
+    asyncio.run(load.order(shop.link.url, count=1))
+    assert works.wait(WAIT_S_MAX)
+    worker.ask_to_stop()
+    starting = threading.Thread(target=worker.start)
+    starting.start()
+    may_end.set()
+    starting.join(WAIT_S_MAX)
+    works.clear()
+    asyncio.run(load.order(shop.link.url, count=1))
+    assert works.wait(WAIT_S_MAX)
+    worker.stop()
+    assert not worker.is_running
+
+
 def test_a_question_goes_to_one_helper_and_a_word_to_every_listener(
     shop: Opened,
 ) -> None:
@@ -100,7 +123,7 @@ def test_a_question_goes_to_one_helper_and_a_word_to_every_listener(
     listener = Room()
     other = shop.other_worker(Topic.CHAT, message_type=Said, handle=listener.hear)
     other.start()
-    room = shop.shop.services.room
+    room = shop.shop.chat.room
 
     def answers(about: str) -> list[Said]:
         said = listener.said()
@@ -146,7 +169,7 @@ def test_what_was_said_is_heard_again_by_the_next_shop(
     with opened(stack, namespace=namespace, data_dir=tmp_path) as shop:
         shop.link.speak("eva", text="hello")
     with opened(stack, namespace=namespace, data_dir=tmp_path) as shop:
-        room = shop.shop.services.room
+        room = shop.shop.chat.room
         eventually(lambda: [one.text for one in room.said()] == ["hello"], WAIT_S_MAX)
 
 
@@ -170,7 +193,7 @@ def test_who_comes_while_too_many_are_let_in_is_sent_to_a_waiting_page(
         assert answers["303"] > 0
         assert answers["202"] == ORDERS
         assert asyncio.run(waiting_page(shop.link.url)) == (200, WAITING_TEXT)
-        eventually(lambda: shop.shop.services.sales.taken("rush") == ORDERS, WAIT_S_MAX)
+        eventually(lambda: shop.shop.sales.shelf.taken("rush") == ORDERS, WAIT_S_MAX)
 
 
 def test_who_is_admitted_is_sold_to_though_acknowledgements_are_lost(
@@ -201,12 +224,12 @@ def test_who_is_admitted_is_sold_to_though_acknowledgements_are_lost(
     sold: list[str] = []
 
     def note(ticket: Order) -> None:
-        if shop.shop.services.sales.take(ticket) is Outcome.DUPLICATE:
+        if shop.shop.sales.shelf.take(ticket) is Outcome.DUPLICATE:
             sold.append(ticket.order_id)
 
     # All were sold to whom they were promised, and each came twice.
     eventually(lambda: not shop.waiting("seller"), WAIT_S_MAX)
-    assert shop.shop.services.sales.taken("torn") == 5
+    assert shop.shop.sales.shelf.taken("torn") == 5
     again = shop.other_worker(Topic.TICKETS, message_type=Order, handle=note)
     again.start()
     eventually(lambda: len(sold) >= 10, WAIT_S_MAX)
@@ -262,7 +285,7 @@ def test_a_sale_is_not_opened_twice(shop: Opened) -> None:
     assert shop.link.tell("sales/once?stock=5").sales[-1].stock == 5
     with pytest.raises(CommandFailed, match="there was a sale 'once' before"):
         shop.link.tell("sales/once?stock=7")
-    shop.shop.services.sales.put("earlier", 5)
+    shop.shop.sales.shelf.put("earlier", 5)
     with pytest.raises(CommandFailed, match="there was a sale 'earlier' before"):
         shop.link.tell("sales/earlier?stock=5")
     assert [one.stock for one in shop.link.state().sales] == [5]

@@ -19,9 +19,8 @@ from tailrace.shop_link import SHOP_DIR, ShopLink
 from tailrace_embedded.stack import Endpoints
 from tailrace_shop import load
 from tailrace_shop.client import visiting
-from tailrace_shop.messages import Order
-from tailrace_shop.services import ITEMS
-from tailrace_shop.stock import Outcome, Stock
+from tailrace_shop.orders import ITEMS
+from tailrace_shop.stock import Order, Outcome, Stock
 from tests.support.roles import STOP_WAIT_S_MAX, TAILRACE
 from tests.support.shops import WAIT_S_MAX
 from tests.support.waiting import eventually

@@ -194,7 +194,7 @@ def test_a_flash_sale_is_never_oversold_and_its_answers_are_counted_alike(
     assert round(storm.per_s) == counted["per_s"]
 
     def sold() -> int:
-        return whole.shop.shop.services.sales.taken(counted["name"])
+        return whole.shop.shop.sales.shelf.taken(counted["name"])
 
     def logged() -> tuple[int, int | None]:
         found = whole.answers_of(counted["name"])
@@ -204,4 +204,4 @@ def test_a_flash_sale_is_never_oversold_and_its_answers_are_counted_alike(
     eventually(lambda: not whole.shop.waiting("seller"), WAIT_S_MAX)
     eventually(lambda: logged() == (STOCK, STOCK), WAIT_S_MAX)
     assert sold() == STOCK
-    assert whole.shop.shop.services.sales.left(counted["name"]) == 0
+    assert whole.shop.shop.sales.shelf.left(counted["name"]) == 0

@@ -38,9 +38,8 @@ from tailrace_embedded.stack import Endpoints
 from tailrace_shop.client import visiting
 from tailrace_shop.config import ShopSettings
 from tailrace_shop.load import Counted, order_body
-from tailrace_shop.messages import Topic
-from tailrace_shop.queue import Worker
-from tailrace_shop.services import ITEMS, SHELF_COUNT
+from tailrace_shop.orders import ITEMS, SHELF_COUNT
+from tailrace_shop.queue import Topic, Worker
 from tailrace_shop.shop import Shop
 from tests.support.roles import started_roles
 from tests.support.waiting import eventually
@@ -68,7 +67,7 @@ class Opened:
 
     def taken(self) -> int:
         """Return what is missing on the shelves; the orders' own sum must agree."""
-        inventory = self.shop.services.inventory
+        inventory = self.shop.orders.inventory
         missing = sum(SHELF_COUNT - (inventory.left(item) or 0) for item in ITEMS)
         assert missing == sum(map(inventory.taken, ITEMS))
         return missing

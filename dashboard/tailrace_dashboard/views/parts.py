@@ -30,39 +30,32 @@ def wait_for(future: Future[T], *, what: str, key: str, clock: Clock) -> T | Non
     here, and the search that nobody waits for any more is cancelled with it.
     """
     cancelled = f"{key}_cancelled"
-    if st.session_state.pop(cancelled, False):
-        future.cancel()
-        return None
-    place = st.empty()
-    started_ms = clock.monotonic_ms()
+
+    def draw_way_out() -> None:
+        st.button(
+            "Cancel",
+            key=f"{key}_cancel",
+            on_click=lambda: st.session_state.update({cancelled: True}),
+        )
+
     try:
-        ticker = None
-        while True:
-            try:
-                answer = future.result(timeout=POLL_S)
-                place.empty()
-                return answer
-            except TimeoutError:
-                if future.done():
-                    raise
-            waited_ms = clock.monotonic_ms() - started_ms
-            if ticker is None and waited_ms >= CANCEL_SHOWN_AFTER_MS:
-                with place.container(
-                    horizontal=True, vertical_alignment="center", gap="small"
-                ):
-                    ticker = st.empty()
-                    st.button(
-                        "Cancel",
-                        key=f"{key}_cancel",
-                        on_click=lambda: st.session_state.update({cancelled: True}),
-                    )
-            (ticker or place).caption(f"{what} … {waited_ms / 1_000:.1f} s")
-    except TailraceError:
-        place.empty()
-        raise
+        if st.session_state.pop(cancelled, False):
+            return None
+        return _awaited(future, what=what, clock=clock, draw_way_out=draw_way_out)
     finally:
         # Without effect on one that is done.
         future.cancel()
+
+
+def settled(future: Future[T], *, what: str, clock: Clock) -> T:
+    """Return the answer to what nobody takes back; show how long it takes.
+
+    A newer run of the page may take over here, too, and finds it going on.
+
+    Raises:
+        TailraceError: as the future does.
+    """
+    return _awaited(future, what=what, clock=clock, draw_way_out=None)
 
 
 def answer_of(future: Future[T], *, what: str, key: str, clock: Clock) -> T | None:
@@ -125,6 +118,39 @@ def viewer_zone() -> tzinfo:
 def zone_text(zone: tzinfo) -> str:
     """Return the zone's name as a person knows it."""
     return zone.key if isinstance(zone, ZoneInfo) else "UTC"
+
+
+def _awaited(
+    future: Future[T],
+    *,
+    what: str,
+    clock: Clock,
+    draw_way_out: Callable[[], None] | None,
+) -> T:
+    place = st.empty()
+    started_ms = clock.monotonic_ms()
+    ticker = None
+    try:
+        while True:
+            try:
+                answer = future.result(timeout=POLL_S)
+                place.empty()
+                return answer
+            except TimeoutError:
+                if future.done():
+                    raise
+            waited_ms = clock.monotonic_ms() - started_ms
+            is_long = waited_ms >= CANCEL_SHOWN_AFTER_MS
+            if is_long and ticker is None and draw_way_out is not None:
+                with place.container(
+                    horizontal=True, vertical_alignment="center", gap="small"
+                ):
+                    ticker = st.empty()
+                    draw_way_out()
+            (ticker or place).caption(f"{what} … {waited_ms / 1_000:.1f} s")
+    except TailraceError:
+        place.empty()
+        raise
 
 
 def _sentence(remedy: str) -> str:

@@ -10,7 +10,6 @@ from tailrace.alerts.store import alerts_index
 from tailrace.errors import TailraceError
 from tailrace.moments import MINUTE_MS, TimeRange
 from tailrace.query import Body, events_alias
-from tailrace.shop_link import ShopState
 from tailrace_dashboard.gateway import NoIndexYet
 from tailrace_dashboard.rows import markdown
 from tailrace_dashboard.shop import (
@@ -49,12 +48,13 @@ from tailrace_dashboard.views.parts import (
     wait_for,
 )
 from tailrace_dashboard.views.shop_live import draw_chat, draw_orders
+from tailrace_dashboard.views.shop_presses import draw_outcome, order_button
 
 MEASURED_MS = 15 * MINUTE_MS
-INCIDENT_TEXTS = {
-    "slow-gateway": "Slow SMS gateway",
-    "bad-deploy": "Bad deploy",
-    "cron-stops": "Cron job stops",
+INCIDENTS = {
+    "incidents/slow-gateway": "Slow SMS gateway",
+    "incidents/bad-deploy": "Bad deploy",
+    "incidents/cron-stops": "Cron job stops",
 }
 NO_SHOP = (
     "No shop runs. `tailrace up --demo` starts one beside everything else, and"
@@ -67,8 +67,10 @@ def show(sources: Sources) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("#### The shop")
         st.button("Refresh", key="shop_refresh", icon=":material/refresh:")
-    if not sources.shop.is_there():
-        st.info(NO_SHOP, icon=":material/storefront:")
+    # A place that is always there: what follows must not move, least of all amid a press.
+    with st.container():
+        if not sources.shop.is_there():
+            st.info(NO_SHOP, icon=":material/storefront:")
     registration, orders, sale, chat, incidents = st.tabs(
         ["Registration", "Orders", "Flash sale", "Chat", "Incidents"]
     )
@@ -91,7 +93,7 @@ def _draw_registration(sources: Sources) -> None:
         " messages at once, or left to a queue. Medians of the service's log, of the"
         " last 15 minutes."
     )
-    _draw_load(sources, "registration", "Register 20 users in each way")
+    _draw_load(sources, "Register 20 users in each way", order="loads/registration")
     answer = _found(sources, measured_body(_range(sources)), key="shop_measured")
     if answer is None:
         return
@@ -145,7 +147,7 @@ def _draw_sale(sources: Sources) -> None:
         " 500 into the queue and tells the others at once, and the seller behind it"
         " never meets the storm."
     )
-    _draw_load(sources, "sale", "Hold a flash sale")
+    _draw_load(sources, "Hold a flash sale", order="loads/sale")
     answer = _found(sources, storms_body(_range(sources)), key="shop_storm")
     storm = None if answer is None else read_storm(answer)
     if storm is None:
@@ -211,10 +213,11 @@ def _draw_incidents(sources: Sources) -> None:
         " errors by service, and on the page Search by `tags:shop AND log.level:error`."
     )
     with st.container(horizontal=True, gap="small"):
-        for name, text in INCIDENT_TEXTS.items():
-            if st.button(text, key=f"incident_{name}", icon=":material/bolt:"):
-                order = sources.shop.tell(f"incidents/{name}")
-                answer_of(order, what="Asking", clock=sources.clock, key=f"shop_{name}")
+        for order, text in INCIDENTS.items():
+            order_button(sources, text, order=order, icon=":material/bolt:")
+    with st.container():
+        for order in INCIDENTS:
+            draw_outcome(sources, order)
     time_range = _range(sources)
     _draw_alerts(sources, time_range)
     answer = _found(sources, troubles_body(time_range), key="shop_troubles")
@@ -250,15 +253,10 @@ def _draw_alerts(sources: Sources, time_range: TimeRange) -> None:
         draw_table(alert_rows(alerts, zone=viewer_zone()))
 
 
-def _draw_load(sources: Sources, name: str, text: str) -> None:
-    if st.button(text, key=f"load_{name}", type="primary", icon=":material/speed:"):
-        state: ShopState | None = answer_of(
-            sources.shop.tell(f"loads/{name}"),
-            what="Asking",
-            clock=sources.clock,
-            key=f"shop_load_{name}",
-        )
-        if state is not None:
+def _draw_load(sources: Sources, text: str, *, order: str) -> None:
+    order_button(sources, text, order=order, type="primary", icon=":material/speed:")
+    with st.container():
+        if draw_outcome(sources, order):
             st.info(
                 "It runs; refresh in a few seconds, when its lines have arrived.",
                 icon=":material/hourglass_top:",

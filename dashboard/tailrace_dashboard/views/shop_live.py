@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import cast
+from concurrent.futures import Future
+from typing import TypeVar, cast
 
 import streamlit as st
 
+from tailrace.errors import TailraceError
 from tailrace.shop_link import RoomState, ShopState
 from tailrace.text import printable
 from tailrace_dashboard.rows import markdown
 from tailrace_dashboard.shop_charts import queue_chart
 from tailrace_dashboard.sources import Sources
-from tailrace_dashboard.views.parts import answer_of
+from tailrace_dashboard.views.parts import draw_problem, settled
+from tailrace_dashboard.views.shop_presses import (
+    CHAT,
+    CHAT_NAME,
+    chat_line,
+    draw_outcome,
+    order_button,
+)
 
 LOOK_S = 2
 SAMPLES_MAX = 150
 WORDS_SHOWN_MAX = 30
 NAME_CHARACTERS_MAX = 40
+ORDERS = {
+    "services/inventory/stop": "Stop the inventory",
+    "services/inventory/start": "Start the inventory",
+    "loads/orders": "Place 200 orders",
+}
+
+T = TypeVar("T")
 
 
 def draw_orders(sources: Sources) -> None:
@@ -28,6 +44,12 @@ def draw_orders(sources: Sources) -> None:
     )
     if not sources.shop.is_there():
         return
+    with st.container(horizontal=True, gap="small"):
+        for order, text in ORDERS.items():
+            order_button(sources, text, order=order)
+    with st.container():
+        for order in ORDERS:
+            draw_outcome(sources, order)
 
     @st.fragment(run_every=LOOK_S)
     def live() -> None:
@@ -45,12 +67,11 @@ def draw_chat(sources: Sources) -> None:
     if not sources.shop.is_there():
         return
     member = st.text_input(
-        "Name", key="chat_member", value="guest", max_chars=NAME_CHARACTERS_MAX
+        "Name", key=CHAT_NAME, value="guest", max_chars=NAME_CHARACTERS_MAX
     ).strip()
-    text = st.chat_input("Say something, or ask the @helpdesk", max_chars=500)
-    if text and member:
-        spoken = sources.shop.speak(member, text=str(text), kind="said")
-        answer_of(spoken, what="Asking the shop", clock=sources.clock, key="chat_say")
+    chat_line(sources, is_open=bool(member))
+    with st.container():
+        draw_outcome(sources, CHAT)
 
     @st.fragment(run_every=LOOK_S)
     def live() -> None:
@@ -60,23 +81,7 @@ def draw_chat(sources: Sources) -> None:
 
 
 def _draw_queue(sources: Sources) -> None:
-    with st.container(horizontal=True, gap="small"):
-        order = next(
-            (
-                order
-                for text, order in (
-                    ("Stop the inventory", "services/inventory/stop"),
-                    ("Start the inventory", "services/inventory/start"),
-                    ("Place 200 orders", "loads/orders"),
-                )
-                if st.button(text, key=f"shop_{order}")
-            ),
-            None,
-        )
-    asked = sources.shop.tell(order) if order else sources.shop.state()
-    state: ShopState | None = answer_of(
-        asked, what="Asking the shop", clock=sources.clock, key="shop_queue"
-    )
+    state: ShopState | None = _seen(sources, sources.shop.state(), key="shop_queue")
     if state is None:
         return
     samples = cast(
@@ -104,12 +109,22 @@ def _draw_room(sources: Sources, *, member: str) -> None:
         if member
         else sources.shop.room()
     )
-    room: RoomState | None = answer_of(
-        looked, what="Asking the shop", clock=sources.clock, key="chat_room"
-    )
+    room: RoomState | None = _seen(sources, looked, key="chat_room")
     if room is None:
         return
     st.caption(f"Present: {markdown(', '.join(room.present)) or 'nobody'}")
     for word in room.said[-WORDS_SHOWN_MAX:]:
         # As text, never as Markdown: anyone may say anything here.
         st.text(f"{printable(word.member)}: {printable(word.text)}")
+
+
+def _seen(sources: Sources, look: Future[T], *, key: str) -> T | None:
+    """Return what a look at the shop shows; where it shows nothing, say why.
+
+    Without a way out: a press on one would wait until the look is over.
+    """
+    try:
+        return settled(look, what="Asking the shop", clock=sources.clock)
+    except TailraceError as problem:
+        draw_problem(problem, key=key)
+        return None

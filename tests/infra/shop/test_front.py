@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace_shop.chat import PRESENT_MS, Room
+from tailrace_shop.chat import PRESENT_MS, Room, Said, SaidKind
 from tailrace_shop.http import Request, Response, serve
 from tailrace_shop.incidents import (
     BAD_VERSION,
@@ -18,7 +18,6 @@ from tailrace_shop.incidents import (
     Incident,
     Incidents,
 )
-from tailrace_shop.messages import Said, SaidKind
 from tests.support.standing_clock import StandingClock
 
 

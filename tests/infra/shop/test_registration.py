@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tailrace_shop.messages import Registered
-from tailrace_shop.registration import Mode, Registration
+from tailrace_shop.registration import Mode, Registered, register
 
 MEET_S_MAX = 10
 MIA = Registered(user="mia", trace_id="t")
@@ -18,9 +17,15 @@ MIA = Registered(user="mia", trace_id="t")
 class Steps:
     """Notes which steps were done; the messages meet where they are sent at once."""
 
-    def __init__(self, *, meeting: threading.Barrier | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        meeting: threading.Barrier | None = None,
+        write: Callable[[str], None] | None = None,
+    ) -> None:
         self.done: list[str] = []
         self._meeting = meeting
+        self._write = write or self.step("write")
 
     def step(self, name: str) -> Callable[[str], None]:
         def do(user: str) -> None:
@@ -37,13 +42,15 @@ class Steps:
 
     def register(self, mode: Mode) -> None:
         with ThreadPoolExecutor(2) as senders:
-            Registration(
-                write=self.step("write"),
+            register(
+                MIA,
+                mode=mode,
+                write=self._write,
                 send_email=self.step("send e-mail"),
                 send_sms=self.step("send SMS"),
                 enqueue=self.enqueue,
                 senders=senders,
-            ).register(MIA, mode=mode)
+            )
 
 
 def test_serial_does_one_after_another() -> None:
@@ -68,19 +75,10 @@ def test_queued_sends_nothing_itself() -> None:
 
 @pytest.mark.parametrize("mode", Mode)
 def test_nobody_is_greeted_who_could_not_be_written(mode: Mode) -> None:
-    steps = Steps()
-
     def fail(user: str) -> None:
         raise OSError(user)
 
-    with ThreadPoolExecutor(2) as senders:
-        registration = Registration(
-            write=fail,
-            send_email=steps.step("send e-mail"),
-            send_sms=steps.step("send SMS"),
-            enqueue=steps.enqueue,
-            senders=senders,
-        )
-        with pytest.raises(OSError, match="mia"):
-            registration.register(MIA, mode=mode)
+    steps = Steps(write=fail)
+    with pytest.raises(OSError, match="mia"):
+        steps.register(mode)
     assert not steps.done

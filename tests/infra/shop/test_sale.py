@@ -8,9 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace_shop.gate import Gate, Verdict
-from tailrace_shop.messages import Order
-from tailrace_shop.stock import Outcome, Stock
+from tailrace_shop.sale import Gate, Verdict
+from tailrace_shop.stock import Order, Outcome, Stock
 
 
 def order(order_id: str, *, quantity: int = 1, item: str = "lamp") -> Order:
