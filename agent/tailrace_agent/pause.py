@@ -17,7 +17,7 @@ from tailrace.retention_pause import Reads, read_pause
 
 POLL_MS_MIN = 8_000
 POLL_MS_MAX = 12_000
-"""A change is heard at once; this is the floor, and confirms what lasts."""
+"""Retention is of days: nobody need hear of a pause, or of its end, sooner."""
 UNCONFIRMED_MS_MAX = 40_000
 """So long one missed answer, or a server that died, ends no pause."""
 STOP_MS_MAX = 2_000
@@ -44,7 +44,6 @@ class RetentionPause:
         """What is waited for, and when a server last said so: replaced as a whole, as two
         threads look at it."""
         self._stop = threading.Event()
-        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pause", daemon=True)
 
     def start(self) -> None:
@@ -65,9 +64,7 @@ class RetentionPause:
         Raises:
             ServiceUnavailable: no server answers.
         """
-        pause = read_pause(
-            self._zookeeper, namespace=self._namespace, on_change=self._woken.set
-        )
+        pause = read_pause(self._zookeeper, namespace=self._namespace)
         was_paused = self._seen is not None
         if pause is None:
             self._seen = None
@@ -81,14 +78,13 @@ class RetentionPause:
     def close(self) -> None:
         """Look no more."""
         self._stop.set()
-        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(STOP_MS_MAX / 1_000)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            self._woken.clear()
+        wait_s = 0.0
+        while not self._stop.wait(wait_s):
             # The registration says so.
             with contextlib.suppress(ServiceUnavailable):
                 self.look()
-            self._woken.wait(self._jitter.randint(POLL_MS_MIN, POLL_MS_MAX) / 1_000)
+            wait_s = self._jitter.randint(POLL_MS_MIN, POLL_MS_MAX) / 1_000

@@ -7,7 +7,7 @@ buffer meanwhile. Pure, but for the two functions that read and name the node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 import msgspec
@@ -80,9 +80,7 @@ class UnreadPlace(msgspec.Struct, frozen=True, kw_only=True):
 class Reads(Protocol):
     """The part of a session that looks at a node."""
 
-    def get(
-        self, path: str, *, on_change: Callable[[], None] | None = None
-    ) -> bytes | None:
+    def get(self, path: str) -> bytes | None:
         """Return what a node holds, or None when it is not there."""
         ...
 
@@ -92,9 +90,7 @@ def pause_path(namespace: str) -> str:
     return f"/{namespace}/pause/agents"
 
 
-def read_pause(
-    zookeeper: Reads, *, namespace: str, on_change: Callable[[], None] | None = None
-) -> Pause | None:
+def read_pause(zookeeper: Reads, *, namespace: str) -> Pause | None:
     """Return what agents are to wait for, None where they are not to.
 
     What is there and cannot be read is of a newer version, and a pause all the same.
@@ -102,7 +98,7 @@ def read_pause(
     Raises:
         ServiceUnavailable: no server answers.
     """
-    data = zookeeper.get(pause_path(namespace), on_change=on_change)
+    data = zookeeper.get(pause_path(namespace))
     if data is None:
         return None
     try:

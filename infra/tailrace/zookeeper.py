@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from kazoo import client as kazoo_client  # pyright: ignore[reportMissingTypeStubs]
@@ -183,7 +184,7 @@ class ZooKeeper:
         Raises:
             ServiceUnavailable: no server answers.
         """
-        watch = None if on_change is None else _told(on_change)
+        watch = None if on_change is None else _Told(on_change)
         try:
             value, _ = self._call(lambda: self._client.get_async(path, watch))
         except NoNodeError:
@@ -383,14 +384,19 @@ class _NoClient:
         """Close nothing."""
 
 
-def _told(on_change: Callable[[], None]) -> Callable[[object], None]:
-    """Return a listener of the client's that passes on only that something happened."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A listener of the client's that passes on only that something happened.
 
-    def listener(event: object) -> None:
+    Two of one caller are equal: the client keeps each that differs until the node changes,
+    which for one that is asked for every few seconds may be never.
+    """
+
+    on_change: Callable[[], None]
+
+    def __call__(self, event: object) -> None:
         del event
-        on_change()
-
-    return listener
+        self.on_change()
 
 
 def _reason(error: Exception) -> str:

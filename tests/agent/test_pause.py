@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -96,16 +95,11 @@ class Server:
     def __init__(self) -> None:
         self.data: bytes | None = None
         self.is_away = False
-        self.watching: list[Callable[[], None]] = []
 
-    def get(
-        self, path: str, *, on_change: Callable[[], None] | None = None
-    ) -> bytes | None:
+    def get(self, path: str) -> bytes | None:
         assert path == pause_path("t")
         if self.is_away:
             raise ServiceUnavailable("ZooKeeper", address="zk", reason="no answer")
-        if on_change is not None:
-            self.watching.append(on_change)
         return self.data
 
 

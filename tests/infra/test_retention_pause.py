@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
@@ -61,13 +59,9 @@ class OneNode:
     def __init__(self, data: bytes | None) -> None:
         self.data = data
         self.asked: list[str] = []
-        self.on_change: Callable[[], None] | None = None
 
-    def get(
-        self, path: str, *, on_change: Callable[[], None] | None = None
-    ) -> bytes | None:
+    def get(self, path: str) -> bytes | None:
         self.asked.append(path)
-        self.on_change = on_change
         return self.data
 
 
