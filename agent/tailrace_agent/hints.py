@@ -118,6 +118,7 @@ class FileHints:
     def _observe(self, present: frozenset[str]) -> None:
         self._stop_observer()
         self._watched = present
+        observer: BaseObserver | None = None
         try:
             observer = self._make_observer()
             _hear_overflows(observer, note=self._note_overflow)
@@ -133,6 +134,10 @@ class FileHints:
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep goes on
             # ENOSPC and EMFILE above all: the kernel's limits on watches.
             self._say(f"off: {error}", error)
+            if observer is not None:
+                # It reads from the kernel since it was made, and holds what it watches.
+                with contextlib.suppress(Exception):
+                    observer.stop()
             return
         self._observer = observer
         self._note()

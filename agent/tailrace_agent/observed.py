@@ -73,15 +73,15 @@ def health_of(status: AgentStatus | None, *, still_ms: int) -> Health:
         return Health((*problems, "the agent has not looked at its files yet"))
     if status.kafka != "connected":
         problems.append(f"no connection to Kafka: {status.kafka}")
-    if status.paused:
-        problems.append(f"files wait, and nothing of them is read: {status.paused}")
     if status.checkpoint != "written":
         problems.append(f"the checkpoint cannot be written: {status.checkpoint}")
     return Health(tuple(problems), tuple(_notes(status)))
 
 
 def _notes(status: AgentStatus) -> Iterator[str]:
-    """Say how much there is that no file accounts for that is followed."""
+    """Say what no start anew would cure, and how much there is beside followed files."""
+    if status.paused:
+        yield f"files wait, and nothing of them is read: {status.paused}"
     if status.unreadable_count:
         path, why = next(iter(status.unreadable.items()), ("", ""))
         yield (

@@ -6,12 +6,11 @@ not depend on ZooKeeper: a pause that no server has confirmed for a while is ove
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
 
 from tailrace.clock import Clock
-from tailrace.errors import ServiceUnavailable
+from tailrace.errors import NodeForbidden, ServiceUnavailable
 from tailrace.log import FilteringBoundLogger
 from tailrace.retention_pause import Reads, read_pause
 
@@ -20,6 +19,8 @@ POLL_MS_MAX = 12_000
 """Retention is of days: nobody need hear of a pause, or of its end, sooner."""
 UNCONFIRMED_MS_MAX = 40_000
 """So long one missed answer, or a server that died, ends no pause."""
+FIRST_POLL_MS = 500
+"""Until a server has answered once: a life that begins amid a pause is to read nothing."""
 STOP_MS_MAX = 2_000
 
 
@@ -82,9 +83,17 @@ class RetentionPause:
             self._thread.join(STOP_MS_MAX / 1_000)
 
     def _run(self) -> None:
-        wait_s = 0.0
-        while not self._stop.wait(wait_s):
-            # The registration says so.
-            with contextlib.suppress(ServiceUnavailable):
+        wait_ms, forbidden = 0, ""
+        poll_ms = (FIRST_POLL_MS, FIRST_POLL_MS)
+        while not self._stop.wait(wait_ms / 1_000):
+            try:
                 self.look()
-            wait_s = self._jitter.randint(POLL_MS_MIN, POLL_MS_MAX) / 1_000
+                poll_ms, forbidden = (POLL_MS_MIN, POLL_MS_MAX), ""
+            except NodeForbidden as error:
+                poll_ms = (POLL_MS_MIN, POLL_MS_MAX)
+                if not forbidden:
+                    forbidden = str(error)
+                    self._log.warning("pause_unseen", why=forbidden)
+            except ServiceUnavailable:
+                pass  # The registration says so.
+            wait_ms = self._jitter.randint(*poll_ms)

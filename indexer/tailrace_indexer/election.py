@@ -85,6 +85,16 @@ class Lead:
         if not self.is_held():
             raise LeadLost("its node in ZooKeeper is gone, or nobody can tell")
 
+    def ask(self) -> None:
+        """Return if the node that won is still there.
+
+        Raises:
+            LeadLost: it is not.
+            ServiceUnavailable: nobody can tell now.
+        """
+        if self._made_by() != self.transaction:
+            raise LeadLost("another node is in its place")
+
     def _made_by(self) -> int:
         stat = _answer(self._native.exists_async(self._path))
         if stat is None:

@@ -112,7 +112,7 @@ def kind_of(index: str, *, namespace: str) -> str | None:
 def _unseen(index: str, *, status: int) -> Verdict:
     """Return why it is not known whether an index is there; such an answer has no text."""
     verdict = judge_request(status, ItemError("", f"asked whether {index} is there"))
-    if verdict.reason is Reason.UNAUTHORIZED:
+    if status == http.HTTPStatus.FORBIDDEN:
         return replace(verdict, right=LOOKING)
     if verdict.outcome is Outcome.DEAD_LETTER:
         return Verdict(Outcome.HOLD, Reason.UNEXPECTED, verdict.detail)

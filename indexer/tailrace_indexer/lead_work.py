@@ -107,7 +107,8 @@ class LeadWork:
             connections,
             zookeeper,
             group=group,
-            require=lead.require,
+            # Not `require`: a clerk that may not hear for a moment goes on afterwards.
+            require=lead.ask,
             log=log,
             closing=closing,
         )

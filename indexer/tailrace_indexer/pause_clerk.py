@@ -61,7 +61,8 @@ class Pauser:
     ) -> None:
         """Ask `late_at` which topics are late at a share of their retention.
 
-        `require` raises `LeadLost` where another leads.
+        `require` raises `LeadLost` where another leads, and `ServiceUnavailable` where
+        nobody can tell now.
         """
         self._zookeeper = zookeeper
         self._path = pause_path(namespace)
@@ -71,6 +72,8 @@ class Pauser:
         self._log = log
         self._look_ms = clock.monotonic_ms()
         self._pause: Pause | None = None
+        self._may_be_there = False
+        """Whether the node was made, or may have been: an answer can be lost."""
 
     def look(self) -> None:
         """Do what is due; safe to call again.
@@ -82,7 +85,7 @@ class Pauser:
         if self._clock.monotonic_ms() < self._look_ms:
             return
         # 1.
-        late = self._late_at(PAUSE_SHARE if self._pause is None else GO_ON_SHARE)
+        late = self._late()
         # 2.
         self._require()
         # 3.
@@ -92,10 +95,20 @@ class Pauser:
             self._let_go()
         self._look_ms = self._clock.monotonic_ms() + LOOK_MS
 
+    def _late(self) -> tuple[LateTopic, ...]:
+        """Return which topics are late: those of a pause until they are well below it."""
+        if self._pause is None:
+            return self._late_at(PAUSE_SHARE)
+        paused = {each.topic for each in self._pause.late}
+        return tuple(
+            each for each in self._late_at(GO_ON_SHARE) if each.topic in paused
+        )
+
     def _hold(self, late: tuple[LateTopic, ...]) -> None:
         since_ms = self._clock.now_ms() if self._pause is None else self._pause.since_ms
         pause = Pause(late=late, since_ms=since_ms)
         is_news = pause != self._pause
+        self._may_be_there = True
         # Also one that is known already: with its session the node went, too.
         self._zookeeper.hold_ephemeral(
             self._path, msgspec.json.encode(pause), is_news=is_news
@@ -111,9 +124,12 @@ class Pauser:
 
     def _let_go(self) -> None:
         # What another lead held goes with its session.
-        if self._pause is None:
+        if not self._may_be_there:
             return
         self._zookeeper.delete(self._path)
+        self._may_be_there = False
+        if self._pause is None:
+            return
         lasted_ms = self._clock.now_ms() - self._pause.since_ms
         self._log.info("agents_go_on", lasted_ms=lasted_ms)
         self._pause = None

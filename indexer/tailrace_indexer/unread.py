@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.partition_lag import PartitionLag
 from tailrace.retention_pause import LateTopic, UnreadPlace, late_partitions
@@ -26,10 +27,17 @@ def late_topic(
     `lags` are the group's in this topic, `settings` the topic's own.
 
     Raises:
-        ServiceUnavailable: Kafka does not answer.
+        ServiceUnavailable: Kafka does not answer, or not to this user.
     """
     lags = tuple(lags)
-    retention_ms = int(settings.get("retention.ms", "-1"))
+    if "retention.ms" not in settings:
+        raise ServiceUnavailable(
+            "Kafka",
+            address="the brokers",
+            reason=f"it does not say for how long it keeps {topic}",
+            remedy="give this user DescribeConfigs on the topic (docs/rights.md)",
+        )
+    retention_ms = int(settings["retention.ms"])
     retention_bytes = int(settings.get("retention.bytes", "-1"))
     recent: Mapping[tuple[str, int], int] = {}
     if retention_ms > 0:

@@ -44,9 +44,11 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 
     def why(self) -> str:
         """Return in words what is waited for."""
+        if not self.late:
+            return "the leading indexer asks for it, and is of another version"
         return (
-            f"{'; '.join(each.sentence() for each in self.late)}: half of the time or room"
-            " that Kafka keeps it for is used up"
+            f"{'; '.join(each.sentence() for each in self.late)}, and half of the time or"
+            " room that Kafka keeps it for was used up"
         )
 
 

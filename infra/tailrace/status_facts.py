@@ -165,7 +165,7 @@ def role_facts(
         agent.files,
         held_back=[source for source, held in agent.held_back_bytes.items() if held],
         line_wait_ms=agent.line_wait_ms,
-        is_sending=agent.kafka == "connected",
+        is_sending=agent.kafka == "connected" and not agent.paused,
         now_ms=now_ms,
     )
     if stuck:

@@ -78,10 +78,15 @@ def documented(namespace: str) -> list[Right]:
     text = PAGE.read_text("utf-8")
     text = re.sub(r"`tailrace([.-]\w+`)", rf"`{namespace}\1", text)
     return [
-        Right(user, kind.upper(), name, operation.strip().upper())
+        Right(user, kind.upper(), name, _named_as_in_kafka(operation.strip()))
         for user, kind, name, operations in re.findall(_ROW, text, re.MULTILINE)
         for operation in operations.split(",")
     ]
+
+
+def _named_as_in_kafka(operation: str) -> str:
+    """Return `DESCRIBE_CONFIGS` of `DescribeConfigs`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()
 
 
 def password_of(user: str) -> str:
@@ -233,7 +238,7 @@ def test_x13_the_page_gives_nobody_more_than_its_business() -> None:
     """Nobody deletes or alters, and nobody has the group of another."""
     assert {right.user for right in documented(TRIED)} == set(ROLES)
     assert {right.operation for right in documented(TRIED)} == {
-        *("READ", "WRITE", "DESCRIBE")
+        *("READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS")
     }
     for user, (reads, writes) in BUSINESS.items():
         topics = expected(user, "TOPIC")

@@ -23,9 +23,12 @@ class Scene:
     """A leader between a ZooKeeper in memory and a Kafka of which `used` is used up."""
 
     used: float = 0.0
+    docs_used: float = 0.0
     nodes: dict[str, bytes] = field(default_factory=dict[str, bytes])
     written: int = 0
     leads: bool = True
+    is_zookeeper_away: bool = False
+    loses_answers: bool = False
     is_kafka_away: bool = False
     clock: StandingClock = field(default_factory=lambda: StandingClock(at_ms=10**12))
     logged: LogCapture = field(default_factory=LogCapture)
@@ -45,6 +48,8 @@ class Scene:
         if is_new or is_news:
             self.nodes[path] = data
             self.written += 1
+        if self.loses_answers:
+            raise ServiceUnavailable("ZooKeeper", address="z", reason="no answer")
         return is_new
 
     def delete(self, path: str) -> None:
@@ -53,11 +58,16 @@ class Scene:
     def _late_at(self, share: float) -> tuple[LateTopic, ...]:
         if self.is_kafka_away:
             raise ServiceUnavailable("Kafka", address="k", reason="no answer")
-        if self.used < share:
-            return ()
-        return (LateTopic(topic="t.raw", group="t-stream", partitions=1),)
+        used = {"t.raw": self.used, "t.docs": self.docs_used}
+        return tuple(
+            LateTopic(topic=topic, group=f"{topic}-reader", partitions=1)
+            for topic, each in used.items()
+            if each >= share
+        )
 
     def _require(self) -> None:
+        if self.is_zookeeper_away:
+            raise ServiceUnavailable("ZooKeeper", address="z", reason="no answer")
         if not self.leads:
             raise LeadLost("another leads")
 
@@ -104,6 +114,35 @@ def test_k10_z6_who_leads_no_more_neither_asks_for_a_pause_nor_ends_one() -> Non
     with pytest.raises(LeadLost):
         scene.look_at(0.0)
     assert PATH in scene.nodes
+
+
+def test_k10_z1_a_pause_is_ended_after_zookeeper_did_not_answer() -> None:
+    scene = Scene()
+    assert scene.look_at(0.9)
+    scene.is_zookeeper_away = True
+    with pytest.raises(ServiceUnavailable):
+        scene.look_at(0.0)
+    scene.is_zookeeper_away = False
+    assert not scene.look_at(0.0)
+
+
+def test_k10_z1_a_pause_whose_making_was_not_answered_is_ended_all_the_same() -> None:
+    """It was made, in this session, and nobody told."""
+    scene = Scene(loses_answers=True)
+    with pytest.raises(ServiceUnavailable):
+        scene.look_at(0.5)
+    assert PATH in scene.nodes
+    scene.loses_answers = False
+    assert not scene.look_at(0.49)
+    assert scene.said() == []
+
+
+def test_k10_a_topic_that_never_came_to_half_prolongs_no_pause() -> None:
+    scene = Scene(docs_used=0.45)
+    assert scene.look_at(0.5)
+    told = msgspec.json.decode(scene.nodes[PATH], type=Pause)
+    assert [each.topic for each in told.late] == ["t.raw"]
+    assert not scene.look_at(0.1)
 
 
 def test_k10_k1_while_kafka_does_not_answer_a_pause_stays_as_it_is() -> None:
