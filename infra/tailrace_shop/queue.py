@@ -192,10 +192,21 @@ class Worker:
         return sum(lag.lag_records for lag in lags)
 
     def start(self) -> None:
-        """Start it, or start it again where it was stopped, once it has ended."""
+        """Start it, or start it again where it was stopped, once it has ended.
+
+        Raises:
+            ServiceUnavailable: what it does is not finished within `STOP_S_MAX`.
+        """
         with self._steered:
             if self._stop.is_set():
                 self._await_end()
+                if self.is_running:
+                    raise ServiceUnavailable(
+                        "the service",
+                        address=self._topic,
+                        reason=f"it is still ending after {STOP_S_MAX} s",
+                        remedy="start it again in a moment",
+                    )
             if not self.is_running:
                 self._stop.clear()
                 self._thread = threading.Thread(

@@ -128,3 +128,6 @@ def _seen(sources: Sources, look: Future[T], *, key: str) -> T | None:
     except TailraceError as problem:
         draw_problem(problem, key=key)
         return None
+    finally:
+        # Of a drawing that another ends, so that no look waits for nobody.
+        look.cancel()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, cast
 
 import streamlit as st
@@ -38,7 +39,7 @@ def order_button(
         key=f"shop_{order}",
         icon=icon,
         type=type,
-        on_click=lambda: _pressed(order).append(sources.shop.tell(order)),
+        on_click=partial(_press, sources, order),
     )
 
 
@@ -71,10 +72,18 @@ def draw_outcome(sources: Sources, order: str) -> bool:
             settled(one, what="Asking the shop", clock=sources.clock)
             is_done = True
         except TailraceError as problem:
-            draw_problem(problem, key=f"shop_{order}_{number}")
+            draw_problem(
+                problem,
+                key=f"shop_{order}_{number}",
+                on_retry=None if order == CHAT else partial(_press, sources, order),
+            )
         with suppress(ValueError):  # A drawing that began meanwhile was quicker.
             pressed.remove(one)
     return is_done
+
+
+def _press(sources: Sources, order: str) -> None:
+    _pressed(order).append(sources.shop.tell(order))
 
 
 def _pressed(order: str) -> list[Future[Any]]:
