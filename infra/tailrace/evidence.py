@@ -32,11 +32,11 @@ LEVEL_BEHIND_TIME = (
 """What stands between a time and its level: threads and the like in brackets, numbers, pairs, names.
 In prose other words do, or signs such as those around who speaks in a chat."""
 
-_KEY = r"[A-Za-z_@][A-Za-z0-9_.@/-]{0,127}"
+_KEY = r"[A-Za-z_@][A-Za-z0-9_.@/#-]{0,127}"
 _VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
 _TOLD = (
     r"(?:t|ts|time|timestamp|at|level|lvl|severity|msg|message|caller|logger|component"
-    r"|method|status|duration|err|error)"
+    r"|event|method|status|duration|err|error)"
 )
 """Keys of which a line of a log has one, whatever program wrote it."""
 LOGFMT = (
@@ -44,8 +44,8 @@ LOGFMT = (
     rf"(?:{_TOLD}={_VALUE}\s+{_KEY}="
     rf"|{_KEY}={_VALUE}\s+(?:{_TOLD}=|{_KEY}=[^\n]*?\s{_TOLD}=)"
     # or it is of nothing but pairs, three at the least, with keys that are no variables'.
-    rf"|(?:[a-z_@][A-Za-z0-9_.@/-]*={_VALUE}(?:\s+|$)){{2}}"
-    rf"(?:[a-z_@][A-Za-z0-9_.@/-]*={_VALUE}(?:\s+|$))+$)"
+    rf"|(?:[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}(?:\s+|$)){{2}}"
+    rf"(?:[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}(?:\s+|$))+$)"
 )
 """Pairs, but no assignments of a shell, nor the settings or the formulas of a text."""
 

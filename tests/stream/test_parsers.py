@@ -493,3 +493,15 @@ def test_formats_of_python_that_java_has_as_well(
         "event.original": line,
         **fields,
     }
+
+
+@pytest.mark.parametrize("parser", ["syslog", "auto"])
+@pytest.mark.parametrize("told", ["<kern.crit>", "<0.2>"])
+def test_what_freebsd_says_of_facility_and_severity_is_no_host(
+    told: str, parser: str
+) -> None:
+    document = only(f"Nov 24 01:02:03 {told} fw1 kernel: em0: down", parser=parser)
+    assert document["@timestamp"] == "2026-11-24T01:02:03.000Z"
+    assert document["host.hostname"] == "fw1"
+    assert document["process.name"] == "kernel"
+    assert document["message"] == "em0: down"

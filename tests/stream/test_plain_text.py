@@ -99,6 +99,9 @@ LOGS = {
         b'app=shop level=warn msg="no stock"',
         b"path=/a format=html view=0.2 db=0.1",
         b"lvl=3 host=x",
+        b"source=web.1 dyno=heroku.2808254.d97d sample#memory_total=21.22MB"
+        b" sample#memory_rss=21.22MB",
+        b"user_id=7 event='user logged in'",
         b"type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e",
     ),
     "syslog": (
@@ -106,6 +109,9 @@ LOGS = {
         b"Nov  4 01:02:03 192.0.2.1 date=2026-11-04 devname=fw",
         b"<34>Nov 24 01:02:03 PA-220 1,2026/11/24 01:02:03,00",
         b"Nov 24 01:02:03 kernel: eth0 up",
+        # FreeBSD's with -v and with -vv.
+        b"Nov 24 01:02:03 <kern.crit> fw1 kernel: em0: link down",
+        b"Nov 24 01:02:03 <0.2> fw1 kernel: em0: link down",
     ),
 }
 
