@@ -505,3 +505,23 @@ def test_what_freebsd_says_of_facility_and_severity_is_no_host(
     assert document["host.hostname"] == "fw1"
     assert document["process.name"] == "kernel"
     assert document["message"] == "em0: down"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("service=shop dyno=web.1 msg=hi", "shop"),
+        ("at=info dyno=web.1 connect=0ms service=5ms status=200", None),
+    ],
+)
+def test_a_service_is_named_beside_a_dyno_but_not_by_herokus_router(
+    line: str, name: str | None
+) -> None:
+    assert only(line, parser="logfmt").get("service.name") == name
+
+
+def test_a_protocol_by_ianas_number_is_no_protocol_of_an_application() -> None:
+    line = "CEF:0|a|b|1|7|x|3|proto=6 app=17"
+    document = only(line, parser="cef")
+    assert document["network.transport"] == "tcp"
+    assert document["network.protocol"] == "17"
