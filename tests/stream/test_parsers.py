@@ -580,7 +580,9 @@ def test_what_a_client_sends_names_nobody_in_an_audit() -> None:
     assert document["elasticsearch.audit.realm"] == "native"
     assert "user.effective.name" not in document
     assert "elasticsearch.audit.action" not in document
-    of_body = AUDIT.replace("principal=[anna], realm=[native], uri=[/a, principal=[eve], ", "")
+    of_body = AUDIT.replace(
+        "principal=[anna], realm=[native], uri=[/a, principal=[eve], ", ""
+    )
     document = only(of_body, parser="elasticsearch.audit")
     assert not {"user.name", "elasticsearch.audit.realm"} & document.keys()
     of_uri = AUDIT.replace("principal=[anna], realm=[native], ", "")

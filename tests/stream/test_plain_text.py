@@ -99,8 +99,7 @@ LOGS = {
         b'app=shop level=warn msg="no stock"',
         b"path=/a format=html view=0.2 db=0.1",
         b"lvl=3 host=x",
-        b"source=web.1 dyno=heroku.2808254.d97d sample#memory_total=21.22MB"
-        b" sample#memory_rss=21.22MB",
+        b"source=web.1 dyno=heroku.2808254.d97d sample#load_avg_1m=0.01 sample#load=0",
         b"user_id=7 event='user logged in'",
         b"type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e",
     ),

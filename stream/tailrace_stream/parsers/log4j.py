@@ -25,9 +25,7 @@ TEXT = r"((?s:.*))$"
 _CLASS = r"([A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$-]+)+)"
 _CALLER = r"(?:[^\s:]{1,256}\.go:[0-9]{1,9}\t)?"
 # Not a place in the code, as log4j has it in parentheses: `App.java:12`.
-_THREAD = (
-    r"([^()\n]{0,255}(?:[^()\n0-9]|[^():\n0-9][0-9]{1,19})|[0-9]{1,19})"
-)
+_THREAD = r"([^()\n]{0,255}(?:[^()\n0-9]|[^():\n0-9][0-9]{1,19})|[0-9]{1,19})"
 WHEN = ("moment", "fraction", "zone")
 SHAPES = (
     # Elasticsearch: [time][LEVEL ][logger ] [node] message
