@@ -74,8 +74,10 @@ _SHAPES = (
         "syslog",
         re.compile(
             rb"<\d{1,3}>1 (?:-|\d{4}-)\S* \S+ \S+ \S+ \S+ [\[-]"
-            # A host begins with no `<`, and who speaks in a chat does.
-            rb"|(?:<\d{1,3}>)?[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d [^\s<]"
+            # A host begins with no `<`, and who speaks in a chat does; FreeBSD's may
+            # have a facility and a severity in front of it.
+            rb"|(?:<\d{1,3}>)?[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d "
+            rb"(?:<[a-z0-9]{1,16}\.[a-z0-9]{1,16}> )?[^\s<]"
             rb"|(?:<\d{1,3}>)?"
             + _TIME
             + rb"(?:\.\d{1,9})?"

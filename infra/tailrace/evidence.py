@@ -14,22 +14,29 @@ LEVEL = (
     r"|FINEST)"
 )
 _BETWEEN = r"[ \t|:-]"
-_BRACKETS = rf"\[[^\]\n]{{0,512}}\]{_BETWEEN}{{0,8}}"
-_NUMBER = rf"[0-9]{{1,19}}{_BETWEEN}{{1,8}}"
+# Blanks are many where a format pads what stands in front of them.
+_BRACKETS = rf"\[[^\]\n]{{0,512}}\]{_BETWEEN}{{0,64}}"
+_NUMBER = rf"[0-9]{{1,19}}{_BETWEEN}{{1,64}}"
+_PAIR = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}=[^\s=]{0,255}[ \t]{1,8}"
+_ZONE = r"(?: (?:UTC|GMT|[A-Z]{1,3}T))?"
+_NAME = r"[A-Za-z_][A-Za-z0-9_.$/-]{0,255}"
 # With no colon behind it: that is who says something, in a chat.
-_NAME = r"[A-Za-z_][A-Za-z0-9_.$/-]{0,255}[ \t|-]{1,8}"
+_LAST = rf"{_NAME}(?:[ \t|-]{{1,64}}|\[[0-9]{{1,19}}\]{_BETWEEN}{{1,64}})"
+# Of several names all but the last have a sign behind them, and words of prose have none.
+_COLUMN = rf"{_NAME}(?:\t|\||[ \t]{{1,64}}[|-])[ \t|-]{{0,64}}"
 LEVEL_BEHIND_TIME = (
-    rf"\]?[ \t|,:-]{{0,8}}(?:{_BRACKETS}|{_NUMBER}){{0,4}}"
-    rf"(?:{_NAME}(?:{_BRACKETS}|{_NUMBER}){{0,3}})?\[? {{0,4}}{LEVEL}(?:[^A-Za-z0-9_]|$)"
+    rf"\]?{_ZONE}[ \t|,:-]{{0,8}}(?:{_BRACKETS}|{_NUMBER}|{_PAIR}|{_COLUMN}){{0,8}}"
+    rf"(?:{_LAST}(?:{_BRACKETS}|{_NUMBER}){{0,3}}|{_NAME}\[)?\[? {{0,4}}{LEVEL}"
+    r"(?:[^A-Za-z0-9_]|$)"
 )
-"""What stands between a time and its level: threads and the like in brackets, numbers, a name.
+"""What stands between a time and its level: threads and the like in brackets, numbers, pairs, names.
 In prose other words do, or signs such as those around who speaks in a chat."""
 
-_KEY = r"[A-Za-z_@][A-Za-z0-9_.@/-]{0,127}"
+_KEY = r"[A-Za-z_@][A-Za-z0-9_.@/#-]{0,127}"
 _VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
 _TOLD = (
     r"(?:t|ts|time|timestamp|at|level|lvl|severity|msg|message|caller|logger|component"
-    r"|method|status|duration|err|error)"
+    r"|event|method|status|duration|err|error)"
 )
 """Keys of which a line of a log has one, whatever program wrote it."""
 LOGFMT = (
@@ -37,8 +44,8 @@ LOGFMT = (
     rf"(?:{_TOLD}={_VALUE}\s+{_KEY}="
     rf"|{_KEY}={_VALUE}\s+(?:{_TOLD}=|{_KEY}=[^\n]*?\s{_TOLD}=)"
     # or it is of nothing but pairs, three at the least, with keys that are no variables'.
-    rf"|(?:[a-z_@][A-Za-z0-9_.@/-]*={_VALUE}(?:\s+|$)){{2}}"
-    rf"(?:[a-z_@][A-Za-z0-9_.@/-]*={_VALUE}(?:\s+|$))+$)"
+    rf"|(?:[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}(?:\s+|$)){{2}}"
+    rf"(?:[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}(?:\s+|$))+$)"
 )
 """Pairs, but no assignments of a shell, nor the settings or the formulas of a text."""
 

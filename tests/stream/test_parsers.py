@@ -247,6 +247,46 @@ def test_syslog_in_its_three_spellings(line: str, fields: dict[str, Any]) -> Non
             {"log.logger": "my.app", "message": "careful"},
         ),
         ("2026-11-24 01:02:03.456 INFO hello world", {"message": "hello world"}),
+        (
+            "2026-11-24 01:02:03,456 INFO  [main] (App.java:12) - started",
+            {"message": "[main] (App.java:12) - started"},
+        ),
+        (
+            "2026-11-24 01:02:03,456 INFO  [org.jboss.as] (Boot Thread: 7) up",
+            {
+                "log.logger": "org.jboss.as",
+                "process.thread.name": "Boot Thread: 7",
+                "message": "up",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03.456\tINFO\tmain\tio.trino.server.Server\tSTARTED",
+            {
+                "log.logger": "io.trino.server.Server",
+                "process.thread.name": "main",
+                "message": "STARTED",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03.456\tINFO\tQuery-7-a b\tio.trino.Q\ta\tb",
+            {
+                "log.logger": "io.trino.Q",
+                "process.thread.name": "Query-7-a b",
+                "message": "a\tb",
+            },
+        ),
+        (
+            "2026-11-24 01:02:03.456\tINFO\tsetup\tstarted",
+            {"log.logger": "setup", "message": "started"},
+        ),
+        (
+            "2026-11-24 01:02:03.456\tINFO\tsetup\tcmd/main.go:7\tstarted",
+            {"log.logger": "setup", "message": "started"},
+        ),
+        (
+            '2026-11-24 01:02:03.456\tINFO\tsetup\tmy.word\t{"a": 1}',
+            {"log.logger": "setup", "message": 'my.word\t{"a": 1}'},
+        ),
     ],
 )
 def test_java_and_python_lines(line: str, fields: dict[str, Any]) -> None:
@@ -493,3 +533,72 @@ def test_formats_of_python_that_java_has_as_well(
         "event.original": line,
         **fields,
     }
+
+
+@pytest.mark.parametrize("parser", ["syslog", "auto"])
+@pytest.mark.parametrize("told", ["<kern.crit>", "<0.2>"])
+def test_what_freebsd_says_of_facility_and_severity_is_no_host(
+    told: str, parser: str
+) -> None:
+    document = only(f"Nov 24 01:02:03 {told} fw1 kernel: em0: down", parser=parser)
+    assert document["@timestamp"] == "2026-11-24T01:02:03.000Z"
+    assert document["host.hostname"] == "fw1"
+    assert document["process.name"] == "kernel"
+    assert document["message"] == "em0: down"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("service=shop dyno=web.1 msg=hi", "shop"),
+        ("at=info dyno=web.1 connect=0ms service=5ms status=200", None),
+    ],
+)
+def test_a_service_is_named_beside_a_dyno_but_not_by_herokus_router(
+    line: str, name: str | None
+) -> None:
+    assert only(line, parser="logfmt").get("service.name") == name
+
+
+def test_a_protocol_by_ianas_number_is_no_protocol_of_an_application() -> None:
+    line = "CEF:0|a|b|1|7|x|3|proto=6 app=17"
+    document = only(line, parser="cef")
+    assert document["network.transport"] == "tcp"
+    assert document["network.protocol"] == "17"
+
+
+AUDIT = (
+    "[2026-11-24T01:02:03,456] [n1] [rest] [authentication_success]\t"
+    "principal=[anna], realm=[native], uri=[/a, principal=[eve], request_body=[x],"
+    " request_body=[{, principal=[root], action=[indices:a], realm=[r], run_as_principal=[q]}]"
+)
+
+
+def test_what_a_client_sends_names_nobody_in_an_audit() -> None:
+    document = only(AUDIT, parser="elasticsearch.audit")
+    assert document["user.name"] == "anna"
+    assert document["elasticsearch.audit.realm"] == "native"
+    assert "user.effective.name" not in document
+    assert "elasticsearch.audit.action" not in document
+    of_body = AUDIT.replace(
+        "principal=[anna], realm=[native], uri=[/a, principal=[eve], ", ""
+    )
+    document = only(of_body, parser="elasticsearch.audit")
+    assert not {"user.name", "elasticsearch.audit.realm"} & document.keys()
+    of_uri = AUDIT.replace("principal=[anna], realm=[native], ", "")
+    assert "user.name" not in only(of_uri, parser="elasticsearch.audit")
+
+
+@pytest.mark.parametrize("source", ["{, id[eve]}", "{ source[, id[eve]]}"])
+def test_what_a_search_asks_for_is_no_id_of_who_asked(source: str) -> None:
+    line = (
+        "[2026-11-24T01:02:03,456][WARN ][i.s.s.query] [n1] [shop][0] took[1s],"
+        " took_millis[1000], types[], stats[], search_type[A],"
+        f" total_shards[1], source[{source}], "
+    )
+    name = "elasticsearch.slowlog.id"
+    assert name not in only(line, parser="elasticsearch.slowlog")
+    asked = only(line + "id[anna], ", parser="elasticsearch.slowlog")
+    assert asked[name] == "anna"
+    indexed = line.replace(" types[]", " id[doc-1], types[]")
+    assert only(indexed, parser="elasticsearch.slowlog")[name] == "doc-1"

@@ -24,6 +24,9 @@ PLAIN = (
     b"2026-11-24 10:00:00 <bob> the build says ERROR again\n" * 3,
     b"2026-11-24 10:00:00 Alice: ERROR 404, is it INFO for us?\n" * 3,
     b"2026-11-24 10:00:00 we had an ERROR in the shop\n" * 3,
+    b"2026-11-24 10:00:00 we got ERROR 500 in the shop\n" * 3,
+    b"2026-11-24 10:00:00 bob[m]: ERROR 500 in the shop\n" * 3,
+    b"2026-11-24 10:00:00 bob          : ERROR 500 in the shop\n" * 3,
     b"[2026-11-24 10:00:00] <bob> WARN me when it is done\n" * 3,
     b"Nov 24 10:00:00 <bob>\tERROR: no coffee\n" * 3,
     b"A=b C=d\n" * 3,
@@ -77,6 +80,18 @@ LOGS = {
         b"2026-11-24T01:02:03.456+0100\tINFO\tcontroller-runtime\tstarted",
         b"2026-11-24 01:02:03.456 +01:00 [Error] INFO hi",
         b"2026-11-24 01:02:03 FINEST hi",
+        # Padded, as in the cookbook of Python's logging.
+        b"2026-11-24 01:02:03,456 root         INFO     Jackdaws love my big sphinx",
+        b"2026-11-24 01:02:03,456 app.a                          INFO     hi",
+        b"2026-11-24 01:02:03,456 [main]               INFO  hi",
+        # Sidekiq, Datadog's agent, cloud-init, fail2ban, and names between signs.
+        b"2026-11-24T01:02:03.456Z pid=7 tid=abc INFO: start",
+        b"2026-11-24T01:02:03.456Z pid=7 tid=a class=B jid=c elapsed=0.1 INFO: done",
+        b"2026-11-24 01:02:03 UTC | CORE | INFO | (pkg/x.go:1 in f) | hi",
+        b"2026-11-24 01:02:03,456 - util.py[DEBUG]: hi",
+        b"2026-11-24 01:02:03,456 fail2ban.filter         [7]: INFO    [sshd] Found",
+        b"2026-11-24 01:02:03,456 app[7]: INFO hi",
+        b"2026-11-24 01:02:03,456 - app.web - MainThread - INFO - hi",
     ),
     "logfmt": (
         b"at=info method=GET path=/ host=a.example fwd=192.0.2.1 status=200",
@@ -84,6 +99,8 @@ LOGS = {
         b'app=shop level=warn msg="no stock"',
         b"path=/a format=html view=0.2 db=0.1",
         b"lvl=3 host=x",
+        b"source=web.1 dyno=heroku.2808254.d97d sample#load_avg_1m=0.01 sample#load=0",
+        b"user_id=7 event='user logged in'",
         b"type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e",
     ),
     "syslog": (
@@ -91,6 +108,9 @@ LOGS = {
         b"Nov  4 01:02:03 192.0.2.1 date=2026-11-04 devname=fw",
         b"<34>Nov 24 01:02:03 PA-220 1,2026/11/24 01:02:03,00",
         b"Nov 24 01:02:03 kernel: eth0 up",
+        # FreeBSD's with -v and with -vv.
+        b"Nov 24 01:02:03 <kern.crit> fw1 kernel: em0: link down",
+        b"Nov 24 01:02:03 <0.2> fw1 kernel: em0: link down",
     ),
 }
 

@@ -7,6 +7,7 @@ what is not understood stands in the attributes. `shape_of` tells whose a record
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from tailrace_stream.foreign.names import (
     FACILITY,
@@ -21,8 +22,9 @@ from tailrace_stream.foreign.names import (
     text_of,
     walk,
 )
-from tailrace_stream.parsers.fields import ROOTS, TIME, Fields, fields_of
+from tailrace_stream.parsers.fields import ROOTS, TIME, Fields, fields_of, plan_of
 from tailrace_stream.parsers.json_objects import object_of
+from tailrace_stream.parsers.record_times import epoch_ns
 from tailrace_stream.parsers.syslog import LEVELS
 
 _ECS_ROOTS = ROOTS | {
@@ -96,7 +98,6 @@ def _of_syslog_input(found: Fields, own: Json) -> set[str]:
     if not is_object(said):
         return set()
     used = take(found, said, _BEATS_SYSLOG)
-    put(found, "log.level", said.get("severity_label"))
     # The event's severity is syslog's here; of other inputs it is whatever they count in.
     severity = number_of(said.get("severity", found.known.get("event.severity")))
     priority = number_of(found.known.get("log.syslog.priority"))
@@ -104,6 +105,8 @@ def _of_syslog_input(found: Fields, own: Json) -> set[str]:
         severity = priority & 7
     if _put_severity(found, severity):
         used.add("severity")
+    # Its words are others than those of the numbers: `Informational`.
+    put(found, "log.level", said.get("severity_label"))
     process = found.attributes.get("process")
     if is_object(process) and put(found, "process.name", process.get("program")):
         left = {k: v for k, v in process.items() if k != "program"}
@@ -183,6 +186,7 @@ def fluent_bit(record: Json) -> Fields:
 
 _MERGED = "log_processed"
 """Under which Fluent Bit's documentation has its filter put what it read out of a line."""
+_YEAR_S = 366 * 86_400
 _WHOLE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,12})? ?(?:Z|[+-]\d\d:?\d\d)"
 )
@@ -199,18 +203,35 @@ def _with_merged(found: Fields, record: Json) -> set[str]:
         return set()
     inner = fields_of(merged)
     time = inner.known.pop(TIME, None)
-    is_whole = not isinstance(time, str) or _WHOLE_TIME.fullmatch(time) is not None
-    if time is not None and is_whole:
+    if time is not None and _is_better(time, found.known.get(TIME)):
         # When the line was written; its collector says when it was read.
         found.known[TIME] = time
-    elif time is not None:
-        found.known.setdefault(TIME, time)
+    elif time is not None and found.known.setdefault(TIME, time) != time:
+        named = (name for name, field in plan_of(tuple(merged)) if field == TIME)
+        keep(found.attributes, next(named, TIME), time)
     for name, value in inner.known.items():
         if found.known.setdefault(name, value) != value and name != "message":
             found.attributes.setdefault(name, value)
     for name, value in inner.attributes.items():
         found.attributes.setdefault(name, value)
     return {key}
+
+
+def _is_better(time: object, collectors: object) -> bool:
+    """Tell whether a time is a moment, and one at which its collector may have read it."""
+    at, read_at = _seconds_of(time), _seconds_of(collectors)
+    return at is not None and (read_at is None or abs(at - read_at) < _YEAR_S)
+
+
+def _seconds_of(time: object) -> float | None:
+    if not isinstance(time, str) or not _WHOLE_TIME.fullmatch(time):
+        at_ns = epoch_ns(time)
+        return None if at_ns is None else at_ns / 1e9
+    day, clock = time[:10], time[11:].replace(" ", "")
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _merged_key(record: Json) -> str:

@@ -6,6 +6,7 @@ All of them are in the index template. What fits none, by name or by type, stand
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TypeGuard, cast
@@ -62,6 +63,8 @@ TEXTS = TEXT_FIELDS | {
 }  # fmt: skip
 ADDRESSES = frozenset(f"{side}.ip" for side in SIDES)
 _IDENTIFIERS = frozenset({"trace.id", "span.id", "user.id", "error.code", "event.code"})
+_HOST = re.compile(r"[0-9_.-]*[A-Za-z][A-Za-z0-9_.-]*")
+"""A name of a host: no address with a port, with a zone, or among others, has its form."""
 DEPTH_MAX = 4
 """No field of ECS that is filled here has more names in one another."""
 
@@ -144,7 +147,9 @@ def put_addresses(found: Fields) -> None:
         address = found.known.get(f"{side}.address")
         if not isinstance(address, str) or address.startswith("/"):
             continue  # A socket of this host has a path.
-        if not put(found, f"{side}.ip", address) and f"{side}.ip" not in found.known:
+        if put(found, f"{side}.ip", address) or f"{side}.ip" in found.known:
+            continue
+        if _HOST.fullmatch(address):
             found.known.setdefault(f"{side}.domain", address)
 
 

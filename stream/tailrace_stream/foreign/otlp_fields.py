@@ -78,7 +78,7 @@ NAMES = {
     "thread.id": "process.thread.id",
     "thread.name": "process.thread.name",
 }
-"""Of the semantic conventions, the older names too; each to a field of the same meaning."""
+"""Of the semantic conventions, the older `http.*` names too; each to a field of the same meaning."""
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 _PER_LEVEL = 4
 

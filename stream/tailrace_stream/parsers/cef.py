@@ -128,7 +128,8 @@ def _place(found: Fields, key: str, value: str) -> None:
     elif key in _NUMBERS and value.isascii() and value.isdigit() and len(value) < 19:
         known[_NUMBERS[key]] = int(value)
     elif key in _LOWERED and _TEXTS[key] not in known:
-        known[_TEXTS[key]] = _TRANSPORTS.get(value, value.lower())
+        by_number = _TRANSPORTS.get(value) if key == "proto" else None
+        known[_TEXTS[key]] = by_number or value.lower()
     elif key in _TEXTS and _TEXTS[key] not in known:
         known[_TEXTS[key]] = value
     else:

@@ -31,18 +31,21 @@ _SLOW_NAMES = (
     f"{_SLOW}duration",
 )
 _SLOW_WORDS = {
-    "id": r", id\[([^\]\n]+)\]",
     "search_type": r", search_type\[([A-Z_]{1,64})\]",
     "source": r", source\[((?s:.+?))\](?:, id\[[^\]\n]*\])?,? *$",
     "stats": r", stats\[([^\]\n]+)\]",
     "total_hits": r", total_hits\[([^\]\n]+)\]",
     "types": r", types?\[([^\]\n]+)\]",
 }
+_SLOW_HEAD = r"^((?s:.*?))(?:, source\[|$)"
+"""What no client wrote, but for its names: of who asked, and of what."""
 _AUDIT = "elasticsearch.audit."
 _AUDIT_LINE = (
     rf"^\[{ISO}\] (?:\[([^\]\n]{{1,256}})\] )?(?:\[[^\]\n]{{1,256}}\] ){{0,2}}"
     r"\[(rest|transport|ip_filter)\] \[([a-z_]{1,64})\][ \t]+((?s:.*))$"
 )
+_AUDIT_BODY = r"(?:^|, )request_body=\[(?s:.*)$"
+_AUDIT_PAIR = r"[A-Za-z_.-]{1,64}=\[(?:\[[^\]\n]*\])?[^\]\n]*\]+, ?"
 _AUDIT_NAMES = (
     *(*WHEN, "elasticsearch.node.name", f"{_AUDIT}layer", "event.action", "said"),
 )
@@ -69,6 +72,11 @@ def parse_slow(lines: pl.Series, dating: Dating) -> pl.DataFrame:
             said.str.extract(pattern).alias(_SLOW + word)
             for word, pattern in _SLOW_WORDS.items()
         ),
+        # Behind the source, of who asked; in front of it, a document's.
+        pl.coalesce(
+            said.str.extract(r"\], id\[([^\]\n]+)\],? *$"),
+            said.str.extract(_SLOW_HEAD).str.extract(r"^(?s:.*), id\[([^\]\n]+)\]"),
+        ).alias(f"{_SLOW}id"),
         said.str.extract(r", total_shards\[([0-9]{1,9})\]")
         .cast(pl.Int64, strict=False)
         .alias(f"{_SLOW}total_shards"),
@@ -79,10 +87,12 @@ def parse_slow(lines: pl.Series, dating: Dating) -> pl.DataFrame:
 def parse_audit(lines: pl.Series, dating: Dating) -> pl.DataFrame:
     """Return the fields of each line of the audit, `peer` and `peer_port` being its origin's."""
     frame = extract(lines, _AUDIT_LINE, _AUDIT_NAMES)
-    said = pl.col("said")
+    # What a client sends could name anybody.
+    said = pl.col("said").str.replace(_AUDIT_BODY, "")
     frame = frame.with_columns(
-        # Each is in brackets behind its word, and no value has one that closes.
-        said.str.extract(rf"(?:^|, ){word}=\[([^\]\n]*)\]").alias(name)
+        # Each is in brackets behind its word, and no value has one that closes; what
+        # looks like a pair within a value is none.
+        said.str.extract(rf"^(?:{_AUDIT_PAIR})*?{word}=\[([^\]\n]*)\]").alias(name)
         for name, word in _AUDIT_WORDS.items()
     )
     parts = frame.get_column("uri").str.splitn("?", 2).struct

@@ -140,7 +140,7 @@ def plan_of(keys: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
     best: dict[str, tuple[int, str]] = {}
     for key in keys:
         target, rank = _target(key)
-        if key == "service" and "dyno" in keys:
+        if key == "service" and "dyno" in keys and "connect" in keys:
             continue  # Of Heroku's router: how long a request was served.
         if target is not None and (target not in best or rank < best[target][0]):
             best[target] = (rank, key)

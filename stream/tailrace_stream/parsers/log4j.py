@@ -22,7 +22,10 @@ from tailrace_stream.times import (
 LEVEL = r"(TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|FATAL|CRITICAL|SEVERE|FINEST|FINER|FINE)"
 LOGGER = r"([A-Za-z_][A-Za-z0-9_.$/-]*)"
 TEXT = r"((?s:.*))$"
+_CLASS = r"([A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$-]+)+)"
 _CALLER = r"(?:[^\s:]{1,256}\.go:[0-9]{1,9}\t)?"
+# Not a place in the code, as log4j has it in parentheses: `App.java:12`.
+_THREAD = r"([^()\n]{0,255}(?:[^()\n0-9]|[^():\n0-9][0-9]{1,19})|[0-9]{1,19})"
 WHEN = ("moment", "fraction", "zone")
 SHAPES = (
     # Elasticsearch: [time][LEVEL ][logger ] [node] message
@@ -50,7 +53,7 @@ SHAPES = (
     ),
     # WildFly, JBoss and Quarkus: time LEVEL [logger] (thread) message
     (
-        rf"^{ISO} +{LEVEL} +\[ *{LOGGER}\] \(([^()\n]{{1,256}})\) {TEXT}",
+        rf"^{ISO} +{LEVEL} +\[ *{LOGGER}\] \({_THREAD}\) {TEXT}",
         (*WHEN, "level", "logger", "thread", "text"),
     ),
     # logback and log4j: time [thread] LEVEL logger - message
@@ -70,6 +73,11 @@ SHAPES = (
             rf"([A-Za-z_][A-Za-z0-9_$-]*(?:(?:\.|::)[A-Za-z0-9_$]+)+): +{TEXT}"
         ),
         (*WHEN, "level", "logger", "text"),
+    ),
+    # Trino and what else is built on Airlift: time, level, thread, class, by tabs.
+    (
+        rf"^{ISO}\t{LEVEL}\t([^\t\n]{{1,256}})\t{_CLASS}\t([^{{](?s:.*))$",
+        (*WHEN, "level", "thread", "logger", "text"),
     ),
     # zap's console, as of operators of Kubernetes: tabs, and where in the code before the text.
     # A word before an object is what was said.

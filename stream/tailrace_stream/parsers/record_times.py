@@ -37,7 +37,7 @@ def times_of(
     if not rows:
         return written, is_guessed
     # A date that is none is no number either, so only these are asked.
-    counted = pl.Series([_epoch_ns(times[row]) for row in rows], dtype=pl.Int64)
+    counted = pl.Series([epoch_ns(times[row]) for row in rows], dtype=pl.Int64)
     return written.scatter(rows, counted), is_guessed
 
 
@@ -52,7 +52,7 @@ def written_times(texts: pl.Series, *, time_zone: str) -> Times:
     return written, parts["moment"].is_not_null() & parts["zone"].is_null()
 
 
-def _epoch_ns(time: object) -> int | None:
+def epoch_ns(time: object) -> int | None:
     """Return a count since 1970 as nanoseconds; its size tells its unit."""
     if isinstance(time, str):
         if not _EPOCH.fullmatch(time):

@@ -22,7 +22,7 @@ from tailrace_stream.times import ISO, iso_ns, yearless_ns
 _TAIL = r"(?:([^\s:\[]{1,128})(?:\[(\d{1,10})\])?: ?)?((?s:.*))$"
 _LEGACY = (
     r"^((?:<\d{1,3}>)?)([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?"
-    r" (\S{1,255}) " + _TAIL
+    r" (?:<[a-z0-9]{1,16}\.[a-z0-9]{1,16}> )?(\S{1,255}) " + _TAIL
 )
 _DATED = r"^((?:<\d{1,3}>)?)" + ISO + r" (\S{0,254}[^\s:]) " + _TAIL
 _NO_HOST = (

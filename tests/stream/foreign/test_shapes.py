@@ -12,8 +12,9 @@ import pytest
 from tailrace.index_templates import Capabilities, event_types, index_templates
 from tailrace_stream.foreign.collectors import shape_of
 from tailrace_stream.foreign.config import ForeignSettings, Shape
-from tailrace_stream.foreign.names import FIELDS, NUMBERS
+from tailrace_stream.foreign.names import FIELDS, NUMBERS, put_addresses
 from tailrace_stream.foreign.otlp_fields import NAMES
+from tailrace_stream.parsers.fields import Fields
 from tests.stream.builders import Stored
 from tests.stream.enrich.builders import only
 from tests.stream.foreign.builders import TOPIC, batch, foreign_record, made_of
@@ -163,6 +164,62 @@ def test_what_the_collector_says_wins_over_what_is_read_out_of_the_message() -> 
     assert document["log.level"] == "warn"
     assert document["message"] == "x"
     assert document["attributes"] == {"colour": "red", "fields": {"colour": "blue"}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"time": 12},
+        {"ts": "0001-01-01T00:00:00Z"},
+        {"ts": "2031-01-01T00:00:00Z"},
+        {"ts": "2026-13-45T00:00:00Z"},
+        {"time": "soon"},
+    ],
+)
+def test_what_is_no_moment_in_a_merged_object_takes_no_collectors_time(
+    said: dict[str, Any],
+) -> None:
+    record = {
+        "@timestamp": 1795499998.427,
+        "log_processed": {"msg": "no stock", **said},
+        "time": "2026-11-24T05:59:58.4Z",
+    }
+    document = document_of(orjson.dumps(record).decode(), shape="fluent_bit").document
+    assert document["@timestamp"].startswith("2026-11-24T05:59:58.4")
+    assert document["message"] == "no stock"
+    assert document["attributes"] == said
+
+
+@pytest.mark.parametrize(
+    ("address", "is_domain"),
+    [
+        ("a-1.example", True),
+        ("db_1", True),
+        ("203.0.113.9:50123", False),
+        ("203.0.113.9, 10.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("203.0.113", False),
+    ],
+)
+def test_only_what_may_be_a_hosts_name_is_a_domain(
+    address: str, *, is_domain: bool
+) -> None:
+    found = Fields(known={"client.address": address})
+    put_addresses(found)
+    assert found.known.get("client.domain") == (address if is_domain else None)
+    assert "client.ip" not in found.known
+
+
+def test_a_severity_by_number_names_the_level_whatever_its_label() -> None:
+    record = {
+        "@metadata": {"beat": "filebeat"},
+        "@timestamp": "2026-11-24T05:59:58Z",
+        "message": "x",
+        "event": {"severity": 6},
+        "syslog": {"severity_label": "Informational", "priority": 30},
+    }
+    document = document_of(orjson.dumps(record).decode(), shape="filebeat").document
+    assert document["log.level"] == "info"
 
 
 def test_a_table_by_host_is_asked_for_the_host_that_the_record_names(
