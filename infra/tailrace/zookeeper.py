@@ -386,16 +386,13 @@ class _NoClient:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A listener of the client's that passes on only that something happened.
-
-    Two of one caller are equal: the client keeps each that differs until the node changes,
-    which for one that is asked for every few seconds may be never.
+    """Passes on that something happened. Two of one caller are equal, as the client keeps
+    each that differs until a node changes, which may be never.
     """
 
     on_change: Callable[[], None]
 
-    def __call__(self, event: object) -> None:
-        del event
+    def __call__(self, _event: object) -> None:
         self.on_change()
 
 
