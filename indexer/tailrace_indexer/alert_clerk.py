@@ -14,10 +14,10 @@ from tailrace.elasticsearch import Elastic
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.log import FilteringBoundLogger
 from tailrace.settings import Connections
-from tailrace.topics import DOCS, LEDGER, RAW
+from tailrace.topics import LEDGER
 from tailrace_indexer.clerk import Clerk
 from tailrace_indexer.fence import Guard
-from tailrace_indexer.unread import late_topic
+from tailrace_indexer.unread import late_topics
 
 
 def alert_clerk(
@@ -76,32 +76,17 @@ class KafkaLags:
 
     def _asked(self) -> Lags:
         namespace = self._connections.namespace
-        stream = f"{namespace}-stream"
-        raw, docs = RAW.name(namespace), DOCS.name(namespace)
-        ledger = LEDGER.name(namespace)
         with KafkaAdmin(
             self._connections, client_id="tailrace-indexer-alerts"
         ) as kafka:
-            settings = kafka.topic_settings((raw, docs))
-            lags = (
-                *kafka.group_lag(stream, topics=[raw]),
-                *kafka.group_lag(self._group, topics=[docs, ledger]),
+            late = late_topics(
+                kafka,
+                namespace=namespace,
+                group=self._group,
+                share=NEAR_HALF,
+                now_ms=self._clock.now_ms(),
             )
-            topics = [
-                late_topic(
-                    kafka,
-                    [lag for lag in lags if lag.topic == topic],
-                    topic=topic,
-                    group=group,
-                    settings=settings[topic],
-                    share=NEAR_HALF,
-                    now_ms=self._clock.now_ms(),
-                )
-                for topic, group in ((raw, stream), (docs, self._group))
-            ]
+            ledger = kafka.group_lag(self._group, topics=[LEDGER.name(namespace)])
         return Lags(
-            topics=tuple(topics),
-            is_ledger_read=not any(
-                lag.lag_records for lag in lags if lag.topic == ledger
-            ),
+            topics=late, is_ledger_read=not any(lag.lag_records for lag in ledger)
         )

@@ -72,9 +72,10 @@ class Lead:
     def is_held(self) -> bool:
         """Tell whether the node that won is still there; False where nobody answers."""
         try:
-            return self._made_by() == self.transaction
+            self.ask()
         except (ServiceUnavailable, LeadLost):
             return False
+        return True
 
     def require(self) -> None:
         """Return if the node that won is still there.

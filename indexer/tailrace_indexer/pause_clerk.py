@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from tailrace.clock import Clock, SystemClock
+from tailrace.kafka_admin import KafkaAdmin
 from tailrace.log import FilteringBoundLogger
 from tailrace.retention_pause import (
     GO_ON_SHARE,
@@ -146,12 +147,21 @@ def start_pause_clerk(
 ) -> None:
     """Begin to look, until `closing` ends it."""
     clock = SystemClock()
+
+    def late_at(share: float) -> tuple[LateTopic, ...]:
+        with KafkaAdmin(connections, client_id="tailrace-indexer-pause") as kafka:
+            return late_topics(
+                kafka,
+                namespace=connections.namespace,
+                group=group,
+                share=share,
+                now_ms=clock.now_ms(),
+            )
+
     pauser = Pauser(
         zookeeper,
         namespace=connections.namespace,
-        late_at=lambda share: late_topics(
-            connections, group=group, share=share, now_ms=clock.now_ms()
-        ),
+        late_at=late_at,
         require=require,
         clock=clock,
         log=log,

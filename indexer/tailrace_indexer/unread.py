@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from tailrace.errors import ServiceUnavailable
 from tailrace.kafka_admin import KafkaAdmin
 from tailrace.partition_lag import PartitionLag
 from tailrace.retention_pause import LateTopic, UnreadPlace, late_partitions
-from tailrace.settings import Connections
 from tailrace.topics import DOCS, RAW
 
 
-def late_topic(
+def late_topics(
+    kafka: KafkaAdmin, *, namespace: str, group: str, share: float, now_ms: int
+) -> tuple[LateTopic, ...]:
+    """Return which topics hold something unread that has used up `share` of its retention.
+
+    `group` is the indexers'.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer, or not to this user.
+    """
+    readers = (
+        (RAW.name(namespace), f"{namespace}-stream"),
+        (DOCS.name(namespace), group),
+    )
+    settings = kafka.topic_settings([topic for topic, _ in readers])
+    found = [
+        _late_topic(
+            kafka,
+            kafka.group_lag(reader, topics=[topic]),
+            topic=topic,
+            group=reader,
+            settings=settings[topic],
+            share=share,
+            now_ms=now_ms,
+        )
+        for topic, reader in readers
+    ]
+    return tuple(each for each in found if each.partitions)
+
+
+def _late_topic(
     kafka: KafkaAdmin,
-    lags: Iterable[PartitionLag],
+    lags: Sequence[PartitionLag],
     *,
     topic: str,
     group: str,
@@ -29,7 +58,6 @@ def late_topic(
     Raises:
         ServiceUnavailable: Kafka does not answer, or not to this user.
     """
-    lags = tuple(lags)
     if "retention.ms" not in settings:
         raise ServiceUnavailable(
             "Kafka",
@@ -61,38 +89,6 @@ def late_topic(
     ]
     late = late_partitions(places, retention_bytes=retention_bytes, share=share)
     return LateTopic(topic=topic, group=group, partitions=late)
-
-
-def late_topics(
-    connections: Connections, *, group: str, share: float, now_ms: int
-) -> tuple[LateTopic, ...]:
-    """Return which topics hold something unread that has used up `share` of its retention.
-
-    `group` is the indexers'.
-
-    Raises:
-        ServiceUnavailable: Kafka does not answer.
-    """
-    namespace = connections.namespace
-    readers = (
-        (RAW.name(namespace), f"{namespace}-stream"),
-        (DOCS.name(namespace), group),
-    )
-    with KafkaAdmin(connections, client_id="tailrace-indexer-pause") as kafka:
-        settings = kafka.topic_settings([topic for topic, _ in readers])
-        found = [
-            late_topic(
-                kafka,
-                kafka.group_lag(reader, topics=[topic]),
-                topic=topic,
-                group=reader,
-                settings=settings[topic],
-                share=share,
-                now_ms=now_ms,
-            )
-            for topic, reader in readers
-        ]
-    return tuple(each for each in found if each.partitions)
 
 
 def _place(

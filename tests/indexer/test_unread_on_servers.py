@@ -65,9 +65,14 @@ class Topics:
         consumer.close()
 
     def late_at(self, share: float) -> tuple[LateTopic, ...]:
-        return late_topics(
-            self.connections, group=GROUP, share=share, now_ms=self.now_ms
-        )
+        with KafkaAdmin(self.connections, client_id="test") as kafka:
+            return late_topics(
+                kafka,
+                namespace=self.namespace,
+                group=GROUP,
+                share=share,
+                now_ms=self.now_ms,
+            )
 
 
 @pytest.fixture
