@@ -325,11 +325,14 @@ class KafkaAdmin:
         )
 
     def _offsets(self, topics: Iterable[str], spec: Any) -> dict[tuple[str, int], int]:  # noqa: ANN401 - kafka-python's own kind of value
-        counts = self.partition_counts()
+        wanted = list(topics)
+        # Of these alone: a cluster may hold thousands of other topics. One that is not there
+        # is answered without partitions.
+        described = self._ask("describe_topics", wanted) if wanted else ()
         places = {
-            _kafka.TopicPartition(topic, partition): spec
-            for topic in topics
-            for partition in range(counts.get(topic, 0))
+            _kafka.TopicPartition(topic["name"], partition): spec
+            for topic in described
+            for partition in range(len(topic["partitions"]))
         }
         if not places:
             return {}

@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 
 from tailrace.kafka_admin import KafkaAdmin
@@ -15,6 +14,7 @@ from tailrace.shop_link import KEY_HEADER, ShopState
 from tailrace.shop_loads import Load
 from tailrace_shop.http import Request, Response
 from tailrace_shop.incidents import Incident, Incidents
+from tailrace_shop.looks import SharedLook
 from tailrace_shop.queue import CLIENT_ID, Worker
 from tailrace_shop.sale import Sales
 
@@ -40,14 +40,14 @@ class Control:
         self._workers = workers
         self._sales = sales
         self._incidents = incidents
-        self._lock = threading.Lock()
-        """The admin client is not made for several threads."""
         self._admin = KafkaAdmin(
             connections,
             client_id=CLIENT_ID,
             # Whoever asks waits no longer than for any answer of the shop.
             answer_ms_max=KAFKA_ANSWER_MS_MAX,
         )
+        self._waiting = SharedLook(self._ask_waiting)
+        """The admin client is made for one thread at a time, and Kafka may be slow."""
         self._loads: dict[Load, subprocess.Popen[bytes]] = {}
 
     async def answer(self, request: Request) -> Response:
@@ -79,8 +79,8 @@ class Control:
                 self._start_load(Load(name))
             case _:
                 return Response.refusing(f"nothing is at {request.path}")
-        state = await asyncio.to_thread(self._state)
-        return Response.saying(state)
+        waiting = await self._waiting.look()
+        return Response.saying(self._state(waiting))
 
     def close(self) -> None:
         """End the load generators, and let go of Kafka."""
@@ -104,12 +104,12 @@ class Control:
             stdout=subprocess.DEVNULL,
         )
 
-    def _state(self) -> ShopState:
-        workers = self._workers
-        with self._lock:
-            waiting = {name: one.waiting(self._admin) for name, one in workers.items()}
+    def _ask_waiting(self) -> dict[str, int]:
+        return {name: one.waiting(self._admin) for name, one in self._workers.items()}
+
+    def _state(self, waiting: dict[str, int]) -> ShopState:
         return ShopState(
-            services={name: one.is_running for name, one in workers.items()},
+            services={name: one.is_running for name, one in self._workers.items()},
             waiting=waiting,
             incidents=self._incidents.under_way(),
             sales=self._sales.states(),

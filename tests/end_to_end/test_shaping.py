@@ -114,7 +114,7 @@ def test_s2_s9_what_rules_leave_out_adds_up_while_they_change_and_workers_die(
         write(half + STEP, LINES)
         eventually(lambda: read_count() == LINES, WAIT_S)
         code, report = audited(agent, "--wait", str(WAIT_S))
-        assert code == 0, (report, [role.last_lines() for role in roles])
+        assert code == 0, (json.dumps(report), [role.last_lines() for role in roles])
 
         documents = found(elastic, namespace=namespace)
         by_kind = [
@@ -160,10 +160,10 @@ def test_s2_s9_what_rules_leave_out_adds_up_while_they_change_and_workers_die(
         code, report = audited(agent)
         assert code != 0, report
         code, report = audited(agent, "--repair")
-        assert code == 0, report
+        assert code == 0, json.dumps(report, indent=1)
         assert found(elastic, namespace=namespace).keys() == documents.keys()
         code, report = audited(agent, "--deep", "--wait", str(WAIT_S))
-        assert code == 0, report
+        assert code == 0, json.dumps(report, indent=1)
         replay = agent.run("replay", "--offsets", ":", "--json", wait_s_max=120)
         assert replay.returncode == 0, replay.stderr
         totals = json.loads(replay.stdout)["totals"]

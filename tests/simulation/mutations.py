@@ -412,7 +412,7 @@ MUTATIONS = (
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 6),
     Mutation("403 of a block dead-lettered", ("E4",), blocked_is_dead, 6),
     Mutation("409 dead-lettered", ("E8", "S2"), conflict_is_dead, 1),
-    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 45),
+    Mutation("buried left alone", ("K9", "P9"), buried_left_alone, 210),
     Mutation("last taken for greatest", ("K9", "S3"), last_taken_for_greatest, 45),
     Mutation("deleted before counted", ("E9",), deleted_before_counted, 10),
     Mutation("floor not waited for", ("E9",), floor_not_waited_for, 10),
