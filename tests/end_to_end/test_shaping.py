@@ -153,6 +153,7 @@ def test_s2_s9_what_rules_leave_out_adds_up_while_they_change_and_workers_die(
             assert "MISSING" not in why.stdout
 
         # Read again, each event is what it was; one that is missing comes back alone.
+        stream.disarm()
         query = {"query": {"term": {"event.sequence": health[len(health) // 2]}}}
         (hit,) = elastic.search(f"{namespace}-events", body=query)["hits"]["hits"]
         elastic.ask("DELETE", f"/{hit['_index']}/_doc/{hit['_id']}")

@@ -6,7 +6,7 @@ of faults that the guarantee answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -61,6 +61,12 @@ class Mutation:
     apply: Callable[[Patch], None]
     found_by: int
     """The seed that found it last, tried first; the others are tried where it does not."""
+    said: str = ""
+    """What a problem must say, where the broken code shows by something else as well."""
+
+    def is_told(self, problems: Iterable[str]) -> bool:
+        """Whether these are of what was broken."""
+        return any(self.said in each for each in problems)
 
 
 def commit_before_write(patched: Patch) -> None:
@@ -406,7 +412,7 @@ MUTATIONS = (
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 1),
     Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 68),
     Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 36),
-    Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
+    Mutation("random id", ("S2", "E8", "K15"), random_id, 2, "twice"),
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
     Mutation("id without checksum", ("F5",), id_without_checksum, 46),
     Mutation("403 dead-lettered", ("E4", "K7"), forbidden_is_dead, 6),
