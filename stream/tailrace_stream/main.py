@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import warnings
@@ -52,6 +51,7 @@ def run(
         warnings.simplefilter("ignore")
         from tailrace.floor_topic import FloorReader, FloorWatch
         from tailrace_stream.app import run_app
+        from tailrace_stream.ending import run_and_end
         from tailrace_stream.protocol import PublishFailed
 
     logger = tailrace_log.logger("stream")
@@ -73,7 +73,7 @@ def run(
         topic_id = when_ready(ask, stop=stop, clock=clock, log=logger)
         if topic_id is None:
             return 0
-        return asyncio.run(
+        return run_and_end(
             run_app(
                 connections=connections,
                 settings=settings,
@@ -84,7 +84,8 @@ def run(
                 topic_id=topic_id,
                 topic_ids=lambda names: topic_ids(connections, names),
                 floors=lambda: floors.floors,
-            )
+            ),
+            log=logger,
         )
     except PublishFailed as error:
         raise ServiceUnavailable(

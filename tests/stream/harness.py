@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, cast
 
 import msgspec
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition
 
 from tailrace.kafka_admin import KafkaAdmin
@@ -206,6 +206,15 @@ class StreamOnKafka:
         changes = {key.replace("_", "."): value for key, value in settings.items()}
         with KafkaAdmin(self.connections) as admin:
             admin.alter_topic_settings({name: changes})
+
+    def delete_topic(self, topic: Topic) -> None:
+        """Take a topic away with all that it holds, and wait until no broker knows it."""
+        name = topic.name(self.connections.namespace)
+        client = KafkaAdminClient(bootstrap_servers=self.connections.kafka_bootstrap)
+        client.delete_topics([name])
+        client.close()
+        with KafkaAdmin(self.connections) as admin:
+            eventually(lambda: name not in admin.partition_counts(), STOP_WAIT_S_MAX)
 
     def status(self) -> dict[str, Any]:
         """Return the status file, empty while there is none."""

@@ -12,6 +12,7 @@ import pytest
 from kafka import KafkaProducer
 
 from tailrace.kafka_admin import KafkaAdmin
+from tailrace.provision import provision_topics
 from tailrace.template_records import TemplateRecord
 from tailrace.topics import (
     DEAD,
@@ -28,7 +29,7 @@ from tailrace.wire import DeadLetter, DocumentsOrigin, decode
 from tailrace_embedded.stack import Endpoints
 from tailrace_stream.state_store import keep_template
 from tests.stream.builders import ACCESS_LINE, origin, placement, stored_of
-from tests.stream.harness import StreamOnKafka, stream_on_kafka
+from tests.stream.harness import DEATH_WAIT_S_MAX, StreamOnKafka, stream_on_kafka
 from tests.stream.test_worker import (
     assert_told_is_all,
     documents_in,
@@ -40,6 +41,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
+STUCK_MS_MAX = 10_000
 FIRST_MS = 1_795_482_003_000  # 2026-11-24T01:00:03Z
 GENERATIONS = [f"{n:032x}" for n in (0xA1 << 120, 0xB2 << 120, 0xC3 << 120)]
 
@@ -270,11 +272,43 @@ def test_x18_a_worker_listens_on_loopback_for_its_figures_or_nowhere(
     assert stream.stop_all() == [0]
 
 
-def test_k6_a_missing_topic_is_named(
+def test_k6_a_missing_topic_is_named_and_read_once_it_is_there(
     stack: Endpoints, namespace: str, tmp_path: Path
 ) -> None:
     with stream_on_kafka(stack, namespace=namespace, folder=tmp_path) as stream:
-        worker = stream.start(TAILRACE_NAMESPACE="tnothere")
-        eventually(lambda: "'tnothere.raw'" in stream.log.read_text(), 30)
+        name = f"{namespace}late"
+        worker = stream.start(TAILRACE_NAMESPACE=name)
+        eventually(lambda: f"'{name}.raw'" in stream.log.read_text(), 30)
         assert "tailrace provision" in stream.log.read_text()
         assert worker.poll() is None, "it waits for the topic"
+        late = stream.connections.model_copy(update={"namespace": name})
+        provision_topics(late)
+        later = StreamOnKafka(late, tmp_path)
+        ship_all(later, count=40)
+        later.wait_until_all_is_committed()
+        assert_exactly_once(later)
+        assert worker.poll() is None, "the same worker reads it"
+
+
+def test_s10_a_worker_whose_commits_stand_still_ends_and_the_next_one_goes_on(
+    stream: StreamOnKafka,
+) -> None:
+    """What documents are sent to is gone: sending is tried again, for ever."""
+    ship_all(stream, count=40)
+    worker = stream.start(TAILRACE_STREAM_STUCK_MS_MAX=str(STUCK_MS_MAX))
+    stream.wait_until_all_is_committed()
+    done = stream.progress()[1]
+    stream.delete_topic(DOCS)
+    ship_all(stream, count=40)
+    assert worker.wait(DEATH_WAIT_S_MAX + STUCK_MS_MAX / 1_000) == 1
+    stream.running.remove(worker)
+    assert '"worker_stuck"' in stream.log.read_text()
+    assert stream.progress()[1] == done, "nothing is committed that was not sent"
+    provision_topics(stream.connections)
+    stream.start()
+    stream.wait_until_all_is_committed()
+    later = [line.decode() for lines in stream.lines.values() for line in lines[40:]]
+    sent = Counter(documents_in(stream.read(DOCS)).values())
+    # Chunks overlap: of the first ones some are sent again, each under its own id.
+    assert max(sent.values()) == 1
+    assert sent.keys() >= set(later)
