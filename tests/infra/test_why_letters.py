@@ -9,7 +9,7 @@ import pytest
 from tailrace.audit.facts import GenerationFacts
 from tailrace.why.hops import Found, LinePlace, State, Witness, hops
 from tailrace.why.letters import end_number_of
-from tailrace.why.lookup import Lookup
+from tailrace.why.lookup import COPIES_MAX, Lookup
 from tests.infra.audit.builders import (
     GENERATION,
     LINE_BYTES,
@@ -130,3 +130,28 @@ def test_a_copy_of_the_letter_is_told_of_too() -> None:
     elastic = SearchedElastic(documents=STORED, letters=[*ONE_LETTER, *ONE_LETTER])
 
     assert len(found_of(elastic, place_at(LETTER[200])).dead) == 2
+
+
+def test_k5_of_a_file_with_many_letters_the_one_of_an_event_is_found() -> None:
+    first_numbers = range(0, 10 * (COPIES_MAX + 10), 10)
+    letters = [letter_of(first, count=10) for first in first_numbers]
+    elastic = SearchedElastic(letters=letters)
+
+    for number in (5, first_numbers[-1] + 5):
+        found = found_of(elastic, replace(place_at(number), event_number=number))
+        (dead,) = found.dead
+        assert f"too_large_{number // 10 * 10}:" in dead
+
+
+def test_a_letter_without_a_number_at_the_very_place_is_not_behind_those_with_one() -> (
+    None
+):
+    number = 10 * (COPIES_MAX + 10)
+    letters = [letter_of(first, count=10) for first in range(0, number, 10)]
+    letter = letter_of(number, count=1)
+    del letter["event.sequence"]
+
+    place = replace(place_at(number), event_number=number)
+    (dead,) = found_of(SearchedElastic(letters=[*letters, letter]), place).dead
+
+    assert f"too_large_{number}:" in dead

@@ -69,6 +69,8 @@ def letters_at(ask: Ask, place: LinePlace) -> list[Hit]:
                 ]
             }
         },
+        # Of many the one that begins nearest before the event.
+        "sort": [_sorted("event.sequence", "desc")],
     }
     number = place.event_number
     return [
@@ -179,7 +181,8 @@ def _of_generation(place: LinePlace) -> Body:
 
 
 def _sorted(name: str, order: str) -> Body:
-    return {name: {"order": order, "unmapped_type": "long"}}
+    # A letter at the very place may tell no number, and must not be cut off for that.
+    return {name: {"order": order, "missing": "_first", "unmapped_type": "long"}}
 
 
 def _offset(hit: Hit) -> int:
