@@ -84,6 +84,13 @@ def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
     assert "2 of them were not read" in text
 
 
+def test_the_help_says_what_success_without_waiting_excuses() -> None:
+    said = " ".join(CliRunner().invoke(app, ["audit", "--help"]).stdout.split())
+
+    assert "Exit 0 without --wait excuses what is in flight" in said
+    assert "while the indexer stands still, a document that was deleted may be" in said
+
+
 @pytest.mark.parametrize(
     ("count", "said"),
     [
