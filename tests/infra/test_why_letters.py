@@ -155,3 +155,14 @@ def test_a_letter_without_a_number_at_the_very_place_is_not_behind_those_with_on
     (dead,) = found_of(SearchedElastic(letters=[*letters, letter]), place).dead
 
     assert f"too_large_{number}:" in dead
+
+
+def test_the_originals_of_letters_are_not_fetched() -> None:
+    """Each may be of a megabyte, and nothing of them is said."""
+    elastic = SearchedElastic(documents=STORED, letters=ONE_LETTER)
+
+    found_of(elastic, place_at(LETTER[200]))
+
+    assert len(elastic.asked_dead) == 3
+    for body in elastic.asked_dead:
+        assert "dead.original_base64" in body["_source"]["excludes"]

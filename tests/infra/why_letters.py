@@ -27,6 +27,7 @@ class SearchedElastic(Elastic):
     def __init__(
         self, *, documents: Sequence[Source] = (), letters: Sequence[Source] = ()
     ) -> None:
+        self.asked_dead: list[Mapping[str, Any]] = []
         self._documents = documents
         self._letters = letters
 
@@ -36,6 +37,8 @@ class SearchedElastic(Elastic):
         assert method == "POST"
         assert body is not None
         is_dead = path.startswith("/t-dead-")
+        if is_dead:
+            self.asked_dead.append(body)
         held = self._letters if is_dead else self._documents
         found = [(n, d) for n, d in enumerate(held) if _fits(d, body["query"])]
         # Documents that are alike in order come as they lie in the index.

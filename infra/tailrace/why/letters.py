@@ -18,6 +18,8 @@ from tailrace.query import Body
 from tailrace.why.hops import LinePlace
 
 COPIES_MAX: Final = 20
+_WITHOUT_ORIGINAL: Final[Body] = {"excludes": ["dead.original_base64", "message"]}
+"""An original may be of a megabyte, and nothing of it is said."""
 
 Hit = dict[str, Any]
 Ask = Callable[[Body], Sequence[Hit]]
@@ -61,6 +63,7 @@ def letters_at(ask: Ask, place: LinePlace) -> list[Hit]:
     """
     body: Body = {
         "size": COPIES_MAX,
+        "_source": _WITHOUT_ORIGINAL,
         "query": {
             "bool": {
                 "filter": [
@@ -171,6 +174,7 @@ def _beside(place: LinePlace, offsets: Body, *, order: str, size: int) -> Body:
     ]
     return {
         "size": size,
+        "_source": _WITHOUT_ORIGINAL,
         "query": {"bool": {"filter": filters}},
         "sort": [_sorted("log.offset", order)],
     }
