@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import pytest
@@ -213,6 +214,75 @@ def test_a_line_that_ends_in_a_number_is_no_file(tmp_path: Path, line: str) -> N
     found = places_of(line, places=Told((word,)).places()).places
     assert keys_of(found) == [(word.generation, 0)]
     with pytest.raises(CommandFailed, match="No line"):
+        places_of(line, places=Told().places())
+
+
+def untold_file(folder: Path) -> Path:
+    """Return a file that nobody watches."""
+    return file_of(folder, "hosts", "127.0.0.1 localhost")
+
+
+def known_file(folder: Path) -> Path:
+    """Return a watched file with fewer lines than any that is asked for."""
+    return file_of(folder, "b.log", "one")
+
+
+@pytest.mark.parametrize("other", [untold_file, known_file])
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_line_that_reads_as_a_place_in_another_file_is_told_of(
+    tmp_path: Path, other: Callable[[Path], Path], is_stored: bool
+) -> None:
+    named = other(tmp_path)
+    line = f"{named}:12"
+    word = word_of(file_of(tmp_path, "a.log", line))
+    words = (word, word_of(named)) if other is known_file else (word,)
+    matches = [match_of(word, line, offset=0)] if is_stored else []
+
+    found = places_of(line, places=Told(words).places(HoldingLookup(matches=matches)))
+
+    assert keys_of(found.places) == [(word.generation, 0)]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [(untold_file, "is not watched"), (known_file, "has 1 complete line")],
+)
+def test_what_is_a_place_in_a_file_and_no_line_anywhere_is_answered_by_the_file(
+    tmp_path: Path, other: Callable[[Path], Path], said: str
+) -> None:
+    named = other(tmp_path)
+    words = (word_of(named),) if other is known_file else ()
+
+    with pytest.raises(CommandFailed, match=said):
+        places_of(f"{named}:12", places=Told(words).places())
+
+
+def test_a_place_in_a_known_file_comes_before_a_line_that_reads_like_it(
+    tmp_path: Path,
+) -> None:
+    named = file_of(tmp_path, "b.log", "one", "two")
+    line = f"{named}:2"
+    words = (word_of(named), word_of(file_of(tmp_path, "a.log", line)))
+
+    found = places_of(line, places=Told(words).places())
+
+    assert keys_of(found.places) == [(words[0].generation, len("one\n"))]
+
+
+def test_a_line_that_names_a_file_nobody_may_look_for_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(path: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    line = "/etc/shadow:12"
+    word = word_of(file_of(tmp_path, "a.log", line))
+    monkeypatch.setattr(Path, "is_file", hidden)
+
+    found = places_of(line, places=Told((word,)).places())
+
+    assert keys_of(found.places) == [(word.generation, 0)]
+    with pytest.raises(CommandFailed, match="cannot be read: Permission denied"):
         places_of(line, places=Told().places())
 
 

@@ -247,6 +247,22 @@ def test_events_without_number_or_generation_are_counted_and_some_are_named(
 
 
 @pytest.mark.timeout(60)
+def test_letters_that_name_no_event_are_counted(audited: Audited) -> None:
+    """Delivered or not; one of events that are known is none of them."""
+    unnamed = [
+        ("a", b'{"tailrace.generation":"%b"}' % GENERATION.encode()),
+        ("b", b'{"event.sequence":5}'),
+        ("c", b'{"event.sequence":-1,"tailrace.generation":"g"}'),
+        ("d", b'{"dead.id":"d","dead.delivered_at":5}'),
+    ]
+    audited.store(DEAD, [letter(7, count=1), letter(12, count=3), *unnamed])
+    audited.store(EVEN, [("nobody's", b"{}")])
+
+    with audited.index.snapshot() as snapshot:
+        assert snapshot.unnamed_letters() == 4
+
+
+@pytest.mark.timeout(60)
 def test_a_document_of_two_generations_counts_for_both_and_its_index_is_told(
     audited: Audited,
 ) -> None:

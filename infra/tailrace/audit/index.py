@@ -229,8 +229,19 @@ class ElasticSnapshot:
             SnapshotLost: an index of it is gone.
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
         """
-        body = unnumbered_body(self._events_pit)
-        answer = orjson.loads(self._answer(body))["hits"]
+        return self._unnumbered(self._events_pit)
+
+    def unnamed_letters(self) -> int:
+        """Return how many dead letters name no event, and so are in no sum.
+
+        Raises:
+            SnapshotLost: an index of it is gone.
+            ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
+        """
+        return self._unnumbered(self._dead_pit).count
+
+    def _unnumbered(self, pit: str) -> Unnumbered:
+        answer = orjson.loads(self._answer(unnumbered_body(pit)))["hits"]
         named = tuple(f"{hit['_index']}/{hit['_id']}" for hit in answer["hits"])
         return Unnumbered(count=int(answer["total"]["value"]), named=named)
 

@@ -76,6 +76,8 @@ class Looked:
     """Records of the ledger that cannot be read: what they say, nobody can tell."""
     senders: Senders = field(default_factory=dict[str, Mapping[str, int]])
     """Who first sent documents of hosts, where an earlier life may have sent some."""
+    unnamed_letter_count: int = 0
+    """Dead letters that name no event, where all generations were looked at."""
     compared_count: int = 0
     heartbeats: tuple[AgentHeartbeat, ...] = ()
     read_at_ms: int = 0
@@ -165,9 +167,11 @@ class Looker:
                     )
             problems: tuple[Problem, ...] = ()
             senders: Senders = {}
+            unnamed_letter_count = 0
             if only is None:
                 hosts = hosts_in_doubt(told.values())
                 senders = snapshot.senders(hosts) if hosts else {}
+                unnamed_letter_count = snapshot.unnamed_letters()
                 problems = (
                     *unplaced(snapshot),
                     *ambiguous(snapshot),
@@ -181,6 +185,7 @@ class Looker:
             problems=problems,
             unreadable=unreadable(read.unreadable),
             senders=senders,
+            unnamed_letter_count=unnamed_letter_count,
             compared_count=deep.compared_count if deep else 0,
             heartbeats=read.heartbeats,
             read_at_ms=read_at_ms,

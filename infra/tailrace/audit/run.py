@@ -216,6 +216,7 @@ def _report(
         ),
         problems=(*first.problems, *last.unreadable),
         senders=first.senders,
+        unnamed_letter_count=first.unnamed_letter_count,
         is_deep=is_deep,
         compared_count=first.compared_count,
         dead_lag_records=sum(last.drained.dead_lag.values()),

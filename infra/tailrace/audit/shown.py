@@ -223,6 +223,10 @@ def _remarks(report: AuditReport) -> Iterator[str]:
         )
     yield from _more(len(counted), "held to counts in part")
     yield from _silent_remarks(report.silent)
+    yield from _letter_remarks(report)
+
+
+def _letter_remarks(report: AuditReport) -> Iterator[str]:
     if report.dead_lag_records:
         yield (
             f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; the"
@@ -238,6 +242,12 @@ def _remarks(report: AuditReport) -> Iterator[str]:
             f"NOTE   {report.lagging_unread_count:,} of them were not read, as they are"
             " too many or gone from Kafka, and so account for no event; audit again once"
             " the indexers have caught up"
+        )
+    if count := report.unnamed_letter_count:
+        are = " names no event and is" if count == 1 else "s name no event and are"
+        yield (
+            f"NOTE   {count:,} dead letter{are} held to no count: one that is deleted from the"
+            " index is not missed here"
         )
 
 

@@ -159,6 +159,10 @@ class Snapshot(Protocol):
         """Return the event documents that have no number, or no generation."""
         ...
 
+    def unnamed_letters(self) -> int:
+        """Return how many dead letters name no event, and so are in no sum."""
+        ...
+
     def ambiguous(self) -> Mapping[str, int]:
         """Return by index how many generations too many its event documents bear."""
         ...

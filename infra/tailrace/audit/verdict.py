@@ -114,6 +114,9 @@ class AuditReport:
     lagging_unread_count: int = 0
     """Those of them that were not read, as they were too many or are gone from Kafka:
     they excuse nothing, either."""
+    unnamed_letter_count: int = 0
+    """Dead letters in the index that name no event: one that is gone, or there twice, is
+    in no sum."""
     waited_ms: int = 0
     """How long was waited, at most, for what is in flight; 0 where nobody wished to."""
     senders: Senders = field(default_factory=dict[str, Mapping[str, int]])
@@ -277,6 +280,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "dead_letters_not_indexed": report.dead_lag_records,
         "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
         "dead_letters_not_indexed_and_unread": report.lagging_unread_count,
+        "dead_letters_without_number": report.unnamed_letter_count,
         "totals": _totals_json(totals_of(report.verdicts)),
         "dropped_by_reason": {**report.unsent_by_reason, **report.left_out_by_reason},
         "by_dataset_and_host": [

@@ -59,10 +59,12 @@ def audit(
     """Prove that of what was sent nothing is missing or there twice; exit 0 only then.
 
     Events after the indexer's last word are in flight, and no contradiction; what was
-    written since an agent is silent, nobody has seen. With --wait both are waited for, and
-    servers that are away; an agent that has been silent for a day is named only. With
-    --repair the agents read again, from the files as far as they still exist, what the
-    index is missing.
+    written since an agent is silent, nobody has seen. Exit 0 without --wait excuses what is
+    in flight or still to be found, and the report says how much that is: while the indexer
+    stands still, a document that was deleted may be among it. With --wait both are waited
+    for, and servers that are away; an agent that has been silent for a day is named only.
+    With --repair the agents read again, from the files as far as they still exist, what
+    the index is missing.
     """
     from tailrace.audit.shown import overdue, show
     from tailrace.audit.verdict import report_json

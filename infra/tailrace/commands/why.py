@@ -145,6 +145,7 @@ def _witnesses(
     from tailrace.kafka_admin import KafkaAdmin
     from tailrace.topics import DOCS, RAW
     from tailrace.why.hops import Witness
+    from tailrace.why.letters import end_number_of
 
     namespace = connections.namespace
     with KafkaAdmin(connections, client_id="tailrace-why") as admin:
@@ -155,7 +156,8 @@ def _witnesses(
         facts = told.get(place.generation)
         facts = facts or GenerationFacts(generation=place.generation)
         made = made_of(place, facts=facts, namespace=namespace, config=config)
-        found = lookup.found(place, made=made)
+        end_number = end_number_of(place, facts)
+        found = lookup.found(place, made=made, end_number=end_number)
         source = facts.agent.source if facts.agent else ""
         witnesses.append(
             Witness(
@@ -274,6 +276,7 @@ def _json(witness: Witness, verdicts: Iterable[HopVerdict]) -> dict[str, object]
         "expected_index": index_of(witness) or None,
         "documents": list(witness.found.documents),
         "dead": list(witness.found.dead),
+        "perhaps_dead": list(witness.found.perhaps_dead),
         "hops": [
             {"hop": each.hop, "state": each.state.value, "text": each.text}
             for each in verdicts

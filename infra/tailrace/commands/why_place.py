@@ -29,6 +29,7 @@ from tailrace.commands.why_untold import (
     untold,
 )
 from tailrace.commands.why_words import PLACES_SHOWN_MAX, standing_of
+from tailrace.errors import CommandFailed
 from tailrace.text import path_text
 from tailrace.why.hops import LinePlace
 from tailrace.why.place import FileLine, Written, line_at, unreadable
@@ -52,14 +53,38 @@ class Asked:
 def places_of(line: str, *, places: Places) -> Asked:
     """Return where the events stand that the line is, or is a part of.
 
+    What can be read as a line of a file here is that first. A log may have such a line of
+    its own, so where there is none by its number, its words are looked for.
+
     Raises:
         CommandFailed: it is in no file that is watched.
         ServiceUnavailable: Elasticsearch cannot be asked.
     """
     numbered = _NUMBERED.fullmatch(line)
     path = Path(numbered[1]) if numbered else None
-    if numbered and path is not None and _is_file(path):
-        return Asked(places=_numbered(path, int(numbered[2]), places=places))
+    refusal: CommandFailed | None = None
+    if numbered and path is not None:
+        try:
+            if _is_file(path):
+                return Asked(places=_numbered(path, int(numbered[2]), places=places))
+        except CommandFailed as error:
+            refusal = error
+    asked = _worded(line, places=places)
+    if asked is not None:
+        return asked
+    if refusal is not None:
+        raise refusal
+    if path is not None and _is_meant_as_path(str(path)):
+        raise no_file(path, line=line, told=places.told.values())
+    raise nowhere(line)
+
+
+def _worded(line: str, *, places: Places) -> Asked | None:
+    """Return where a line stands by its words, None where it stands nowhere.
+
+    Raises:
+        ServiceUnavailable: Elasticsearch cannot be asked.
+    """
     stored = {
         (match.place.generation, match.place.offset): match.place
         for match in places.lookup.lines(line)
@@ -68,9 +93,7 @@ def places_of(line: str, *, places: Places) -> Asked:
     standing = standing_of(line, stored=stored.keys(), places=places)
     found = [*standing.missing, *stored.values(), *standing.stored]
     if not found:
-        if path is not None and _is_meant_as_path(str(path)):
-            raise no_file(path, line=line, told=places.told.values())
-        raise nowhere(line)
+        return None
     return Asked(
         places=tuple(
             _as_in_its_file(place, places=places) for place in found[:PLACES_SHOWN_MAX]

@@ -71,6 +71,8 @@ class Found:
     """`<index>/<_id>` of each document of this place."""
     dead: Sequence[str] = ()
     """Each dead letter of this place that is not delivered: stage, reason and detail."""
+    perhaps_dead: Sequence[str] = ()
+    """Each of many events that begins before this place, and may end before it, too."""
     delivered: Sequence[str] = ()
     """Each one whose document a retry has stored since: reason and fix."""
     is_where_computed: bool = False
@@ -316,6 +318,13 @@ def _indexer_without(witness: Witness, *, index: str) -> HopVerdict:
             return HopVerdict(hop="indexer", state=State.MISSING, text=text)
         text = f"not stored yet: it has stored up to offset {reached}"
         return HopVerdict(hop="indexer", state=State.WAITING, text=text)
+    if witness.found.perhaps_dead:
+        text = (
+            "not there; it is one of the events of a dead letter that begins before it, or"
+            f" stands behind them: {'; '.join(witness.found.perhaps_dead)}; `tailrace"
+            " audit` tells whether one is missing"
+        )
+        return HopVerdict(hop="indexer", state=State.UNKNOWN, text=text)
     taken = sum(
         record.document_count
         for record in witness.facts.retention

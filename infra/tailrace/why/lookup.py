@@ -5,26 +5,34 @@ from __future__ import annotations
 import binascii
 import http
 from base64 import b64decode
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from tailrace.answers import Document, field
 from tailrace.audit.line import is_stored_otherwise, original_line, read_id
-from tailrace.digest import DELIVERED, FIX
 from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
 from tailrace.framing import MappedEvent
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
 from tailrace.revised_indices import REVISED_BY, base_of, revision_of, standing_of
 from tailrace.why.hops import Found, LinePlace, Made
+from tailrace.why.letters import (
+    COPIES_MAX,
+    Hit,
+    is_delivered,
+    letter_text,
+    letter_text_with_span,
+    letters_at,
+    letters_near,
+    mended_text,
+)
 
 MATCHES_MAX: Final = 500
 """Documents with the words of a line that are compared with it."""
 WORDS_CHARACTERS_MAX: Final = 2_000
 """Of a longer line the beginning is looked for; the whole is then compared."""
-COPIES_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +144,12 @@ class Lookup:
             reverse=True,
         )
 
-    def found(self, place: LinePlace, *, made: Made | None) -> Found:
+    def found(
+        self, place: LinePlace, *, made: Made | None, end_number: int | None = None
+    ) -> Found:
         """Return what is stored of a place, and what is dead.
+
+        Before `end_number` the number of its event lies, where that is known.
 
         Raises:
             ServiceUnavailable: Elasticsearch cannot be reached, or refuses.
@@ -160,13 +172,32 @@ class Lookup:
         if there and not _is_among(documents, made) and not self._is_hidden(*there):
             # Stored, and not yet found by searches.
             documents.append(computed)
-        letters = list(self._dead_letters(place))
+        letters = letters_at(self._dead_hits, place)
+        perhaps: list[Hit] = []
+        if place.event_number is None and not documents and not letters:
+            letters, perhaps = self._letters_around(place, end_number=end_number)
         return Found(
             documents=documents,
-            dead=tuple(_told(hit) for hit in letters if not _is_delivered(hit)),
-            delivered=tuple(_retold(hit) for hit in letters if _is_delivered(hit)),
+            dead=tuple(letter_text(hit) for hit in letters if not is_delivered(hit)),
+            perhaps_dead=tuple(
+                letter_text_with_span(hit) for hit in perhaps if not is_delivered(hit)
+            ),
+            delivered=tuple(mended_text(hit) for hit in letters if is_delivered(hit)),
             is_where_computed=is_there,
         )
+
+    def _letters_around(
+        self, place: LinePlace, *, end_number: int | None
+    ) -> tuple[list[Hit], list[Hit]]:
+        """Return the letters that a place stands in, and those that it may stand in."""
+        near = letters_near(self._dead_hits, place)
+        if near is None:
+            return [], []
+        before, after = self.numbers_around(place.generation, offset=place.offset)
+        return near.parted(before=before, ends=(after, end_number))
+
+    def _dead_hits(self, body: Body) -> list[Hit]:
+        return self._hits(self._dead, body)
 
     def event_offsets(self, generation: str, *, first: int, last: int) -> list[int]:
         """Return where documents begin from byte `first` to `last` of a generation.
@@ -214,6 +245,7 @@ class Lookup:
                 "filter": [
                     {"term": {"tailrace.generation": {"value": generation}}},
                     {"range": {"log.offset": offsets}},
+                    {"range": {"event.sequence": {"gte": 0}}},
                 ]
             }
         }
@@ -303,32 +335,7 @@ class Lookup:
         hiding = standing_of(told, alias=self._events).hiding
         return revision in hiding.get(index, frozenset())
 
-    def _dead_letters(self, place: LinePlace) -> Iterator[dict[str, Any]]:
-        filters: list[Body] = [
-            {"term": {"tailrace.generation": {"value": place.generation}}},
-            {
-                "bool": {
-                    "should": _letter_places(place),
-                    "minimum_should_match": 1,
-                }
-            },
-        ]
-        body: Body = {"size": COPIES_MAX, "query": {"bool": {"filter": filters}}}
-        for hit in self._hits(self._dead, body):
-            letter = hit["_source"]
-            number = field(letter, "event.sequence")
-            count = field(letter, "dead.event_count")
-            is_of_another = (
-                place.event_number is not None
-                and isinstance(number, int)
-                and isinstance(count, int)
-                and number >= 0
-                and not number <= place.event_number < number + max(count, 1)
-            )
-            if not is_of_another:
-                yield hit
-
-    def _hits(self, index: str, body: Body) -> list[dict[str, Any]]:
+    def _hits(self, index: str, body: Body) -> list[Hit]:
         answer = self._elastic.look_up(
             "POST",
             f"/{quote(index, safe=',*')}/_search{MISSING_IS_NONE}",
@@ -336,7 +343,7 @@ class Lookup:
         )
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return []
-        hits: list[dict[str, Any]] = self._elastic.decoded(answer)["hits"]["hits"]
+        hits: list[Hit] = self._elastic.decoded(answer)["hits"]["hits"]
         return hits
 
 
@@ -348,41 +355,3 @@ def _is_among(documents: Sequence[str], made: Made | None) -> bool:
         or (revision_of(index) > 0 and document_id == made.document_id)
         for index, _, document_id in named
     )
-
-
-def _is_delivered(hit: dict[str, Any]) -> bool:
-    return field(hit["_source"], DELIVERED) is not None
-
-
-def _told(hit: dict[str, Any]) -> str:
-    letter = hit["_source"]
-    return (
-        f"{field(letter, 'dead.stage')}: {field(letter, 'dead.reason')}:"
-        f" {field(letter, 'dead.detail')} ({hit['_index']}/{hit['_id']})"
-    )
-
-
-def _retold(hit: dict[str, Any]) -> str:
-    """Return why a letter died whose document is stored, and how that was mended."""
-    letter = hit["_source"]
-    fix = field(letter, FIX)
-    mended = f"mended by {fix}" if fix else "sent again"
-    return f"{field(letter, 'dead.reason')}, {mended}"
-
-
-def _letter_places(place: LinePlace) -> list[Body]:
-    """Return how a dead letter may name a place: by offset, or by number in a span."""
-    places: list[Body] = [{"term": {"log.offset": {"value": place.offset}}}]
-    if place.event_number is not None:
-        # A letter of a whole chunk begins before the event.
-        places.append(
-            {
-                "bool": {
-                    "filter": [
-                        {"range": {"event.sequence": {"lte": place.event_number}}},
-                        {"range": {"dead.event_count": {"gt": 1}}},
-                    ]
-                }
-            }
-        )
-    return places

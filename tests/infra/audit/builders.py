@@ -257,6 +257,8 @@ class HeldIndex:
     surplus: dict[str, int] = field(default_factory=dict[str, int])
     """By index, generations beyond one of each document."""
     unnumbered_count: int = 0
+    unnamed_letter_count: int = 0
+    """Dead letters that name no event."""
     first_sent: Senders = field(default_factory=dict[str, Mapping[str, int]])
     """By host and agent, when it first sent a document."""
     before_look: Callable[[int], None] = lambda _look: None
@@ -275,6 +277,7 @@ class HeldIndex:
             list(self.dead),
             self.late,
             self.unnumbered_count,
+            self.unnamed_letter_count,
             dict(self.letter_sources),
             self.letter_ids,
             self.surplus,
@@ -290,6 +293,7 @@ class HeldSnapshot:
     dead: Sequence[tuple[int, int]]
     late: Collection[int]
     unnumbered_count: int
+    unnamed_letter_count: int
     letter_sources: Mapping[str, bytes]
     letter_ids: Collection[tuple[str, str]]
     surplus: Mapping[str, int]
@@ -362,6 +366,9 @@ class HeldSnapshot:
 
     def unnumbered(self) -> Unnumbered:
         return Unnumbered(count=self.unnumbered_count, named=())
+
+    def unnamed_letters(self) -> int:
+        return self.unnamed_letter_count
 
     def ambiguous(self) -> dict[str, int]:
         return dict(self.surplus)

@@ -84,6 +84,33 @@ def test_what_is_in_flight_lost_or_rebuilt_is_shown() -> None:
     assert "2 of them were not read" in text
 
 
+def test_the_help_says_what_success_without_waiting_excuses() -> None:
+    said = " ".join(CliRunner().invoke(app, ["audit", "--help"]).stdout.split())
+
+    assert "Exit 0 without --wait excuses what is in flight" in said
+    assert "while the indexer stands still, a document that was deleted may be" in said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "1 dead letter names no event and is held to no count"),
+        (1_200, "1,200 dead letters name no event and are held to no count"),
+    ],
+)
+def test_letters_that_are_held_to_no_count_are_noted(count: int, said: str) -> None:
+    """Also where an audit looks again at some generations, whose letters are others."""
+    index = held(0, 1, 3, 4)
+    index.unnamed_letter_count = count
+    report = report_of(index, facts_at_rest(5))
+
+    assert f"NOTE   {said}: " in "\n".join(report_lines(report))
+    assert report_json(report)["dead_letters_without_number"] == count
+    sound = report_of(held(*range(5)), facts_at_rest(5))
+    assert "held to no count" not in "\n".join(report_lines(sound))
+    assert report_json(sound)["dead_letters_without_number"] == 0
+
+
 def test_a_loss_of_which_nothing_was_seen_is_not_told_beside_a_count() -> None:
     agent = agent_word(number=5, unwatched_since_ms=1)
     report = report_of(held(*range(5)), replace(facts_at_rest(5), agent=agent))

@@ -260,6 +260,13 @@ class MemorySnapshot:
         ]
         return Unnumbered(count=len(named), named=tuple(named[:3]))
 
+    def unnamed_letters(self) -> int:
+        """Return how many dead letters name no event; as with `unreached`, no time passes."""
+        self._look()
+        letters = [letter for held in self.dead.values() for letter in held.values()]
+        named = (each for each in letters if each.get(SEQUENCE, -1) >= 0)
+        return len(letters) - sum(GENERATION in each for each in named)
+
     def ambiguous(self) -> dict[str, int]:
         """Return by index how many generations too many its event documents bear.
 
