@@ -13,7 +13,7 @@ from tailrace.index_templates import Capabilities, event_types, index_templates
 from tailrace_stream.foreign.collectors import shape_of
 from tailrace_stream.foreign.config import ForeignSettings, Shape
 from tailrace_stream.foreign.names import FIELDS, NUMBERS, put_addresses
-from tailrace_stream.foreign.otlp_fields import NAMES
+from tailrace_stream.foreign.otlp_fields import NAMES, otlp
 from tailrace_stream.parsers.fields import Fields
 from tests.stream.builders import Stored
 from tests.stream.enrich.builders import only
@@ -220,6 +220,45 @@ def test_a_severity_by_number_names_the_level_whatever_its_label() -> None:
     }
     document = document_of(orjson.dumps(record).decode(), shape="filebeat").document
     assert document["log.level"] == "info"
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        # The client stands behind a proxy, whose port is not its own.
+        (
+            {"http.client_ip": "203.0.113.9", "net.sock.peer.addr": "10.0.0.1"},
+            {"client.address": "203.0.113.9"},
+        ),
+        (
+            {"http.client_ip": "10.0.0.1", "net.sock.peer.addr": "10.0.0.1"},
+            {"client.address": "10.0.0.1", "client.port": 50123},
+        ),
+        # Who a URL names is asked; a peer of another name may be anybody.
+        ({"http.url": "http://a.example/", "net.peer.name": "b.example"}, {}),
+        ({"http.url": "http://[::1/", "net.peer.name": "b.example"}, {}),
+        (
+            {"url.full": "http://B.example/", "net.peer.name": "b.example"},
+            {"server.address": "b.example", "server.port": 50123},
+        ),
+        # Two words against one another.
+        ({"http.route": "/", "db.system": "redis", "net.peer.ip": "10.0.0.1"}, {}),
+        ({"net.peer.ip": "10.0.0.1"}, {}),
+    ],
+)
+def test_which_side_the_peer_of_a_connection_is_must_be_told(
+    said: dict[str, str], becomes: dict[str, Any]
+) -> None:
+    pairs: list[Any] = [
+        {"key": k, "value": {"stringValue": v}} for k, v in said.items()
+    ]
+    pairs.append({"key": "net.sock.peer.port", "value": {"intValue": "50123"}})
+    found = otlp({"logRecord": {"attributes": pairs}})
+    sides = ("client.address", "client.port", "server.address", "server.port")
+    assert {n: found.known[n] for n in sides if n in found.known} == becomes
+    told = {**said, "net.sock.peer.port": 50123}
+    lost = {k for k, v in told.items() if v not in found.known.values()}
+    assert lost <= found.attributes.keys()
 
 
 def test_a_table_by_host_is_asked_for_the_host_that_the_record_names(
