@@ -144,6 +144,51 @@ def test_a_time_that_stands_whole_in_the_message_is_the_events(
     assert "tailrace.time_source" not in document
 
 
+@pytest.mark.parametrize(
+    ("read_at", "line", "is_lines"),
+    [
+        # An archive is read late, a clock is hardly days ahead.
+        ("2026-11-24T06:00:00Z", "2017-01-01T00:00:00Z", True),
+        ("2026-11-24T06:00:00Z", "2026-11-26T05:59:59Z", True),
+        ("2026-11-24T06:00:00Z", "2016-01-01T00:00:00Z", False),
+        ("2026-11-24T06:00:00Z", "2026-11-26T06:00:01Z", False),
+        ("2026-11-24T06:00:00Z", "1970-01-01T00:00:12Z", False),
+        ("2026-11-24T06:00:00Z", "2099-01-01T00:00:00Z", False),
+        ("2026-11-24T06:00:00Z", "2262-01-01T00:00:00Z", False),
+        # A collector that does not know the year tells nothing of its lines.
+        ("1970-01-01T00:00:12Z", "2026-11-24T06:00:00Z", True),
+    ],
+)
+@pytest.mark.parametrize("is_object", [True, False], ids=["merged", "text"])
+def test_s7_a_line_s_time_far_from_when_its_collector_read_it_is_not_the_events(
+    read_at: str, line: str, *, is_lines: bool, is_object: bool
+) -> None:
+    said = {"ts": line, "msg": "no stock"}
+    record: dict[str, Any] = {"@timestamp": 1795499998.427, "time": read_at}
+    if is_object:
+        record["log_processed"] = said
+    else:
+        record["log"] = orjson.dumps(said).decode()
+    document = document_of(orjson.dumps(record).decode(), shape="fluent_bit").document
+    wanted = line if is_lines else read_at
+    assert document["@timestamp"][:19] == wanted[:19]
+    assert document["message"] == "no stock"
+    assert line in document["event.original"]
+
+
+def test_s7_a_time_without_a_zone_is_better_than_one_of_a_collector_without_a_clock() -> (
+    None
+):
+    record = {
+        "source_type": "file",
+        "message": "2026-11-24 05:00:00,500 INFO x",
+        "timestamp": "1970-01-01T00:00:12Z",
+    }
+    document = document_of(orjson.dumps(record).decode(), shape="vector").document
+    assert document["@timestamp"].startswith("2026-11-24T05:00:00.5")
+    assert document["tailrace.time_source"] == "guessed"
+
+
 def test_without_any_other_time_the_guessed_one_is_taken_and_marked() -> None:
     record = {"source_type": "file", "message": "2026-11-24 07:00:00,500 INFO x"}
     document = document_of(
