@@ -12,6 +12,7 @@ from tailrace.detect import (
     inner_parser,
     parser_for,
 )
+from tailrace.identity import EARLIEST_BEFORE_MS
 from tailrace.multiline.auto import RULE_OF_PARSER, rule_for
 from tailrace.multiline.container import KINDS, format_of, head_text
 from tailrace.multiline.journald import JOURNALD, begins_entry
@@ -24,8 +25,6 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.event_rules import DAY_MS, MultilineSettings
 from tailrace_agent.routing import index_for
 
-EARLIEST_BEFORE_MS = 3_650 * DAY_MS
-"""Ten years: archives are imported, but a device without a clock says 1970."""
 LATEST_AFTER_MS = 731 * DAY_MS
 """Two years: a file is followed for long, but a line from 2099 is a mistake."""
 

@@ -82,8 +82,9 @@ _SHAPES = (
             + _TIME
             + rb"(?:\.\d{1,9})?"
             + _ZONE
-            # Another program's line has its level there, and a host ends with no colon.
-            + rb" (?!\[?(?i:"
+            # Another program's line has its level there, a chat who speaks, and a host
+            # ends with no colon.
+            + rb" (?!<|\[?(?i:"
             + _LEVEL
             + rb"|VERBOSE|FINER|FINEST)\]? )\S{0,254}[^\s:] "
             rb"[^\s:\[]{1,128}(?:\[\d{1,10}\])?: "

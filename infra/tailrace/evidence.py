@@ -35,17 +35,26 @@ In prose other words do, or signs such as those around who speaks in a chat."""
 _KEY = r"[A-Za-z_@][A-Za-z0-9_.@/#-]{0,127}"
 _VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)"
 _TOLD = (
-    r"(?:t|ts|time|timestamp|at|level|lvl|severity|msg|message|caller|logger|component"
-    r"|event|method|status|duration|err|error)"
+    r"(?:ts|time|timestamp|at|level|lvl|severity|msg|message|caller|logger|component"
+    r"|event|method|status|duration|err|error)="
 )
 """Keys of which a line of a log has one, whatever program wrote it."""
+# A formula has a `t`, too, but of no such size.
+_MOMENT = r"(?:[0-9]{4}-|1[0-9]{9})"
+_T = rf"t=\"?{_MOMENT}"
+_T_PAIR = rf"t=(?:\"{_MOMENT}[^\"]*\"|{_MOMENT}[^\s\"]*)"
+_ANY_TOLD = rf"(?:{_TOLD}|{_T})"
+_PAIR_ONLY = rf"[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}"
+_LONG_PAIR_ONLY = rf"[a-z_@][A-Za-z0-9_.@/#-]+={_VALUE}"
+_LETTER_PAIR_ONLY = rf"[a-z_@]={_VALUE}"
 LOGFMT = (
     # It begins with two pairs, and a key of some pair says what only a log says,
-    rf"(?:{_TOLD}={_VALUE}\s+{_KEY}="
-    rf"|{_KEY}={_VALUE}\s+(?:{_TOLD}=|{_KEY}=[^\n]*?\s{_TOLD}=)"
-    # or it is of nothing but pairs, three at the least, with keys that are no variables'.
-    rf"|(?:[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}(?:\s+|$)){{2}}"
-    rf"(?:[a-z_@][A-Za-z0-9_.@/#-]*={_VALUE}(?:\s+|$))+$)"
+    rf"(?:(?:{_TOLD}{_VALUE}|{_T_PAIR})\s+{_KEY}="
+    rf"|{_KEY}={_VALUE}\s+(?:{_ANY_TOLD}|{_KEY}=[^\n]*?\s{_ANY_TOLD})"
+    # or it is of nothing but pairs, three at the least, with keys that are no variables', be
+    # they of a shell or of a formula, whose names are letters.
+    rf"|(?:{_LONG_PAIR_ONLY}\s+{_PAIR_ONLY}|{_LETTER_PAIR_ONLY}\s+{_LONG_PAIR_ONLY})"
+    rf"(?:\s+{_PAIR_ONLY})+\s*$)"
 )
 """Pairs, but no assignments of a shell, nor the settings or the formulas of a text."""
 

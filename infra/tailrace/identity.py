@@ -24,6 +24,9 @@ DAY_MS = 86_400_000
 OLD_EVENT_MS = 31 * DAY_MS
 """Events this much older than their generation's birth go to a month's index: one
 imported archive must not create a thousand day indices."""
+EARLIEST_BEFORE_MS = 3_650 * DAY_MS
+"""How long before it was read a line may have been written, and be believed. Ten years:
+archives are imported, but a device without a clock says 1970."""
 RESERVED_DATASETS = frozenset(
     {"dead", "rates", "alerts", "ledger", "templates", "events"}
 )

@@ -88,6 +88,12 @@ _FORMS = (
         has_year=False,
     ),
     _Form(
+        "%Y%m%d %H:%M:%S",
+        re.compile(
+            rb"^[IWEF](?P<moment>20\d\d[01]\d[0-3]\d " + _CLOCK + rb")" + _FRACTION
+        ),
+    ),
+    _Form(
         "%m%d %H:%M:%S",
         re.compile(rb"^[IWEF](?P<moment>[01]\d[0-3]\d " + _CLOCK + rb")" + _FRACTION),
         has_year=False,

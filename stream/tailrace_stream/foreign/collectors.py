@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from tailrace.identity import EARLIEST_BEFORE_MS
 from tailrace_stream.foreign.names import (
     FACILITY,
     SEVERITY,
@@ -22,6 +23,7 @@ from tailrace_stream.foreign.names import (
     text_of,
     walk,
 )
+from tailrace_stream.foreign.places import AHEAD_MS_MAX, BELIEVED_FROM_MS
 from tailrace_stream.parsers.fields import ROOTS, TIME, Fields, fields_of, plan_of
 from tailrace_stream.parsers.json_objects import object_of
 from tailrace_stream.parsers.record_times import epoch_ns
@@ -186,7 +188,6 @@ def fluent_bit(record: Json) -> Fields:
 
 _MERGED = "log_processed"
 """Under which Fluent Bit's documentation has its filter put what it read out of a line."""
-_YEAR_S = 366 * 86_400
 _WHOLE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,12})? ?(?:Z|[+-]\d\d:?\d\d)"
 )
@@ -219,17 +220,19 @@ def _with_merged(found: Fields, record: Json) -> set[str]:
 
 def _is_better(time: object, collectors: object) -> bool:
     """Tell whether a time is a moment, and one at which its collector may have read it."""
-    at, read_at = _seconds_of(time), _seconds_of(collectors)
-    return at is not None and (read_at is None or abs(at - read_at) < _YEAR_S)
+    at, read_at = _ms_of(time), _ms_of(collectors)
+    if at is None or read_at is None or read_at < BELIEVED_FROM_MS:
+        return at is not None
+    return read_at - EARLIEST_BEFORE_MS <= at < read_at + AHEAD_MS_MAX
 
 
-def _seconds_of(time: object) -> float | None:
+def _ms_of(time: object) -> int | None:
     if not isinstance(time, str) or not _WHOLE_TIME.fullmatch(time):
         at_ns = epoch_ns(time)
-        return None if at_ns is None else at_ns / 1e9
+        return None if at_ns is None else at_ns // 1_000_000
     day, clock = time[:10], time[11:].replace(" ", "")
     try:
-        return datetime.fromisoformat(f"{day}T{clock}").timestamp()
+        return int(datetime.fromisoformat(f"{day}T{clock}").timestamp() * 1_000)
     except (ValueError, OverflowError):
         return None
 

@@ -56,7 +56,7 @@ TEXTS = TEXT_FIELDS | {
     "log.file.path", "log.origin.file.name", "log.origin.function",
     "log.syslog.appname", "log.syslog.facility.name", "log.syslog.hostname",
     "log.syslog.msgid", "log.syslog.procid", "log.syslog.severity.name",
-    "http.request.id", "network.protocol", "network.transport",
+    "http.request.id", "network.protocol", "network.transport", "network.type",
     "orchestrator.cluster.name", "service.type", "stream", "systemd.unit",
     "url.extension", "url.fragment", "url.full", "url.scheme",
     *(f"{side}.address" for side in SIDES), *(f"{side}.domain" for side in SIDES),

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 import msgspec
 
+from tailrace_stream.foreign import otlp_connection
 from tailrace_stream.foreign.names import (
     Json,
     is_object,
@@ -23,8 +24,8 @@ _SAME = (
     "cloud.provider", "cloud.region", "container.id", "container.image.name",
     "container.name", "container.runtime", "destination.address", "destination.port",
     "error.message", "error.type", "host.id", "host.name", "http.request.method",
-    "http.response.status_code", "log.file.path", "network.transport", "process.pid",
-    "server.address", "server.port", "service.name", "service.version",
+    "http.response.status_code", "log.file.path", "network.transport", "network.type",
+    "process.pid", "server.address", "server.port", "service.name", "service.version",
     "source.address", "source.port", "url.domain", "url.extension", "url.fragment",
     "url.full", "url.original", "url.path", "url.port", "url.query", "url.scheme",
     "user.id", "user.name", "user_agent.original",
@@ -68,6 +69,9 @@ NAMES = {
     "k8s.pod.name": "kubernetes.pod.name",
     "k8s.pod.uid": "kubernetes.pod.uid",
     "log.iostream": "stream",
+    "net.host.name": "server.address",
+    "net.host.port": "server.port",
+    "net.protocol.name": "network.protocol",
     "network.protocol.name": "network.protocol",
     "os.type": "host.os.type",
     "os.version": "host.os.version",
@@ -78,7 +82,8 @@ NAMES = {
     "thread.id": "process.thread.id",
     "thread.name": "process.thread.name",
 }
-"""Of the semantic conventions, the older `http.*` names too; each to a field of the same meaning."""
+"""Of the semantic conventions, the older names of `http.*` and `net.*` too; each to a field
+of the same meaning."""
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 _PER_LEVEL = 4
 
@@ -100,8 +105,12 @@ def otlp(record: Json) -> Fields:
     put(found, "event.action", log_record.get("eventName"))
     put(found, "log.logger", scope.get("name"))
     _put_body(found, _value(log_record.get("body")))
-    for name, value in _attributes(log_record).items():
-        _take(found, name, value, rest=found.attributes)
+    said = _attributes(log_record)
+    for name, value in said.items():
+        if name not in otlp_connection.NAMES:
+            _take(found, name, value, rest=found.attributes)
+    for name, value in otlp_connection.rest_of_connection(found, said).items():
+        keep(found.attributes, name, value)
     for owner, holder in (("scope", scope), ("resource", _object(record, "resource"))):
         rest: dict[str, object] = {}
         for name, value in _attributes(holder).items():

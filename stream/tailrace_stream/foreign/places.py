@@ -21,7 +21,7 @@ _SLICE_BITS = 37
 """How many records of several events are one generation's: offsets stay below 2^47."""
 BELIEVED_FROM_MS = 946_684_800_000
 """1 January 2000: no record of Kafka is older, and one without a time says -1 or 0."""
-_BELIEVED_DAYS_AHEAD = 2
+AHEAD_MS_MAX = 2 * DAY_MS
 """Up to the end of tomorrow, wherever on earth the producer's clock hangs."""
 
 
@@ -45,7 +45,7 @@ class Day:
 
 def day_of(timestamp_ms: int, *, today_ms: int) -> Day:
     """Return the day of a record's time in Kafka, where that can be believed."""
-    if BELIEVED_FROM_MS <= timestamp_ms < today_ms + _BELIEVED_DAYS_AHEAD * DAY_MS:
+    if BELIEVED_FROM_MS <= timestamp_ms < today_ms + AHEAD_MS_MAX:
         return Day(born_at_ms=timestamp_ms // DAY_MS * DAY_MS, is_believed=True)
     return Day(born_at_ms=today_ms, is_believed=False)
 

@@ -3,7 +3,8 @@
 Each record is read as its collector writes it; what it carries as its message is then read
 as a line of a file is, by the dataset's parser or by its own shape. What the collector says
 wins over what is read out of the message, but for the time: a time that stands whole in the
-line is when it was written, the collector's mostly when it was read.
+line is when it was written, the collector's mostly when it was read, and only by that can
+it be believed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import polars as pl
 
+from tailrace.identity import EARLIEST_BEFORE_MS
 from tailrace_stream.foreign.collectors import (
     filebeat,
     fluent_bit,
@@ -22,6 +24,7 @@ from tailrace_stream.foreign.collectors import (
 )
 from tailrace_stream.foreign.names import NUMBERS, Json
 from tailrace_stream.foreign.otlp_fields import otlp
+from tailrace_stream.foreign.places import AHEAD_MS_MAX, BELIEVED_FROM_MS
 from tailrace_stream.inner import Read, read_or_unmatched
 from tailrace_stream.parsers.columns import (
     ATTRIBUTES,
@@ -47,6 +50,7 @@ _READERS: dict[str, Callable[[Json], Fields]] = {
 _MAY_BE_TEXT = frozenset({"auto", "rsyslog"})
 """Shapes whose records may be lines: rsyslog's templates are, unless they say JSON."""
 _AGENT_TYPES = {"fluent_bit": "fluent-bit", "rsyslog": "rsyslog", "vector": "vector"}
+_NS_PER_MS = 1_000_000
 _OUTER, _INNER, _ROW = "_outer.", "_inner.", "_row"
 _json_object = msgspec.json.Decoder(dict[str, object])
 
@@ -176,13 +180,20 @@ def _with_host(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _times() -> list[pl.Expr]:
-    """Choose whose time it is: the line's where it is whole, else the collector's.
+    """Choose whose time it is: the line's where it is whole and believed, else the collector's.
 
-    A line's time without year or zone may be hours off, and is better than none.
+    A line's time without year or zone may be hours off, and is better than none, or than
+    one of a collector that has no clock.
     """
     own, other = pl.col(TIME_NS), pl.col(_INNER + TIME_NS)
     is_guessed = pl.col(_INNER + GUESSED).fill_null(value=False)
-    is_inner = other.is_not_null() & (~is_guessed | own.is_null())
+    # In milliseconds no difference of two times is too large for its column.
+    own_ms, other_ms = own.floordiv(_NS_PER_MS), other.floordiv(_NS_PER_MS)
+    has_clock = (own_ms >= BELIEVED_FROM_MS).fill_null(value=False)
+    is_near = (other_ms >= own_ms - EARLIEST_BEFORE_MS) & (
+        other_ms < own_ms + AHEAD_MS_MAX
+    )
+    is_inner = other.is_not_null() & (~has_clock | (~is_guessed & is_near))
     return [
         pl.when(is_inner).then(other).otherwise(own).alias(TIME_NS),
         pl.when(is_inner).then(is_guessed).otherwise(pl.col(GUESSED)).alias(GUESSED),

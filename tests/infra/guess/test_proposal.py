@@ -158,6 +158,7 @@ def test_what_is_told_with_little_confidence_stands_there_and_is_not_set() -> No
         (b"7:M 24 Nov 2026 01:02:03.123 * x\n", "%d %b %Y %H:%M:%S.%f"),
         (b'{"ts":1795482123456,"msg":"x"}\n', "unix_ms"),
         (b"E1124 01:02:03.123456  1 a.go:1] x\n", "%m%d %H:%M:%S.%f"),
+        (b"E20261124 01:02:03.123456  1 a.cc:1] x\n", "%Y%m%d %H:%M:%S.%f"),
     ],
 )
 def test_the_format_of_times_is_named_as_strptime_has_it(

@@ -13,7 +13,7 @@ from tailrace.index_templates import Capabilities, event_types, index_templates
 from tailrace_stream.foreign.collectors import shape_of
 from tailrace_stream.foreign.config import ForeignSettings, Shape
 from tailrace_stream.foreign.names import FIELDS, NUMBERS, put_addresses
-from tailrace_stream.foreign.otlp_fields import NAMES
+from tailrace_stream.foreign.otlp_fields import NAMES, otlp
 from tailrace_stream.parsers.fields import Fields
 from tests.stream.builders import Stored
 from tests.stream.enrich.builders import only
@@ -144,6 +144,51 @@ def test_a_time_that_stands_whole_in_the_message_is_the_events(
     assert "tailrace.time_source" not in document
 
 
+@pytest.mark.parametrize(
+    ("read_at", "line", "is_lines"),
+    [
+        # An archive is read late, a clock is hardly days ahead.
+        ("2026-11-24T06:00:00Z", "2017-01-01T00:00:00Z", True),
+        ("2026-11-24T06:00:00Z", "2026-11-26T05:59:59Z", True),
+        ("2026-11-24T06:00:00Z", "2016-01-01T00:00:00Z", False),
+        ("2026-11-24T06:00:00Z", "2026-11-26T06:00:01Z", False),
+        ("2026-11-24T06:00:00Z", "1970-01-01T00:00:12Z", False),
+        ("2026-11-24T06:00:00Z", "2099-01-01T00:00:00Z", False),
+        ("2026-11-24T06:00:00Z", "2262-01-01T00:00:00Z", False),
+        # A collector that does not know the year tells nothing of its lines.
+        ("1970-01-01T00:00:12Z", "2026-11-24T06:00:00Z", True),
+    ],
+)
+@pytest.mark.parametrize("is_object", [True, False], ids=["merged", "text"])
+def test_s7_a_line_s_time_far_from_when_its_collector_read_it_is_not_the_events(
+    read_at: str, line: str, *, is_lines: bool, is_object: bool
+) -> None:
+    said = {"ts": line, "msg": "no stock"}
+    record: dict[str, Any] = {"@timestamp": 1795499998.427, "time": read_at}
+    if is_object:
+        record["log_processed"] = said
+    else:
+        record["log"] = orjson.dumps(said).decode()
+    document = document_of(orjson.dumps(record).decode(), shape="fluent_bit").document
+    wanted = line if is_lines else read_at
+    assert document["@timestamp"][:19] == wanted[:19]
+    assert document["message"] == "no stock"
+    assert line in document["event.original"]
+
+
+def test_s7_a_time_without_a_zone_is_better_than_one_of_a_collector_without_a_clock() -> (
+    None
+):
+    record = {
+        "source_type": "file",
+        "message": "2026-11-24 05:00:00,500 INFO x",
+        "timestamp": "1970-01-01T00:00:12Z",
+    }
+    document = document_of(orjson.dumps(record).decode(), shape="vector").document
+    assert document["@timestamp"].startswith("2026-11-24T05:00:00.5")
+    assert document["tailrace.time_source"] == "guessed"
+
+
 def test_without_any_other_time_the_guessed_one_is_taken_and_marked() -> None:
     record = {"source_type": "file", "message": "2026-11-24 07:00:00,500 INFO x"}
     document = document_of(
@@ -220,6 +265,45 @@ def test_a_severity_by_number_names_the_level_whatever_its_label() -> None:
     }
     document = document_of(orjson.dumps(record).decode(), shape="filebeat").document
     assert document["log.level"] == "info"
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        # The client stands behind a proxy, whose port is not its own.
+        (
+            {"http.client_ip": "203.0.113.9", "net.sock.peer.addr": "10.0.0.1"},
+            {"client.address": "203.0.113.9"},
+        ),
+        (
+            {"http.client_ip": "10.0.0.1", "net.sock.peer.addr": "10.0.0.1"},
+            {"client.address": "10.0.0.1", "client.port": 50123},
+        ),
+        # Who a URL names is asked; a peer of another name may be anybody.
+        ({"http.url": "http://a.example/", "net.peer.name": "b.example"}, {}),
+        ({"http.url": "http://[::1/", "net.peer.name": "b.example"}, {}),
+        (
+            {"url.full": "http://B.example/", "net.peer.name": "b.example"},
+            {"server.address": "b.example", "server.port": 50123},
+        ),
+        # Two words against one another.
+        ({"http.route": "/", "db.system": "redis", "net.peer.ip": "10.0.0.1"}, {}),
+        ({"net.peer.ip": "10.0.0.1"}, {}),
+    ],
+)
+def test_which_side_the_peer_of_a_connection_is_must_be_told(
+    said: dict[str, str], becomes: dict[str, Any]
+) -> None:
+    pairs: list[Any] = [
+        {"key": k, "value": {"stringValue": v}} for k, v in said.items()
+    ]
+    pairs.append({"key": "net.sock.peer.port", "value": {"intValue": "50123"}})
+    found = otlp({"logRecord": {"attributes": pairs}})
+    sides = ("client.address", "client.port", "server.address", "server.port")
+    assert {n: found.known[n] for n in sides if n in found.known} == becomes
+    told = {**said, "net.sock.peer.port": 50123}
+    lost = {k for k, v in told.items() if v not in found.known.values()}
+    assert lost <= found.attributes.keys()
 
 
 def test_a_table_by_host_is_asked_for_the_host_that_the_record_names(
