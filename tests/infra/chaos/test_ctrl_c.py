@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tailrace.chaos import namespaces
 from tests.support import chaos_start
 from tests.support.waiting import eventually
 
@@ -147,3 +148,11 @@ def test_p2_ctrl_c_in_the_fetch_is_heard_before_anything_is_begun(run: Run) -> N
     run.release()
     code, said = run.outcome()
     assert (code, PUT_AWAY in said, run.says("left")) == (130, True, False)
+
+
+def test_p2_ctrl_c_of_a_terminal_reaches_no_tool_that_sets_up_or_puts_away() -> None:
+    """An `umount` that it ends leaves a folder that is mounted on, and so stays."""
+    told = namespaces.run(
+        sys.executable, "-c", "import os; print(os.getpgid(0) == os.getpid())"
+    )
+    assert told == "True\n"
