@@ -12,11 +12,11 @@ from tailrace.chaos import namespaces
 from tailrace.chaos.arena import NotWitnessed
 from tailrace.chaos.asked import Asked
 from tailrace.chaos.checks import (
-    FINAL_CHECKS,
     RUNNING_CHECKS,
-    Check,
     CheckResult,
     Evidence,
+    compared,
+    made,
 )
 from tailrace.chaos.faults import FaultKind, Lane, Need
 from tailrace.chaos.faults_copies import copy_faults
@@ -205,11 +205,12 @@ class _Run:
         return [each for lane in self._lanes for each in lane.struck]
 
     def _check(self) -> list[CheckResult]:
-        evidence = self._evidence()
-        results = _made(RUNNING_CHECKS, evidence)
+        with self._asked.interrupting():
+            evidence = self._evidence()
+        results = made(RUNNING_CHECKS, evidence, self._asked)
         self._say("Stopping the roles, and comparing every line.")
         codes = self._arena.roles.stop()
-        return [*results, _roles_ended(codes), *_made(FINAL_CHECKS, evidence)]
+        return [*results, _roles_ended(codes), *compared(evidence, self._asked)]
 
     def _wait_for_first_lines(self) -> None:
         def is_there() -> bool:
@@ -307,10 +308,6 @@ class _Run:
             environment=stage.environment,
             hosts=hosts_of,
         )
-
-
-def _made(checks: Sequence[Check], evidence: Evidence) -> list[CheckResult]:
-    return [check(evidence) for check in checks]
 
 
 def _roles_ended(codes: dict[str, int | None]) -> CheckResult:
