@@ -23,8 +23,12 @@ class NotWitnessed(Exception):
     """A fault left no proof that it struck: the run is then invalid, not passed."""
 
 
-class Interrupted(Exception):
-    """The user asked for the end."""
+class Interrupted(BaseException):
+    """The user asked for the end.
+
+    Raised also by a handler of signals, amid libraries that catch every `Exception`, and
+    would tell of a server that cannot be reached.
+    """
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import msgspec
 
 from tailrace.answers import field
 from tailrace.chaos.arena import Arena
+from tailrace.chaos.asked import Asked
 from tailrace.chaos.compare import Comparison, Gathered, compare
 from tailrace.chaos.lane_run import Struck
 from tailrace.chaos.ledger_watch import without_copies
@@ -24,6 +25,8 @@ from tailrace.wire import AgentLedger
 
 AUDIT_S_MAX = 3_600
 """Every document is read: six million take a quarter of an hour on two busy processors."""
+AUDIT_LOOK_S = 0.5
+"""What it says is read for so long between two looks at what the user asks."""
 AUDIT = ("audit", "--deep", "--wait", "120")
 """It waits so many seconds for what is in flight."""
 _SHOWN_MAX = 5
@@ -167,28 +170,78 @@ def check_agent_ledger(evidence: Evidence) -> CheckResult:
 
 def check_audit(evidence: Evidence) -> CheckResult:
     """Require that `tailrace audit --deep` finds that everything adds up."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "tailrace", *AUDIT],
-            env=dict(evidence.environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=AUDIT_S_MAX,
-        )
-    except subprocess.TimeoutExpired:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "tailrace", *AUDIT],
+        env=dict(evidence.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Ctrl-C in a terminal reaches us, and is no verdict of the audit's.
+        start_new_session=True,
+    ) as audit:
+        try:
+            said = _said_in_time(audit, evidence.arena)
+        finally:
+            # Where it was too late, or the user asked for the end.
+            audit.kill()
+    if said is None:
         return CheckResult(
             name="audit",
             is_passed=False,
             detail=f"`tailrace {' '.join(AUDIT)}` did not end within {AUDIT_S_MAX} s",
         )
-    said = (done.stdout + done.stderr).strip().splitlines()
+    lines = said.strip().splitlines()
     return CheckResult(
         name="audit",
-        is_passed=done.returncode == 0,
-        detail=f"`tailrace {' '.join(AUDIT)}` ended with {done.returncode}",
-        problems=tuple(said[-_SHOWN_MAX:]) if done.returncode else (),
+        is_passed=audit.returncode == 0,
+        detail=f"`tailrace {' '.join(AUDIT)}` ended with {audit.returncode}",
+        problems=tuple(lines[-_SHOWN_MAX:]) if audit.returncode else (),
     )
+
+
+def _said_in_time(audit: subprocess.Popen[str], arena: Arena) -> str | None:
+    """Return what it says until it ends, or None when it does not.
+
+    Raises:
+        Interrupted: the user asked for the end meanwhile.
+    """
+    said: list[str] = []
+
+    def has_ended() -> bool:
+        try:
+            said.extend(audit.communicate(timeout=AUDIT_LOOK_S))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    is_in_time = arena.within(has_ended, wait_ms_max=AUDIT_S_MAX * 1_000)
+    return "".join(said) if is_in_time else None
+
+
+def made(
+    checks: Sequence[Check], evidence: Evidence, asked: Asked
+) -> list[CheckResult]:
+    """Make one check after the other.
+
+    Raises:
+        Interrupted: the user asked for the end, which is no check's verdict.
+    """
+    results: list[CheckResult] = []
+    for check in checks:
+        asked.look()
+        results.append(check(evidence))
+    asked.look()
+    return results
+
+
+def compared(evidence: Evidence, asked: Asked) -> list[CheckResult]:
+    """Make the final checks, which read and compare for minutes and look at no event.
+
+    Raises:
+        Interrupted: the user asked for the end; the check at work is left.
+    """
+    with asked.interrupting():
+        return made(FINAL_CHECKS, evidence, asked)
 
 
 RUNNING_CHECKS: tuple[Check, ...] = (check_faults, check_promises, check_audit)

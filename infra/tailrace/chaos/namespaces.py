@@ -79,7 +79,14 @@ def run(*command: str) -> str:
     Raises:
         CommandFailed: it failed; what it said is shown.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        # Ctrl-C in a terminal reaches us; what is put away by it is then whole.
+        start_new_session=True,
+    )
     if done.returncode != 0:
         raise CommandFailed(
             f"`{' '.join(command)}` failed: {done.stderr.strip()[:300]}",
@@ -179,6 +186,7 @@ class Network:
             [*command, host, str(port), str(CONNECT_WAIT_S)],
             capture_output=True,
             check=False,
+            start_new_session=True,
         )
         return done.returncode == 0
 
@@ -192,6 +200,7 @@ class Network:
         holder = subprocess.Popen(
             [shutil.which("unshare") or "unshare", "--net", "cat"],
             stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         try:
             descriptor = self._namespace_of(holder.pid)

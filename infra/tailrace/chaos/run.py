@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from tailrace.chaos import namespaces
-from tailrace.chaos.arena import Interrupted, NotWitnessed
+from tailrace.chaos.arena import NotWitnessed
+from tailrace.chaos.asked import Asked
 from tailrace.chaos.checks import (
-    FINAL_CHECKS,
     RUNNING_CHECKS,
-    Check,
     CheckResult,
     Evidence,
+    compared,
+    made,
 )
 from tailrace.chaos.faults import FaultKind, Lane, Need
 from tailrace.chaos.faults_copies import copy_faults
@@ -61,19 +59,20 @@ class ChaosOptions:
 
 
 def run_chaos(
-    options: ChaosOptions, *, progress: Progress, clock: Clock, stop: threading.Event
+    options: ChaosOptions, *, progress: Progress, clock: Clock, asked: Asked
 ) -> ChaosReport:
     """Do all of it; the report says whether it ended exact.
 
     Raises:
-        Interrupted: `stop` was set; everything is put away.
+        Interrupted: the user asked for the end; everything is put away.
         CommandFailed: the stage could not be set, or something of ours failed.
         DataDirInUse: a stack runs in the named folder.
     """
     why_not = namespaces.why_not()
     given = {Need.THREE} if min(options.brokers, options.nodes) > 1 else set[Need]()
     if why_not is None:
-        _fetch_before_leaving(progress)
+        with asked.interrupting():
+            _fetch_before_leaving(progress)
         namespaces.leave_the_machine()
         given.add(Need.ROOT)
     kinds, left_out = possible(_kinds(options.only), given=frozenset(given))
@@ -90,29 +89,8 @@ def run_chaos(
         has_network=why_not is None,
         folder=options.folder,
     )
-    with ExitStack() as cleanup:
-        with _signals_interrupt(stop):
-            stage = cleanup.enter_context(
-                set_stage(stage_options, progress=progress, clock=clock, stop=stop)
-            )
-        return _Run(options, kinds, stage, progress.step).do(reasons)
-
-
-@contextmanager
-def _signals_interrupt(stop: threading.Event) -> Generator[None]:
-    """Let Ctrl-C end a start at once, which looks at no event while servers come up."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        raise Interrupted
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+    with set_stage(stage_options, progress=progress, clock=clock, asked=asked) as stage:
+        return _Run(options, kinds, stage, asked, progress.step).do(reasons)
 
 
 def _kinds(only: Sequence[str]) -> list[FaultKind]:
@@ -149,10 +127,12 @@ class _Run:
         options: ChaosOptions,
         kinds: Sequence[FaultKind],
         stage: Stage,
+        asked: Asked,
         say: Say,
     ) -> None:
         self._options = options
         self._stage = stage
+        self._asked = asked
         self._arena = stage.arena
         self._clock: Clock = stage.arena.clock
         self._say = say
@@ -225,11 +205,12 @@ class _Run:
         return [each for lane in self._lanes for each in lane.struck]
 
     def _check(self) -> list[CheckResult]:
-        evidence = self._evidence()
-        results = _made(RUNNING_CHECKS, evidence)
+        with self._asked.interrupting():
+            evidence = self._evidence()
+        results = made(RUNNING_CHECKS, evidence, self._asked)
         self._say("Stopping the roles, and comparing every line.")
         codes = self._arena.roles.stop()
-        return [*results, _roles_ended(codes), *_made(FINAL_CHECKS, evidence)]
+        return [*results, _roles_ended(codes), *compared(evidence, self._asked)]
 
     def _wait_for_first_lines(self) -> None:
         def is_there() -> bool:
@@ -268,6 +249,8 @@ class _Run:
 
     def _look(self) -> None:
         """Say how things stand, and end the run if something of ours has failed."""
+        # What a fault leaves undone because the user asked for the end is no failure.
+        self._asked.look()
         self._live.look()
         for what, error in (
             ("The writer", self._arena.writer.error),
@@ -281,8 +264,9 @@ class _Run:
 
     def _heal(self) -> None:
         try:
-            for server in self._arena.stack.servers:
-                revive(self._arena, server)
+            with self._asked.giving_up():
+                for server in self._arena.stack.servers:
+                    revive(self._arena, server)
         except NotWitnessed as error:
             raise CommandFailed(
                 f"A server did not come back after the faults: {error}.",
@@ -324,10 +308,6 @@ class _Run:
             environment=stage.environment,
             hosts=hosts_of,
         )
-
-
-def _made(checks: Sequence[Check], evidence: Evidence) -> list[CheckResult]:
-    return [check(evidence) for check in checks]
 
 
 def _roles_ended(codes: dict[str, int | None]) -> CheckResult:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailrace.chaos.arena import Arena
+from tailrace.chaos.asked import Asked
 from tailrace.chaos.disks import MEBIBYTE, SmallDisk
 from tailrace.chaos.http_proxy import ElasticsearchProxy
 from tailrace.chaos.ledger_watch import LedgerWatch
@@ -98,16 +99,19 @@ def hosts_of(path: str) -> tuple[str, ...]:
 
 @contextmanager
 def set_stage(
-    options: StageOptions, *, progress: Progress, clock: Clock, stop: threading.Event
+    options: StageOptions, *, progress: Progress, clock: Clock, asked: Asked
 ) -> Generator[Stage]:
     """Set the stage; whatever happens, it is cleared at the end.
 
     Raises:
+        Interrupted: the user asked for the end before it was set.
         CommandFailed: a server did not come up, or the named folder is not empty.
         DataDirInUse: a stack runs in the named folder.
     """
     with ExitStack() as cleanup:
-        ground = _lay_ground(options, cleanup, progress=progress, clock=clock)
+        ground = _lay_ground(
+            options, cleanup, progress=progress, clock=clock, asked=asked
+        )
         ledger = LedgerWatch(ground.connections)
         ledger.start()
         cleanup.callback(ledger.stop)
@@ -146,7 +150,7 @@ def set_stage(
             agent_disk=ground.disks[0] if ground.disks else None,
             broker_disk=ground.disks[1] if len(ground.disks) > 1 else None,
             clock=clock,
-            stop=stop,
+            stop=asked.stop,
         )
         yield Stage(arena, ledger, maker, record_path, ground.environment)
 
@@ -166,9 +170,18 @@ class _Ground:
 
 
 def _lay_ground(
-    options: StageOptions, cleanup: ExitStack, *, progress: Progress, clock: Clock
+    options: StageOptions,
+    cleanup: ExitStack,
+    *,
+    progress: Progress,
+    clock: Clock,
+    asked: Asked,
 ) -> _Ground:
-    """Start network, disks, servers and proxies, and make topics and templates."""
+    """Start network, disks, servers and proxies, and make topics and templates.
+
+    Nothing is left amid its making: a request is looked at from step to step, and while
+    servers come up.
+    """
     folder = _folder(options.folder, cleanup)
     network = None
     if options.has_network:
@@ -185,14 +198,22 @@ def _lay_ground(
     for proxy in kafka_proxies:
         proxy.start()
         cleanup.callback(proxy.stop)
-    stack = Stack.start(folder / "data", progress=progress, clock=clock, config=config)
-    cleanup.callback(stack.stop)
+    with asked.giving_up():
+        stack = Stack.start(
+            folder / "data",
+            progress=progress,
+            clock=clock,
+            config=config,
+            given_up=asked.stop,
+        )
+        cleanup.callback(stack.stop)
     bulk_proxies = _bulk_proxies(stack, network=network, chance=chance)
     for proxy in bulk_proxies:
         proxy.start()
         cleanup.callback(proxy.stop)
     connections = _connections(stack, folder=folder, clock=clock)
-    provision(connections)
+    with asked.interrupting():
+        provision(connections)
     return _Ground(
         folder=folder,
         network=network,

@@ -11,7 +11,6 @@ from tailrace.commands.common import (
     EXIT_INTERRUPTED,
     AsJson,
     console,
-    stop_on_signals,
     write_json,
     write_line,
 )
@@ -88,7 +87,8 @@ def chaos(
     At the end every line written is compared with every document stored. Exit code 0
     only when none is missing, none is there twice, none is altered, every counter adds
     up, and every fault left a witness that it struck. Network partitions and full disks
-    need root, and are left out without it.
+    need root, and are left out without it. Ctrl-C ends it early and puts everything
+    away, with exit code 130; only the third one ends it at once.
     """
     require("embedded", "agent", "stream", "indexer")
     from tailrace.chaos.run import ChaosOptions
@@ -112,16 +112,17 @@ def _is_exact(options: ChaosOptions, *, as_json: bool) -> bool:
     import msgspec
 
     from tailrace.chaos.arena import Interrupted
+    from tailrace.chaos.asked import asked_by_signals
     from tailrace.chaos.report import report_lines
     from tailrace.chaos.run import run_chaos
     from tailrace.clock import SystemClock
     from tailrace_embedded.progress import RichProgress
 
     progress = RichProgress(console())
-    with stop_on_signals() as stop:
+    with asked_by_signals() as asked:
         try:
             report = run_chaos(
-                options, progress=progress, clock=SystemClock(), stop=stop
+                options, progress=progress, clock=SystemClock(), asked=asked
             )
         except Interrupted:
             progress.step("Interrupted: everything is stopped and put away.")

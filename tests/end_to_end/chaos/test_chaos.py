@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,30 +71,119 @@ def test_three_of_each_server_and_faults_in_both_lanes_end_exact() -> None:
 
 @pytest.mark.stack
 @pytest.mark.timeout(600)
-def test_ctrl_c_leaves_no_process_and_no_file() -> None:
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_leaves_no_process_and_no_file(presses: int) -> None:
+    with interrupted_run("--small") as (run, parent):
+        reads_until(run, " is up at ")
+        presses_ctrl_c(run, times=presses)
+        assert_put_away(run, parent)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(RUN_S_MAX)
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_amid_the_faults_leaves_no_process_and_no_file(presses: int) -> None:
+    """As root amid mounts and namespaces, and with somebody who is frozen."""
+    faults = ["--small", "--once", "--only", "freeze", "--only", "disk full"]
+    with interrupted_run(*faults) as (run, parent):
+        reads_until(run, "  now: ")
+        presses_ctrl_c(run, times=presses)
+        assert_put_away(run, parent)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(RUN_S_MAX)
+def test_ctrl_c_amid_the_audit_is_no_verdict_and_leaves_nothing() -> None:
+    with interrupted_run("--small", "--once", "--only", "kill agent") as (run, parent):
+        reads_until(run, "No more faults")
+        eventually(lambda: audits_of(run), wait_s_max=900)
+        (audit,) = audits_of(run)
+        presses_ctrl_c(run, times=1)
+        assert_put_away(run, parent)
+        assert not audit.is_running()
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(RUN_S_MAX)
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_amid_the_last_checks_leaves_no_process_and_no_file(
+    presses: int,
+) -> None:
+    with interrupted_run("--small", "--once", "--only", "kill agent") as (run, parent):
+        reads_until(run, "Stopping the roles")
+        presses_ctrl_c(run, times=presses)
+        assert_put_away(run, parent)
+
+
+@contextmanager
+def interrupted_run(*arguments: str) -> Generator[tuple[subprocess.Popen[str], Path]]:
+    """Yield a run and the folder for its temporary files; it is killed in any case."""
     with temporary_data_dir() as parent:
-        command = [sys.executable, "-P", "-m", "tailrace", "chaos", "--small"]
-        with subprocess.Popen(
-            command,
+        run = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tailrace", "chaos", *arguments],
             env={**os.environ, "TMPDIR": str(parent)},
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-        ) as run:
-            assert run.stderr is not None
-            assert " is up at " in run.stderr.readline()
-            run.send_signal(signal.SIGINT)
-            assert run.wait(300) == 130
-        eventually(lambda: not processes_of(parent), wait_s_max=60)
-        assert list(parent.glob("tailrace-chaos-*")) == []
+        )
+        try:
+            yield run, parent
+        finally:
+            run.kill()
+            run.communicate()
+            # Whatever it began ends with it, before its folder is removed.
+            eventually(lambda: not processes_of(parent), wait_s_max=60)
+
+
+def reads_until(run: subprocess.Popen[str], moment: str) -> None:
+    """Return as soon as the run says so."""
+    assert run.stderr is not None
+    said: list[str] = []
+    for line in run.stderr:
+        said.append(line)
+        if moment in line:
+            return
+    raise AssertionError(f"it ended before {moment!r}: {''.join(said)[-3_000:]}")
+
+
+def presses_ctrl_c(run: subprocess.Popen[str], *, times: int) -> None:
+    """Signal what a terminal would: the run, and whoever is of its group."""
+    # Each is answered before the next: two signals at once are one.
+    for answer in ("Interrupted: putting", "Still putting away")[:times]:
+        os.killpg(run.pid, signal.SIGINT)
+        reads_until(run, answer)
+
+
+def assert_put_away(run: subprocess.Popen[str], parent: Path) -> None:
+    _, said = run.communicate(timeout=300)
+    assert run.returncode == 130, said[-3_000:]
+    assert "everything is stopped and put away" in said
+    eventually(lambda: not processes_of(parent), wait_s_max=60)
+    assert list(parent.glob("tailrace-chaos-*")) == []
+
+
+def audits_of(run: subprocess.Popen[str]) -> Sequence[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process(run.pid).children()
+        if "--deep" in child.cmdline()
+    ]
 
 
 def processes_of(folder: Path) -> Sequence[psutil.Process]:
+    """Return who names the folder, in the command or as the place of temporary files."""
     return [
         process
-        for process in psutil.process_iter(["cmdline"])
+        for process in psutil.process_iter(["cmdline", "environ"])
         if str(folder) in " ".join(process.info["cmdline"] or ())
+        or f"TMPDIR={folder}" in variables_of(process)
     ]
+
+
+def variables_of(process: psutil.Process) -> Sequence[str]:
+    found = cast("dict[str, str] | None", process.info["environ"])
+    return [f"{name}={value}" for name, value in (found or {}).items()]
 
 
 def test_a_folder_that_a_stack_holds_is_refused(tmp_path: Path) -> None:
