@@ -210,7 +210,9 @@ class StreamOnKafka:
     def delete_topic(self, topic: Topic) -> None:
         """Take a topic away with all that it holds, and wait until no broker knows it."""
         name = topic.name(self.connections.namespace)
-        client = KafkaAdminClient(bootstrap_servers=self.connections.kafka_bootstrap)
+        client: Any = KafkaAdminClient(
+            bootstrap_servers=self.connections.kafka_bootstrap
+        )
         client.delete_topics([name])
         client.close()
         with KafkaAdmin(self.connections) as admin:
