@@ -404,7 +404,7 @@ MUTATIONS = (
     Mutation("ack before delivery", ("S1", "S2"), ack_before_delivery, 13),
     Mutation("state before delivery", ("S2", "S3"), state_before_delivery, 13),
     Mutation("swallowed publish error", ("S1", "K4"), swallowed_publish_error, 1),
-    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 68),
+    Mutation("checkpoint before ack", ("P1", "K4"), checkpoint_before_ack, 43),
     Mutation("cut sent and not kept", ("F28", "P1"), cut_not_kept, 36),
     Mutation("random id", ("S2", "E8", "K15"), random_id, 1),
     Mutation("id without host", ("P10", "F8"), id_without_host, 1),
@@ -424,5 +424,5 @@ MUTATIONS = (
     Mutation("marker waited for", ("S10",), marker_waited_for, 8),
     Mutation("templates counted again", ("S2",), templates_counted_again, 33),
     Mutation("template untold", ("S1", "S2"), template_untold, 2),
-    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 77),
+    Mutation("ledger restore skipped", ("P5", "F28"), ledger_not_restored, 47),
 )
