@@ -39,16 +39,23 @@ def newest_of_host(
 
 
 def read_ledger(
-    connections: Connections, *, host_id: str, is_stopping: Callable[[], bool]
+    connections: Connections,
+    *,
+    host_id: str,
+    is_stopping: Callable[[], bool],
+    since_ms: int | None = None,
 ) -> dict[str, AgentLedger]:
-    """Read the ledger to the end that it has now.
+    """Read the ledger to the end that it has now, or only what came since a moment.
 
     Raises:
         ServiceUnavailable: Kafka does not answer, or stopped answering.
         TopicMissing: there is no ledger, so `tailrace provision` has not run.
     """
     records = read_ledger_topic(
-        connections, client_id="tailrace-agent-restore", is_stopping=is_stopping
+        connections,
+        client_id="tailrace-agent-restore",
+        is_stopping=is_stopping,
+        since_ms=since_ms,
     )
     pairs = ((record.key, record.value) for record in records)
     return newest_of_host(pairs, host_id=host_id)

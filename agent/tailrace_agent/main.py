@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import CommandFailed, ServiceUnavailable
@@ -21,12 +22,14 @@ from tailrace_agent.host import host_id_of, host_name_of, time_zone_of
 from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import read_ledger
 from tailrace_agent.observed import Observed
+from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.redactors import redactors_for
 from tailrace_agent.registration import AgentRegistration, register
 from tailrace_agent.rehearsal import list_once
 from tailrace_agent.restore import Restored, keep_restored, restore
+from tailrace_agent.set_back import LedgerWords, ask_in_time, stands_in_file
 from tailrace_agent.state_folder import StateFolder, take_folder
 from tailrace_agent.wiring import assemble
 
@@ -120,13 +123,13 @@ def _follow(
     checkpoint = Checkpoint(folder.path, clock=clock)
     loaded = checkpoint.load()
     _say_loaded(loaded, log)
+    ledger = partial(_ledger, connections, agent, observed=observed, stop=stop, log=log)
     restored = restore(
         loaded,
         had_life=folder.had_life,
         now_ms=clock.now_ms(),
-        read_ledger=lambda: _ledger(
-            connections, agent, observed=observed, stop=stop, log=log
-        ),
+        read_ledger=ledger,
+        words=_words(connections, settings, agent=agent, stop=stop, log=log),
     )
     if stop.is_set():
         checkpoint.close()
@@ -217,6 +220,29 @@ def _ledger(
         stop.wait(wait_s)
         wait_s = min(LEDGER_RETRY_S_MAX, wait_s * 2)
     return {}
+
+
+def _words(
+    connections: Connections,
+    settings: AgentSettings,
+    *,
+    agent: Agent,
+    stop: threading.Event,
+    log: FilteringBoundLogger,
+) -> LedgerWords:
+    """Return how a whole checkpoint is completed: shipping does not depend on it."""
+
+    def since(moment_ms: int) -> Mapping[str, AgentLedger]:
+        read = partial(
+            read_ledger, connections, host_id=agent.host_id, since_ms=moment_ms
+        )
+        return ask_in_time(
+            lambda is_over: read(is_stopping=is_over), stop=stop, log=log
+        )
+
+    opener = Opener(settings)
+    stands = partial(stands_in_file, opener=opener, settings=settings)
+    return LedgerWords(agent.agent_id, since, stands)
 
 
 def _within_limits(

@@ -12,6 +12,7 @@ from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.forgetting import kept_ms
 from tailrace_agent.known import KnownGenerations, is_truncated
+from tailrace_agent.set_back import LedgerWords
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
@@ -44,10 +45,12 @@ def restore(
     had_life: bool,
     now_ms: int,
     read_ledger: Callable[[], Mapping[str, AgentLedger]],
+    words: LedgerWords,
 ) -> Restored:
     """Return what is known; `read_ledger` is asked only where the checkpoint fails.
 
-    - A whole checkpoint is the truth, and no server is needed.
+    - A whole checkpoint was the truth once. What the ledger heard since is taken from
+      there, if it answers; no server is needed.
     - One that the disk had no room to keep is completed by the ledger: of each
       generation the newer record is taken.
     - A damaged one, or one that is gone: the ledger holds a record of every generation
@@ -57,11 +60,13 @@ def restore(
     - Neither, in a new folder: this is the first start on this host, or looks like one.
     """
     if loaded.condition is Condition.INTACT:
-        records = _usable(loaded.records, now_ms=now_ms)
+        newer = words.newer_than(loaded.records, now_ms=now_ms)
+        merged = {record.generation: record for record in loaded.records} | newer
+        records = _usable(merged.values(), now_ms=now_ms)
         return Restored(
             records,
             is_rebuilt=False,
-            came_from="checkpoint",
+            came_from="checkpoint and ledger" if newer else "checkpoint",
             forgotten_at_ms=_forgotten_at_ms(records),
             was_rebuilt=any(r.identity_rebuilt for r in records),
         )

@@ -287,6 +287,8 @@ def beginning_of(
     is_later_life = is_lost and (had_life or bool(restored.records))
     # Never from the end because a checkpoint is gone.
     seen = frozenset(sources) if is_later_life else loaded.sources_seen
+    # One that began when the checkpoint, which was set back, was written already.
+    seen |= {record.source for record in restored.records}
     return Beginning(
         seen,
         knows_nothing=restored.knows_nothing,

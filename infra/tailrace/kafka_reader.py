@@ -67,10 +67,12 @@ def read_topic(
     client_id: str,
     is_stopping: Callable[[], bool],
     begin: Mapping[int, int] | None = None,
+    since_ms: int | None = None,
 ) -> Iterator[TopicEntry]:
     """Yield each record, up to the end that the topic has now.
 
-    With `begin` only of the partitions named there, from these offsets on. It ends early,
+    With `begin` only of the partitions named there, from these offsets on. With `since_ms`
+    from the first record of that moment or later, whatever stands behind it. It ends early,
     without an error, once `is_stopping` says so.
 
     Raises:
@@ -90,12 +92,39 @@ def read_topic(
         partitions = [library.TopicPartition(name, n) for n in wanted]
         consumer.assign(partitions)
         ends = cast("dict[Any, int]", consumer.end_offsets(partitions))
-        if begin is None:
-            consumer.seek_to_beginning(*partitions)
-        else:
+        if begin is not None:
             for place in partitions:
                 consumer.seek(place, begin[place.partition])
+        elif since_ms is not None:
+            for place, offset in first_offsets_since(
+                consumer, ends, moment_ms=since_ms
+            ).items():
+                consumer.seek(place, offset)
+        else:
+            consumer.seek_to_beginning(*partitions)
         yield from _read_to(consumer, ends, is_stopping=is_stopping)
+
+
+def first_offsets_since(
+    consumer: Any,  # noqa: ANN401 - the library has no types
+    ends: Mapping[Any, int],
+    *,
+    moment_ms: int,
+) -> dict[Any, int]:
+    """Return where each partition's first record of a moment or later stands, or its end.
+
+    Records need not be in the order of their times: none of that moment or later stands
+    before it.
+    """
+    found = cast(
+        "dict[Any, Any]", consumer.offsets_for_times(dict.fromkeys(ends, moment_ms))
+    )
+    return {
+        place: end
+        if (first := found.get(place)) is None or first.offset < 0
+        else int(first.offset)
+        for place, end in ends.items()
+    }
 
 
 def _read_to(

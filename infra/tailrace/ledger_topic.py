@@ -83,6 +83,7 @@ def read_ledger_topic(
     client_id: str,
     is_stopping: Callable[[], bool],
     begin: Mapping[int, int] | None = None,
+    since_ms: int | None = None,
 ) -> Iterator[LedgerEntry]:
     """Yield each record, up to the end that the topic has now; see `read_topic`.
 
@@ -96,4 +97,5 @@ def read_ledger_topic(
         client_id=client_id,
         is_stopping=is_stopping,
         begin=begin,
+        since_ms=since_ms,
     )

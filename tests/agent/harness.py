@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +36,7 @@ from tailrace_agent.discovery import Discovery
 from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.holes import Holes
 from tailrace_agent.known import KnownGenerations
-from tailrace_agent.ledger_topic import newest_of_host
+from tailrace_agent.ledger_topic import KEY_PREFIX, newest_of_host
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import CheckpointUnwritable, Outcome
@@ -43,6 +44,7 @@ from tailrace_agent.records import Agent, Outgoing, Records
 from tailrace_agent.redactors import redactors_for
 from tailrace_agent.restore import Restored, keep_restored, restore
 from tailrace_agent.rules import rules_of
+from tailrace_agent.set_back import LedgerWords, stands_in_file
 from tailrace_agent.table import FileTable
 from tailrace_agent.turns import Turns
 from tailrace_agent.wiring import beginning_of, delivery_of, paths_followed
@@ -158,6 +160,20 @@ class ListedRequests:
         self.done.append(request)
 
 
+def words_since(topic: RecordingSink, since_ms: int) -> dict[str, AgentLedger]:
+    """Return what a topic holds of the host from a moment on, as Kafka would find it."""
+    pairs = [(r.key, r.value) for r in topic.stored if r.key.startswith(KEY_PREFIX)]
+    begin = next(
+        (
+            index
+            for index, (_, value) in enumerate(pairs)
+            if decode(value, as_type=AgentLedger).updated_at_ms >= since_ms
+        ),
+        len(pairs),
+    )
+    return newest_of_host(pairs[begin:], host_id=AGENT.host_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event as the topic holds it."""
@@ -207,12 +223,18 @@ class AgentHarness:
         self.checkpoint = Checkpoint(self.state, clock=self.clock)
         loaded = self.checkpoint.load()
         known_topic = ledger or self.sink
+        opener = Opener(self.settings)
         self.restored: Restored = restore(
             loaded,
             had_life=had_life,
             now_ms=self.clock.now_ms(),
             read_ledger=lambda: newest_of_host(
                 ((r.key, r.value) for r in known_topic.stored), host_id=AGENT.host_id
+            ),
+            words=LedgerWords(
+                AGENT.agent_id,
+                lambda since_ms: words_since(known_topic, since_ms),
+                partial(stands_in_file, opener=opener, settings=self.settings),
             ),
         )
         self.condition = loaded.condition

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -210,6 +212,33 @@ def test_deleted_checkpoint_is_restored_from_the_real_ledger(setup: Setup) -> No
     assert len(events) == 1_001
     assert not any(r.identity_rebuilt for r in ledger_of(setup.connections))
     assert "came_from" in setup.role.log_path.read_text()
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(120)
+def test_p5_checkpoint_that_was_set_back_is_completed_by_the_real_ledger(
+    setup: Setup,
+) -> None:
+    path, folder = setup.logs / "a.log", setup.data_dir / "agent"
+    lines = b"".join(b"line %d\n" % n for n in range(1_000))
+    copy = setup.data_dir / "copy"
+
+    def live(content: bytes) -> None:
+        path.write_bytes(content)
+        setup.role.start()
+        is_read = partial(setup.has_caught_up, size_bytes=len(content))
+        eventually(lambda: setup.status().get("pid") == setup.role.pid, 60)
+        eventually(is_read, 60)
+        assert setup.role.stop() == 0
+
+    live(lines)
+    shutil.copytree(folder, copy)
+    live(b"second life\n" * 10)
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
+    live(b"second life\n" * 10 + b"after\n")
+    assert len(set(stored_events(setup.connections))) == 1_011
+    assert "checkpoint and ledger" in setup.role.log_path.read_text()
 
 
 @pytest.mark.stack

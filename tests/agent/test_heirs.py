@@ -58,6 +58,11 @@ def killed_before_checkpoint(tmp_path: Path, sink: RecordingSink) -> Path:
     return path
 
 
+def by_its_checkpoint(tmp_path: Path, sink: RecordingSink) -> AgentHarness:
+    """Begin a life that the ledger does not answer: it would know of the 50, too."""
+    return AgentHarness(tmp_path, glob="*", sink=sink, ledger=RecordingSink())
+
+
 def assert_once(sink: RecordingSink, *, last: int) -> None:
     """Each line is there, and as one document however often it was sent."""
     assert sorted(unique_lines(sink)) == sorted(lines(0, last).splitlines())
@@ -70,7 +75,7 @@ def test_f4_kill_before_the_checkpoint_and_copytruncate_while_down(
     path = killed_before_checkpoint(tmp_path, sink)
     copytruncate(path)
     path.write_bytes(lines(160, 165))
-    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second = by_its_checkpoint(tmp_path, sink)
     second.pass_ms(40_000)
     assert_once(sink, last=165)
     assert lost_in(sink) == 0
@@ -85,7 +90,7 @@ def test_f20_kill_before_the_checkpoint_and_compression_while_down(
     sink = RecordingSink()
     path = killed_before_checkpoint(tmp_path, sink)
     compress(path, name="a.log.1.gz")
-    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second = by_its_checkpoint(tmp_path, sink)
     second.pass_ms(40_000)
     assert_once(sink, last=160)
     assert lost_in(sink) == 0
@@ -97,7 +102,7 @@ def test_f4_copy_is_read_on_after_another_kill(tmp_path: Path) -> None:
     sink = RecordingSink()
     path = killed_before_checkpoint(tmp_path, sink)
     copy = copytruncate(path)
-    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second = by_its_checkpoint(tmp_path, sink)
     second.pass_ms(40_000)
     second.crash()
     with copy.open("ab") as writer:
@@ -115,7 +120,7 @@ def test_f4_copy_that_was_renamed_beyond_its_family_is_read_on_after_another_kil
     """Its name tells of no original any more: which file it is was written down."""
     sink = RecordingSink()
     copy = copytruncate(killed_before_checkpoint(tmp_path, sink))
-    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second = by_its_checkpoint(tmp_path, sink)
     second.pass_ms(40_000)
     second.crash()
     copy = copy.rename(copy.with_name("kept.txt"))
@@ -133,7 +138,7 @@ def test_f20_copy_that_is_compressed_later_is_recognised_again(tmp_path: Path) -
     path = killed_before_checkpoint(tmp_path, sink)
     copy = copytruncate(path)
     path.write_bytes(lines(160, 161))
-    second = AgentHarness(tmp_path, glob="*", sink=sink)
+    second = by_its_checkpoint(tmp_path, sink)
     second.pass_ms(40_000)
     compress(copy)
     second.pass_ms(40_000)

@@ -24,6 +24,7 @@ from tailrace_agent.checkpoint import (
 from tailrace_agent.fsck import inspect
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.restore import restore
+from tailrace_agent.set_back import LedgerWords
 from tailrace_agent.state_folder import take_folder
 from tests.agent.harness import (
     AgentHarness,
@@ -343,6 +344,7 @@ def test_p4_of_checkpoint_and_ledger_the_newer_word_is_taken(tmp_path: Path) -> 
             had_life=True,
             now_ms=first.clock.now_ms(),
             read_ledger=lambda told=told: {told.generation: told},
+            words=LedgerWords(word.agent_id, lambda _: {}, lambda _: False),
         )
         (taken,) = restored.records
         assert (taken.next_offset, taken.cuts) == (newer.next_offset, newer.cuts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 
@@ -27,19 +27,24 @@ from tailrace_agent.known import KnownGenerations
 from tailrace_agent.ledger_topic import newest_of_host
 from tailrace_agent.loop import AgentLoop
 from tailrace_agent.observed import Observed
+from tailrace_agent.opening import Opener
 from tailrace_agent.protocols import CheckpointUnwritable
 from tailrace_agent.records import Agent
 from tailrace_agent.redactors import redactors_for
 from tailrace_agent.routing import RouteSettings, index_for
+from tailrace_agent.set_back import LedgerWords, stands_in_file
 from tailrace_agent.state_folder import StateFolder
 from tailrace_agent.tracked import TrackedFile
 from tests.simulation.application import EVENT_BYTES_MAX
+from tests.simulation.backups import Backup
 from tests.simulation.cluster import NAMESPACE, Cluster, connections_of_run
 from tests.simulation.filesystem import Files, is_meant
 from tests.simulation.logs import SILENT
 from tests.simulation.world import HostClock, SimulatedCrash, World
 
 STEP_MS = (15, 70)
+BACKUP_CHANCE = 0.05
+"""In a step of its agent a host keeps a copy of its checkpoint."""
 REDACT_KEY = SecretStr("one key for all hosts and lives of a run")
 
 
@@ -100,6 +105,7 @@ class AgentHost:
     """Whether secrets are taken out of events before they leave."""
     route_sets: tuple[tuple[RouteSettings, ...], ...] = ()
     """Which datasets go to which indices: each life begins with one of these."""
+    set_back_chance: float = 0.0
     had_life: bool = False
     is_to_lose_all: bool = False
     """At the next start the ledger knows nothing of this host, either."""
@@ -109,9 +115,11 @@ class AgentHost:
     """Lives that stood at no name which the glob means when all was lost: of what was seen
     and not sent of them, no record is left (ARCHITECTURE.md, limits)."""
     settings: AgentSettings = field(init=False)
+    backup: Backup = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = _settings(self.name, self.glob, is_redacting=self.is_redacting)
+        self.backup = Backup(self.folder, self.world, self.clock, self.set_back_chance)
 
     def start(self) -> AgentLife:
         """Start as `tailrace_agent.main` does."""
@@ -126,6 +134,8 @@ class AgentHost:
         elif may_lose and self.world.has_luck(self.checkpoint_lost_chance):
             self.world.witness("checkpoint.deleted")
             shutil.rmtree(self.folder)
+        elif may_lose:
+            self.backup.put_back()
         self.folder.mkdir(exist_ok=True)
         checkpoint = CheckpointOnSmallDisk(self.folder, clock=self.clock)
         checkpoint.world = self.world
@@ -142,6 +152,15 @@ class AgentHost:
             had_life=self.had_life,
             now_ms=self.clock.now_ms(),
             read_ledger=self._ledger,
+            words=LedgerWords(
+                f"agent-{self.name}",
+                self._words_since,
+                partial(
+                    stands_in_file,
+                    opener=Opener(self.settings),
+                    settings=self.settings,
+                ),
+            ),
         )
         if loaded.condition is Condition.BEHIND:
             self.world.witness("checkpoint.behind")
@@ -206,6 +225,7 @@ class AgentHost:
         own = {life.number for life in self.files.lives if life.host == self.name}
         self.forgotten |= own - meant
         shutil.rmtree(self.folder)
+        self.backup.forget()
         for number in range(PARTITIONS):
             log = self.cluster.kafka.logs.get(Partition(LEDGER.name(NAMESPACE), number))
             if log is not None:
@@ -220,13 +240,27 @@ class AgentHost:
 
     def _ledger(self) -> dict[str, AgentLedger]:
         self.world.witness("agent.restored_from_ledger")
+        return self._words_since(0)
+
+    def _words_since(self, since_ms: int) -> dict[str, AgentLedger]:
+        """Read the ledger as Kafka finds a moment: by the time that is in each record."""
         kafka, topic = self.cluster.kafka, LEDGER.name(NAMESPACE)
-        kept = [
-            (one.record.key, one.record.value)
-            for number in range(PARTITIONS)
-            for one in kafka.read(Partition(topic, number), offset=0)
-        ]
+        kept: list[tuple[bytes | None, bytes | None]] = []
+        for number in range(PARTITIONS):
+            stored = kafka.read(Partition(topic, number), offset=0)
+            has_begun = False
+            for record in (one.record for one in stored):
+                has_begun = has_begun or _written_at_ms(record) >= since_ms
+                if has_begun:
+                    kept.append((record.key, record.value))
         return newest_of_host(kept, host_id=f"id-{self.name}")
+
+
+def _written_at_ms(record: Record) -> int:
+    """Return the time that its writer's clock showed; a tombstone has none here."""
+    if record.value is None:
+        return 0
+    return decode_ledger(record.value).updated_at_ms
 
 
 @cache
@@ -315,6 +349,7 @@ class AgentLife:
 
     def step(self) -> int:
         wait_ms = self._loop.step()
+        self._host.backup.keep(self._checkpoint, chance=BACKUP_CHANCE)
         return self._host.world.now_ms + max(
             wait_ms, self._host.world.random.randint(*STEP_MS)
         )

@@ -21,6 +21,8 @@ class Profile:
     applications: type[Applications]
     director: type[Director]
     checkpoint_lost_chance: float
+    set_back_chance: float = 0.0
+    """How often an agent finds an older copy of its checkpoint in the place of its own."""
     rule_sets: tuple[Rules, ...] = ()
     """Each life of a worker begins with one of them."""
     route_sets: tuple[tuple[RouteSettings, ...], ...] = ()
@@ -57,4 +59,5 @@ ROTATION_STORM = Profile(
     applications=Rotations,
     director=RotationDirector,
     checkpoint_lost_chance=0.25,
+    set_back_chance=0.6,
 )

@@ -151,6 +151,7 @@ class Run:
                 self.profile.checkpoint_lost_chance,
                 is_redacting=is_redacting,
                 route_sets=self.profile.route_sets,
+                set_back_chance=self.profile.set_back_chance,
             )
             for name, clock in zip(HOSTS, clocks, strict=True)
         ]

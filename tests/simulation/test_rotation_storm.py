@@ -25,6 +25,7 @@ MUST_FIRE = frozenset(
         "agent.restored_from_ledger",
         "canary.hidden",
         "checkpoint.deleted",
+        "checkpoint.set_back",
         "copy.outside",
         "file.half_a_line",
         "file.inode_reused",
