@@ -133,6 +133,16 @@ def test_x15_what_is_banned_is_absent(path: Path) -> None:
         assert banned not in text, f"{relative(path)} has {banned!r}: {instead}"
 
 
+@pytest.mark.parametrize("path", PRODUCT, ids=relative)
+def test_x15_no_text_is_run_as_code(path: Path) -> None:
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"eval", "exec", "compile", "__import__"}, relative(path)
+
+
 @pytest.mark.parametrize("path", TESTS, ids=relative)
 def test_a_test_uses_real_things_or_named_doubles(path: Path) -> None:
     """`unittest.mock` answers whatever it is asked, so its tests cannot fail."""

@@ -224,7 +224,8 @@ class Checkpoint:
     def _unwritable(self, error: Exception) -> CheckpointUnwritable:
         return CheckpointUnwritable(
             f"The checkpoint {self._path} cannot be written: {error}",
-            remedy="make room on that disk; shipping goes on, and it is tried again",
+            remedy="make room on that disk, or let it be written again; shipping goes"
+            " on, and it is tried again",
         )
 
     def set_aside(self) -> None:

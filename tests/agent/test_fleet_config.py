@@ -297,7 +297,7 @@ def test_what_was_begun_with_and_killed_is_tried_again(tmp_path: Path) -> None:
     assert names(later.begin()) == ["own", "a"]
 
 
-def test_start_without_a_server_goes_on_with_what_was_good(tmp_path: Path) -> None:
+def test_z3_start_without_a_server_goes_on_with_what_was_good(tmp_path: Path) -> None:
     setup = Setup(tmp_path)
     config = setup.config()
     setup.nodes.set(GROUP, text("a"), version=4)
