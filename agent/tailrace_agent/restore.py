@@ -12,7 +12,7 @@ from tailrace_agent.amendments import TRUNCATED
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.forgetting import kept_ms
 from tailrace_agent.known import KnownGenerations, is_truncated
-from tailrace_agent.set_back import LedgerWords
+from tailrace_agent.set_back import LedgerWords, is_newer
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
@@ -76,8 +76,7 @@ def restore(
     for record in loaded.records:
         other = merged.get(record.generation)
         is_known = other is not None and (
-            # With equal words the checkpoint's is newer: a cut is in it before it is told.
-            (other.revision, other.next_offset) > (record.revision, record.next_offset)
+            is_newer(other, record)
             if is_behind
             else other.next_offset >= record.next_offset
         )

@@ -4,8 +4,9 @@ The agent's folder may come from a backup, or the disk may have lost the last co
 such a checkpoint holds was true once: a file that was truncated since would begin a life of
 a new name, and one that a life since ended in the middle of a line would have it twice.
 Whatever was sent since then, the ledger had been told of before (`Delivery`, steps 0 and 1).
-So each start reads what it heard since the checkpoint's last word, which after a clean stop
-is nothing, and takes of each generation the newer word.
+So each start reads what it heard since the checkpoint's last word, and takes of each
+generation the newer word. After a clean stop that is nothing of its own; but Kafka finds
+records by time, so all that was told of by anyone since is read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tailrace.errors import ServiceUnavailable
 from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger, FileIdentity
 from tailrace_agent.config import AgentSettings
@@ -30,6 +30,7 @@ CLOCK_SLACK_MS = 60_000
 WORDS_MS_MAX = 5_000
 """How long a start waits for them. A closed port answers at once, and meanwhile no file is
 looked at."""
+REASON_CHARACTERS_MAX = 300
 
 FileKey = tuple[str, int, int]
 Words = Mapping[str, AgentLedger]
@@ -51,17 +52,16 @@ class LedgerWords:
     ) -> dict[str, AgentLedger]:
         """Return what is to stand in the place of these records, and beside them.
 
-        Only what this agent said, or an agent of whose words the checkpoint holds some: of
-        two agents on one host each knows its own files best.
+        Only what this agent said itself: of two agents on one host each knows its own
+        files best, also where one has taken over what the other was thought to have left.
         """
         own = {record.generation: record for record in records}
         newest_ms = max((record.updated_at_ms for record in records), default=0)
         words = self.since(max(0, min(newest_ms, now_ms) - CLOCK_SLACK_MS))
-        agents = {self.agent_id, *(record.agent_id for record in records)}
         newer = {
             name: word
             for name, word in words.items()
-            if word.agent_id in agents and _is_newer(word, own.get(name))
+            if word.agent_id == self.agent_id and is_newer(word, own.get(name))
         }
         set_back = self._files_set_back(records, newer.values())
         return {
@@ -146,8 +146,8 @@ def ask_in_time(
     def ask() -> None:
         try:
             answers.append(read(lambda: given_up.is_set() or stop.is_set()))
-        except ServiceUnavailable as error:
-            why.append(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the agent begins
+            why.append(str(error)[:REASON_CHARACTERS_MAX] or type(error).__name__)
 
     asking = threading.Thread(target=ask, name="ledger-words", daemon=True)
     asking.start()
@@ -156,16 +156,19 @@ def ask_in_time(
     given_up.set()
     if found is not None:
         return found
-    log.warning(
-        "ledger_not_asked",
-        why=why[0] if why else f"Kafka did not answer within {wait_ms_max} ms",
-        remedy="none, unless the agent's folder was put back from a copy: then stop the"
-        " agent, remove checkpoint.* there, and start it when Kafka is back",
-    )
+    if not stop.is_set():
+        late = f"the ledger was not read to its end within {wait_ms_max} ms"
+        log.warning(
+            "ledger_not_asked",
+            why=why[0] if why else late,
+            remedy="none, unless the agent's folder was put back from a copy: what it sends"
+            " now may be there twice. Before an agent starts on such a folder, remove"
+            " checkpoint.* there, and let Kafka be up",
+        )
     return {}
 
 
-def _is_newer(word: AgentLedger, own: AgentLedger | None) -> bool:
+def is_newer(word: AgentLedger, own: AgentLedger | None) -> bool:
     """Return whether a word says more; of equal ones a cut is in the checkpoint first."""
     return own is None or (
         (word.revision, word.next_offset) > (own.revision, own.next_offset)

@@ -80,7 +80,8 @@ class Control:
             case _:
                 return Response.refusing(f"nothing is at {request.path}")
         waiting = await self._waiting.look()
-        return Response.saying(self._state(waiting))
+        # The shelf of a sale waits for the disk at times: not in the server's own thread.
+        return Response.saying(await asyncio.to_thread(self._state, waiting))
 
     def close(self) -> None:
         """End the load generators, and let go of Kafka."""

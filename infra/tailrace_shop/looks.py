@@ -29,6 +29,8 @@ class SharedLook(Generic[FoundT]):
         """
         if self._next is None:
             self._next = asyncio.create_task(self._look_after(self._under_way))
+            # Where all who asked are gone by then, nobody else takes what it raised.
+            self._next.add_done_callback(lambda one: one.cancelled() or one.exception())
         # One who goes away does not take it from the others.
         return await asyncio.shield(self._next)
 

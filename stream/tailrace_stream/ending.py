@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from tailrace.log import FilteringBoundLogger
 
 CANCEL_MS_MAX = 5_000
-"""How long what is cancelled may take to end."""
+"""How long what is cancelled may take to end. `main` has done its own draining by then."""
 
 ResultT = TypeVar("ResultT")
 

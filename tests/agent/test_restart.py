@@ -265,7 +265,9 @@ def rotate_by_copy(agent: AgentHarness) -> None:
     path.write_bytes(b"after the rotation\n")
 
 
-def test_p4_p11_what_a_disk_that_takes_no_writes_kept_out_is_asked_of_the_ledger(tmp_path: Path) -> None:
+def test_p4_p11_what_a_disk_that_takes_no_writes_kept_out_is_asked_of_the_ledger(
+    tmp_path: Path,
+) -> None:
     first = AgentHarness(tmp_path, glob="*.log*")
     first.write("a.log", TEN)
     first.pass_ms()

@@ -233,7 +233,10 @@ def test_p5_words_of_another_agent_on_the_host_are_none_of_this_ones(
         own, generation="0" * 32, agent_id="another", revision=own.revision + 9
     )
     later = msgspec.structs.replace(own, generation="1" * 32)
-    loaded = Loaded(Condition.INTACT, (own,), frozenset({"test"}))
+    # Its first start found the other one's words, as a host's new folder does.
+    held = msgspec.structs.replace(others, generation="2" * 32, next_offset=7)
+    since = msgspec.structs.replace(held, revision=held.revision + 50, next_offset=70)
+    loaded = Loaded(Condition.INTACT, (own, held), frozenset({"test"}))
     restored = restore(
         loaded,
         had_life=True,
@@ -241,11 +244,16 @@ def test_p5_words_of_another_agent_on_the_host_are_none_of_this_ones(
         read_ledger=dict,
         words=LedgerWords(
             own.agent_id,
-            lambda _: {one.generation: one for one in (own, others, later)},
+            lambda _: {one.generation: one for one in (own, others, later, since)},
             lambda _: True,
         ),
     )
-    assert {r.generation for r in restored.records} == {own.generation, "1" * 32}
+    offsets = {r.generation: r.next_offset for r in restored.records}
+    assert offsets == {
+        own.generation: own.next_offset,
+        "1" * 32: later.next_offset,
+        "2" * 32: held.next_offset,
+    }
 
 
 def test_p5_words_are_asked_for_since_the_newest_that_the_checkpoint_holds(
