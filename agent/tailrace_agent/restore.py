@@ -16,6 +16,9 @@ from tailrace_agent.set_back import LedgerWords
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
+WORD_MS = 25
+"""No life tells more of one file than a word in each: so many revisions it counts on for
+the lives since a word, of which nothing is known where their own are on their way yet."""
 LATE_WORDS_MS = 600_000
 LATE_WORDS_MAX = 1_000
 """Records that changed so shortly before the last life ended, and so many of them, are
@@ -163,13 +166,24 @@ def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger
     return tuple(
         msgspec.structs.replace(
             record,
-            revision=record.revision + REVISION_GAP,
+            revision=_first_revision(record, now_ms=now_ms),
             lost_bytes=_lost_with_the_last_life(record),
             is_closed=record.is_closed and not _is_owed(record),
         )
         for record in records
         if not record.is_orphaned or now_ms - record.updated_at_ms <= kept_ms(record)
     )
+
+
+def _first_revision(record: AgentLedger, *, now_ms: int) -> int:
+    """Return what a new life counts on from: more than any life before it has told.
+
+    But never by the time beyond the clock: what is told where all was forgotten has its
+    revision by the clock, and no late word of a forgotten life may outdo that.
+    """
+    least = record.revision + REVISION_GAP
+    since_count = (now_ms - record.updated_at_ms) // WORD_MS
+    return max(least, min(least + since_count, now_ms))
 
 
 def _is_owed(record: AgentLedger) -> bool:
