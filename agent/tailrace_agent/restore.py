@@ -16,6 +16,9 @@ from tailrace_agent.set_back import LedgerWords, is_newer
 
 REVISION_GAP = 16
 """Reports that were sent and not yet in the checkpoint: later ones must be newer."""
+WORD_MS = 25
+"""No life tells more of one file than a word in each: so many revisions it counts on for
+the lives since a word, of which nothing is known where their own are on their way yet."""
 LATE_WORDS_MS = 600_000
 LATE_WORDS_MAX = 1_000
 """Records that changed so shortly before the last life ended, and so many of them, are
@@ -62,7 +65,7 @@ def restore(
     if loaded.condition is Condition.INTACT:
         newer = words.newer_than(loaded.records, now_ms=now_ms)
         merged = {record.generation: record for record in loaded.records} | newer
-        records = _usable(merged.values(), now_ms=now_ms)
+        records = _usable(merged.values(), now_ms=now_ms, agent_id=words.agent_id)
         return Restored(
             records,
             is_rebuilt=False,
@@ -85,7 +88,7 @@ def restore(
     is_rebuilt = had_life and not merged
     own = "checkpoint" if is_behind else "previous copy"
     came_from = "ledger" if ledger else own if merged else "nothing"
-    records = _usable(merged.values(), now_ms=now_ms)
+    records = _usable(merged.values(), now_ms=now_ms, agent_id=words.agent_id)
     return Restored(
         records,
         is_rebuilt=is_rebuilt,
@@ -154,7 +157,9 @@ def _forgotten_at_ms(records: Iterable[AgentLedger]) -> int:
     )
 
 
-def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger, ...]:
+def _usable(
+    records: Iterable[AgentLedger], *, now_ms: int, agent_id: str
+) -> tuple[AgentLedger, ...]:
     """Return the records for a new life, without those of what has long had no file.
 
     Of the others none is too old: whether its file is there only a sweep can tell.
@@ -162,13 +167,27 @@ def _usable(records: Iterable[AgentLedger], *, now_ms: int) -> tuple[AgentLedger
     return tuple(
         msgspec.structs.replace(
             record,
-            revision=record.revision + REVISION_GAP,
+            revision=_first_revision(record, now_ms=now_ms, agent_id=agent_id),
             lost_bytes=_lost_with_the_last_life(record),
             is_closed=record.is_closed and not _is_owed(record),
         )
         for record in records
         if not record.is_orphaned or now_ms - record.updated_at_ms <= kept_ms(record)
     )
+
+
+def _first_revision(record: AgentLedger, *, now_ms: int, agent_id: str) -> int:
+    """Return what a new life counts on from: more than any life before it has told.
+
+    But never by the time beyond the clock: what is told where all was forgotten has its
+    revision by the clock, and no late word of a forgotten life may outdo that.
+    """
+    least = record.revision + REVISION_GAP
+    if record.agent_id != agent_id:
+        # Should that one live, its own next words must soon be the newer ones again.
+        return least
+    since_count = (now_ms - record.updated_at_ms) // WORD_MS
+    return max(least, min(least + since_count, now_ms))
 
 
 def _is_owed(record: AgentLedger) -> bool:

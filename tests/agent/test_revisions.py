@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tailrace.wire import AgentLedger
-from tests.agent.harness import AgentHarness, ledger_of
+from tests.agent.harness import AgentHarness, RecordingSink, ledger_of
 
 
 def test_p1_lives_that_die_at_once_tell_no_two_things_under_one_revision(
@@ -31,3 +31,47 @@ def test_p1_lives_that_die_at_once_tell_no_two_things_under_one_revision(
     first, second = told
     assert max(first) > min(first)  # Told again as it was, and then as it is now.
     assert not any(second[n] != first[n] for n in first.keys() & second.keys())
+
+
+def test_p5_life_that_restores_the_ledger_outdoes_words_that_are_on_their_way_yet(
+    tmp_path: Path,
+) -> None:
+    """A broker takes what stands in its socket also when the ledger has been read."""
+    life = AgentHarness(tmp_path)
+    clock, heard = life.clock, life.sink
+    life.write("a.log", b"one\ntwo\n")
+    life.pass_ms(8_000)
+    life.crash()
+    told: list[list[int]] = []
+    for _ in range(2):
+        clock.sleep_ms(50)
+        on_their_way = RecordingSink()
+        life = AgentHarness(tmp_path, sink=on_their_way, ledger=heard, clock=clock)
+        (record,) = life.restored.records
+        life.delivery.adopt(record, is_restored=True)
+        life.delivery.declare(record.generation)
+        life.delivery.report(record.generation)
+        told.append([word.revision for word in ledger_of(on_their_way)])
+        life.crash()
+        for path in life.state.glob("checkpoint*"):
+            path.unlink()
+    before, after = told
+    assert len(before) > 1
+    assert min(after) > max(before)
+
+
+def test_p5_life_counts_on_by_the_time_and_never_beyond_the_clock(
+    tmp_path: Path,
+) -> None:
+    """Else late words of it, once all is forgotten, would outdo what tells of that."""
+    life = AgentHarness(tmp_path)
+    clock = life.clock
+    life.write("a.log", b"one\ntwo\n")
+    life.pass_ms(8_000)
+    life.crash()
+    for _ in range(60):
+        clock.sleep_ms(1_000)
+        life = AgentHarness(tmp_path, sink=life.sink, clock=clock)
+        life.crash()
+    (record,) = life.restored.records
+    assert record.revision <= clock.now_ms()

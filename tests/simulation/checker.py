@@ -83,10 +83,14 @@ def check(
         },
     )
     problems = findings.problems
+    expired = Expired(read_floors(cluster), has_rules=has_rules)
     if has_rules:
         claims.note_sent(sent_events(cluster.kafka))
+    elif expired.floors and claims.rebuilt:
+        # Of one that was declared to repeat another nothing may be kept but its rates.
+        sent = sent_events(cluster.kafka)
+        claims.note_sent(one for one in sent if one.generation in claims.rebuilt)
     problems += claims.claim(events)
-    expired = Expired(read_floors(cluster), has_rules=has_rules)
     problems += missing(
         files.lives,
         claims,

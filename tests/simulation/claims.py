@@ -178,11 +178,7 @@ class Claims:
         if (
             lives & self.nameless
             or generation in self.rebuilt
-            or any(
-                claim.life.number in lives
-                for rebuilt in self.rebuilt
-                for claim in self.of(rebuilt)
-            )
+            or any(lives & self._lives_behind(rebuilt) for rebuilt in self.rebuilt)
         ):
             return True
         return len(lives) > 1

@@ -110,3 +110,19 @@ def test_a_file_that_was_emptied_amid_a_first_line_and_begun_likewise_tells_nobo
         Life(5, "host", "app", bytearray(b"2027\n"), born_at_s=3.0),
     ]
     assert [is_begun_again(life, lives) for life in lives] == [True] + [False] * 5
+
+
+def test_life_that_a_rebuilt_generation_sent_is_shared_though_it_expired() -> None:
+    """Its host forgot the first generation, which counted no more than it read of it."""
+    claims = claims_of(b"first\nsecond\n", b"another\n")
+    claims.rebuilt = frozenset({"rebuilt"})
+    assert not claims.claim(
+        [
+            event(b"first", offset=0, generation="forgotten"),
+            event(b"another", offset=0, generation="of no such host"),
+        ]
+    )
+    assert not claims.has_repeats("forgotten")
+    claims.note_sent([event(b"second", offset=6, generation="rebuilt")])
+    assert claims.has_repeats("forgotten")
+    assert not claims.has_repeats("of no such host")
