@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from tailrace.wire import AgentLedger
+from tailrace_agent.checkpoint import Condition, Loaded
+from tailrace_agent.restore import REVISION_GAP, restore
+from tailrace_agent.set_back import LedgerWords
 from tests.agent.harness import AgentHarness, RecordingSink, ledger_of
 
 
@@ -75,3 +80,25 @@ def test_p5_life_counts_on_by_the_time_and_never_beyond_the_clock(
         life.crash()
     (record,) = life.restored.records
     assert record.revision <= clock.now_ms()
+
+
+def test_p5_words_of_an_agent_that_may_live_are_not_outdone_for_long(
+    tmp_path: Path,
+) -> None:
+    """A new folder on its host knows them, too: its own next words are to count again."""
+    life = AgentHarness(tmp_path)
+    life.write("a.log", b"one\ntwo\n")
+    life.pass_ms(8_000)
+    life.crash()
+    own = ledger_of(life.sink)[-1]
+    others = msgspec.structs.replace(own, generation="2" * 32, agent_id="another")
+    restored = restore(
+        Loaded(Condition.INTACT, (own, others), frozenset({"test"})),
+        had_life=True,
+        now_ms=own.updated_at_ms + 3_600_000,
+        read_ledger=dict,
+        words=LedgerWords(own.agent_id, lambda _: {}, lambda _: False),
+    )
+    revisions = {record.agent_id: record.revision for record in restored.records}
+    assert revisions["another"] == others.revision + REVISION_GAP
+    assert revisions[own.agent_id] > own.revision + 1_000 * REVISION_GAP
