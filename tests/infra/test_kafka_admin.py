@@ -37,7 +37,7 @@ class StandsStill:
         self.opened_count += 1
         return self
 
-    def describe_topics(self) -> object:
+    def describe_topics(self, _topics: object = None) -> object:
         raise self._error
 
     def list_group_offsets(self, _groups: object) -> object:
@@ -74,7 +74,7 @@ class Busy(StandsStill):
         super().__init__(error)
         self.times = times
 
-    def describe_topics(self) -> object:
+    def describe_topics(self, _topics: object = None) -> object:
         return self._answer([])
 
     def list_group_offsets(self, _groups: object) -> object:
