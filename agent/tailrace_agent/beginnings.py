@@ -18,7 +18,7 @@ from tailrace_agent.facts import FileFacts
 from tailrace_agent.first_lives import is_in_first_life
 from tailrace_agent.followed import Followed
 from tailrace_agent.heads import Head
-from tailrace_agent.known import Match, identity_of, position_of
+from tailrace_agent.known import Match, holder_of, identity_of, position_of
 from tailrace_agent.places import end_of
 from tailrace_agent.records import Agent
 from tailrace_agent.tracked import TrackedFile
@@ -86,7 +86,7 @@ def resumed(
     delivery.amend(record.generation, lost=found, is_closed=is_done)
     return TrackedFile(
         generation=record.generation,
-        identity=record.held_by or record.identity,
+        identity=holder_of(record),
         facts=file.facts,
         path=path,
         source=source,

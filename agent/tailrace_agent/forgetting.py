@@ -15,7 +15,7 @@ from tailrace.log import FilteringBoundLogger
 from tailrace.wire import AgentLedger
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.discovery import Found
-from tailrace_agent.known import KnownGenerations, is_truncated
+from tailrace_agent.known import KnownGenerations, holder_of, is_truncated
 from tailrace_agent.whereabouts import FolderAway, path_of_record
 
 CLOSED_KEPT_MS = 7 * 86_400_000
@@ -70,7 +70,7 @@ class Forgetting:
         inodes = {one.status.st_ino for one in found}
         batch, self._pending = self._pending[:LOOKS_MAX], self._pending[LOOKS_MAX:]
         for record in batch:
-            own = record.held_by or record.identity
+            own = holder_of(record)
             # It may have come back, or have been inherited, since the look began.
             if self._is_old(record) and own.inode not in inodes and _is_gone(record):
                 self.known.remove(record)

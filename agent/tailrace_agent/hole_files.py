@@ -21,7 +21,7 @@ from tailrace_agent.delivery import Delivery
 from tailrace_agent.heads import HEAD_BYTES, has_head
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.inflating import suffix_of
-from tailrace_agent.known import is_truncated
+from tailrace_agent.known import holder_of, is_truncated
 from tailrace_agent.likeness import holds, known_places
 from tailrace_agent.outside import COPIES_MAX
 from tailrace_agent.positions import Tail, tail_at
@@ -134,7 +134,7 @@ class HoleFiles:
             if tracked.generation == request.generation:
                 path, is_there = tracked.path, True
         folder = path.rpartition("/")[0] or "/"
-        identity = record.held_by or record.identity
+        identity = holder_of(record)
         try:
             found = find_by_inode(
                 folder, inode=identity.inode, filesystem=identity.filesystem_id
@@ -144,7 +144,7 @@ class HoleFiles:
         return is_there and found is not None, found or path
 
     def _is_own(self, file: AnyFile, record: AgentLedger) -> bool:
-        if file.facts.inode != (record.held_by or record.identity).inode:
+        if file.facts.inode != holder_of(record).inode:
             return False
         if not isinstance(file, ArchiveFile):
             size_bytes = file.status().st_size

@@ -14,6 +14,8 @@ from tailrace_agent.families import Families
 from tailrace_agent.heads import has_head
 from tailrace_agent.positions import Position, Source, Tail, stands_before
 
+FileKey = tuple[str, int, int]
+
 ORPHANS_MAX = 4_096
 """Generations without a file that are remembered; the oldest are forgotten first."""
 
@@ -240,9 +242,15 @@ def _life_of(record: AgentLedger, identity: FileIdentity) -> tuple[int, bool]:
     return record.identity.truncation_count, False
 
 
+def file_key(identity: FileIdentity) -> FileKey:
+    """Return what lives of one file have in common, as far as its host tells files apart."""
+    return identity.filesystem_id, identity.inode, identity.born_at_ns
+
+
+def holder_of(record: AgentLedger) -> FileIdentity:
+    """Return the file that holds a record's bytes now."""
+    return record.held_by or record.identity
+
+
 def _is_same_file(one: FileIdentity, other: FileIdentity) -> bool:
-    return (one.filesystem_id, one.inode, one.born_at_ns) == (
-        other.filesystem_id,
-        other.inode,
-        other.born_at_ns,
-    )
+    return file_key(one) == file_key(other)

@@ -16,7 +16,7 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.followed import Followed
-from tailrace_agent.known import KnownGenerations, orphaned
+from tailrace_agent.known import KnownGenerations, holder_of, orphaned
 from tailrace_agent.record_sources import source_of
 from tailrace_agent.tracked import Stage
 from tailrace_agent.whereabouts import whereabouts
@@ -140,6 +140,6 @@ class Renamed:
 
 def _is_reused(record: AgentLedger, births: dict[tuple[str, int], int]) -> bool:
     """Return whether a file that is followed has the inode of the one that is missed."""
-    own = record.held_by or record.identity
+    own = holder_of(record)
     born_at_ns = births.get((own.filesystem_id, own.inode), own.born_at_ns)
     return born_at_ns != own.born_at_ns

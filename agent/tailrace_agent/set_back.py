@@ -18,11 +18,18 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.log import FilteringBoundLogger
-from tailrace.wire import AgentLedger, FileIdentity
+from tailrace.wire import AgentLedger
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.heads import HEAD_BYTES
 from tailrace_agent.inflating import suffix_of
-from tailrace_agent.known import is_rewritten, is_truncated, position_of
+from tailrace_agent.known import (
+    FileKey,
+    file_key,
+    holder_of,
+    is_rewritten,
+    is_truncated,
+    position_of,
+)
 from tailrace_agent.opening import Opener
 
 CLOCK_SLACK_MS = 60_000
@@ -32,7 +39,6 @@ WORDS_MS_MAX = 5_000
 looked at."""
 REASON_CHARACTERS_MAX = 300
 
-FileKey = tuple[str, int, int]
 Words = Mapping[str, AgentLedger]
 
 
@@ -84,13 +90,13 @@ class LedgerWords:
         """
         newest: dict[FileKey, AgentLedger] = {}
         for word in newer:
-            key = _key_of(_holder_of(word))
+            key = file_key(holder_of(word))
             known = newest.get(key)
             if known is None or _life_of(word) > _life_of(known):
                 newest[key] = word
         found: set[FileKey] = set()
         for record in own:
-            key = _key_of(_holder_of(record))
+            key = file_key(holder_of(record))
             is_over = record.is_orphaned or is_truncated(record)
             if key not in newest or is_over or record.next_offset < HEAD_BYTES:
                 continue
@@ -113,7 +119,7 @@ def stands_in_file(
         file = opener.open(record.path, suffix=None, source=source)
     except OSError:
         return False
-    identity, facts = _holder_of(record), file.facts
+    identity, facts = holder_of(record), file.facts
     is_same_birth = not identity.born_at_known or (
         facts.born_at_ns == identity.born_at_ns
     )
@@ -175,18 +181,10 @@ def is_newer(word: AgentLedger, own: AgentLedger | None) -> bool:
     )
 
 
-def _holder_of(record: AgentLedger) -> FileIdentity:
-    return record.held_by or record.identity
-
-
 def _life_of(record: AgentLedger) -> tuple[int, int]:
-    return _holder_of(record).truncation_count, record.revision
-
-
-def _key_of(identity: FileIdentity) -> FileKey:
-    return identity.filesystem_id, identity.inode, identity.born_at_ns
+    return holder_of(record).truncation_count, record.revision
 
 
 def _keys_of(record: AgentLedger) -> set[FileKey]:
     """Return the file that a record is of, and the one that holds its bytes now."""
-    return {_key_of(record.identity), _key_of(_holder_of(record))}
+    return {file_key(record.identity), file_key(holder_of(record))}

@@ -13,6 +13,7 @@ from tailrace.text import path_text
 from tailrace.wire import AgentLedger
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.families import may_be_copy
+from tailrace_agent.known import holder_of
 from tailrace_agent.tracked import Stage, TrackedFile
 
 ENTRIES_MAX = 20_000
@@ -134,7 +135,7 @@ def path_of_record(record: AgentLedger) -> str | None:
     Raises:
         FolderAway: nobody can tell now.
     """
-    identity = record.held_by or record.identity
+    identity = holder_of(record)
     return find_by_inode(
         record.path.rpartition("/")[0] or "/",
         inode=identity.inode,

@@ -13,23 +13,33 @@ from tailrace_agent.set_back import LedgerWords
 from tests.agent.harness import AgentHarness, RecordingSink, ledger_of
 
 
+def lived(tmp_path: Path) -> AgentHarness:
+    """Return an agent that has shipped a file and told the ledger, then crashed."""
+    life = AgentHarness(tmp_path)
+    life.write("a.log", b"one\ntwo\n")
+    life.pass_ms(8_000)
+    life.crash()
+    return life
+
+
+def tell_first_words(life: AgentHarness) -> None:
+    """Let a new life tell of its one file what it restored, and how it stands now."""
+    (record,) = life.restored.records
+    life.delivery.adopt(record, is_restored=True)
+    life.delivery.declare(record.generation)
+    life.delivery.report(record.generation)
+
+
 def test_p1_lives_that_die_at_once_tell_no_two_things_under_one_revision(
     tmp_path: Path,
 ) -> None:
     """A producer may send the older word behind the newer, and a ledger keep either."""
-    first_of_all = AgentHarness(tmp_path)
-    first_of_all.write("a.log", b"one\ntwo\n")
-    first_of_all.pass_ms(8_000)
-    first_of_all.crash()
-    sink = first_of_all.sink
+    sink = lived(tmp_path).sink
     told: list[dict[int, AgentLedger]] = []
     for _ in range(2):
         before = len(ledger_of(sink))
         agent = AgentHarness(tmp_path, sink=sink)
-        (record,) = agent.restored.records
-        agent.delivery.adopt(record, is_restored=True)
-        agent.delivery.declare(record.generation)
-        agent.delivery.report(record.generation)
+        tell_first_words(agent)
         told.append({word.revision: word for word in ledger_of(sink)[before:]})
         agent.clock.sleep_ms(100)
         agent.crash()
@@ -42,20 +52,14 @@ def test_p5_life_that_restores_the_ledger_outdoes_words_that_are_on_their_way_ye
     tmp_path: Path,
 ) -> None:
     """A broker takes what stands in its socket also when the ledger has been read."""
-    life = AgentHarness(tmp_path)
+    life = lived(tmp_path)
     clock, heard = life.clock, life.sink
-    life.write("a.log", b"one\ntwo\n")
-    life.pass_ms(8_000)
-    life.crash()
     told: list[list[int]] = []
     for _ in range(2):
         clock.sleep_ms(50)
         on_their_way = RecordingSink()
         life = AgentHarness(tmp_path, sink=on_their_way, ledger=heard, clock=clock)
-        (record,) = life.restored.records
-        life.delivery.adopt(record, is_restored=True)
-        life.delivery.declare(record.generation)
-        life.delivery.report(record.generation)
+        tell_first_words(life)
         told.append([word.revision for word in ledger_of(on_their_way)])
         life.crash()
         for path in life.state.glob("checkpoint*"):
@@ -69,11 +73,8 @@ def test_p5_life_counts_on_by_the_time_and_never_beyond_the_clock(
     tmp_path: Path,
 ) -> None:
     """Else late words of it, once all is forgotten, would outdo what tells of that."""
-    life = AgentHarness(tmp_path)
+    life = lived(tmp_path)
     clock = life.clock
-    life.write("a.log", b"one\ntwo\n")
-    life.pass_ms(8_000)
-    life.crash()
     for _ in range(60):
         clock.sleep_ms(1_000)
         life = AgentHarness(tmp_path, sink=life.sink, clock=clock)
@@ -86,10 +87,7 @@ def test_p5_words_of_an_agent_that_may_live_are_not_outdone_for_long(
     tmp_path: Path,
 ) -> None:
     """A new folder on its host knows them, too: its own next words are to count again."""
-    life = AgentHarness(tmp_path)
-    life.write("a.log", b"one\ntwo\n")
-    life.pass_ms(8_000)
-    life.crash()
+    life = lived(tmp_path)
     own = ledger_of(life.sink)[-1]
     others = msgspec.structs.replace(own, generation="2" * 32, agent_id="another")
     restored = restore(
