@@ -36,6 +36,10 @@ class Incidents:
         """Begin one, which is over by itself; one that is under way is prolonged."""
         self._ends_at_ms[incident] = self._clock.monotonic_ms() + self._length_ms
 
+    def ends_at_ms(self, incident: Incident) -> int:
+        """Return when the last one ends or ended, by the monotonic clock; 0 is never."""
+        return self._ends_at_ms[incident]
+
     def is_on(self, incident: Incident) -> bool:
         """Tell whether one is under way."""
         return self._clock.monotonic_ms() < self._ends_at_ms[incident]

@@ -55,10 +55,12 @@ class Jobs:
             self._stop.wait(TICK_MS / 1_000)
 
     def _look(self, now_ms: int) -> None:
-        if self._incidents.is_on(Incident.CRON_STOPS):
-            # So one is left out, also where none was due in its time.
-            self._report_at_ms = now_ms + self._settings.report_pause_ms
-        elif now_ms >= self._report_at_ms:
+        stopped_until_ms = self._incidents.ends_at_ms(Incident.CRON_STOPS)
+        if stopped_until_ms:
+            # One is left out, also where none was due and nobody looked in that time.
+            earliest_ms = stopped_until_ms + self._settings.report_pause_ms
+            self._report_at_ms = max(self._report_at_ms, earliest_ms)
+        if now_ms >= self._report_at_ms:
             self._report_at_ms = now_ms + self._settings.report_pause_ms
             self._report()
         if self._settings.incident_pause_ms and now_ms >= self._incident_at_ms:

@@ -204,7 +204,10 @@ class Claims:
                     self.by_life[claim.life.number][claim.event.offset] = claim
                 self.by_generation[claim.event.generation].append(claim)
                 return []
-        return [f"twice: {possible[0].event}"]
+        first = possible[0]
+        other = self.by_life[first.life.number][first.event.offset].event
+        elsewhere = f"life {first.life.number}, also generation {other.generation[:6]}"
+        return [f"twice: {first.event}, {elsewhere}"]
 
     def _overlaps(self) -> list[str]:
         problems: list[str] = []
