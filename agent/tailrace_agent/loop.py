@@ -19,6 +19,7 @@ from tailrace_agent.heartbeats import Heartbeats
 from tailrace_agent.table import FileTable
 from tailrace_agent.tracked import Stage, TrackedFile
 from tailrace_agent.turns import Turns
+from tailrace_agent.watch import Watch
 
 RECOVER_MS_MIN = 250
 RECOVER_MS_MAX = 10_000
@@ -26,10 +27,6 @@ ALARM_MS = 60_000
 """What lasts is said again each minute, and no oftener."""
 HINT_SWEEP_MS = 100
 """Hints start a sweep, but no more than ten a second."""
-UNWATCHED_MS_MIN = 10_000
-UNWATCHED_SWEEPS = 5
-"""A sweep so late is one of a process that stood still (a frozen container, a machine that
-swaps): what came meanwhile and was truncated, nobody saw."""
 SETTLE_MS = 20
 UNWRITABLE_RETRY_MS = 1_000
 WAIT_MS_MAX = 1_000
@@ -97,7 +94,11 @@ class AgentLoop:
         self._paused_why = paused_why
         self._is_paused = False
         self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
-        self._watched_ms = clock.monotonic_ms()
+        self._watch = Watch(
+            table.files.values, sweep_ms=settings.sweep_ms, clock=clock, log=log
+        )
+        self._is_barred = False
+        """Whether no file had a turn in the last step, for want of room."""
         self._commit_ms = 0
         self._ledger_ms = clock.monotonic_ms() + settings.ledger_ms
         self._status_ms = self._rewrite_ms = 0
@@ -140,8 +141,8 @@ class AgentLoop:
         now_ms = self._clock.monotonic_ms()
         if self._hints.take():
             self._sweep_ms = min(self._sweep_ms, self._swept_ms + HINT_SWEEP_MS)
+        self._note_awake(had_turns=not self._is_barred)
         if now_ms >= self._sweep_ms:
-            self._note_if_unwatched()
             # Before the first file is looked at: what it claims was seen, was seen since.
             swept_at_ms = self._clock.now_ms()
             self._table.take_in(self._discovery.sweep())
@@ -156,29 +157,23 @@ class AgentLoop:
             self._has_news = self._has_news or troubles != self._troubles
             self._troubles = troubles
             self._swept_ms = now_ms
-            self._watched_ms = self._clock.monotonic_ms()
+            self._watch.note_swept()
             self._sweep_ms = now_ms + self._settings.sweep_ms
             if not self._has_room():
                 for tracked in list(self._table.files.values()):
                     self._look(tracked)
         self._settle(now_ms)
         self._heed_pause()
+        self._is_barred = not self._has_room()
         self._read()
         if self._has_room():
             self._holes.step()
         self._keep(now_ms)
         return self._wait_ms()
 
-    def _note_if_unwatched(self) -> None:
-        """Note of each file that nobody looked, where the last sweep was long ago."""
-        now_ms, sweep_ms = self._clock.monotonic_ms(), self._settings.sweep_ms
-        unwatched_ms = now_ms - self._watched_ms
-        if unwatched_ms < max(UNWATCHED_MS_MIN, UNWATCHED_SWEEPS * sweep_ms):
-            return
-        self._watched_ms, since_ms = now_ms, self._table.swept_at_ms
-        for tracked in self._table.files.values():
-            tracked.unwatched_since_ms = tracked.unwatched_since_ms or since_ms
-        self._log.warning("files_unwatched", unwatched_ms=unwatched_ms)
+    def _note_awake(self, *, had_turns: bool = True) -> None:
+        swept_at_ms = self._table.swept_at_ms
+        self._watch.note(swept_at_ms=swept_at_ms, had_turns=had_turns)
 
     def _may_be_left(self) -> bool:
         files = self._table.files.values()
@@ -282,7 +277,7 @@ class AgentLoop:
         tracked = self._table.files.get(key)
         if tracked is None or tracked.is_at_rest:
             return None
-        self._note_if_unwatched()
+        self._note_awake()
         try:
             file = self._table.open(tracked)
             if file is None:

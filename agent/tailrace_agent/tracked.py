@@ -208,6 +208,13 @@ class TrackedFile:
         if self.archive_suffix is not None and self.passed_bytes:
             self._ask_again()  # There may be more in it than was passed over.
 
+    def hold_on(self, away_ms: int) -> None:
+        """Wait so much longer for what it may be a copy of: nobody looked at that."""
+        if self.clear_until_ms is not None:
+            self.clear_until_ms += away_ms
+        if self.early_until_ms is not None:
+            self.early_until_ms += away_ms
+
     def _ask_again(self) -> None:
         self.is_judged = False
         self.clear_until_ms = self.early_until_ms = self.asked_in_sweep = None

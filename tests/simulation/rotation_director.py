@@ -20,7 +20,8 @@ AGENTS_STORMS = (
 """Faults that agents meet."""
 LOSE_ALL_CHANCE = 0.2
 LOSE_ALL_AT_MS = (2_000, 4_500)
-STALLS_MS = (200, 1_000, 2_500)
+STALLS_MS = (200, 1_000, 2_500, 15_000)
+"""The last one is longer than an agent waits to see what a copy is of."""
 
 
 @dataclass(slots=True)
