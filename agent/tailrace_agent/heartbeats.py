@@ -13,6 +13,8 @@ Where 2 or 3 is not reached (a followed file cannot be opened any more, Kafka do
 it) the claim waits, and heartbeats go on with the one before: the agent lives, and its host
 is complete up to then. A file that was never opened has no generation to wait for; its
 bytes are in `unread_bytes`, as in the promise's words: of files that the agent could open.
+Beside all that is unread stands what of it no generation's record tells: an audit names
+that, and is not settled while files wait for room.
 """
 
 from __future__ import annotations
@@ -139,7 +141,10 @@ class Heartbeats:
             swept_at_ms=self.swept_at_ms,
             files=len(self._table.files),
             unread_bytes=self._unread_bytes(),
-            lost_bytes=self._lost_bytes(),
+            lost_bytes=self._delivery.lost_bytes + self._gone_bytes(),
+            waiting_bytes=self._table.waiting.unread,
+            unreadable_bytes=self._table.unreadable.size_bytes,
+            gone_bytes=self._gone_bytes(),
             interval_ms=self._interval_ms,
             told_at_ms={str(each): at_ms for each, at_ms in told_at_ms.items()},
             swept_before_ms=self._swept_before_ms,
@@ -151,10 +156,9 @@ class Heartbeats:
             updated_at_ms=now_ms,
         )
 
-    def _lost_bytes(self) -> int:
-        """Return what was lost, of files that were never opened, too."""
-        gone_bytes = self._table.unreadable.gone_bytes + self._table.waiting.gone
-        return self._delivery.lost_bytes + gone_bytes
+    def _gone_bytes(self) -> int:
+        """Return what was lost of files that were never opened."""
+        return self._table.unreadable.gone_bytes + self._table.waiting.gone
 
     def _unread_bytes(self) -> int:
         unread_bytes = self._table.unreadable.size_bytes

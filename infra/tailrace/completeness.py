@@ -63,6 +63,7 @@ _FIELDS: Final = (
     "figures.is_closed",
     _DOUBTFUL_BYTES,
     "figures.rests",
+    "figures.waiting_bytes",
 )
 
 
@@ -155,6 +156,8 @@ class _Host:
     is_silent: bool = False
     silent_agents: int = 0
     ahead_agents: int = 0
+    waiting_bytes: int = 0
+    """Of files for which its agents have no room: no generation tells of those."""
     lead_ms: int = 0
     """By how much its clock is ahead at least, if only as much as clocks differ."""
 
@@ -282,6 +285,7 @@ def _take_heartbeat(
     sweeps = host.gone_sweeps_ms
     if not is_gone(said_at_ms, now_ms=now_ms):
         sweeps = host.sweeps_ms
+        host.waiting_bytes += number_in(document, "figures.waiting_bytes")
     host.lead_ms = max(host.lead_ms, said_at_ms - now_ms)
     sweeps.append(held_at_ms)
 
@@ -350,7 +354,8 @@ def _stated(
         else None,
         is_ahead=host.ahead_agents > 0,
         waiting_events=waiting,
-        unread_bytes=sum(each.unread_bytes for each in host.generations.values()),
+        unread_bytes=host.waiting_bytes
+        + sum(each.unread_bytes for each in host.generations.values()),
         lost_bytes=sum(each.lost_bytes for each in host.generations.values()),
         is_silent=host.is_silent,
         purged_events=gone,

@@ -199,6 +199,13 @@ class AgentHeartbeat(
     and no record speaks of files that were gone before they could be opened."""
     interval_ms: int
     """When the next one comes, at the latest."""
+    waiting_bytes: int = 0
+    """Of those not yet acknowledged: in files beyond what their sources follow, which are
+    read once there is room."""
+    unreadable_bytes: int = 0
+    """Of those: in files that cannot be opened, or are not to be."""
+    gone_bytes: int = 0
+    """Of those lost: in files that were gone before they could be opened, or had room."""
     told_at_ms: dict[str, int] = {}
     """By partition of the ledger when the newest record there was written that it stands on,
     those of the last hour: whoever lacks one of them knows less than is claimed."""

@@ -192,7 +192,8 @@ def test_a_file_that_was_never_opened_counts_as_unread(
     agent = AgentHarness(tmp_path, heartbeat_ms=1_000)
     path = agent.write("a.log", b"one\n")
     agent.pass_ms(4_000)
-    assert newest(agent).unread_bytes == 4
+    assert newest(agent).unread_bytes == newest(agent).unreadable_bytes == 4
+    assert not newest(agent).waiting_bytes
 
     path.unlink()
     agent.pass_ms(4_000)

@@ -109,15 +109,18 @@ def test_x4_what_waits_is_unread_for_the_audit_and_counted_when_it_is_gone(
     agent = agent_on(tmp_path)
     flood(agent, count=5)
     agent.pass_ms(20_000)
-    assert heartbeats_of(agent.sink)[-1].unread_bytes == 2 * len(b"flood 0\n")
+    last = heartbeats_of(agent.sink)[-1]
+    assert last.unread_bytes == last.waiting_bytes == 2 * len(b"flood 0\n")
+    assert not last.gone_bytes
     (agent.logs / "flood/04.log").unlink()
     agent.pass_ms(60_000, step_ms=1_000)
     (said,) = agent.said("waiting_files_gone")
     assert (said["files"], said["size_bytes"]) == (1, len(b"flood 4\n"))
     assert agent.discovery.waiting.gone_count == 1
     assert agent.discovery.waiting.gone_bytes == len(b"flood 4\n")
-    assert heartbeats_of(agent.sink)[-1].unread_bytes == len(b"flood 0\n")
-    assert heartbeats_of(agent.sink)[-1].lost_bytes == len(b"flood 4\n")
+    last = heartbeats_of(agent.sink)[-1]
+    assert last.unread_bytes == last.waiting_bytes == len(b"flood 0\n")
+    assert last.lost_bytes == last.gone_bytes == len(b"flood 4\n")
 
 
 def test_x4_what_is_gone_soon_after_it_began_to_wait_counts_with_its_bytes(

@@ -257,6 +257,16 @@ def test_lost_bytes_and_unread_bytes_are_said() -> None:
     assert "1,000 bytes declared lost" in text
 
 
+def test_x4_what_waits_for_room_is_unread_though_no_generation_tells_of_it() -> None:
+    """Nor is it of one that is gone, for whose files nobody waits."""
+    waiting = {"figures.waiting_bytes": 50}
+    gone = heartbeat("web-2", swept_ago_ms=0, said_ago_ms=GONE_MS + 1)
+
+    text = said({**heartbeat("web-1", swept_ago_ms=0), **waiting}, {**gone, **waiting})
+
+    assert "50 bytes not yet read" in text
+
+
 def test_what_a_life_lost_that_is_over_is_waited_for_by_nobody() -> None:
     lost = word("agent", number=0, seen_size_bytes=70, next_offset=20, lost_bytes=50)
 

@@ -16,6 +16,7 @@ from tailrace.audit.look import Looked, Looker
 from tailrace.audit.patience import Patience
 from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
+from tailrace.audit.unopened import unopened_by
 from tailrace.audit.verdict import (
     NAMED_MAX,
     AuditReport,
@@ -223,6 +224,10 @@ def _report(
         lagging_unplaced_count=last.drained.lagging.unplaced_count,
         lagging_unread_count=last.drained.lagging.unread_count,
         silent=last.silent,
+        unopened=unopened_by(
+            last.heartbeats,
+            unheard={each.agent_id for each in (*last.dead, *last.silent)},
+        ),
         is_unspoken=not verdicts and not last.heartbeats,
     )
 

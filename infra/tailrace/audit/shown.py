@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.audit.letter_remarks import letter_remarks
 from tailrace.audit.repeats import repeatable_bytes
 from tailrace.audit.silent import SilentAgent
+from tailrace.audit.unopened import awaited_text, unopened_remarks
+from tailrace.audit.unopened import overdue as unopened_overdue
 from tailrace.audit.verdict import (
     AuditReport,
     GenerationVerdict,
@@ -74,6 +77,8 @@ def overdue(report: AuditReport) -> CommandFailed:
             remedy=LEFT_REMEDY,
         )
     waited = f"after {report.waited_ms / 1_000:g} s"
+    if not report.in_flight and not _awaited(report):
+        return unopened_overdue(report.unopened, waited=waited)
     if not report.in_flight:
         return CommandFailed(
             f"{_unheard_text(report, still=' still')} {waited}: what was written since is"
@@ -223,32 +228,8 @@ def _remarks(report: AuditReport) -> Iterator[str]:
         )
     yield from _more(len(counted), "held to counts in part")
     yield from _silent_remarks(report.silent)
-    yield from _letter_remarks(report)
-
-
-def _letter_remarks(report: AuditReport) -> Iterator[str]:
-    if report.dead_lag_records:
-        yield (
-            f"NOTE   {report.dead_lag_records:,} dead letters are not indexed yet; the"
-            " events that they name count as in flight"
-        )
-    if report.lagging_unplaced_count:
-        yield (
-            f"NOTE   {report.lagging_unplaced_count:,} of them name no event or cannot be"
-            " read, and so account for none"
-        )
-    if report.lagging_unread_count:
-        yield (
-            f"NOTE   {report.lagging_unread_count:,} of them were not read, as they are"
-            " too many or gone from Kafka, and so account for no event; audit again once"
-            " the indexers have caught up"
-        )
-    if count := report.unnamed_letter_count:
-        are = " names no event and is" if count == 1 else "s name no event and are"
-        yield (
-            f"NOTE   {count:,} dead letter{are} held to no count: one that is deleted from the"
-            " index is not missed here"
-        )
+    yield from unopened_remarks(report.unopened)
+    yield from letter_remarks(report)
 
 
 def _verdict(report: AuditReport) -> str:
@@ -281,6 +262,11 @@ def _verdict(report: AuditReport) -> str:
             f"What was sent adds up: {totals.read:,} events, each exactly once{moving}"
             f"{compared}. Whether that is all nobody can say: {_unheard_text(report)},"
             f" and what was written since {_moment(since_ms)} is unseen."
+        )
+    if unread := awaited_text(report.unopened):
+        return (
+            f"What was sent adds up: {totals.read:,} events, each exactly once{moving}"
+            f"{compared}. But {unread}."
         )
     if any(not each.is_settled for each in report.left):
         return (

@@ -11,6 +11,7 @@ from typing import Any
 from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.repeats import Senders, is_repeatable, repeatable_bytes
 from tailrace.audit.silent import DeadAgent, SilentAgent
+from tailrace.audit.unopened import Unopened, is_awaited
 
 NAMED_MAX = 100
 """Numbers of one kind that are named of one generation; the rest are counted."""
@@ -123,6 +124,8 @@ class AuditReport:
     """Who first sent documents of hosts, where an earlier life may have sent some."""
     silent: tuple[SilentAgent, ...] = ()
     """Agents whose heartbeats have ceased: what was written since, nobody has seen."""
+    unopened: tuple[Unopened, ...] = ()
+    """What agents that live have not looked at, or have read nothing of."""
     is_unspoken: bool = False
     """No agent and no hop has ever said a word: nothing is there to be judged."""
     repairs: tuple[str, ...] = ()
@@ -198,14 +201,20 @@ class AuditReport:
 
         An agent that is gone for good is not waited for.
         """
-        return all(each.is_settled for each in self.verdicts) and all(
-            each.is_gone for each in self.silent
+        return (
+            all(each.is_settled for each in self.verdicts)
+            and all(each.is_gone for each in self.silent)
+            and not is_awaited(self.unopened)
         )
 
     @property
     def is_stuck(self) -> bool:
         """Whether it is not settled, and waiting will not change that."""
-        is_waiting = self.in_flight or not all(each.is_gone for each in self.silent)
+        is_waiting = (
+            self.in_flight
+            or not all(each.is_gone for each in self.silent)
+            or is_awaited(self.unopened)
+        )
         return not self.is_settled and not is_waiting
 
     @property
@@ -264,19 +273,11 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "verdict": "sound" if report.is_sound else "unsound",
         "deep": report.is_deep,
         "settled": report.is_settled,
+        "unspoken": report.is_unspoken,
         "compared_documents": report.compared_count,
         "repairs": list(report.repairs),
-        "silent_agents": [
-            {
-                "agent": each.agent_id,
-                "host": each.host_name,
-                "silent_since_ms": each.silent_since_ms,
-                "complete_to_ms": each.complete_to_ms,
-                "gone": each.is_gone,
-                "clock_ahead_ms": each.ahead_ms,
-            }
-            for each in report.silent[:shown]
-        ],
+        "silent_agents": [_silent_json(each) for each in report.silent[:shown]],
+        "unopened": [each.for_programs() for each in report.unopened[:shown]],
         "dead_letters_not_indexed": report.dead_lag_records,
         "dead_letters_not_indexed_without_number": report.lagging_unplaced_count,
         "dead_letters_not_indexed_and_unread": report.lagging_unread_count,
@@ -354,6 +355,17 @@ def _left_json(verdict: GenerationVerdict, *, left_by: DeadAgent) -> dict[str, A
         "agent": left_by.agent_id,
         "silent_since_ms": left_by.silent_since_ms,
         "gone": left_by.is_gone,
+    }
+
+
+def _silent_json(silent: SilentAgent) -> dict[str, Any]:
+    return {
+        "agent": silent.agent_id,
+        "host": silent.host_name,
+        "silent_since_ms": silent.silent_since_ms,
+        "complete_to_ms": silent.complete_to_ms,
+        "gone": silent.is_gone,
+        "clock_ahead_ms": silent.ahead_ms,
     }
 
 

@@ -47,7 +47,7 @@ def why(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Tell what each hop did with one line: exit 0 only where it is stored, once.
+    """Tell what each hop did with one line: exit 0 only where it is stored, once, unaltered.
 
     Where it stands in several places, or several hosts read its file, all of them are told
     of, and each must be stored once. With --json each is an object on a line of its own.
@@ -275,6 +275,7 @@ def _json(witness: Witness, verdicts: Iterable[HopVerdict]) -> dict[str, object]
         "expected_id": made.document_id or None if made else None,
         "expected_index": index_of(witness) or None,
         "documents": list(witness.found.documents),
+        "altered": list(witness.found.altered),
         "dead": list(witness.found.dead),
         "perhaps_dead": list(witness.found.perhaps_dead),
         "hops": [

@@ -35,6 +35,7 @@ class State(StrEnum):
     REFUSED = "refused"
     MISSING = "missing"
     DOUBLED = "doubled"
+    ALTERED = "altered"
     UNKNOWN = "unknown"
 
 
@@ -75,6 +76,8 @@ class Found:
     """Each of many events that begins before this place, and may end before it, too."""
     delivered: Sequence[str] = ()
     """Each one whose document a retry has stored since: reason and fix."""
+    altered: Sequence[str] = ()
+    """What is wrong with each document that is not what was stored."""
     is_where_computed: bool = False
     """One of them lies under the very id, in the very index."""
 
@@ -127,8 +130,8 @@ def index_of(witness: Witness) -> str:
 
 
 def is_stored_once(witness: Witness) -> bool:
-    """Return whether a line is where it should be."""
-    return len(witness.found.documents) == 1
+    """Return whether a line is where it should be, and as it was stored."""
+    return len(witness.found.documents) == 1 and not witness.found.altered
 
 
 def dropped_reason(witness: Witness) -> str:
@@ -292,6 +295,14 @@ def _indexer(witness: Witness) -> HopVerdict:
         if len(found.documents) > 1:
             text += ": more than once, which `tailrace audit` counts as a failure"
             return HopVerdict(hop="indexer", state=State.DOUBLED, text=text)
+        if found.altered:
+            text += f", and altered since: {found.altered[0]}"
+            if not witness.facts.is_foreign:
+                text += (
+                    "; delete it, and `tailrace audit --repair` has it sent again from its"
+                    " file"
+                )
+            return HopVerdict(hop="indexer", state=State.ALTERED, text=text)
         text += _otherwise_today(found, made)
         return HopVerdict(hop="indexer", state=State.DONE, text=text)
     if found.dead:

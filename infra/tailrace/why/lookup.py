@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tailrace.answers import Document, field
 from tailrace.audit.line import is_stored_otherwise, original_line, read_id
-from tailrace.elasticsearch import MISSING_IS_NONE, Elastic
+from tailrace.elasticsearch import MISSING_IS_NONE, Answer, Elastic
 from tailrace.framing import MappedEvent
 from tailrace.index_templates import events_alias
 from tailrace.query import SORT, Body
@@ -28,6 +28,7 @@ from tailrace.why.letters import (
     letters_near,
     mended_text,
 )
+from tailrace.why.standing import StandingDocument, as_they_stand
 
 MATCHES_MAX: Final = 500
 """Documents with the words of a line that are compared with it."""
@@ -162,10 +163,9 @@ class Lookup:
                 ]
             }
         }
-        body: Body = {"size": COPIES_MAX, "query": where, "_source": False}
-        documents = [
-            f"{hit['_index']}/{hit['_id']}" for hit in self._hits(self._events, body)
-        ]
+        body: Body = {"size": COPIES_MAX, "query": where}
+        stored = self._standing(body)
+        documents = [each.name for each in stored]
         computed = f"{made.index}/{made.document_id}" if made else ""
         there = self._there(made) if made else None
         is_there = there is not None
@@ -183,6 +183,7 @@ class Lookup:
                 letter_text_with_span(hit) for hit in perhaps if not is_delivered(hit)
             ),
             delivered=tuple(mended_text(hit) for hit in letters if is_delivered(hit)),
+            altered=tuple(each.altered for each in stored if each.altered),
             is_where_computed=is_there,
         )
 
@@ -335,12 +336,23 @@ class Lookup:
         hiding = standing_of(told, alias=self._events).hiding
         return revision in hiding.get(index, frozenset())
 
-    def _hits(self, index: str, body: Body) -> list[Hit]:
-        answer = self._elastic.look_up(
+    def _standing(self, body: Body) -> list[StandingDocument]:
+        answer = self._answer(self._events, body)
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return []
+        if not answer.is_success:
+            raise self._elastic.refusal(answer)
+        return as_they_stand(answer.body)
+
+    def _answer(self, index: str, body: Body) -> Answer:
+        return self._elastic.look_up(
             "POST",
             f"/{quote(index, safe=',*')}/_search{MISSING_IS_NONE}",
             body=body,
         )
+
+    def _hits(self, index: str, body: Body) -> list[Hit]:
+        answer = self._answer(index, body)
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return []
         hits: list[Hit] = self._elastic.decoded(answer)["hits"]["hits"]
