@@ -236,7 +236,9 @@ def test_x3_x4_what_comes_and_goes_unread_is_not_remembered(tmp_path: Path) -> N
     """Who may put names there could fill the memory of an agent that reads none of them."""
     agent = AgentHarness(tmp_path, source={"ignore_older_ms": 1_000})
     for number in range(30):
-        planted = [agent.logs / f"{kind}{number}.log" for kind in ("fifo", "old", "loop")]
+        planted = [
+            agent.logs / f"{kind}{number}.log" for kind in ("fifo", "old", "loop")
+        ]
         os.mkfifo(planted[0])
         planted[1].write_bytes(b"old\n")
         os.utime(planted[1], (1, 1))
