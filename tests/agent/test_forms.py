@@ -202,6 +202,26 @@ def test_f18_events_are_the_same_however_nuls_are_read(
     assert places(chunk_bytes) == places(2_000)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16le", "utf-16be"])
+@pytest.mark.parametrize("old", ["old\n", "old\nha\u010a\u0a0alf", "\u0a00" * 40_000])
+def test_f32_file_of_utf_16_that_is_begun_at_its_end_is_read_from_a_whole_line(
+    tmp_path: Path, encoding: str, old: str
+) -> None:
+    """Not from amid the two bytes of a newline, nor from a character that has one of them."""
+    codec = BIG if encoding == "utf-16be" else LITTLE
+    mark = "\ufeff" if encoding == "utf-16" else ""
+    source: dict[str, object] = {"encoding": encoding, "start_at": "end"}
+    agent = AgentHarness(tmp_path, source=source)
+    agent.write("a.log", f"{mark}{old}".encode(codec))
+    agent.pass_ms()
+    agent.write("a.log", "new\nest\n".encode(codec))
+    agent.pass_ms()
+    begun = old.rpartition("\n")[2]
+    expected = [f"{begun}new".encode(), b"est"]
+    assert [event.stored for event in events_of(agent.sink)] == expected
+    agent.crash()
+
+
 @settings(deadline=None)  # A busy machine breaks no law.
 @given(
     st.lists(
