@@ -15,6 +15,7 @@ from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import FileFacts
+from tailrace_agent.first_bytes import form_of_file
 from tailrace_agent.first_lives import is_in_first_life
 from tailrace_agent.followed import Followed
 from tailrace_agent.heads import Head
@@ -236,7 +237,7 @@ def begun(
         if isinstance(file, ArchiveFile):
             tracked.is_left_out = True
         else:
-            tracked.position = end_of(file)
+            tracked.position = end_of(file, form=form_of_file(tracked, file))
     return tracked
 
 

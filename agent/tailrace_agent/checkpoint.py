@@ -35,6 +35,9 @@ from tailrace_agent.protocols import CheckpointUnwritable
 FILE_NAME = "checkpoint.sqlite"
 PREVIOUS_NAME = "checkpoint.previous.sqlite"
 COMPLETE_NAME = "checkpoint.is-complete"
+_WRITE_VERSION_AT = 18
+_WRITE_VERSIONS = (1, 2)
+"""What the head of a database may say there; by any other SQLite reads it and writes no more."""
 SHARED_MEMORY_ROOM_BYTES = 1 << 20
 """With less room on the disk SQLite is to do without its file of shared memory: to make
 it fails there, and on blocks smaller than a page the kernel kills who touches it."""
@@ -238,6 +241,20 @@ class Checkpoint:
                 path.rename(path.with_name(f"{path.name}.damaged-{stamp}"))
 
 
+def head_problem(path: Path) -> str:
+    """Return what the first bytes of a checkpoint say against it; "" for nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_WRITE_VERSION_AT + 1)
+    if not head:
+        return "the file is empty"
+    is_writable = head[-1] in _WRITE_VERSIONS
+    return "" if is_writable else "its head lets nothing be written to it any more"
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, timeout=5)
     if shutil.disk_usage(path.parent).free < SHARED_MEMORY_ROOM_BYTES:
@@ -248,19 +265,23 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 def _read(path: Path) -> tuple[tuple[AgentLedger, ...], frozenset[str]]:
     """Read a whole checkpoint, believing nothing."""
-    if not path.stat().st_size:
-        raise _Damaged("the file is empty")
+    if problem := head_problem(path):
+        raise _Damaged(problem)
     database = _connected(path)
     try:
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _Damaged(f"SQLite finds: {verdict}")
-        rows = database.execute("SELECT record, checksum FROM generations").fetchall()
+        # By their names, as they are written: one that is altered would take no row.
+        rows = database.execute("SELECT generation, record, checksum FROM generations")
         records: list[AgentLedger] = []
-        for raw, checksum in rows:
+        for generation, raw, checksum in rows.fetchall():
             if crc32c(raw) != checksum:
                 raise _Damaged("a record does not match its checksum")
-            records.append(decode(raw, as_type=AgentLedger))
+            records.append(record := decode(raw, as_type=AgentLedger))
+            if record.generation != generation:
+                # Its next word would be another row, and this one never be replaced.
+                raise _Damaged("a record stands under the name of another one")
         names = database.execute("SELECT name FROM sources").fetchall()
     except (TypeError, ValueError, WireError) as error:
         raise _Damaged(str(error)) from error

@@ -128,6 +128,19 @@ class Discovery:
         self._paths = dict(sorted(paths.items(), key=lambda item: item[0]))
         self._followed = frozenset(paths)
         self._listings.followed = self._followed
+        self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        """Remember no warning of what is gone: others may make new names all the time."""
+        if not self._warned_at_ms:
+            return  # As nearly always, and of very many files a sweep looks each second.
+        here = {f"path {path}" for path in self._paths}
+        here |= {f"folder {folder}" for folder in self._listings.folders}
+        self._warned_at_ms = {
+            about: at_ms
+            for about, at_ms in self._warned_at_ms.items()
+            if about in here or not about.startswith(("path ", "folder "))
+        }
 
     def _note_waiting(
         self, waiting: list[str], followed: dict[str, SourceSettings], *, now_ms: int

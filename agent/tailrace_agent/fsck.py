@@ -24,6 +24,7 @@ from tailrace_agent.checkpoint import (
     PREVIOUS_NAME,
     Checkpoint,
     Condition,
+    head_problem,
 )
 
 _BOTH_WAYS = ("ASC", "DESC")
@@ -40,7 +41,7 @@ class Inspected:
     records: tuple[AgentLedger, ...]
     """Those that match their checksum."""
     damaged_count: int
-    """Records that were read and do not."""
+    """Records that were read and do not, or that stand under another one's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +116,29 @@ def _inspected(path: Path) -> Inspected:
         return Inspected(path, Condition.MISSING, "", (), 0)
     records: dict[str, AgentLedger] = {}
     damaged: set[bytes] = set()
-    problem = "" if path.stat().st_size else "the file is empty"
+    problem = head_problem(path)
     try:
         # The data folder may have been named relative to this one; a URI cannot be.
         address = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True)) as database:
             # From both ends, since a damaged page ends the reading.
             for way in _BOTH_WAYS:
-                with suppress(sqlite3.DatabaseError):
+                # Where a column is too many, all are damaged.
+                with suppress(sqlite3.DatabaseError, ValueError):
                     _take(database, way=way, records=records, damaged=damaged)
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 problem = problem or f"SQLite finds: {verdict}"
-            database.execute("SELECT count(*) FROM generations").fetchone()
+            database.execute(
+                "SELECT count(generation), count(record), count(checksum)"
+                " FROM generations"
+            ).fetchone()
     except sqlite3.Error as error:
         problem = problem or str(error)
     if damaged:
-        problem = problem or f"{len(damaged)} records do not match their checksums"
+        problem = (
+            problem or f"{len(damaged)} records do not match their checksums or names"
+        )
     condition = Condition.DAMAGED if problem else Condition.INTACT
     return Inspected(path, condition, problem, tuple(records.values()), len(damaged))
 
@@ -144,10 +151,11 @@ def _take(
     damaged: set[bytes],
 ) -> None:
     assert way in _BOTH_WAYS
+    # By their places: a column's own name may be what is damaged.
     rows = database.execute(
-        f"SELECT record, checksum FROM generations ORDER BY generation {way}"  # noqa: S608 - one of two words
+        f"SELECT * FROM generations ORDER BY 1 {way}"  # noqa: S608 - one of two words
     )
-    for raw, checksum in rows:
+    for generation, raw, checksum in rows:
         if not isinstance(raw, bytes) or crc32c(raw) != checksum:
             damaged.add(bytes(str(raw), "utf-8") if not isinstance(raw, bytes) else raw)
             continue
@@ -156,4 +164,7 @@ def _take(
         except WireError:
             damaged.add(raw)
             continue
-        records[record.generation] = record
+        if record.generation != generation:
+            damaged.add(raw)  # Whole, and under a name where nothing replaces it.
+        known = records.get(record.generation, record)
+        records[record.generation] = max(known, record, key=_progress)

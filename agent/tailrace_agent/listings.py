@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, replace
 
 from tailrace.clock import Clock
@@ -48,6 +48,11 @@ class Listings:
         self._note_closed = note_closed
         self._listings: dict[str, _Listing] = {}
         self._before: dict[str, _Listing] = {}
+
+    @property
+    def folders(self) -> Collection[str]:
+        """Return those that were asked for since `begin`, be they there or not."""
+        return self._listings.keys()
 
     @property
     def unlisted(self) -> dict[str, int]:

@@ -15,20 +15,27 @@ SEARCH_BYTES = 256 * 1_024
 """How much is read at a time of NULs that do take room on the disk."""
 
 
-def before_nuls(buffer: bytearray, size: int) -> int:
+def before_nuls(
+    buffer: bytearray, size: int, *, newline: bytes = b"\n", unit_bytes: int = 1
+) -> int:
     """Return how much of `buffer[:size]` stands before a run of NULs behind a newline.
 
     A run that reaches the end of the buffer counts, too: the next reading, which begins
     with it, sees all of it.
     """
-    # One byte is found many times faster than two, and most files hold no NUL at all.
-    first = buffer.find(b"\0", 0, size)
-    index = buffer.find(b"\n\0", max(0, first - 1), size) if first >= 0 else -1
+    # NULs alone are found many times faster than with a newline before them, and most
+    # files hold none at all.
+    nul = b"\0" * unit_bytes
+    first, wanted = buffer.find(nul, 0, size), newline + nul
+    index = (
+        buffer.find(wanted, max(0, first - 2 * unit_bytes), size) if first >= 0 else -1
+    )
     while index >= 0:
-        stop = min(size, index + 1 + HOLE_BYTES_MIN)
-        if not buffer[index + 1 : stop].strip(b"\0"):
-            return index + 1
-        index = buffer.find(b"\n\0", index + 1, size)
+        start = index + unit_bytes
+        stop = min(size, start + HOLE_BYTES_MIN)
+        if not index % unit_bytes and not buffer[start:stop].strip(b"\0"):
+            return start
+        index = buffer.find(wanted, index + 1, size)
     return size
 
 

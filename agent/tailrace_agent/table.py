@@ -30,6 +30,7 @@ from tailrace_agent.forgetting import Forgetting
 from tailrace_agent.heirs import Heirs
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import KnownGenerations, Match
+from tailrace_agent.left_alone import LeftAlone
 from tailrace_agent.opening import Opener
 from tailrace_agent.outside import Outside
 from tailrace_agent.renamed import Renamed
@@ -63,7 +64,7 @@ class FileTable:
     """When the last sweep began that was taken in; 0 before the first."""
     away: dict[str, int] = field(default_factory=dict[str, int])
     """By generation, the unread bytes of files that nobody can reach and that may return."""
-    _passed_over: dict[Key, int] = field(default_factory=dict[Key, int])
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
     _is_first_sweep: bool = True
     _followed: Followed = field(init=False)
     heirs: Heirs = field(init=False)
@@ -117,6 +118,7 @@ class FileTable:
                 if key in missing and tracked.stage is Stage.FOLLOWED:
                     self._leave(tracked)
         self.unreadable.end_sweep(seen)
+        self.left_alone.forget_gone(found)
         if self._is_first_sweep:
             self._is_first_sweep = False
             self._find_the_renamed()
@@ -283,11 +285,10 @@ class FileTable:
     def _admit(self, found: Found, *, key: Key) -> None:
         status = found.status
         if not stat.S_ISREG(status.st_mode):
-            if self._passed_over.get(key) is None:
-                self._passed_over[key] = status.st_mtime_ns
+            if self.left_alone.note(key, status.st_mtime_ns):
                 self.log.info("not_a_regular_file", path=path_text(found.path))
             return
-        if self._passed_over.get(key) == status.st_mtime_ns:
+        if self.left_alone.is_as_it_was(key, status.st_mtime_ns):
             return  # Too old, and not written since.
         size_bytes = status.st_size
         if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
@@ -322,7 +323,7 @@ class FileTable:
         filesystem = filesystem_id(file.descriptor, device=facts.device)
         match = self.known.match(facts, filesystem_id=filesystem, source=file)
         if match is None and is_too_old(found, now_ms=self.clock.now_ms()):
-            self._passed_over[facts.key] = found.status.st_mtime_ns
+            self.left_alone.note(facts.key, found.status.st_mtime_ns)
             file.close()
             return
         if match is not None:
@@ -383,8 +384,7 @@ class FileTable:
         """Its name is gone: read on by the descriptor, or find its new name."""
         tracked.stage, tracked.left_as = Stage.LEAVING, ""
         tracked.changes += 1  # It may have grown since it was seen last.
-        now_ms = self.clock.monotonic_ms()
-        tracked.grew_at_ms = max(tracked.grew_at_ms, now_ms)
+        tracked.grew_at_ms = max(tracked.grew_at_ms, self.clock.monotonic_ms())
         self.due[tracked.key] = 0
 
     def _find_the_renamed(self) -> None:

@@ -61,7 +61,9 @@ def take(
     if form.is_entries:
         is_over = at_rest.is_flushing or seen_bytes == cut_bytes
         return _take_entries(buffer, seen_bytes, is_over=is_over)
-    size = before_nuls(buffer, seen_bytes) if form.unit_bytes == 1 else seen_bytes
+    size = before_nuls(
+        buffer, seen_bytes, newline=form.newline, unit_bytes=form.unit_bytes
+    )
     end = form.end_of_last(buffer, size)
     is_over = at_rest.is_flushing or size == cut_bytes
     joiner = form.joiner

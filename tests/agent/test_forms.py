@@ -202,6 +202,70 @@ def test_f18_events_are_the_same_however_nuls_are_read(
     assert places(chunk_bytes) == places(2_000)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16le", "utf-16be"])
+@pytest.mark.parametrize("old", ["old\n", "old\nha\u010a\u0a0alf", "\u0a00" * 40_000])
+def test_f32_file_of_utf_16_that_is_begun_at_its_end_is_read_from_a_whole_line(
+    tmp_path: Path, encoding: str, old: str
+) -> None:
+    """Not from amid the two bytes of a newline, nor from a character that has one of them."""
+    codec = BIG if encoding == "utf-16be" else LITTLE
+    mark = "\ufeff" if encoding == "utf-16" else ""
+    source: dict[str, object] = {"encoding": encoding, "start_at": "end"}
+    agent = AgentHarness(tmp_path, source=source)
+    agent.write("a.log", f"{mark}{old}".encode(codec))
+    agent.pass_ms()
+    agent.write("a.log", "new\nest\n".encode(codec))
+    agent.pass_ms()
+    begun = old.rpartition("\n")[2]
+    expected = [f"{begun}new".encode(), b"est"]
+    assert [event.stored for event in events_of(agent.sink)] == expected
+    agent.crash()
+
+
+@settings(deadline=None)  # A busy machine breaks no law.
+@given(
+    st.lists(
+        st.sampled_from(["a\n", "\n", "\0" * 5, "\0" * 300, "\0b\n", "\u0a00\n"]),
+        max_size=12,
+    ),
+    st.sampled_from([BIG, LITTLE]),
+    st.integers(8, 700),
+)
+def test_f18_f32_events_of_utf_16_are_the_same_however_nuls_are_read(
+    pieces: list[str], codec: str, chunk_bytes: int
+) -> None:
+    content = "".join((*pieces, "end\n")).encode(codec)
+    encoding = codec.replace("16-", "16")
+
+    def places(size: int) -> list[tuple[int, bytes]]:
+        chunks = read_all(
+            content, encoding=encoding, chunk_bytes=size, event_bytes_max=9_000
+        )
+        events = [event for chunk in chunks for event in decode_mapped(chunk.value)]
+        return [(event.offset, event.stored) for event in events]
+
+    assert places(chunk_bytes) == places(9_000)
+
+
+@pytest.mark.parametrize("rule", [None, "java"])
+@pytest.mark.parametrize("count", [256, 4_096])
+def test_f18_f32_block_of_nuls_in_utf_16_is_skipped_and_ends_no_life(
+    tmp_path: Path, rule: str | None, count: int
+) -> None:
+    """Taken for a file that was written anew, it would begin one life after the other."""
+    agent = AgentHarness(
+        tmp_path, source={"encoding": "utf-16le", "multiline": rule}, chunk_bytes=4_096
+    )
+    agent.write("a.log", "one\ntwo\n".encode(LITTLE))
+    agent.write("a.log", f"{chr(0) * count}three\n".encode(LITTLE))
+    agent.pass_ms(20_000)
+    assert [e.stored for e in events_of(agent.sink)] == [b"one", b"two", b"three"]
+    assert events_of(agent.sink)[-1].offset == 16 + 2 * count
+    assert len({e.generation for e in events_of(agent.sink)}) == 1
+    assert not agent.said("file_truncated")
+    agent.crash()
+
+
 def test_f18_nuls_within_a_line_are_content(tmp_path: Path) -> None:
     agent = AgentHarness(tmp_path)
     agent.write("a.log", b"a" + b"\0" * 600 + b"b\n\0c\n")

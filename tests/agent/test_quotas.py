@@ -233,3 +233,42 @@ def test_x4_large_folder_that_changes_all_the_time_is_listed_at_a_tenth_of_it(
     slow_count = disk.listed.count(str(disk.slow))
     assert 3 <= slow_count <= 6
     assert disk.listed.count(str(agent.logs / "app")) >= 18
+
+
+def test_x3_x4_what_comes_and_goes_unread_is_not_remembered(tmp_path: Path) -> None:
+    """Who may put names there could fill the memory of an agent that reads none of them."""
+    agent = AgentHarness(tmp_path, source={"ignore_older_ms": 1_000})
+    for number in range(30):
+        planted = [
+            agent.logs / f"{kind}{number}.log" for kind in ("fifo", "old", "loop")
+        ]
+        os.mkfifo(planted[0])
+        planted[1].write_bytes(b"old\n")
+        os.utime(planted[1], (1, 1))
+        planted[2].symlink_to(planted[2])
+        agent.pass_ms(1_200)
+        for path in planted:
+            path.rename(path.with_suffix(".gone"))  # So no inode is used again.
+    agent.pass_ms(31_000)
+    assert len(agent.said("not_a_regular_file")) == 30
+    assert len(agent.said("path_unreadable")) == 30
+    assert len(agent.table.left_alone) <= 2
+    warned = agent.discovery._warned_at_ms  # pyright: ignore[reportPrivateUsage]
+    assert not [about for about in warned if about.startswith("path ")]
+    agent.crash()
+
+
+def test_x3_x4_what_is_left_alone_is_said_once_as_long_as_it_is_there(
+    tmp_path: Path,
+) -> None:
+    agent = AgentHarness(tmp_path)
+    os.mkfifo(agent.logs / "fifo.log")
+    loop = agent.logs / "loop.log"
+    loop.symlink_to(loop)
+    for number in range(10):
+        agent.write(f"{number}.log", b"one\n")
+        agent.pass_ms(5_000)
+        (agent.logs / f"{number}.log").unlink()
+    assert len(agent.said("not_a_regular_file")) == 1
+    assert len(agent.said("path_unreadable")) == 1
+    agent.crash()

@@ -37,7 +37,8 @@ TEXTS = sorted(
 WRITTEN = st.lists(
     st.tuples(
         st.sampled_from(["stdout", "stderr"]),
-        st.sampled_from(TEXTS) | st.sampled_from(["", "x", "\tat x", '"\\', "é\t"]),
+        st.sampled_from(TEXTS)
+        | st.sampled_from(["", "x", "\tat x", '"\\', "é\t", "e" * 400]),
         st.sampled_from([False, False, True]),
     ),
     max_size=16,
@@ -240,6 +241,26 @@ def test_f27_a_piece_waits_no_longer_than_limits_of_bytes_say(container: str) ->
     reader = Reader(form_of(rule("pieces", container=container)), 900)
     reader.read(content)
     assert len(stored(reader.chunks)) == 2
+
+
+@pytest.mark.parametrize("container", ["cri", "docker"])
+def test_p1_f27_a_long_line_of_the_other_stream_ends_no_event_however_it_is_read(
+    container: str,
+) -> None:
+    """Half of it is longer than any line that the event could go on with."""
+    lines: list[Written] = [OUT, ("stderr", "e" * 2_000, False), OUT]
+    lines += [("stdout", "line", False)]
+    content = content_of(lines, container=container)
+    form = form_of(rule("pieces", container=container, max_bytes=1_024))
+    whole = Reader(form, 8_192)
+    whole.read(content)
+    assert len(stored(whole.chunks)) == 2
+    for first_bytes in range(0, len(content), 25):
+        for chunk_bytes in (300, 8_192):
+            reader = Reader(form, chunk_bytes)
+            reader.read(content[:first_bytes])
+            reader.read(content)
+            assert stored(reader.chunks) == stored(whole.chunks)
 
 
 def test_f28_time_ends_what_its_stream_left_open_and_not_what_the_other_writes() -> (

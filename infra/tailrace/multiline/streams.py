@@ -234,7 +234,8 @@ class _Walk:
             return False
         return self._is_in_limits(
             event,
-            size_bytes=event.size_bytes + 1 + max(0, seen_bytes - size),
+            # What is seen of the next line says nothing: it may be the other stream's.
+            size_bytes=event.size_bytes + 1,
             number=self.line_count,
             start=size,
             end=seen_bytes,
