@@ -156,6 +156,9 @@ def test_f23_overflow_of_the_kernels_queue_is_counted_told_and_all_is_looked_at(
     made.append(hints)
     hints.start()
     eventually(lambda: hints.state == "on")
+    hints.take()
+    # The observer's own thread asks the kernel to watch, a moment later.
+    eventually(lambda: (tmp_path / "first.log").write_bytes(b"x\n") and hints.take())
     gate.clear()
     # In turns: of two like ones after each other the kernel keeps one.
     names = [str(tmp_path / name) for name in ("a.log", "b.log")]
