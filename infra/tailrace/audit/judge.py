@@ -220,17 +220,20 @@ def _contradictions(
             )
         )
     if stream.gaps and not expected.are_unacked_lost:
-        first = stream.gaps[0]
-        problems.append(
-            Problem(
-                kind=ProblemKind.GAPS,
-                text=f"{len(stream.gaps)} spans of the file never reached the stream",
-                count=len(stream.gaps),
-                offset=first[0],
-                next_offset=first[1],
-            )
-        )
+        problems.append(gaps_problem(stream.gaps))
     return problems
+
+
+def gaps_problem(gaps: Sequence[tuple[int, int]]) -> Problem:
+    """Return what is to be said of spans of a file that are nowhere; there are some."""
+    start, end = gaps[0]
+    return Problem(
+        kind=ProblemKind.GAPS,
+        text=f"{len(gaps)} spans of the file never reached the stream",
+        count=len(gaps),
+        offset=start,
+        next_offset=end,
+    )
 
 
 def _miscounted(text: str) -> Problem:

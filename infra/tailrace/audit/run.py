@@ -10,18 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tailrace.audit.facts import GenerationFacts
 from tailrace.audit.left import with_left
 from tailrace.audit.look import Looked, Looker
 from tailrace.audit.patience import Patience
 from tailrace.audit.silent import Hearing
 from tailrace.audit.sources import Passed, SnapshotLost
+from tailrace.audit.stranded import is_owed, with_stranded
 from tailrace.audit.unopened import unopened_by
 from tailrace.audit.verdict import (
-    NAMED_MAX,
     AuditReport,
     GenerationVerdict,
-    Problem,
     ProblemKind,
 )
 from tailrace.clock import Clock
@@ -154,7 +152,11 @@ def _audit_once(
             generation: verdict
             for generation, verdict in verdicts.items()
             if looks[generation] < LOOKS_MAX - 1
-            and (not verdict.is_sound or _owed(verdict, last) or generation in beyond)
+            and (
+                not verdict.is_sound
+                or is_owed(verdict, drained=last.drained)
+                or generation in beyond
+            )
         }
         if not doubtful:
             break
@@ -180,8 +182,11 @@ def _audit_once(
             verdicts.pop(generation)
         for generation, verdict in again.verdicts.items():
             before = doubtful.get(generation)
-            owed = {} if before is None else _owed(before, last)
-            verdicts[generation] = _with_stranded(verdict, owed=owed)
+            verdicts[generation] = (
+                verdict
+                if before is None
+                else with_stranded(verdict, before=before, drained=last.drained)
+            )
         last = again
         if all(
             generation in verdicts and _is_as_before(verdicts[generation], before)
@@ -275,70 +280,4 @@ def _believed(
         unfound_count=sum(each.count for each in missing),
         missing=(),
         is_settled=False,
-    )
-
-
-def _owed(verdict: GenerationVerdict, looked: Looked) -> dict[str, int]:
-    """Return which next event number each hop owes, having read all that it was sent.
-
-    It may have said so since, as the ledger was read first; the next look tells.
-    """
-    facts, drained = verdict.facts, looked.drained
-    # A dead letter moves no indexer on; what stands in one that is on its way may be all.
-    if verdict.in_flight_count <= verdict.lagging_count:
-        return {}
-    owed: dict[str, int] = {}
-    heard = facts.stream.next_event_number if facts.stream else 0
-    # What the indexer knows of came by the stream, whatever the agent has said by now.
-    sent = max(_sent_by_agent(facts), _heard_by_indexer(facts))
-    if sent > heard and drained.raw_lag.get(facts.partition) == 0:
-        owed["stream"] = sent
-    if heard > facts.told_number and drained.docs_lag.get(facts.partition) == 0:
-        owed["indexer"] = heard
-    return owed
-
-
-def _with_stranded(
-    verdict: GenerationVerdict, *, owed: Mapping[str, int]
-) -> GenerationVerdict:
-    """Add what a hop still owes, which had read to the end at the look before."""
-    facts = verdict.facts
-    if verdict.in_flight_count <= verdict.lagging_count:
-        return verdict
-    problems: list[Problem] = []
-    heard = facts.stream.next_event_number if facts.stream else 0
-    sent = owed.get("stream", 0)
-    if heard < sent:
-        is_sent = sent <= _sent_by_agent(facts)
-        known = "the agent sent" if is_sent else "the indexer was told of"
-        problems.append(_stranded(known, sent, "stream", heard))
-    if facts.told_number < owed.get("indexer", 0):
-        known = "the stream sent"
-        problems.append(_stranded(known, owed["indexer"], "indexer", facts.told_number))
-    if not problems:
-        return verdict
-    # Most of them, if not all, are neither stored nor dead; what is, a repair sends in vain.
-    first = min(problem.event_number or 0 for problem in problems)
-    lacking = range(first, max(owed.values()))[:NAMED_MAX]
-    missing = sorted({*verdict.missing, *lacking})[:NAMED_MAX]
-    return replace(
-        verdict, problems=(*verdict.problems, *problems), missing=tuple(missing)
-    )
-
-
-def _sent_by_agent(facts: GenerationFacts) -> int:
-    return facts.agent.next_event_number if facts.agent else 0
-
-
-def _heard_by_indexer(facts: GenerationFacts) -> int:
-    return facts.indexer.next_event_number if facts.indexer else 0
-
-
-def _stranded(known: str, sent: int, receiver: str, heard: int) -> Problem:
-    return Problem(
-        kind=ProblemKind.STRANDED,
-        text=f"{known} {sent} events, and the {receiver}, for which Kafka has nothing"
-        f" more to read, knows of {heard}",
-        count=sent - heard,
-        event_number=heard,
     )
