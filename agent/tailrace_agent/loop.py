@@ -92,6 +92,7 @@ class AgentLoop:
         self._on_status = on_status
         self._on_turn = on_turn
         self._paused_why = paused_why
+        self._is_stopping: Callable[[], bool] = lambda: False
         self._is_paused = False
         self._sweep_ms = self._swept_ms = -WAIT_MS_MAX
         self._watch = Watch(
@@ -122,6 +123,7 @@ class AgentLoop:
         left that the next life might not find: what has lost its name is read first.
         `note_turn` is called after each turn; the first of them has a whole sweep.
         """
+        self._is_stopping = stop.is_set
         while not stop.is_set():
             is_last = is_replaced()
             if is_last:
@@ -252,7 +254,8 @@ class AgentLoop:
         self._has_news = True
         round_ = self._fair_turns.round((self._folder(key), key) for key in ready)
         turns_count = 0
-        while self._has_room():
+        # A round of very many files may take longer than it may take to stop.
+        while self._has_room() and not self._is_stopping():
             key = round_.next()
             if key is None:
                 return
@@ -277,6 +280,7 @@ class AgentLoop:
         tracked = self._table.files.get(key)
         if tracked is None or tracked.is_at_rest:
             return None
+        self._on_turn()
         self._note_awake()
         try:
             file = self._table.open(tracked)

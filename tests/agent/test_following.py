@@ -13,6 +13,7 @@ import pytest
 from tailrace_agent import opening
 from tailrace_agent.heads import HEAD_BYTES
 from tailrace_agent.open_file import OpenFile, open_file
+from tailrace_agent.records import Outgoing
 from tailrace_agent.rules import Rules
 from tests.agent.harness import (
     AgentHarness,
@@ -304,6 +305,32 @@ def test_f19_deleted_file_is_read_before_other_settings_have_their_turn(
     agent.loop.run(threading.Event(), is_replaced=is_replaced)
     assert looks > 3
     assert len(unique_lines(sink)) == 200_000
+
+
+class StoppingSink(RecordingSink):
+    """Stores, and asks its agent to stop when the first chunk comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = threading.Event()
+
+    def send(self, record: Outgoing, *, ticket: int) -> None:
+        super().send(record, ticket=ticket)
+        if record.topic.endswith(".raw"):
+            self.stop.set()
+
+
+def test_p2_stop_is_heeded_amid_a_round_of_many_files(tmp_path: Path) -> None:
+    """A round of very many takes longer than it may take to stop; the rest is not lost."""
+    sink = StoppingSink()
+    agent = AgentHarness(tmp_path, sink=sink)
+    for number in range(50):
+        agent.write(f"{number}.log", lines(number, number + 1))
+    agent.loop.run(sink.stop, note_turn=lambda: agent.clock.sleep_ms(200))
+    assert sum(record.topic.endswith(".raw") for record in sink.stored) == 1
+    agent.crash()
+    AgentHarness(tmp_path, sink=sink).pass_ms()
+    assert unique_lines(sink) == sorted(lines(0, 50).splitlines())
 
 
 def test_f16_truncated_file_begins_a_new_generation_at_its_head(tmp_path: Path) -> None:
