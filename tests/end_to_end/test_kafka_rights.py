@@ -33,10 +33,11 @@ from tailrace.provision import provision_templates, provision_topics
 from tailrace.query import events_alias
 from tailrace.replay.raw_topic import RawTopic
 from tailrace.settings import Connections
-from tailrace.topics import DEAD, DOCS, FLOORS, LEDGER, RAW, TOPICS
+from tailrace.topics import DEAD, FLOORS, LEDGER, RAW, TOPICS
 from tailrace_embedded.stack import Endpoints
 from tailrace_stream.main import check_topics
 from tests.support.certificates import Authority
+from tests.support.lags import group_lags
 from tests.support.roles import KilledRole
 from tests.support.secured_kafka import Right, SecuredKafka, secured_kafka
 from tests.support.waiting import eventually
@@ -142,18 +143,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     gc.collect()  # While the mark above is in force.
 
 
-def lags(connections: Connections) -> list[int]:
-    name = connections.namespace
-    with KafkaAdmin(connections) as admin:
-        return [
-            sum(one.lag_records for one in admin.group_lag(group, topics=[topic]))
-            for group, topic in (
-                (f"{name}-stream", RAW.name(name)),
-                (f"{name}-indexer", DOCS.name(name)),
-            )
-        ]
-
-
 @pytest.mark.timeout(600)
 def test_x13_with_the_documented_rights_lines_come_from_the_file_to_the_index(
     guarded: Guarded, stack: Endpoints, namespace: str, tmp_path: Path
@@ -192,7 +181,7 @@ def test_x13_with_the_documented_rights_lines_come_from_the_file_to_the_index(
         eventually(is_all_there, WAIT_S_MAX)
         # Who only looks sees how far they are.
         who = guarded.known_as("dashboard", namespace=namespace)
-        eventually(lambda: lags(who) == [0, 0], WAIT_S_MAX)
+        eventually(lambda: group_lags(who) == [0, 0], WAIT_S_MAX)
         audited = roles[0].run(
             "audit",
             "--json",

@@ -23,6 +23,7 @@ from tests.end_to_end.storm.disk import DiskFiles
 from tests.end_to_end.storm.verdict import Verdict, judge
 from tests.end_to_end.storm.weather import HOST, Storm
 from tests.simulation.application import EVENT_BYTES_MAX
+from tests.support.lags import group_lags
 from tests.support.roles import KilledRole, PlannedKill, started_roles
 from tests.support.waiting import eventually
 
@@ -98,6 +99,11 @@ class Stage:
             lambda: self._claimed_ms() > rested_at_ms,
             DRAIN_S_MAX,
             what="the agent claims to have looked at everything",
+        )
+        eventually(
+            lambda: group_lags(self.connections) == [0, 0],
+            DRAIN_S_MAX,
+            what="what the agent sent is processed and stored",
         )
         done = self.run("audit", "--json", "--deep", "--wait", str(wait_s))
         assert done.stdout, done.stderr
