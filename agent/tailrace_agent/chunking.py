@@ -9,7 +9,7 @@ whatever the chunks are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crc32c import crc32c
@@ -18,6 +18,7 @@ from tailrace.multiline.streams import StreamsJoiner
 from tailrace.wire import Cut
 from tailrace_agent.building import LongEvent, chunk_of, cut_event_of
 from tailrace_agent.forms import PLAIN, Form
+from tailrace_agent.heads import HEAD_BYTES
 from tailrace_agent.nuls import HOLE_BYTES_MIN, behind_nuls
 from tailrace_agent.positions import (
     TAIL_BYTES,
@@ -68,6 +69,7 @@ class Chunker:
         is_stale: bool = False,
         held: OpenEvent | None = None,
         value_bytes_max: int | None = None,
+        is_own: Callable[[memoryview], bool] = lambda _: True,
     ) -> Chunk | LongEvent | OpenEvent | Reading:
         """Return the next chunk at `position`, or why there is none.
 
@@ -77,7 +79,7 @@ class Chunker:
         `is_stale` such a one while another stream of the file goes on; so
         many NULs at the head of the file or more are a hole. A `LongEvent` is handed to
         `pass_event` until it ends; an `OpenEvent` is `held` at the next call, which
-        tells whether it still stands.
+        tells whether it still stands. `is_own` tells it of a file's first bytes.
 
         Raises:
             OSError: the file cannot be read.
@@ -88,7 +90,8 @@ class Chunker:
         room = self._room(offset, cut, form)
         size = source.read_into((tail, self._data[:room]), offset=offset - len(tail))
         size -= len(tail)
-        if size < 0 or (tail and tail_of(tail) != position.tail):
+        is_other = not offset and self._is_other(is_own, size=size, room=room)
+        if size < 0 or is_other or (tail and tail_of(tail) != position.tail):
             return Reading.REWRITTEN
         size -= size % form.unit_bytes
         nothing = Reading.EMPTY if held is None else Reading.REWRITTEN
@@ -209,6 +212,12 @@ class Chunker:
         if size < len(begin) or bytes(begin) != event.stored[: len(begin)]:
             return False
         return source.read_into((self._data[:1],), offset=event.next_offset - 1) == 1
+
+    def _is_other(
+        self, is_own: Callable[[memoryview], bool], *, size: int, room: int
+    ) -> bool:
+        """Return whether a file begins otherwise; a reading up to a cut may not tell."""
+        return size > 0 and room >= HEAD_BYTES and not is_own(self._data[:size])
 
     def _room(self, start: int, cut: Cut | None, form: Form) -> int:
         room = self.limits.chunk_bytes - self.limits.chunk_bytes % form.unit_bytes

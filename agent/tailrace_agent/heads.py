@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from tailrace.wire import AgentLedger
-from tailrace_agent.positions import Source
+from tailrace_agent.positions import Source, Tail, tail_of
 
 HEAD_BYTES = 1_024
 LINE_ENDS_MAX = 16
@@ -50,8 +50,76 @@ def read_head(source: Source) -> Head:
     Raises:
         OSError: the file cannot be read.
     """
+    return _head(_first_bytes(source))
+
+
+def grown_head(source: Source, size_bytes: int, head_hash: str) -> Head | None:
+    """Return how a file begins now; None where that is not how it began, by this hash.
+
+    Both are told of one reading: a file that is emptied between two would give its next
+    life's head, or none at all, to a life of which copies are known by it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    content = _first_bytes(source)
+    begun = content[:size_bytes]
+    is_as_before = (len(begun), _head_hash(begun)) == (size_bytes, head_hash)
+    return _head(content) if is_as_before else None
+
+
+def shortened_head(
+    source: Source, record: AgentLedger, *, offset: int, tail: Tail
+) -> Head | None:
+    """Return how a file begins that was cut off behind a place within its head.
+
+    None where the place is behind the head or at its beginning, where the file holds all
+    of the head, or where something else stands before the place. Of one reading, too.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if not 0 < offset < record.head_size_bytes:
+        return None
+    content = _first_bytes(source)
+    is_cut = offset <= len(content) < record.head_size_bytes
+    before = content[offset - tail.size_bytes : offset]
+    stands = not tail.size_bytes or tail_of(before) == tail
+    return _head(content) if is_cut and stands else None
+
+
+def copied_head(source: Source, record: AgentLedger) -> Head | None:
+    """Return how a copy begins that ends within the head; None where it is none any more.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    content = _first_bytes(source)
+    return _head(content) if _ends_at_place(content, record) else None
+
+
+def is_head_of(content: bytes | memoryview, record: AgentLedger) -> bool:
+    """Return whether a file's first bytes, as they were read, are of its generation.
+
+    Of a copy that holds less than its head, they end where one of its lines did.
+    """
+    size = record.head_size_bytes
+    if len(content) >= size:
+        return _head_hash(content[:size]) == record.head_hash
+    return record.held_by is not None and _ends_at_place(content, record)
+
+
+def _ends_at_place(content: bytes | memoryview, record: AgentLedger) -> bool:
+    """Return whether all of a small file stands before a place that its life is known by."""
+    return (len(content), _short_hash(content)) in record.head_line_ends
+
+
+def _first_bytes(source: Source) -> bytes:
     buffer = memoryview(bytearray(HEAD_BYTES))
-    content = bytes(buffer[: source.read_into((buffer,), offset=0)])
+    return bytes(buffer[: source.read_into((buffer,), offset=0)])
+
+
+def _head(content: bytes) -> Head:
     if not content.startswith(b"\0"):
         # Room that its writer took beforehand, as one that maps its file does, is filled.
         content = content.rstrip(b"\0")

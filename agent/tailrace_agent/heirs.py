@@ -31,7 +31,7 @@ from tailrace_agent.copies import (
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
-from tailrace_agent.heads import HEAD_BYTES, read_head
+from tailrace_agent.heads import HEAD_BYTES, copied_head
 from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
@@ -379,4 +379,5 @@ def _with_head_of(file: AnyFile, record: AgentLedger) -> AgentLedger:
 
     By the head of its original the copy would be one that was written anew.
     """
-    return amended_record(record, {"head": read_head(file)})
+    head = copied_head(file, record)
+    return record if head is None else amended_record(record, {"head": head})

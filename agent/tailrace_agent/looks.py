@@ -14,8 +14,9 @@ from tailrace_agent.heads import (
     HEAD_BYTES,
     begins_with_hole,
     ends_in_head,
+    grown_head,
     has_head,
-    read_head,
+    shortened_head,
 )
 from tailrace_agent.nuls import behind_nuls
 from tailrace_agent.positions import stands_before
@@ -76,31 +77,22 @@ class Looks:
         """
         if not self._delivery.knows(tracked.generation):
             return True
-        record = self._delivery.record_of(tracked.generation)
-        if self._is_cut_within_head(tracked, file, record):
+        record, position = (
+            self._delivery.record_of(tracked.generation),
+            tracked.position,
+        )
+        # A file that is longer and begins otherwise was written anew, under a banner maybe
+        # that both lives have.
+        cut = shortened_head(file, record, offset=position.offset, tail=position.tail)
+        if cut is not None:
             # What comes next belongs to this life: by its old head it would be another.
-            self._delivery.amend(tracked.generation, head=read_head(file))
+            self._delivery.amend(tracked.generation, head=cut)
             return True
         # A copy may have been made while the head was shorter.
         is_begun = record.held_by is not None and ends_in_head(
             file, record, size_bytes=file.status().st_size
         )
         return is_begun or has_head(file, record)
-
-    def _is_cut_within_head(
-        self, tracked: TrackedFile, file: AnyFile, record: AgentLedger
-    ) -> bool:
-        """Return whether a file was cut off behind the position, and in its head.
-
-        A file that is longer and begins otherwise was written anew, under a banner maybe
-        that both lives have.
-        """
-        position = tracked.position
-        return (
-            0 < position.offset < record.head_size_bytes
-            and position.offset <= file.status().st_size < record.head_size_bytes
-            and stands_before(file, position.offset, position.tail)
-        )
 
     def is_reported(self, tracked: TrackedFile) -> bool:
         """Return whether the last report told all: nothing is other than it was then.
@@ -165,9 +157,12 @@ class Looks:
             OSError: the file cannot be read.
         """
         record = self._delivery.record_of(tracked.generation)
+        if record.head_size_bytes >= HEAD_BYTES:
+            return
         # A file that was emptied just now would give its new life's head to the old.
-        if record.head_size_bytes < HEAD_BYTES and has_head(file, record):
-            self._delivery.amend(tracked.generation, head=read_head(file))
+        head = grown_head(file, record.head_size_bytes, record.head_hash)
+        if head is not None:
+            self._delivery.amend(tracked.generation, head=head)
 
     def begin_next_life(self, tracked: TrackedFile) -> None:
         """End the generation of a file that was rewritten; begin the next at its head."""

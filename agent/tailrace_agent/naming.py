@@ -9,7 +9,7 @@ from tailrace_agent.beginnings import first_record
 from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
-from tailrace_agent.heads import Head, begins_with, read_head
+from tailrace_agent.heads import Head, begins_with, grown_head, read_head
 from tailrace_agent.looks import Looks
 from tailrace_agent.placement import placement_of
 from tailrace_agent.positions import START
@@ -118,31 +118,29 @@ class Naming:
             tracked.position = START  # Truncated before anything of it was sent.
         if tracked.size_bytes and not tracked.is_judged:
             return NOW  # It was written, or written anew, since that was asked.
-        if self._introduce(tracked, file, is_flushing=is_flushing):
-            return now_ms + ACK_WAIT_MS
-        return None  # There is no whole line in it yet.
-
-    def _introduce(
-        self, tracked: TrackedFile, file: AnyFile, *, is_flushing: bool
-    ) -> bool:
-        """Fix the placement by the first bytes, and take the generation up.
-
-        Returns false while there is no whole line to choose by.
-        """
         sample = sample_of(tracked, file)
+        if sample and not tracked.is_judged:
+            return NOW  # It was empty then.
         # What is lost of an archive is declared, by a name that it needs for that alone.
         is_bad = isinstance(file, ArchiveFile) and is_flushing and file.is_bad
         if not (is_bad or is_enough(sample, is_flushing=is_flushing)):
-            return False
+            return None  # There is no whole line in it yet.
+        head = _head_as_seen(tracked, file)
+        if head is None:
+            return NOW  # It is another life's by now, of which nothing was asked.
+        self._introduce(tracked, file, sample, head=head)
+        return now_ms + ACK_WAIT_MS
+
+    def _introduce(
+        self, tracked: TrackedFile, file: AnyFile, sample: bytes, *, head: Head
+    ) -> None:
+        """Fix the placement by the first bytes, and take the generation up."""
         self._looks.note_hole(tracked, file)
         size_bytes = tracked.size_bytes
-        self._adopt(
-            tracked, file, sample, head=read_head(file), seen_size_bytes=size_bytes
-        )
+        self._adopt(tracked, file, sample, head=head, seen_size_bytes=size_bytes)
         self._looks.note_rest(tracked)
         # Should it be written over before the first reading, so much is lost.
         tracked.whole_size_bytes = size_bytes
-        return True
 
     def _adopt(
         self,
@@ -180,3 +178,15 @@ class Naming:
             identity_rebuilt=tracked.identity_rebuilt,
             repeatable_bytes=tracked.repeatable_bytes,
         )
+
+
+def _head_as_seen(tracked: TrackedFile, file: AnyFile) -> Head | None:
+    """Return how a file begins, if that is how it began when it was asked what it is.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    first = tracked.first_head
+    if first is None:
+        return read_head(file)
+    return grown_head(file, first.size_bytes, first.hash)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 from tailrace_agent.archives import AnyFile, ArchiveLimits, as_archive
 from tailrace_agent.config import AgentSettings, SourceSettings
 from tailrace_agent.door import NotARegularFile
+from tailrace_agent.inflating import suffix_of
 from tailrace_agent.open_file import OpenFile, open_file
 from tailrace_agent.rules import Rules, rules_of
 from tailrace_agent.tracked import TrackedFile
@@ -35,6 +39,25 @@ class Opener:
         file = self.open_plain(path, source=source)
         return as_archive(file, suffix, limits=self._limits)
 
+    def open_found(
+        self, path: str, *, key: tuple[int, int], source: SourceSettings
+    ) -> AnyFile:
+        """Open the file that a look found at a path, as its name says.
+
+        Raises:
+            FileNotFoundError: it is gone, or renamed, and maybe another stands there.
+            NotARegularFile: it is something else.
+            PathRefused: the rules of the source do not allow to read it.
+            OSError: it may not be read.
+        """
+        file = self.open(path, suffix=suffix_of(path), source=source)
+        if file.facts.key == key:
+            return file
+        # The next sweep tells which. At another of the names that this one found, its
+        # inode may have been a file's that is gone.
+        file.close()
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
     def open_plain(self, path: str, *, source: SourceSettings | None) -> OpenFile:
         """Open a regular file as it is, of a source or of one that is no more.
 
@@ -50,7 +73,9 @@ class Opener:
         return open_file(path, rules=rules)
 
     def open_in_folder(self, tracked: TrackedFile) -> AnyFile | None:
-        """Return a file under the name that it has now in its folder, if it has one.
+        """Return a file under the name that its inode has now in its folder, if it has one.
+
+        By its facts it may be another file, which the inode was given to since.
 
         Raises:
             OSError: it is there, and cannot be opened now.
@@ -67,7 +92,7 @@ class Opener:
             )
         except (FileNotFoundError, NotARegularFile):
             return None
-        if file.facts != tracked.facts:
-            file.close()
+        if file.facts.key != tracked.key:
+            file.close()  # It was renamed once more.
             return None
         return file

@@ -179,28 +179,27 @@ class FileTable:
         return None
 
     def _opened(self, tracked: TrackedFile) -> AnyFile | None:
-        file: AnyFile | None
         try:
-            file = self.opener.open(
+            file: AnyFile | None = self.opener.open(
                 tracked.path, suffix=tracked.archive_suffix, source=tracked.source
             )
         except FileNotFoundError:
             file = None
+        if file is None or file.facts.key != tracked.key:
+            if file is not None:
+                file.close()
+            file = self.opener.open_in_folder(tracked)
         if file is not None and file.facts == tracked.facts:
             tracked.file = file
             self._followed.note_opened(tracked)
             return file
         if file is not None:
             file.close()
-            if file.facts.key == tracked.key:
-                # Its inode serves another file: it is gone, and what was seen of late
-                # was the other's.
-                tracked.stage = Stage.LEAVING
-                tracked.size_bytes = tracked.whole_size_bytes
-                self.heirs.originals.note_unmet()
-                return None
-        tracked.file = self.opener.open_in_folder(tracked)
-        return tracked.file
+            # Its inode serves another file: what was seen of late was the other's.
+            tracked.stage = Stage.LEAVING
+            tracked.size_bytes = tracked.whole_size_bytes
+            self.heirs.originals.note_unmet()
+        return None
 
     def prepare(self, tracked: TrackedFile, file: AnyFile) -> int | None:
         """See to what comes before a turn; return when to ask again, or None for now.
@@ -294,7 +293,7 @@ class FileTable:
         if self.unreadable.must_wait(found.path, size_bytes=size_bytes):
             return
         try:
-            file = self._open_path(found.path, found.source)
+            file = self.opener.open_found(found.path, key=key, source=found.source)
         except FileNotFoundError:
             self.unreadable.note_vanished(key, found)
             return
@@ -317,9 +316,6 @@ class FileTable:
     def _follow(self, found: Found, file: AnyFile) -> None:
         """Start to follow a file that stands at a name."""
         facts = file.facts
-        if facts.key in self.files:
-            file.close()  # It was renamed between the look and the opening.
-            return
         filesystem = filesystem_id(file.descriptor, device=facts.device)
         match = self.known.match(facts, filesystem_id=filesystem, source=file)
         if match is None and is_too_old(found, now_ms=self.clock.now_ms()):

@@ -17,7 +17,7 @@ from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import form_of_file
 from tailrace_agent.forms import PLAIN, Form, with_redactor, with_rule
-from tailrace_agent.heads import HEAD_BYTES
+from tailrace_agent.heads import HEAD_BYTES, is_head_of
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.held import HeldEvents
 from tailrace_agent.looks import Looks
@@ -289,6 +289,7 @@ class Turns:
         is_fixed = isinstance(file, ArchiveFile)
         if not is_fixed and not self.looks.has_its_head(tracked, file):
             return Reading.REWRITTEN
+        record = self._delivery.record_of(tracked.generation)
         form = self._full_form(tracked, form_of_file(tracked, file))
         if tracked.long_event is not None:
             return self._chunker.pass_event(
@@ -313,6 +314,7 @@ class Turns:
             value_bytes_max=self.overload.room_bytes(
                 tracked.source.name, now_ms=now_ms
             ),
+            is_own=lambda first: is_fixed or is_head_of(first, record),
         )
 
     def _full_form(self, tracked: TrackedFile, form: Form) -> Form:
