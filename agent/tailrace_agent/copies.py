@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from tailrace.wire import AgentLedger
+from tailrace.wire import AgentLedger, Mark
 from tailrace_agent.ages import is_from_before, is_made_after, is_too_old
 from tailrace_agent.amendments import mark_at
-from tailrace_agent.archives import AnyFile
+from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import may_be_copy
 from tailrace_agent.known import is_rewritten
 from tailrace_agent.likeness import (
     begins_alike,
+    ends_with_line,
     holds,
     is_in_archive,
     is_shorter_copy,
@@ -236,11 +237,13 @@ class Copies:
         own_tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
         waiting: list[int] = []
         for original, record in self._alive(kin):
-            if not begins_alike(file, record, size_bytes=size_bytes):
+            known_bytes = alike_bytes = self._known_bytes(
+                original, record, file, own_tail, size_bytes=size_bytes
+            )
+            if alike_bytes is None:
                 continue
             if suspect.clear_until_ms is None:
                 suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
-            alike_bytes = known_alike_bytes(file, record, size_bytes=size_bytes)
             if original.archive_suffix is not None:
                 is_alike = is_in_archive(file, record, size_bytes=size_bytes)
             elif is_alike := self._has_tail(original, own_tail, size_bytes=size_bytes):
@@ -248,6 +251,8 @@ class Copies:
             # Unless it is still being made, what is outgrown is of another life.
             if is_alike and not _is_outgrown(suspect, original, record, size_bytes):
                 original.copied_bytes = size_bytes
+                is_known = known_bytes == alike_bytes
+                self._note_end(record, mark_at(size_bytes, own_tail), is_known=is_known)
                 if record.next_offset >= size_bytes:
                     yield _Likeness(
                         alike_bytes,
@@ -256,10 +261,6 @@ class Copies:
                     )
                     continue
                 suspect.clear_until_ms = now_ms + UNCLEAR_MS_MAX
-                # Should the original be emptied, read further on than this, nothing else
-                # need tell that the copy holds what was read.
-                copied = mark_at(size_bytes, own_tail)
-                self.delivery.amend(record.generation, copied=copied)
             is_on_its_way = alike_bytes > 0 and self._is_on_its_way(record)
             if is_on_its_way and _is_gone(original):
                 # It cannot be asked. What is on its way will tell, and nothing is added.
@@ -270,10 +271,61 @@ class Copies:
         if waiting and until_ms is not None and now_ms < until_ms:
             yield _Likeness(max(waiting), Verdict.UNCLEAR)
 
+    def _note_end(self, record: AgentLedger, end: Mark, *, is_known: bool) -> None:
+        """Note where a copy ends that is met in time, if nothing tells that for certain.
+
+        Should its original be emptied, read further on than this, nothing else need tell
+        that the copy holds what was read.
+        """
+        if record.next_offset < end.offset or not is_known:
+            self.delivery.amend(record.generation, copied=end)
+
     def _is_on_its_way(self, record: AgentLedger) -> bool:
         """Return whether more was sent than the record says; all may be alike, then."""
         name = record.generation
         return self.delivery.knows(name) and not self.delivery.is_settled(name)
+
+    def note_copy(self, original: TrackedFile, file: AnyFile) -> None:
+        """Note where a copy ends of a file that has no record yet, if this is one now.
+
+        By the time that it has one, it may be longer than its last lines tell.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        size_bytes = file.status().st_size
+        if isinstance(file, ArchiveFile) or original.archive_suffix or not size_bytes:
+            return
+        tail = tail_at(file, size_bytes, min(TAIL_BYTES, size_bytes))
+        is_whole = ends_with_line(file, size_bytes=size_bytes)
+        if is_whole and self._has_tail(original, tail, size_bytes=size_bytes):
+            original.copied = mark_at(size_bytes, tail)
+
+    def _known_bytes(
+        self,
+        original: TrackedFile,
+        record: AgentLedger,
+        file: Source,
+        own_tail: Tail,
+        *,
+        size_bytes: int,
+    ) -> int | None:
+        """Return up to where a file is known to be like one; None where it begins otherwise.
+
+        Of a head that has grown only where its last lines end is known: a small copy is
+        compared with all that the original begins with, as that stands.
+        """
+        if begins_alike(file, record, size_bytes=size_bytes):
+            return known_alike_bytes(file, record, size_bytes=size_bytes)
+        is_small = 0 < size_bytes < record.head_size_bytes
+        is_plain = original.archive_suffix is None
+        is_begun = (
+            is_small
+            and is_plain
+            and ends_with_line(file, size_bytes=size_bytes)
+            and self._has_tail(original, own_tail, size_bytes=size_bytes)
+        )
+        return 0 if is_begun else None
 
     def _has_tail(self, original: TrackedFile, tail: Tail, *, size_bytes: int) -> bool:
         """Return whether `tail` stands at the same place in the original."""

@@ -111,7 +111,14 @@ def is_head_of(content: bytes | memoryview, record: AgentLedger) -> bool:
 
 def _ends_at_place(content: bytes | memoryview, record: AgentLedger) -> bool:
     """Return whether all of a small file stands before a place that its life is known by."""
-    return (len(content), _short_hash(content)) in record.head_line_ends
+    if (len(content), _short_hash(content)) in record.head_line_ends:
+        return True
+    places = record.marks if record.copied is None else (*record.marks, record.copied)
+    return bytes(content[-1:]) == b"\n" and any(
+        place.offset == place.tail_size_bytes == len(content)
+        and tail_of(content).hash == place.tail_hash
+        for place in places
+    )
 
 
 def _first_bytes(source: Source) -> bytes:

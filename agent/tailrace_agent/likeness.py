@@ -10,15 +10,22 @@ from tailrace_agent.positions import Source, Tail, stands_before, tail_at
 def begins_alike(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
     """Return whether a file of this size begins as the generation did.
 
-    A shorter one that ends where one of its lines did may be a copy from before it grew.
+    A shorter one that ends where one of its lines did, or where a place is remembered, may
+    be a copy from before it grew.
 
     Raises:
         OSError: the file cannot be read.
     """
     size = record.head_size_bytes
-    if not size or size_bytes < size:
-        return ends_in_head(file, record, size_bytes=size_bytes)
-    return has_head(file, record)
+    if size and size_bytes >= size:
+        return has_head(file, record)
+    return ends_in_head(file, record, size_bytes=size_bytes) or (
+        any(
+            mark.offset == size_bytes == mark.tail_size_bytes and stands_at(file, mark)
+            for mark in known_places(record)
+        )
+        and ends_with_line(file, size_bytes=size_bytes)
+    )
 
 
 def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
@@ -55,13 +62,34 @@ def _marked_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:
     places = [
         mark.offset
         for mark in known_places(record)
-        if mark.offset <= size_bytes
-        and tail_at(file, mark.offset, mark.tail_size_bytes)
-        == Tail(mark.tail_size_bytes, mark.tail_hash)
+        if mark.offset <= size_bytes and stands_at(file, mark)
     ]
     if ends_in_head(file, record, size_bytes=size_bytes):
         return size_bytes
     return max(places, default=0)
+
+
+def ends_with_line(file: Source, *, size_bytes: int) -> bool:
+    """Return whether a file of this size ends where a line does.
+
+    A half of one is how many a line begins: small, it tells of no life.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    last = bytearray(1)
+    read = file.read_into((memoryview(last),), offset=size_bytes - 1)
+    return read == 1 and last.endswith(b"\n")
+
+
+def stands_at(file: Source, mark: Mark) -> bool:
+    """Return whether a file has, at a remembered place, what stood before it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    tail = Tail(mark.tail_size_bytes, mark.tail_hash)
+    return tail_at(file, mark.offset, mark.tail_size_bytes) == tail
 
 
 def known_alike_bytes(file: Source, record: AgentLedger, *, size_bytes: int) -> int:

@@ -10,6 +10,7 @@ from tailrace_agent.config import AgentSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.first_bytes import as_utf8, form_of_file, is_enough, sample_of
 from tailrace_agent.heads import Head, begins_with, grown_head, read_head
+from tailrace_agent.likeness import stands_at
 from tailrace_agent.looks import Looks
 from tailrace_agent.placement import placement_of
 from tailrace_agent.positions import START
@@ -139,6 +140,9 @@ class Naming:
         size_bytes = tracked.size_bytes
         self._adopt(tracked, file, sample, head=head, seen_size_bytes=size_bytes)
         self._looks.note_rest(tracked)
+        copied = tracked.copied
+        if copied is not None and stands_at(file, copied):
+            self._delivery.amend(tracked.generation, copied=copied)
         # Should it be written over before the first reading, so much is lost.
         tracked.whole_size_bytes = size_bytes
 

@@ -47,6 +47,9 @@ class Originals:
             for original in kin.followed
             if may_be_copy(kin.path, original_paths=(original.shown_path,))
         ]
+        for original in originals:
+            if not self.delivery.knows(original.generation):
+                self.copies.note_copy(original, file)
         is_early = (
             has_moved(suspect)
             or self._is_unswept(suspect, file, kin)
@@ -54,8 +57,25 @@ class Originals:
         )
         if is_early and suspect.early_until_ms is None:
             suspect.early_until_ms = now_ms + UNCLEAR_MS_MAX
+        if is_early and suspect.archive_suffix is not None:
+            self._let_first(originals, suspect)
         until_ms = suspect.early_until_ms
         return is_early and until_ms is not None and now_ms < until_ms
+
+    def _let_first(self, originals: list[TrackedFile], archive: TrackedFile) -> None:
+        """Let plain files that wait, too, have their turn before: they are given time to.
+
+        An archive and the file that it is made of may be met at once, and wait for the
+        same. Were the archive its own by then, both would be sent. No file waits longer
+        for an archive, so that none waits for ever.
+        """
+        for original in originals:
+            until_ms = original.early_until_ms
+            is_plain = original.archive_suffix is None
+            if is_plain and until_ms is not None and self._is_to_be_named(original):
+                archive.early_until_ms = max(
+                    archive.early_until_ms or 0, until_ms + UNCLEAR_MS_MAX
+                )
 
     def _is_unswept(self, suspect: TrackedFile, file: AnyFile, kin: Kin) -> bool:
         """Return whether no sweep has begun since a life was first seen to have content.

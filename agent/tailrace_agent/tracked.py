@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from tailrace.text import path_text
-from tailrace.wire import AgentLedger, Cut, FileIdentity
+from tailrace.wire import AgentLedger, Cut, FileIdentity, Mark
 from tailrace_agent.archives import AnyFile
 from tailrace_agent.building import LongEvent
 from tailrace_agent.config import SourceSettings
@@ -108,6 +108,8 @@ class TrackedFile:
     """It is an archive that was there before its source, which begins at the end."""
     copied_bytes: int = 0
     """How much of it stands in a copy, too: that is not lost with a truncation."""
+    copied: Mark | None = None
+    """Where a copy ended that was met before it had a record, which will tell of it."""
     whole_size_bytes: int = 0
     """The size at the last look that found the content before the position unchanged."""
     shrunk_from_bytes: int = 0
@@ -285,7 +287,7 @@ class TrackedFile:
         self.clear_until_ms = self.early_until_ms = self.asked_in_sweep = None
         self.may_begin_with_hole = True
         self.first_seen_at_ms = at_ms
-        self.rest = self.first_head = None
+        self.rest = self.first_head = self.copied = None
         self.blank_bytes = self.trimmed_bytes = 0
         self.identity_rebuilt, self.repeatable_bytes = False, 0
         self.unwatched_since_ms = 0

@@ -6,6 +6,7 @@ so at the next. Each test lets the same happen before each call that its agent m
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -183,6 +184,67 @@ def test_f3_copy_that_is_made_over_another_file_amid_a_look_is_not_sent_again(
         stored = [event.stored for event in events_of(agent.sink)]
         stored = sorted(one for one in stored if one not in OTHER)
         assert stored == sorted(FIRST.splitlines()), f"before call {number}"
+
+
+def test_f3_small_copy_of_a_log_that_grew_beyond_its_known_lines_is_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    """Of a head that has grown, the last lines alone are known, and not where this ends."""
+    agent = AgentHarness(tmp_path, glob="*.log*", sweep_ms=400)
+    lines = b"".join(b"a short line %d\n" % number for number in range(40))
+    log = Log(agent.write("a.log", FIRST + lines))
+    agent.pass_ms(3_000)
+    log.copy.write_bytes(FIRST)
+    agent.pass_ms(3_000)
+    os.truncate(log.path, 0)
+    assert_once(agent, FIRST + lines, when="with its copy passed over")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_f3_small_copy_of_a_log_that_outgrew_it_before_it_had_a_record_is_not_sent_again(
+    tmp_path: Path, *, is_restarted: bool
+) -> None:
+    """While a log waits for its name, its copy waits for it, and may be all that is left."""
+    agent = AgentHarness(tmp_path, glob="*.log*", sweep_ms=100)
+    agent.pass_ms(500)
+    log = Log(agent.write("a.log", FIRST))
+    shutil.copyfile(log.path, log.copy)
+    agent.loop.step()  # Both are met, and the copy is asked what it is.
+    agent.clock.sleep_ms(100)
+    agent.loop.step()
+    assert not any(
+        agent.delivery.knows(tracked.generation)
+        for tracked in agent.table.files.values()
+    )
+    lines = b"".join(b"a short line %d\n" % number for number in range(40))
+    agent.write("a.log", lines)
+    while not (started := agent.said("generation_started")):
+        agent.clock.sleep_ms(20)
+        agent.loop.step()
+    copied = agent.delivery.record_of(str(started[0]["generation"])).copied
+    assert copied is not None, "its copy may not be asked again in time"
+    assert copied.offset == len(FIRST)
+    agent.pass_ms(100, step_ms=20)
+    os.truncate(log.path, 0)
+    if is_restarted:
+        agent.stop()
+        agent = AgentHarness(
+            tmp_path, glob="*.log*", sink=agent.sink, clock=agent.clock, sweep_ms=100
+        )
+    assert_once(agent, FIRST + lines, when="with its copy passed over")
+
+
+def test_f3_f20_archive_waits_longer_than_the_file_that_it_is_made_of(
+    tmp_path: Path,
+) -> None:
+    """Both may be copies of a log that has no name yet, and the archive be met before."""
+    agent = AgentHarness(tmp_path, glob="*.log*", flush_after_ms=60_000)
+    agent.pass_ms(500)
+    agent.write("a.log", b"half a line")
+    agent.write("a.log.1.gz", gzip.compress(FIRST))
+    agent.pass_ms(1_500)
+    agent.write("a.log.1", FIRST)
+    assert_once(agent, FIRST, when="with the archive passed over")
 
 
 def test_f7_file_of_a_used_inode_that_is_renamed_amid_a_look_is_read(
