@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 
 from tailrace_agent.archives import AnyFile, ArchiveLimits, as_archive
 from tailrace_agent.config import AgentSettings, SourceSettings
@@ -56,7 +55,7 @@ class Opener:
         # The next sweep tells which. At another of the names that this one found, its
         # inode may have been a file's that is gone.
         file.close()
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        raise FileNotFoundError(errno.ENOENT, "another file stands there", path)
 
     def open_plain(self, path: str, *, source: SourceSettings | None) -> OpenFile:
         """Open a regular file as it is, of a source or of one that is no more.
