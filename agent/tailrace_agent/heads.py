@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from tailrace.wire import AgentLedger
+from tailrace.wire import AgentLedger, Mark
 from tailrace_agent.positions import Source, Tail, tail_of
 
 HEAD_BYTES = 1_024
@@ -109,15 +109,19 @@ def is_head_of(content: bytes | memoryview, record: AgentLedger) -> bool:
     return record.held_by is not None and _ends_at_place(content, record)
 
 
+def known_places(record: AgentLedger) -> tuple[Mark, ...]:
+    """Return the places, beside its head and its position, that a life is known by."""
+    return record.marks if record.copied is None else (*record.marks, record.copied)
+
+
 def _ends_at_place(content: bytes | memoryview, record: AgentLedger) -> bool:
     """Return whether all of a small file stands before a place that its life is known by."""
     if (len(content), _short_hash(content)) in record.head_line_ends:
         return True
-    places = record.marks if record.copied is None else (*record.marks, record.copied)
     return bytes(content[-1:]) == b"\n" and any(
         place.offset == place.tail_size_bytes == len(content)
         and tail_of(content).hash == place.tail_hash
-        for place in places
+        for place in known_places(record)
     )
 
 

@@ -31,14 +31,13 @@ from tailrace_agent.copies import (
 )
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.families import Families, may_be_copy
-from tailrace_agent.heads import HEAD_BYTES, copied_head
+from tailrace_agent.heads import HEAD_BYTES, copied_head, known_places
 from tailrace_agent.incomplete import ARCHIVE_SETTLE_MS, has_original
 from tailrace_agent.known import (
     KnownGenerations,
     orphaned,
     position_of,
 )
-from tailrace_agent.likeness import known_places
 from tailrace_agent.originals import Originals
 from tailrace_agent.positions import START
 from tailrace_agent.tracked import Stage, TrackedFile

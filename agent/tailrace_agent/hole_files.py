@@ -18,11 +18,11 @@ from tailrace.wire import AgentLedger
 from tailrace_agent.archives import AnyFile, ArchiveFile
 from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
-from tailrace_agent.heads import HEAD_BYTES, has_head
+from tailrace_agent.heads import HEAD_BYTES, has_head, known_places
 from tailrace_agent.heirs import INFLATE_BYTES_MAX
 from tailrace_agent.inflating import suffix_of
 from tailrace_agent.known import holder_of, is_truncated
-from tailrace_agent.likeness import holds, known_places
+from tailrace_agent.likeness import holds
 from tailrace_agent.outside import COPIES_MAX
 from tailrace_agent.positions import Tail, tail_at
 from tailrace_agent.table import FileTable

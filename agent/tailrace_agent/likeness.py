@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.wire import AgentLedger, Mark
-from tailrace_agent.heads import HEAD_BYTES, ends_in_head, has_head
+from tailrace_agent.heads import HEAD_BYTES, ends_in_head, has_head, known_places
 from tailrace_agent.positions import Source, Tail, stands_before, tail_at
 
 
@@ -38,11 +38,6 @@ def holds(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:
         return False
     tail = Tail(record.tail_size_bytes, record.tail_hash)
     return stands_before(file, record.next_offset, tail)
-
-
-def known_places(record: AgentLedger) -> tuple[Mark, ...]:
-    """Return the places, beside its head and its position, that a life is known by."""
-    return record.marks if record.copied is None else (*record.marks, record.copied)
 
 
 def is_shorter_copy(file: Source, record: AgentLedger, *, size_bytes: int) -> bool:

@@ -96,6 +96,14 @@ def _rename(path: Path, name: str) -> None:
     path.rename(path.with_name(name))
 
 
+def each_folder(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """Yield folders for a life each, with how many calls are to go by in it."""
+    for number in range(CALLS_MAX):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        yield folder, number
+
+
 def each_call(
     tmp_path: Path,
     calls: AmidCalls,
@@ -108,9 +116,7 @@ def each_call(
 
     Yields the agent when it has struck, with that life's log and how many calls went by.
     """
-    for number in range(CALLS_MAX):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+    for folder, number in each_folder(tmp_path):
         agent = AgentHarness(folder, glob="*.log*", sweep_ms=400)
         agent.pass_ms(200)
         log = Log(agent.write("a.log", first))
@@ -252,9 +258,7 @@ def test_f7_file_of_a_used_inode_that_is_renamed_amid_a_look_is_read(
 ) -> None:
     """What its inode was before is gone, by whatever name the next one is found."""
     used_count = 0
-    for number in range(CALLS_MAX):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+    for folder, number in each_folder(tmp_path):
         agent = AgentHarness(folder, glob="*.log*", sweep_ms=400)
         gone = agent.write("gone.log", b"")
         agent.pass_ms(500)
@@ -279,9 +283,7 @@ def test_f7_file_that_takes_a_name_amid_a_look_is_told_by_its_own_name(
 ) -> None:
     """A look found another at that name, and its inode at the name of one that is gone."""
     used_count = 0
-    for number in range(CALLS_MAX):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+    for folder, number in each_folder(tmp_path):
         agent = AgentHarness(
             folder, glob="*.log*", sweep_ms=30_000, flush_after_ms=150, linger_ms_max=50
         )

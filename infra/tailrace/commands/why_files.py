@@ -186,7 +186,7 @@ class _Content(io.RawIOBase):
 def _keep_places(file: AnyFile, agents: Iterable[AgentLedger]) -> None:
     """Have an archive keep what generations are known by, so that it is inflated once."""
     from tailrace_agent.archives import ArchiveFile
-    from tailrace_agent.likeness import known_places
+    from tailrace_agent.heads import known_places
 
     if isinstance(file, ArchiveFile):
         known = list(agents)
