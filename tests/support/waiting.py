@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 
 POLL_S = 0.02
-PAUSE_S_MAX = 1.0
+PAUSE_S_MAX = 1.5
+PAUSE_PER_LOOK = 3
+"""How many times as long as a look the pause behind it is."""
 
 
 def eventually(
@@ -26,8 +28,8 @@ def eventually(
 def within(predicate: Callable[[], object], *, wait_s_max: float) -> bool:
     """Return True as soon as `predicate` is true, False when it stays false.
 
-    At most half of the time is spent on looking: a look that runs a command takes the
-    processor from what is waited for.
+    A quarter of the time is spent on looking: a look that runs a command or asks a server
+    takes the processor from what is waited for.
     """
     pause = threading.Event()
     deadline_s = time.monotonic() + wait_s_max
@@ -38,4 +40,5 @@ def within(predicate: Callable[[], object], *, wait_s_max: float) -> bool:
         ended_s = time.monotonic()
         if ended_s > deadline_s:
             return False
-        pause.wait(min(max(ended_s - began_s, POLL_S), PAUSE_S_MAX))
+        took_s = ended_s - began_s
+        pause.wait(min(max(took_s * PAUSE_PER_LOOK, POLL_S), PAUSE_S_MAX))

@@ -8,19 +8,22 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
 from tailrace.answers import field
 from tailrace.chaos.arena import Arena
 from tailrace.chaos.asked import Asked
-from tailrace.chaos.compare import Comparison, Gathered, compare
+from tailrace.chaos.compare import Gathered, compare
 from tailrace.chaos.lane_run import Struck
 from tailrace.chaos.ledger_watch import without_copies
+from tailrace.chaos.rates import FIELDS as RATE_FIELDS
+from tailrace.chaos.rates import counted_minutes, differences
 from tailrace.chaos.record import WrittenLife
-from tailrace.chaos.stored import stored_documents, stored_events
+from tailrace.chaos.stored import stored_documents, stored_events, stored_hits
 from tailrace.elasticsearch import Elastic
-from tailrace.query import events_alias
+from tailrace.query import events_alias, rates_index
 from tailrace.wire import AgentLedger
 
 AUDIT_S_MAX = 3_600
@@ -41,9 +44,9 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the checks look at."""
+    """What the checks look at; without slots, for what is read when first asked for."""
 
     arena: Arena
     lives: Sequence[WrittenLife]
@@ -53,6 +56,17 @@ class Evidence:
     """By which a command finds the servers and the namespace."""
     hosts: Callable[[str], tuple[str, ...]]
     """Which hosts read the file of that path: each of its lines is there once of each."""
+
+    @cached_property
+    def gathered(self) -> Gathered:
+        """Every document of an event, read once: not before the roles have stopped."""
+        gathered = Gathered()
+        connections = self.arena.connections
+        with Elastic(connections) as elastic:
+            index = events_alias(connections.namespace)
+            for event in stored_events(elastic, index=index):
+                gathered.add(event)
+        return gathered
 
 
 Check = Callable[[Evidence], CheckResult]
@@ -88,7 +102,7 @@ def promises_result(broken: Sequence[str]) -> CheckResult:
 
 def check_lines(evidence: Evidence) -> CheckResult:
     """Require every line once, by id and content, in its place."""
-    verdict = compare_lines(evidence)
+    verdict = compare(evidence.lives, evidence.gathered, hosts=evidence.hosts)
     return CheckResult(
         name="lines",
         is_passed=verdict.is_exact,
@@ -100,14 +114,21 @@ def check_lines(evidence: Evidence) -> CheckResult:
     )
 
 
-def compare_lines(evidence: Evidence) -> Comparison:
-    """Return the comparison of all documents with all lines."""
-    gathered = Gathered()
+def check_rates(evidence: Evidence) -> CheckResult:
+    """Require that each minute of each generation is counted as it is stored."""
     connections = evidence.arena.connections
+    index = rates_index(connections.namespace)
     with Elastic(connections) as elastic:
-        for event in stored_events(elastic, index=events_alias(connections.namespace)):
-            gathered.add(event)
-    return compare(evidence.lives, gathered, hosts=evidence.hosts)
+        hits = stored_hits(elastic, index=index, fields=RATE_FIELDS)
+        counted = counted_minutes(hit["_source"] for hit in hits)
+    wrong_count, examples = differences(evidence.gathered.minutes, counted)
+    return CheckResult(
+        name="rates",
+        is_passed=bool(counted) and not wrong_count,
+        detail=f"{counted.total()} events counted in {len(counted)} windows of a minute;"
+        f" {wrong_count} of them wrong",
+        problems=examples,
+    )
 
 
 def check_dead_letters(evidence: Evidence) -> CheckResult:
@@ -248,6 +269,7 @@ RUNNING_CHECKS: tuple[Check, ...] = (check_faults, check_promises, check_audit)
 """Made while the roles still run."""
 FINAL_CHECKS: tuple[Check, ...] = (
     check_lines,
+    check_rates,
     check_dead_letters,
     check_agent_ledger,
 )

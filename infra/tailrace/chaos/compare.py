@@ -17,6 +17,7 @@ from datetime import datetime
 import msgspec
 
 from tailrace.chaos.lines import content_digest, stamped_at
+from tailrace.chaos.rates import Minutes, minute_of
 from tailrace.chaos.record import Places, WrittenLife
 from tailrace.chaos.stored import StoredEvent
 from tailrace.identity import ID_BYTES
@@ -60,6 +61,7 @@ class Gathered:
         self.generations: dict[str, Places] = {}
         self.whence: dict[str, Counter[tuple[str, str]]] = {}
         """Of each generation, how many documents name which host and path."""
+        self.minutes: Minutes = Counter()
         self.altered: list[str] = []
         self.altered_count = 0
         self.count = 0
@@ -77,6 +79,7 @@ class Gathered:
             places = self.generations[event.generation] = Places(event.path)
         whence = self.whence.setdefault(event.generation, Counter())
         whence[event.host_name, event.path] += 1
+        self.minutes[event.generation, minute_of(event.timestamp)] += 1
         places.add(event.offset, content_digest(event.line), number=event.number)
 
 

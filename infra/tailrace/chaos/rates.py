@@ -1,0 +1,60 @@
+"""Whether `tailrace-rates` counts the events that are stored: no more, and no fewer.
+
+Pure. A window is of one minute and one group of one generation, and may be told in parts;
+added up over parts and groups it must be what is stored of that minute.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from tailrace.answers import field
+
+Minutes = Counter[tuple[str, str]]
+"""How many events by generation and minute, such as `2026-11-24T10:03`."""
+COUNT = "tailrace.rate.count"
+FIELDS = ("tailrace.generation", "@timestamp", COUNT, "tailrace.rate.window_ms")
+WINDOW_MS = 60_000
+"""As chaos has its roles count; no setting of it changes that."""
+EXAMPLES_MAX = 5
+
+
+def minute_of(timestamp: str) -> str:
+    """Return the minute of an ISO 8601 time in UTC."""
+    return timestamp[:16]
+
+
+def counted_minutes(documents: Iterable[Mapping[str, Any]]) -> Minutes:
+    """Return what the documents of `tailrace-rates` count, their parts added up.
+
+    Raises:
+        ValueError: a window has another width than a minute.
+    """
+    counted: Minutes = Counter()
+    for document in documents:
+        count = field(document, COUNT)
+        if count is None:
+            continue  # Of a spread, or of the most frequent values: no count of events.
+        width_ms = field(document, "tailrace.rate.window_ms")
+        if width_ms != WINDOW_MS:
+            raise ValueError(f"a window is {width_ms!r} ms wide, not {WINDOW_MS}")
+        generation = str(field(document, "tailrace.generation"))
+        minute = minute_of(str(field(document, "@timestamp")))
+        counted[generation, minute] += int(cast("int", count))
+    return counted
+
+
+def differences(stored: Minutes, counted: Minutes) -> tuple[int, tuple[str, ...]]:
+    """Return how many minutes are counted wrongly, and the first of them."""
+    wrong = sorted(
+        place
+        for place in stored.keys() | counted.keys()
+        if stored[place] != counted[place]
+    )
+    return len(wrong), tuple(
+        f"generation {generation}, {minute}: {counted[generation, minute]} counted,"
+        f" {stored[generation, minute]} stored"
+        for generation, minute in wrong[:EXAMPLES_MAX]
+    )
