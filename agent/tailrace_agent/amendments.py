@@ -43,6 +43,7 @@ class Amendment(TypedDict, total=False):
     is_closed: bool
     archive_size_bytes: int
     unwatched_since_ms: int
+    unlooked_since_ms: int
     rest: tuple[int, int]
     """A moment and the end of what had all been read then."""
     copied: Mark

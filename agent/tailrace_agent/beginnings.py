@@ -19,7 +19,13 @@ from tailrace_agent.first_bytes import form_of_file
 from tailrace_agent.first_lives import is_in_first_life
 from tailrace_agent.followed import Followed
 from tailrace_agent.heads import Head
-from tailrace_agent.known import Match, holder_of, identity_of, position_of
+from tailrace_agent.known import (
+    Match,
+    holder_of,
+    identity_of,
+    looked_at_ms,
+    position_of,
+)
 from tailrace_agent.places import end_of
 from tailrace_agent.records import Agent
 from tailrace_agent.tracked import TrackedFile
@@ -81,10 +87,16 @@ def resumed(
                 delivery.record_of(record.generation), source=source.name
             )
         )
-    is_done = is_archive_done(record, file)
+    is_done, unwatched_since_ms = is_archive_done(record, file), looked_at_ms(record)
     # It was taken for gone, and is there: what it holds is not lost.
     found = (DELETED, -record.lost_bytes.get(DELETED, 0))
-    delivery.amend(record.generation, lost=found, is_closed=is_done)
+    delivery.amend(
+        record.generation,
+        lost=found,
+        is_closed=is_done,
+        # Whatever is told of it before it is looked at is told without a look.
+        unlooked_since_ms=0 if is_done else unwatched_since_ms,
+    )
     return TrackedFile(
         generation=record.generation,
         identity=holder_of(record),
@@ -103,7 +115,7 @@ def resumed(
         first_path=record.first_path,
         is_judged=is_done or not (record.passed_bytes and _suffix_of(file)),
         passed_bytes=record.passed_bytes,
-        unwatched_since_ms=record.updated_at_ms,
+        unwatched_since_ms=unwatched_since_ms,
         may_begin_with_hole=record.identity.truncation_count > 0,
     )
 

@@ -321,6 +321,7 @@ class Heirs:
             is_closed=False,
             # Of which life the copy is, does not show: this one's rest may be lost.
             unwatched_since_ms=record.unwatched_since_ms if is_doubtful else 0,
+            unlooked_since_ms=0,
             is_outside=tracked.is_outside,
             lost_bytes=still_lost(
                 record, size_bytes=size_bytes, is_doubtful=is_doubtful

@@ -52,6 +52,14 @@ def position_of(record: AgentLedger) -> Position:
     return Position(record.next_offset, record.next_event_number, tail)
 
 
+def looked_at_ms(record: AgentLedger) -> int:
+    """Return when an agent last looked for the file: since then nobody saw what became of it.
+
+    A word of an agent that had not looked is not taken for a look.
+    """
+    return record.unlooked_since_ms or record.updated_at_ms
+
+
 def is_truncated(record: AgentLedger) -> bool:
     """Return whether a truncation ended this life of the file that `identity` names."""
     return TRUNCATED in record.lost_bytes

@@ -37,9 +37,9 @@ class Looks:
     def look(self, tracked: TrackedFile, file: AnyFile) -> None:
         """Take in how much there is, and read none of it: there is no room for it now.
 
-        A life that ended meanwhile is ended here: what is written next is of another, and
-        may be emptied, too, before there is room. How much an archive holds is not known
-        before it is read.
+        A life that ended meanwhile, or while no agent ran, is ended here: what is written
+        next is of another, and may be emptied, too, before there is room. How much an
+        archive holds is not known before it is read.
 
         Raises:
             OSError: the file cannot be read.
@@ -48,8 +48,7 @@ class Looks:
             return
         tracked.note_size(file.status().st_size, now_ms=self._clock.monotonic_ms())
         is_own = self._delivery.knows(tracked.generation) and not tracked.passed_bytes
-        has_shrunk = tracked.shrunk_from_bytes > 0
-        may_be_over = is_own and has_shrunk and tracked.held is None
+        may_be_over = is_own and tracked.held is None
         if not (tracked.is_judged or may_be_over):
             return
         position = tracked.position
@@ -110,8 +109,12 @@ class Looks:
             and told.record is self._delivery.record_of(tracked.generation)
         )
 
-    def report(self, tracked: TrackedFile) -> None:
+    def report(self, tracked: TrackedFile, *, unlooked_since_ms: int = 0) -> None:
         """Let the ledger follow along, if there is news.
+
+        A word says since when nobody has looked, should that be longer ago than it is
+        itself: the next life takes it for a look else, and what came to the file since,
+        and stands in a copy, for older than that.
 
         Raises:
             OSError: the file cannot be read.
@@ -134,6 +137,8 @@ class Looks:
         if tracked.file is not None and record.head_size_bytes < record.next_offset:
             self.note_head(tracked, tracked.file)
         if self._delivery.needs_report(tracked.generation):
+            since_ms = tracked.unwatched_since_ms or unlooked_since_ms
+            self._delivery.amend(tracked.generation, unlooked_since_ms=since_ms)
             self._delivery.report(tracked.generation)
         record = self._delivery.record_of(tracked.generation)
         is_short = record.head_size_bytes < min(HEAD_BYTES, record.next_offset)
@@ -234,8 +239,13 @@ class Looks:
 
     def note_whole(self, tracked: TrackedFile) -> None:
         """Note that what stands before the position is what stood there."""
+        was_unwatched = tracked.unwatched_since_ms > 0
         lost_bytes = tracked.note_whole()
-        if lost_bytes and self._delivery.knows(tracked.generation):
+        if not self._delivery.knows(tracked.generation):
+            return
+        if was_unwatched:
+            self._delivery.amend(tracked.generation, unlooked_since_ms=0)
+        if lost_bytes:
             # Cut off behind the position: what stands before it was read, and stands.
             self._delivery.amend(tracked.generation, lost=(SHRUNK, lost_bytes))
             self._log.warning(

@@ -316,11 +316,12 @@ class AgentLoop:
     def _report_all(self) -> None:
         """Let the ledger follow every file, also those that there is no room to read."""
         self._ledger_ms = self._clock.monotonic_ms() + self._settings.ledger_ms
-        has_room = self._has_room()
+        has_room, swept_at_ms = self._has_room(), self._table.swept_at_ms
+        is_late = self._clock.now_ms() - swept_at_ms > self._settings.sweep_ms
         for tracked in list(self._table.files.values()):
             if has_room and self._looks.is_reported(tracked):
                 continue  # As nearly all of very many files are, each few seconds.
-            self._report(tracked)
+            self._report(tracked, unlooked_since_ms=swept_at_ms if is_late else 0)
 
     def _look(self, tracked: TrackedFile) -> None:
         """Take in what a sweep saw of a file that there is no room to read.
@@ -342,11 +343,11 @@ class AgentLoop:
         except OSError as error:
             self._table.unreadable.note_trouble(tracked, error)
 
-    def _report(self, tracked: TrackedFile) -> None:
+    def _report(self, tracked: TrackedFile, *, unlooked_since_ms: int) -> None:
         if not self._has_room():
             self._look(tracked)
         try:
-            self._looks.report(tracked)
+            self._looks.report(tracked, unlooked_since_ms=unlooked_since_ms)
         except OSError as error:
             self._table.unreadable.note_trouble(tracked, error)
 

@@ -16,7 +16,12 @@ from tailrace_agent.config import SourceSettings
 from tailrace_agent.delivery import Delivery
 from tailrace_agent.facts import filesystem_id
 from tailrace_agent.followed import Followed
-from tailrace_agent.known import KnownGenerations, holder_of, orphaned
+from tailrace_agent.known import (
+    KnownGenerations,
+    holder_of,
+    looked_at_ms,
+    orphaned,
+)
 from tailrace_agent.record_sources import source_of
 from tailrace_agent.tracked import Stage
 from tailrace_agent.whereabouts import whereabouts
@@ -114,12 +119,14 @@ class Renamed:
         # What no copy held was declared when the copy was met.
         lost_bytes = max(0, unread_bytes - record.lost_bytes.get(TRUNCATED, 0))
         is_over = record.archive_size_bytes > 0  # Nobody writes to an archive.
+        unwatched_since_ms = 0 if is_over else looked_at_ms(record)
         self.delivery.adopt(record, is_restored=True)
         self.delivery.amend(
             record.generation,
             lost=(DELETED, lost_bytes),
             is_closed=True,
-            unwatched_since_ms=0 if is_over else record.updated_at_ms,
+            unwatched_since_ms=unwatched_since_ms,
+            unlooked_since_ms=unwatched_since_ms,  # Should it come back.
         )
         if record.held_by is not None:
             # What was read of it in a copy may go on in the archive of that.

@@ -277,6 +277,10 @@ class AgentLedger(
     """When the agent had last told of this life, where a truncation ended it while no agent
     looked and no copy was met: what was written since may be lost, and `lost_bytes` counts
     only what was seen. 0 where nothing of the kind is known."""
+    unlooked_since_ms: int = 0
+    """When its agent had last looked for the file, where that is longer before this word than
+    a sweep is before the next: it told of it before it could look, or stood still. 0 where
+    `updated_at_ms` tells that."""
     is_outside: bool = False
     """Its file bears a name that no glob means, and is read to its end all the same: what
     rotation copied there stands nowhere else."""

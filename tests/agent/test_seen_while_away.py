@@ -267,3 +267,54 @@ def test_k1_f4_life_that_ends_before_kafka_knows_of_it_is_counted_by_itself(
     stored = sorted(event.stored for event in events_of(sink))
     assert stored == sorted((lines(0, 10) + lines(100, 400)).splitlines())
     assert lost_in(sink) == 0
+
+
+def losses_by_life(agent: AgentHarness) -> list[dict[str, int]]:
+    """Return what each life is said to have lost that came to an end, by reason."""
+    newest = {record.generation: record for record in ledger_of(agent.sink)}
+    return [record.lost_bytes for record in newest.values() if record.lost_bytes]
+
+
+def test_k1_f4_life_that_ended_while_no_agent_ran_is_not_the_next_ones_too(
+    tmp_path: Path,
+) -> None:
+    """The next one is seen, and ends, before there is room to read any of it."""
+    first = AgentHarness(tmp_path, sink=FailingSink())
+    path = first.write("a.log", lines(0, 100))
+    first.pass_ms(8_000)
+    first.crash()
+    os.truncate(path, 0)
+    first.write("a.log", lines(500, 510))
+    assert isinstance(first.sink, FailingSink)
+    first.sink.is_down = True
+    agent = AgentHarness(tmp_path, sink=first.sink, clock=first.clock)
+    agent.pass_ms(5_000)
+    os.truncate(path, 0)
+    agent.pass_ms(1_500)
+    agent.write("a.log", lines(600, 603))
+    agent.pass_ms()
+    come_back(agent)
+    there = lines(0, 100) + lines(600, 603)
+    assert unique_lines(agent.sink) == sorted(there.splitlines())
+    losses = [{"truncated": 0}, {"truncated": len(lines(500, 510))}]
+    assert losses_by_life(agent) == losses
+
+
+def test_k1_f5_life_written_over_between_two_looks_is_not_the_next_ones_too(
+    tmp_path: Path,
+) -> None:
+    """It never looked smaller: what is there is longer, and begins otherwise."""
+    agent = away(tmp_path, lines(0, 10))
+    path = agent.logs / "a.log"
+    path.write_bytes(lines(200, 300))
+    agent.pass_ms()
+    os.truncate(path, 0)
+    agent.pass_ms(1_500)
+    agent.write("a.log", lines(400, 410))
+    agent.pass_ms()
+    come_back(agent)
+    losses = [{"truncated": 0}, {"truncated": len(lines(200, 300))}]
+    assert losses_by_life(agent) == losses
+    assert unique_lines(agent.sink) == sorted(
+        [*(lines(0, 10) + lines(400, 410)).splitlines(), b"that nothing can be sent"]
+    )

@@ -43,9 +43,11 @@ class Counted:
         """Count what a method is asked for; its first argument has a path."""
         method = getattr(owner, name)
 
-        def counted(this: object, first: Found | TrackedFile, *rest: object) -> object:
+        def counted(
+            this: object, first: Found | TrackedFile, *rest: object, **named: object
+        ) -> object:
             self.paths.append(first.path)
-            return method(this, first, *rest)
+            return method(this, first, *rest, **named)
 
         patch.setattr(owner, name, counted)
 
