@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.wire import AgentLedger
-from tailrace_agent.amendments import TRUNCATED
+from tailrace_agent.amendments import DELETED, TRUNCATED
 from tailrace_agent.checkpoint import Checkpoint, Condition, Loaded
 from tailrace_agent.forgetting import kept_ms
 from tailrace_agent.known import KnownGenerations, is_truncated
@@ -204,10 +204,12 @@ def _lost_with_the_last_life(record: AgentLedger) -> dict[str, int]:
     """Return what is lost, with what was on its way when the last life ended.
 
     It had been read, and a truncation took it from the file: nobody can send it again,
-    and whether it came through nobody was told.
+    and whether it came through nobody was told. What went with a copy that was deleted is
+    declared, and is not lost once more.
     """
     if not is_truncated(record) or record.held_by is not None:
         return record.lost_bytes
-    unsafe_bytes = record.seen_size_bytes - record.next_offset
+    deleted_bytes = record.lost_bytes.get(DELETED, 0)
+    unsafe_bytes = record.seen_size_bytes - record.next_offset - deleted_bytes
     lost_bytes = max(record.lost_bytes[TRUNCATED], unsafe_bytes)
     return {**record.lost_bytes, TRUNCATED: lost_bytes}

@@ -6,8 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tailrace_agent.checkpoint import Condition, Loaded
+from tailrace_agent.restore import restore
+from tailrace_agent.set_back import LedgerWords
 from tests.agent.harness import (
     AgentHarness,
     FailingSink,
@@ -318,3 +322,29 @@ def test_k1_f5_life_written_over_between_two_looks_is_not_the_next_ones_too(
     assert unique_lines(agent.sink) == sorted(
         [*(lines(0, 10) + lines(400, 410)).splitlines(), b"that nothing can be sent"]
     )
+
+
+@pytest.mark.parametrize("declared", [{"deleted": 365}, {"truncated": 365}])
+def test_k1_f3_p1_what_went_with_a_deleted_copy_is_lost_once_though_it_starts_again(
+    tmp_path: Path, declared: dict[str, int]
+) -> None:
+    """The life was emptied, and nothing of it lost while its copy stood there."""
+    agent = AgentHarness(tmp_path)
+    agent.write("a.log", lines(0, 1))
+    agent.pass_ms(8_000)
+    known = msgspec.structs.replace(
+        ledger_of(agent.sink)[-1],
+        next_offset=0,
+        seen_size_bytes=365,
+        lost_bytes={"truncated": 0, **declared},
+        is_orphaned=True,
+        is_closed=True,
+    )
+    restored = restore(
+        Loaded(Condition.INTACT, (known,), frozenset({"test"})),
+        had_life=True,
+        now_ms=known.updated_at_ms + 60_000,
+        read_ledger=dict,
+        words=LedgerWords(known.agent_id, lambda _: {}, lambda _: False),
+    )
+    assert [sum(one.lost_bytes.values()) for one in restored.records] == [365]
