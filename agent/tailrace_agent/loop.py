@@ -161,9 +161,8 @@ class AgentLoop:
             self._swept_ms = now_ms
             self._watch.note_swept()
             self._sweep_ms = now_ms + self._settings.sweep_ms
-            if not self._has_room():
-                for tracked in list(self._table.files.values()):
-                    self._look(tracked)
+            for tracked in self._table.to_be_looked_at(has_room=self._has_room()):
+                self._look(tracked)
         self._settle(now_ms)
         self._heed_pause()
         self._is_barred = not self._has_room()

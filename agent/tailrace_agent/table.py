@@ -66,6 +66,7 @@ class FileTable:
     """By generation, the unread bytes of files that nobody can reach and that may return."""
     left_alone: LeftAlone = field(default_factory=LeftAlone)
     _is_first_sweep: bool = True
+    _shrunk: list[TrackedFile] = field(default_factory=list[TrackedFile])
     _followed: Followed = field(init=False)
     heirs: Heirs = field(init=False)
     opener: Opener = field(init=False)
@@ -137,8 +138,7 @@ class FileTable:
         # What has no name was in no sweep.
         swept_at_ms = self.swept_at_ms if tracked.stage is Stage.FOLLOWED else 0
         if tracked.stage is Stage.LEAVING:
-            tracked.stage = Stage.FOLLOWED  # Its name came back.
-            tracked.is_outside = False
+            tracked.stage, tracked.is_outside = Stage.FOLLOWED, False  # It came back.
             self.due[key] = 0  # And not only once its grace would be over.
         if tracked.path != found.path:
             self.log.info(
@@ -150,17 +150,21 @@ class FileTable:
         seen = (status.st_size, status.st_mtime_ns)
         if seen == tracked.seen and not is_filled(tracked, self.open):
             return
-        tracked.seen = seen
-        tracked.note_change(swept_at_ms=swept_at_ms)
-        if tracked.archive_suffix is None:
-            tracked.note_size(status.st_size, now_ms=now_ms)
-        if tracked.archive_suffix is not None or tracked.blank_bytes:
-            # Also where it stands in room taken beforehand.
-            tracked.grew_at_ms = now_ms
-            tracked.blank_bytes = 0
+        tracked.note_seen(seen, now_ms=now_ms, swept_at_ms=swept_at_ms)
+        if status.st_size < tracked.position.offset and not tracked.archive_suffix:
+            self._shrunk.append(tracked)
         if tracked.slot is not None or not self.delivery.knows(tracked.generation):
             self.due[key] = 0  # It waits to be read, and is to be looked at now.
-        self.due.setdefault(key, 0)
+        due_ms = self.due.setdefault(key, 0)
+        if not tracked.trouble:  # Else it is tried later, and later still.
+            # Whoever put its look off did not know that there is something to read.
+            soon_ms = now_ms + self.settings.linger_ms_max
+            self.due[key] = min(due_ms, soon_ms)
+
+    def to_be_looked_at(self, *, has_room: bool) -> list[TrackedFile]:
+        """Return what waits for no turn: it may be emptied before that, with lines unseen."""
+        shrunk, self._shrunk = self._shrunk, []
+        return shrunk if has_room else list(self.files.values())
 
     def open(self, tracked: TrackedFile) -> AnyFile | None:
         """Return the file opened, or None when another one stands at its path.

@@ -202,13 +202,25 @@ class TrackedFile:
         self.note_size(size_bytes, now_ms=now_ms)
         return self.unread_bytes > self.blank_bytes
 
-    def note_change(self, *, swept_at_ms: int) -> None:
-        """Note that a sweep found it changed; `swept_at_ms` is of the sweep before that."""
+    def note_seen(
+        self, seen: tuple[int, int], *, now_ms: int, swept_at_ms: int
+    ) -> None:
+        """Take in that a sweep found another size or time of change.
+
+        `swept_at_ms` is of the sweep before that.
+        """
+        self.seen = seen
         if swept_at_ms and self.size_bytes == self.position.offset:
             self.rest = (swept_at_ms, self.size_bytes)
         self.changes += 1
-        if self.archive_suffix is not None and self.passed_bytes:
+        if self.archive_suffix is None:
+            self.note_size(seen[0], now_ms=now_ms)
+        elif self.passed_bytes:
             self._ask_again()  # There may be more in it than was passed over.
+        if self.archive_suffix is not None or self.blank_bytes:
+            # Also where it stands in room taken beforehand.
+            self.grew_at_ms = now_ms
+            self.blank_bytes = 0
 
     def hold_on(self, away_ms: int) -> None:
         """Wait so much longer for what it may be a copy of: nobody looked at that."""
