@@ -158,12 +158,12 @@ class FileTable:
         due_ms = self.due.setdefault(key, 0)
         if not tracked.trouble:  # Else it is tried later, and later still.
             # Whoever put its look off did not know that there is something to read.
-            soon_ms = now_ms + self.settings.linger_ms_max
-            self.due[key] = min(due_ms, soon_ms)
+            self.due[key] = min(due_ms, now_ms + self.settings.linger_ms_max)
 
     def to_be_looked_at(self, *, has_room: bool) -> list[TrackedFile]:
         """Return what waits for no turn: it may be emptied before that, with lines unseen."""
-        shrunk, self._shrunk = self._shrunk, []
+        shrunk = [one for one in self._shrunk if self.files.get(one.key) is one]
+        self._shrunk.clear()
         return shrunk if has_room else list(self.files.values())
 
     def open(self, tracked: TrackedFile) -> AnyFile | None:
