@@ -18,6 +18,9 @@ from tailrace_agent.status import AgentStatus
 STUCK_MS_MAX = 60_000
 """The loop turns at least once a second; a disk or a mount that hangs holds it."""
 PREFIX = "tailrace_agent"
+STARTING = "1 until the agent has looked at its files once: their figures follow."
+KAFKA_CONNECTED = "kafka_connected"
+CONNECTED = "1 while Kafka takes what is sent."
 
 
 class Observed:
@@ -54,9 +57,16 @@ class Observed:
         return health_of(self._status, still_ms=still_ms)
 
     def figures(self) -> Iterator[Metric]:
-        """Yield every figure; none before there is a first status."""
+        """Yield every figure; before there is a first status, that there is none.
+
+        An agent that waits for Kafka at its start must be told from one that is well.
+        """
+        is_starting = self._status is None
+        yield GaugeMetricFamily(f"{PREFIX}_starting", STARTING, value=int(is_starting))
         if self._status is not None:
             yield from figures_of(self._status, now_ms=self._clock.now_ms())
+        elif self._held_up:
+            yield GaugeMetricFamily(f"{PREFIX}_{KAFKA_CONNECTED}", CONNECTED, value=0)
 
 
 def health_of(status: AgentStatus | None, *, still_ms: int) -> Health:
@@ -146,8 +156,8 @@ def _of_state(status: AgentStatus) -> tuple[_Figure, ...]:
         ),
         ("unmatched_globs", "Globs that match no file.", len(status.unmatched_globs)),
         (
-            "kafka_connected",
-            "1 while Kafka takes what is sent.",
+            KAFKA_CONNECTED,
+            CONNECTED,
             int(status.kafka == "connected"),
         ),
         (

@@ -125,11 +125,28 @@ def test_an_agent_that_hangs_or_has_not_begun_is_not_well() -> None:
     assert observed.health().problems == ("the agent is starting: no ledger",)
     observed.turn()
     assert not observed.health().is_well
-    assert list(observed.figures()) == []
     observed.tell(STATUS)
     assert observed.health().is_well
     clock.sleep_ms(STUCK_MS_MAX + 1)
     assert "has not turned" in observed.health().problems[0]
+
+
+def test_an_agent_that_waits_for_kafka_at_its_start_has_figures_that_say_so() -> None:
+    """Else all of its figures are missing, and no alert of one of them ever goes off."""
+    observed = Observed(SteppedClock())
+
+    def told() -> dict[str, float]:
+        names = ("tailrace_agent_starting", "tailrace_agent_kafka_connected")
+        samples = [one for metric in observed.figures() for one in metric.samples]
+        return {one.name: one.value for one in samples if one.name in names}
+
+    assert told() == {"tailrace_agent_starting": 1}
+    observed.hold_up("Kafka at 127.0.0.1:1: nothing listens there")
+    assert told() == {"tailrace_agent_starting": 1, "tailrace_agent_kafka_connected": 0}
+    observed.hold_up("")
+    observed.turn()
+    observed.tell(STATUS)
+    assert told() == {"tailrace_agent_starting": 0, "tailrace_agent_kafka_connected": 1}
 
 
 def test_age_is_that_of_the_oldest_byte_and_never_more() -> None:
