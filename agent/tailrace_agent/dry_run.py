@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_bytes
 
@@ -37,6 +37,8 @@ class MatchedFile:
     """Which rule joins its lines; empty where each is an event."""
     trouble: str
     """Why it could not be read; empty where it can be."""
+    same_as: str = ""
+    """Another name of the same file, by which it is read; empty where this is the one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +64,26 @@ def dry_run(
     """
     discovery = Discovery(settings.sources, clock=clock, log=log)
     opener = Opener(settings)
-    files = tuple(
-        _matched(
+    files: list[MatchedFile] = []
+    names: dict[tuple[int, int], str] = {}
+    for found in discovery.sweep():
+        matched = _matched(
             found.path,
             found.source,
             opener,
             size_bytes=found.status.st_size,
             now_ms=clock.now_ms(),
         )
-        for found in discovery.sweep()
-    )
+        if not matched.trouble:
+            # A hard link, or a symbolic link to a file that matches too: read once.
+            key = (found.status.st_dev, found.status.st_ino)
+            other = names.setdefault(key, found.path)
+            matched = replace(matched, same_as="" if other == found.path else other)
+        files.append(matched)
     # The kept key is state; tokens by another one show as well what is taken out.
     rules = {source.name: source.redact for source in settings.sources}
     redactors = redactors_of(rules, key=partial(token_bytes, KEY_BYTES))
-    return DryRun(files, discovery.unmatched_globs, redactors)
+    return DryRun(tuple(files), discovery.unmatched_globs, redactors)
 
 
 def _matched(

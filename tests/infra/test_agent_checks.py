@@ -184,3 +184,21 @@ def test_dry_run_shows_events_of_a_file_whose_name_is_no_utf_8(
     assert rf"{tmp_path}/caf\xe9.log: {len(LINE)} bytes" in result.stdout
     assert "cannot be shown" not in result.stdout
     assert result.stdout.count('"log.level":"error"') == 1
+
+
+def test_f10_f11_dry_run_says_that_a_file_of_several_names_is_sent_once(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").write_bytes(LINE * 5)
+    os.link(logs / "a.log", logs / "hard.log")
+    (logs / "soft.log").symlink_to(logs / "a.log")
+    path = config(tmp_path, f'name = "app"\npaths = ["{logs}/*.log"]')
+    shown = agent(data_dir, "--dry-run", "--config", str(path)).stdout
+    assert "app: 1 file\n" in shown
+    assert shown.count("sent once") == 2
+    assert shown.count("first events of") == 1
+    others = [line for line in shown.splitlines() if "the same file as" in line]
+    (name,) = {line.partition("the same file as ")[2] for line in others}
+    assert f"  {name.removesuffix(', sent once')}: {5 * len(LINE)} bytes" in shown

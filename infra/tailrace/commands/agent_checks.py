@@ -51,7 +51,8 @@ def show_dry_run(settings: AgentSettings) -> None:
     found = dry_run(settings, clock=SystemClock(), log=logger("agent"))
     for source in settings.sources:
         files = list(found.of(source))
-        write_line(f"{source.name}: {len(files)} file{'s' * (len(files) != 1)}")
+        count = sum(not file.same_as for file in files)
+        write_line(f"{source.name}: {count} file{'s' * (count != 1)}")
         for file in files[:FILES_SHOWN_MAX]:
             write_line(f"  {_file_line(file)}")
         if len(files) > FILES_SHOWN_MAX:
@@ -59,7 +60,11 @@ def show_dry_run(settings: AgentSettings) -> None:
         for glob in source.paths:
             if glob in found.unmatched_globs:
                 write_line(f"  {printable(glob)} matches no file now")
-        readable = [file for file in files if not file.trouble and file.size_bytes]
+        readable = [
+            file
+            for file in files
+            if file.size_bytes and not (file.trouble or file.same_as)
+        ]
         for file in readable[:FILES_PARSED_MAX]:
             _show_events(file, source=source, redactor=found.redactors.of(source.name))
     if not found.files:
@@ -72,7 +77,8 @@ def show_dry_run(settings: AgentSettings) -> None:
 def _file_line(file: MatchedFile) -> str:
     rule = f", lines joined by {file.multiline}" if file.multiline else ""
     to = f" for the indices of {file.index}" if file.index else ""
-    what = file.trouble or f"{file.size_bytes} bytes, {file.dataset}{to}{rule}"
+    same = file.same_as and f"the same file as {path_text(file.same_as)}, sent once"
+    what = file.trouble or same or f"{file.size_bytes} bytes, {file.dataset}{to}{rule}"
     return f"{printable(path_text(file.path))}: {printable(what)}"
 
 
