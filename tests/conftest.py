@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from tailrace_embedded.config import JAVA_FLAGS_VARIABLE
 from tailrace_embedded.stack import Endpoints
-from tests.support.kafka_sockets import forgive_abandoned_connections
+from tests.support.kafka_sockets import forgive_dropped_connections
 from tests.support.stack import shared_servers
 
 OWN_SERVERS = frozenset({"end_to_end", "embedded"})
@@ -32,7 +32,7 @@ settings.load_profile("tailrace")
 os.environ.setdefault(JAVA_FLAGS_VARIABLE, "-XX:TieredStopAtLevel=1")
 # As a stream worker has it. A pool costs a fifth more where chunks have few lines.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
-forgive_abandoned_connections()
+forgive_dropped_connections()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,7 +35,7 @@ class Looks:
         self._log = log
 
     def look(self, tracked: TrackedFile, file: AnyFile) -> None:
-        """Take in how much there is, and read none of it: there is no room for it now.
+        """Take in how much there is, and read none of it: it is not its turn.
 
         A life that ended meanwhile, or while no agent ran, is ended here: what is written
         next is of another, and may be emptied, too, before there is room. How much an

@@ -162,6 +162,7 @@ class AgentLoop:
             self._watch.note_swept()
             self._sweep_ms = now_ms + self._settings.sweep_ms
             for tracked in self._table.to_be_looked_at(has_room=self._has_room()):
+                self._on_turn()
                 self._look(tracked)
         self._settle(now_ms)
         self._heed_pause()
@@ -323,7 +324,7 @@ class AgentLoop:
             self._report(tracked, unlooked_since_ms=swept_at_ms if is_late else 0)
 
     def _look(self, tracked: TrackedFile) -> None:
-        """Take in what a sweep saw of a file that there is no room to read.
+        """Take in what a sweep saw of a file that is not read before its turn.
 
         Should it be truncated before there is, it is known how much was lost; should this
         life end, and the name go where no glob means it, the next one knows of the file.
@@ -339,6 +340,7 @@ class AgentLoop:
             if is_alone and self._table.prepare(tracked, file) is None:
                 self._turns.naming.introduce_early(tracked, file)
             self._looks.look(tracked, file)
+            self._turns.naming.see_first(tracked, file)  # It may have begun a life.
         except OSError as error:
             self._table.unreadable.note_trouble(tracked, error)
 

@@ -61,10 +61,12 @@ class Observed:
 
         An agent that waits for Kafka at its start must be told from one that is well.
         """
-        is_starting = self._status is None
-        yield GaugeMetricFamily(f"{PREFIX}_starting", STARTING, value=int(is_starting))
-        if self._status is not None:
-            yield from figures_of(self._status, now_ms=self._clock.now_ms())
+        status = self._status  # Once: the loop's thread puts another there.
+        yield GaugeMetricFamily(
+            f"{PREFIX}_starting", STARTING, value=int(status is None)
+        )
+        if status is not None:
+            yield from figures_of(status, now_ms=self._clock.now_ms())
         elif self._held_up:
             yield GaugeMetricFamily(f"{PREFIX}_{KAFKA_CONNECTED}", CONNECTED, value=0)
 

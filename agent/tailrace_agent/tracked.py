@@ -116,8 +116,8 @@ class TrackedFile:
     """How large it was before it shrank since that look; 0 where it did not."""
     shrunk_to_bytes: int = 0
     unwatched_since_ms: int = 0
-    """When its record was written, or the last sweep began before this process stood still,
-    until a look finds it as it was: what came to it since, should it be truncated, was seen
+    """When it had last been looked at as its record tells, or the last sweep began before
+    this process stood still, until a look finds it as it was: what came to it since, should it be truncated, was seen
     by nobody. 0 once it was looked at."""
     is_outside: bool = False
     """No glob means its name; it is followed for what only it may hold."""

@@ -274,7 +274,7 @@ class AgentLedger(
     there was one, it may have sent so much, which is then there a second time. Of an archive
     that is all it holds, and this its size on the disk. 0 where nothing of the kind may be."""
     unwatched_since_ms: int = 0
-    """When the agent had last told of this life, where a truncation ended it while no agent
+    """When an agent had last looked at this life, where a truncation ended it while no agent
     looked and no copy was met: what was written since may be lost, and `lost_bytes` counts
     only what was seen. 0 where nothing of the kind is known."""
     unlooked_since_ms: int = 0

@@ -44,12 +44,13 @@ def test_f5_life_that_sweeps_saw_is_read_however_long_its_file_was_quiet(
     assert lost_in(agent.sink) == 0
 
 
+@pytest.mark.parametrize("is_seen_empty", [True, False])
 def test_f5_life_that_a_sweep_saw_and_that_had_no_turn_is_lost_in_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_seen_empty: bool
 ) -> None:
     agent = AgentHarness(tmp_path, sweep_ms=SWEEP_MS)
     path = agent.write("app.log", FIRST)
-    agent.pass_ms(4_900)
+    agent.pass_ms(1_500)
     os.truncate(path, 0)
     agent.write("app.log", SECOND)
     with monkeypatch.context() as patched:
@@ -57,8 +58,11 @@ def test_f5_life_that_a_sweep_saw_and_that_had_no_turn_is_lost_in_bytes(
         patched.setattr(AgentLoop, "_read", reads_nothing)
         agent.pass_ms(2 * SWEEP_MS)
         os.truncate(path, 0)
+        if is_seen_empty:
+            agent.pass_ms(2 * SWEEP_MS)
+        # Longer than the one before: nothing that a sweep sees has shrunk else.
+        agent.write("app.log", THIRD)
         agent.pass_ms(2 * SWEEP_MS)
-    agent.write("app.log", THIRD)
     agent.pass_ms(30_000)
     assert counts_of_lives(agent) == [300, 0, 150]
     assert lost_in(agent.sink) == len(SECOND)

@@ -24,14 +24,18 @@ class _Waiting:
         yield
 
 
+def _address_of(server: socket.socket) -> tuple[object, ...]:
+    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", server.getsockname())
+
+
 def test_a_connection_that_is_dropped_while_it_is_made_closes_unsaid() -> None:
+    gc.collect()  # What others left is told of beside them.
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         warnings.catch_warnings(record=True) as told,
     ):
         warnings.simplefilter("always")
-        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", server.getsockname())
-        connecting = KafkaNetSocket().connect(_Never(), address)
+        connecting = KafkaNetSocket().connect(_Never(), _address_of(server))
         connecting.send(None)
         made, _ = server.accept()
         with made:
@@ -41,6 +45,24 @@ def test_a_connection_that_is_dropped_while_it_is_made_closes_unsaid() -> None:
             made.settimeout(10)
             assert made.recv(1) == b"", "it is still open"
         assert not told
+
+
+def test_a_connection_that_is_made_and_forgotten_is_told_of() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.warns(ResourceWarning, match="unclosed <"),
+    ):
+        _forget_a_connection_to(server)
+
+
+def _forget_a_connection_to(server: socket.socket) -> None:
+    connecting = KafkaNetSocket().connect(_Never(), _address_of(server))
+    connecting.send(None)
+    with pytest.raises(StopIteration) as made:
+        connecting.send(None)
+    assert isinstance(made.value.value, socket.socket)
+    del made, connecting
+    gc.collect()
 
 
 def test_any_other_socket_that_is_left_open_is_told_of() -> None:

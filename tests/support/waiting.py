@@ -28,8 +28,8 @@ def eventually(
 def within(predicate: Callable[[], object], *, wait_s_max: float) -> bool:
     """Return True as soon as `predicate` is true, False when it stays false.
 
-    A quarter of the time is spent on looking: a look that runs a command or asks a server
-    takes the processor from what is waited for.
+    At most a quarter of the time is spent on looks of up to half a second: what runs a
+    command or asks a server takes the processor from what is waited for.
     """
     pause = threading.Event()
     deadline_s = time.monotonic() + wait_s_max

@@ -17,7 +17,7 @@ from datetime import datetime
 import msgspec
 
 from tailrace.chaos.lines import content_digest, stamped_at
-from tailrace.chaos.rates import Minutes, minute_of
+from tailrace.chaos.rates import NO_MINUTE, Minutes, minute_of
 from tailrace.chaos.record import Places, WrittenLife
 from tailrace.chaos.stored import StoredEvent
 from tailrace.identity import ID_BYTES
@@ -79,7 +79,9 @@ class Gathered:
             places = self.generations[event.generation] = Places(event.path)
         whence = self.whence.setdefault(event.generation, Counter())
         whence[event.host_name, event.path] += 1
-        self.minutes[event.generation, minute_of(event.timestamp)] += 1
+        has_time = stamped_at(event.line) is not None
+        minute = minute_of(event.timestamp) if has_time else NO_MINUTE
+        self.minutes[event.generation, minute] += 1
         places.add(event.offset, content_digest(event.line), number=event.number)
 
 

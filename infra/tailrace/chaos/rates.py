@@ -1,7 +1,10 @@
 """Whether `tailrace-rates` counts the events that are stored: no more, and no fewer.
 
 Pure. A window is of one minute and one group of one generation, and may be told in parts;
-added up over parts and groups it must be what is stored of that minute.
+added up, those of a generation must be its events, and none of its minutes may count fewer
+than it has. A line that bears no time has that at which it was read, and one that an agent
+reads again after a kill another one: which of the two is stored need not be the one that
+was counted, so such lines are held to the sum alone.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ from typing import Any, cast
 from tailrace.answers import field
 
 Minutes = Counter[tuple[str, str]]
-"""How many events by generation and minute, such as `2026-11-24T10:03`."""
+"""How many events by generation and minute, such as `2026-11-24T10:03`; where the minute
+is empty, those whose lines bear no time."""
+NO_MINUTE = ""
 COUNT = "tailrace.rate.count"
 FIELDS = ("tailrace.generation", "@timestamp", COUNT, "tailrace.rate.window_ms")
 WINDOW_MS = 60_000
@@ -47,14 +52,27 @@ def counted_minutes(documents: Iterable[Mapping[str, Any]]) -> Minutes:
 
 
 def differences(stored: Minutes, counted: Minutes) -> tuple[int, tuple[str, ...]]:
-    """Return how many minutes are counted wrongly, and the first of them."""
-    wrong = sorted(
-        place
-        for place in stored.keys() | counted.keys()
-        if stored[place] != counted[place]
-    )
-    return len(wrong), tuple(
-        f"generation {generation}, {minute}: {counted[generation, minute]} counted,"
-        f" {stored[generation, minute]} stored"
-        for generation, minute in wrong[:EXAMPLES_MAX]
-    )
+    """Return how many minutes and sums are counted wrongly, and the first of them."""
+    wrong = [
+        _words(f"{generation}, {minute}", counted[generation, minute], count)
+        for (generation, minute), count in sorted(stored.items())
+        if minute and counted[generation, minute] < count
+    ]
+    sums, counted_sums = _by_generation(stored), _by_generation(counted)
+    wrong += [
+        _words(generation, counted_sums[generation], sums[generation])
+        for generation in sorted(sums.keys() | counted_sums.keys())
+        if sums[generation] != counted_sums[generation]
+    ]
+    return len(wrong), tuple(wrong[:EXAMPLES_MAX])
+
+
+def _by_generation(minutes: Minutes) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for (generation, _minute), count in minutes.items():
+        sums[generation] += count
+    return sums
+
+
+def _words(what: str, counted: int, stored: int) -> str:
+    return f"generation {what}: {counted} counted, {stored} stored"

@@ -30,7 +30,9 @@ from tailrace.chaos.report import ChaosReport, struck_reports
 from tailrace.chaos.schedule import length_ms_of, plan_lane, possible
 from tailrace.chaos.stage import Stage, StageOptions, hosts_of, set_stage
 from tailrace.clock import Clock
-from tailrace.errors import CommandFailed
+from tailrace.errors import CommandFailed, ServiceUnavailable
+from tailrace.kafka_admin import KafkaAdmin
+from tailrace.topics import RATES
 from tailrace_embedded.progress import Progress
 
 FIRST_LINES_MS_MAX = 600_000
@@ -295,7 +297,22 @@ class _Run:
             lambda: self._stage.ledger.totals().shipped >= wanted,
             wait_ms_max=LEDGER_MS_MAX,
         )
+        # The roles drain for seconds, and an index that was away is tried after longer.
+        self._arena.within(self._has_all_rates, wait_ms_max=LEDGER_MS_MAX)
         return took_ms
+
+    def _has_all_rates(self) -> bool:
+        """Return whether the indexer has stored every count that it was sent."""
+        connections = self._arena.connections
+        namespace = connections.namespace
+        try:
+            with KafkaAdmin(connections) as admin:
+                lags = admin.group_lag(
+                    f"{namespace}-indexer", topics=[RATES.name(namespace)]
+                )
+        except ServiceUnavailable:
+            return False
+        return not sum(partition.lag_records for partition in lags)
 
     def _evidence(self) -> Evidence:
         stage = self._stage

@@ -56,7 +56,7 @@ def show_dry_run(settings: AgentSettings) -> None:
         for file in files[:FILES_SHOWN_MAX]:
             write_line(f"  {_file_line(file)}")
         if len(files) > FILES_SHOWN_MAX:
-            write_line(f"  and {len(files) - FILES_SHOWN_MAX} more")
+            write_line(f"  and {len(files) - FILES_SHOWN_MAX} more names")
         for glob in source.paths:
             if glob in found.unmatched_globs:
                 write_line(f"  {printable(glob)} matches no file now")
