@@ -159,8 +159,9 @@ class Whole:
     def answers_of(self, sale: str) -> Answers:
         return read_answers(self.ask(answers_body(sale)))
 
-    def figures(self) -> tuple[ModeFigures, ...]:
-        return read_measured(self.ask(measured_body(self.time_range())))
+    def figures(self, *, since_ms: int) -> tuple[ModeFigures, ...]:
+        time_range = TimeRange(since_ms, self.time_range().until_ms)
+        return read_measured(self.ask(measured_body(time_range)))
 
     def troubles(self) -> Troubles:
         return read_troubles(self.ask(troubles_body(self.time_range())))
