@@ -63,6 +63,7 @@ def test_three_of_each_server_and_faults_in_both_lanes_end_exact() -> None:
     assert {check["name"] for check in report["checks"]} >= {
         "faults",
         "lines",
+        "rates",
         "dead letters",
         "agent's ledger",
         "roles",
