@@ -57,6 +57,8 @@ class Looks:
         )
         if may_be_over and not is_whole:
             self.begin_next_life(tracked)
+            # It may be written over before it has a name, and is never seen to shrink then.
+            tracked.note_first(file, size_bytes=tracked.size_bytes)
             return
         if is_whole:
             self.note_whole(tracked)

@@ -340,7 +340,6 @@ class AgentLoop:
             if is_alone and self._table.prepare(tracked, file) is None:
                 self._turns.naming.introduce_early(tracked, file)
             self._looks.look(tracked, file)
-            self._turns.naming.see_first(tracked, file)  # It may have begun a life.
         except OSError as error:
             self._table.unreadable.note_trouble(tracked, error)
 

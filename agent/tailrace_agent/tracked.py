@@ -117,8 +117,8 @@ class TrackedFile:
     shrunk_to_bytes: int = 0
     unwatched_since_ms: int = 0
     """When it had last been looked at as its record tells, or the last sweep began before
-    this process stood still, until a look finds it as it was: what came to it since, should it be truncated, was seen
-    by nobody. 0 once it was looked at."""
+    this process stood still, until a look finds it as it was: what came to it since, should
+    it be truncated, was seen by nobody. 0 once it was looked at."""
     is_outside: bool = False
     """No glob means its name; it is followed for what only it may hold."""
     first_path: str = ""
